@@ -1,0 +1,5 @@
+"""Wherry without its window: the machine, its agent, the engine's endpoint and the command line. No Qt here."""
+
+from typing import Final
+
+VERSION: Final = "0.1.0"

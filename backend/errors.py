@@ -1,0 +1,114 @@
+"""What can go wrong, in the one form that the command line and the window both show.
+
+    WherryError                 carries a Problem; the only exception that crosses a module's border on purpose
+    ├── WrongPhase              the request makes no sense in the machine's present phase
+    └── Cancelled               the user withdrew the request while it was under way
+
+A foreign exception is translated in the one module that imports its library. This module imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ProblemCode(StrEnum):
+    """Stable, searchable names of the problems. A code is never reused for another meaning."""
+
+    # What the host lacks
+    QEMU_MISSING = "qemu-missing"
+    QEMU_TOO_OLD = "qemu-too-old"
+    QEMU_UNUSABLE = "qemu-unusable"
+    TOOL_MISSING = "tool-missing"
+    HOST_DISK_FULL = "host-disk-full"
+    PATH_UNUSABLE = "path-unusable"
+    # The machine's own files
+    IMAGE_MISSING = "image-missing"
+    IMAGE_DAMAGED = "image-damaged"
+    CONFIG_BROKEN = "config-broken"
+    CONFIG_TOO_NEW = "config-too-new"
+    DISK_LOCKED = "disk-locked"
+    DISK_DAMAGED = "disk-damaged"
+    # The machine's life
+    NO_ACCELERATOR = "no-accelerator"
+    BOOT_FAILED = "boot-failed"
+    KERNEL_PANIC = "kernel-panic"
+    STEP_TIMED_OUT = "step-timed-out"
+    MACHINE_DIED = "machine-died"
+    NOT_OURS = "not-ours"
+    SSH_FAILED = "ssh-failed"
+    # The engine and its endpoint
+    ENGINE_DOWN = "engine-down"
+    ENGINE_ERROR = "engine-error"
+    ENDPOINT_TAKEN = "endpoint-taken"
+    CONTEXT_FAILED = "context-failed"
+    MACHINE_STOPPED = "machine-stopped"
+    # The conversation between client and agent
+    AGENT_UNREACHABLE = "agent-unreachable"
+    AGENT_TOO_OLD = "agent-too-old"
+    BAD_REQUEST = "bad-request"
+    WRONG_PHASE = "wrong-phase"
+    CANCELLED = "cancelled"
+    # A defect of ours
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that went wrong, complete enough to be shown and acted on without anything else."""
+
+    code: ProblemCode
+    summary: str
+    """One sentence without jargon: what happened."""
+    hint: str | None = None
+    """What the user can do about it."""
+    command: str | None = None
+    """What we ran, as the user could type it."""
+    tail: tuple[str, ...] = ()
+    """The last lines that it printed, oldest first."""
+    retryable: bool = False
+    """Whether the same request can succeed without the user changing anything."""
+
+    def as_text(self) -> str:
+        """The whole problem as plain lines, as the command line prints it and the window copies it."""
+        lines = [self.summary]
+        if self.command:
+            lines.append(f"  ran: {self.command}")
+        lines.extend(f"  | {line}" for line in self.tail)
+        if self.hint:
+            lines.append(f"  what to do: {self.hint}")
+        lines.append(f"  ({self.code.value})")
+        return "\n".join(lines)
+
+
+class WherryError(Exception):
+    """Carries the Problem that is to be shown. MUST NOT be caught only to be dropped."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.summary)
+        self.problem = problem
+
+
+class WrongPhase(WherryError):  # noqa: N818 -- it is a state of affairs, named as the reducer names it
+    """The request makes no sense in the machine's present phase."""
+
+
+class Cancelled(WherryError):  # noqa: N818 -- likewise
+    """The user withdrew the request while it was under way."""
+
+
+def fail(
+    code: ProblemCode,
+    summary: str,
+    *,
+    hint: str | None = None,
+    command: str | None = None,
+    tail: Sequence[str] = (),
+    retryable: bool = False,
+) -> WherryError:
+    """Build the error to raise: ``raise fail(ProblemCode.X, "...", hint="...")``."""
+    return WherryError(
+        Problem(code=code, summary=summary, hint=hint, command=command, tail=tuple(tail), retryable=retryable)
+    )
