@@ -5,6 +5,8 @@ docker-py costs a tenth of a second to import, so the engine's client is loaded 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from backend import VERSION
 from backend.agent.protocol import (
     PROTOCOL,
@@ -16,6 +18,20 @@ from backend.agent.protocol import (
     check_protocol,
     decode_from_agent,
     encode,
+)
+from backend.engine.types import (
+    Container,
+    ContainerAction,
+    ContainerState,
+    EngineEvent,
+    EngineInfo,
+    EngineVersion,
+    Health,
+    LogChunk,
+    LogStream,
+    PortBinding,
+    RemovePolicy,
+    clean_text,
 )
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, WrongPhase, fail
 from backend.model import (
@@ -31,21 +47,37 @@ from backend.model import (
     StopPolicy,
 )
 
+if TYPE_CHECKING:
+    from backend.engine.client import EngineClient, EngineStream
+
 __all__ = [
     "PROTOCOL",
     "VERSION",
     "AcceleratorStatus",
     "Cancelled",
+    "Container",
+    "ContainerAction",
+    "ContainerState",
     "Desired",
+    "EngineClient",
     "EngineEndpoint",
+    "EngineEvent",
+    "EngineInfo",
+    "EngineStream",
+    "EngineVersion",
+    "Health",
     "Hello",
+    "LogChunk",
+    "LogStream",
     "MachineResources",
     "MachineStatus",
     "Notice",
     "NoticePush",
     "Phase",
+    "PortBinding",
     "Problem",
     "ProblemCode",
+    "RemovePolicy",
     "Reply",
     "Request",
     "StatusPush",
@@ -55,7 +87,18 @@ __all__ = [
     "WherryError",
     "WrongPhase",
     "check_protocol",
+    "clean_text",
     "decode_from_agent",
     "encode",
     "fail",
 ]
+
+_LAZY_ENGINE = ("EngineClient", "EngineStream")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY_ENGINE:
+        from backend.engine import client
+
+        return getattr(client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

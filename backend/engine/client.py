@@ -1,0 +1,458 @@
+"""The engine's API, by docker-py: the only module that imports it.
+
+An `EngineClient` may be used from several threads at once. Every call has a deadline; a stream has none once it is
+open, and is ended by `close()` from any thread. Values that leave are those of `types`, errors are `WherryError` with
+ENGINE_DOWN (nobody answers, or too late) or ENGINE_ERROR (it answered no).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import requests
+import urllib3
+from docker import APIClient
+from docker.errors import APIError, DockerException
+
+from backend.engine.types import (
+    Container,
+    ContainerAction,
+    ContainerState,
+    EngineEvent,
+    EngineInfo,
+    EngineVersion,
+    Health,
+    LogChunk,
+    LogStream,
+    PortBinding,
+    RemovePolicy,
+    clean_text,
+    kept_labels,
+)
+from backend.errors import ProblemCode, WherryError, fail
+
+REQUEST_TIMEOUT_S: Final = 15
+STOP_GRACE_S: Final = 10
+"""How long a container may take to end by itself before the engine kills it: docker's own default."""
+_HEADER: Final = struct.Struct(">BxxxL")
+_MAX_EVENT_BYTES: Final = 1_048_576
+_BLOCK_BYTES: Final = 65_536
+_EXITED: Final = re.compile(r"Exited \((-?\d+)\)")
+_CONTAINER_ID: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z_.-]{0,255}")
+
+_Result = TypeVar("_Result")
+
+
+class EngineStream(Iterator[_Result]):
+    """An answer without end. Iterate it in one thread; `close()` it from any, which ends the iteration quietly."""
+
+    def __init__(
+        self, response: requests.Response, items: Callable[[Iterator[bytes]], Iterator[_Result]], command: str
+    ):
+        self._response = response
+        self._command = command
+        self._closed = False
+        self._items = items(self._blocks())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> _Result:
+        """Wait for the next item.
+
+        Raises:
+            StopIteration: the engine ended the answer, or `close` was called.
+            WherryError: ENGINE_DOWN, the connection broke.
+        """
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise
+        except (OSError, ValueError, AttributeError, urllib3.exceptions.HTTPError) as error:
+            if self._closed:
+                # Closing under a read ends it in whichever of these ways the library was caught at.
+                raise StopIteration from None
+            raise _down(self._command, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the stream and wake the thread that reads it. Idempotent."""
+        self._closed = True
+        with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError, urllib3.exceptions.HTTPError):
+            self._response.raw.shutdown()
+
+    def release(self) -> None:
+        """Give the connection back. MUST be called in the reading thread only, after the iteration."""
+        self._closed = True
+        with contextlib.suppress(OSError, ValueError, AttributeError, urllib3.exceptions.HTTPError):
+            self._response.close()
+
+    def _blocks(self) -> Iterator[bytes]:
+        raw = self._response.raw
+        if raw.chunked:
+            # Yields each chunk of the transfer encoding as it comes; read(n) would wait for n bytes.
+            yield from raw.stream(_BLOCK_BYTES, decode_content=False)
+            return
+        while block := raw.read1(_BLOCK_BYTES):
+            yield block
+
+
+class EngineClient:
+    """One engine. Connects when it is made."""
+
+    def __init__(self, url: str, timeout_s: int = REQUEST_TIMEOUT_S) -> None:
+        """Connect and agree on the API's version.
+
+        Args:
+            url: as in DOCKER_HOST.
+            timeout_s: for each request, and for each step of one.
+
+        Raises:
+            WherryError: ENGINE_DOWN or ENGINE_ERROR.
+        """
+        self.url = url
+        self._timeout_s = timeout_s
+        self._api: APIClient = self._ask(
+            "docker version", lambda: APIClient(base_url=url, version="auto", timeout=timeout_s)
+        )
+
+    def close(self) -> None:
+        """Drop the idle connections. Streams are closed by themselves."""
+        self._api.close()
+
+    def ping(self) -> None:
+        """Ask whether the engine lives."""
+        self._ask("docker ping", self._api.ping)
+
+    def version(self) -> EngineVersion:
+        """What answers."""
+        answer = self._ask("docker version", lambda: dict(self._api.version()))
+        return EngineVersion(
+            version=clean_text(str(answer.get("Version", ""))),
+            api_version=clean_text(str(answer.get("ApiVersion", ""))),
+            os=clean_text(str(answer.get("Os", ""))),
+            arch=clean_text(str(answer.get("Arch", ""))),
+        )
+
+    def info(self) -> EngineInfo:
+        """What the engine says of its host."""
+        answer = self._ask("docker info", lambda: dict(self._api.info()))
+        return EngineInfo(
+            name=clean_text(str(answer.get("Name", ""))),
+            containers=int(answer.get("Containers", 0)),
+            containers_running=int(answer.get("ContainersRunning", 0)),
+            images=int(answer.get("Images", 0)),
+            storage_driver=clean_text(str(answer.get("Driver", ""))),
+            kernel=clean_text(str(answer.get("KernelVersion", ""))),
+            operating_system=clean_text(str(answer.get("OperatingSystem", ""))),
+            cpus=int(answer.get("NCPU", 0)),
+            memory_bytes=int(answer.get("MemTotal", 0)),
+        )
+
+    def list_containers(self, *, include_stopped: bool = True) -> tuple[Container, ...]:
+        """All containers, newest first, as the engine orders them."""
+        command = "docker ps --all" if include_stopped else "docker ps"
+        answer = self._ask(command, lambda: list(self._api.containers(all=include_stopped)))
+        return tuple(container_from_answer(entry) for entry in answer)
+
+    def start(self, container_id: str) -> None:
+        """Start a container; one that runs already is left alone."""
+        self._act("start", container_id, lambda: self._api.start(container_id))
+
+    def stop(self, container_id: str, grace_s: int = STOP_GRACE_S) -> None:
+        """Ask a container to end, kill it after `grace_s` seconds."""
+        # docker-py adds the grace to its own timeout.
+        self._act("stop", container_id, lambda: self._api.stop(container_id, timeout=grace_s))
+
+    def restart(self, container_id: str, grace_s: int = STOP_GRACE_S) -> None:
+        """Stop as `stop` does, then start."""
+        self._act("restart", container_id, lambda: self._api.restart(container_id, timeout=grace_s))
+
+    def pause(self, container_id: str) -> None:
+        """Freeze all processes."""
+        self._act("pause", container_id, lambda: self._api.pause(container_id))
+
+    def unpause(self, container_id: str) -> None:
+        """Let frozen processes go on."""
+        self._act("unpause", container_id, lambda: self._api.unpause(container_id))
+
+    def kill(self, container_id: str) -> None:
+        """End all processes at once."""
+        self._act("kill", container_id, lambda: self._api.kill(container_id))
+
+    def remove(self, container_id: str, policy: RemovePolicy = RemovePolicy.STOPPED_ONLY) -> None:
+        """Delete a container and what it wrote to its own file system. Volumes stay."""
+        force = policy is RemovePolicy.KILL_FIRST
+        verb = "rm --force" if force else "rm"
+        self._act(verb, container_id, lambda: self._api.remove_container(container_id, force=force))
+
+    def act(self, action: ContainerAction, container_id: str) -> None:
+        """Carry out `action` with the defaults of its method; REMOVE kills first."""
+        match action:
+            case ContainerAction.START:
+                self.start(container_id)
+            case ContainerAction.STOP:
+                self.stop(container_id)
+            case ContainerAction.RESTART:
+                self.restart(container_id)
+            case ContainerAction.PAUSE:
+                self.pause(container_id)
+            case ContainerAction.UNPAUSE:
+                self.unpause(container_id)
+            case ContainerAction.KILL:
+                self.kill(container_id)
+            case ContainerAction.REMOVE:
+                self.remove(container_id, RemovePolicy.KILL_FIRST)
+
+    def events(self) -> EngineStream[EngineEvent]:
+        """All that happens from now on."""
+        return self._stream("docker events", "/events", {}, _events)
+
+    def logs(
+        self,
+        container_id: str,
+        *,
+        tail: int = 1000,
+        follow: bool = True,
+        since: str | None = None,
+        timestamps: bool = False,
+    ) -> EngineStream[LogChunk]:
+        """What a container wrote, oldest first, and with `follow` what it writes until it ends.
+
+        Args:
+            tail: number of lines to begin with; a negative number means all.
+            since: seconds since the epoch with up to nine decimals; lines of that very moment are included.
+            timestamps: begin each line with its RFC 3339 time in UTC and a space.
+        """
+        command = f"docker logs {container_id[:12]}"
+        _check_id(container_id, command)
+        config = self._ask(command, lambda: dict(self._api.inspect_container(container_id).get("Config") or {}))
+        params: dict[str, str | int] = {
+            "stdout": 1,
+            "stderr": 1,
+            "follow": int(follow),
+            "timestamps": int(timestamps),
+            "tail": "all" if tail < 0 else tail,
+        }
+        if since is not None:
+            params["since"] = since
+        # With a terminal there is one stream without frames.
+        decode = _raw_chunks if config.get("Tty") else _framed_chunks
+        return self._stream(command, f"/containers/{container_id}/logs", params, decode)
+
+    def _act(self, verb: str, container_id: str, call: Callable[[], object]) -> None:
+        command = f"docker {verb} {container_id[:12]}"
+        _check_id(container_id, command)
+        self._ask(command, call)
+
+    def _stream(
+        self,
+        command: str,
+        path: str,
+        params: dict[str, str | int],
+        items: Callable[[Iterator[bytes]], Iterator[_Result]],
+    ) -> EngineStream[_Result]:
+        url = f"{self._api.base_url}/v{self._api.api_version}{path}"
+
+        def open_it() -> requests.Response:
+            response = self._api.get(url, params=params, stream=True, timeout=self._timeout_s)
+            if not response.ok:
+                with contextlib.closing(response):
+                    raise APIError(f"{response.status_code} {response.reason}", response, _message(response))
+            _wait_for_ever(response)
+            return response
+
+        return EngineStream(self._ask(command, open_it), items, command)
+
+    def _ask(self, command: str, call: Callable[[], _Result]) -> _Result:
+        try:
+            return call()
+        except WherryError:
+            raise
+        except APIError as error:
+            raise _refused(command, error) from error
+        except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _down(command, error) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            # An answer of a shape that docker-py does not expect: something else listens there.
+            raise fail(
+                ProblemCode.ENGINE_ERROR,
+                "The Docker engine's answer was not understood.",
+                command=command,
+                tail=(clean_text(str(error), 500),),
+                hint="Check that nothing else listens at the engine's address.",
+            ) from error
+
+
+def container_from_answer(untrusted: dict[str, Any]) -> Container:
+    """One entry of `GET /containers/json`."""
+    names = untrusted.get("Names") or [untrusted["Id"][:12]]
+    # A linked container has further names of the form /other/alias: its own has one slash.
+    own = next((name for name in names if name.count("/") <= 1), names[0])
+    labels = {str(key): str(value) for key, value in (untrusted.get("Labels") or {}).items()}
+    status = clean_text(str(untrusted.get("Status", "")))
+    exited = _EXITED.match(status)
+    return Container(
+        id=clean_text(str(untrusted["Id"])),
+        name=clean_text(str(own).removeprefix("/")),
+        image=clean_text(str(untrusted.get("Image", ""))),
+        state=_state(str(untrusted.get("State", ""))),
+        status=status,
+        created=int(untrusted.get("Created", 0)),
+        command=clean_text(str(untrusted.get("Command", ""))),
+        ports=_ports(untrusted.get("Ports") or []),
+        labels=kept_labels(labels),
+        compose_project=_label(labels, "com.docker.compose.project"),
+        compose_service=_label(labels, "com.docker.compose.service"),
+        health=_health(status),
+        exit_code=int(exited.group(1)) if exited else None,
+    )
+
+
+def _label(untrusted_labels: dict[str, str], key: str) -> str | None:
+    return clean_text(untrusted_labels[key]) or None if key in untrusted_labels else None
+
+
+def _state(word: str) -> ContainerState:
+    try:
+        return ContainerState(word)
+    except ValueError:
+        return ContainerState.UNKNOWN
+
+
+def _health(status: str) -> Health:
+    if "(unhealthy)" in status:
+        return Health.UNHEALTHY
+    if "(healthy)" in status:
+        return Health.HEALTHY
+    return Health.STARTING if "(health: starting)" in status else Health.NONE
+
+
+def _ports(untrusted: list[dict[str, Any]]) -> tuple[PortBinding, ...]:
+    found = {
+        PortBinding(
+            container_port=int(entry["PrivatePort"]),
+            protocol=clean_text(str(entry.get("Type", "tcp"))),
+            host_ip=clean_text(str(entry["IP"])) if entry.get("IP") else None,
+            host_port=int(entry["PublicPort"]) if entry.get("PublicPort") else None,
+        )
+        for entry in untrusted
+    }
+    return tuple(
+        sorted(found, key=lambda port: (port.container_port, port.protocol, port.host_port or 0, port.host_ip or ""))
+    )
+
+
+def _framed_chunks(blocks: Iterator[bytes]) -> Iterator[LogChunk]:
+    """Undo the engine's framing. Parts of a frame pass as they come: a frame may claim to be 4 GiB long."""
+    header = b""
+    left = 0
+    stream = LogStream.STDOUT
+    for block in blocks:
+        at = 0
+        while at < len(block):
+            if not left:
+                part = block[at : at + _HEADER.size - len(header)]
+                header += part
+                at += len(part)
+                if len(header) == _HEADER.size:
+                    number, left = _HEADER.unpack(header)
+                    stream = LogStream.STDERR if number == 2 else LogStream.STDOUT
+                    header = b""
+                continue
+            data = block[at : at + left]
+            at += len(data)
+            left -= len(data)
+            yield LogChunk(stream, data)
+
+
+def _raw_chunks(blocks: Iterator[bytes]) -> Iterator[LogChunk]:
+    return (LogChunk(LogStream.STDOUT, block) for block in blocks)
+
+
+def _events(blocks: Iterator[bytes]) -> Iterator[EngineEvent]:
+    rest = b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        if len(rest) > _MAX_EVENT_BYTES:
+            raise ValueError("an event longer than a mebibyte")
+        for line in lines:
+            if line.strip():
+                yield _event(json.loads(line))
+
+
+def _event(untrusted: dict[str, Any]) -> EngineEvent:
+    nanoseconds = untrusted.get("timeNano")
+    return EngineEvent(
+        kind=clean_text(str(untrusted.get("Type", ""))),
+        action=clean_text(str(untrusted.get("Action", ""))),
+        actor_id=clean_text(str((untrusted.get("Actor") or {}).get("ID", ""))),
+        time=nanoseconds / 1e9 if isinstance(nanoseconds, int) else float(untrusted.get("time", 0)),
+    )
+
+
+def _wait_for_ever(response: requests.Response) -> None:
+    """Take the deadline off an open stream: silence is normal there, and `close` wakes the reader."""
+    sock = getattr(response.raw.connection, "sock", None)
+    if sock is not None:
+        sock.settimeout(None)
+        if isinstance(sock, socket.socket):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def _check_id(container_id: str, command: str) -> None:
+    if not _CONTAINER_ID.fullmatch(container_id):
+        raise fail(ProblemCode.BAD_REQUEST, "That is not the id of a container.", command=clean_text(command))
+
+
+def _message(response: requests.Response) -> str:
+    text = response.content[:10_000].decode(errors="replace")
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text
+
+
+def _refused(command: str, error: APIError) -> WherryError:
+    status = error.status_code or 0
+    untrusted_message = str(error.explanation or error)
+    if status == 404:
+        summary, hint = "The engine does not know that container any more.", "It was removed in the meantime."
+    elif status == 409:
+        summary, hint = "The container's state does not allow that.", "Look at its state in the list, then try again."
+    else:
+        summary, hint = "The Docker engine refused the request.", "The engine's own message says why."
+    return fail(
+        ProblemCode.ENGINE_ERROR,
+        summary,
+        command=command,
+        tail=[clean_text(line, 500) for line in untrusted_message.splitlines()[:20] if line.strip()],
+        hint=hint,
+        retryable=status >= 500,
+    )
+
+
+def _down(command: str, error: Exception) -> WherryError:
+    late = isinstance(error, requests.Timeout | TimeoutError)
+    return fail(
+        ProblemCode.ENGINE_DOWN,
+        "The Docker engine did not answer in time." if late else "The Docker engine cannot be reached.",
+        command=command,
+        tail=(clean_text(str(error), 300),),
+        hint="Check that the machine runs; if it does, restart it.",
+        retryable=True,
+    )
