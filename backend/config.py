@@ -1,0 +1,237 @@
+"""The user's settings: config.toml, checked as a whole, written without losing the user's comments.
+
+version = 1
+[machine]  cpus, memory_mib (0: chosen from the host), disk_gib, accelerator
+[image]    directory ("" : the newest in the image cache)
+[qemu]     binary ("" : looked for)
+[docker]   context (make a docker context named "wherry")
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from backend.errors import ProblemCode, fail
+from backend.files import write_private
+
+VERSION: Final = 1
+_MAX_BYTES: Final = 1_048_576
+
+Accelerator = Literal["auto", "kvm", "hvf", "whpx", "tcg"]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file. A key that we do not know is an error: it is most likely a misspelt one."""
+
+
+class MachineSection(_Section, frozen=True, kw_only=True):
+    """What the machine is given. Every change takes effect at its next start."""
+
+    cpus: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
+    """0: half of the host's, at least 2 where it has them, at most 8."""
+    memory_mib: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 0
+    """0: a quarter of the host's, from 1024 to 4096."""
+    disk_gib: Annotated[int, msgspec.Meta(ge=4, le=16_384)] = 64
+    """Largest size of the data disk; it takes only what is used. Fixed when the disk is made."""
+    accelerator: Accelerator = "auto"
+
+
+class ImageSection(_Section, frozen=True, kw_only=True):
+    """Which guest image is booted."""
+
+    directory: str = ""
+
+
+class QemuSection(_Section, frozen=True, kw_only=True):
+    """Which QEMU is run."""
+
+    binary: str = ""
+
+
+class DockerSection(_Section, frozen=True, kw_only=True):
+    """How docker clients find the engine."""
+
+    context: bool = True
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """All settings, with their defaults."""
+
+    version: int = VERSION
+    machine: MachineSection = MachineSection()
+    image: ImageSection = ImageSection()
+    qemu: QemuSection = QemuSection()
+    docker: DockerSection = DockerSection()
+
+
+MINIMUM_MEMORY_MIB: Final = 512
+
+
+def load(path: Path) -> Config:
+    """Read the settings; the defaults when there is no file.
+
+    Raises:
+        WherryError: CONFIG_BROKEN or CONFIG_TOO_NEW; the file is left as it is.
+    """
+    return _check(_parse(path, _read(path)), path)
+
+
+def keys() -> tuple[str, ...]:
+    """The names that get and set take: "machine.cpus" and so on."""
+    defaults = msgspec.to_builtins(Config())
+    return tuple(f"{section}.{key}" for section, table in defaults.items() if section != "version" for key in table)
+
+
+def get(config: Config, key: str) -> int | str | bool:
+    """One setting. Raises WherryError (BAD_REQUEST) for an unknown key."""
+    section, name = _split(key)
+    value = getattr(getattr(config, section), name)
+    assert isinstance(value, int | str | bool)
+    return value
+
+
+def set_value(path: Path, key: str, text: str) -> Config:
+    """Change one setting in the file, keeping everything else of it, comments included.
+
+    Args:
+        path: the config file; made when missing.
+        key: as in `keys`.
+        text: the value as typed; whole numbers and true/false are read as such where the setting takes them.
+
+    Raises:
+        WherryError: BAD_REQUEST for an unknown key or a bad value, CONFIG_BROKEN or CONFIG_TOO_NEW for a file that
+            cannot be read. The file is unchanged then.
+    """
+    import tomlkit  # half a megabyte that only this verb needs
+
+    section, name = _split(key)
+    before = load(path)
+    value = _typed(get(before, key), text, key)
+    document = tomlkit.parse(_read(path) or f"version = {VERSION}\n")
+    document.setdefault(section, tomlkit.table())[name] = value
+    content = tomlkit.dumps(document)
+    try:
+        config = msgspec.convert(tomllib.loads(content), type=Config)
+    except msgspec.ValidationError as error:
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            f"{text!r} is not a value for {key}: {_plain(error)}.",
+            hint=f"It is {get(before, key)!r} now, and stays so.",
+        ) from error
+    _check_ranges(config, key)
+    write_private(path, content.encode())
+    return config
+
+
+def daemon_options(path: Path) -> dict[str, Any]:
+    """The user's daemon.json; empty when there is none.
+
+    Raises:
+        WherryError: CONFIG_BROKEN.
+    """
+    text = _read(path)
+    if not text.strip():
+        return {}
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise _broken(path, str(error)) from error
+    if not isinstance(options, dict):
+        raise _broken(path, "it does not hold a JSON object")
+    for key in ("hosts", "data-root", "exec-root", "pidfile", "containerd"):
+        if key in options:
+            raise _broken(path, f"{key!r} belongs to the machine and cannot be changed")
+    return options
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise _broken(path, error.strerror or str(error)) from error
+    if len(content) > _MAX_BYTES:
+        raise _broken(path, f"it is longer than {_MAX_BYTES} bytes")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _broken(path, "it is not UTF-8 text") from error
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _broken(path, str(error)) from error
+
+
+def _check(values: dict[str, Any], path: Path) -> Config:
+    version = values.get("version", VERSION)
+    if isinstance(version, int) and version > VERSION:
+        raise fail(
+            ProblemCode.CONFIG_TOO_NEW,
+            f"The settings in {path} were written by a newer Wherry (version {version}; this one reads {VERSION}).",
+            hint="Update Wherry, or move the file away to start from the defaults.",
+        )
+    try:
+        config = msgspec.convert(values, type=Config)
+    except msgspec.ValidationError as error:
+        raise _broken(path, _plain(error)) from error
+    _check_ranges(config, str(path))
+    return config
+
+
+def _check_ranges(config: Config, where: str) -> None:
+    memory = config.machine.memory_mib
+    if 0 < memory < MINIMUM_MEMORY_MIB:
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            f"machine.memory_mib = {memory} in {where} is less than the engine needs.",
+            hint=f"Give it {MINIMUM_MEMORY_MIB} or more, or 0 to let Wherry choose.",
+        )
+
+
+def _split(key: str) -> tuple[str, str]:
+    if key not in keys():
+        raise fail(
+            ProblemCode.BAD_REQUEST, f"There is no setting {key!r}.", hint="There are: " + ", ".join(keys()) + "."
+        )
+    section, _, name = key.partition(".")
+    return section, name
+
+
+def _typed(present: int | str | bool, text: str, key: str) -> int | str | bool:
+    if isinstance(present, bool):
+        if text.lower() in ("true", "yes", "on", "1"):
+            return True
+        if text.lower() in ("false", "no", "off", "0"):
+            return False
+        raise fail(ProblemCode.BAD_REQUEST, f"{text!r} is not a value for {key}.", hint="It takes true or false.")
+    if isinstance(present, int):
+        try:
+            return int(text)
+        except ValueError as error:
+            raise fail(
+                ProblemCode.BAD_REQUEST, f"{text!r} is not a value for {key}.", hint="It takes a whole number."
+            ) from error
+    return text
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    """msgspec's sentence with its JSON path as the user writes it: "at `$.machine.cpus`" -> "at `machine.cpus`"."""
+    return str(error).replace("$.", "").removesuffix(".")
+
+
+def _broken(path: Path, what: str) -> Exception:
+    return fail(
+        ProblemCode.CONFIG_BROKEN,
+        f"The settings in {path} cannot be used: {what}.",
+        hint="Correct the file, or move it away to start from the defaults. It was not changed.",
+    )

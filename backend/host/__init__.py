@@ -1,0 +1,30 @@
+"""The only place in the repository that asks which operating system this is."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from functools import lru_cache
+
+from backend.host.base import Host
+
+__all__ = ["Host", "current"]
+
+_ARCHES = {"x86_64": "amd64", "amd64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
+
+
+@lru_cache(maxsize=1)
+def current() -> Host:
+    """The host that this process runs on."""
+    arch = _ARCHES.get(platform.machine().lower(), platform.machine().lower())
+    if sys.platform == "win32":
+        from backend.host.windows import WindowsHost
+
+        return WindowsHost(arch)
+    if sys.platform == "darwin":
+        from backend.host.macos import MacHost
+
+        return MacHost(arch)
+    from backend.host.linux import LinuxHost
+
+    return LinuxHost(arch)

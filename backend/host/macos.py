@@ -1,0 +1,64 @@
+"""macOS: Hypervisor.framework, Library directories. Nobody has run this file on a Mac yet."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from backend.host.base import AcceleratorFact
+from backend.host.dirs import user_cache_dir, user_data_dir
+from backend.host.posix import PosixHost
+
+_BINARIES: Final = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
+_SYSCTL: Final = ("/usr/sbin/sysctl", "-n", "kern.hv_support")
+_PROBE_TIMEOUT_S: Final = 5
+
+
+class MacHost(PosixHost):
+    """See Host."""
+
+    name = "darwin"
+
+    def default_home(self) -> Path:
+        """~/Library/Application Support/wherry."""
+        return user_data_dir()
+
+    def image_cache(self) -> Path:
+        """~/Library/Caches/wherry/images."""
+        return user_cache_dir() / "images"
+
+    def accelerators(self) -> tuple[AcceleratorFact, ...]:
+        """HVF, by the kernel's own word (kern.hv_support is 0 on a Mac that is itself a virtual machine)."""
+        title = "Hypervisor.framework"
+        try:
+            answer = subprocess.run(_SYSCTL, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return (AcceleratorFact(name="hvf", title=title, available=False, reason=f"sysctl did not run: {error}"),)
+        if answer.stdout.strip() != "1":
+            reason = "kern.hv_support is not 1: this Mac is a virtual machine, or too old"
+            return (AcceleratorFact(name="hvf", title=title, available=False, reason=reason),)
+        return (
+            AcceleratorFact(
+                name="hvf",
+                title=title,
+                available=True,
+                reason="kern.hv_support is 1",
+                fingerprint=f"{platform.release()}/{platform.machine()}",
+            ),
+        )
+
+    def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
+        """On the PATH, or where Homebrew puts it: an app started from the Dock has a short PATH."""
+        name = _BINARIES[arch]
+        found = shutil.which(name)
+        places = [Path(found)] if found else []
+        places += [Path(prefix) / name for prefix in ("/opt/homebrew/bin", "/usr/local/bin")]
+        return tuple(dict.fromkeys(place for place in places if place.exists()))
+
+    def qemu_hint(self, arch: str) -> str:
+        """Homebrew's package."""
+        del arch
+        return "Install QEMU: brew install qemu"

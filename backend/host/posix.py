@@ -1,0 +1,205 @@
+"""What Linux and macOS do alike: private Unix sockets, and detached processes in sessions of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import stat
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from backend.errors import ProblemCode, fail
+from backend.host.base import DetachedProcess, StreamHandler
+from backend.stream import ByteStream
+
+_BACKLOG = 128
+_WRITE_HIGH_WATER_BYTES = 1_048_576
+
+
+class SocketStream:
+    """A ByteStream over an asyncio stream pair."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self, max_bytes: int = 262_144) -> bytes:
+        """See ByteStream."""
+        return await self._reader.read(max_bytes)
+
+    async def write(self, data: bytes) -> None:
+        """See ByteStream."""
+        if self._writer.is_closing():
+            raise ConnectionResetError(errno.ECONNRESET, "the connection is closed")
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def write_eof(self) -> None:
+        """See ByteStream."""
+        with contextlib.suppress(OSError, RuntimeError):
+            if not self._writer.is_closing():
+                self._writer.write_eof()
+
+    async def aclose(self) -> None:
+        """See ByteStream."""
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+
+class UnixListener:
+    """A Unix socket being served; see Listener."""
+
+    def __init__(self, server: asyncio.Server, address: Path, inode: int, tasks: set[asyncio.Task[None]]) -> None:
+        self._server = server
+        self._address = address
+        self._inode = inode
+        self._tasks = tasks
+
+    async def aclose(self) -> None:
+        """See Listener. The name goes only if it is still ours: a successor may have bound it anew."""
+        with contextlib.suppress(OSError):
+            if self._address.lstat().st_ino == self._inode:
+                self._address.unlink()
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=5)
+
+
+class PosixHost:
+    """The shared half of LinuxHost and MacHost."""
+
+    max_socket_path_bytes = 103  # macOS: sun_path of 104 with its NUL; Linux has 108, one limit keeps homes portable
+
+    def __init__(self, arch: str) -> None:
+        self.arch = arch
+
+    def short_run_base(self) -> Path:
+        """A short private directory below /tmp, named for the user."""
+        return Path("/tmp") / f"wherry-{os.getuid()}"  # noqa: S108 -- owner and mode are checked by listen
+
+    def spawn_detached(
+        self, argv: Sequence[str], *, output: Path, environment: Mapping[str, str] | None = None
+    ) -> DetachedProcess:
+        """See Host: a new session, so that no terminal and no parent takes it down; umask 077."""
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                start_new_session=True,
+                close_fds=True,
+                umask=0o077,
+                env=None if environment is None else dict(environment),
+            )
+        finally:
+            os.close(descriptor)
+        return DetachedProcess(pid=process.pid, poll=process.poll)
+
+    async def listen(self, address: Path, handler: StreamHandler) -> UnixListener:
+        """See Host. Bound under a temporary name, made private, then renamed: nobody can connect in between."""
+        _check_private_parent(address)
+        _clear_stale(address)
+        temporary = address.with_name(f".{address.name[:4]}{os.getpid()}")
+        temporary.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(str(temporary))
+            temporary.chmod(0o600)
+            listener.listen(_BACKLOG)
+            listener.setblocking(False)
+            temporary.rename(address)
+        except OSError as error:
+            listener.close()
+            temporary.unlink(missing_ok=True)
+            raise fail(
+                ProblemCode.ENDPOINT_TAKEN,
+                f"The socket {address} could not be made: {error.strerror}.",
+                hint="Check that its directory exists, is yours and has room.",
+            ) from error
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            writer.transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER_BYTES)
+            stream = SocketStream(reader, writer)
+            try:
+                await handler(stream)
+            except (ConnectionError, asyncio.CancelledError):
+                pass  # The peer left, or we are closing: both end this connection and nothing else.
+            finally:
+                await stream.aclose()
+
+        server = await asyncio.start_unix_server(serve, sock=listener, limit=524_288)
+        return UnixListener(server, address, address.lstat().st_ino, tasks)
+
+    async def connect(self, address: Path) -> ByteStream:
+        """See Host."""
+        reader, writer = await asyncio.open_unix_connection(str(address), limit=524_288)
+        return SocketStream(reader, writer)
+
+    def docker_url(self, address: Path) -> str:
+        """unix:// and the path."""
+        return f"unix://{address}"
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """The platform's selector loop."""
+        return asyncio.new_event_loop()
+
+
+def _check_private_parent(address: Path) -> None:
+    """Refuse a directory that another user could have prepared for us below /tmp."""
+    information = address.parent.lstat()
+    if stat.S_ISLNK(information.st_mode) or information.st_uid != os.getuid() or information.st_mode & 0o022:
+        raise fail(
+            ProblemCode.PATH_UNUSABLE,
+            f"The directory {address.parent} is not private to you, so no socket is put there.",
+            command=f"ls -ld {address.parent}",
+            hint="Remove it, or make it yours alone with chmod 700, and try again.",
+        )
+
+
+def _clear_stale(address: Path) -> None:
+    """Remove a socket that nobody serves any more; refuse everything else that has the name."""
+    try:
+        information = address.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(information.st_mode):
+        raise fail(
+            ProblemCode.ENDPOINT_TAKEN,
+            f"{address} exists and is not a socket.",
+            command=f"ls -l {address}",
+            hint="Move it away and try again.",
+        )
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    probe.settimeout(1)
+    try:
+        probe.connect(str(address))
+    except (ConnectionRefusedError, FileNotFoundError):
+        address.unlink(missing_ok=True)
+    except OSError as error:
+        raise _taken(address) from error
+    else:
+        raise _taken(address)
+    finally:
+        probe.close()
+
+
+def _taken(address: Path) -> Exception:
+    return fail(
+        ProblemCode.ENDPOINT_TAKEN,
+        f"Another program already serves {address}.",
+        hint="Stop that program, or start Wherry with another --home.",
+    )

@@ -1,0 +1,57 @@
+"""Processes that are not our children: is it still the one we mean, and ending it. The only importer of psutil here."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process id together with its start time: an id alone is soon used again by another process."""
+
+    pid: int
+    created: float
+
+    @classmethod
+    def of(cls, pid: int, *, argument: str) -> ProcessIdentity | None:
+        """Identify `pid`, provided that one of its arguments is `argument`; None when it is gone or another."""
+        try:
+            process = psutil.Process(pid)
+            if argument not in process.cmdline():
+                return None
+            return cls(pid, process.create_time())
+        except psutil.Error:
+            return None
+
+    def is_alive(self) -> bool:
+        """Whether that very process still runs. A zombie does not."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def kill(self) -> None:
+        """End it at once, if it is still there."""
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self.pid)
+            if process.create_time() == self.created:
+                process.kill()
+
+
+def total_memory_mib() -> int:
+    """The host's memory."""
+    return int(psutil.virtual_memory().total // 1024**2)
+
+
+def holders_of(path: str) -> list[str]:
+    """Programs that have `path` open, as "name (pid)", as far as this system lets us see."""
+    found: list[str] = []
+    for process in psutil.process_iter(["pid", "name"]):
+        with contextlib.suppress(psutil.Error, OSError):
+            if any(file.path == path for file in process.open_files()):
+                found.append(f"{process.info['name']} ({process.info['pid']})")
+    return found

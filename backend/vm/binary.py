@@ -1,0 +1,137 @@
+"""Find a QEMU that is new enough and ask it what it can do."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from backend.errors import ProblemCode, fail
+from backend.host.base import Host
+from backend.vm.spec import QemuFacts
+
+MINIMUM: Final = (7, 2, 0)
+_TIMEOUT_S: Final = 20
+_VERSION: Final = re.compile(r"QEMU emulator version (\d+)\.(\d+)\.(\d+)")
+
+
+def find(host: Host, arch: str, *, configured: str = "") -> QemuFacts:
+    """The QEMU to use.
+
+    Args:
+        host: where to look.
+        arch: architecture of the guest.
+        configured: the user's own choice of a program; "" to look in the usual places.
+
+    Raises:
+        WherryError: QEMU_MISSING, QEMU_TOO_OLD or QEMU_UNUSABLE.
+    """
+    if configured:
+        found = shutil.which(configured)
+        if found is None:
+            raise fail(
+                ProblemCode.QEMU_MISSING,
+                f"The setting qemu.binary names {configured}, which is not a program.",
+                hint='Correct it, or let Wherry look by itself: wherry config set qemu.binary ""',
+            )
+        candidates: tuple[Path, ...] = (Path(found),)
+    else:
+        candidates = host.qemu_candidates(arch)
+    if not candidates:
+        raise fail(
+            ProblemCode.QEMU_MISSING,
+            "QEMU is not installed, and Wherry runs its machine with it.",
+            hint=host.qemu_hint(arch),
+        )
+    facts = inspect(candidates[0])
+    if facts.version < MINIMUM:
+        raise fail(
+            ProblemCode.QEMU_TOO_OLD,
+            f"{facts.binary} is QEMU {facts.version_text}; Wherry needs {MINIMUM[0]}.{MINIMUM[1]} or newer.",
+            command=f"{facts.binary} -version",
+            hint=host.qemu_hint(arch),
+        )
+    return facts
+
+
+def inspect(binary: Path) -> QemuFacts:
+    """Ask the binary for its version and features; remembered per file for the life of the process.
+
+    Raises:
+        WherryError: QEMU_UNUSABLE.
+    """
+    try:
+        information = binary.stat()
+    except OSError as error:
+        raise fail(ProblemCode.QEMU_UNUSABLE, f"{binary} cannot be read: {error.strerror}.") from error
+    return _inspect(binary, information.st_mtime_ns, information.st_size)
+
+
+@lru_cache(maxsize=8)
+def _inspect(binary: Path, _mtime_ns: int, _size: int) -> QemuFacts:
+    version_text = _ask(binary, "-version")
+    match = _VERSION.search(version_text)
+    if match is None:
+        raise fail(
+            ProblemCode.QEMU_UNUSABLE,
+            f"{binary} did not say which QEMU it is.",
+            command=f"{binary} -version",
+            tail=version_text.splitlines()[-5:],
+        )
+    major, minor, micro = (int(part) for part in match.groups())
+    accelerators = frozenset(_ask(binary, "-accel", "help").split())
+    return QemuFacts(
+        binary=binary,
+        version=(major, minor, micro),
+        accelerators=accelerators,
+        sandbox="-sandbox" in _ask(binary, "-help"),
+    )
+
+
+def find_image_tool(qemu: QemuFacts) -> Path:
+    """The qemu-img that belongs to this QEMU: beside it, else on the PATH.
+
+    Raises:
+        WherryError: TOOL_MISSING.
+    """
+    beside = qemu.binary.with_name("qemu-img" + qemu.binary.suffix)
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("qemu-img")
+    if found is None:
+        raise fail(
+            ProblemCode.TOOL_MISSING,
+            "qemu-img is not installed; Wherry makes the machine's disk with it.",
+            hint="Install it: sudo apt install qemu-utils (Debian, Ubuntu), sudo dnf install qemu-img (Fedora).",
+        )
+    return Path(found)
+
+
+def _ask(binary: Path, *arguments: str) -> str:
+    command = f"{binary} {' '.join(arguments)}"
+    try:
+        answer = subprocess.run(
+            [str(binary), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise fail(ProblemCode.QEMU_UNUSABLE, f"{binary} does not start: {error.strerror}.", command=command) from error
+    except subprocess.TimeoutExpired as error:
+        raise fail(
+            ProblemCode.QEMU_UNUSABLE, f"{binary} did not answer within {_TIMEOUT_S} s.", command=command
+        ) from error
+    if answer.returncode != 0:
+        raise fail(
+            ProblemCode.QEMU_UNUSABLE,
+            f"{binary} ended with code {answer.returncode} when asked for its features.",
+            command=command,
+            tail=answer.stderr.splitlines()[-5:],
+        )
+    return answer.stdout

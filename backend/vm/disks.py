@@ -1,0 +1,112 @@
+"""The data disk: made once, never overwritten, refused when another process has it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from backend.errors import ProblemCode, fail
+
+MINIMUM_FREE_BYTES: Final = 512 * 1024**2
+"""Less than this on the host and the engine could not even start its containers."""
+_TIMEOUT_S: Final = 60
+
+
+def check_room(directory: Path) -> None:
+    """Refuse to start on a full host disk, where every write of the guest would fail.
+
+    Raises:
+        WherryError: HOST_DISK_FULL.
+    """
+    free = shutil.disk_usage(directory).free
+    if free < MINIMUM_FREE_BYTES:
+        raise fail(
+            ProblemCode.HOST_DISK_FULL,
+            f"Only {free // 1024**2} MiB are free on the disk that holds {directory}; the machine needs at least "
+            f"{MINIMUM_FREE_BYTES // 1024**2} MiB to start.",
+            command=f"df -h {directory}",
+            hint="Free some space, then start the machine again. Nothing of it was lost.",
+            retryable=True,
+        )
+
+
+def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
+    """Make the data disk if there is none, else check it. Returns its virtual size in GiB.
+
+    The guest formats a blank disk itself. A disk that exists is never made anew, whatever is wrong with it.
+
+    Raises:
+        WherryError: HOST_DISK_FULL, DISK_LOCKED, DISK_DAMAGED or TOOL_MISSING.
+    """
+    if not path.exists():
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.unlink(missing_ok=True)
+        # Sub-clusters would trim finer; plain 64 KiB clusters are what every QEMU since 7.2 has proved.
+        _run(
+            [str(image_tool), "create", "-q", "-f", "qcow2", "-o", "lazy_refcounts=on", str(temporary), f"{size_gib}G"],
+            path,
+        )
+        temporary.chmod(0o600)
+        temporary.rename(path)
+        return size_gib
+    if not path.is_file():
+        raise fail(
+            ProblemCode.DISK_DAMAGED, f"{path} is not a file.", hint="Move it away; the next start makes a new one."
+        )
+    output = _run([str(image_tool), "info", "--output=json", "-U", str(path)], path)
+    try:
+        information = json.loads(output)
+        if information["format"] != "qcow2":
+            raise ValueError(f"its format is {information['format']}, not qcow2")
+        return int(information["virtual-size"]) // 1024**3
+    except (ValueError, KeyError, TypeError) as error:
+        raise fail(
+            ProblemCode.DISK_DAMAGED,
+            f"The data disk {path} is not what Wherry made: {error}.",
+            hint="Put back a copy of it, or give up its contents with: wherry reset",
+        ) from error
+
+
+def is_lock_message(tail: str) -> bool:
+    """Whether QEMU's words mean that another process has the disk open."""
+    return 'Failed to get "write" lock' in tail or "Is another process using the image" in tail
+
+
+def _run(argv: list[str], path: Path) -> str:
+    command = " ".join(argv)
+    try:
+        answer = subprocess.run(
+            argv, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise fail(ProblemCode.DISK_DAMAGED, f"{argv[0]} did not run: {error}.", command=command) from error
+    if answer.returncode == 0:
+        return answer.stdout
+    tail = answer.stderr.splitlines()[-8:]
+    if "No space left" in answer.stderr:
+        raise fail(
+            ProblemCode.HOST_DISK_FULL,
+            f"The disk that should hold {path} is full.",
+            command=command,
+            tail=tail,
+            hint="Free some space, then start the machine again.",
+        )
+    if is_lock_message(answer.stderr):
+        raise fail(
+            ProblemCode.DISK_LOCKED,
+            f"Another process uses the data disk {path}.",
+            command=command,
+            tail=tail,
+            hint="Stop that process; `wherry doctor` names it where the system tells.",
+        )
+    raise fail(
+        ProblemCode.DISK_DAMAGED,
+        f"qemu-img could not work with the data disk {path}.",
+        command=command,
+        tail=tail,
+        hint="Put back a copy of the disk, or give up its contents with: wherry reset",
+    )

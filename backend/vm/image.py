@@ -1,0 +1,130 @@
+"""The guest image on this host: found, and proved to be what its manifest says before it is run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from backend.errors import ProblemCode, fail
+from backend.files import write_private
+from backend.vm.spec import GuestImage
+
+MANIFEST: Final = "manifest.json"
+FORMAT: Final = 1
+_REBUILD: Final = "Build or fetch the image again: python3 packaging/dev.py image"
+
+
+class _File(msgspec.Struct, frozen=True):
+    file: str
+    size: int
+    sha256: str
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    format: int
+    arch: str
+    version: str
+    kernel: _File
+    initramfs: _File
+    root: _File
+    cmdline: str
+    docker_version: str
+
+
+def load(directory: Path, *, arch: str, stamp: Path) -> GuestImage:
+    """Read the manifest and verify every file, by digest the first time and by size and time after that.
+
+    Args:
+        directory: where the image is.
+        arch: what this host runs: "amd64" or "arm64".
+        stamp: where to remember what was verified.
+
+    Raises:
+        WherryError: IMAGE_MISSING or IMAGE_DAMAGED.
+    """
+    manifest = _read_manifest(directory)
+    if manifest.arch != arch:
+        raise fail(
+            ProblemCode.IMAGE_DAMAGED,
+            f"The guest image in {directory} is for {manifest.arch}, this computer needs {arch}.",
+            hint=_REBUILD,
+        )
+    verified = _load_stamp(stamp)
+    fresh: dict[str, list[Any]] = {}
+    for entry in (manifest.kernel, manifest.initramfs, manifest.root):
+        if Path(entry.file).name != entry.file:
+            raise _damaged(directory, f"the manifest names the file {entry.file!r}, outside its directory")
+        path = directory / entry.file
+        fresh[str(path)] = _verify(path, entry, verified.get(str(path)))
+    if fresh != verified:
+        write_private(stamp, json.dumps(fresh).encode())
+    return GuestImage(
+        directory=directory,
+        arch=manifest.arch,
+        version=manifest.version,
+        kernel=directory / manifest.kernel.file,
+        initramfs=directory / manifest.initramfs.file,
+        root=directory / manifest.root.file,
+        cmdline=manifest.cmdline,
+        engine_version=manifest.docker_version,
+    )
+
+
+def _read_manifest(directory: Path) -> _Manifest:
+    path = directory / MANIFEST
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise fail(
+            ProblemCode.IMAGE_MISSING,
+            f"There is no guest image in {directory}: {error.strerror}.",
+            command=f"cat {path}",
+            hint=_REBUILD + ", or name another with: wherry config set image.directory DIR",
+        ) from error
+    try:
+        version = msgspec.json.decode(content, type=dict[str, Any]).get("format")
+        if version != FORMAT:
+            raise _damaged(directory, f"its manifest has format {version!r}, this Wherry reads {FORMAT}")
+        return msgspec.json.decode(content, type=_Manifest)
+    except msgspec.DecodeError as error:
+        raise _damaged(directory, f"its manifest cannot be read: {error}") from error
+
+
+def _verify(path: Path, entry: _File, known: object) -> list[Any]:
+    """Return what identifies the verified file: size, time in ns, inode, digest."""
+    try:
+        information = path.stat()
+        if information.st_size != entry.size:
+            raise _damaged(path.parent, f"{path.name} has {information.st_size} bytes, the manifest says {entry.size}")
+        identity = [information.st_size, information.st_mtime_ns, information.st_ino, entry.sha256]
+        if known == identity:
+            return identity
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise fail(
+            ProblemCode.IMAGE_MISSING,
+            f"The guest image's file {path} cannot be read: {error.strerror}.",
+            hint=_REBUILD,
+        ) from error
+    if digest != entry.sha256:
+        raise _damaged(
+            path.parent, f"{path.name} has the digest {digest[:16]}…, the manifest says {entry.sha256[:16]}…"
+        )
+    return identity
+
+
+def _load_stamp(path: Path) -> dict[str, Any]:
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # Nothing remembered: the files are hashed, which is always right.
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _damaged(directory: Path, what: str) -> Exception:
+    return fail(ProblemCode.IMAGE_DAMAGED, f"The guest image in {directory} is damaged: {what}.", hint=_REBUILD)

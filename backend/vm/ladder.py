@@ -1,0 +1,147 @@
+"""Which (accelerator, CPU, machine) to try, in which order, and what was learnt by trying.
+
+That a device opens proves nothing: a KVM can open, make a VM and then crawl or die in the kernel. So cheap gates drop
+what cannot work, the real boot under a deadline is the last probe, and its verdict is remembered for as long as nothing
+that it depends on has changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from backend.files import write_private
+from backend.host.base import AcceleratorFact
+from backend.model import AcceleratorStatus
+from backend.vm.spec import Candidate, QemuFacts
+
+TCG_TITLE: Final = "software emulation"
+_TCG_OPTIONS: Final = ",thread=multi,tb-size=512"
+"""A translation cache of 512 MiB: the default of a quarter of RAM (up to 1 GiB) stays resident on the host."""
+
+_WHPX_PLAIN: Final = (11, 1, 1)
+"""From this QEMU on, WHPX runs `-cpu host` and chooses its interrupt controller itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The candidates to try, in order, and why others are not among them."""
+
+    candidates: tuple[Candidate, ...]
+    rejected: tuple[str, ...]
+    """Reasons, best accelerator first, as the user reads them."""
+
+
+def plan(
+    *,
+    arch: str,
+    qemu: QemuFacts,
+    facts: Sequence[AcceleratorFact],
+    verdicts: Mapping[str, str],
+    wanted: str = "auto",
+) -> Plan:
+    """Order the candidates for a guest of the host's own architecture.
+
+    Args:
+        arch: "amd64" or "arm64".
+        qemu: the binary that will run.
+        facts: what the host says of its accelerators, best first.
+        verdicts: remembered failures by `verdict_key`, with their reason.
+        wanted: "auto", or the one accelerator that the user insists on.
+    """
+    candidates: list[Candidate] = []
+    rejected: list[str] = []
+    for fact in facts:
+        if wanted not in ("auto", fact.name):
+            rejected.append(f"{fact.title}: switched off by the setting machine.accelerator")
+            continue
+        if not fact.available:
+            rejected.append(f"{fact.title}: {fact.reason}" + (f". {fact.hint}" if fact.hint else ""))
+            continue
+        if fact.name not in qemu.accelerators:
+            rejected.append(f"{fact.title}: QEMU {qemu.version_text} was built without it")
+            continue
+        for candidate in hardware_candidates(fact.name, arch, qemu):
+            verdict = verdicts.get(verdict_key(candidate, qemu, fact))
+            if verdict is None:
+                candidates.append(candidate)
+            else:
+                rejected.append(f"{fact.title}: {verdict}")
+    if wanted in ("auto", "tcg"):
+        candidates.extend(software_candidates(arch))
+    return Plan(candidates=tuple(candidates), rejected=tuple(dict.fromkeys(rejected)))
+
+
+def hardware_candidates(accelerator: str, arch: str, qemu: QemuFacts) -> tuple[Candidate, ...]:
+    """The CPU models worth a try with one accelerator, best first."""
+    if accelerator == "kvm" and arch == "amd64":
+        return (Candidate(accelerator="kvm", cpu="host", machine="microvm"),)
+    if accelerator == "kvm":
+        return (Candidate(accelerator="kvm", cpu="host", machine="virt"),)
+    if accelerator == "hvf" and arch == "amd64":
+        # AVX-512 traps and 1 GiB pages break under HVF on Intel.
+        return (Candidate(accelerator="hvf", cpu="host,-avx512vl,-pdpe1gb", machine="q35"),)
+    if accelerator == "hvf":
+        return (Candidate(accelerator="hvf", cpu="host", machine="virt"),)
+    if accelerator == "whpx" and arch == "arm64":
+        return (Candidate(accelerator="whpx", cpu="host", machine="virt"),)
+    if accelerator == "whpx" and qemu.version >= _WHPX_PLAIN:
+        return (
+            Candidate(accelerator="whpx", cpu="host", machine="q35"),
+            Candidate(accelerator="whpx", cpu="qemu64", machine="q35"),
+        )
+    if accelerator == "whpx":
+        return (Candidate(accelerator="whpx", cpu="qemu64", machine="q35", accelerator_options=",kernel-irqchip=off"),)
+    return ()
+
+
+def software_candidates(arch: str) -> tuple[Candidate, ...]:
+    """Emulation: the small machine first, the common one if this QEMU cannot run that."""
+    if arch == "amd64":
+        return (
+            Candidate(accelerator="tcg", cpu="max", machine="microvm", accelerator_options=_TCG_OPTIONS),
+            Candidate(accelerator="tcg", cpu="max", machine="q35", accelerator_options=_TCG_OPTIONS),
+        )
+    # The architected pointer-authentication algorithm costs half of an emulated CPU's time.
+    cpu = "max,pauth-impdef=on"
+    return (Candidate(accelerator="tcg", cpu=cpu, machine="virt", accelerator_options=_TCG_OPTIONS),)
+
+
+def status(candidate: Candidate, facts: Sequence[AcceleratorFact], reasons: Sequence[str]) -> AcceleratorStatus:
+    """What the user is told about the candidate that runs."""
+    titles = {fact.name: fact.title for fact in facts}
+    hardware = candidate.accelerator != "tcg"
+    return AcceleratorStatus(
+        name=candidate.accelerator,
+        title=titles.get(candidate.accelerator, TCG_TITLE if not hardware else candidate.accelerator.upper()),
+        hardware=hardware,
+        reasons=() if hardware else tuple(dict.fromkeys(reasons)),
+    )
+
+
+def verdict_key(candidate: Candidate, qemu: QemuFacts, fact: AcceleratorFact) -> str:
+    """Changes with everything that a verdict depends on: QEMU, the host's kernel and boot, its CPU."""
+    return f"{candidate.key} | qemu {qemu.version_text} | {fact.fingerprint}"
+
+
+def load_verdicts(path: Path) -> dict[str, str]:
+    """Remembered failures; none when the file is missing or unreadable, which costs one more try and nothing else."""
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(loaded, dict):
+        return {}
+    return {str(key): str(reason) for key, reason in loaded.items()}
+
+
+def remember_failure(path: Path, key: str, reason: str) -> None:
+    """Add one verdict. Raises OSError."""
+    verdicts = load_verdicts(path)
+    verdicts[key] = reason
+    # Keys hold the host's boot: old ones never match again, and a handful is plenty.
+    kept = dict(list(verdicts.items())[-8:])
+    write_private(path, json.dumps(kept, indent=2, ensure_ascii=False).encode())

@@ -1,0 +1,237 @@
+"""QemuDriver: starts, adopts and ends the QEMU process of one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shlex
+from pathlib import Path
+from typing import Final
+
+from backend.errors import ProblemCode, WherryError, fail
+from backend.host.base import DetachedProcess, Host
+from backend.host.process import ProcessIdentity
+from backend.paths import MachineDir
+from backend.vm import disks, run
+from backend.vm.driver import VmExit
+from backend.vm.guest import GuestControl
+from backend.vm.monitor import Monitor
+from backend.vm.run import RunRecord
+from backend.vm.spec import UnixAddress
+
+_log = logging.getLogger(__name__)
+
+KERNEL_ALIVE: Final = b"wherry: kernel alive"
+"""The first thing that the guest's initramfs prints."""
+_ADOPT_TIMEOUT_S: Final = 5.0
+_EXIT_TIMEOUT_S: Final = 5.0
+_POLL_S: Final = 0.02
+_TAIL_LINES: Final = 12
+_TAIL_BYTES: Final = 8192
+
+
+class QemuDriver:
+    """See VmDriver."""
+
+    def __init__(self, host: Host, directory: MachineDir) -> None:
+        self.monitor = Monitor()
+        self._host = host
+        self._dir = directory
+        self._child: DetachedProcess | None = None
+        self._identity: ProcessIdentity | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """QEMU's process id while it runs."""
+        if self._identity is not None:
+            return self._identity.pid
+        return self._child.pid if self._child is not None else None
+
+    async def launch(self, record: RunRecord, argv: list[str], *, timeout_s: float) -> None:
+        """See VmDriver."""
+        self._clear_leavings()
+        run.save(self._dir.run_record, record)
+        self._dir.qemu_log.unlink(missing_ok=True)
+        _log.info("starting %s", shlex.join(argv))
+        try:
+            self._child = self._host.spawn_detached(argv, output=self._dir.qemu_log)
+        except OSError as error:
+            self._dir.run_record.unlink(missing_ok=True)
+            raise fail(
+                ProblemCode.QEMU_UNUSABLE,
+                f"{argv[0]} does not start: {error.strerror}.",
+                command=shlex.join(argv),
+            ) from error
+        self._identity = ProcessIdentity.of(self._child.pid, argument=record.uuid)
+        try:
+            await self.monitor.connect(
+                UnixAddress(path=self._dir.monitor_socket), timeout_s=timeout_s, has_exited=self._has_exited
+            )
+            self._identity = self._identity or ProcessIdentity.of(self._child.pid, argument=record.uuid)
+        except WherryError as error:
+            await self.kill()
+            raise self._explain_launch(error, argv) from error
+        except asyncio.CancelledError:
+            await asyncio.shield(self.kill())
+            raise
+
+    def _explain_launch(self, error: WherryError, argv: list[str]) -> WherryError:
+        """QEMU's own last words say more than "the monitor did not answer"."""
+        tail = _tail(self._dir.qemu_log)
+        text = "\n".join(tail)
+        command = shlex.join(argv)
+        if disks.is_lock_message(text):
+            return fail(
+                ProblemCode.DISK_LOCKED,
+                f"Another process uses the data disk {self._dir.data_disk}.",
+                command=command,
+                tail=tail,
+                hint="Stop that process (wherry doctor names it where the system tells), then start again.",
+                retryable=True,
+            )
+        if "No space left" in text:
+            return fail(
+                ProblemCode.HOST_DISK_FULL,
+                "QEMU could not start: the host's disk is full.",
+                command=command,
+                tail=tail,
+                hint="Free some space, then start again.",
+                retryable=True,
+            )
+        return fail(error.problem.code, error.problem.summary, command=command, tail=tail, hint=error.problem.hint)
+
+    async def adopt(self) -> RunRecord | None:
+        """See VmDriver."""
+        record = run.load(self._dir.run_record)
+        if record is None:
+            return None
+        identity = self._recorded_process(record)
+        if identity is None and not await self._monitor_listens():
+            self._clear_leavings()
+            self._dir.run_record.unlink(missing_ok=True)
+            return None
+        self._identity = identity
+        await self.monitor.connect(
+            UnixAddress(path=self._dir.monitor_socket),
+            timeout_s=_ADOPT_TIMEOUT_S,
+            has_exited=lambda: identity is not None and not identity.is_alive(),
+        )
+        answer = await self.monitor.execute("query-uuid")
+        if answer.get("UUID") != record.uuid:
+            await self.monitor.aclose()
+            self._identity = None
+            raise fail(
+                ProblemCode.NOT_OURS,
+                "A QEMU that Wherry did not start answers on the machine's monitor; it was left alone.",
+                command=f"query-uuid on {self._dir.monitor_socket}",
+                hint="End that QEMU, then start the machine again.",
+            )
+        return record
+
+    async def abandon(self) -> None:
+        """Kill a recorded QEMU that could not be adopted (its monitor is deaf), so that the machine can start anew."""
+        record = run.load(self._dir.run_record)
+        if record is not None and self._identity is None:
+            self._identity = self._recorded_process(record)
+        await self.kill()
+
+    def _recorded_process(self, record: RunRecord) -> ProcessIdentity | None:
+        try:
+            pid = int(self._dir.qemu_pid.read_text())
+        except (OSError, ValueError):
+            return None
+        return ProcessIdentity.of(pid, argument=record.uuid)
+
+    async def _monitor_listens(self) -> bool:
+        try:
+            stream = await self._host.connect(self._dir.monitor_socket)
+        except OSError:
+            return False
+        await stream.aclose()
+        return True
+
+    async def kill(self) -> None:
+        """See VmDriver: `quit` closes the images in order; the signal is for a QEMU that does not listen."""
+        with contextlib.suppress(WherryError):
+            await self.monitor.execute("quit", timeout_s=2)
+        if not await self._wait_gone(2):
+            if self._identity is not None:
+                self._identity.kill()
+            await self._wait_gone(_EXIT_TIMEOUT_S)
+        await self._forget()
+
+    async def wait(self) -> VmExit:
+        """See VmDriver."""
+        await self.monitor.wait_closed()
+        if not await self._wait_gone(_EXIT_TIMEOUT_S):
+            _log.error("QEMU closed its monitor but goes on; it is killed")
+            if self._identity is not None:
+                self._identity.kill()
+            await self._wait_gone(_EXIT_TIMEOUT_S)
+        code = self._child.poll() if self._child is not None else None
+        result = VmExit(code=code, tail=_tail(self._dir.qemu_log), console_tail=_tail(self._dir.serial_log))
+        await self._forget()
+        return result
+
+    async def wait_kernel(self, *, timeout_s: float) -> None:
+        """See VmDriver. The console's log is looked at, because its socket belongs to the user."""
+        async with asyncio.timeout(timeout_s):
+            while KERNEL_ALIVE not in _read_end(self._dir.serial_log):
+                if self._has_exited():
+                    await asyncio.sleep(timeout_s)  # `wait` reports the exit; this wait is then cancelled
+                await asyncio.sleep(_POLL_S)
+
+    async def connect_guest(self, *, timeout_s: float) -> GuestControl:
+        """See VmDriver."""
+        return await GuestControl.connect(self._host, UnixAddress(path=self._dir.control_socket), timeout_s=timeout_s)
+
+    async def detach(self) -> None:
+        """See VmDriver."""
+        await self.monitor.aclose()
+
+    def _has_exited(self) -> bool:
+        if self._child is not None:
+            return self._child.poll() is not None
+        return self._identity is not None and not self._identity.is_alive()
+
+    async def _wait_gone(self, timeout_s: float) -> bool:
+        """Whether the process is gone within the time."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while not self._has_exited():
+            if self._child is None and self._identity is None:
+                return True  # nothing was ever identified
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(_POLL_S)
+        return True
+
+    async def _forget(self) -> None:
+        await self.monitor.aclose()
+        self.monitor = Monitor()
+        self._child = None
+        self._identity = None
+        self._clear_leavings()
+        self._dir.run_record.unlink(missing_ok=True)
+
+    def _clear_leavings(self) -> None:
+        for path in (self._dir.monitor_socket, self._dir.control_socket, self._dir.console_socket, self._dir.qemu_pid):
+            path.unlink(missing_ok=True)
+
+
+def _read_end(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            return file.read()
+    except OSError:
+        return b""  # Not there yet, or just replaced: there is no last line to show.
+
+
+def _tail(path: Path) -> tuple[str, ...]:
+    """The last lines of a log, cleaned of control characters."""
+    untrusted_text = _read_end(path).decode("utf-8", errors="replace")
+    lines = ("".join(c for c in line if c.isprintable()) for line in untrusted_text.splitlines())
+    return tuple(line for line in lines if line.strip())[-_TAIL_LINES:]

@@ -1,0 +1,37 @@
+"""The record of a running QEMU: written before it starts, so that an agent that dies at any moment can be followed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from backend.files import write_private
+from backend.model import AcceleratorStatus, MachineResources
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the next agent has to know to take over."""
+
+    uuid: str
+    """Of this run: proves that whatever answers on the monitor is the QEMU that we started."""
+    accelerator: AcceleratorStatus
+    resources: MachineResources
+    image_version: str
+    engine_version: str
+    requested_at: float
+    """When the start was asked for, seconds since the epoch."""
+    argv: list[str]
+
+
+def save(path: Path, record: RunRecord) -> None:
+    """Write the record durably. Raises OSError."""
+    write_private(path, msgspec.json.encode(record))
+
+
+def load(path: Path) -> RunRecord | None:
+    """The record, or None when there is none or it cannot be read: then no QEMU can be proved to be ours."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunRecord)
+    except (OSError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,113 @@
+"""The values that describe one run of QEMU: made by the driver, turned into a command line by `command.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+GUEST_ADDRESS: Final = "10.0.2.15"
+"""The guest's fixed address in QEMU's user network."""
+NETDEV: Final = "net0"
+"""Id of the network back end, for hostfwd_add."""
+CONTROL_PORT_NAME: Final = "io.wherry.control"
+"""Name of the virtio-serial port that the guest's control service opens."""
+INPUT_PREFIX: Final = "opt/io.wherry/"
+"""fw_cfg directory of the guest's inputs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One way to run the guest: accelerator, CPU model and machine belong together.
+
+    QEMU's own fall-back (`-accel a -accel b`) covers only a failed initialisation and keeps the CPU model, which may
+    not exist for the second; so each pair is tried by a process of its own.
+    """
+
+    accelerator: str
+    """"kvm", "hvf", "whpx" or "tcg"."""
+    cpu: str
+    machine: str
+    """"microvm", "q35" or "virt"."""
+    accelerator_options: str = ""
+    """Appended to -accel, with its comma: ",thread=multi"."""
+
+    @property
+    def key(self) -> str:
+        """Name of this candidate among remembered verdicts."""
+        return f"{self.accelerator}{self.accelerator_options} {self.cpu} {self.machine}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnixAddress:
+    """A Unix socket in a private directory."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsAddress:
+    """A TCP port on 127.0.0.1 guarded by mutual TLS, for systems whose Python has no Unix sockets.
+
+    Never bare TCP: a container reaches the host's loopback through 10.0.2.2, and a monitor is as good as a shell.
+    """
+
+    port: int
+    credentials: Path
+    """Directory with ca-cert.pem, server-cert.pem and server-key.pem."""
+
+
+SocketAddress = UnixAddress | TlsAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestImage:
+    """The files of a verified guest image."""
+
+    directory: Path
+    arch: str
+    version: str
+    kernel: Path
+    initramfs: Path
+    root: Path
+    cmdline: str
+    engine_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QemuFacts:
+    """What one QEMU binary is."""
+
+    binary: Path
+    version: tuple[int, int, int]
+    accelerators: frozenset[str]
+    """What `-accel help` lists: compiled in, not necessarily usable."""
+    sandbox: bool
+    """Whether it was built with seccomp."""
+
+    @property
+    def version_text(self) -> str:
+        """As in "7.2.22"."""
+        return ".".join(str(part) for part in self.version)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSpec:
+    """Everything that the command line depends on."""
+
+    host: str
+    """"linux", "darwin" or "windows"."""
+    qemu: QemuFacts
+    candidate: Candidate
+    image: GuestImage
+    uuid: str
+    cpus: int
+    memory_mib: int
+    data_disk: Path
+    monitor: SocketAddress
+    control: SocketAddress
+    console: SocketAddress
+    serial_log: Path
+    pid_file: Path
+    inputs: tuple[tuple[str, Path], ...] = field(default=())
+    """Name below INPUT_PREFIX, and the file that holds it."""
