@@ -1,0 +1,218 @@
+"""A paramiko Channel that wakes the event loop instead of threads that sleep on it.
+
+paramiko tells a channel's news (data, end, window, request answered) to small synchronisation objects that are public
+attributes of the channel: `in_buffer`, `in_stderr_buffer`, `out_buffer_cv`, `event`, `status_event`. Here they are
+replaced by ones that call into the loop, so a channel costs no thread, no pipe and no descriptor, on any platform.
+Reading goes around `Channel.recv`, which copies twice more and takes three locks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import paramiko
+from paramiko.common import cMSG_CHANNEL_DATA, cMSG_CHANNEL_REQUEST, cMSG_CHANNEL_WINDOW_ADJUST
+
+from backend.ssh.internals import ChannelBase, PipeBase
+
+
+class Bell:
+    """Wakes one coroutine of a loop from any thread; rings that nobody waits for cost nothing.
+
+    The waiter calls `arm`, then looks at the state that interests it, and only then waits. The ringer changes the
+    state, then looks whether the bell is armed. Under either order of the two, one of them sees the other.
+    """
+
+    __slots__ = ("_armed", "_loop", "_waiter")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._armed = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        """Wake the waiter, if there is one. MAY be called from any thread."""
+        if self._armed:
+            self._armed = False
+            try:
+                self._loop.call_soon_threadsafe(self._wake)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                return
+
+    def arm(self) -> None:
+        """Make the next ring count."""
+        self._armed = True
+
+    async def wait(self) -> None:
+        """Wait for a ring since `arm`. One coroutine at a time. MAY wake without cause."""
+        if not self._armed:
+            return
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            self._armed = False
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class _RingingEvent(threading.Event):
+    """An Event whose `set` also rings."""
+
+    def __init__(self, bell: Bell) -> None:
+        super().__init__()
+        self._bell = bell
+
+    def set(self) -> None:
+        super().set()
+        self._bell.ring()
+
+
+class _RingingCondition(threading.Condition):
+    """A Condition that nobody waits on: `notify_all` only rings."""
+
+    def __init__(self, lock: threading.Lock, bell: Bell) -> None:
+        super().__init__(lock)
+        self._bell = bell
+
+    def notify_all(self) -> None:
+        self._bell.ring()
+
+
+class Inbox(PipeBase):
+    """What arrived on one stream of a channel. Bounded by the channel's window, which is given back as it is taken."""
+
+    def __init__(self, bell: Bell) -> None:
+        super().__init__()
+        self._bell = bell
+        # Appended by paramiko's thread, popped by the loop: a deque's ends are safe to use from two threads.
+        self._pieces: deque[bytes] = deque()
+        self.ended = False
+
+    def feed(self, data: bytes) -> None:
+        """Take what paramiko's thread received."""
+        self._pieces.append(data)
+        self._bell.ring()
+
+    def close(self) -> None:
+        """Note that no more will come: the peer's EOF, the channel's close or the transport's end."""
+        self.ended = True
+        self._bell.ring()
+
+    def __len__(self) -> int:
+        return sum(map(len, tuple(self._pieces)))
+
+    def has_data(self) -> bool:
+        """Return whether `take` would return something."""
+        return bool(self._pieces)
+
+    def take(self, max_bytes: int) -> bytes:
+        """Return and remove up to `max_bytes`, b"" if there is nothing now. Only the loop calls it."""
+        if not self._pieces:
+            return b""
+        first = self._pieces.popleft()
+        room = max_bytes - len(first)
+        if room < 0:
+            self._pieces.appendleft(first[max_bytes:])
+            return first[:max_bytes]
+        taken = [first]
+        while self._pieces and len(self._pieces[0]) <= room:
+            piece = self._pieces.popleft()
+            room -= len(piece)
+            taken.append(piece)
+        return first if len(taken) == 1 else b"".join(taken)
+
+
+class LoopChannel(ChannelBase):
+    """A channel that belongs to an event loop: everything that the loop calls here returns at once."""
+
+    def __init__(
+        self,
+        chanid: int,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        send: Callable[[paramiko.Message], None],
+        window_bytes: int,
+        max_packet_bytes: int,
+    ) -> None:
+        """Make a channel that is not open yet.
+
+        Args:
+            send: sends a message without blocking; raises what paramiko raises when the connection is gone.
+        """
+        super().__init__(chanid)
+        self._send_message = send
+        self._set_window(window_bytes, max_packet_bytes)
+        # A quarter instead of paramiko's tenth: fewer messages, and three quarters are still on the way.
+        self.in_window_threshold = window_bytes // 4
+        self.readable = Bell(loop)
+        self.stderr_readable = Bell(loop)
+        self.writable = Bell(loop)
+        self.answered = Bell(loop)
+        self.inbox = Inbox(self.readable)
+        self.stderr_inbox = Inbox(self.stderr_readable)
+        self.in_buffer = self.inbox
+        self.in_stderr_buffer = self.stderr_inbox
+        self.out_buffer_cv = _RingingCondition(self.lock, self.writable)
+        self.event = _RingingEvent(self.answered)
+        self.status_event = _RingingEvent(self.answered)
+
+    def attach(self, transport: paramiko.Transport) -> None:
+        """Make `transport` the channel's own."""
+        self._set_transport(transport)
+
+    def credit(self, taken_bytes: int) -> None:
+        """Let the peer send as much again as was taken; the message goes out once it is worth one."""
+        credit = self._check_add_window(taken_bytes)
+        if credit > 0:
+            message = paramiko.Message()
+            message.add_byte(cMSG_CHANNEL_WINDOW_ADJUST)
+            message.add_int(self.remote_chanid)
+            message.add_int(credit)
+            # What was taken is still to be delivered: the next read reports a broken connection.
+            with contextlib.suppress(BrokenPipeError):
+                self._send_now(message)
+
+    def send_some(self, data: memoryview) -> int:
+        """Send as much as one packet and the peer's window allow; 0 when the window is full.
+
+        Raises:
+            BrokenPipeError: the channel takes no more, or the connection is gone.
+        """
+        with self.lock:
+            if self.closed or self.eof_sent or not self.active:
+                raise BrokenPipeError("the SSH channel is closed")
+            size = min(len(data), self.out_window_size, self.out_max_packet_size - 64)
+            self.out_window_size -= size
+        if size:
+            message = paramiko.Message()
+            message.add_byte(cMSG_CHANNEL_DATA)
+            message.add_int(self.remote_chanid)
+            message.add_int(size)
+            message.packet.write(data[:size])
+            self._send_now(message)
+        return size
+
+    def request_exec(self, command: str) -> None:
+        """Ask the peer to run `command`; the answer sets `event` and `event_ready`."""
+        message = paramiko.Message()
+        message.add_byte(cMSG_CHANNEL_REQUEST)
+        message.add_int(self.remote_chanid)
+        message.add_string("exec")
+        message.add_boolean(True)
+        message.add_string(command)
+        self._event_pending()
+        self._send_now(message)
+
+    def _send_now(self, message: paramiko.Message) -> None:
+        try:
+            self._send_message(message)
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            raise BrokenPipeError("the SSH connection is gone") from error

@@ -1,0 +1,42 @@
+"""The members of paramiko 5 that it does not promise, and that we stand on: declared once, for the type checker.
+
+tests/unit/test_ssh_transport.py checks that the installed paramiko has each of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import paramiko
+from paramiko.buffered_pipe import BufferedPipe
+
+if TYPE_CHECKING:
+    from paramiko.transport import ChannelMap
+
+    class TransportBase(paramiko.Transport):
+        """paramiko.Transport with the members that its type stubs leave out."""
+
+        active: bool
+        _channels: ChannelMap
+
+        def _next_channel(self) -> int: ...
+        def _send_message(self, data: paramiko.Message) -> None: ...
+        def _send_user_message(self, data: paramiko.Message) -> None: ...
+        def _parse_newkeys(self, m: paramiko.Message) -> None: ...
+        def _parse_channel_open_success(self, m: paramiko.Message) -> None: ...
+        def _parse_channel_open_failure(self, m: paramiko.Message) -> None: ...
+        def _unlink_channel(self, chanid: int) -> None: ...
+
+    class ChannelBase(paramiko.Channel):
+        """paramiko.Channel with the members that its type stubs leave out."""
+
+        def _check_add_window(self, n: int) -> int: ...
+        def _event_pending(self) -> None: ...
+        def _set_transport(self, transport: paramiko.Transport) -> None: ...
+        def _set_window(self, window_size: int, max_packet_size: int) -> None: ...
+
+    PipeBase = BufferedPipe[bytes]
+else:
+    PipeBase = BufferedPipe
+    TransportBase = paramiko.Transport
+    ChannelBase = paramiko.Channel

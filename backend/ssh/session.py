@@ -1,0 +1,414 @@
+"""One SSH connection to the guest, for the event loop: streams to its sockets, commands, and the news of its end.
+
+paramiko is hidden here. The connection has one thread (paramiko's), a second one while the network takes less than is
+sent, and a third while it is being made; all are joined by `aclose`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import paramiko
+
+from backend.errors import ProblemCode, WherryError, fail
+from backend.ssh.channel import Inbox, LoopChannel
+from backend.ssh.stream import SshStream
+from backend.ssh.transport import HostKeyMismatch, SshTransport
+from backend.stream import ByteStream
+
+_log = logging.getLogger(__name__)
+
+KEEPALIVE_S = 15.0
+KEEPALIVE_MISSES = 4
+"""Ticks without a byte from the peer after which the connection counts as dead: a minute. Ticks, not time: a computer
+that slept must not find its connections dead on waking."""
+MAX_COMMANDS = 8
+"""Commands at once on one connection: OpenSSH's MaxSessions is 10, and it refuses more."""
+OUTPUT_LIMIT_BYTES = 1024 * 1024
+_CLOSE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a command ended."""
+
+    exit_code: int
+    """-1: no exit code came (killed by a signal, or the channel was closed)."""
+    untrusted_stdout: bytes
+    untrusted_stderr: bytes
+    truncated: bool = False
+    """Whether more was printed than was kept (the first `output_limit` bytes of each)."""
+
+
+class SshSession:
+    """See the module. Made by `connect`. All methods belong to the loop that connected."""
+
+    def __init__(self, transport: SshTransport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._ended = asyncio.Event()
+        self._closing = False
+        self._callbacks: list[Callable[[], None]] = []
+        self._commands = asyncio.Semaphore(MAX_COMMANDS)
+        self._keepalive: asyncio.TimerHandle | None = None
+        self._reads_seen = -1
+        self._misses = 0
+        transport.on_end = self._on_end
+        if transport.is_active():
+            self._keepalive = loop.call_later(KEEPALIVE_S, self._keep_alive)
+        else:  # it ended between the login and here
+            self._on_end()
+
+    @classmethod
+    async def connect(
+        cls,
+        host: str,
+        port: int,
+        *,
+        username: str,
+        key_path: Path,
+        host_key_public: str,
+        timeout_s: float,
+    ) -> SshSession:
+        """Connect, check the host key, log in. Cancellable at any point; leaves nothing behind when it fails.
+
+        Args:
+            key_path: our private key, as made by `ensure_keys`.
+            host_key_public: the pinned key, "ssh-ed25519 AAAA...".
+            timeout_s: for all of it.
+
+        Raises:
+            WherryError: SSH_FAILED. `retryable` unless the host key or the login was refused.
+        """
+        loop = asyncio.get_running_loop()
+        key, host_key_blob = _load_keys(key_path, host_key_public)
+        where = f"{host}:{port}"
+        transport: SshTransport | None = None
+        connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            async with asyncio.timeout(timeout_s):
+                connection.setblocking(False)
+                await loop.sock_connect(connection, (host, port))
+                transport = SshTransport(connection, loop)
+                attempt = transport
+                await _in_thread(
+                    lambda: attempt.handshake(
+                        username=username, key=key, host_key_blob=host_key_blob, timeout_s=timeout_s
+                    ),
+                    abort=attempt.abort,
+                )
+        except BaseException as error:
+            if transport is None:
+                connection.close()
+            else:
+                await _dispose(transport)
+            problem = _translate(error, where, timeout_s)
+            if problem is None:
+                raise
+            raise problem from error
+        return cls(transport, loop)
+
+    async def open_unix(self, path: str, *, timeout_s: float = 10.0) -> ByteStream:
+        """Open a stream to a Unix socket of the guest.
+
+        Raises:
+            WherryError: SSH_FAILED, nobody listens there, it is not allowed, or no answer came in time (retryable).
+        """
+        details = paramiko.Message()
+        details.add_string(path)
+        details.add_string("")  # reserved
+        details.add_int(0)  # reserved
+        channel = await self._open("direct-streamlocal@openssh.com", details, path, timeout_s)
+        return SshStream(self._transport, channel)
+
+    async def open_tcp(self, host: str, port: int, *, timeout_s: float = 10.0) -> ByteStream:
+        """Open a stream to a TCP port as the guest reaches it. Raises as `open_unix`."""
+        details = paramiko.Message()
+        details.add_string(host)
+        details.add_int(port)
+        details.add_string("127.0.0.1")  # the originator, for the server's log only
+        details.add_int(0)
+        channel = await self._open("direct-tcpip", details, f"{host}:{port}", timeout_s)
+        return SshStream(self._transport, channel)
+
+    async def run(
+        self, command: str, *, timeout_s: float, stdin: bytes = b"", output_limit: int = OUTPUT_LIMIT_BYTES
+    ) -> Result:
+        """Run a shell command in the guest and wait for its end.
+
+        At most MAX_COMMANDS run at once, more wait their turn (within `timeout_s`).
+
+        Raises:
+            WherryError: SSH_FAILED, refused, cut off, or not over in time. Then the command may still be running.
+        """
+        channel: LoopChannel | None = None
+        try:
+            async with asyncio.timeout(timeout_s), self._commands:
+                channel = await self._open("session", paramiko.Message(), "a command", timeout_s)
+                return await self._run_on(channel, command, stdin, output_limit)
+        except TimeoutError as error:
+            raise fail(
+                ProblemCode.SSH_FAILED,
+                f"The virtual machine did not finish a command within {timeout_s:g} s.",
+                command=command,
+                retryable=True,
+            ) from error
+        except ConnectionError as error:
+            raise self._lost_problem(command) from error
+        finally:
+            if channel is not None:
+                with contextlib.suppress(EOFError, OSError):
+                    channel.close()
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called once, on the loop, when the connection dies; not when `aclose` ends it.
+
+        If it is dead already, it is called soon.
+        """
+        if self._ended.is_set():
+            if not self._closing:
+                self._loop.call_soon(callback)
+        else:
+            self._callbacks.append(callback)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the connection stands, as far as is known here."""
+        return not self._ended.is_set() and self._transport.is_active()
+
+    async def aclose(self) -> None:
+        """End the connection and join its threads. Idempotent. Streams that are open get a ConnectionError."""
+        self._closing = True
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+            self._keepalive = None
+        await _dispose(self._transport)
+
+    # --- the rest --------------------------------------------------------------------------------------------------
+
+    def _on_end(self) -> None:
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+        callbacks, self._callbacks = self._callbacks, []
+        if not self._closing:
+            for callback in callbacks:
+                self._loop.call_soon(callback)
+
+    def _keep_alive(self) -> None:
+        reads = self._transport.wire.reads
+        self._misses = self._misses + 1 if reads == self._reads_seen else 0
+        self._reads_seen = reads
+        if self._misses > KEEPALIVE_MISSES:
+            _log.warning("the SSH connection answered nothing for %.0f s: given up", KEEPALIVE_S * self._misses)
+            self._transport.abort()
+            return
+        with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
+            self._transport.send_keepalive()
+        self._keepalive = self._loop.call_later(KEEPALIVE_S, self._keep_alive)
+
+    async def _open(self, kind: str, details: paramiko.Message, target: str, timeout_s: float) -> LoopChannel:
+        settled = self._loop.create_future()
+
+        def settle() -> None:
+            if not settled.done():
+                settled.set_result(None)
+
+        def settle_soon() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(settle)
+
+        if not self._transport.is_active():
+            raise self._lost_problem(None)
+        try:
+            pending = self._transport.begin_open(kind, details.asbytes(), settle_soon)
+        except (EOFError, OSError, paramiko.SSHException) as error:
+            raise self._lost_problem(None) from error
+        try:
+            async with asyncio.timeout(timeout_s):
+                await settled
+        except TimeoutError as error:
+            raise fail(
+                ProblemCode.SSH_FAILED,
+                f"The virtual machine did not open {target} within {timeout_s:g} s.",
+                retryable=True,
+            ) from error
+        finally:
+            if not settled.done() or settled.cancelled():
+                self._transport.abandon_open(pending)
+        if pending.refusal is not None:
+            raise fail(
+                ProblemCode.SSH_FAILED,
+                f"The virtual machine refused to open {target}.",
+                tail=(pending.refusal,),
+                retryable=True,
+            )
+        if not pending.channel.active:
+            raise self._lost_problem(None)
+        return pending.channel
+
+    async def _run_on(self, channel: LoopChannel, command: str, stdin: bytes, output_limit: int) -> Result:
+        channel.request_exec(command)
+        while not channel.event.is_set():
+            channel.answered.arm()
+            if not channel.event.is_set():
+                await channel.answered.wait()
+        if not channel.event_ready:
+            if not self._transport.is_active():
+                raise ConnectionResetError("the connection ended before the command began")
+            raise fail(ProblemCode.SSH_FAILED, "The virtual machine refused to run a command.", command=command)
+        stream = SshStream(self._transport, channel)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_feed_stdin(stream, stdin))
+            outputs = [
+                group.create_task(_collect(channel, channel.inbox, output_limit)),
+                group.create_task(_collect(channel, channel.stderr_inbox, output_limit)),
+            ]
+        # The exit code can come after the end of the output; the channel's close sets the event in any case.
+        while not channel.status_event.is_set():
+            channel.answered.arm()
+            if not channel.status_event.is_set():
+                await channel.answered.wait()
+        if channel.exit_status == -1 and not self._transport.is_active():
+            raise ConnectionResetError("the connection ended before the command did")
+        (out, out_cut), (err, err_cut) = (task.result() for task in outputs)
+        return Result(
+            exit_code=channel.exit_status, untrusted_stdout=out, untrusted_stderr=err, truncated=out_cut or err_cut
+        )
+
+    def _lost_problem(self, command: str | None) -> WherryError:
+        return fail(
+            ProblemCode.SSH_FAILED,
+            "The connection to the virtual machine was lost.",
+            command=command,
+            retryable=True,
+        )
+
+
+async def _feed_stdin(stream: SshStream, stdin: bytes) -> None:
+    # A command that does not read its input closes it: its exit code tells more than our error would.
+    with contextlib.suppress(ConnectionError):
+        await stream.write(stdin)
+        await stream.write_eof()
+
+
+async def _collect(channel: LoopChannel, inbox: Inbox, limit: int) -> tuple[bytes, bool]:
+    """Read one output to its end; keep the first `limit` bytes and say whether there were more."""
+    bell = channel.readable if inbox is channel.inbox else channel.stderr_readable
+    kept = bytearray()
+    truncated = False
+    while True:
+        data = inbox.take(262_144)
+        if data:
+            channel.credit(len(data))
+            room = limit - len(kept)
+            truncated = truncated or len(data) > room
+            kept += data[:room]
+        elif inbox.ended and not inbox.has_data():
+            return bytes(kept), truncated
+        else:
+            bell.arm()
+            if not inbox.has_data() and not inbox.ended:
+                await bell.wait()
+
+
+def _load_keys(key_path: Path, host_key_public: str) -> tuple[paramiko.PKey, bytes]:
+    try:
+        key = paramiko.Ed25519Key.from_private_key_file(str(key_path))
+        return key, base64.b64decode(host_key_public.split()[1], validate=True)
+    except (OSError, paramiko.SSHException, IndexError, binascii.Error, ValueError) as error:
+        raise fail(
+            ProblemCode.SSH_FAILED,
+            f"The key for the virtual machine cannot be used: {error}.",
+            hint=f"Remove {key_path} and start the machine again: new keys are made.",
+        ) from error
+
+
+async def _in_thread(work: Callable[[], None], *, abort: Callable[[], None]) -> None:
+    """Run `work` on a thread of its own. When the caller is cancelled, `abort` has to make `work` return."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def finish(error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def target() -> None:
+        error: BaseException | None = None
+        try:
+            work()
+        except BaseException as caught:  # noqa: BLE001 -- carried over to the coroutine, which raises it
+            error = caught
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(finish, error)
+
+    thread = threading.Thread(target=target, name="ssh-connect", daemon=True)
+    thread.start()
+    try:
+        await asyncio.shield(done)
+    except asyncio.CancelledError:
+        abort()
+        with contextlib.suppress(TimeoutError, Exception):
+            async with asyncio.timeout(_CLOSE_S):
+                await done
+        raise
+    finally:
+        thread.join(_CLOSE_S if done.done() else 0)
+
+
+async def _dispose(transport: SshTransport) -> None:
+    """End a transport and join its threads, with a deadline."""
+    transport.abort()
+    try:
+        async with asyncio.timeout(_CLOSE_S):
+            await transport.wait_ended()
+    except TimeoutError:
+        _log.error("the SSH connection's thread did not end within %.0f s", _CLOSE_S)
+        return
+    if not transport.join_threads(_CLOSE_S):
+        _log.error("the SSH connection's threads did not end within %.0f s", _CLOSE_S)
+
+
+def _translate(error: BaseException, where: str, timeout_s: float) -> WherryError | None:
+    """Turn what `connect` caught into the Problem to show; None for what is not ours to translate."""
+    if isinstance(error, TimeoutError):
+        return fail(
+            ProblemCode.SSH_FAILED,
+            f"The virtual machine's SSH server at {where} did not answer within {timeout_s:g} s.",
+            retryable=True,
+        )
+    if isinstance(error, HostKeyMismatch | paramiko.ssh_exception.IncompatiblePeer):
+        return fail(
+            ProblemCode.SSH_FAILED,
+            f"Something else than the virtual machine answered at {where}: its host key is not the one made for it.",
+            hint="Another program may have taken the port. Stop the machine and start it again.",
+        )
+    if isinstance(error, paramiko.AuthenticationException):
+        return fail(
+            ProblemCode.SSH_FAILED,
+            "The virtual machine did not accept our key.",
+            hint="Stop the machine and start it again: it is given the keys when it starts.",
+        )
+    if isinstance(error, paramiko.SSHException | OSError | EOFError):
+        detail = str(error) or type(error).__name__
+        return fail(
+            ProblemCode.SSH_FAILED,
+            f"The virtual machine's SSH server at {where} cannot be reached yet: {detail}.",
+            retryable=True,
+        )
+    return None

@@ -1,0 +1,73 @@
+"""An SSH channel as a ByteStream: no thread per channel, and no call that blocks the loop.
+
+Back-pressure in both directions is SSH's own window: what is not read here is not sent there, and the other way round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from backend.ssh.channel import LoopChannel
+from backend.ssh.transport import SshTransport
+from backend.ssh.wire import BACKLOG_HIGH_BYTES
+
+
+class SshStream:
+    """A ByteStream (backend/stream.py) over an open channel. One reader and one writer at a time."""
+
+    def __init__(self, transport: SshTransport, channel: LoopChannel) -> None:
+        self._transport = transport
+        self._channel = channel
+        self._closed = False
+
+    async def read(self, max_bytes: int = 262_144) -> bytes:
+        """See ByteStream.read. Raises ConnectionResetError if the channel or the connection ended without an EOF."""
+        channel = self._channel
+        inbox = channel.inbox
+        while True:
+            if self._closed:
+                raise ConnectionAbortedError("the stream was closed on this side")
+            data = inbox.take(max_bytes)
+            if data:
+                channel.credit(len(data))
+                return data
+            if inbox.ended:
+                # `ended` is set after the last piece, so one more look decides.
+                if inbox.has_data():
+                    continue
+                if channel.eof_received:
+                    return b""
+                raise ConnectionResetError("the SSH channel was cut off")
+            channel.readable.arm()
+            if not inbox.has_data() and not inbox.ended and not self._closed:
+                await channel.readable.wait()
+
+    async def write(self, data: bytes) -> None:
+        """See ByteStream.write. Waits while the peer's window or our own backlog is full."""
+        channel = self._channel
+        rest = memoryview(data)
+        while rest:
+            sent = channel.send_some(rest)
+            rest = rest[sent:]
+            if sent == 0:
+                channel.writable.arm()
+                if channel.out_window_size == 0 and not channel.closed:
+                    await channel.writable.wait()
+            elif self._transport.wire.backlog_bytes > BACKLOG_HIGH_BYTES:
+                await self._transport.wait_drained()
+
+    async def write_eof(self) -> None:
+        """See ByteStream.write_eof."""
+        if not self._channel.closed:
+            with contextlib.suppress(EOFError, OSError):  # gone: the read side says so
+                self._channel.shutdown_write()
+
+    async def aclose(self) -> None:
+        """See ByteStream.aclose. A read or write that waits ends with a ConnectionError."""
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(EOFError, OSError):
+            self._channel.close()
+        self._channel.readable.ring()
+        self._channel.writable.ring()
