@@ -84,6 +84,13 @@ class EngineReady:
 
 
 @dataclass(frozen=True, slots=True)
+class RanWell:
+    """The engine has answered for long enough that an end from now on is a new story."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectFailed:
     """The guest runs, but SSH or the engine did not answer in time; it is still being waited for."""
 
@@ -131,6 +138,7 @@ Event = (
     | GuestReached
     | LaunchFailed
     | EngineReady
+    | RanWell
     | ConnectFailed
     | EngineLost
     | Exited
@@ -225,9 +233,13 @@ def reduce(state: State, event: Event) -> Result:
         case GuestReached():
             return replace(state, phase=Phase.CONNECTING), (Connect(),)
         case EngineReady():
-            return replace(state, phase=Phase.RUNNING, revivals=0, problems=()), ()
+            return replace(state, phase=Phase.RUNNING, problems=()), ()
+        case RanWell():
+            return replace(state, revivals=0), ()
         case ConnectFailed(problem=problem):
             return replace(state, phase=Phase.DEGRADED, problems=(problem,)), ()
+        case EngineLost() if state.phase is not Phase.RUNNING:
+            return state, ()  # it is being waited for already
         case EngineLost(problem=problem):
             return replace(state, phase=Phase.DEGRADED, problems=(problem,)), (Connect(),)
     raise AssertionError(f"unhandled event {event!r}")

@@ -53,6 +53,26 @@ class Listener(Protocol):
         ...
 
 
+class BlockingStream(Protocol):
+    """The few methods of a socket that a blocking client needs, with a socket's meanings and errors."""
+
+    def settimeout(self, value: float | None, /) -> None:
+        """Seconds until recv and sendall raise TimeoutError."""
+        ...
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all of it."""
+        ...
+
+    def recv(self, size: int, /) -> bytes:
+        """The next bytes; b"" once the peer has closed."""
+        ...
+
+    def close(self) -> None:
+        """Close both ways."""
+        ...
+
+
 class Host(Protocol):
     """One operating system."""
 
@@ -106,6 +126,14 @@ class Host(Protocol):
 
     async def connect(self, address: Path) -> ByteStream:
         """Connect to a local endpoint. Raises OSError when nobody listens."""
+        ...
+
+    def connect_blocking(self, address: Path, *, timeout_s: float) -> BlockingStream:
+        """Connect to a local endpoint, for a client without a loop. Raises OSError when nobody listens."""
+        ...
+
+    def bridge_terminal(self, connection: BlockingStream) -> None:
+        """Join this process's terminal, in raw mode, to a connection until Ctrl-] is typed or the peer closes."""
         ...
 
     def docker_url(self, address: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 import shutil
@@ -51,6 +50,8 @@ class LinuxHost(PosixHost):
         return (self._kvm(),)
 
     def _kvm(self) -> AcceleratorFact:
+        import fcntl  # not on Windows, where this module must still be importable
+
         def no(reason: str, hint: str | None) -> AcceleratorFact:
             return AcceleratorFact(name="kvm", title="KVM", available=False, reason=reason, hint=hint)
 

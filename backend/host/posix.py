@@ -6,17 +6,20 @@ import asyncio
 import contextlib
 import errno
 import os
+import select
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from backend.errors import ProblemCode, fail
-from backend.host.base import DetachedProcess, StreamHandler
+from backend.host.base import BlockingStream, DetachedProcess, StreamHandler
 from backend.stream import ByteStream
 
 _BACKLOG = 128
+_LEAVE = b"\x1d"  # Ctrl-]
 _WRITE_HIGH_WATER_BYTES = 1_048_576
 
 
@@ -148,6 +151,45 @@ class PosixHost:
         """See Host."""
         reader, writer = await asyncio.open_unix_connection(str(address), limit=524_288)
         return SocketStream(reader, writer)
+
+    def connect_blocking(self, address: Path, *, timeout_s: float) -> socket.socket:
+        """See Host."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(timeout_s)
+            connection.connect(str(address))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def bridge_terminal(self, connection: BlockingStream) -> None:
+        """See Host."""
+        import termios  # not on Windows, where this module must still be importable
+        import tty
+
+        assert isinstance(connection, socket.socket)
+        terminal = sys.stdin.fileno()
+        before = termios.tcgetattr(terminal)
+        connection.settimeout(None)
+        try:
+            tty.setraw(terminal)
+            connection.sendall(b"\r")  # have the guest print its prompt
+            while True:
+                readable, _, _ = select.select([terminal, connection], [], [])
+                if terminal in readable:
+                    typed = os.read(terminal, 1024)
+                    if not typed or _LEAVE in typed:
+                        return
+                    connection.sendall(typed)
+                if connection in readable:
+                    printed = connection.recv(65_536)
+                    if not printed:
+                        return
+                    os.write(sys.stdout.fileno(), printed)
+        finally:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+            os.write(sys.stdout.fileno(), b"\r\n")
 
     def docker_url(self, address: Path) -> str:
         """unix:// and the path."""

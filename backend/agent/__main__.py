@@ -1,0 +1,194 @@
+"""The agent: one process per machine that owns it. Started by `launch.ensure_agent`, not by hand.
+
+It ends by itself when the machine is stopped and nobody is connected; killing it at any moment loses nothing, because
+QEMU goes on and the next agent adopts it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import logging.handlers
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from backend import VERSION, host
+from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
+from backend.agent.server import ControlServer
+from backend.agent.supervisor import Supervisor
+from backend.engine.front import ApiFront
+from backend.errors import Problem, ProblemCode, WherryError
+from backend.host.base import Host, Listener
+from backend.model import MachineStatus, Notice, Phase, StopPolicy
+from backend.paths import MachineDir
+
+EXIT_ALREADY_OWNED: Final = 3
+"""Another agent owns the machine: the caller connects to that one."""
+EXIT_FAILED: Final = 1
+_IDLE_S: Final = 10.0
+_LOG_BYTES: Final = 1_048_576
+
+_log = logging.getLogger("backend.agent")
+
+
+class Agent:
+    """Puts the parts together and lets them run."""
+
+    def __init__(self, machine_host: Host, directory: MachineDir) -> None:
+        self._host = machine_host
+        self._dir = directory
+        self._ended = asyncio.Event()
+        self._endpoint: Listener | None = None
+        self._control: Listener | None = None
+        self._supervisor = Supervisor(
+            machine_host,
+            directory,
+            publish=self._publish,
+            notify=self._notify,
+            open_endpoint=self._open_endpoint,
+        )
+        self._server = ControlServer(
+            {
+                "start": self._start,
+                "stop": self._stop,
+                "restart": self._restart,
+                "status": self._status,
+                "shutdown": self._shutdown,
+            },
+            self._supervisor.status,
+        )
+        self._front = ApiFront(self._supervisor.dial)
+
+    async def run(self) -> None:
+        """Serve until asked to end, or idle."""
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+            if hasattr(signal, name):
+                with contextlib.suppress(NotImplementedError):  # Windows has no handlers on its loop
+                    loop.add_signal_handler(getattr(signal, name), self._ended.set)
+        supervising = asyncio.create_task(self._supervisor.run(), name="supervisor")
+        idling = asyncio.create_task(self._end_when_idle(), name="idle")
+        ended = asyncio.create_task(self._ended.wait(), name="ended")
+        try:
+            self._control = await self._host.listen(self._dir.agent_socket, self._server.handle)
+            await asyncio.wait({supervising, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if supervising.done():
+                supervising.result()
+        finally:
+            for task in (supervising, idling, ended):
+                task.cancel()
+            await asyncio.wait({supervising, idling, ended}, timeout=5)
+            await self._close()
+
+    async def _close(self) -> None:
+        if self._control is not None:
+            await self._control.aclose()
+        if self._endpoint is not None:
+            await self._endpoint.aclose()
+        await self._front.aclose()
+        await self._supervisor.detach()
+
+    async def _end_when_idle(self) -> None:
+        """An agent without a machine and without clients is of no use to anybody."""
+        idle_s = 0.0
+        while idle_s < _IDLE_S:
+            await asyncio.sleep(1)
+            busy = self._server.clients or self._supervisor.phase not in (Phase.STOPPED, Phase.FAILED)
+            idle_s = 0.0 if busy else idle_s + 1
+        _log.info("idle; ending")
+        self._ended.set()
+
+    def _publish(self, status: MachineStatus) -> None:
+        self._server.publish(status)
+
+    def _notify(self, notice: Notice) -> None:
+        _log.warning("notice: %s", notice.text)
+        self._server.notify(notice)
+
+    async def _open_endpoint(self) -> None:
+        if self._endpoint is None:
+            self._endpoint = await self._host.listen(self._dir.docker_socket, self._front.handle)
+
+    # -- requests -------------------------------------------------------------------------------------------------
+    async def _start(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return {"seq": await self._supervisor.ask(StartRequested())}
+
+    async def _stop(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            policy = StopPolicy(arguments.get("policy", StopPolicy.POWER_DOWN))
+        except ValueError as error:
+            raise WherryError(
+                Problem(
+                    code=ProblemCode.BAD_REQUEST,
+                    summary=f"{str(arguments.get('policy'))[:80]!r} is not a way to stop a machine.",
+                    hint="There are: " + ", ".join(policy.value for policy in StopPolicy) + ".",
+                )
+            ) from error
+        return {"seq": await self._supervisor.ask(StopRequested(policy))}
+
+    async def _restart(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return {"seq": await self._supervisor.ask(RestartRequested())}
+
+    async def _status(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return {"phase": self._supervisor.phase.value}
+
+    async def _shutdown(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        asyncio.get_running_loop().call_later(0.05, self._ended.set)
+        return {}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry of the process; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="wherry agent", description="Owns one machine. Started by wherry itself.")
+    parser.add_argument("--home", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    machine_host = host.current()
+    directory = MachineDir.locate(
+        options.home,
+        max_socket_path_bytes=machine_host.max_socket_path_bytes,
+        short_run_base=machine_host.short_run_base(),
+    )
+    try:
+        directory.create()
+    except OSError as error:
+        sys.stderr.write(f"{directory.home} cannot be used: {error.strerror}\n")
+        return EXIT_FAILED
+    lock = FileLock(directory.agent_lock, timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        return EXIT_ALREADY_OWNED
+    try:
+        _set_up_log(directory.agent_log)
+        _log.info("agent %s starts for %s", VERSION, directory.home)
+        with asyncio.Runner(loop_factory=machine_host.new_event_loop) as runner:
+            runner.run(Agent(machine_host, directory).run())
+        _log.info("agent ends")
+    except WherryError as error:
+        sys.stderr.write(error.problem.as_text() + "\n")
+        _log.error("%s", error.problem.as_text())
+        return EXIT_FAILED
+    finally:
+        lock.release()
+    return 0
+
+
+def _set_up_log(path: Path) -> None:
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=2, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.getLogger("paramiko").setLevel(logging.WARNING)
+    logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # its failures are reported by who calls it
+
+
+if __name__ == "__main__":
+    sys.exit(main())

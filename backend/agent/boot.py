@@ -1,0 +1,238 @@
+"""From a prepared machine to a guest whose services are up: one way of running it, watched by every sign of failure.
+
+A guest that does not run shows it in one of several ways: QEMU ends (with words), QEMU stops the CPUs and tells the
+monitor, the guest panics and reboots (which ends QEMU), or nothing happens at all. The last is why every rung has a
+deadline, and why the kernel's is short where another accelerator can still be tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+from backend.agent.prepare import Preparation
+from backend.agent.progress import Progress
+from backend.agent.readiness import GUEST, KERNEL, LAUNCH, Step
+from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.host.base import Host
+from backend.model import AcceleratorStatus
+from backend.paths import MachineDir
+from backend.vm import command, ladder
+from backend.vm.driver import VmDriver, VmExit
+from backend.vm.guest import GuestControl, GuestEvent, GuestProblem, ServiceChange, Stage
+from backend.vm.run import RunRecord
+from backend.vm.spec import Candidate
+
+_log = logging.getLogger(__name__)
+SERVICES_STAGE = "sshd"
+"""The guest's stage from which on it can be reached."""
+
+
+class CandidateFailed(WherryError):  # noqa: N818 -- the reducer's word
+    """One way of running the guest did not work; another may."""
+
+    def __init__(self, problem: Problem, *, try_next: bool, reason: str | None = None) -> None:
+        super().__init__(problem)
+        self.try_next = try_next
+        self.reason = reason
+        """For the user, why a hardware accelerator is not used; None when that was not the cause."""
+
+
+class Guest:
+    """What is known of the running guest: its control port, and all that it has said."""
+
+    def __init__(self, control: GuestControl) -> None:
+        self.control = control
+        self.stages: dict[str, float] = {}
+        self.problems: list[GuestProblem] = []
+        self._changed = asyncio.Event()
+        self._orderly = False
+
+    @property
+    def shut_down_in_order(self) -> bool:
+        """Whether the guest's last word was that everything is closed."""
+        return "off" in self.stages
+
+    async def events(self) -> AsyncIterator[GuestEvent]:
+        """Follow the guest, noting what it says; yields each event."""
+        async for event in self.control.events():
+            match event:
+                case Stage(name, uptime):
+                    self.stages[name] = uptime
+                case GuestProblem():
+                    self.problems = [*self.problems, event][-20:]
+                case ServiceChange(name, exit_code):
+                    _log.info("guest service %s %s", name, "started" if exit_code is None else f"exited {exit_code}")
+            self._changed.set()
+            yield event
+
+    async def reached(self, stage: str) -> None:
+        """Return once the guest got as far as `stage`."""
+        while stage not in self.stages:
+            self._changed.clear()
+            await self._changed.wait()
+
+
+async def boot(
+    host: Host,
+    directory: MachineDir,
+    driver: VmDriver,
+    preparation: Preparation,
+    candidate: Candidate,
+    *,
+    progress: Progress,
+    requested_at: float,
+    earlier: tuple[str, ...],
+) -> AcceleratorStatus:
+    """Start QEMU in this way and wait until its kernel has shown life.
+
+    Args:
+        earlier: why better candidates failed in this start, for the user.
+
+    Raises:
+        CandidateFailed: it did not work; no QEMU is left.
+    """
+    hardware = candidate.accelerator != "tcg"
+    accelerator = ladder.status(candidate, preparation.facts, (*preparation.plan.rejected, *earlier))
+    spec = preparation.spec(host, directory, candidate)
+    try:
+        argv = command.build(spec)
+    except ValueError as error:
+        problem = Problem(code=ProblemCode.PATH_UNUSABLE, summary=f"{error}.", hint="Start Wherry with another --home.")
+        raise CandidateFailed(problem, try_next=False) from error
+    record = RunRecord(
+        uuid=spec.uuid,
+        accelerator=accelerator,
+        resources=preparation.resources,
+        image_version=preparation.image.version,
+        engine_version=preparation.image.engine_version,
+        requested_at=requested_at,
+        argv=argv,
+    )
+    progress.begin(LAUNCH)
+    try:
+        await driver.launch(record, argv, timeout_s=LAUNCH.deadline_s(hardware=hardware))
+        progress.begin(KERNEL)
+        await watched(
+            driver,
+            driver.wait_kernel(timeout_s=KERNEL.deadline_s(hardware=hardware)),
+            step=KERNEL,
+            hardware=hardware,
+            keep=True,
+        )
+    except WherryError as error:
+        await asyncio.shield(driver.kill())
+        raise _candidate_failed(error.problem, candidate, preparation, directory, accelerator) from error
+    return accelerator
+
+
+async def wait_services(driver: VmDriver, guest: Guest, *, hardware: bool, progress: Progress) -> None:
+    """Wait until the guest can be reached.
+
+    Raises:
+        WherryError: STEP_TIMED_OUT, KERNEL_PANIC or MACHINE_DIED.
+    """
+    progress.begin(GUEST)
+    await watched(driver, guest.reached(SERVICES_STAGE), step=GUEST, hardware=hardware, keep=False)
+
+
+async def watched(driver: VmDriver, work: Coroutine[Any, Any, None], *, step: Step, hardware: bool, keep: bool) -> None:
+    """Do `work` within the step's deadline, unless the guest's CPUs stop first.
+
+    Args:
+        keep: also watch QEMU's end here (before anybody else does).
+
+    Raises:
+        WherryError: the work's time is over, or the machine ended or stopped.
+    """
+    deadline_s = step.deadline_s(hardware=hardware)
+    doing = asyncio.create_task(work, name=f"step {step.name}")
+    stopping = asyncio.create_task(_cpus_stopped(driver), name="watch CPUs")
+    ending = asyncio.create_task(driver.monitor.wait_closed(), name="watch QEMU") if keep else None
+    tasks = {doing, stopping} | ({ending} if ending else set())
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
+        if doing in done:
+            with contextlib.suppress(TimeoutError):
+                await doing
+                return
+        if ending is not None and ending in done:
+            exit_ = await driver.wait()
+            raise WherryError(explain_exit(exit_))
+        if stopping in done:
+            raise fail(
+                ProblemCode.BOOT_FAILED,
+                f"The virtual machine's processors stopped: {await stopping}.",
+                hint=step.hint,
+            )
+        raise fail(
+            ProblemCode.STEP_TIMED_OUT,
+            f"{step.title}: nothing came within {deadline_s:g} s.",
+            hint=step.hint,
+            retryable=True,
+        )
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=2)
+
+
+async def _cpus_stopped(driver: VmDriver) -> str:
+    """Return QEMU's word for why the guest's CPUs stand still, once they do.
+
+    Polled, because an event that came before anybody listened is never repeated.
+    """
+    while True:
+        try:
+            status = str((await driver.monitor.execute("query-status")).get("status"))
+        except WherryError:
+            await asyncio.sleep(3600)  # the monitor is gone: the end of QEMU is reported by who watches that
+            continue
+        if status in ("internal-error", "guest-panicked", "io-error", "shutdown"):
+            return status
+        await asyncio.sleep(0.2)
+
+
+def explain_exit(exit_: VmExit) -> Problem:
+    """Why a QEMU that nobody asked to end has ended."""
+    if exit_.panicked:
+        return Problem(
+            code=ProblemCode.KERNEL_PANIC,
+            summary="The guest's Linux kernel panicked.",
+            tail=exit_.console_tail,
+            hint="Start it again; if it happens again, the guest image may be damaged: wherry doctor",
+            retryable=True,
+        )
+    how = f"killed by signal {-exit_.code}" if exit_.code is not None and exit_.code < 0 else f"code {exit_.code}"
+    return Problem(
+        code=ProblemCode.MACHINE_DIED,
+        summary="The virtual machine ended by itself" + (f" ({how})." if exit_.code is not None else "."),
+        tail=exit_.tail or exit_.console_tail,
+        hint="See QEMU's messages and the guest's console: wherry logs qemu, wherry logs guest",
+        retryable=True,
+    )
+
+
+def _candidate_failed(
+    problem: Problem,
+    candidate: Candidate,
+    preparation: Preparation,
+    directory: MachineDir,
+    accelerator: AcceleratorStatus,
+) -> CandidateFailed:
+    """Remember what a hardware accelerator did, so that the next start does not wait for it again."""
+    reason: str | None = None
+    unmendable = (ProblemCode.DISK_LOCKED, ProblemCode.HOST_DISK_FULL, ProblemCode.PATH_UNUSABLE)
+    if accelerator.hardware and problem.code not in unmendable:
+        reason = f"it opens, but does not run a Linux kernel here ({problem.summary.rstrip('.')})"
+        for fact in preparation.facts:
+            if fact.name == candidate.accelerator:
+                key = ladder.verdict_key(candidate, preparation.qemu, fact)
+                with contextlib.suppress(OSError):  # not remembered: the next start finds out again
+                    ladder.remember_failure(directory.verdicts, key, reason)
+        reason = f"{accelerator.title}: {reason}"
+        _log.warning("%s", reason)
+    return CandidateFailed(problem, try_next=problem.code not in unmendable, reason=reason)

@@ -1,0 +1,158 @@
+"""The first rung: everything that a launch needs is looked for, checked and put in its place before QEMU starts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend import config as settings
+from backend.config import Config
+from backend.errors import ProblemCode, fail
+from backend.files import write_private
+from backend.host.base import AcceleratorFact, Host
+from backend.host.process import total_memory_mib
+from backend.model import MachineResources
+from backend.paths import MachineDir
+from backend.ssh.keys import MachineKeys, ensure_keys
+from backend.vm import binary, disks, image, ladder
+from backend.vm.ladder import Plan
+from backend.vm.spec import Candidate, GuestImage, LaunchSpec, QemuFacts, UnixAddress
+
+IMAGE_VARIABLE = "WHERRY_IMAGE"
+"""Environment variable that names the image's directory, over the settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """All that a launch needs."""
+
+    config: Config
+    image: GuestImage
+    qemu: QemuFacts
+    facts: tuple[AcceleratorFact, ...]
+    plan: Plan
+    resources: MachineResources
+    keys: MachineKeys
+    inputs: tuple[tuple[str, Path], ...]
+    uuid: str
+    """Of this run."""
+
+    def spec(self, host: Host, directory: MachineDir, candidate: Candidate) -> LaunchSpec:
+        """What the command line is built from."""
+        return LaunchSpec(
+            host=host.name,
+            qemu=self.qemu,
+            candidate=candidate,
+            image=self.image,
+            uuid=self.uuid,
+            cpus=self.resources.cpus,
+            memory_mib=self.resources.memory_mib,
+            data_disk=directory.data_disk,
+            monitor=UnixAddress(path=directory.monitor_socket),
+            control=UnixAddress(path=directory.control_socket),
+            console=UnixAddress(path=directory.console_socket),
+            serial_log=directory.serial_log,
+            pid_file=directory.qemu_pid,
+            inputs=self.inputs,
+        )
+
+
+async def prepare(host: Host, directory: MachineDir) -> Preparation:
+    """Check and make everything. The slow parts (digests, the disk, asking QEMU) run in threads, side by side.
+
+    Raises:
+        WherryError: the first thing that is missing or wrong.
+    """
+    directory.create()
+    config = settings.load(directory.config)
+    await asyncio.to_thread(disks.check_room, directory.machine)
+    loading = asyncio.to_thread(image.load, image_directory(config, host), arch=host.arch, stamp=directory.image_stamp)
+    finding = asyncio.to_thread(_find_qemu, config, host, directory)
+    making = asyncio.to_thread(_make_inputs, directory)
+    guest_image, (qemu, disk_gib), (keys, inputs) = await asyncio.gather(loading, finding, making)
+    facts = host.accelerators()
+    plan = ladder.plan(
+        arch=host.arch,
+        qemu=qemu,
+        facts=facts,
+        verdicts=ladder.load_verdicts(directory.verdicts),
+        wanted=config.machine.accelerator,
+    )
+    if not plan.candidates:
+        raise fail(
+            ProblemCode.NO_ACCELERATOR,
+            f"The accelerator that the settings ask for ({config.machine.accelerator}) cannot be used here.",
+            tail=plan.rejected,
+            hint="Let Wherry choose: wherry config set machine.accelerator auto",
+        )
+    return Preparation(
+        config=config,
+        image=guest_image,
+        qemu=qemu,
+        facts=facts,
+        plan=plan,
+        resources=resources(config, disk_gib=disk_gib),
+        keys=keys,
+        inputs=inputs,
+        uuid=str(uuid.uuid4()),
+    )
+
+
+def image_directory(config: Config, host: Host) -> Path:
+    """Where the image is: the environment's word, the settings', else the newest of the cache.
+
+    Raises:
+        WherryError: IMAGE_MISSING.
+    """
+    named = os.environ.get(IMAGE_VARIABLE) or config.image.directory
+    if named:
+        return Path(named).expanduser()
+    found = sorted(host.image_cache().glob(f"{host.arch}-*/{image.MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise fail(
+            ProblemCode.IMAGE_MISSING,
+            f"There is no guest image for {host.arch} in {host.image_cache()}.",
+            hint="Build it: python3 packaging/dev.py image",
+        )
+    return found[-1].parent
+
+
+def resources(config: Config, *, disk_gib: int) -> MachineResources:
+    """What the machine gets: the settings, or a modest share of the host."""
+    cpus = os.cpu_count() or 1
+    memory = total_memory_mib()
+    return MachineResources(
+        cpus=config.machine.cpus or min(max(cpus // 2, min(cpus, 2)), 8),
+        memory_mib=config.machine.memory_mib or min(max(memory // 4, 1024), 4096),
+        disk_gib=disk_gib,
+    )
+
+
+def _find_qemu(config: Config, host: Host, directory: MachineDir) -> tuple[QemuFacts, int]:
+    qemu = binary.find(host, host.arch, configured=config.qemu.binary)
+    size = disks.ensure_data_disk(
+        directory.data_disk, size_gib=config.machine.disk_gib, image_tool=binary.find_image_tool(qemu)
+    )
+    return qemu, size
+
+
+def _make_inputs(directory: MachineDir) -> tuple[MachineKeys, tuple[tuple[str, Path], ...]]:
+    """Write the files that the guest reads by fw_cfg."""
+    keys = ensure_keys(directory.keys)
+    options = settings.daemon_options(directory.daemon_json)
+    directory.guest_inputs.mkdir(mode=0o700, exist_ok=True)
+    contents = {
+        "authorized-keys": keys.client.public_line + "\n",
+        "daemon.json": json.dumps(options, indent=2, ensure_ascii=False) + "\n",
+        "hostname": "wherry\n",
+    }
+    inputs = [("ssh-host-key", keys.host.private_path)]
+    for name, content in contents.items():
+        path = directory.guest_inputs / name
+        write_private(path, content.encode())
+        inputs.append((name, path))
+    return keys, tuple(inputs)

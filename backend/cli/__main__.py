@@ -1,0 +1,124 @@
+"""`wherry`: parse the command line, run one verb, turn what went wrong into an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from backend import VERSION
+from backend.cli.exits import EXIT_INTERRUPTED, EXIT_PROBLEM, EXIT_STOPPED
+from backend.errors import ProblemCode, WherryError
+
+_EPILOG = """\
+exit codes:
+  0    done
+  1    a problem was reported
+  2    the command line was not understood
+  3    the machine is not running
+  130  interrupted by Ctrl-C; what was begun has been undone
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry of the program; returns its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["agent"]:
+        from backend.agent.__main__ import main as agent_main
+
+        return agent_main(given[1:])
+    options = _parser().parse_args(given)
+    try:
+        return int(options.run(options))
+    except WherryError as error:
+        from backend.cli.output import print_problem
+
+        print_problem(error.problem, as_json=options.json)
+        return EXIT_STOPPED if error.problem.code is ProblemCode.MACHINE_STOPPED else EXIT_PROBLEM
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has what it wanted (`wherry logs agent | head`)
+        return EXIT_PROBLEM
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--home", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="use the machine in DIR")
+    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, for programs")
+    parser = argparse.ArgumentParser(
+        prog="wherry",
+        description="A Docker engine for this computer, in a small virtual machine.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+    )
+    parser.set_defaults(home=None, json=False)
+    parser.add_argument("--version", action="version", version=f"wherry {VERSION}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def verb(name: str, help_text: str, module: str, function: str) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=help_text, description=help_text, parents=[common])
+        sub.set_defaults(run=_lazy(module, function))
+        return sub
+
+    verb("start", "Start the machine and wait until the engine answers", "machine", "start")
+    sub = verb("stop", "Stop the machine; containers are stopped in order", "machine", "stop")
+    sub.add_argument("--kill", action="store_true", help="at once, without waiting for containers")
+    sub = verb("restart", "Stop and start the machine", "machine", "restart")
+    sub.add_argument("--agent", action="store_true", help="restart only the agent; containers go on")
+    verb("status", "Say what the machine is doing", "machine", "status")
+    sub = verb("shell", "Open a shell in the machine, or run one command there", "guest", "shell")
+    sub.add_argument("command", nargs=argparse.REMAINDER, help="the command; none opens a shell")
+    verb("console", "Open the machine's serial console (leave it with Ctrl-])", "guest", "console")
+    sub = verb("logs", "Print a log", "guest", "logs")
+    sub.add_argument("which", nargs="?", default="agent", choices=_LOGS, help="default: agent")
+    sub.add_argument("-f", "--follow", action="store_true", help="go on printing what comes")
+    sub.add_argument("-n", "--lines", type=_positive, default=200, help="how many of the last lines (200)")
+    verb("env", "Print the setting that points docker at the engine: eval $(wherry env)", "guest", "environment")
+    verb("doctor", "Check everything that the machine needs", "settings", "run_doctor")
+    sub = verb("reset", "Delete the machine's disk: all containers, images and volumes", "settings", "reset")
+    sub.add_argument("--yes", action="store_true", help="do not ask")
+
+    config = verbs.add_parser("config", help="Read and change settings", parents=[common])
+    config_verbs = config.add_subparsers(metavar="get|set", required=True)
+    sub = config_verbs.add_parser("get", help="print one setting, or all", parents=[common])
+    sub.add_argument("key", nargs="?")
+    sub.set_defaults(run=_lazy("settings", "get"))
+    sub = config_verbs.add_parser("set", help="change one setting", parents=[common])
+    sub.add_argument("key")
+    sub.add_argument("value")
+    sub.set_defaults(run=_lazy("settings", "set_value"))
+
+    context = verbs.add_parser("context", help="Make or remove the docker context", parents=[common])
+    context_verbs = context.add_subparsers(metavar="add|remove", required=True)
+    sub = context_verbs.add_parser("add", help="make it, and use it unless you have another engine", parents=[common])
+    sub.set_defaults(run=_lazy("settings", "add_context"))
+    sub = context_verbs.add_parser("remove", help="remove it; docker goes back to its default", parents=[common])
+    sub.set_defaults(run=_lazy("settings", "remove_context"))
+    return parser
+
+
+_LOGS = ("agent", "qemu", "guest", "engine", "containerd", "sshd")
+
+
+def _lazy(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """Import a verb's module only when it runs: `wherry --help` and `wherry status` stay quick."""
+
+    def run(options: argparse.Namespace) -> int:
+        return int(getattr(importlib.import_module(f"backend.cli.{module}"), function)(options))
+
+    return run
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

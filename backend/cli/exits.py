@@ -1,0 +1,9 @@
+"""The exit codes of `wherry`, as `wherry --help` lists them."""
+
+from typing import Final
+
+EXIT_OK: Final = 0  # done
+EXIT_PROBLEM: Final = 1  # a problem was reported
+EXIT_USAGE: Final = 2  # the command line was not understood
+EXIT_STOPPED: Final = 3  # `status`, `env`, `shell`, `console`: the machine is not running
+EXIT_INTERRUPTED: Final = 130  # Ctrl-C; what was begun has been undone

@@ -1,0 +1,167 @@
+"""shell, console, logs: looking into the machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from backend import host
+from backend.agent.launch import machine_directory
+from backend.cli.exits import EXIT_OK
+from backend.client import MachineClient
+from backend.errors import ProblemCode, fail
+from backend.model import MachineStatus
+from backend.paths import MachineDir
+from backend.ssh.keys import CLIENT_KEY_NAME
+
+LOGS: Final = ("agent", "qemu", "guest", "engine", "containerd", "sshd")
+_GUEST_LOGS: Final = {"engine": "dockerd", "containerd": "containerd", "sshd": "sshd"}
+_POLL_S: Final = 0.3
+
+
+def shell(options: argparse.Namespace) -> int:
+    """A root shell in the guest, or one command there, by the system's own ssh; its exit code is ours."""
+    status = _running(options)
+    return subprocess.call(ssh_command(machine_directory(options.home), status, options.command))
+
+
+def ssh_command(directory: MachineDir, status: MachineStatus, command: list[str]) -> list[str]:
+    """How OpenSSH reaches the guest: with our key, and only if the guest shows the pinned one.
+
+    Raises:
+        WherryError: TOOL_MISSING, or MACHINE_STOPPED when the guest cannot be reached yet.
+    """
+    program = shutil.which("ssh")
+    if program is None:
+        raise fail(
+            ProblemCode.TOOL_MISSING,
+            "The ssh program is not installed; `wherry shell` uses it for the terminal.",
+            hint="Install it: sudo apt install openssh-client. Meanwhile `wherry console` works without it.",
+        )
+    if status.ssh_port is None:
+        raise fail(
+            ProblemCode.MACHINE_STOPPED,
+            "The guest cannot be reached by SSH yet.",
+            hint="Wait for `wherry status` to say running, or look at `wherry console`.",
+            retryable=True,
+        )
+    settings = {
+        "IdentityFile": f'"{directory.keys / CLIENT_KEY_NAME}"',
+        "IdentitiesOnly": "yes",
+        "UserKnownHostsFile": f'"{directory.keys / "known_hosts"}"',
+        "StrictHostKeyChecking": "yes",
+        "PasswordAuthentication": "no",
+        "ConnectTimeout": "20",
+        "LogLevel": "ERROR",
+    }
+    arguments = [argument for key, value in settings.items() for argument in ("-o", f"{key}={value}")]
+    return [program, "-F", "none", *arguments, "-p", str(status.ssh_port), "root@127.0.0.1", *command]
+
+
+def console(options: argparse.Namespace) -> int:
+    """The guest's serial console on this terminal, until Ctrl-]."""
+    directory = machine_directory(options.home)
+    if not sys.stdin.isatty():
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            "The console needs a terminal.",
+            hint="Run it in one, or read what was printed so far with: wherry logs guest",
+        )
+    try:
+        connection = host.current().connect_blocking(directory.console_socket, timeout_s=5)
+    except OSError as error:
+        raise fail(
+            ProblemCode.MACHINE_STOPPED,
+            "The guest's console does not answer: the machine is not running, or its console is open elsewhere.",
+            command=f"connect {directory.console_socket}",
+            hint="Start the machine with: wherry start",
+        ) from error
+    print("Connected to the guest's console. Leave it with Ctrl-].")
+    try:
+        host.current().bridge_terminal(connection)
+    finally:
+        connection.close()
+    return EXIT_OK
+
+
+def logs(options: argparse.Namespace) -> int:
+    """Print a log; with --follow also what comes."""
+    if options.which in _GUEST_LOGS:
+        name = _GUEST_LOGS[options.which]
+        follow = ["-F"] if options.follow else []
+        command = ["tail", "-n", str(options.lines), *follow, f"/var/log/wherry/{name}.log"]
+        status = _running(options)
+        return subprocess.call(ssh_command(machine_directory(options.home), status, command))
+    directory = machine_directory(options.home)
+    path = {"agent": directory.agent_log, "qemu": directory.qemu_log, "guest": directory.serial_log}[options.which]
+    try:
+        _print_file(path, lines=options.lines, follow=options.follow)
+    except FileNotFoundError as error:
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            f"There is no such log yet: {path}.",
+            hint="It is written by the first start: wherry start",
+        ) from error
+    except KeyboardInterrupt:
+        pass
+    return EXIT_OK
+
+
+def _print_file(path: Path, *, lines: int, follow: bool) -> None:
+    with path.open("rb") as file:
+        untrusted_lines = file.read().decode("utf-8", errors="replace").splitlines()
+        for line in untrusted_lines[-lines:]:
+            print(_clean(line))
+        while follow:
+            fresh = file.readline()
+            if fresh:
+                print(_clean(fresh.decode("utf-8", errors="replace").rstrip("\r\n")), flush=True)
+                continue
+            if path.exists() and path.stat().st_size < file.tell():
+                file.seek(0)  # a new run of the machine began the file anew
+            time.sleep(_POLL_S)
+
+
+def _clean(untrusted_line: str) -> str:
+    """Without what could drive the terminal: the guest's console is not ours."""
+    return "".join(c if c.isprintable() or c == "\t" else "�" for c in untrusted_line.rstrip("\r"))
+
+
+def environment(options: argparse.Namespace) -> int:
+    """Print what a shell has to evaluate to use the engine."""
+    directory = machine_directory(options.home)
+    url = host.current().docker_url(directory.docker_socket)
+    if options.json:
+        from backend.cli.output import print_json
+
+        print_json({"DOCKER_HOST": url})
+    elif os.environ.get("SHELL", "").endswith("fish"):
+        print(f"set -gx DOCKER_HOST '{url}';")
+    else:
+        print(f"export DOCKER_HOST='{url}'")
+    return EXIT_OK
+
+
+def _running(options: argparse.Namespace) -> MachineStatus:
+    from backend.cli.machine import may_be_alive
+
+    if not may_be_alive(options):
+        raise fail(
+            ProblemCode.MACHINE_STOPPED,
+            "The machine is not running.",
+            hint="Start it with: wherry start",
+        )
+    with MachineClient.open(options.home) as client:
+        if client.status.pid is None:
+            raise fail(ProblemCode.MACHINE_STOPPED, "The machine is not running.", hint="Start it with: wherry start")
+        # After a new agent has adopted the machine, the way to it is open again within moments.
+        for update in client.updates(timeout_s=15):
+            if isinstance(update, MachineStatus) and (update.ssh_port is not None or update.pid is None):
+                break
+        return client.status

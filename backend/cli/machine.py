@@ -1,0 +1,160 @@
+"""start, stop, restart, status: the verbs that talk to the agent."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+from backend.agent.launch import agent_answers, machine_directory
+from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED
+from backend.cli.output import ProgressPrinter, describe, print_json, print_problem
+from backend.client import MachineClient
+from backend.errors import Problem, ProblemCode
+from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
+
+_START_TIMEOUT_S: Final = 1200.0
+_STOP_TIMEOUT_S: Final = 150.0
+_TICK_S: Final = 0.2
+
+
+def start(options: argparse.Namespace) -> int:
+    """Start the machine and wait until the engine answers."""
+    with MachineClient.open(options.home) as client:
+        client.request("start")
+        return _until_started(client, options)
+
+
+def restart(options: argparse.Namespace) -> int:
+    """Restart the machine; with --agent only the agent, which adopts the running machine."""
+    if options.agent:
+        with MachineClient.open(options.home) as client:
+            client.request("shutdown")
+        _await_agent_end(options)
+        with MachineClient.open(options.home) as client:
+            return _until_started(client, options) if client.status.phase is not Phase.STOPPED else EXIT_OK
+    with MachineClient.open(options.home) as client:
+        client.request("restart")
+        return _until_started(client, options)
+
+
+def stop(options: argparse.Namespace) -> int:
+    """Stop the machine and wait until it is down."""
+    if not may_be_alive(options):
+        return _report(MachineStatus(seq=0, phase=Phase.STOPPED, desired=Desired.STOPPED), options)
+    with MachineClient.open(options.home) as client:
+        policy = StopPolicy.KILL if options.kill else StopPolicy.POWER_DOWN
+        client.request("stop", policy=policy.value)
+        final = _follow(client, options, _STOP_TIMEOUT_S, lambda status: status.phase in (Phase.STOPPED, Phase.FAILED))
+        if final is None:
+            return _too_slow("stop", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
+        return _report(final, options)
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print the machine's state. Starts nothing: an agent is started only to adopt a machine that runs."""
+    if not may_be_alive(options):
+        stopped = MachineStatus(seq=0, phase=Phase.STOPPED, desired=Desired.STOPPED)
+        print_json(stopped) if options.json else print(describe(stopped))
+        return EXIT_STOPPED
+    with MachineClient.open(options.home) as client:
+        found = client.status
+        print_json(found) if options.json else print(describe(found))
+        if found.phase is Phase.STOPPED:
+            return EXIT_STOPPED
+        return EXIT_PROBLEM if found.problems else EXIT_OK
+
+
+def may_be_alive(options: argparse.Namespace) -> bool:
+    """Whether there is an agent, or a machine that an agent would have to adopt."""
+    from backend import host
+
+    directory = machine_directory(options.home)
+    return directory.run_record.exists() or agent_answers(host.current(), directory)
+
+
+def _await_agent_end(options: argparse.Namespace) -> None:
+    from backend import host
+
+    directory = machine_directory(options.home)
+    deadline = time.monotonic() + 15
+    while agent_answers(host.current(), directory) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _until_started(client: MachineClient, options: argparse.Namespace) -> int:
+    def settled(status: MachineStatus) -> bool:
+        if status.desired is Desired.STOPPED:
+            return status.phase in (Phase.STOPPED, Phase.FAILED)  # somebody else stopped it meanwhile
+        return status.phase in (Phase.RUNNING, Phase.FAILED, Phase.DEGRADED)
+
+    try:
+        final = _follow(client, options, _START_TIMEOUT_S, settled)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted: the start is undone. Press Ctrl-C again to leave it to the agent.\n")
+        client.request("stop")
+        _follow(client, options, _STOP_TIMEOUT_S, lambda status: status.phase in (Phase.STOPPED, Phase.FAILED))
+        return EXIT_INTERRUPTED
+    if final is None:
+        return _too_slow("start", _START_TIMEOUT_S, "See `wherry status` and `wherry logs guest`.", options)
+    if final.phase is Phase.RUNNING:
+        _tell_docker(final, options)
+    return _report(final, options)
+
+
+def _tell_docker(status: MachineStatus, options: argparse.Namespace) -> None:
+    """Make the docker context, where the settings want it. Its failure does not fail the start."""
+    from backend import config
+    from backend.engine import context
+    from backend.errors import WherryError
+
+    if status.endpoint is None or not config.load(machine_directory(options.home).config).docker.context:
+        return
+    try:
+        change = context.install(status.endpoint.url)
+    except WherryError as error:
+        sys.stderr.write(error.problem.as_text() + "\n")
+        return
+    if change.changed and not options.json:
+        sys.stderr.write(change.note + "\n")
+
+
+def _follow(
+    client: MachineClient, options: argparse.Namespace, timeout_s: float, settled: Callable[[MachineStatus], bool]
+) -> MachineStatus | None:
+    """Show the progress until the machine has settled; None at the deadline."""
+    printer = ProgressPrinter(quiet=options.json)
+    deadline = time.monotonic() + timeout_s
+    try:
+        while time.monotonic() < deadline:
+            for update in client.updates(timeout_s=_TICK_S):
+                if isinstance(update, Notice):
+                    printer.note(update)
+                    continue
+                printer.show(update)
+                if settled(update):
+                    return update
+    finally:
+        printer.close()
+    return None
+
+
+def _report(status: MachineStatus, options: argparse.Namespace) -> int:
+    if options.json:
+        print_json(status)
+    elif status.phase in (Phase.FAILED, Phase.DEGRADED):
+        for problem in status.problems:
+            print_problem(problem, as_json=False)
+    else:
+        print(describe(status))
+    return EXIT_PROBLEM if status.phase in (Phase.FAILED, Phase.DEGRADED) else EXIT_OK
+
+
+def _too_slow(verb: str, timeout_s: float, hint: str, options: argparse.Namespace) -> int:
+    problem = Problem(
+        code=ProblemCode.STEP_TIMED_OUT, summary=f"The machine did not {verb} within {timeout_s:g} s.", hint=hint
+    )
+    print_problem(problem, as_json=options.json)
+    return EXIT_PROBLEM

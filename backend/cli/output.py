@@ -1,0 +1,109 @@
+"""What the command line prints: progress by named step with elapsed time, problems, and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any, Final, TextIO
+
+import msgspec
+
+from backend.errors import Problem
+from backend.model import MachineStatus, Notice, Phase, StepState
+
+_TICK_S: Final = 0.2
+
+
+class ProgressPrinter:
+    """Prints each step once it is done; on a terminal also the one under way, with its time running."""
+
+    def __init__(self, *, quiet: bool, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._live = not quiet and self._stream.isatty()
+        self._printed: set[str] = set()
+        self._open_line = False
+        self._active_since = time.monotonic()
+        self._active: str | None = None
+
+    def show(self, status: MachineStatus) -> None:
+        """Take a snapshot."""
+        if self._quiet:
+            return
+        for step in status.steps:
+            if step.state is StepState.PENDING or step.state is StepState.ACTIVE:
+                self._printed.discard(step.name)  # a step that is tried again is told again
+            elif step.name not in self._printed:
+                mark = "✓" if step.state is StepState.DONE else "✗"
+                self._line(f"{mark} {step.title}  {step.elapsed_s or 0:.1f} s")
+                self._printed.add(step.name)
+        active = status.active_step
+        if active is not None:
+            if active.name != self._active:
+                self._active_since = time.monotonic() - (active.elapsed_s or 0)
+            self._active = active.name
+            self._tick(active.title)
+        elif status.phase is Phase.STOPPING:
+            self._tick("Shutting the machine down")
+
+    def note(self, notice: Notice) -> None:
+        """Take a notice."""
+        if not self._quiet:
+            self._line(f"! {notice.text}")
+
+    def close(self) -> None:
+        """End a line that is still open."""
+        if self._open_line:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._open_line = False
+
+    def _tick(self, title: str) -> None:
+        if self._live:
+            elapsed = time.monotonic() - self._active_since
+            self._stream.write(f"\r\x1b[K… {title}  {elapsed:.1f} s")
+            self._stream.flush()
+            self._open_line = True
+
+    def _line(self, text: str) -> None:
+        self.close()
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+
+def print_problem(problem: Problem, *, as_json: bool) -> None:
+    """To standard error as text, or to standard output as {"problem": {...}}."""
+    if as_json:
+        print_json({"problem": msgspec.to_builtins(problem)})
+    else:
+        sys.stderr.write(problem.as_text() + "\n")
+
+
+def print_json(value: Any) -> None:
+    """One object, to standard output."""
+    json.dump(msgspec.to_builtins(value), sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+def describe(status: MachineStatus) -> str:
+    """A status as `wherry status` prints it."""
+    lines = [f"machine      {status.phase.value}"]
+    if status.active_step is not None:
+        lines[0] += f": {status.active_step.title}"
+    if status.accelerator is not None:
+        lines.append(f"accelerator  {status.accelerator.title}")
+        lines.extend(f"             not {reason}" for reason in status.accelerator.reasons)
+    if status.endpoint is not None:
+        lines.append(f"endpoint     {status.endpoint.url}" + ("" if status.endpoint.ready else "  (not ready)"))
+    if status.resources is not None:
+        given = status.resources
+        lines.append(f"given        {given.cpus} CPUs, {given.memory_mib} MiB memory, {given.disk_gib} GiB disk")
+    if status.engine_version is not None:
+        lines.append(f"engine       Docker {status.engine_version}")
+    if status.boot_seconds is not None:
+        lines.append(f"last start   {status.boot_seconds:.1f} s")
+    for problem in status.problems:
+        lines.append("")
+        lines.append(problem.as_text())
+    return "\n".join(lines)

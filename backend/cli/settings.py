@@ -1,0 +1,112 @@
+"""config, context, reset, doctor: what is kept, and whether it is in order."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from backend import config, doctor, host
+from backend.agent.launch import agent_answers, machine_directory
+from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
+from backend.cli.output import print_json
+from backend.client import MachineClient
+from backend.engine import context
+from backend.errors import ProblemCode, fail
+from backend.model import Desired, Phase, StopPolicy
+
+_STOP_TIMEOUT_S = 60.0
+
+
+def get(options: argparse.Namespace) -> int:
+    """Print one setting, or all."""
+    loaded = config.load(machine_directory(options.home).config)
+    names = [options.key] if options.key else list(config.keys())
+    values = {name: config.get(loaded, name) for name in names}
+    if options.json:
+        print_json(values)
+    elif options.key:
+        print(_text(values[options.key]))
+    else:
+        for name, value in values.items():
+            print(f"{name} = {_text(value)}")
+    return EXIT_OK
+
+
+def set_value(options: argparse.Namespace) -> int:
+    """Change one setting; say when it takes effect."""
+    directory = machine_directory(options.home)
+    directory.create()
+    changed = config.set_value(directory.config, options.key, options.value)
+    if options.json:
+        print_json({options.key: config.get(changed, options.key)})
+        return EXIT_OK
+    print(f"{options.key} = {_text(config.get(changed, options.key))}")
+    if directory.run_record.exists() and not options.key.startswith("docker."):
+        print("It takes effect at the next start: wherry restart")
+    if options.key == "machine.disk_gib" and directory.data_disk.exists():
+        print("The disk exists already and keeps its size; a new one (after `wherry reset`) will have this one.")
+    return EXIT_OK
+
+
+def add_context(options: argparse.Namespace) -> int:
+    """Make the docker context."""
+    directory = machine_directory(options.home)
+    return _tell(context.install(host.current().docker_url(directory.docker_socket)), options)
+
+
+def remove_context(options: argparse.Namespace) -> int:
+    """Remove the docker context."""
+    return _tell(context.remove(), options)
+
+
+def _tell(change: context.ContextChange, options: argparse.Namespace) -> int:
+    print_json(change) if options.json else print(change.note)
+    return EXIT_OK
+
+
+def reset(options: argparse.Namespace) -> int:
+    """Stop the machine and delete its disk, after one question."""
+    directory = machine_directory(options.home)
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise fail(
+                ProblemCode.BAD_REQUEST,
+                "reset deletes every container, image and volume of the machine, and asks first.",
+                hint="Without a terminal, confirm with: wherry reset --yes",
+            )
+        print(f"This deletes {directory.data_disk} with every container, image and volume. Settings and keys stay.")
+        if input("Type yes to go on: ").strip().lower() != "yes":
+            print("Nothing was changed.")
+            return EXIT_PROBLEM
+    with MachineClient.open(options.home) as client:
+        client.request("stop", policy=StopPolicy.KILL.value)
+        for _ in client.updates(timeout_s=_STOP_TIMEOUT_S):
+            if client.status.phase in (Phase.STOPPED, Phase.FAILED) and client.status.desired is Desired.STOPPED:
+                break
+        else:
+            raise fail(ProblemCode.STEP_TIMED_OUT, "The machine did not stop, so its disk was not touched.")
+        existed = directory.data_disk.exists()
+        directory.data_disk.unlink(missing_ok=True)
+    if options.json:
+        print_json({"deleted": str(directory.data_disk) if existed else None})
+    else:
+        print("The machine is as new." if existed else "There was no disk to delete.")
+    return EXIT_OK
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    """Run every check and say what to mend."""
+    directory = machine_directory(options.home)
+    results = doctor.examine(host.current(), directory, agent_alive=agent_answers(host.current(), directory))
+    if options.json:
+        print_json(results)
+    else:
+        for result in results:
+            print(f"{'✓' if result.passed else '✗'} {result.title}: {result.finding}")
+            if not result.passed and result.hint:
+                print(f"    what to do: {result.hint}")
+    return EXIT_OK if all(result.passed for result in results) else EXIT_PROBLEM
+
+
+def _text(value: int | str | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

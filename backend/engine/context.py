@@ -1,0 +1,169 @@
+"""The docker context named "wherry": how the docker CLI, Compose and buildx find the engine without a setting.
+
+Files as the docker CLI keeps them: `<config>/contexts/meta/<sha256 of the name>/meta.json`, and "currentContext" in
+`<config>/config.json`. docker-py has functions for this, but (7.2) they write below the current directory when there is
+no config.json yet and swallow its errors; a user's config.json deserves better, so it is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from backend.errors import ProblemCode, fail
+from backend.files import write_private
+
+NAME: Final = "wherry"
+_DEFAULT_SOCKET: Final = Path("/var/run/docker.sock")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextChange:
+    """What `install` or `remove` did."""
+
+    changed: bool
+    """Whether the context was made, altered or removed."""
+    selected: bool
+    """Whether it is (for remove: was) the one that docker uses."""
+    note: str
+    """One sentence for the user."""
+
+
+def install(url: str, *, config_directory: Path | None = None, default_socket: Path = _DEFAULT_SOCKET) -> ContextChange:
+    """Make the context, and select it unless the user has another engine.
+
+    Another engine is: a context that was chosen, $DOCKER_HOST or $DOCKER_CONTEXT, or somebody who answers on the
+    default socket.
+
+    Args:
+        url: the endpoint, as in DOCKER_HOST.
+
+    Raises:
+        WherryError: CONTEXT_FAILED; nothing was changed then.
+    """
+    directory = config_directory or _config_directory()
+    config = _read_config(directory)
+    meta = _meta_file(directory)
+    content = {
+        "Name": NAME,
+        "Metadata": {"Description": "The Docker engine in the Wherry machine"},
+        "Endpoints": {"docker": {"Host": url, "SkipTLSVerify": False}},
+    }
+    changed = _load(meta) != content
+    try:
+        if changed:
+            meta.parent.mkdir(parents=True, exist_ok=True)
+            write_private(meta, json.dumps(content).encode())
+        current = config.get("currentContext") or "default"
+        if current == NAME:
+            return ContextChange(changed=changed, selected=True, note=f"The docker context {NAME!r} is in use.")
+        other = _other_engine(str(current), default_socket)
+        if other is not None:
+            note = f"{other}, so it stays in use; docker uses Wherry with: docker context use {NAME}"
+            return ContextChange(changed=changed, selected=False, note=note)
+        _write_config(directory, {**config, "currentContext": NAME})
+    except OSError as error:
+        raise _failed(directory, error) from error
+    return ContextChange(changed=True, selected=True, note=f"docker uses Wherry now, by its context {NAME!r}.")
+
+
+def remove(*, config_directory: Path | None = None) -> ContextChange:
+    """Take the context away, and go back to docker's default if it was in use. Raises as `install`."""
+    directory = config_directory or _config_directory()
+    config = _read_config(directory)
+    meta = _meta_file(directory)
+    selected = config.get("currentContext") == NAME
+    existed = meta.exists()
+    try:
+        if selected:
+            _write_config(directory, {key: value for key, value in config.items() if key != "currentContext"})
+        if existed:
+            shutil.rmtree(meta.parent)
+    except OSError as error:
+        raise _failed(directory, error) from error
+    note = "The docker context was removed." if existed else "There was no docker context of Wherry's."
+    return ContextChange(changed=existed or selected, selected=selected, note=note)
+
+
+def current_url(*, config_directory: Path | None = None) -> str | None:
+    """The endpoint that our context names now; None when there is no such context."""
+    content = _load(_meta_file(config_directory or _config_directory()))
+    try:
+        return str(content["Endpoints"]["docker"]["Host"]) if content is not None else None
+    except (KeyError, TypeError):
+        return None
+
+
+def _config_directory() -> Path:
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
+def _meta_file(directory: Path) -> Path:
+    return directory / "contexts" / "meta" / hashlib.sha256(NAME.encode()).hexdigest() / "meta.json"
+
+
+def _other_engine(current: str, default_socket: Path) -> str | None:
+    """The engine that the user has already, as the first half of a sentence."""
+    for variable in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        if os.environ.get(variable):
+            return f"${variable} is set"
+    if current != "default":
+        return f"The docker context {current!r} was chosen before"
+    if hasattr(socket, "AF_UNIX"):
+        probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        probe.settimeout(1)
+        try:
+            probe.connect(str(default_socket))
+        except OSError:
+            return None
+        else:
+            return f"Another engine answers on {default_socket}"
+        finally:
+            probe.close()
+    return None
+
+
+def _read_config(directory: Path) -> dict[str, Any]:
+    path = directory / "config.json"
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise fail(
+            ProblemCode.CONTEXT_FAILED,
+            f"docker's own settings in {path} cannot be read: {error}.",
+            hint="Correct the file. Until then use: eval $(wherry env)",
+        ) from error
+    if not isinstance(loaded, dict):
+        raise fail(ProblemCode.CONTEXT_FAILED, f"docker's own settings in {path} do not hold a JSON object.")
+    return loaded
+
+
+def _write_config(directory: Path, config: dict[str, Any]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    # Through a link, as people who keep their dot-files elsewhere have it.
+    write_private((directory / "config.json").resolve(), json.dumps(config, indent="\t").encode() + b"\n")
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # missing or not JSON: either way it is not what we would write
+    return loaded if isinstance(loaded, dict) else None
+
+
+def _failed(directory: Path, error: OSError) -> Exception:
+    return fail(
+        ProblemCode.CONTEXT_FAILED,
+        f"The docker context in {directory} could not be changed: {error.strerror or error}.",
+        command=str(error.filename or ""),
+        hint="Until that is mended use: eval $(wherry env)",
+    )

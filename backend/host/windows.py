@@ -1,0 +1,166 @@
+"""Windows: WHPX, local application data, named pipes with an explicit access list. Nobody has run this file yet.
+
+Design (2026-11), for who runs it first:
+- Local endpoints are named pipes in message mode: the Docker clients' half-close on a pipe is an empty message, which
+  only a message pipe can carry. The access list names this user and SYSTEM, because the default one lets everybody
+  read; remote clients are refused.
+- CPython has no Unix sockets on Windows although QEMU has: the monitor, control port and console need TlsAddress (TCP
+  on 127.0.0.1 with mutual TLS), which the command line builder knows and the driver does not speak yet. Until it does,
+  `listen`, `connect` and `connect_blocking` say so instead of pretending.
+- QEMU must be at least 11.1.1 for WHPX with `-cpu host`; older ones get qemu64 and no kernel interrupt controller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from backend.errors import ProblemCode, WherryError, fail
+from backend.host.base import AcceleratorFact, BlockingStream, DetachedProcess, Listener, StreamHandler
+from backend.host.dirs import user_cache_dir, user_data_dir
+from backend.stream import ByteStream
+
+_BINARIES: Final = {"amd64": "qemu-system-x86_64w.exe", "arm64": "qemu-system-aarch64w.exe"}
+"""The `w` programs: the plain ones open a console window."""
+_WHV_HYPERVISOR_PRESENT: Final = 0
+_CREATE_NO_WINDOW: Final = 0x0800_0000
+_CREATE_NEW_PROCESS_GROUP: Final = 0x0000_0200
+_CREATE_BREAKAWAY_FROM_JOB: Final = 0x0100_0000
+
+
+class WindowsHost:
+    """See Host."""
+
+    name = "windows"
+    max_socket_path_bytes = 32_000  # names of pipes are made from a digest, whatever the path's length
+
+    def __init__(self, arch: str) -> None:
+        self.arch = arch
+
+    def default_home(self) -> Path:
+        r"""%LOCALAPPDATA%\wherry."""
+        return user_data_dir()
+
+    def image_cache(self) -> Path:
+        r"""%LOCALAPPDATA%\wherry\Cache\images."""
+        return user_cache_dir() / "images"
+
+    def short_run_base(self) -> Path:
+        """Never needed: see max_socket_path_bytes."""
+        return user_data_dir() / "run"
+
+    def accelerators(self) -> tuple[AcceleratorFact, ...]:
+        """WHPX, by the hypervisor platform's own word."""
+        title = "Windows Hypervisor Platform"
+        hint = (
+            "Turn on the Windows feature in an administrator's terminal, then restart the computer: "
+            "DISM /online /Enable-Feature /FeatureName:HypervisorPlatform /All"
+        )
+        try:
+            library = ctypes.CDLL("WinHvPlatform.dll")
+            present = ctypes.c_int32(0)
+            written = ctypes.c_uint32(0)
+            result = library.WHvGetCapability(
+                _WHV_HYPERVISOR_PRESENT, ctypes.byref(present), ctypes.sizeof(present), ctypes.byref(written)
+            )
+        except (OSError, AttributeError):
+            reason = "WinHvPlatform.dll is not there"
+            return (AcceleratorFact(name="whpx", title=title, available=False, reason=reason, hint=hint),)
+        if result != 0 or not present.value:
+            reason = "Windows says that no hypervisor is present"
+            return (AcceleratorFact(name="whpx", title=title, available=False, reason=reason, hint=hint),)
+        fingerprint = f"{platform.version()}/{platform.processor()}"
+        return (
+            AcceleratorFact(
+                name="whpx", title=title, available=True, reason="a hypervisor is present", fingerprint=fingerprint
+            ),
+        )
+
+    def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
+        """On the PATH, or where QEMU's installer puts it."""
+        name = _BINARIES[arch]
+        found = shutil.which(name)
+        places = [Path(found)] if found else []
+        places.append(Path(os.environ.get("PROGRAMFILES", r"C:\Program Files")) / "qemu" / name)
+        return tuple(dict.fromkeys(place for place in places if place.exists()))
+
+    def qemu_hint(self, arch: str) -> str:
+        """Its installer."""
+        del arch
+        return "Install QEMU 11.1.1 or newer for Windows."
+
+    def spawn_detached(
+        self, argv: Sequence[str], *, output: Path, environment: Mapping[str, str] | None = None
+    ) -> DetachedProcess:
+        """See Host: no window, and out of our job where that is allowed."""
+        flags = _CREATE_NO_WINDOW | _CREATE_NEW_PROCESS_GROUP
+        try:
+            return self._spawn(argv, output, environment, flags | _CREATE_BREAKAWAY_FROM_JOB)
+        except PermissionError:
+            return self._spawn(argv, output, environment, flags)  # our own job forbids it
+
+    def _spawn(
+        self, argv: Sequence[str], output: Path, environment: Mapping[str, str] | None, flags: int
+    ) -> DetachedProcess:
+        with output.open("ab") as log:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                close_fds=True,
+                creationflags=flags,
+                env=None if environment is None else dict(environment),
+            )
+        return DetachedProcess(pid=process.pid, poll=process.poll)
+
+    async def listen(self, address: Path, handler: StreamHandler) -> Listener:
+        """See Host."""
+        del handler
+        raise self._not_yet(address)
+
+    async def connect(self, address: Path) -> ByteStream:
+        """See Host."""
+        raise self._not_yet(address)
+
+    def connect_blocking(self, address: Path, *, timeout_s: float) -> BlockingStream:
+        """See Host."""
+        del timeout_s
+        raise OSError(f"nobody listens on {self.pipe_name(address)}")
+
+    def bridge_terminal(self, connection: BlockingStream) -> None:
+        """See Host."""
+        del connection
+        raise fail(ProblemCode.INTERNAL, "The console is not offered on Windows yet.", hint="Use: wherry shell")
+
+    def pipe_name(self, address: Path) -> str:
+        r"""The pipe that stands for a socket's path: \\.\pipe\wherry-<digest of its directory>-<its name>."""
+        digest = hashlib.sha256(str(address.parent).lower().encode()).hexdigest()[:12]
+        return rf"\\.\pipe\wherry-{digest}-{address.stem}"
+
+    def pipe_security(self, user_sid: str) -> str:
+        """The access list of our pipes in SDDL: SYSTEM and this user, nothing inherited."""
+        return f"D:P(A;;GA;;;SY)(A;;GA;;;{user_sid})"
+
+    def docker_url(self, address: Path) -> str:
+        """npipe:// and the pipe's name with forward slashes."""
+        return "npipe://" + self.pipe_name(address).replace("\\", "/")
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """The proactor loop: the only one that serves pipes."""
+        return asyncio.new_event_loop()
+
+    def _not_yet(self, address: Path) -> WherryError:
+        return fail(
+            ProblemCode.INTERNAL,
+            f"Wherry cannot serve {self.pipe_name(address)} yet: its Windows half is designed, not finished.",
+            hint="Use Wherry on Linux for now.",
+        )
