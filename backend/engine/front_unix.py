@@ -1,0 +1,234 @@
+"""The front's Unix socket: bound safely; its connections tell a half-closed client from one that is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import select
+import socket
+import stat
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from backend.errors import ProblemCode, fail
+
+_BUFFER_BYTES = 256 * 1024
+_PROBE_S = 2.0
+_FLUSH_S = 2.0
+_BACKLOG = 128
+
+
+class UnixStream(asyncio.Protocol):
+    """A ByteStream over one accepted connection; also PresenceAware."""
+
+    def __init__(self, on_connected: Callable[[UnixStream], object]) -> None:
+        self._on_connected = on_connected
+        self._transport: asyncio.Transport | None = None
+        self._pieces: deque[bytes] = deque()
+        self._buffered = 0
+        self._ended = False
+        self._lost: BaseException | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._write_paused = False
+        self._read_paused = False
+        self._closed = asyncio.Event()
+
+    # --- ByteStream ------------------------------------------------------------------------------------------------
+
+    async def read(self, max_bytes: int = 262_144) -> bytes:
+        """See ByteStream.read."""
+        while not self._pieces:
+            if self._lost is not None:
+                raise ConnectionResetError("the client's connection broke") from self._lost
+            if self._ended:
+                return b""
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        data = self._pieces.popleft()
+        if len(data) > max_bytes:
+            self._pieces.appendleft(data[max_bytes:])
+            data = data[:max_bytes]
+        self._buffered -= len(data)
+        if self._read_paused and self._buffered < _BUFFER_BYTES // 2 and self._transport is not None:
+            self._read_paused = False
+            self._transport.resume_reading()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """See ByteStream.write."""
+        if self._transport is None or self._lost is not None or self._transport.is_closing():
+            raise BrokenPipeError("the client's connection is closed")
+        self._transport.write(data)
+        while self._write_paused:
+            self._writer = asyncio.get_running_loop().create_future()
+            try:
+                await self._writer
+            finally:
+                self._writer = None
+            if self._lost is not None:
+                raise BrokenPipeError("the client's connection is closed") from self._lost
+
+    async def write_eof(self) -> None:
+        """See ByteStream.write_eof."""
+        if self._transport is not None and not self._transport.is_closing():
+            with contextlib.suppress(OSError):  # gone already
+                self._transport.write_eof()
+
+    async def aclose(self) -> None:
+        """See ByteStream.aclose. What was written is given two seconds to be read."""
+        transport = self._transport
+        if transport is None:
+            return
+        if transport.get_write_buffer_size() == 0:
+            transport.abort()
+        else:
+            transport.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_S):
+                    await self._closed.wait()
+            transport.abort()
+        await self._closed.wait()
+
+    def peer_is_gone(self) -> bool:
+        """See PresenceAware. Known on Linux, where unix(7) sockets report POLLHUP once both sides are closed."""
+        if self._lost is not None:
+            return True
+        if self._transport is None or not hasattr(select, "epoll"):
+            return False
+        connection = self._transport.get_extra_info("socket")
+        poll = select.poll()
+        poll.register(connection.fileno(), 0)
+        return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+    # --- what asyncio calls ----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_BUFFER_BYTES)
+        self._on_connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        self._pieces.append(data)
+        self._buffered += len(data)
+        if self._buffered >= _BUFFER_BYTES and self._transport is not None and not self._read_paused:
+            self._read_paused = True
+            self._transport.pause_reading()
+        self._wake(self._reader)
+
+    def eof_received(self) -> bool:
+        """See asyncio.Protocol. Keeps the other direction open."""
+        self._ended = True
+        self._wake(self._reader)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._lost = exc or ConnectionAbortedError("closed on this side")
+        self._write_paused = False
+        self._closed.set()
+        self._wake(self._reader)
+        self._wake(self._writer)
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self._write_paused = False
+        self._wake(self._writer)
+
+    @staticmethod
+    def _wake(waiter: asyncio.Future[None] | None) -> None:
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+class UnixListener:
+    """A bound and listening Unix socket at its final path."""
+
+    def __init__(self, path: Path, server: asyncio.Server, inode: int) -> None:
+        self._path = path
+        self._server = server
+        self._inode = inode
+
+    @classmethod
+    async def bind(cls, path: Path, on_connected: Callable[[UnixStream], object]) -> UnixListener:
+        """Listen at `path` with mode 0600, replacing a socket that nobody listens on any more.
+
+        The socket is bound under another name in the same directory, closed to others before it listens, and renamed:
+        at `path` there is never a socket that the wrong user can reach or that refuses.
+
+        Raises:
+            WherryError: ENDPOINT_TAKEN, somebody listens there or it is no socket of ours; PATH_UNUSABLE, the
+                directory is absent or closed to us, or the path is too long for a socket.
+        """
+        await _check_free(path)
+        # As short as can be: the limit for a socket's path is 104 bytes on macOS, 108 on Linux.
+        temporary = path.with_name(f".{secrets.token_hex(3)}")
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.setblocking(False)
+            if len(os.fsencode(path)) > 103:
+                raise OSError("the path is too long for a socket")
+            listener.bind(str(temporary))
+            temporary.chmod(0o600)  # nobody can connect yet: it does not listen
+            inode = temporary.stat().st_ino
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: UnixStream(on_connected), sock=listener, backlog=_BACKLOG)
+            temporary.replace(path)
+        except OSError as error:
+            listener.close()
+            temporary.unlink(missing_ok=True)
+            raise fail(
+                ProblemCode.PATH_UNUSABLE,
+                f"The docker socket cannot be made at {path}: {error.strerror or error}.",
+                hint="Choose a short path in a directory that belongs to you.",
+            ) from error
+        return cls(path, server, inode)
+
+    def close(self) -> None:
+        """Accept no more and remove the socket, if it is still ours. Idempotent; accepted connections stay."""
+        self._server.close()
+        with contextlib.suppress(OSError):
+            if self._path.lstat().st_ino == self._inode:
+                self._path.unlink()
+
+
+async def _check_free(path: Path) -> None:
+    """Raise ENDPOINT_TAKEN unless nothing is at `path`, or only a socket of ours that refuses connections."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise fail(ProblemCode.PATH_UNUSABLE, f"{path} cannot be looked at: {error.strerror}.") from error
+    hint = "Choose another path for the docker socket in the settings, or remove what is there."
+    if not stat.S_ISSOCK(found.st_mode):
+        raise fail(ProblemCode.ENDPOINT_TAKEN, f"{path} exists and is not a socket.", hint=hint)
+    if found.st_uid != os.geteuid():
+        raise fail(ProblemCode.ENDPOINT_TAKEN, f"The socket {path} belongs to another user.", hint=hint)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                await asyncio.get_running_loop().sock_connect(probe, str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return
+        except (OSError, TimeoutError):
+            pass  # a full queue, or no permission: somebody may well be there
+    raise fail(
+        ProblemCode.ENDPOINT_TAKEN,
+        f"Another program already serves docker at {path}.",
+        hint="Stop the other program, or choose another path for the docker socket in the settings.",
+    )
