@@ -20,7 +20,6 @@ _MACHINES: Final = {
     "q35": "q35,vmport=off,smm=off",
     "virt": "virt,gic-version=max",
 }
-_SERIAL_CONSOLE: Final = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 
 
 def build(spec: LaunchSpec) -> list[str]:
@@ -67,7 +66,7 @@ def _kernel(spec: LaunchSpec) -> list[str]:
     return [
         *("-kernel", str(spec.image.kernel)),
         *("-initrd", str(spec.image.initramfs)),
-        *("-append", f"console={_SERIAL_CONSOLE[spec.image.arch]} {spec.image.cmdline}"),
+        *("-append", spec.image.cmdline),
     ]
 
 

@@ -1,0 +1,115 @@
+"""The house's rules of who may import whom, read out of the code itself."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OURS = ("app", "backend", "vmimage", "packaging")
+
+ONE_IMPORTER = {
+    "paramiko": "backend/ssh/",
+    "cryptography": "backend/ssh/keys.py",
+    "qemu": "backend/vm/monitor.py",
+    "docker": "backend/engine/client.py",
+    "requests": "backend/engine/client.py",
+    "h11": "backend/engine/http",
+    "psutil": "backend/host/",
+    "platformdirs": "backend/host/dirs.py",
+    "filelock": "backend/agent/__main__.py",
+    "tomlkit": "backend/config.py",
+    "PySide6": "app/",
+    "qtawesome": "app/",
+}
+"""Library -> the file, or the start of the path, that may import it."""
+
+
+def sources(*tops: str) -> list[Path]:
+    return sorted(path for top in tops for path in (ROOT / top).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module that the file imports, at its top or inside a function, with the line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}:{node.lineno}: write the whole module's name"
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", sources(*OURS), ids=name)
+def test_third_party_libraries_are_imported_in_one_place(path: Path) -> None:
+    for module, line in imports(path):
+        allowed = ONE_IMPORTER.get(module.split(".", 1)[0])
+        assert allowed is None or name(path).startswith(allowed), (
+            f"{name(path)}:{line} imports {module}; only {allowed} may. Use what that module offers."
+        )
+
+
+@pytest.mark.parametrize("path", sources("app"), ids=name)
+def test_the_window_knows_the_backend_by_its_facade_only(path: Path) -> None:
+    for module, line in imports(path):
+        if module.split(".", 1)[0] in ("backend", "vmimage", "packaging"):
+            assert module.startswith("backend.api"), f"{name(path)}:{line} imports {module}; add it to backend.api"
+
+
+@pytest.mark.parametrize("path", sources("app/views"), ids=name)
+def test_views_know_neither_links_nor_each_other(path: Path) -> None:
+    for module, line in imports(path):
+        assert not module.startswith(("app.machine_link", "app.engine_link", "app.application")), (
+            f"{name(path)}:{line} imports {module}; views read the store"
+        )
+
+
+@pytest.mark.parametrize("path", sources("backend"), ids=name)
+def test_the_backend_has_no_window(path: Path) -> None:
+    for module, line in imports(path):
+        assert module.split(".", 1)[0] not in ("app", "PySide6", "qtawesome", "vmimage"), (
+            f"{name(path)}:{line} imports {module}"
+        )
+
+
+@pytest.mark.parametrize("path", sources("vmimage"), ids=name)
+def test_the_image_builder_stands_alone(path: Path) -> None:
+    for module, line in imports(path):
+        assert module.split(".", 1)[0] not in ("app", "backend"), f"{name(path)}:{line} imports {module}"
+
+
+@pytest.mark.parametrize("module_name", ["lifecycle", "readiness", "protocol"])
+def test_the_pure_modules_of_the_agent_do_nothing(module_name: str) -> None:
+    for module, line in imports(ROOT / "backend" / "agent" / f"{module_name}.py"):
+        assert not module.startswith(("asyncio", "os", "socket", "subprocess", "time", "backend.vm", "backend.host")), (
+            f"{module_name}.py:{line} imports {module}; it must stay pure"
+        )
+
+
+@pytest.mark.parametrize("path", sources("app", "backend"), ids=name)
+def test_only_the_host_package_asks_for_the_system(path: Path) -> None:
+    if name(path) == "backend/host/__init__.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            asked = f"{node.value.id}.{node.attr}"
+            assert asked not in ("sys.platform", "os.name", "platform.system"), (
+                f"{name(path)}:{node.lineno} asks for {asked}; give backend.host a method instead"
+            )
+
+
+@pytest.mark.parametrize("path", sources(*OURS, "tests"), ids=name)
+def test_files_are_short_enough_to_read(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 520, f"{name(path)} is too long: find its seam"
+
+
+@pytest.mark.parametrize("path", sources("app", "backend", "vmimage"), ids=name)
+def test_every_module_says_what_it_is(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not text.strip() or ast.get_docstring(ast.parse(text)), f"{name(path)} has no docstring"

@@ -1,0 +1,194 @@
+"""The reducer: every phase under every request, and the stories that other engines get wrong."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from backend.agent import lifecycle as lc
+from backend.agent.lifecycle import State, reduce
+from backend.errors import Problem, ProblemCode
+from backend.model import Desired, Phase, StopPolicy
+
+PROBLEM = Problem(code=ProblemCode.BOOT_FAILED, summary="It did not boot.")
+
+
+def play(state: State, *events: lc.Event) -> tuple[State, list[lc.Effect]]:
+    effects: list[lc.Effect] = []
+    for event in events:
+        state, more = reduce(state, event)
+        effects.extend(more)
+    return state, effects
+
+
+def running(run: int = 1) -> State:
+    state, _ = play(
+        State(),
+        lc.StartRequested(),
+        lc.Prepared(run, candidates=2),
+        lc.GuestReached(run),
+        lc.EngineReady(run),
+    )
+    assert state.phase is Phase.RUNNING
+    return state
+
+
+def in_phase(phase: Phase) -> State:
+    starts = {
+        Phase.STOPPED: State(),
+        Phase.PREPARING: play(State(), lc.StartRequested())[0],
+        Phase.BOOTING: play(State(), lc.StartRequested(), lc.Prepared(1, candidates=2))[0],
+        Phase.CONNECTING: play(State(), lc.StartRequested(), lc.Prepared(1, candidates=2), lc.GuestReached(1))[0],
+        Phase.RUNNING: running(),
+        Phase.DEGRADED: play(running(), lc.EngineLost(1, PROBLEM))[0],
+        Phase.STOPPING: play(running(), lc.StopRequested())[0],
+        Phase.FAILED: play(State(), lc.StartRequested(), lc.PrepareFailed(1, PROBLEM))[0],
+    }
+    assert starts[phase].phase is phase
+    return starts[phase]
+
+
+def test_a_start_runs_through() -> None:
+    state, effects = play(
+        State(), lc.StartRequested(), lc.Prepared(1, candidates=2), lc.GuestReached(1), lc.EngineReady(1)
+    )
+    assert (state.phase, state.desired, state.problems) == (Phase.RUNNING, Desired.RUNNING, ())
+    assert effects == [lc.Prepare(), lc.Launch(0), lc.Connect()]
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in (Phase.STOPPED, Phase.FAILED)])
+def test_a_stop_is_never_lost(phase: Phase) -> None:
+    state, effects = play(in_phase(phase), lc.StopRequested())
+    assert (state.phase, state.desired) == (Phase.STOPPING, Desired.STOPPED)
+    if phase is not Phase.STOPPING:
+        assert effects == [lc.CancelWork(), lc.ShutDown(StopPolicy.POWER_DOWN)]
+    state, _ = play(state, lc.Exited(1, orderly=True, problem=None))
+    assert state.phase is Phase.STOPPED
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_start_always_leads_to_running(phase: Phase) -> None:
+    state, _ = play(in_phase(phase), lc.StartRequested())
+    assert state.desired is Desired.RUNNING
+    if state.phase is Phase.STOPPING:
+        state, effects = play(state, lc.Exited(1, orderly=True, problem=None))
+        assert lc.Prepare() in effects
+    assert state.phase in (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING, Phase.RUNNING, Phase.DEGRADED)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_requests_are_idempotent(phase: Phase) -> None:
+    for request in (lc.StartRequested(), lc.StopRequested()):
+        once, _ = play(in_phase(phase), request)
+        twice, effects = play(once, request)
+        assert (twice.phase, twice.desired) == (once.phase, once.desired)
+        assert not any(isinstance(effect, lc.Prepare | lc.Launch) for effect in effects)
+
+
+def test_late_results_of_a_withdrawn_start_change_nothing() -> None:
+    stopping, _ = play(State(), lc.StartRequested(), lc.StopRequested())
+    for late in (lc.Prepared(1, candidates=1), lc.PrepareFailed(1, PROBLEM), lc.GuestReached(1), lc.EngineReady(1)):
+        assert reduce(stopping, late) == (stopping, ())
+    restarted, _ = play(stopping, lc.Exited(1, orderly=True, problem=None), lc.StartRequested())
+    assert restarted.run == 2
+    for late in (lc.Prepared(1, candidates=1), lc.EngineReady(1), lc.Exited(1, orderly=False, problem=PROBLEM)):
+        assert reduce(restarted, late) == (restarted, ())
+
+
+def test_the_next_accelerator_is_tried_and_the_last_failure_is_shown() -> None:
+    booting = in_phase(Phase.BOOTING)
+    state, effects = play(booting, lc.LaunchFailed(1, PROBLEM, try_next=True))
+    assert (state.phase, effects) == (Phase.BOOTING, [lc.Launch(1)])
+    state, effects = play(state, lc.LaunchFailed(1, PROBLEM, try_next=True))
+    assert (state.phase, state.problems, effects) == (Phase.FAILED, (PROBLEM,), [])
+    state, effects = play(booting, lc.LaunchFailed(1, PROBLEM, try_next=False))
+    assert (state.phase, effects) == (Phase.FAILED, [])
+
+
+def test_kill_overtakes_a_slow_shutdown() -> None:
+    state, effects = play(in_phase(Phase.STOPPING), lc.StopRequested(StopPolicy.KILL))
+    assert state.phase is Phase.STOPPING
+    assert lc.ShutDown(StopPolicy.KILL) in effects
+
+
+def test_a_machine_that_dies_is_brought_back_but_not_for_ever() -> None:
+    state = running()
+    for revival in range(1, lc.MAX_REVIVALS + 1):
+        state, effects = play(state, lc.Exited(state.run, orderly=False, problem=PROBLEM))
+        assert (state.phase, state.revivals, state.problems) == (Phase.PREPARING, revival, (PROBLEM,))
+        assert effects == [lc.CancelWork(), lc.Prepare()]
+        state, _ = play(
+            state, lc.Prepared(state.run, candidates=1), lc.GuestReached(state.run), lc.EngineReady(state.run)
+        )
+    state, effects = play(state, lc.Exited(state.run, orderly=False, problem=PROBLEM))
+    assert (state.phase, state.problems) == (Phase.FAILED, (PROBLEM,))
+
+
+def test_running_well_forgives_former_deaths() -> None:
+    state, _ = play(running(), lc.Exited(1, orderly=False, problem=PROBLEM))
+    state, _ = play(state, lc.Prepared(2, candidates=1), lc.GuestReached(2), lc.EngineReady(2), lc.RanWell(2))
+    assert state.revivals == 0
+
+
+def test_a_shutdown_from_within_is_a_wish() -> None:
+    state, _ = play(running(), lc.Exited(1, orderly=True, problem=None))
+    assert (state.phase, state.desired) == (Phase.STOPPED, Desired.STOPPED)
+
+
+def test_restart_waits_for_the_end_of_the_old_machine() -> None:
+    state, effects = play(running(), lc.RestartRequested())
+    assert (state.phase, state.desired) == (Phase.STOPPING, Desired.RUNNING)
+    assert lc.Prepare() not in effects
+    state, effects = play(state, lc.Exited(1, orderly=True, problem=None))
+    assert (state.phase, state.run) == (Phase.PREPARING, 2)
+    assert lc.Prepare() in effects
+
+
+def test_a_stop_during_a_restart_wins() -> None:
+    state, _ = play(running(), lc.RestartRequested(), lc.StopRequested(), lc.Exited(1, orderly=True, problem=None))
+    assert (state.phase, state.desired) == (Phase.STOPPED, Desired.STOPPED)
+
+
+def test_a_slow_engine_is_degraded_until_it_answers() -> None:
+    state, effects = play(in_phase(Phase.CONNECTING), lc.ConnectFailed(1, PROBLEM))
+    assert (state.phase, state.problems, effects) == (Phase.DEGRADED, (PROBLEM,), [])
+    state, _ = play(state, lc.EngineReady(1))
+    assert (state.phase, state.problems) == (Phase.RUNNING, ())
+
+
+def test_a_lost_engine_is_reconnected_once() -> None:
+    state, effects = play(running(), lc.EngineLost(1, PROBLEM), lc.EngineLost(1, PROBLEM))
+    assert state.phase is Phase.DEGRADED
+    assert effects == [lc.Connect()]
+
+
+def test_adoption() -> None:
+    state, effects = play(State(), lc.Adopted())
+    assert (state.phase, state.desired, state.run, effects) == (Phase.CONNECTING, Desired.RUNNING, 1, [lc.Connect()])
+    state, effects = play(State(), lc.AdoptFailed(PROBLEM))
+    assert (state.phase, state.problems, effects) == (Phase.FAILED, (PROBLEM,), [])
+
+
+def test_every_event_is_understood_in_every_phase() -> None:
+    events: list[lc.Event] = [
+        lc.StartRequested(),
+        lc.StopRequested(),
+        lc.StopRequested(StopPolicy.KILL),
+        lc.RestartRequested(),
+        lc.Prepared(1, candidates=1),
+        lc.PrepareFailed(1, PROBLEM),
+        lc.GuestReached(1),
+        lc.LaunchFailed(1, PROBLEM, try_next=True),
+        lc.EngineReady(1),
+        lc.RanWell(1),
+        lc.ConnectFailed(1, PROBLEM),
+        lc.EngineLost(1, PROBLEM),
+        lc.Exited(1, orderly=False, problem=PROBLEM),
+        lc.Exited(1, orderly=True, problem=None),
+        lc.Adopted(),
+        lc.AdoptFailed(PROBLEM),
+    ]
+    for phase, first, second in itertools.product(Phase, events, events):
+        state, _ = play(in_phase(phase), first, second)
+        assert isinstance(state.phase, Phase)
