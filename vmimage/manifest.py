@@ -1,0 +1,79 @@
+"""``manifest.json``: what an image directory holds, and the check that it still holds it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vmimage.errors import ImageError
+
+NAME = "manifest.json"
+FORMAT = 1
+ARTEFACTS = ("kernel", "initramfs", "root")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of the file, as 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def artefact(path: Path, **more: str) -> dict[str, Any]:
+    """{"file", "size" (bytes), "sha256"} of `path`, and `more`."""
+    return {"file": path.name, "size": path.stat().st_size, "sha256": digest(path), **more}
+
+
+def write(directory: Path, *, arch: str, version: str, cmdline: str, packages: Mapping[str, str], timestamp: int,
+          docker_version: str, artefacts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write the manifest of `directory`; keys in a fixed order, so that equal images have equal manifests."""
+    content = {
+        "format": FORMAT, "arch": arch, "version": version, "timestamp": timestamp, "cmdline": cmdline,
+        "docker_version": docker_version, **artefacts, "packages": dict(sorted(packages.items())),
+    }
+    (directory / NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read(directory: Path) -> dict[str, Any]:
+    """The manifest of an image directory.  ImageError: none there, not JSON, another format, or a key missing."""
+    advice = "Build or download the image again."
+    try:
+        content = json.loads((directory / NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ImageError(f"{directory} holds no image: it has no {NAME}.", advice=advice) from error
+    except (OSError, ValueError) as error:
+        raise ImageError(f"The {NAME} in {directory} cannot be read: {error}.", advice=advice) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ImageError(f"The {NAME} in {directory} is not of format {FORMAT}.", advice=advice)
+    for key in ("arch", "version", "cmdline"):
+        if not isinstance(content.get(key), str):
+            raise ImageError(f"The {NAME} in {directory} lacks {key!r}.", advice=advice)
+    for key in ARTEFACTS:
+        part = content.get(key)
+        if (not isinstance(part, dict) or not isinstance(part.get("file"), str)
+                or not isinstance(part.get("size"), int) or not isinstance(part.get("sha256"), str)):
+            raise ImageError(f"The {NAME} in {directory} does not describe the {key}.", advice=advice)
+        # A name from a file must never reach outside the directory that the file describes.
+        if part["file"] in {"", ".", ".."} or "/" in part["file"] or "\\" in part["file"]:
+            raise ImageError(f"The {NAME} in {directory} names the {key} file {part['file']!r}, which is no file name.",
+                             advice=advice)
+    return content
+
+
+def verify(directory: Path) -> dict[str, Any]:
+    """The manifest, if every artefact has the size and digest it states; ImageError names the first that has not."""
+    content = read(directory)
+    for key in ARTEFACTS:
+        part = content[key]
+        path = directory / part["file"]
+        if not path.is_file():
+            raise ImageError(f"The image lacks its {key}, the file {part['file']}.", advice="Build or download it again.")
+        if (size := path.stat().st_size) != part["size"]:
+            raise ImageError(f"The image's {key} has {size} bytes instead of {part['size']}: it is cut off or damaged.",
+                             advice="Build or download the image again.")
+        if digest(path) != part["sha256"]:
+            raise ImageError(f"The image's {key} does not have the content that its manifest states.",
+                             advice="Build or download the image again.")
+    return content

@@ -1,0 +1,166 @@
+"""The guest's root file system: selects files from the packages, adds the overlay and what packages would have made.
+
+A tree is staged on disk with normal modes (755 for directories and programs, 644 for the rest), so that neither the
+builder's umask nor its user shows in the result; ``mkfs.erofs`` gives every file to root and one fixed time.
+The root is stored uncompressed: the download is compressed as a whole, and the guest must not spend its start on it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from vmimage import elf, tools
+from vmimage.description import OVERLAY, Architecture, Description
+from vmimage.errors import ImageError
+from vmimage.modules import Module
+
+_CERTIFICATES = "usr/share/ca-certificates"
+_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+
+
+def select(tree: Path, include: Iterable[str], exclude: Iterable[str]) -> list[str]:
+    """Sorted paths of the files and links below `tree` that match, without those that `exclude` matches.
+
+    A pattern is a glob on the whole path in which ``*`` also matches slashes.  ImageError for an include pattern that
+    matches nothing: the package has changed, and the image would lack a file in silence.
+    """
+    everything = []
+    for directory, subdirectories, files in os.walk(tree):
+        here = Path(directory).relative_to(tree).as_posix()
+        links = [name for name in subdirectories if (Path(directory) / name).is_symlink()]
+        everything += [name if here == "." else f"{here}/{name}" for name in (*files, *links)]
+    excluded = tuple(exclude)
+    chosen: set[str] = set()
+    for pattern in include:
+        matched = [path for path in everything if fnmatchcase(path, pattern)]
+        if not matched:
+            raise ImageError(f"No package has a file that matches {pattern!r}.",
+                             advice="Correct [files] in vmimage/image.toml.")
+        chosen.update(matched)
+    return sorted(path for path in chosen if not any(fnmatchcase(path, pattern) for pattern in excluded))
+
+
+def with_libraries(tree: Path, chosen: Iterable[str], libraries: str) -> list[str]:
+    """`chosen` plus targets of its links and, again and again, the shared libraries that its programs need."""
+    found: set[str] = set()
+    queue = list(chosen)
+    while queue:
+        path = queue.pop()
+        if path in found:
+            continue
+        found.add(path)
+        source = tree / path
+        if source.is_symlink():
+            target = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(source)))
+            if (tree / target).exists():
+                queue.append(target)
+            continue
+        with source.open("rb") as stream:
+            if not elf.is_elf(stream.read(6)):
+                continue
+        for name in elf.needed_libraries(source.read_bytes(), path):
+            library = f"usr/lib/{libraries}/{name}"
+            if not os.path.lexists(tree / library):
+                if name.startswith("ld-linux"):
+                    continue  # named by its loader link
+                raise ImageError(f"{path} needs the library {name}, which no package in the image has.",
+                                 advice="Add its package to vmimage/image.toml, or leave the program out.")
+            queue.append(library)
+    return sorted(found)
+
+
+def stage(description: Description, architecture: Architecture, packages: Path, modules: Mapping[str, Module],
+          indexes: Mapping[str, str], release: str, stage_dir: Path) -> int:
+    """Build the root's tree in the new directory `stage_dir`.
+
+    packages: the unpacked packages; modules and indexes: what goes below ``usr/lib/modules/RELEASE``.
+    Returns the newest modification time among the packages' files (seconds), which dates the whole image.
+    """
+    stage_dir.mkdir()
+    for path in description.directories:
+        (stage_dir / path).mkdir(parents=True, exist_ok=True)
+    chosen = with_libraries(packages, select(packages, description.include, description.exclude),
+                            architecture.libraries)
+    newest = 0
+    for path in chosen:
+        source, target = packages / path, stage_dir / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_symlink():
+            os.symlink(os.readlink(source), target)
+        elif source.is_file():
+            shutil.copyfile(source, target)
+            target.chmod(0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644)
+        newest = max(newest, int(source.lstat().st_mtime))
+    links = dict(description.symlinks)
+    if architecture.loader:
+        links[architecture.loader[0]] = architecture.loader[1]
+    for applet in description.busybox_applets:
+        links.setdefault(f"usr/bin/{applet}", "busybox")
+    for path, destination in links.items():
+        link = stage_dir / path
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(link):
+            os.symlink(destination, link)
+    _add_modules(stage_dir / "usr/lib/modules" / release, modules, indexes)
+    _add_certificates(packages, stage_dir)
+    _add_overlay(stage_dir)
+    _normalise(stage_dir)
+    return newest
+
+
+def _add_modules(target: Path, modules: Mapping[str, Module], indexes: Mapping[str, str]) -> None:
+    for module in modules.values():
+        path = target / module.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(module.data)
+    for name, text in indexes.items():
+        (target / name).write_text(text, encoding="utf-8")
+
+
+def _add_certificates(packages: Path, stage_dir: Path) -> None:
+    """The trust bundle, which the package's maintainer script would make."""
+    certificates = sorted((packages / _CERTIFICATES).rglob("*.crt"))
+    if not certificates:
+        raise ImageError("The ca-certificates package has no certificates.")
+    bundle = stage_dir / _BUNDLE
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    bundle.write_bytes(b"".join(path.read_bytes().rstrip(b"\n") + b"\n" for path in certificates))
+
+
+def _add_overlay(stage_dir: Path) -> None:
+    for source in sorted(OVERLAY.rglob("*")):
+        target = stage_dir / source.relative_to(OVERLAY)
+        if source.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            os.symlink(os.readlink(source), target)
+        elif source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            shutil.copyfile(source, target)
+            target.chmod(0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644)
+
+
+def _normalise(stage_dir: Path) -> None:
+    for directory, _subdirectories, files in os.walk(stage_dir):
+        os.chmod(directory, 0o755)
+        for name in files:
+            path = os.path.join(directory, name)
+            if not os.path.islink(path):
+                os.chmod(path, 0o755 if os.stat(path).st_mode & stat.S_IXUSR else 0o644)
+
+
+def make_erofs(stage_dir: Path, image: Path, identifier: uuid.UUID, timestamp: int) -> None:
+    """Pack `stage_dir` as the erofs file `image`, everything owned by root and dated `timestamp`."""
+    tools.run(
+        ["mkfs.erofs", "--quiet", "-x-1", f"-T{timestamp}", f"-U{identifier}", "--all-root", str(image),
+         str(stage_dir)],
+        what="The root file system could not be packed.",
+        advice="Check the free disk space and the version of erofs-utils (1.5 or later).",
+    )
