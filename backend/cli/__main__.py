@@ -44,18 +44,23 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_PROBLEM
 
 
-def _parser() -> argparse.ArgumentParser:
+def _common(*, home: str | None, json: str | bool) -> argparse.ArgumentParser:
+    """The options that may stand before or after the verb, with their defaults."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--home", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="use the machine in DIR")
-    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, for programs")
+    common.add_argument("--home", type=Path, default=home, metavar="DIR", help="use the machine in DIR")
+    common.add_argument("--json", action="store_true", default=json, help="print JSON, for programs")
+    return common
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = _common(home=argparse.SUPPRESS, json=argparse.SUPPRESS)  # a verb's silence keeps what stood before it
     parser = argparse.ArgumentParser(
         prog="wherry",
         description="A Docker engine for this computer, in a small virtual machine.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
+        parents=[_common(home=None, json=False)],
     )
-    parser.set_defaults(home=None, json=False)
     parser.add_argument("--version", action="version", version=f"wherry {VERSION}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 

@@ -47,7 +47,7 @@ def stop(options: argparse.Namespace) -> int:
     with MachineClient.open(options.home) as client:
         policy = StopPolicy.KILL if options.kill else StopPolicy.POWER_DOWN
         client.request("stop", policy=policy.value)
-        final = _follow(client, options, _STOP_TIMEOUT_S, lambda status: status.phase in (Phase.STOPPED, Phase.FAILED))
+        final = _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         if final is None:
             return _too_slow("stop", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
         return _report(final, options)
@@ -75,6 +75,10 @@ def may_be_alive(options: argparse.Namespace) -> bool:
     return directory.run_record.exists() or agent_answers(host.current(), directory)
 
 
+def _is_down(status: MachineStatus) -> bool:
+    return status.phase in (Phase.STOPPED, Phase.FAILED)
+
+
 def _await_agent_end(options: argparse.Namespace) -> None:
     from backend import host
 
@@ -95,7 +99,7 @@ def _until_started(client: MachineClient, options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted: the start is undone. Press Ctrl-C again to leave it to the agent.\n")
         client.request("stop")
-        _follow(client, options, _STOP_TIMEOUT_S, lambda status: status.phase in (Phase.STOPPED, Phase.FAILED))
+        _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         return EXIT_INTERRUPTED
     if final is None:
         return _too_slow("start", _START_TIMEOUT_S, "See `wherry status` and `wherry logs guest`.", options)
@@ -122,10 +126,15 @@ def _tell_docker(status: MachineStatus, options: argparse.Namespace) -> None:
 
 
 def _follow(
-    client: MachineClient, options: argparse.Namespace, timeout_s: float, settled: Callable[[MachineStatus], bool]
+    client: MachineClient,
+    options: argparse.Namespace,
+    timeout_s: float,
+    settled: Callable[[MachineStatus], bool],
+    *,
+    steps: bool = True,
 ) -> MachineStatus | None:
     """Show the progress until the machine has settled; None at the deadline."""
-    printer = ProgressPrinter(quiet=options.json)
+    printer = ProgressPrinter(quiet=options.json, steps=steps)
     deadline = time.monotonic() + timeout_s
     try:
         while time.monotonic() < deadline:

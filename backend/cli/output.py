@@ -18,9 +18,17 @@ _TICK_S: Final = 0.2
 class ProgressPrinter:
     """Prints each step once it is done; on a terminal also the one under way, with its time running."""
 
-    def __init__(self, *, quiet: bool, stream: TextIO | None = None) -> None:
+    def __init__(self, *, quiet: bool, steps: bool = True, stream: TextIO | None = None) -> None:
+        """Make a printer.
+
+        Args:
+            quiet: print nothing at all.
+            steps: tell the steps of the start; a stop has none.
+            stream: where to; standard error by default, so that standard output stays for programs.
+        """
         self._stream = stream or sys.stderr
         self._quiet = quiet
+        self._steps = steps
         self._live = not quiet and self._stream.isatty()
         self._printed: set[str] = set()
         self._open_line = False
@@ -31,14 +39,14 @@ class ProgressPrinter:
         """Take a snapshot."""
         if self._quiet:
             return
-        for step in status.steps:
+        for step in status.steps if self._steps else ():
             if step.state is StepState.PENDING or step.state is StepState.ACTIVE:
                 self._printed.discard(step.name)  # a step that is tried again is told again
             elif step.name not in self._printed:
                 mark = "✓" if step.state is StepState.DONE else "✗"
                 self._line(f"{mark} {step.title}  {step.elapsed_s or 0:.1f} s")
                 self._printed.add(step.name)
-        active = status.active_step
+        active = status.active_step if self._steps else None
         if active is not None:
             if active.name != self._active:
                 self._active_since = time.monotonic() - (active.elapsed_s or 0)

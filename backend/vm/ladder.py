@@ -78,7 +78,11 @@ def plan(
 def hardware_candidates(accelerator: str, arch: str, qemu: QemuFacts) -> tuple[Candidate, ...]:
     """The CPU models worth a try with one accelerator, best first."""
     if accelerator == "kvm" and arch == "amd64":
-        return (Candidate(accelerator="kvm", cpu="host", machine="microvm"),)
+        return (
+            Candidate(accelerator="kvm", cpu="host", machine="microvm"),
+            # Nested KVM may refuse the MSR that this feature brings, and QEMU then aborts.
+            Candidate(accelerator="kvm", cpu="host,-arch-capabilities", machine="microvm"),
+        )
     if accelerator == "kvm":
         return (Candidate(accelerator="kvm", cpu="host", machine="virt"),)
     if accelerator == "hvf" and arch == "amd64":
