@@ -5,10 +5,12 @@ docker-py costs a tenth of a second to import, so the engine's client is loaded 
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from backend import VERSION
 from backend.agent.protocol import (
+    MAX_LINE_BYTES,
     PROTOCOL,
     Hello,
     NoticePush,
@@ -48,9 +50,11 @@ from backend.model import (
 )
 
 if TYPE_CHECKING:
+    from backend.agent.launch import ensure_agent
     from backend.engine.client import EngineClient, EngineStream
 
 __all__ = [
+    "MAX_LINE_BYTES",
     "PROTOCOL",
     "VERSION",
     "AcceleratorStatus",
@@ -90,15 +94,18 @@ __all__ = [
     "clean_text",
     "decode_from_agent",
     "encode",
+    "ensure_agent",
     "fail",
 ]
 
-_LAZY_ENGINE = ("EngineClient", "EngineStream")
+_LAZY = {
+    "EngineClient": "backend.engine.client",
+    "EngineStream": "backend.engine.client",
+    "ensure_agent": "backend.agent.launch",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY_ENGINE:
-        from backend.engine import client
-
-        return getattr(client, name)
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -430,17 +430,21 @@ def _message(response: requests.Response) -> str:
 def _refused(command: str, error: APIError) -> WherryError:
     status = error.status_code or 0
     untrusted_message = str(error.explanation or error)
-    if status == 404:
+    said = [clean_text(line, 500) for line in untrusted_message.splitlines()[:20] if line.strip()]
+    hint: str | None
+    if status == 404 and "No such container" in untrusted_message:
         summary, hint = "The engine does not know that container any more.", "It was removed in the meantime."
     elif status == 409:
         summary, hint = "The container's state does not allow that.", "Look at its state in the list, then try again."
     else:
-        summary, hint = "The Docker engine refused the request.", "The engine's own message says why."
+        summary, hint = said.pop(0) if said else "It gave no reason.", None
+        if "port is already allocated" in untrusted_message or "address already in use" in untrusted_message:
+            hint = "Another container or program uses that port: stop it, or publish another port."
     return fail(
         ProblemCode.ENGINE_ERROR,
         summary,
         command=command,
-        tail=[clean_text(line, 500) for line in untrusted_message.splitlines()[:20] if line.strip()],
+        tail=said,
         hint=hint,
         retryable=status >= 500,
     )

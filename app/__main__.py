@@ -1,0 +1,68 @@
+"""The window's entry: `wherry-desktop [--home DIR] [--background]`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QLocale, QTimer
+from PySide6.QtWidgets import QApplication
+
+from app import desktop, texts
+from app.single_instance import SingleInstance
+from backend.api import VERSION
+
+_SIGNAL_POLL_MS = 300
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the window until it is quit; gives the process's exit code."""
+    parser = argparse.ArgumentParser(prog="wherry-desktop", description="The Wherry window and tray icon.")
+    parser.add_argument("--home", type=Path, metavar="DIR", help="use this machine directory")
+    parser.add_argument("--background", action="store_true", help="show only the tray icon")
+    parser.add_argument("--version", action="version", version=f"wherry {VERSION}")
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    desktop.prepare_application()
+    app = QApplication.instance() or QApplication([sys.argv[0]])
+    assert isinstance(app, QApplication)
+    instance = SingleInstance(options.home)
+    if not instance.claim():
+        return 0 if instance.ask_other_to_show() else 1
+    texts.choose_language(QLocale.system().name())
+    try:
+        return _run(app, instance, options.home, background=options.background)
+    finally:
+        instance.release()
+
+
+def _run(app: QApplication, instance: SingleInstance, home: Path | None, *, background: bool) -> int:
+    # After the lock is ours: a second start should not load all of this only to end.
+    from app.application import WherryApp
+
+    def find_agent() -> str:
+        from backend.api import ensure_agent
+
+        return ensure_agent(home)
+
+    whole = WherryApp(app, find_agent)
+    instance.asked_to_show.connect(whole.show_window)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: app.quit())
+    # Python handles a signal only between its own instructions: an idle event loop runs none.
+    awake = QTimer(interval=_SIGNAL_POLL_MS)
+    awake.timeout.connect(lambda: None)
+    awake.start()
+    whole.start(background=background)
+    try:
+        return app.exec()
+    finally:
+        whole.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

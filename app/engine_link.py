@@ -1,0 +1,262 @@
+"""The connection to the engine: threads around `EngineClient`, results by queued signals.
+
+    watch    opens the event stream, keeps it, opens it again after a failure
+    list     lists the containers when an event says that something changed, at most ten times a second
+    act      a pool for start, stop, remove...
+    log      one per open log (`log_feed`)
+
+An endpoint is set when the machine says that its engine answers, and taken away when it says that it does not: a
+stopped machine's endpoint must not be asked, since the first request would start the machine.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+
+from app.log_feed import LogFeed
+from app.store import LinkState
+from app.workers import Workers, join_threads, start_thread
+from backend.api import Container, ContainerAction, Problem, ProblemCode, WherryError, fail
+
+if TYPE_CHECKING:
+    from backend.api import EngineClient, EngineEvent, EngineStream
+
+LIST_PAUSE_S: Final = 0.1
+"""The least time between two lists: a compose start of fifty containers makes hundreds of events."""
+LIST_IDLE_S: Final = 30.0
+"""The most: the engine's "Up 5 minutes" grows old without an event."""
+BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+ACTION_THREADS: Final = 4
+JOIN_DEADLINE_S: Final = 3.0
+
+
+class EngineLink(QObject):
+    """One engine at a time. Make and use it in the GUI thread."""
+
+    state_changed = Signal(object, object)  # LinkState, Problem | None
+    containers_changed = Signal(tuple)
+    action_started = Signal(str, object)  # container id, ContainerAction
+    action_finished = Signal(str, object, object)  # container id, ContainerAction, Problem | None
+
+    _watched = Signal(object, object, object)  # session, LinkState, Problem | None
+    _listed = Signal(object, tuple)
+    _acted = Signal(str, object, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session: _Session | None = None
+        self._old: list[threading.Thread] = []
+        self._workers = Workers("engine-act", ACTION_THREADS)
+        self._feed: LogFeed | None = None
+        queued = Qt.ConnectionType.QueuedConnection
+        self._watched.connect(self._on_watched, queued)
+        self._listed.connect(self._on_listed, queued)
+        self._acted.connect(self.action_finished, queued)
+
+    @property
+    def url(self) -> str | None:
+        """The engine that is wanted."""
+        return self._session.url if self._session else None
+
+    def set_endpoint(self, url: str | None) -> None:
+        """Connect to the engine at `url`, or to none. Never blocks: the old session's threads end by themselves."""
+        if url == self.url:
+            return
+        self._end_session()
+        if url is None:
+            self.state_changed.emit(LinkState.OFF, None)
+        else:
+            self._session = _Session(url, self._watched.emit, self._listed.emit)
+            self.state_changed.emit(LinkState.CONNECTING, None)
+        if self._feed is not None:
+            self._feed.set_url(url)
+
+    def refresh(self) -> None:
+        """List the containers now; if the engine is being waited for, try it now."""
+        if self._session is not None:
+            self._session.hurry()
+
+    def act(self, container_id: str, action: ContainerAction) -> None:
+        """Ask something of a container; the answer is `action_finished`."""
+        session = self._session
+        self.action_started.emit(container_id, action)
+
+        def job() -> None:
+            problem = None
+            try:
+                if session is None:
+                    raise fail(ProblemCode.ENGINE_DOWN, "The Docker engine is not running.", hint="Start the machine.")
+                session.client().act(action, container_id)
+                # Listed before the answer is announced, so that the row never shows its old state as final.
+                session.list_now()
+            except WherryError as error:
+                problem = error.problem
+            self._acted.emit(container_id, action, problem)
+
+        self._workers.submit(job)
+
+    def open_log(self, container_id: str) -> LogFeed:
+        """Follow one container's log in place of the one before. The feed is the link's, and ends with `close_log`."""
+        self.close_log()
+        self._feed = LogFeed(container_id, self.url, self)
+        return self._feed
+
+    def close_log(self) -> None:
+        """End the log, if one is open."""
+        if self._feed is not None:
+            self._old.extend(self._feed.close())
+            self._feed.deleteLater()
+            self._feed = None
+
+    def close(self) -> None:
+        """End all threads and wait for them."""
+        self.close_log()
+        self._end_session()
+        self._workers.close(JOIN_DEADLINE_S)
+        join_threads(self._old, JOIN_DEADLINE_S)
+
+    def _end_session(self) -> None:
+        self._old = [thread for thread in self._old if thread.is_alive()]
+        if self._session is not None:
+            self._old.extend(self._session.close())
+            self._session = None
+
+    @Slot(object, object, object)
+    def _on_watched(self, session: _Session, state: LinkState, problem: Problem | None) -> None:
+        if session is self._session:  # else: the last words of an endpoint that was taken away
+            self.state_changed.emit(state, problem)
+
+    @Slot(object, tuple)
+    def _on_listed(self, session: _Session, containers: tuple[Container, ...]) -> None:
+        if session is self._session:
+            self.containers_changed.emit(containers)
+            if self._feed is not None:
+                self._feed.look_at(containers)
+
+
+class _Session:
+    """The two threads that watch one endpoint, until `close`."""
+
+    def __init__(
+        self,
+        url: str,
+        watched: Callable[[_Session, LinkState, Problem | None], None],
+        listed: Callable[[_Session, tuple[Container, ...]], None],
+    ) -> None:
+        self.url = url
+        self._watched = watched
+        self._listed = listed
+        self._closed = threading.Event()
+        self._wanted = threading.Event()  # something changed: list
+        self._hurry = threading.Event()  # end a pause between attempts
+        self._lock = threading.Lock()
+        self._client: EngineClient | None = None
+        self._stream: EngineStream[EngineEvent] | None = None
+        self._threads = [start_thread("engine-watch", self._watch), start_thread("engine-list", self._list)]
+
+    def close(self) -> list[threading.Thread]:
+        """Ask both threads to end, and give them to be joined."""
+        self._closed.set()
+        self._wanted.set()
+        self._hurry.set()
+        with self._lock:
+            if self._stream is not None:
+                self._stream.close()
+        return self._threads
+
+    def hurry(self) -> None:
+        """End any pause."""
+        self._wanted.set()
+        self._hurry.set()
+
+    def client(self) -> EngineClient:
+        """The connection, which the watching thread makes and drops.
+
+        Raises:
+            WherryError: ENGINE_DOWN while there is none.
+        """
+        with self._lock:
+            if self._client is None:
+                raise fail(ProblemCode.ENGINE_DOWN, "The Docker engine is not connected yet.", retryable=True)
+            return self._client
+
+    def list_now(self) -> None:
+        """List and announce, in the calling thread."""
+        containers = self.client().list_containers()
+        if not self._closed.is_set():
+            self._listed(self, containers)
+
+    def _announce(self, state: LinkState, problem: Problem | None = None) -> None:
+        if not self._closed.is_set():
+            self._watched(self, state, problem)
+
+    def _watch(self) -> None:
+        failures = 0
+        while not self._closed.is_set():
+            problem: Problem | None = None
+            try:
+                self._connect()
+                failures = 0
+                self._follow()
+            except WherryError as error:
+                problem = error.problem
+            finally:
+                self._disconnect()
+            self._announce(LinkState.RECONNECTING, problem)
+            self._hurry.wait(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
+            self._hurry.clear()
+            failures += 1
+
+    def _connect(self) -> None:
+        # Imported here, and with it docker-py: it would hold up the window's first second.
+        from backend.api import EngineClient
+
+        client = EngineClient(self.url)
+        with self._lock:
+            self._client = client
+        # The stream before the list: what happens between the two is then told by the stream.
+        stream = client.events()
+        with self._lock:
+            self._stream = stream
+            if self._closed.is_set():
+                stream.close()
+        self.list_now()
+        self._announce(LinkState.UP)
+
+    def _follow(self) -> None:
+        assert self._stream is not None
+        for event in self._stream:
+            if event.kind == "container":
+                self._wanted.set()
+
+    def _disconnect(self) -> None:
+        with self._lock:
+            stream, self._stream = self._stream, None
+            client, self._client = self._client, None
+        if stream is not None:
+            stream.release()
+        if client is not None:
+            client.close()
+
+    def _list(self) -> None:
+        while True:
+            self._wanted.wait(LIST_IDLE_S)
+            if self._closed.is_set():
+                return
+            self._wanted.clear()
+            with self._lock:
+                connected = self._client is not None
+            if connected:
+                try:
+                    self.list_now()
+                except WherryError as error:
+                    # The stream may live on though a list failed: say so, and let the next list clear it.
+                    self._announce(LinkState.RECONNECTING, error.problem)
+                    self._wanted.set()
+                else:
+                    self._announce(LinkState.UP)
+            self._closed.wait(LIST_PAUSE_S)

@@ -1,0 +1,61 @@
+"""Icons: the boat (ours, SVG) and QtAwesome's glyphs in the theme's colours. The only importer of qtawesome."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib import resources
+from typing import cast
+
+from PySide6.QtCore import QByteArray, QRectF, Qt
+from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+
+from app import theme
+from backend.api import Phase
+
+_TRAY_SIZES = (16, 22, 24, 32, 48, 64)
+_APP_SIZES = (16, 24, 32, 48, 64, 128, 256)
+
+
+def glyph(name: str, colour: str | None = None) -> QIcon:
+    """A Material Design glyph, "play" or "trash-can-outline", in `colour` or the colour of text."""
+    current = theme.current()
+    return _glyph(name, colour or current.text, current.stopped)
+
+
+@cache
+def _glyph(name: str, colour: str, disabled: str) -> QIcon:
+    os.environ.setdefault("QT_API", "pyside6")
+    import qtawesome  # here, for it costs 0.2 s and a window in the tray's background needs none of it
+
+    return cast(QIcon, qtawesome.icon(f"mdi6.{name}", color=colour, color_disabled=disabled))
+
+
+@cache
+def boat(name: str = "wherry") -> QIcon:
+    """One of our own drawings, as pixmaps of the usual sizes: tray hosts pick one and do not all know SVG."""
+    data = resources.files("app").joinpath(f"resources/{name}.svg").read_bytes()
+    renderer = QSvgRenderer(QByteArray(data))
+    icon = QIcon()
+    for size in _APP_SIZES if name == "wherry" else _TRAY_SIZES:
+        pixmap = QPixmap(size, size)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(pixmap)
+        renderer.render(painter, QRectF(0, 0, size, size))
+        painter.end()
+        icon.addPixmap(pixmap)
+    return icon
+
+
+def tray(phase: Phase | None) -> QIcon:
+    """The boat as the machine is: sail down, half up, up, or with a mark of danger. The shape tells, not the colour."""
+    match phase:
+        case Phase.RUNNING:
+            return boat("tray-running")
+        case Phase.PREPARING | Phase.BOOTING | Phase.CONNECTING | Phase.STOPPING:
+            return boat("tray-starting")
+        case Phase.FAILED | Phase.DEGRADED:
+            return boat("tray-problem")
+        case _:
+            return boat("tray-stopped")

@@ -1,0 +1,195 @@
+"""What containers wrote, made safe and ready to show: bytes to lines of coloured spans.
+
+Pure: no Qt, no I/O. Nothing that a container prints can reach the screen as markup, move the cursor, change the reading
+direction, or grow without bound. Colours and bold are read from the terminal's escape sequences, the rest is dropped.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from backend.api import LogStream
+
+MAX_LINE_BYTES: Final = 8192
+"""Longer lines are cut here. Below the 16 KiB at which the engine splits a line and stamps each part with a time."""
+
+_SEQUENCE: Final = re.compile(
+    r"\x1b\[([0-9;:]*)m"  # colour: the only one with a group
+    r"|\x1b\[[0-?]*[ -/]*[@-~]"  # other control sequences
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles and links
+    r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # device strings
+    r"|\x1b[ -/]*[0-~]?"  # two-character ones, and a lone escape
+)
+_DROPPED: Final = {
+    **dict.fromkeys((*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0))),
+    **dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF)),
+    0x2028: " ",
+    0x2029: " ",
+}
+_TIMESTAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z) ?")
+
+
+class Style(NamedTuple):
+    """How a span is shown."""
+
+    colour: int | str | None = None
+    """0 to 15: one of the terminal's named colours, drawn as the theme wants. "#rrggbb": that one. None: plain."""
+    bold: bool = False
+
+
+class Span(NamedTuple):
+    """A part of a line in one style."""
+
+    text: str
+    style: Style
+
+
+PLAIN: Final = Style()
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line, clean."""
+
+    stream: LogStream
+    spans: tuple[Span, ...]
+    time: str | None = None
+    """RFC 3339 in UTC, as the engine stamped it."""
+    cut_bytes: int = 0
+    """How much of the line is not shown."""
+
+    @property
+    def text(self) -> str:
+        """The line without colours."""
+        return "".join(span.text for span in self.spans)
+
+
+class LineAssembler:
+    """Turns one stream's chunks into lines. Holds at most one line of `MAX_LINE_BYTES`."""
+
+    def __init__(self, stream: LogStream, *, timestamps: bool) -> None:
+        self._stream = stream
+        self._timestamps = timestamps
+        self._held = bytearray()
+        self._cut = 0
+
+    def feed(self, untrusted_data: bytes) -> list[LogLine]:
+        """Take some bytes, give the lines that they complete."""
+        lines: list[LogLine] = []
+        *whole, rest = untrusted_data.split(b"\n")
+        for part in whole:
+            self._hold(part)
+            lines.append(self._finish())
+        self._hold(rest)
+        return lines
+
+    def end(self) -> list[LogLine]:
+        """The last line, if it had no end of its own."""
+        return [self._finish()] if self._held or self._cut else []
+
+    def _hold(self, untrusted_part: bytes) -> None:
+        room = MAX_LINE_BYTES - len(self._held)
+        self._held += untrusted_part[:room]
+        self._cut += max(0, len(untrusted_part) - room)
+
+    def _finish(self) -> LogLine:
+        untrusted_line, cut = bytes(self._held), self._cut
+        self._held.clear()
+        self._cut = 0
+        time = None
+        if self._timestamps and (stamp := _TIMESTAMP.match(untrusted_line)):
+            time = stamp.group(1).decode("ascii")
+            untrusted_line = untrusted_line[stamp.end() :]
+        return LogLine(self._stream, clean_line(untrusted_line), time, cut)
+
+
+def clean_line(untrusted_line: bytes) -> tuple[Span, ...]:
+    """The spans of one line; what is not UTF-8 is shown as replacement characters."""
+    untrusted_text = untrusted_line.decode("utf-8", errors="replace").rstrip("\r")
+    # A progress bar goes back to the line's start and writes it anew: only the last state is of interest.
+    untrusted_text = untrusted_text.rsplit("\r", 1)[-1]
+    if "\x1b" not in untrusted_text:
+        text = untrusted_text.translate(_DROPPED)
+        return (Span(text, PLAIN),) if text else ()
+    spans: list[Span] = []
+    style = PLAIN
+    at = 0
+    for match in _SEQUENCE.finditer(untrusted_text):
+        _add(spans, untrusted_text[at : match.start()], style)
+        at = match.end()
+        if match.group(1) is not None:
+            style = _restyled(style, match.group(1))
+    _add(spans, untrusted_text[at:], style)
+    return tuple(spans)
+
+
+def tooltip(clean: str) -> str:
+    """Text for a tool tip. Qt guesses whether a tip is HTML, so it is made HTML of which nothing is markup."""
+    return "<p style='white-space:pre-wrap'>" + html.escape(clean) + "</p>" if clean else ""
+
+
+def menu_text(clean: str) -> str:
+    """Text for a menu entry or a button, in which a single & would mark a shortcut key."""
+    return clean.replace("&", "&&")
+
+
+def _add(spans: list[Span], untrusted_text: str, style: Style) -> None:
+    text = untrusted_text.translate(_DROPPED)
+    if not text:
+        return
+    if spans and spans[-1].style == style:
+        spans[-1] = Span(spans[-1].text + text, style)
+    else:
+        spans.append(Span(text, style))
+
+
+def _restyled(style: Style, parameters: str) -> Style:
+    numbers = [
+        int(word) if word.isascii() and word.isdigit() and len(word) < 4 else 0 for word in re.split("[;:]", parameters)
+    ]
+    colour, bold = style
+    at = 0
+    while at < len(numbers):
+        number = numbers[at]
+        at += 1
+        if number == 0:
+            colour, bold = None, False
+        elif number == 1:
+            bold = True
+        elif number == 22:
+            bold = False
+        elif 30 <= number <= 37:
+            colour = number - 30
+        elif 90 <= number <= 97:
+            colour = number - 90 + 8
+        elif number == 39:
+            colour = None
+        elif number in (38, 48):
+            chosen, at = _extended(numbers, at)
+            colour = chosen if number == 38 else colour
+    return Style(colour, bold)
+
+
+def _extended(numbers: list[int], at: int) -> tuple[int | str | None, int]:
+    """Read what follows 38 or 48: "5;n" of the 256 colours, or "2;r;g;b"."""
+    kind = numbers[at] if at < len(numbers) else None
+    if kind == 5 and at + 1 < len(numbers):
+        return _of_256(min(numbers[at + 1], 255)), at + 2
+    if kind == 2 and at + 3 < len(numbers):
+        red, green, blue = (min(number, 255) for number in numbers[at + 1 : at + 4])
+        return f"#{red:02x}{green:02x}{blue:02x}", at + 4
+    return None, len(numbers)
+
+
+def _of_256(number: int) -> int | str:
+    if number < 16:
+        return number
+    if number >= 232:
+        grey = 8 + (number - 232) * 10
+        return f"#{grey:02x}{grey:02x}{grey:02x}"
+    number -= 16
+    levels = (0, 95, 135, 175, 215, 255)
+    return f"#{levels[number // 36]:02x}{levels[number // 6 % 6]:02x}{levels[number % 6]:02x}"

@@ -1,0 +1,223 @@
+"""What the window knows: the one thing that views read. It asks nobody and opens nothing.
+
+The links write here (through the composition root), views read here and say what the user wants through `Intents`. A
+value is replaced whole and announced only if it differs, so a view may repaint on every signal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from PySide6.QtCore import QObject, Signal
+
+from app.safe_text import LogLine
+from backend.api import Container, ContainerAction, MachineStatus, Notice, Phase, Problem
+
+
+class LinkState(StrEnum):
+    """How one of the two connections stands."""
+
+    OFF = "off"  # not wanted: the other side is known not to be there
+    CONNECTING = "connecting"  # the first attempt is under way
+    UP = "up"
+    RECONNECTING = "reconnecting"  # it was up, or an attempt failed; the next comes by itself
+
+
+class LogState(StrEnum):
+    """How the log that is shown stands."""
+
+    OPENING = "opening"
+    FOLLOWING = "following"
+    ENDED = "ended"  # the container stopped; it is followed again when it starts
+    RECONNECTING = "reconnecting"  # the engine went away
+
+
+@dataclass(frozen=True, slots=True)
+class LogSession:
+    """The container whose log is open."""
+
+    container_id: str
+    name: str
+    state: LogState = LogState.OPENING
+    problem: Problem | None = None
+
+
+class Intents(QObject):
+    """What the user asks for. Views emit, the composition root connects."""
+
+    start_machine = Signal()
+    stop_machine = Signal()
+    restart_machine = Signal()
+    kill_machine = Signal()
+    act_on_containers = Signal(tuple, object)  # ids, ContainerAction
+    open_log = Signal(str)  # container id
+    close_log = Signal()
+    open_url = Signal(str)
+    refresh = Signal()
+    show_window = Signal()
+    show_page = Signal(str)  # name of a page of the main window
+    quit = Signal()
+    stop_and_quit = Signal()
+
+
+class AppStore(QObject):
+    """The state. Only the composition root calls the `set_` methods, in the GUI thread."""
+
+    machine_changed = Signal()  # machine status or the agent link's state
+    engine_changed = Signal()  # engine link's state or its problem
+    containers_changed = Signal()
+    pending_changed = Signal()
+    problem_changed = Signal()
+    noticed = Signal(object)  # Notice
+    log_changed = Signal()
+    log_opened = Signal()  # another container's log: forget the old lines
+    log_lines = Signal(tuple)  # LogLine, ...
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.intents = Intents(self)
+        self._machine: MachineStatus | None = None
+        self._machine_at = 0.0
+        self._agent_link = LinkState.CONNECTING
+        self._agent_problem: Problem | None = None
+        self._engine_link = LinkState.OFF
+        self._engine_problem: Problem | None = None
+        self._containers: tuple[Container, ...] | None = None
+        self._pending: dict[str, ContainerAction] = {}
+        self._problem: Problem | None = None
+        self._log: LogSession | None = None
+
+    @property
+    def machine(self) -> MachineStatus | None:
+        """The last snapshot; None until the agent has answered once."""
+        return self._machine
+
+    @property
+    def machine_age_s(self) -> float:
+        """How old the snapshot is, to be added to the times in it that still grow."""
+        return time.monotonic() - self._machine_at
+
+    @property
+    def agent_link(self) -> LinkState:
+        """The control channel."""
+        return self._agent_link
+
+    @property
+    def agent_problem(self) -> Problem | None:
+        """Why the agent cannot be reached, if it cannot."""
+        return self._agent_problem
+
+    @property
+    def engine_link(self) -> LinkState:
+        """The connection to dockerd."""
+        return self._engine_link
+
+    @property
+    def engine_problem(self) -> Problem | None:
+        """Why the engine cannot be reached, if it cannot."""
+        return self._engine_problem
+
+    @property
+    def containers(self) -> tuple[Container, ...] | None:
+        """As the engine last listed them; None while it has not, or when its machine is down."""
+        return self._containers
+
+    @property
+    def running(self) -> tuple[Container, ...]:
+        """The containers that are up."""
+        return tuple(container for container in self._containers or () if container.state.is_up)
+
+    @property
+    def pending(self) -> Mapping[str, ContainerAction]:
+        """By container id, what was asked of it and is not answered yet."""
+        return MappingProxyType(self._pending)
+
+    @property
+    def problem(self) -> Problem | None:
+        """What went wrong with the user's last request, until it is dismissed."""
+        return self._problem
+
+    @property
+    def log(self) -> LogSession | None:
+        """The log that is open."""
+        return self._log
+
+    @property
+    def phase(self) -> Phase | None:
+        """The machine's phase, None while unknown."""
+        return self._machine.phase if self._machine and self._agent_link is LinkState.UP else None
+
+    @property
+    def machine_keeps_running(self) -> bool:
+        """Whether there is a machine that outlives the window."""
+        return self._machine is not None and self._machine.phase not in (Phase.STOPPED, Phase.FAILED)
+
+    def container(self, container_id: str) -> Container | None:
+        """One container of the last list."""
+        return next((entry for entry in self._containers or () if entry.id == container_id), None)
+
+    def set_machine(self, status: MachineStatus) -> None:
+        """The agent's newest snapshot."""
+        if status != self._machine:
+            self._machine = status
+            self._machine_at = time.monotonic()
+            self.machine_changed.emit()
+
+    def set_agent_link(self, state: LinkState, problem: Problem | None = None) -> None:
+        """How the control channel stands."""
+        if (state, problem) != (self._agent_link, self._agent_problem):
+            self._agent_link, self._agent_problem = state, problem
+            self.machine_changed.emit()
+
+    def set_engine_link(self, state: LinkState, problem: Problem | None = None) -> None:
+        """How the connection to the engine stands. OFF forgets the containers: a stopped machine has none to act on."""
+        if (state, problem) != (self._engine_link, self._engine_problem):
+            self._engine_link, self._engine_problem = state, problem
+            if state is LinkState.OFF:
+                self._set_containers(None)
+            self.engine_changed.emit()
+
+    def set_containers(self, containers: tuple[Container, ...]) -> None:
+        """The engine's newest list."""
+        self._set_containers(containers)
+
+    def _set_containers(self, containers: tuple[Container, ...] | None) -> None:
+        if containers != self._containers:
+            self._containers = containers
+            self.containers_changed.emit()
+
+    def set_pending(self, container_id: str, action: ContainerAction | None) -> None:
+        """Note what was asked of a container, or with None that it was answered."""
+        if action is None:
+            self._pending.pop(container_id, None)
+        else:
+            self._pending[container_id] = action
+        self.pending_changed.emit()
+
+    def set_problem(self, problem: Problem | None) -> None:
+        """Show what went wrong with a request; None dismisses it."""
+        if problem != self._problem:
+            self._problem = problem
+            self.problem_changed.emit()
+
+    def set_log(self, session: LogSession | None) -> None:
+        """Open, change or close the log."""
+        if session == self._log:
+            return
+        another = session is not None and (self._log is None or session.container_id != self._log.container_id)
+        self._log = session
+        if another:
+            self.log_opened.emit()
+        self.log_changed.emit()
+
+    def add_log_lines(self, lines: tuple[LogLine, ...]) -> None:
+        """More of the open log."""
+        self.log_lines.emit(lines)
+
+    def notice(self, notice: Notice) -> None:
+        """A thing that happened once."""
+        self.noticed.emit(notice)

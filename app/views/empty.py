@@ -1,0 +1,87 @@
+"""What stands where a list would be: why there is none, and the one thing to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from app.texts import text
+from app.widgets import CommandLine, button, label
+
+_WIDTH = 540
+
+
+class EmptyState(QWidget):
+    """A centred picture, title, sentence, and what is needed of: progress, a command to copy, a big button."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._clicked: Callable[[], object] = lambda: None
+        self._picture = QLabel()
+        self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._title = label("", "title")
+        self._title.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._words = label("", "muted", wrap=True)
+        self._words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.progress = QProgressBar(textVisible=False)
+        self.progress.setAccessibleName(text("machine.steps"))
+        self.command = CommandLine(what=text("containers.empty.text"))
+        self.button: QPushButton = button("", self._click, "primary")
+        self.button.setMinimumHeight(44)
+        self.button.setMinimumWidth(160)
+        column = QVBoxLayout()
+        column.setSpacing(12)
+        for widget in (self._picture, self._title, self._words, self.progress, self.command):
+            column.addWidget(widget)
+        column.addSpacing(4)
+        column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignHCenter)
+        holder = QWidget()
+        holder.setLayout(column)
+        holder.setFixedWidth(_WIDTH)
+        across = QHBoxLayout()
+        across.addStretch(1)
+        across.addWidget(holder)
+        across.addStretch(1)
+        outer = QVBoxLayout(self)
+        outer.addStretch(2)
+        outer.addLayout(across)
+        outer.addStretch(3)
+
+    def _click(self) -> None:
+        self._clicked()
+
+    def show_state(
+        self,
+        picture: QIcon,
+        key: str,
+        *,
+        words: str | None = None,
+        progress: tuple[int, int] | None = None,
+        command: str = "",
+        action: tuple[str, Callable[[], object]] | None = None,
+    ) -> None:
+        """Show one state.
+
+        Args:
+            key: of the texts: its `.title` and `.text`.
+            words: in place of the text.
+            progress: steps done and steps in all; (0, 0) for work without a known length.
+            action: the button's words and what it does.
+        """
+        self._picture.setPixmap(picture.pixmap(QSize(72, 72)))
+        self._title.setText(text(f"{key}.title"))
+        self._words.setText(text(f"{key}.text") if words is None else words)
+        self.progress.setVisible(progress is not None)
+        if progress is not None:
+            self.progress.setRange(0, progress[1])
+            self.progress.setValue(progress[0])
+        self.command.setVisible(bool(command))
+        self.command.set_command(command)
+        self.button.setVisible(action is not None)
+        if action is not None:
+            self.button.setText(action[0])
+            self.button.setAccessibleName(action[0])
+            self._clicked = action[1]

@@ -1,0 +1,214 @@
+"""The page about the machine: what is wrong with it, the steps of its start, how it is run, where Docker answers."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from app import icons, texts, theme
+from app.store import AppStore
+from app.texts import text
+from app.views.problem import ProblemView
+from app.widgets import Card, CommandLine, label
+from backend.api import VERSION, MachineStatus, Phase, StepState, StepStatus
+
+_GLYPHS = {
+    StepState.PENDING: "circle-outline",
+    StepState.ACTIVE: "progress-clock",
+    StepState.DONE: "check-circle",
+    StepState.FAILED: "alert-circle",
+}
+_TICK_MS = 200
+_Line = tuple[str, str | None]
+"""Words and their role in the style sheet."""
+
+
+class MachineView(QScrollArea):
+    """A function of the store."""
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self.setWidgetResizable(True)
+        self.setAccessibleName(text("machine.title"))
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._problems = [ProblemView() for _ in range(3)]
+        self._steps = _Steps()
+        self._accelerator = _Lines("machine.accelerator")
+        self._resources = _Lines("machine.resources")
+        self._versions = _Lines("machine.versions")
+        self._endpoint = Card(text("machine.endpoint"))
+        self._endpoint_state = label("", "muted", wrap=True)
+        self._command = CommandLine(what=text("machine.endpoint"))
+        self._endpoint.body.addWidget(self._endpoint_state)
+        self._endpoint.body.addWidget(self._command)
+        across = QHBoxLayout()
+        across.setSpacing(14)
+        for cards in ((self._steps,), (self._accelerator, self._endpoint, self._resources, self._versions)):
+            pile = QVBoxLayout()
+            pile.setSpacing(14)
+            for card in cards:
+                pile.addWidget(card)
+            pile.addStretch(1)
+            across.addLayout(pile, 1)
+        page = QWidget()
+        page.setObjectName("page")
+        column = QVBoxLayout(page)
+        column.setContentsMargins(20, 18, 20, 18)
+        column.setSpacing(14)
+        column.addWidget(label(text("machine.title"), "title"))
+        for problem in self._problems:
+            column.addWidget(problem)
+        column.addLayout(across)
+        column.addStretch(1)
+        self.setWidget(page)
+        self._ticker = QTimer(self, interval=_TICK_MS)
+        self._ticker.timeout.connect(self._show_steps)
+        store.machine_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        machine = self._store.machine
+        self._show_problems(machine)
+        self._show_steps()
+        self._show_facts(machine)
+        if machine is not None and machine.active_step is not None:
+            self._ticker.start()
+        else:
+            self._ticker.stop()
+
+    def _show_problems(self, machine: MachineStatus | None) -> None:
+        problems = list(machine.problems) if machine else []
+        if self._store.agent_problem is not None:
+            problems.insert(0, self._store.agent_problem)
+        failed = machine is not None and machine.phase is Phase.FAILED
+        again = [(text("machine.start-again"), self._store.intents.start_machine.emit)]
+        for number, view in enumerate(self._problems):
+            problem = problems[number] if number < len(problems) else None
+            view.show_problem(problem, again if failed and number == 0 else ())
+
+    def _show_steps(self) -> None:
+        machine = self._store.machine
+        age = self._store.machine_age_s if machine and not machine.phase.is_settled else 0.0
+        total = machine.boot_seconds if machine else None
+        self._steps.show_steps(machine.steps if machine else (), age, total)
+
+    def _show_facts(self, machine: MachineStatus | None) -> None:
+        accelerator = machine.accelerator if machine else None
+        if accelerator is None:
+            self._accelerator.show_lines([(text("machine.accelerator.none"), "muted")])
+        else:
+            title = accelerator.title[:1].upper() + accelerator.title[1:]
+            kind = "hardware" if accelerator.hardware else "software"
+            lines: list[_Line] = [(text(f"machine.accelerator.{kind}", title=title), None)]
+            lines += [(reason, "muted") for reason in accelerator.reasons]
+            self._accelerator.show_lines(lines)
+        endpoint = machine.endpoint if machine else None
+        self._command.setVisible(endpoint is not None)
+        if endpoint is None:
+            self._endpoint_state.setText(text("machine.endpoint.none"))
+        else:
+            state = text("machine.endpoint.ready" if endpoint.ready else "machine.endpoint.not-ready")
+            self._endpoint_state.setText(f"{state}. {text('machine.endpoint.help')}")
+            self._command.set_command(f"export DOCKER_HOST={endpoint.url}")
+        resources = machine.resources if machine else None
+        if resources is None:
+            self._resources.show_lines([(text("machine.resources.none"), "muted")])
+        else:
+            memory = (
+                text("size.gib", value=f"{resources.memory_mib / 1024:g}")
+                if resources.memory_mib >= 1024
+                else text("size.mib", value=resources.memory_mib)
+            )
+            parts = (
+                texts.plural("machine.cpus", resources.cpus),
+                text("machine.memory", amount=memory),
+                text("machine.disk", amount=resources.disk_gib),
+            )
+            self._resources.show_lines([(", ".join(parts), None)])
+        versions: list[_Line] = [(text("machine.versions.app", version=VERSION), None)]
+        if machine and machine.image_version:
+            versions.append((text("machine.versions.image", version=machine.image_version), None))
+        if machine and machine.engine_version:
+            versions.append((text("machine.versions.engine", version=machine.engine_version), None))
+        self._versions.show_lines(versions)
+
+
+class _Lines(Card):
+    """A card of some lines of text."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(text(key))
+        self._labels: list[QLabel] = []
+
+    def show_lines(self, lines: list[_Line]) -> None:
+        while len(self._labels) < len(lines):
+            made = label("", wrap=True, selectable=True)
+            self._labels.append(made)
+            self.body.addWidget(made)
+        for number, made in enumerate(self._labels):
+            made.setVisible(number < len(lines))
+            if number < len(lines):
+                made.setText(lines[number][0])
+                if made.property("role") != lines[number][1]:
+                    made.setProperty("role", lines[number][1])
+                    made.style().polish(made)
+
+
+class _Steps(Card):
+    """The ladder of the start: a mark, a name and a time for each step."""
+
+    def __init__(self) -> None:
+        super().__init__(text("machine.steps"))
+        self._rows: list[tuple[QWidget, QLabel, QLabel, QLabel]] = []
+        self._none = label(text("machine.steps.none"), "muted", wrap=True)
+        self._total = label("", "muted")
+        self._list = QVBoxLayout()
+        self._list.setSpacing(7)
+        self.body.addWidget(self._none)
+        self.body.addLayout(self._list)
+        self.body.addWidget(self._total)
+
+    def show_steps(self, steps: tuple[StepStatus, ...], age_s: float, total_s: float | None) -> None:
+        self._none.setVisible(not steps)
+        self._total.setVisible(total_s is not None)
+        if total_s is not None:
+            self._total.setText(text("machine.steps.total", elapsed=texts.seconds(total_s)))
+        while len(self._rows) < len(steps):
+            self._add_row()
+        for number, (row, mark, name, time) in enumerate(self._rows):
+            row.setVisible(number < len(steps))
+            if number < len(steps):
+                self._show_step(steps[number], age_s, mark, name, time)
+
+    @staticmethod
+    def _show_step(step: StepStatus, age_s: float, mark: QLabel, name: QLabel, time: QLabel) -> None:
+        current = theme.current()
+        colour = {
+            StepState.PENDING: current.stopped,
+            StepState.ACTIVE: current.warning,
+            StepState.DONE: current.running,
+            StepState.FAILED: current.danger,
+        }[step.state]
+        mark.setPixmap(icons.glyph(_GLYPHS[step.state], colour).pixmap(QSize(18, 18)))
+        mark.setAccessibleName(texts.step_state(step.state))
+        name.setText(texts.step(step))
+        name.setEnabled(step.state is not StepState.PENDING)
+        elapsed = step.elapsed_s
+        if elapsed is not None and step.state is StepState.ACTIVE:
+            elapsed += age_s
+        time.setText(texts.seconds(elapsed) if elapsed is not None else "")
+
+    def _add_row(self) -> None:
+        row = QWidget()
+        mark, name, time = QLabel(), label("", wrap=True), label("", "muted")
+        mark.setFixedSize(18, 18)
+        across = QHBoxLayout(row)
+        across.setContentsMargins(0, 0, 0, 0)
+        across.setSpacing(10)
+        across.addWidget(mark)
+        across.addWidget(name, 1)
+        across.addWidget(time)
+        self._list.addWidget(row)
+        self._rows.append((row, mark, name, time))

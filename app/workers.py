@@ -1,0 +1,72 @@
+"""Threads for what blocks: a fixed number, owned by whoever made the pool, joined when it is closed.
+
+Qt's own pool is not used: it is shared by the process, and a thread of it that waits for a dead engine cannot be left
+behind at quit.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+_log = logging.getLogger(__name__)
+
+
+def start_thread(name: str, run: Callable[[], None]) -> threading.Thread:
+    """Start a thread whose unexpected end is logged. It does not keep the process alive."""
+
+    def guarded() -> None:
+        try:
+            run()
+        except Exception:  # noqa: BLE001 -- the border of a thread: nobody above could report it
+            _log.exception("thread %s ended by a defect", name)
+
+    thread = threading.Thread(target=guarded, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def join_threads(threads: Iterable[threading.Thread], deadline_s: float) -> bool:
+    """Wait for all, `deadline_s` seconds in sum. False: some still wait for a peer, and die with the process."""
+    end = time.monotonic() + deadline_s
+    alive = []
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+        if thread.is_alive():
+            alive.append(thread.name)
+    if alive:
+        _log.warning("threads still busy at quit: %s", ", ".join(alive))
+    return not alive
+
+
+class Workers:
+    """A pool. `submit` never blocks."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._closed = False
+        self._threads = [start_thread(f"{name}-{number}", self._run) for number in range(count)]
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run `job` in one of the threads, in turn. After `close` it is dropped."""
+        if not self._closed:
+            self._jobs.put(job)
+
+    def close(self, deadline_s: float) -> bool:
+        """Take no more jobs and wait for the running ones; those that wait in the queue are dropped."""
+        self._closed = True
+        for _ in self._threads:
+            self._jobs.put(None)
+        return join_threads(self._threads, deadline_s)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if self._closed:
+                continue
+            try:
+                job()
+            except Exception:  # noqa: BLE001 -- the border of a thread: the pool must outlive one bad job
+                _log.exception("a job of %s failed by a defect", threading.current_thread().name)

@@ -1,0 +1,185 @@
+"""An agent without a machine: serves the real protocol on a real local socket, and misbehaves on cue.
+
+In a test: `with FakeAgent(path) as agent: agent.publish(...)`. By hand, to see the window live:
+`python -m tests.gui.fake_agent SOCKET [--engine URL]`; it starts and stops when asked, a step a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from backend.agent.protocol import (
+    PROTOCOL,
+    Hello,
+    NoticePush,
+    Reply,
+    Request,
+    StatusPush,
+    decode_from_client,
+    encode,
+)
+from backend.errors import Problem
+from backend.model import Desired, EngineEndpoint, MachineStatus, Notice, Phase, StepState
+from tests.gui import samples
+
+
+class FakeAgent:
+    """One listener and a thread for each client. Cues are attributes and methods."""
+
+    def __init__(self, path: Path, status: MachineStatus | None = None) -> None:
+        self.path = path
+        self.status = status or samples.status(Phase.STOPPED)
+        self.requests: list[Request] = []
+        self.greets = True
+        self.protocol = PROTOCOL
+        self.refuses: Problem | None = None
+        self.on_request: Callable[[Request], None] | None = None
+        self.connections = 0
+        self._lock = threading.Lock()
+        self._clients: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._listener: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        self.listen()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.die()
+
+    def listen(self) -> None:
+        """Begin, or come back after `die`."""
+        self.path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(os.fspath(self.path))
+        listener.listen()
+        self._listener = listener
+        self._spawn(lambda: self._accept(listener))
+
+    def die(self) -> None:
+        """End without a word, as a killed process does."""
+        with self._lock:
+            listener, self._listener = self._listener, None
+            clients, self._clients = self._clients, []
+        for one in (listener, *clients):
+            if one is not None:
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+                one.close()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(5)
+                assert not thread.is_alive()
+        self._threads.clear()
+        self.path.unlink(missing_ok=True)
+
+    def publish(self, status: MachineStatus) -> None:
+        """Say how the machine is from now on."""
+        self.status = status
+        self.send(encode(StatusPush(status=status)))
+
+    def notice(self, words: str) -> None:
+        """Say something once."""
+        self.send(encode(NoticePush(notice=Notice(level="info", text=words))))
+
+    def send(self, data: bytes) -> None:
+        """Send any bytes to every client."""
+        with self._lock:
+            clients = list(self._clients)
+        for client in clients:
+            with contextlib.suppress(OSError):
+                client.sendall(data)
+
+    def _spawn(self, run: Callable[[], None]) -> None:
+        thread = threading.Thread(target=run, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self._clients.append(client)
+                self.connections += 1
+            self._spawn(lambda client=client: self._serve(client))  # type: ignore[misc]
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client.makefile("rb") as lines:
+            for line in lines:
+                message = decode_from_client(line)
+                if isinstance(message, Hello):
+                    if self.greets:
+                        client.sendall(encode(Hello(protocol=self.protocol, version="fake", pid=os.getpid())))
+                        client.sendall(encode(StatusPush(status=self.status)))
+                else:
+                    self.requests.append(message)
+                    client.sendall(encode(Reply(id=message.id, problem=self.refuses)))
+                    if self.on_request is not None:
+                        self.on_request(message)
+
+
+class Director:
+    """Plays a machine for somebody who watches: a second for each step."""
+
+    def __init__(self, agent: FakeAgent, engine_url: str) -> None:
+        self._agent = agent
+        self._url = engine_url
+        self._asked = threading.Event()
+        self._last = "stop"
+        agent.on_request = self._on_request
+
+    def run(self) -> None:
+        """Until interrupted."""
+        while True:
+            self._asked.wait()
+            self._asked.clear()
+            if self._last in ("stop", "restart"):
+                self._show(samples.status(Phase.STOPPING, desired=Desired.STOPPED))
+                self._asked.wait(1)
+                self._show(samples.status(Phase.STOPPED))
+            if self._last in ("start", "restart"):
+                self._start()
+
+    def _start(self) -> None:
+        for at, phase in enumerate((Phase.PREPARING, Phase.BOOTING, Phase.BOOTING, Phase.BOOTING, Phase.CONNECTING)):
+            self._show(samples.status(phase, steps=samples.steps(at)))
+            if self._asked.wait(1):
+                return
+        running = samples.status(Phase.RUNNING)
+        self._show(dataclasses.replace(running, endpoint=EngineEndpoint(url=self._url, ready=True)))
+
+    def _show(self, status: MachineStatus) -> None:
+        assert all(step.state in StepState for step in status.steps)
+        self._agent.publish(dataclasses.replace(status, seq=self._agent.status.seq + 1))
+
+    def _on_request(self, request: Request) -> None:
+        self._last = request.name
+        self._asked.set()
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("socket", type=Path)
+    parser.add_argument("--engine", default=os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
+    options = parser.parse_args()
+    with FakeAgent(options.socket) as agent, contextlib.suppress(KeyboardInterrupt):
+        Director(agent, options.engine).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Render every view in every state, light and dark, for somebody to look at: `python -m tests.gui.screenshots DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtWidgets import QApplication, QWidget
+
+from app import theme
+from app.main_window import MainWindow
+from app.safe_text import LineAssembler, LogLine
+from app.store import AppStore, LinkState, LogSession, LogState
+from app.tray import Tray
+from backend.engine.types import ContainerAction, LogStream
+from backend.errors import Problem, ProblemCode
+from backend.model import Notice, Phase
+from tests.gui import samples
+
+_AGENT_PROBLEM = Problem(
+    code=ProblemCode.AGENT_UNREACHABLE,
+    summary="The agent did not answer within 20 s.",
+    hint="See the agent's log: wherry logs agent",
+    retryable=True,
+)
+
+
+def sample_log() -> tuple[LogLine, ...]:
+    """Coloured, long, hostile and plain lines."""
+    raw = b"".join(
+        (
+            b"2026-11-23T22:51:33.1Z \x1b[32mINFO\x1b[0m  listening on :8080\n",
+            b"2026-11-23T22:51:33.2Z \x1b[1;33mWARN\x1b[0m  slow query \x1b[36mSELECT * FROM boats\x1b[0m (1.2 s)\n",
+            b"2026-11-23T22:51:33.3Z \x1b[31mERROR\x1b[0m <b>not bold</b> \xff\xfe invalid UTF-8\n",
+            b"2026-11-23T22:51:33.4Z \x1b[38;5;208m256 colours\x1b[0m \x1b[38;2;20;20;20mtoo dark\x1b[0m\n",
+            "2026-11-23T22:51:33.5Z שלום עולם, real right-to-left\n".encode(),
+            b"2026-11-23T22:51:33.6Z " + b"long " * 3000 + b"\n",
+            *(f"2026-11-23T22:51:34.{at}Z GET /boats/{at} 200 {at} ms\n".encode() for at in range(60)),
+        )
+    )
+    return tuple(LineAssembler(LogStream.STDOUT, timestamps=True).feed(raw))
+
+
+def running(store: AppStore) -> None:
+    """A machine that runs, with the recorded containers."""
+    machine(store, Phase.RUNNING)
+    store.set_engine_link(LinkState.UP)
+    store.set_containers(samples.containers())
+
+
+def machine(store: AppStore, phase: Phase) -> None:
+    """A machine in a phase."""
+    store.set_agent_link(LinkState.UP)
+    store.set_machine(samples.status(phase))
+
+
+def _empty(store: AppStore, _window: MainWindow) -> None:
+    machine(store, Phase.RUNNING)
+    store.set_engine_link(LinkState.UP)
+    store.set_containers(())
+
+
+def _normal(store: AppStore, window: MainWindow) -> None:
+    running(store)
+    window.containers.select(samples.containers()[2].id)
+
+
+def _many(store: AppStore, window: MainWindow) -> None:
+    running(store)
+    store.set_containers(samples.many())
+    window.containers.table.selectAll()
+    window.containers.table.clearSelection()
+    window.containers.select(f"{3:064x}")
+    store.set_pending(f"{0:064x}", ContainerAction.STOP)
+
+
+def _logs(store: AppStore, window: MainWindow) -> None:
+    running(store)
+    chosen = samples.containers()[0]
+    window.containers.select(chosen.id)
+    store.set_log(LogSession(chosen.id, chosen.name, LogState.FOLLOWING))
+    store.add_log_lines(sample_log())
+    window.logs.search.setText("boats")
+    window.logs.text.verticalScrollBar().setValue(0)
+
+
+def _reconnecting(store: AppStore, _window: MainWindow) -> None:
+    running(store)
+    store.set_engine_link(LinkState.RECONNECTING, samples.ENGINE_PROBLEM)
+
+
+def _request_problem(store: AppStore, _window: MainWindow) -> None:
+    running(store)
+    store.set_problem(samples.ENGINE_PROBLEM)
+    store.notice(Notice(level="info", text="This desktop shows no tray icons: closing the window quits Wherry."))
+
+
+def _machine_page(phase: Phase) -> Callable[[AppStore, MainWindow], None]:
+    def show(store: AppStore, window: MainWindow) -> None:
+        machine(store, phase)
+        window.show_page("machine")
+
+    return show
+
+
+def _hostile(store: AppStore, _window: MainWindow) -> None:
+    running(store)
+    store.set_containers(samples.hostile())
+
+
+def _no_match(store: AppStore, window: MainWindow) -> None:
+    running(store)
+    window.containers.filter.setText("nothing like this")
+
+
+def _lost(store: AppStore, _window: MainWindow) -> None:
+    store.set_agent_link(LinkState.RECONNECTING, _AGENT_PROBLEM)
+
+
+SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
+    "containers-unknown": lambda _store, _window: None,
+    "containers-no-agent": _lost,
+    "containers-stopped": lambda store, _window: machine(store, Phase.STOPPED),
+    "containers-starting": lambda store, _window: machine(store, Phase.BOOTING),
+    "containers-failed": lambda store, _window: machine(store, Phase.FAILED),
+    "containers-empty": _empty,
+    "containers-normal": _normal,
+    "containers-many": _many,
+    "containers-hostile": _hostile,
+    "containers-no-match": _no_match,
+    "containers-logs": _logs,
+    "containers-reconnecting": _reconnecting,
+    "containers-problem": _request_problem,
+    "machine-stopped": _machine_page(Phase.STOPPED),
+    "machine-starting": _machine_page(Phase.BOOTING),
+    "machine-running": _machine_page(Phase.RUNNING),
+    "machine-degraded": _machine_page(Phase.DEGRADED),
+    "machine-failed": _machine_page(Phase.FAILED),
+}
+"""By name, how to bring the store and the window there."""
+
+
+def save(widget: QWidget, path: Path) -> None:
+    """Render one widget."""
+    QApplication.processEvents()
+    assert widget.grab().save(str(path))
+
+
+def main() -> None:
+    """Render all scenes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--size", default="1120x720")
+    options = parser.parse_args()
+    options.directory.mkdir(parents=True, exist_ok=True)
+    width, height = map(int, options.size.split("x"))
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    app = QApplication([])
+    for chosen in (theme.LIGHT, theme.DARK):
+        theme.apply(app, chosen)
+        for name, play in SCENES.items():
+            if options.only in name:
+                store = AppStore()
+                window = MainWindow(store)
+                window.resize(width, height)
+                window.show()
+                play(store, window)
+                save(window, options.directory / f"{name}-{chosen.name}.png")
+                window.close_for_good()
+                window.deleteLater()
+        if options.only in "tray":
+            store = AppStore()
+            tray = Tray(store)
+            running(store)
+            tray.menu.show()
+            save(tray.menu, options.directory / f"tray-{chosen.name}.png")
+            tray.menu.close()
+
+
+if __name__ == "__main__":
+    main()
