@@ -47,7 +47,7 @@ def main() -> int:
     """Run the command that was asked for; returns its exit code."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     commands = {"run": run, "test": test, "image": image, "check": check}
-    if command not in commands or len(sys.argv) > 2 and command != "test":
+    if command not in commands or (len(sys.argv) > 2 and command != "test"):
         print(__doc__)
         return 2
     os.chdir(ROOT)
@@ -152,8 +152,6 @@ def make_venv() -> None:
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + sys.version.encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    if sys.version_info < (3, 11):
-        sys.exit(f"Wherry needs Python 3.11 or newer; this is {platform.python_version()}.")
     print("Making the virtual environment in .venv", flush=True)
     try:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True, capture_output=True)

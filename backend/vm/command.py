@@ -2,8 +2,9 @@
 
 Choices that rule this module (2026-11):
 - `-blockdev` with node names instead of `-drive`: later snapshots and resizes name the nodes.
-- `microvm` for software emulation and KVM on x86: no firmware menu, no PCI scan; kernel to init takes half of q35's
-  time. HVF and WHPX stay on q35, which is what their users run.
+- One machine for every x86 accelerator: q35 with what nobody uses switched off, and qboot, which hands the PVH kernel
+  over without a firmware's menus and scans. (`microvm` would have less to initialise, but Debian's kernel finds its
+  devices by ACPI only, and then has no timer under emulation.)
 - No secret is ever an argument: keys reach the guest as fw_cfg files. Every listening address is 127.0.0.1.
 - `-no-reboot`: the guest ends QEMU by rebooting, which works alike with and without ACPI, and a panic ends it too.
 """
@@ -16,8 +17,7 @@ from typing import Final
 from backend.vm.spec import CONTROL_PORT_NAME, INPUT_PREFIX, NETDEV, LaunchSpec, SocketAddress, UnixAddress
 
 _MACHINES: Final = {
-    "microvm": "microvm,x-option-roms=off,rtc=on,acpi=on",
-    "q35": "q35,vmport=off,smm=off",
+    "q35": "q35,sata=off,smbus=off,usb=off,vmport=off",
     "virt": "virt,gic-version=max",
 }
 
@@ -28,7 +28,6 @@ def build(spec: LaunchSpec) -> list[str]:
     Raises:
         ValueError: a path that QEMU cannot be given (it holds a NUL or a newline).
     """
-    bus = "device" if spec.candidate.machine == "microvm" else "pci"
     return [
         str(spec.qemu.binary),
         *("-name", "wherry"),
@@ -37,11 +36,11 @@ def build(spec: LaunchSpec) -> list[str]:
         *("-display", "none"),
         *_processor(spec),
         *_kernel(spec),
-        *_disks(spec, bus),
-        *_network(bus),
-        *("-device", f"virtio-rng-{bus}"),
-        *_balloon(spec, bus),
-        *_channels(spec, bus),
+        *_disks(spec),
+        *_network(),
+        *("-device", "virtio-rng-pci"),
+        *_balloon(spec),
+        *_channels(spec),
         *_inputs(spec),
         *("-rtc", "base=utc,clock=host"),
         *("-pidfile", str(spec.pid_file)),
@@ -57,6 +56,7 @@ def _processor(spec: LaunchSpec) -> list[str]:
         *("-machine", machine),
         *("-accel", spec.candidate.accelerator + spec.candidate.accelerator_options),
         *("-cpu", spec.candidate.cpu),
+        *(("-bios", spec.candidate.firmware) if spec.candidate.firmware else ()),
         *("-smp", str(spec.cpus)),
         *("-m", f"{spec.memory_mib}M"),
     ]
@@ -70,34 +70,33 @@ def _kernel(spec: LaunchSpec) -> list[str]:
     ]
 
 
-def _disks(spec: LaunchSpec, bus: str) -> list[str]:
+def _disks(spec: LaunchSpec) -> list[str]:
     # Threads everywhere: io_uring is refused by many container sandboxes, and the difference is not seen here.
     return [
         *("-blockdev", f"driver=file,node-name=root-file,filename={_path(spec.image.root)},read-only=on"),
         *("-blockdev", "driver=raw,node-name=root,file=root-file,read-only=on"),
-        *("-device", f"virtio-blk-{bus},drive=root,serial=root"),
+        *("-device", "virtio-blk-pci,drive=root,serial=root"),
         *("-blockdev", f"driver=file,node-name=data-file,filename={_path(spec.data_disk)},discard=unmap"),
         *("-blockdev", "driver=qcow2,node-name=data,file=data-file,discard=unmap,detect-zeroes=unmap"),
-        *("-device", f"virtio-blk-{bus},drive=data,serial=data,discard=on"),
+        *("-device", "virtio-blk-pci,drive=data,serial=data,discard=on"),
     ]
 
 
-def _network(bus: str) -> list[str]:
+def _network() -> list[str]:
     # Forwards are added over the monitor, where QEMU chooses the port and tells it.
-    rom = ",romfile=" if bus == "pci" else ""
     return [
         *("-netdev", f"user,id={NETDEV},ipv6=off"),
-        *("-device", f"virtio-net-{bus},netdev={NETDEV}{rom}"),
+        *("-device", f"virtio-net-pci,netdev={NETDEV},romfile="),
     ]
 
 
-def _balloon(spec: LaunchSpec, bus: str) -> list[str]:
+def _balloon(spec: LaunchSpec) -> list[str]:
     # Windows cannot give a range back (no madvise), and QEMU logs an error for each attempt.
     reporting = "" if spec.host == "windows" else ",free-page-reporting=on"
-    return ["-device", f"virtio-balloon-{bus},id=balloon{reporting}"]
+    return ["-device", f"virtio-balloon-pci,id=balloon{reporting}"]
 
 
-def _channels(spec: LaunchSpec, bus: str) -> list[str]:
+def _channels(spec: LaunchSpec) -> list[str]:
     console_log = f",logfile={_path(spec.serial_log)},logappend=off"
     return [
         *_credentials(spec),
@@ -106,7 +105,7 @@ def _channels(spec: LaunchSpec, bus: str) -> list[str]:
         *("-chardev", _socket("console", spec.console) + console_log),
         *("-serial", "chardev:console"),
         *("-chardev", _socket("control", spec.control)),
-        *("-device", f"virtio-serial-{bus}"),
+        *("-device", "virtio-serial-pci"),
         *("-device", f"virtserialport,chardev=control,name={CONTROL_PORT_NAME}"),
     ]
 

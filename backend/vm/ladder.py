@@ -18,6 +18,8 @@ from backend.host.base import AcceleratorFact
 from backend.model import AcceleratorStatus
 from backend.vm.spec import Candidate, QemuFacts
 
+QBOOT: Final = "qboot.rom"
+"""A firmware that does nothing but start the kernel; part of QEMU since 5.0."""
 TCG_TITLE: Final = "software emulation"
 _TCG_OPTIONS: Final = ",thread=multi,tb-size=512"
 """A translation cache of 512 MiB: the default of a quarter of RAM (up to 1 GiB) stays resident on the host."""
@@ -79,22 +81,22 @@ def hardware_candidates(accelerator: str, arch: str, qemu: QemuFacts) -> tuple[C
     """The CPU models worth a try with one accelerator, best first."""
     if accelerator == "kvm" and arch == "amd64":
         return (
-            Candidate(accelerator="kvm", cpu="host", machine="microvm"),
+            Candidate(accelerator="kvm", cpu="host", machine="q35", firmware=QBOOT),
             # Nested KVM may refuse the MSR that this feature brings, and QEMU then aborts.
-            Candidate(accelerator="kvm", cpu="host,-arch-capabilities", machine="microvm"),
+            Candidate(accelerator="kvm", cpu="host,-arch-capabilities", machine="q35", firmware=QBOOT),
         )
     if accelerator == "kvm":
         return (Candidate(accelerator="kvm", cpu="host", machine="virt"),)
     if accelerator == "hvf" and arch == "amd64":
         # AVX-512 traps and 1 GiB pages break under HVF on Intel.
-        return (Candidate(accelerator="hvf", cpu="host,-avx512vl,-pdpe1gb", machine="q35"),)
+        return (Candidate(accelerator="hvf", cpu="host,-avx512vl,-pdpe1gb", machine="q35", firmware=QBOOT),)
     if accelerator == "hvf":
         return (Candidate(accelerator="hvf", cpu="host", machine="virt"),)
     if accelerator == "whpx" and arch == "arm64":
         return (Candidate(accelerator="whpx", cpu="host", machine="virt"),)
     if accelerator == "whpx" and qemu.version >= _WHPX_PLAIN:
         return (
-            Candidate(accelerator="whpx", cpu="host", machine="q35"),
+            Candidate(accelerator="whpx", cpu="host", machine="q35", firmware=QBOOT),
             Candidate(accelerator="whpx", cpu="qemu64", machine="q35"),
         )
     if accelerator == "whpx":
@@ -103,10 +105,10 @@ def hardware_candidates(accelerator: str, arch: str, qemu: QemuFacts) -> tuple[C
 
 
 def software_candidates(arch: str) -> tuple[Candidate, ...]:
-    """Emulation: the small machine first, the common one if this QEMU cannot run that."""
+    """Emulation: the small firmware first, the machine's own if this QEMU came without that."""
     if arch == "amd64":
         return (
-            Candidate(accelerator="tcg", cpu="max", machine="microvm", accelerator_options=_TCG_OPTIONS),
+            Candidate(accelerator="tcg", cpu="max", machine="q35", firmware=QBOOT, accelerator_options=_TCG_OPTIONS),
             Candidate(accelerator="tcg", cpu="max", machine="q35", accelerator_options=_TCG_OPTIONS),
         )
     # The architected pointer-authentication algorithm costs half of an emulated CPU's time.

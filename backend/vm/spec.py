@@ -28,14 +28,16 @@ class Candidate:
     """"kvm", "hvf", "whpx" or "tcg"."""
     cpu: str
     machine: str
-    """"microvm", "q35" or "virt"."""
+    """"q35" or "virt"."""
+    firmware: str = ""
+    """File name of the firmware, among QEMU's own; "" for the machine's default."""
     accelerator_options: str = ""
     """Appended to -accel, with its comma: ",thread=multi"."""
 
     @property
     def key(self) -> str:
         """Name of this candidate among remembered verdicts."""
-        return f"{self.accelerator}{self.accelerator_options} {self.cpu} {self.machine}"
+        return f"{self.accelerator}{self.accelerator_options} {self.cpu} {self.machine} {self.firmware}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
