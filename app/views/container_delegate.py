@@ -25,7 +25,7 @@ from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QS
 from app import icons, theme
 from app.ports import PortLink, port_links
 from app.texts import text
-from app.views.container_model import CONTAINER_ROLE, PENDING_ROLE, Column, detail, is_startable, status_words
+from app.views.container_model import CONTAINER_ROLE, Column, detail, is_startable, pending_of, status_words
 from backend.api import Container, ContainerAction
 
 Index = QModelIndex | QPersistentModelIndex
@@ -75,11 +75,11 @@ class ContainerDelegate(QStyledItemDelegate):
             case Column.PORTS:
                 self._paint_ports(painter, option, container)
             case Column.STATUS:
-                pending = index.data(PENDING_ROLE)
+                pending = pending_of(index)
                 words = status_words(container, pending)
                 self._line(painter, option, words, current.warning if pending else current.muted)
             case Column.ACTIONS:
-                self._paint_actions(painter, option, container, busy=index.data(PENDING_ROLE) is not None)
+                self._paint_actions(painter, option, container, busy=pending_of(index) is not None)
         painter.restore()
 
     def editorEvent(
@@ -95,7 +95,7 @@ class ContainerDelegate(QStyledItemDelegate):
         if index.column() == Column.ACTIONS:
             for box, what, _glyph in self._buttons(option, container):
                 if box.contains(at):
-                    if released and index.data(PENDING_ROLE) is None:
+                    if released and pending_of(index) is None:
                         self._click(container, what)
                     return True
         url = self.url_at(option, index, at)

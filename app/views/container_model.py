@@ -54,6 +54,12 @@ def status_words(container: Container, pending: ContainerAction | None) -> str:
     return container.status or texts.container_state(container.state)
 
 
+def pending_of(index: Index) -> ContainerAction | None:
+    """What is being done to a row. Qt's variants turn a StrEnum into a plain string: here it is one again."""
+    word = index.data(PENDING_ROLE)
+    return ContainerAction(word) if word else None
+
+
 class ContainerModel(QAbstractTableModel):
     """All containers of the store."""
 

@@ -75,7 +75,7 @@ class ProblemView(QFrame):
         self._said.setVisible(bool(problem.tail))
         self._said.setPlainText("\n".join(problem.tail))
         lines = min(max(len(problem.tail), 1), _TAIL_LINES_SHOWN)
-        self._said.setFixedHeight(self._said.fontMetrics().lineSpacing() * lines + 30)
+        self._said.setFixedHeight(self._said.fontMetrics().lineSpacing() * lines + 40)
         self._said.verticalScrollBar().setValue(self._said.verticalScrollBar().maximum())
         self._fill_buttons(problem, actions)
 
