@@ -27,10 +27,12 @@ class Bell:
     state, then looks whether the bell is armed. Under either order of the two, one of them sees the other.
     """
 
-    __slots__ = ("_armed", "_loop", "_waiter")
+    __slots__ = ("_armed", "_loop", "_loop_thread", "_waiter")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make a bell; MUST be called on the loop's thread."""
         self._loop = loop
+        self._loop_thread = threading.get_ident()
         self._armed = False
         self._waiter: asyncio.Future[None] | None = None
 
@@ -38,6 +40,9 @@ class Bell:
         """Wake the waiter, if there is one. MAY be called from any thread."""
         if self._armed:
             self._armed = False
+            if threading.get_ident() == self._loop_thread:
+                self._wake()
+                return
             try:
                 self._loop.call_soon_threadsafe(self._wake)
             except RuntimeError:  # the loop is closed: nobody waits any more
@@ -92,14 +97,21 @@ class Inbox(PipeBase):
     def __init__(self, bell: Bell) -> None:
         super().__init__()
         self._bell = bell
-        # Appended by paramiko's thread, popped by the loop: a deque's ends are safe to use from two threads.
+        # Appended where the network is read, popped by the loop: a deque's ends are safe to use from two threads.
         self._pieces: deque[bytes] = deque()
+        self._discards = False
         self.ended = False
 
     def feed(self, data: bytes) -> None:
-        """Take what paramiko's thread received."""
-        self._pieces.append(data)
-        self._bell.ring()
+        """Take what was received."""
+        if not self._discards:
+            self._pieces.append(data)
+            self._bell.ring()
+
+    def discard(self) -> None:
+        """Drop what is there and what still comes: nobody will read it."""
+        self._discards = True
+        self._pieces.clear()
 
     def close(self) -> None:
         """Note that no more will come: the peer's EOF, the channel's close or the transport's end."""

@@ -1,7 +1,8 @@
 """One SSH connection to the guest, for the event loop: streams to its sockets, commands, and the news of its end.
 
-paramiko is hidden here. The connection has one thread (paramiko's), a second one while the network takes less than is
-sent, and a third while it is being made; all are joined by `aclose`.
+paramiko is hidden here. The connection has threads while it is being made, one for good where the loop cannot watch a
+socket (Windows), and one once the network took less than was sent; all are joined by `aclose`, which MUST be called
+after a loss too.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class SshSession:
         self._reads_seen = -1
         self._misses = 0
         transport.on_end = self._on_end
+        transport.follow()
         if transport.is_active():
             self._keepalive = loop.call_later(KEEPALIVE_S, self._keep_alive)
         else:  # it ended between the login and here

@@ -67,6 +67,7 @@ class SshStream:
         if self._closed:
             return
         self._closed = True
+        self._channel.inbox.discard()
         with contextlib.suppress(EOFError, OSError):
             self._channel.close()
         self._channel.readable.ring()

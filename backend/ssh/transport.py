@@ -5,6 +5,9 @@ tests/unit/test_ssh_transport.py tries each against OpenSSH):
 
 * `begin_open` opens `direct-streamlocal@openssh.com` channels (OpenSSH's PROTOCOL, section 2.4), which paramiko lacks,
   and any other kind, without waiting.
+* After the login the loop reads and acts on the messages itself, where it can watch a socket. A thread that reads, as
+  paramiko has it, costs two more system calls and two switches for each answer, and a tenth of the throughput, and
+  contends for the interpreter's lock with the loop.
 * `_send_user_message` keeps a message back during a key exchange instead of sleeping until it is over.
 * A channel stays known until the peer confirmed its close; then it is forgotten wholly (paramiko remembers every
   channel number for ever).
@@ -25,7 +28,16 @@ from dataclasses import dataclass
 from typing import cast
 
 import paramiko
-from paramiko.common import cMSG_CHANNEL_OPEN, cMSG_GLOBAL_REQUEST
+from paramiko.common import (
+    MSG_DEBUG,
+    MSG_DISCONNECT,
+    MSG_IGNORE,
+    MSG_KEXINIT,
+    MSG_UNIMPLEMENTED,
+    cMSG_CHANNEL_OPEN,
+    cMSG_GLOBAL_REQUEST,
+)
+from paramiko.packet import NeedRekeyException
 
 from backend.ssh.channel import LoopChannel
 from backend.ssh.internals import TransportBase
@@ -34,7 +46,9 @@ from backend.ssh.wire import BACKLOG_LOW_BYTES, WireSocket
 WINDOW_BYTES = 4 * 1024 * 1024
 """What one channel can hold unread, and so the most memory a slow reader costs. Measured on loopback: 2 MiB costs a
 tenth of the throughput, 16 MiB brings nothing."""
-MAX_PACKET_BYTES = 256 * 1024
+MAX_PACKET_BYTES = 64 * 1024
+"""OpenSSH sends up to 32 KiB in one packet. MUST fit into the wire's buffer."""
+_HANDOVER_S = 5.0
 REKEY_BYTES = 32 * 1024**3
 # AES-GCM first: one pass instead of cipher and MAC, in hardware on both sides. paramiko would take it last.
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
@@ -78,6 +92,11 @@ class SshTransport(TransportBase):
         self._drained = asyncio.Event()
         self._finished = asyncio.Event()
         self.wire = WireSocket(connected, self._drained_soon)
+        # The proactor (Windows) cannot watch a socket that is not its own: there paramiko's thread stays.
+        self._is_watched = isinstance(loop, asyncio.SelectorEventLoop)
+        self._end_lock = threading.Lock()
+        self._thread_is_done = False
+        self._finished_once = False
         self._kept_back: deque[paramiko.Message] = deque()
         self._pending: dict[int, PendingOpen] = {}
         self._linked: dict[int, LoopChannel] = {}
@@ -157,9 +176,13 @@ class SshTransport(TransportBase):
         self._send_user_message(message)
 
     def abort(self) -> None:
-        """End the connection at once, from any thread. Idempotent, returns at once; `wait_ended` waits for the end."""
-        self.active = False
-        self.packetizer.close()  # closes the wire, which wakes both threads
+        """End the connection at once. Idempotent, returns at once; `wait_ended` waits for the end."""
+        with self._end_lock:
+            self.active = False
+            nobody_reads = self._thread_is_done
+        self.packetizer.close()  # shuts the wire down, which wakes the thread, if it reads
+        if nobody_reads:
+            self._finish(None)
 
     async def wait_ended(self) -> None:
         """Wait until paramiko's thread is past its work (at once if it never ran)."""
@@ -182,19 +205,109 @@ class SshTransport(TransportBase):
             await self._drained.wait()
 
     def run(self) -> None:
-        """Be paramiko's thread, and tell the loop when it is over."""
+        """Be paramiko's thread: for the handshake, or for good where the loop cannot watch a socket."""
         try:
-            super().run()
-        finally:
-            self.active = False
-            for pending in list(self._pending.values()):
-                event = self.channel_events.get(pending.channel.chanid)
-                if event is not None:
-                    event.set()
-            try:
-                self._loop.call_soon_threadsafe(self._ended)
-            except RuntimeError:  # the loop is closed: nobody is left to be told
+            self.packetizer.write_all(f"{self.local_version}\r\n".encode("ascii"))
+            self._check_banner()
+            self.packetizer.start_handshake(self.handshake_timeout)
+            self._send_kex_init()
+            self._expect_packet(MSG_KEXINIT)
+            while self.active and not (self._is_watched and self.is_authenticated()):
+                self._step()
+        except Exception as error:  # noqa: BLE001 -- paramiko raises anything; the waiting caller gets it
+            self._finish(error)
+        else:
+            with self._end_lock:
+                self._thread_is_done = True
+                aborted = not self.active
+            if aborted:
+                self._finish(None)
+
+    def follow(self) -> None:
+        """Take over from the thread after the handshake: from here the loop reads. MUST be called on the loop."""
+        if not self._is_watched:
+            return
+        self.join(_HANDOVER_S)  # it ended with the login
+        self._loop.add_reader(self.wire.fileno(), self._readable)
+        self._process()  # what came with the last message of the login
+
+    def _readable(self) -> None:
+        try:
+            self.wire.fill()
+        except (OSError, EOFError) as error:
+            self._finish(error)
+            return
+        self._process()
+
+    def _process(self) -> None:
+        try:
+            while self.active and self.wire.has_packet():
+                self._step()
+        except Exception as error:  # noqa: BLE001 -- as in run
+            self._finish(error)
+
+    def _step(self) -> None:
+        """Read one message and act on it: what paramiko's own `run` does with each."""
+        if self.packetizer.need_rekey() and not self.in_kex:
+            self._send_kex_init()
+        try:
+            kind, message = self.packetizer.read_message()
+        except NeedRekeyException:
+            return
+        channel_handler = self._channel_handler_table.get(kind)
+        if channel_handler is not None and not self._expected_packet:
+            number = message.get_int()
+            channel = self._linked.get(number)
+            if channel is None:
+                raise paramiko.SSHException(f"a message for channel {number}, which is not open")
+            channel_handler(channel, message)
+            return
+        if kind == MSG_UNIMPLEMENTED:
+            return
+        if kind in (MSG_IGNORE, MSG_DEBUG):
+            self._enforce_strict_kex(kind)
+            return
+        if kind == MSG_DISCONNECT:
+            self._parse_disconnect(message)
+            raise EOFError
+        if self._expected_packet:
+            if kind not in self._expected_packet:
+                raise paramiko.SSHException(f"message {kind} came where one of {self._expected_packet} was due")
+            self._expected_packet = ()
+            if 30 <= kind <= 41 and self.kex_engine is not None:  # the key exchange's own messages
+                self.kex_engine.parse_next(kind, message)
                 return
+        handler = self._handler_table.get(kind)
+        if handler is None and self.auth_handler is not None:
+            handler = self.auth_handler._handler_table.get(kind)  # noqa: SLF001
+        if handler is None:
+            raise paramiko.SSHException(f"message {kind} came, which has no meaning here")
+        handler(message)
+        self.packetizer.complete_handshake()
+
+    def _finish(self, error: Exception | None) -> None:
+        """End everything that hangs on the connection. On the thread that reads; once."""
+        if self._finished_once:
+            return
+        self._finished_once = True
+        self.saved_exception = error
+        self.active = False
+        self.packetizer.close()
+        for channel in list(self._linked.values()):
+            channel._unlink()  # noqa: SLF001
+        if self.completion_event is not None:
+            self.completion_event.set()
+        if self.auth_handler is not None:
+            self.auth_handler.abort()
+        with self.lock:
+            events = [self.channel_events.pop(number) for number in self._pending if number in self.channel_events]
+            self._pending.clear()
+        for event in events:
+            event.set()
+        try:
+            self._loop.call_soon_threadsafe(self._ended)
+        except RuntimeError:  # the loop is closed: nobody is left to be told
+            return
 
     def _send_for_channel(self, message: paramiko.Message) -> None:
         if not self.active:
@@ -204,6 +317,8 @@ class SshTransport(TransportBase):
     def _ended(self) -> None:
         self._finished.set()
         self._drained.set()
+        if self._is_watched:
+            self._loop.remove_reader(self.wire.fileno())
         if self.on_end is not None:
             self.on_end()
 

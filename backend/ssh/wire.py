@@ -1,12 +1,13 @@
 """The socket that paramiko is given: buffered to read, and never blocking to write.
 
 paramiko's Transport takes any object with send, recv, settimeout and close. This one differs from a plain socket in
-three ways, and each removes a wait from the event loop or a system call from the hot path:
+three ways, and each removes a wait or a system call:
 
 * `send` always takes everything. What the kernel does not take at once goes to a backlog, which a flusher thread (made
   when it is first needed) empties. So any thread, the event loop's too, MAY send an SSH message; streams keep the
   backlog bounded by waiting for `drained` before they add more.
 * `recv` reads what is there into one buffer; paramiko then asks for 16 bytes and a packet's rest without system calls.
+  `fill` and `has_packet` let an event loop do the same without waiting.
 * `close` shuts the connection down, which wakes both threads; `release`, after they ended, frees the descriptors. To
   close a descriptor that another thread sleeps on would let that thread read from whatever gets the number next.
 """
@@ -23,12 +24,14 @@ READ_BUFFER_BYTES = 256 * 1024
 BACKLOG_HIGH_BYTES = 512 * 1024
 """Streams stop sending above this; the most that the backlog can hold is this and one packet per open stream."""
 BACKLOG_LOW_BYTES = 128 * 1024
+_LENGTH_BYTES = 4
+_TAG_BYTES = 16
 _IDLE_S = 1.0
 """How often a thread that waits for the network looks whether it is still wanted; close() wakes it at once anyway."""
 
 
 class WireSocket:
-    """See the module. `recv` belongs to paramiko's thread, everything else to any thread."""
+    """See the module. The reading side belongs to one thread at a time, everything else to any thread."""
 
     def __init__(self, connected: socket.socket, on_drained: Callable[[], None]) -> None:
         """Take over a connected socket. `on_drained` is called on the flusher thread."""
@@ -42,6 +45,7 @@ class WireSocket:
         self._flushing.settimeout(_IDLE_S)
         self._on_drained = on_drained
         self._buffer = bytearray(READ_BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
         self._start = 0
         self._end = 0
         self._condition = threading.Condition()
@@ -61,9 +65,41 @@ class WireSocket:
             self._start = 0
             self.reads += 1
         stop = min(self._start + max_bytes, self._end)
-        data = bytes(memoryview(self._buffer)[self._start : stop])
+        data = bytes(self._view[self._start : stop])
         self._start = stop
         return data
+
+    def fileno(self) -> int:
+        """Return the descriptor to watch for reading."""
+        return self._reading.fileno()
+
+    def fill(self) -> None:
+        """Read what is there, without blocking. Raises EOFError at the end, OSError when the connection is broken."""
+        if self._start:
+            # At most a part of one packet is left: moved to the front, so that the rest of it fits behind.
+            left = self._end - self._start
+            self._view[:left] = bytes(self._view[self._start : self._end])
+            self._start, self._end = 0, left
+        with contextlib.suppress(BlockingIOError):
+            count = self._sending.recv_into(self._view[self._end :])
+            if count == 0:
+                raise EOFError
+            self._end += count
+            self.reads += 1
+
+    def has_packet(self) -> bool:
+        """Return whether `recv` can serve a whole AES-GCM packet, whose length is in the clear (RFC 5647, 7.3).
+
+        Raises:
+            EOFError: the packet would be longer than the peer was told it may be.
+        """
+        available = self._end - self._start
+        if available < _LENGTH_BYTES:
+            return False
+        needed = _LENGTH_BYTES + int.from_bytes(self._view[self._start : self._start + _LENGTH_BYTES]) + _TAG_BYTES
+        if needed > READ_BUFFER_BYTES:
+            raise EOFError
+        return available >= needed
 
     def send(self, data: bytes) -> int:
         """Take all of `data` and return its length; never blocks. Raises OSError once the connection is broken."""
