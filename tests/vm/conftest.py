@@ -1,0 +1,91 @@
+"""One real machine for all tests of this folder, and a real registry on the loopback."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vm.machine import Machine
+from tests.vm.tools import Tools, find_tools
+
+_LISTENING = re.compile(r"listening on .*?:(\d+)")
+
+
+@pytest.fixture(scope="session")
+def image_directory() -> Path:
+    """The guest image under test."""
+    named = os.environ.get("WHERRY_TEST_IMAGE")
+    if not named:
+        pytest.fail("WHERRY_TEST_IMAGE does not name a guest image; run: python3 packaging/dev.py test")
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def tools() -> Tools:
+    """The docker CLI and its friends."""
+    return find_tools()
+
+
+@pytest.fixture(scope="session")
+def machine(image_directory: Path, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A running machine, in a home that has spaces, a comma and letters beyond ASCII in its name."""
+    base = tmp_path_factory.mktemp("m")
+    docker_config = base / "docker"
+    docker_config.mkdir()
+    (docker_config / "cli-plugins").symlink_to(tools.plugins)
+    made = Machine(home=base / "Zoë's, 2nd", image=image_directory, tools=tools, docker_config=docker_config)
+    made.home.mkdir()
+    (made.home / "daemon.json").write_text('{"insecure-registries": ["10.0.2.2/32"]}')
+    made.wherry("start")
+    made.import_busybox()
+    yield made
+    made.wherry("stop", check=False)
+    artifacts = Path(__file__).parents[2] / "artifacts"
+    artifacts.mkdir(exist_ok=True)
+    shutil.copytree(made.home / "logs", artifacts / "machine-logs", dirs_exist_ok=True)
+
+
+@pytest.fixture
+def fresh(image_directory: Path, tools: Tools, tmp_path: Path) -> Iterator[Machine]:
+    """A machine that was never started; whatever becomes of it is gone after the test."""
+    docker_config = tmp_path / "docker"
+    docker_config.mkdir()
+    made = Machine(home=tmp_path / "home", image=image_directory, tools=tools, docker_config=docker_config)
+    yield made
+    if made.home.exists():
+        made.wherry("stop", "--kill", check=False)
+
+
+@pytest.fixture(scope="session")
+def registry(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real registry; yields its address as the guest reaches it."""
+    base = tmp_path_factory.mktemp("registry")
+    config = base / "config.yml"
+    config.write_text(
+        f"version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {base}/data}}}}\n"
+        "http: {addr: '127.0.0.1:0'}\n"
+    )
+    process = subprocess.Popen(
+        [str(tools.registry), "serve", str(config)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    assert process.stderr is not None
+    port = None
+    for line in process.stderr:
+        if found := _LISTENING.search(line):
+            port = int(found.group(1))
+            break
+    assert port, "the registry did not say where it listens"
+    drain = threading.Thread(target=process.stderr.read)
+    drain.start()
+    yield f"10.0.2.2:{port}"
+    process.terminate()
+    process.wait(timeout=20)
+    drain.join(timeout=20)
+    process.stderr.close()

@@ -1,0 +1,216 @@
+"""The real machine's life: adoption, death of every part, the command line's verbs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from backend.ssh.keys import HOST_KEY_NAME
+from tests.vm.machine import BUSYBOX, WHERRY, Machine, wait_until
+
+pytestmark = pytest.mark.vm
+
+
+def running_again(machine: Machine, timeout_s: float = 300) -> dict[str, object]:
+    def ask() -> dict[str, object] | None:
+        status = machine.status()
+        return status if status["phase"] == "running" else None
+
+    found = wait_until("the machine to be running again", ask, timeout_s=timeout_s, every_s=0.5)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_status_tells_everything(machine: Machine) -> None:
+    status = machine.status()
+    assert status["accelerator"]["name"] in ("kvm", "tcg")
+    if status["accelerator"]["name"] == "tcg":
+        assert status["accelerator"]["reasons"], "the user must hear why it is slow"
+    assert all(step["state"] == "done" for step in status["steps"])
+    assert status["endpoint"]["ready"] is True
+    assert status["problems"] == []
+    text = machine.wherry("status").stdout
+    assert "machine      running" in text
+    assert "docker.sock" in text
+
+
+def test_files_and_sockets_are_private(machine: Machine) -> None:
+    run = Path(machine.socket.removeprefix("unix://")).parent
+    for path in (machine.home, run, machine.home / "keys"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    sockets = [path for path in run.iterdir() if stat.S_ISSOCK(path.lstat().st_mode)]
+    assert {path.name for path in sockets} >= {"docker.sock", "agent.sock", "monitor.sock", "control.sock"}
+    for path in [*sockets, machine.home / "machine/data.qcow2", machine.home / "keys" / HOST_KEY_NAME]:
+        assert stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0, path
+
+
+def test_nothing_listens_beyond_the_loopback(machine: Machine) -> None:
+    pid = machine.status()["pid"]
+    inodes = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        target = str(link.readlink())
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    listening = []
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[9] in inodes and (fields[3] == "0A" or table.startswith("udp")):
+                listening.append(fields[1].split(":")[0])
+    assert listening, "QEMU listens for SSH at least"
+    assert set(listening) == {"0100007F"}
+
+
+def test_no_secret_on_a_command_line(machine: Machine) -> None:
+    for pid in (machine.status()["pid"], machine.agent_pid()):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        assert b"PRIVATE" not in words
+        assert b"ssh-ed25519" not in words
+
+
+def test_the_guests_host_key_is_the_pinned_one(machine: Machine) -> None:
+    shown = machine.wherry("shell", "cat /run/ssh/*host*key.pub /etc/ssh/*host*key.pub 2>/dev/null; true").stdout
+    known = (machine.home / "keys/known_hosts").read_text().split()
+    assert known[0].startswith("[127.0.0.1]:")
+    scanned = subprocess.run(
+        ["ssh-keyscan", "-t", "ed25519", "-p", str(machine.status()["ssh_port"]), "127.0.0.1"],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+    assert known[2] in scanned + shown
+
+
+def test_another_key_is_not_let_in(machine: Machine, tmp_path: Path) -> None:
+    key = tmp_path / "stranger"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    done = subprocess.run(
+        ["ssh", "-F", "none", "-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+         "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+         "-p", str(machine.status()["ssh_port"]), "root@127.0.0.1", "true"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 255
+    assert "Permission denied" in done.stderr
+
+
+def test_shell_passes_words_and_exit_codes(machine: Machine) -> None:
+    done = machine.wherry("shell", "echo a b; exit 9", check=False)
+    assert (done.stdout, done.returncode) == ("a b\n", 9)
+
+
+def test_logs_of_every_kind(machine: Machine) -> None:
+    assert "EngineReady" in machine.wherry("logs", "agent").stdout
+    assert "wherry: kernel alive" in machine.wherry("logs", "guest").stdout
+    assert "API listen on" in machine.wherry("logs", "engine").stdout
+    machine.wherry("logs", "qemu")
+
+
+def test_doctor_is_content(machine: Machine) -> None:
+    done = machine.wherry("doctor", check=False)
+    crosses = [line for line in done.stdout.splitlines() if line.startswith("✗")]
+    assert all("Accelerator" in line for line in crosses), done.stdout
+
+
+def test_the_agent_dies_and_nothing_is_lost(machine: Machine) -> None:
+    identity = machine.docker("run", "-d", BUSYBOX, "sh", "-c", "while true; do date; sleep 1; done").stdout.strip()
+    started = machine.docker("inspect", "-f", "{{.State.StartedAt}}", identity).stdout
+    qemu = machine.status()["pid"]
+    agent = machine.agent_pid()
+    assert agent is not None
+    os.kill(agent, signal.SIGKILL)
+    wait_until("the agent to be gone", lambda: machine.agent_pid() != agent, timeout_s=10)
+    running_again(machine)
+    assert machine.status()["pid"] == qemu, "the same QEMU goes on"
+    assert machine.agent_pid() not in (None, agent)
+    assert machine.docker("inspect", "-f", "{{.State.StartedAt}}", identity).stdout == started
+    machine.docker("rm", "-f", identity)
+
+
+def test_the_agent_can_be_replaced(machine: Machine) -> None:
+    qemu, agent = machine.status()["pid"], machine.agent_pid()
+    machine.wherry("restart", "--agent")
+    assert machine.status()["pid"] == qemu
+    assert machine.agent_pid() not in (None, agent)
+    machine.docker("ps")
+
+
+def test_sshd_dies_and_the_way_is_found_again(machine: Machine) -> None:
+    machine.wherry("shell", "pkill -KILL sshd || kill -9 $(pidof sshd) $(pidof sshd-session)", check=False)
+    wait_until(
+        "docker to answer again",
+        lambda: machine.docker("ps", check=False, timeout_s=60).returncode == 0,
+        timeout_s=120,
+        every_s=1,
+    )
+    running_again(machine)
+
+
+def test_dockerd_dies_and_containers_with_a_policy_come_back(machine: Machine) -> None:
+    machine.docker("run", "-d", "--restart", "always", "--name", "phoenix", BUSYBOX, "sleep", "100000")
+    machine.wherry("shell", "kill -9 $(pidof dockerd)")
+    wait_until(
+        "the engine to answer again",
+        lambda: "phoenix" in machine.docker("ps", check=False, timeout_s=100).stdout,
+        timeout_s=240,
+        every_s=1,
+    )
+    running_again(machine)
+    machine.docker("rm", "-f", "phoenix")
+
+
+def test_the_guests_clock_follows(machine: Machine) -> None:
+    machine.wherry("shell", "date -s '2020-01-01 00:00:00'")
+
+    def drift() -> float:
+        return abs(float(machine.wherry("shell", "date +%s").stdout) - time.time())
+
+    wait_until("the clock to be set", lambda: drift() < 10, timeout_s=40, every_s=1)
+
+
+def test_qemu_dies_and_the_machine_comes_back_with_its_data(machine: Machine) -> None:
+    machine.docker("volume", "create", "survivor")
+    machine.docker("run", "--rm", "-v", "survivor:/v", BUSYBOX, "sh", "-c", "echo safe > /v/f; sync")
+    qemu = machine.status()["pid"]
+    os.kill(qemu, signal.SIGKILL)
+    wait_until("QEMU's end to be noticed", lambda: machine.status()["pid"] != qemu, timeout_s=30)
+    running_again(machine)
+    assert machine.docker("run", "--rm", "-v", "survivor:/v", BUSYBOX, "cat", "/v/f").stdout == "safe\n"
+
+
+def test_a_guest_panic_is_named_and_survived(machine: Machine) -> None:
+    qemu = machine.status()["pid"]
+    machine.wherry("shell", "(sleep 1; echo c > /proc/sysrq-trigger) >/dev/null 2>&1 &", check=False)
+    wait_until("the panic", lambda: machine.status()["pid"] != qemu, timeout_s=60)
+    running_again(machine)
+    assert "panicked" in machine.wherry("logs", "agent").stdout
+
+
+def test_poweroff_in_the_guest_is_a_stop_and_start_brings_all_back(machine: Machine) -> None:
+    machine.wherry("shell", "(sleep 1; poweroff) >/dev/null 2>&1 &", check=False)
+    wait_until("the machine to be stopped", lambda: machine.status()["phase"] == "stopped", timeout_s=120, every_s=0.5)
+    refused = machine.docker("ps", check=False)
+    assert refused.returncode == 1
+    with ThreadPoolExecutor() as pool:  # two at once
+        codes = [done.returncode for done in pool.map(lambda _: machine.wherry("start", check=False), range(2))]
+    assert codes == [0, 0]
+    assert BUSYBOX in machine.docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout
+
+
+def test_ctrl_c_during_a_start_leaves_nothing(fresh: Machine) -> None:
+    process = subprocess.Popen(
+        [*WHERRY, "--home", str(fresh.home), "start"],
+        env=fresh.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_until("QEMU to run", (fresh.home / "machine/run.json").exists, timeout_s=60)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert fresh.status()["phase"] == "stopped"
+    assert not (fresh.home / "machine/run.json").exists()
+    assert not (fresh.home / "machine/qemu.pid").exists()

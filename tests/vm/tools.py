@@ -1,0 +1,69 @@
+"""Programs that nobody here wrote, to drive the product with: Debian's docker CLI, buildx, Compose and registry.
+
+They are unpacked from Debian packages into the user's cache, beside the guest images, once; nothing is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+SUITE = "forky"
+PACKAGES = ("busybox-static", "docker-buildx", "docker-cli", "docker-compose", "docker-registry")
+_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Paths of programs."""
+
+    root: Path
+    docker: Path
+    registry: Path
+    busybox: Path
+    plugins: Path
+    """Directory with docker-buildx and docker-compose."""
+
+
+def find_tools() -> Tools:
+    """Find them in the cache, or fetch them into it."""
+    key = hashlib.sha256(repr((SUITE, PACKAGES)).encode()).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wherry" / "test-tools"
+    root = cache / key
+    if not root.exists():
+        _fetch(root)
+    return Tools(
+        root=root,
+        docker=root / "usr/bin/docker",
+        registry=root / "usr/bin/docker-registry",
+        busybox=root / "usr/bin/busybox",
+        plugins=root / "usr/libexec/docker/cli-plugins",
+    )
+
+
+def _fetch(root: Path) -> None:
+    root.parent.mkdir(parents=True, exist_ok=True)
+    temporary = root.with_name(f"{root.name}.{os.getpid()}")
+    command = ["mmdebstrap", "--mode=chrootless", "--variant=extract", "--format=directory"]
+    if _stale_index_allowed():
+        command.append('--aptopt=Acquire::Check-Valid-Until "false"')
+    command += ['--aptopt=APT::Install-Recommends "false"', f"--include={','.join(PACKAGES)}", SUITE, str(temporary)]
+    try:
+        subprocess.run(command, check=True, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL, capture_output=True)
+        temporary.rename(root)
+    except subprocess.CalledProcessError as error:
+        sys.stderr.write(error.stderr.decode(errors="replace"))
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _stale_index_allowed() -> bool:
+    from vmimage.packages import stale_index_allowed
+
+    return stale_index_allowed(False)
