@@ -50,6 +50,7 @@ def build(arch: str, output: Path, *, allow_stale: bool) -> Path:
             initramfs.build(tree, chosen, description.initramfs_modules, timestamp))
         manifest.write(
             ready, arch=arch, version=descriptions.content_key(arch), cmdline=description.cmdline_for(arch),
+            cmdline_emulated=description.cmdline_emulated,
             packages=versions, timestamp=timestamp,
             docker_version=versions.get("docker.io", "").split("+")[0],
             artefacts={

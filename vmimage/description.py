@@ -36,7 +36,11 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The whole of ``image.toml``.  Paths and globs are relative to the guest's root, without a leading slash."""
+    """The whole of ``image.toml``.
+
+    Paths and globs are relative to the guest's root, without a leading slash.
+    cmdline_emulated: kernel parameters that the host adds where the CPU is emulated.
+    """
 
     suite: str
     architectures: Mapping[str, Architecture]
@@ -50,6 +54,7 @@ class Description:
     modules: tuple[str, ...]
     initramfs_modules: tuple[str, ...]
     cmdline: str
+    cmdline_emulated: str
     root_uuid: uuid.UUID
 
     def architecture(self, name: str) -> Architecture:
@@ -144,7 +149,7 @@ def parse(text: str) -> Description:
         directories=tree.texts("directories"), symlinks=tree.mapping("symlinks"),
         busybox_applets=tree.texts("busybox_applets"),
         modules=modules.texts("include"), initramfs_modules=modules.texts("initramfs"),
-        cmdline=boot.text("cmdline"), root_uuid=root_uuid,
+        cmdline=boot.text("cmdline"), cmdline_emulated=boot.text("cmdline_emulated"), root_uuid=root_uuid,
     )
     for table in (top, packages, files, tree, modules, boot):
         table.done()

@@ -26,11 +26,16 @@ def artefact(path: Path, **more: str) -> dict[str, Any]:
     return {"file": path.name, "size": path.stat().st_size, "sha256": digest(path), **more}
 
 
-def write(directory: Path, *, arch: str, version: str, cmdline: str, packages: Mapping[str, str], timestamp: int,
+def write(directory: Path, *, arch: str, version: str, cmdline: str, cmdline_emulated: str,
+          packages: Mapping[str, str], timestamp: int,
           docker_version: str, artefacts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write the manifest of `directory`; keys in a fixed order, so that equal images have equal manifests."""
+    """Write the manifest of `directory`; keys in a fixed order, so that equal images have equal manifests.
+
+    cmdline: what the kernel is always given; cmdline_emulated: what to add where the CPU is emulated.
+    """
     content = {
         "format": FORMAT, "arch": arch, "version": version, "timestamp": timestamp, "cmdline": cmdline,
+        "cmdline_emulated": cmdline_emulated,
         "docker_version": docker_version, **artefacts, "packages": dict(sorted(packages.items())),
     }
     (directory / NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -47,7 +52,7 @@ def read(directory: Path) -> dict[str, Any]:
         raise ImageError(f"The {NAME} in {directory} cannot be read: {error}.", advice=advice) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ImageError(f"The {NAME} in {directory} is not of format {FORMAT}.", advice=advice)
-    for key in ("arch", "version", "cmdline"):
+    for key in ("arch", "version", "cmdline", "cmdline_emulated"):
         if not isinstance(content.get(key), str):
             raise ImageError(f"The {NAME} in {directory} lacks {key!r}.", advice=advice)
     for key in ARTEFACTS:

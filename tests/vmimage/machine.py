@@ -54,7 +54,7 @@ class Machine:
             emulator, *arguments, "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2",
             "-m", str(memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", str(image / manifest["kernel"]["file"]), "-initrd", str(image / manifest["initramfs"]["file"]),
-            "-append", f"{manifest['cmdline']} {append}".strip(),
+            "-append", f"{manifest['cmdline']} {manifest['cmdline_emulated']} {append}".strip(),
             "-drive", f"if=none,id=root,format=raw,readonly=on,file={image / manifest['root']['file']}",
             "-device", f"virtio-blk-{bus},drive=root,serial=root",
             "-drive", f"if=none,id=data,format=qcow2,discard=unmap,detect-zeroes=unmap,file={data}",
