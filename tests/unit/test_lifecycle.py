@@ -88,6 +88,7 @@ def test_requests_are_idempotent(phase: Phase) -> None:
 
 def test_late_results_of_a_withdrawn_start_change_nothing() -> None:
     stopping, _ = play(State(), lc.StartRequested(), lc.StopRequested())
+    late: lc.Event
     for late in (lc.Prepared(1, candidates=1), lc.PrepareFailed(1, PROBLEM), lc.GuestReached(1), lc.EngineReady(1)):
         assert reduce(stopping, late) == (stopping, ())
     restarted, _ = play(stopping, lc.Exited(1, orderly=True, problem=None), lc.StartRequested())

@@ -86,11 +86,10 @@ class Machine:
         self, *arguments: str, check: bool = True, input_: str | bytes | None = None, timeout_s: float = 240
     ) -> subprocess.CompletedProcess[str]:
         """Run the docker CLI, which finds the engine by the context that Wherry made."""
-        data = input_.encode() if isinstance(input_, str) else input_
+        data = input_.encode() if isinstance(input_, str) else input_ or b""
         done = subprocess.run(
             [str(self.tools.docker), *arguments],
             env=self.environment, capture_output=True, timeout=timeout_s, input=data, check=False,
-            **({} if data is not None else {"stdin": subprocess.DEVNULL}),
         )  # fmt: skip
         text = subprocess.CompletedProcess(
             done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
