@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import logging.handlers
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -19,10 +20,12 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from backend import VERSION, host
+from backend import VERSION, config, host
 from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
+from backend.agent.readiness import Deadlines
 from backend.agent.server import ControlServer
 from backend.agent.supervisor import Supervisor
+from backend.engine import context
 from backend.engine.front import ApiFront
 from backend.errors import Problem, ProblemCode, WherryError
 from backend.host.base import Host, Listener
@@ -32,7 +35,8 @@ from backend.paths import MachineDir
 EXIT_ALREADY_OWNED: Final = 3
 """Another agent owns the machine: the caller connects to that one."""
 EXIT_FAILED: Final = 1
-_IDLE_S: Final = 10.0
+DEADLINES_VARIABLE: Final = "WHERRY_DEADLINES"
+"""Other deadlines than the ladder's, as `Deadlines.parse` reads them; clients hand it on to the agent they start."""
 _LOG_BYTES: Final = 1_048_576
 
 _log = logging.getLogger("backend.agent")
@@ -41,8 +45,9 @@ _log = logging.getLogger("backend.agent")
 class Agent:
     """Puts the parts together and lets them run."""
 
-    def __init__(self, machine_host: Host, directory: MachineDir) -> None:
+    def __init__(self, machine_host: Host, directory: MachineDir, *, deadlines: Deadlines) -> None:
         self._host = machine_host
+        self._idle_s = deadlines.idle_s
         self._dir = directory
         self._ended = asyncio.Event()
         self._endpoint: Listener | None = None
@@ -53,6 +58,8 @@ class Agent:
             publish=self._publish,
             notify=self._notify,
             open_endpoint=self._open_endpoint,
+            announce_endpoint=self._announce_endpoint,
+            deadlines=deadlines,
         )
         self._server = ControlServer(
             {
@@ -97,11 +104,12 @@ class Agent:
 
     async def _end_when_idle(self) -> None:
         """An agent without a machine and without clients is of no use to anybody."""
+        tick_s = min(1.0, self._idle_s / 4)
         idle_s = 0.0
-        while idle_s < _IDLE_S:
-            await asyncio.sleep(1)
+        while idle_s < self._idle_s:
+            await asyncio.sleep(tick_s)
             busy = self._server.clients or self._supervisor.phase not in (Phase.STOPPED, Phase.FAILED)
-            idle_s = 0.0 if busy else idle_s + 1
+            idle_s = 0.0 if busy else idle_s + tick_s
         _log.info("idle; ending")
         self._ended.set()
 
@@ -109,12 +117,24 @@ class Agent:
         self._server.publish(status)
 
     def _notify(self, notice: Notice) -> None:
-        _log.warning("notice: %s", notice.text)
+        _log.info("notice: %s", notice.text)
         self._server.notify(notice)
 
     async def _open_endpoint(self) -> None:
         if self._endpoint is None:
             self._endpoint = await self._host.listen(self._dir.docker_socket, self._front.handle)
+
+    async def _announce_endpoint(self) -> None:
+        """Make the docker context, where the settings want it; what goes wrong is told, and fails nothing."""
+        try:
+            if not (await asyncio.to_thread(config.load, self._dir.config)).docker.context:
+                return
+            change = await asyncio.to_thread(context.install, self._host.docker_url(self._dir.docker_socket))
+        except WherryError as error:
+            self._notify(Notice(level="warning", text=f"{error.problem.summary} {error.problem.hint or ''}".strip()))
+            return
+        if change.changed:
+            self._notify(Notice(level="info", text=change.note))
 
     # -- requests -------------------------------------------------------------------------------------------------
     async def _start(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,6 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry of the process; returns its exit code."""
     parser = argparse.ArgumentParser(prog="wherry agent", description="Owns one machine. Started by wherry itself.")
     parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--deadlines", type=Deadlines.parse, default=os.environ.get(DEADLINES_VARIABLE, ""))
     options = parser.parse_args(arguments)
     machine_host = host.current()
     directory = MachineDir.locate(
@@ -169,7 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
         _set_up_log(directory.agent_log)
         _log.info("agent %s starts for %s", VERSION, directory.home)
         with asyncio.Runner(loop_factory=machine_host.new_event_loop) as runner:
-            runner.run(Agent(machine_host, directory).run())
+            runner.run(Agent(machine_host, directory, deadlines=options.deadlines).run())
         _log.info("agent ends")
     except WherryError as error:
         sys.stderr.write(error.problem.as_text() + "\n")

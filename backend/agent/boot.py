@@ -15,7 +15,7 @@ from typing import Any
 
 from backend.agent.prepare import Preparation
 from backend.agent.progress import Progress
-from backend.agent.readiness import GUEST, KERNEL, LAUNCH, Step
+from backend.agent.readiness import GUEST, KERNEL, LAUNCH, Deadlines, Step
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
 from backend.model import AcceleratorStatus
@@ -84,6 +84,7 @@ async def boot(
     candidate: Candidate,
     *,
     progress: Progress,
+    deadlines: Deadlines,
     requested_at: float,
     earlier: tuple[str, ...],
 ) -> AcceleratorStatus:
@@ -114,32 +115,29 @@ async def boot(
     )
     progress.begin(LAUNCH)
     try:
-        await driver.launch(record, argv, timeout_s=LAUNCH.deadline_s(hardware=hardware))
+        await driver.launch(record, argv, timeout_s=deadlines.of(LAUNCH, hardware=hardware))
         progress.begin(KERNEL)
-        await watched(
-            driver,
-            driver.wait_kernel(timeout_s=KERNEL.deadline_s(hardware=hardware)),
-            step=KERNEL,
-            hardware=hardware,
-            keep=True,
-        )
+        kernel_s = deadlines.of(KERNEL, hardware=hardware)
+        await watched(driver, driver.wait_kernel(timeout_s=kernel_s), step=KERNEL, deadline_s=kernel_s, keep=True)
     except WherryError as error:
         await asyncio.shield(driver.kill())
         raise _candidate_failed(error.problem, candidate, preparation, directory, accelerator) from error
     return accelerator
 
 
-async def wait_services(driver: VmDriver, guest: Guest, *, hardware: bool, progress: Progress) -> None:
+async def wait_services(driver: VmDriver, guest: Guest, *, deadline_s: float, progress: Progress) -> None:
     """Wait until the guest can be reached.
 
     Raises:
         WherryError: STEP_TIMED_OUT, KERNEL_PANIC or MACHINE_DIED.
     """
     progress.begin(GUEST)
-    await watched(driver, guest.reached(SERVICES_STAGE), step=GUEST, hardware=hardware, keep=False)
+    await watched(driver, guest.reached(SERVICES_STAGE), step=GUEST, deadline_s=deadline_s, keep=False)
 
 
-async def watched(driver: VmDriver, work: Coroutine[Any, Any, None], *, step: Step, hardware: bool, keep: bool) -> None:
+async def watched(
+    driver: VmDriver, work: Coroutine[Any, Any, None], *, step: Step, deadline_s: float, keep: bool
+) -> None:
     """Do `work` within the step's deadline, unless the guest's CPUs stop first.
 
     Args:
@@ -148,7 +146,6 @@ async def watched(driver: VmDriver, work: Coroutine[Any, Any, None], *, step: St
     Raises:
         WherryError: the work's time is over, or the machine ended or stopped.
     """
-    deadline_s = step.deadline_s(hardware=hardware)
     doing = asyncio.create_task(work, name=f"step {step.name}")
     stopping = asyncio.create_task(_cpus_stopped(driver), name="watch CPUs")
     ending = asyncio.create_task(driver.monitor.wait_closed(), name="watch QEMU") if keep else None

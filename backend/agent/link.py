@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from backend.agent.boot import Guest
 from backend.agent.progress import Progress
-from backend.agent.readiness import ENGINE, SSH
+from backend.agent.readiness import ENGINE, SSH, Deadlines
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.files import write_private
 from backend.ssh.keys import MachineKeys, known_hosts_line
@@ -38,8 +38,11 @@ _PING: Final = b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\
 class EngineLink:
     """One per run of the machine."""
 
-    def __init__(self, driver: VmDriver, keys: MachineKeys, known_hosts: Path, progress: Progress) -> None:
+    def __init__(
+        self, driver: VmDriver, keys: MachineKeys, known_hosts: Path, progress: Progress, deadlines: Deadlines
+    ) -> None:
         self.ssh_port: int | None = None
+        self._deadlines = deadlines
         self._driver = driver
         self._keys = keys
         self._known_hosts = known_hosts
@@ -87,11 +90,11 @@ class EngineLink:
         self._lost.clear()
         if self._session is None or not self._session.is_alive:
             self._progress.begin(SSH)
-            await self._await_with_notice(self._open_session(), SSH.deadline_s(hardware=hardware), slow, self._ssh_slow)
+            ssh_s = self._deadlines.of(SSH, hardware=hardware)
+            await self._await_with_notice(self._open_session(), ssh_s, slow, self._ssh_slow)
         self._progress.begin(ENGINE)
-        await self._await_with_notice(
-            self._await_engine(), ENGINE.deadline_s(hardware=hardware), slow, self._engine_slow
-        )
+        engine_s = self._deadlines.of(ENGINE, hardware=hardware)
+        await self._await_with_notice(self._await_engine(), engine_s, slow, self._engine_slow)
         self._ready.set()
         self._progress.finish()
 

@@ -6,7 +6,8 @@ host, the hardware column for KVM, HVF and WHPX.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 
@@ -22,10 +23,6 @@ class Step:
     """Deadline under software emulation, in seconds."""
     hint: str
     """What to do when the deadline passes."""
-
-    def deadline_s(self, *, hardware: bool) -> float:
-        """The deadline that applies."""
-        return self.hardware_s if hardware else self.software_s
 
 
 PREPARE: Final = Step(
@@ -63,3 +60,48 @@ LADDER: Final = (PREPARE, LAUNCH, KERNEL, GUEST, SSH, ENGINE)
 """In order. KERNEL's hardware deadline is short on purpose: it decides whether the next accelerator is tried."""
 
 BY_NAME: Final = {step.name: step for step in LADDER}
+
+SHUTDOWN: Final = "shutdown"
+IDLE: Final = "idle"
+_OTHERS: Final = {SHUTDOWN: (30.0, 60.0), IDLE: (10.0, 10.0)}
+"""What is no rung: the guest's orderly end, and how long an agent stays without a machine and clients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """The deadlines that apply: the table's, but for those that were given otherwise.
+
+    The agent takes others by `--deadlines` or $WHERRY_DEADLINES, for tests and for a host slower than any we know.
+    """
+
+    given: Mapping[str, float] = field(default_factory=dict)
+    """Seconds, by a rung's name, SHUTDOWN or IDLE; "NAME.hardware" and "NAME.software" are for one kind alone."""
+
+    @classmethod
+    def parse(cls, text: str) -> Deadlines:
+        """Read "kernel=2,shutdown.software=90". Raises ValueError for what is not understood."""
+        given: dict[str, float] = {}
+        for item in filter(None, (part.strip() for part in text.split(","))):
+            name, _, seconds = item.partition("=")
+            rung, _, kind = name.partition(".")
+            if (rung not in BY_NAME and rung not in _OTHERS) or kind not in ("", "hardware", "software"):
+                raise ValueError(f"{name!r} has no deadline")
+            given[name] = float(seconds)
+        return cls(given)
+
+    def of(self, step: Step, *, hardware: bool) -> float:
+        """A rung's, in seconds."""
+        return self._of(step.name, step.hardware_s, step.software_s, hardware=hardware)
+
+    def shutdown_s(self, *, hardware: bool) -> float:
+        """How long a guest may take to shut down in order."""
+        return self._of(SHUTDOWN, *_OTHERS[SHUTDOWN], hardware=hardware)
+
+    @property
+    def idle_s(self) -> float:
+        """How long an agent stays for nobody."""
+        return self._of(IDLE, *_OTHERS[IDLE], hardware=True)
+
+    def _of(self, name: str, hardware_s: float, software_s: float, *, hardware: bool) -> float:
+        kind = "hardware" if hardware else "software"
+        return self.given.get(f"{name}.{kind}", self.given.get(name, hardware_s if hardware else software_s))

@@ -40,6 +40,7 @@ from backend.agent.lifecycle import (
 from backend.agent.link import EngineLink
 from backend.agent.prepare import Preparation, prepare
 from backend.agent.progress import Progress
+from backend.agent.readiness import GUEST, PREPARE, Deadlines
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
 from backend.model import (
@@ -60,8 +61,6 @@ from backend.vm.run import RunRecord
 
 _log = logging.getLogger(__name__)
 
-_ORDERLY_S: Final = {True: 30.0, False: 60.0}
-"""How long a guest may take to shut down, by whether it has a hardware accelerator."""
 _GUEST_CONNECT_S: Final = 10.0
 _RAN_WELL_S: Final = 120.0
 _DIAL_S: Final = 300.0
@@ -79,6 +78,8 @@ class Supervisor:
         publish: Callable[[MachineStatus], None],
         notify: Callable[[Notice], None],
         open_endpoint: Callable[[], Coroutine[Any, Any, None]],
+        announce_endpoint: Callable[[], Coroutine[Any, Any, None]],
+        deadlines: Deadlines | None = None,
     ) -> None:
         """Make a supervisor that owns nothing yet.
 
@@ -86,12 +87,16 @@ class Supervisor:
             publish: called with each new snapshot.
             notify: called with things that happened once.
             open_endpoint: serves the docker endpoint, if it is not served yet. Raises WherryError.
+            announce_endpoint: lets docker clients know of it; called when the engine answers. MUST NOT raise.
+            deadlines: other ones than the ladder's own.
         """
         self._host = host
         self._dir = directory
         self._publish = publish
         self._notify = notify
         self._open_endpoint = open_endpoint
+        self._announce_endpoint = announce_endpoint
+        self._deadlines = deadlines or Deadlines()
         self._state = State()
         self._events: asyncio.Queue[tuple[Event, asyncio.Future[int] | None]] = asyncio.Queue()
         self._progress = Progress(self._push)
@@ -297,11 +302,10 @@ class Supervisor:
             await self._perform(effect)
 
     async def _prepare(self, run: int) -> None:
-        from backend.agent.readiness import PREPARE
-
         self._progress.begin(PREPARE)
+        deadline_s = self._deadlines.of(PREPARE, hardware=False)
         try:
-            async with asyncio.timeout(PREPARE.software_s):
+            async with asyncio.timeout(deadline_s):
                 self._preparation = await prepare(self._host, self._dir)
                 await self._open_endpoint()
         except WherryError as error:
@@ -309,7 +313,7 @@ class Supervisor:
         except TimeoutError:
             problem = Problem(
                 code=ProblemCode.STEP_TIMED_OUT,
-                summary=f"{PREPARE.title}: not done within {PREPARE.software_s:g} s.",
+                summary=f"{PREPARE.title}: not done within {deadline_s:g} s.",
                 hint=PREPARE.hint,
                 retryable=True,
             )
@@ -332,6 +336,7 @@ class Supervisor:
                 preparation,
                 candidate,
                 progress=self._progress,
+                deadlines=self._deadlines,
                 requested_at=self._requested_at,
                 earlier=self._failed_before,
             )
@@ -350,7 +355,8 @@ class Supervisor:
         try:
             await self._open_guest(run)
             assert self._guest is not None
-            await wait_services(self._driver, self._guest, hardware=self._accelerator.hardware, progress=self._progress)
+            guest_s = self._deadlines.of(GUEST, hardware=self._is_hardware)
+            await wait_services(self._driver, self._guest, deadline_s=guest_s, progress=self._progress)
         except WherryError as error:
             if error.problem.code is not ProblemCode.MACHINE_DIED:
                 await self._driver.kill()
@@ -386,6 +392,7 @@ class Supervisor:
         link = self._link
         assert link is not None
         await link.establish(hardware=self._is_hardware, slow=lambda problem: self.post(ConnectFailed(run, problem)))
+        await self._announce_endpoint()
         self.post(EngineReady(run))
         why = await link.until_lost()
         problem = Problem(
@@ -411,7 +418,7 @@ class Supervisor:
         if policy is StopPolicy.POWER_DOWN and self._guest is not None and self._guest.stages:
             with contextlib.suppress(ConnectionError):
                 await self._guest.control.send("poweroff")
-                if await self._gone_within(_ORDERLY_S[self._is_hardware]):
+                if await self._gone_within(self._deadlines.shutdown_s(hardware=self._is_hardware)):
                     return
             _log.warning("the guest did not shut down in time")
             self._notify(Notice(level="warning", text="The guest did not shut down in time and was ended."))
@@ -438,7 +445,7 @@ class Supervisor:
             await guest.control.aclose()
 
     def _new_link(self, keys: Any) -> EngineLink:
-        return EngineLink(self._driver, keys, self._dir.keys / "known_hosts", self._progress)
+        return EngineLink(self._driver, keys, self._dir.keys / "known_hosts", self._progress, self._deadlines)
 
     def _take_record(self, record: RunRecord) -> None:
         self._record = record

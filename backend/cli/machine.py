@@ -103,26 +103,7 @@ def _until_started(client: MachineClient, options: argparse.Namespace) -> int:
         return EXIT_INTERRUPTED
     if final is None:
         return _too_slow("start", _START_TIMEOUT_S, "See `wherry status` and `wherry logs guest`.", options)
-    if final.phase is Phase.RUNNING:
-        _tell_docker(final, options)
     return _report(final, options)
-
-
-def _tell_docker(status: MachineStatus, options: argparse.Namespace) -> None:
-    """Make the docker context, where the settings want it. Its failure does not fail the start."""
-    from backend import config
-    from backend.engine import context
-    from backend.errors import WherryError
-
-    if status.endpoint is None or not config.load(machine_directory(options.home).config).docker.context:
-        return
-    try:
-        change = context.install(status.endpoint.url)
-    except WherryError as error:
-        sys.stderr.write(error.problem.as_text() + "\n")
-        return
-    if change.changed and not options.json:
-        sys.stderr.write(change.note + "\n")
 
 
 def _follow(

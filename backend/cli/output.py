@@ -58,7 +58,7 @@ class ProgressPrinter:
     def note(self, notice: Notice) -> None:
         """Take a notice."""
         if not self._quiet:
-            self._line(f"! {notice.text}")
+            self._line(notice.text if notice.level == "info" else f"! {notice.text}")
 
     def close(self) -> None:
         """End a line that is still open."""
