@@ -21,6 +21,8 @@ from backend.stream import ByteStream
 _BACKLOG = 128
 _LEAVE = b"\x1d"  # Ctrl-]
 _WRITE_HIGH_WATER_BYTES = 1_048_576
+_detached: list[subprocess.Popen[bytes]] = []
+"""Kept until they have ended and were reaped: Python warns of a child that is forgotten while it runs."""
 
 
 class SocketStream:
@@ -91,6 +93,7 @@ class PosixHost:
         self, argv: Sequence[str], *, output: Path, environment: Mapping[str, str] | None = None
     ) -> DetachedProcess:
         """See Host: a new session, so that no terminal and no parent takes it down; umask 077."""
+        _detached[:] = [child for child in _detached if child.poll() is None]
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             process = subprocess.Popen(
@@ -105,6 +108,7 @@ class PosixHost:
             )
         finally:
             os.close(descriptor)
+        _detached.append(process)
         return DetachedProcess(pid=process.pid, poll=process.poll)
 
     async def listen(self, address: Path, handler: StreamHandler) -> UnixListener:

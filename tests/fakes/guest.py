@@ -1,0 +1,194 @@
+"""The guest inside the fake QEMU: its boot in stages, its control port, its services; each step waits for its cue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PANIC = "[    1.234567] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)"
+KERNEL_ALIVE = "wherry: kernel alive"
+_POLL_S = 0.01
+
+
+class FakeGuest:
+    """Boots as the cues say; see `tests/fakes/qemu.py` for the list of them."""
+
+    def __init__(
+        self,
+        cues: dict[str, Any],
+        *,
+        console: Callable[[str], None],
+        end: Callable[[int], None],
+        inputs: dict[str, str],
+    ) -> None:
+        """Make a guest that is switched off.
+
+        Args:
+            cues: how it is to misbehave.
+            console: prints a line on the serial console.
+            end: ends QEMU, with an exit code.
+            inputs: the files given by fw_cfg, by name.
+        """
+        self.status = "running"
+        """As query-status tells it."""
+        self._cues = cues
+        self._console = console
+        self._end = end
+        self._inputs = inputs
+        self._stages: dict[str, str] = {}
+        self._started = time.monotonic()
+        self._clients: set[asyncio.StreamWriter] = set()
+        self._ssh_up = False
+        self._engine_up = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def boot(self) -> None:
+        """From the kernel's first line to the engine's first answer."""
+        if "die_after" in self._cues:
+            asyncio.get_running_loop().call_later(float(self._cues["die_after"]), self._end, 1)
+        await self._held("kernel")
+        if self._cues.get("kernel_hang"):
+            return
+        if self._cues.get("internal_error"):
+            self.status = "internal-error"
+            return
+        if self._cues.get("guest_panic") == "kernel":
+            self._panic()
+        self._console(KERNEL_ALIVE)
+        await self._held("guest")
+        if self._cues.get("services_hang"):
+            return
+        if self._cues.get("guest_panic") == "guest":
+            self._panic()
+        for name in ("init", "data", "network"):
+            self._reach(name)
+        await self._held("ssh")
+        self._ssh_up = not self._cues.get("ssh_refused")
+        self._reach("sshd")
+        await self._held("engine")
+        self._reach("containerd")
+        self.say("service dockerd started")
+        self._reach("dockerd-started")
+        self._engine_up = True
+        self._reach("dockerd")
+        self._begin(self._restart_engine_on_cue())
+
+    async def _restart_engine_on_cue(self) -> None:
+        """While the file named by `engine_away` exists, dockerd is down."""
+        path = self._cues.get("engine_away")
+        while path:
+            await self._until(Path(path).exists)
+            self._engine_up = False
+            self.say("service dockerd exited 1")
+            await self._until(lambda: not Path(path).exists())
+            self._engine_up = True
+            self.say("service dockerd started")
+
+    @property
+    def engine_accepts(self) -> bool:
+        """Whether the engine's socket is there."""
+        return self._engine_up
+
+    @property
+    def engine_answers(self) -> bool:
+        """Whether the engine answers those whom it let in."""
+        cue = self._cues.get("engine_hang")
+        return not (Path(cue).exists() if isinstance(cue, str) else cue)
+
+    # -- the control port -----------------------------------------------------------------------------------------
+    async def serve_control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve the one client of the control port until it leaves."""
+        self._clients.add(writer)
+        try:
+            while line := await reader.readline():
+                self._obey(line.decode("utf-8", errors="replace").split())
+                await writer.drain()
+        except (ConnectionError, ValueError):
+            pass
+        finally:
+            self._clients.discard(writer)
+
+    def say(self, line: str) -> None:
+        """Send a line to the host, if it listens."""
+        for client in self._clients:
+            with contextlib.suppress(ConnectionError):
+                client.write(line.encode() + b"\n")
+
+    def _obey(self, words: list[str]) -> None:
+        match words:
+            case ["hello"]:
+                for line in self._cues.get("babble", ()):
+                    self.say(line)
+                for line in self._stages.values():
+                    self.say(line)
+            case ["ping", name]:
+                self.say(f"pong {name}")
+            case ["time", _]:
+                self.say("ok")
+            case ["poweroff"]:
+                self.say("ok")
+                if not self._cues.get("ignore_powerdown"):
+                    self._begin(self._power_off())
+            case _:
+                self.say("error unknown command")
+
+    async def _power_off(self) -> None:
+        await self._held("off")
+        self._reach("off")
+        for client in self._clients:
+            with contextlib.suppress(ConnectionError):
+                await client.drain()
+        self._end(0)
+
+    # -- SSH ------------------------------------------------------------------------------------------------------
+    def serve_ssh(self, connection: socket.socket) -> None:
+        """Take a connection to port 22. Serves it in a thread, or drops it as long as sshd is not up."""
+        if not self._ssh_up:
+            connection.close()
+            return
+
+        def serve() -> None:
+            from tests.fakes.sshd import (
+                Engine,
+                SshServer,
+            )  # paramiko: a fifth of a second that the monitor need not wait
+
+            engine = Engine(accepts=lambda: self.engine_accepts, answers=lambda: self.engine_answers)
+            server = SshServer(
+                host_key=Path(self._inputs["ssh-host-key"]),
+                authorized_keys=Path(self._inputs["authorized-keys"]),
+                engine=engine,
+            )
+            server.serve(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+
+    # -- the rest -------------------------------------------------------------------------------------------------
+    def _reach(self, name: str) -> None:
+        self._stages[name] = f"stage {name} {time.monotonic() - self._started:.2f}"
+        self.say(self._stages[name])
+
+    def _panic(self) -> None:
+        self._console(PANIC)
+        self._end(0)
+
+    async def _held(self, step: str) -> None:
+        """Wait for the file that the cue `hold` names for this step."""
+        path = self._cues.get("hold", {}).get(step)
+        if path:
+            await self._until(Path(path).exists)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            await asyncio.sleep(_POLL_S)
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

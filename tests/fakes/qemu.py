@@ -1,0 +1,325 @@
+"""A fake QEMU: a process of its own that takes our command line and speaks real QMP on a real socket.
+
+It is started by the real driver through the setting `qemu.binary`, by way of the launcher that `install` writes. What
+it is believed to do like QEMU is proved again on QEMU by `tests/contract/test_vm_driver.py`: one client of the monitor
+at a time, a greeting for each, the data disk's lock, the pid file, sockets gone at its end unless it was killed.
+
+It misbehaves on cue. Cues are a JSON object in `fake-cues.json` beside the data disk, read when it starts:
+
+    exit_early      {"stderr": TEXT, "code": N}: ends at once with these words
+    no_monitor      runs, but never opens its monitor
+    kernel_hang     the kernel never shows life
+    internal_error  query-status says internal-error, and the CPUs stand still
+    guest_panic     "kernel" or "guest": panics before or after the kernel showed life, and ends
+    services_hang   the kernel lives, its services never come
+    ssh_refused     sshd never lets anybody in
+    engine_hang     true, or a file: (while it exists) the engine takes connections and does not answer
+    engine_away     a file: while it exists, dockerd is down
+    ignore_powerdown
+    die_after       seconds, then it exits with code 1
+    babble          lines that the guest says first of all
+    hold            {step: file}: steps launch, kernel, guest, ssh, engine, off wait until the file exists
+    only            {accelerator: cues}: cues for this accelerator alone, over the others
+
+Each launch adds a line, "PID ACCELERATOR", to `fake-launches.txt` in the same place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import shlex
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tests.fakes.guest import FakeGuest
+
+CUES = "fake-cues.json"
+LAUNCHES = "fake-launches.txt"
+VERSION = "7.2.22"
+_WRITE_BYTES = (101, 201)  # block/file-posix.c: RAW_LOCK_PERM_BASE and RAW_LOCK_SHARED_BASE, plus BLK_PERM_WRITE's bit
+
+_LAUNCHER = """\
+#!/bin/sh
+case "$1 $2" in
+"-version ") echo "QEMU emulator version {version} (a fake)"; exit 0 ;;
+"-accel help") echo "Accelerators supported in QEMU binary:"; echo tcg; echo kvm; exit 0 ;;
+"-help ") echo "-sandbox on[,obsolete=allow|deny]"; exit 0 ;;
+esac
+PYTHONPATH={root} exec {python} -m tests.fakes.qemu "$@"
+"""
+
+
+def install(directory: Path, *, version: str = VERSION) -> Path:
+    """Write the program that the setting `qemu.binary` is to name."""
+    directory.mkdir(parents=True, exist_ok=True)
+    program = directory / "qemu-system-fake"
+    root = Path(__file__).resolve().parent.parent.parent
+    text = _LAUNCHER.format(version=version, root=shlex.quote(str(root)), python=shlex.quote(sys.executable))
+    program.write_text(text, encoding="utf-8")
+    program.chmod(0o755)
+    return program
+
+
+def lock_for_writing(path: Path) -> int:
+    """Lock a disk image as QEMU does; returns the descriptor that holds it. Raises OSError when another has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    for byte in _WRITE_BYTES:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, byte, 1, 0))
+    for byte in _WRITE_BYTES:
+        asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
+        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
+        if struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK:
+            os.close(descriptor)
+            raise BlockingIOError("another process has it")
+    return descriptor
+
+
+class CommandLine:
+    """What the fake needs of our arguments."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self.uuid = ""
+        self.accelerator = ""
+        self.pid_file = Path()
+        self.inputs: dict[str, str] = {}
+        self.files: dict[str, Path] = {}
+        self.sockets: dict[str, Path] = {}
+        self.console_log = Path()
+        for option, value in itertools.pairwise(argv):
+            match option:
+                case "-uuid":
+                    self.uuid = value
+                case "-accel":
+                    self.accelerator = value.split(",", 1)[0]
+                case "-pidfile":
+                    self.pid_file = Path(value)
+                case "-fw_cfg":
+                    fields = _fields(value)
+                    self.inputs[fields["name"].rsplit("/", 1)[-1]] = fields["file"]
+                case "-blockdev" if "filename" in (fields := _fields(value)):
+                    self.files[fields["node-name"]] = Path(fields["filename"])
+                case "-chardev":
+                    fields = _fields(value)
+                    self.sockets[fields["id"]] = Path(fields["path"])
+                    if "logfile" in fields:
+                        self.console_log = Path(fields["logfile"])
+        self.data_disk = self.files["data-file"]
+
+
+def _fields(value: str) -> dict[str, str]:
+    """Read "a=b,c=d", where a doubled comma stands for one."""
+    fields = (part.replace("\0", ",").split("=", 1) for part in value.replace(",,", "\0").split(","))
+    return {field[0]: field[1] for field in fields if len(field) == 2}
+
+
+class FakeQemu:
+    """The process."""
+
+    def __init__(self, line: CommandLine, cues: dict[str, Any]) -> None:
+        self._line = line
+        self._cues = cues
+        self._forwards: dict[int, socket.socket] = {}
+        self._monitor_client: asyncio.StreamWriter | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._console_file = line.console_log.open("w", encoding="utf-8", buffering=1)
+        self._guest = FakeGuest(cues, console=self._print, end=self._end, inputs=line.inputs)
+
+    async def run(self) -> None:
+        """Open the sockets and run until something ends the process."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._end, 0)
+        await self._serve_one_by_one("console", self._swallow)
+        await self._serve_one_by_one("control", self._guest.serve_control)
+        if not self._cues.get("no_monitor"):
+            await self._serve_one_by_one("monitor", self._serve_monitor)
+        await self._guest.boot()
+        await asyncio.get_running_loop().create_future()
+
+    async def _serve_one_by_one(
+        self, name: str, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+    ) -> None:
+        """Listen as a socket chardev does: the next client is accepted when the last one has left."""
+        path = self._line.sockets[name]
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen(1)
+        listener.setblocking(False)
+
+        async def accept() -> None:
+            while True:
+                connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+                reader, writer = await asyncio.open_unix_connection(sock=connection)
+                try:
+                    await serve(reader, writer)
+                finally:
+                    writer.close()
+
+        self._begin(accept())
+
+    async def _swallow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(4096):
+                pass
+
+    # -- the monitor ----------------------------------------------------------------------------------------------
+    async def _serve_monitor(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        major, minor, micro = (int(part) for part in VERSION.split("."))
+        version = {"qemu": {"micro": micro, "minor": minor, "major": major}, "package": ""}
+        self._send(writer, {"QMP": {"version": version, "capabilities": ["oob"]}})
+        negotiated = False
+        try:
+            async for request in _objects(reader):
+                name = request.get("execute", "")
+                if not negotiated and name != "qmp_capabilities":
+                    answer = _error("CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'")
+                else:
+                    negotiated = True
+                    self._monitor_client = writer
+                    answer = self._execute(name, request.get("arguments") or {})
+                if "id" in request:
+                    answer["id"] = request["id"]
+                self._send(writer, answer)
+                await writer.drain()
+                if name == "quit":
+                    self._end(0, reason="host-qmp-quit")
+        except (ConnectionError, ValueError):
+            pass  # the client left, or talked nonsense: the next one is served
+        finally:
+            self._monitor_client = None
+
+    def _execute(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        match name:
+            case "qmp_capabilities" | "quit":
+                return {"return": {}}
+            case "query-status":
+                running = self._guest.status == "running"
+                return {"return": {"status": self._guest.status, "singlestep": False, "running": running}}
+            case "query-uuid":
+                return {"return": {"UUID": self._cues.get("uuid", self._line.uuid)}}
+            case "human-monitor-command":
+                return {"return": self._human(str(arguments.get("command-line", "")))}
+        return _error("CommandNotFound", f"The command {name} has not been found")
+
+    def _human(self, line: str) -> str:
+        words = line.split()
+        if words[:1] == ["hostfwd_add"]:
+            protocol, address, host_port, _, guest_port = words[2].replace("-", ":").split(":")
+            if protocol != "tcp":
+                return f"invalid host forwarding rule '{words[2]}'\r\n"
+            try:
+                listener = socket.create_server((address, int(host_port)))
+            except OSError:
+                return f"could not set up host forwarding rule '{words[2]}'\r\n"
+            listener.setblocking(False)
+            self._forwards[int(guest_port)] = listener
+            self._begin(self._forward(listener))
+            return ""
+        if words == ["info", "usernet"]:
+            ports = ((guest, listener.getsockname()[1]) for guest, listener in self._forwards.items())
+            rows = "".join(
+                f"  TCP[HOST_FORWARD]   3       127.0.0.1 {host}       10.0.2.15 {guest:5}     0     0\r\n"
+                for guest, host in ports
+            )
+            head = "  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
+            return f"Hub -1 (net0):\r\n{head}{rows}"
+        return f"unknown command: '{line}'\r\n"
+
+    async def _forward(self, listener: socket.socket) -> None:
+        while True:
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+            connection.setblocking(True)
+            self._guest.serve_ssh(connection)
+
+    def _send(self, writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+        writer.write(json.dumps(message).encode() + b"\r\n")
+
+    # -- the end --------------------------------------------------------------------------------------------------
+    def _end(self, code: int, *, reason: str = "guest-shutdown") -> NoReturn:
+        """Leave as QEMU does: event, sockets and pid file gone. At once, whatever threads there are."""
+        if self._monitor_client is not None:
+            now = time.time()
+            stamp = {"seconds": int(now), "microseconds": int(now % 1 * 1e6)}
+            data = {"guest": reason.startswith("guest"), "reason": reason}
+            with contextlib.suppress(OSError, RuntimeError):
+                event = json.dumps({"timestamp": stamp, "event": "SHUTDOWN", "data": data}).encode()
+                os.write(self._monitor_client.get_extra_info("socket").fileno(), event + b"\r\n")
+        for path in (*self._line.sockets.values(), self._line.pid_file):
+            path.unlink(missing_ok=True)
+        self._console_file.flush()
+        os._exit(code)
+
+    def _print(self, text: str) -> None:
+        self._console_file.write(text + "\r\n")
+        self._console_file.flush()
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _objects(reader: asyncio.StreamReader) -> AsyncIterator[dict[str, Any]]:
+    """JSON objects as they come: QEMU's parser needs no newline between them, and its client library sends none."""
+    decoder = json.JSONDecoder()
+    pending = ""
+    while chunk := await reader.read(65_536):
+        pending = (pending + chunk.decode()).lstrip()
+        while pending:
+            try:
+                request, end = decoder.raw_decode(pending)
+            except json.JSONDecodeError:
+                break  # not all of it is here
+            pending = pending[end:].lstrip()
+            yield request
+
+
+def _error(kind: str, text: str) -> dict[str, Any]:
+    return {"error": {"class": kind, "desc": text}}
+
+
+def main(argv: list[str]) -> int:
+    """Be QEMU."""
+    line = CommandLine(argv)
+    place = line.data_disk.parent
+    cues: dict[str, Any] = {}
+    with contextlib.suppress(FileNotFoundError):
+        cues = json.loads((place / CUES).read_text(encoding="utf-8"))
+    cues = {**cues, **cues.get("only", {}).get(line.accelerator, {})}
+    with (place / LAUNCHES).open("a", encoding="utf-8") as launches:
+        launches.write(f"{os.getpid()} {line.accelerator}\n")
+    if "exit_early" in cues:
+        sys.stderr.write(cues["exit_early"]["stderr"] + "\n")
+        return int(cues["exit_early"]["code"])
+    held = cues.get("hold", {}).get("launch")
+    while held and not Path(held).exists():
+        time.sleep(0.01)
+    try:
+        disk = lock_for_writing(line.data_disk)
+    except BlockingIOError:
+        sys.stderr.write(
+            'qemu-system-fake: -blockdev driver=qcow2,node-name=data: Failed to get "write" lock\n'
+            f"Is another process using the image [{line.data_disk}]?\n"
+        )
+        return 1
+    line.pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(FakeQemu(line, cues).run())
+    os.close(disk)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

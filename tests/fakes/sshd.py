@@ -1,0 +1,133 @@
+"""The SSH server of a fake guest: paramiko's, with the keys that Wherry injects and a tiny scripted engine behind it.
+
+It lets in the one authorized key, opens `direct-streamlocal@openssh.com` channels to the engine, and answers commands
+with what a script says. It knows nothing of QEMU: the fake QEMU hands it connected sockets and asks it for no more.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import paramiko
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_CONNECT_FAILED, OPEN_SUCCEEDED
+
+STREAM_LOCAL = "direct-streamlocal@openssh.com"
+_PATIENCE_S = 60.0
+
+
+class Engine:
+    """Answers the few requests that Wherry itself makes of dockerd."""
+
+    def __init__(self, *, accepts: Callable[[], bool], answers: Callable[[], bool]) -> None:
+        """Make an engine.
+
+        Args:
+            accepts: whether its socket is there.
+            answers: whether a connection that was accepted gets an answer.
+        """
+        self.accepts = accepts
+        self.answers = answers
+
+    def serve(self, channel: paramiko.Channel) -> None:
+        """Serve one connection to its end."""
+        channel.settimeout(_PATIENCE_S)
+        pending = b""
+        with contextlib.suppress(OSError, EOFError):
+            while True:
+                while b"\r\n\r\n" not in pending:
+                    chunk = channel.recv(65_536)
+                    if not chunk:
+                        return
+                    pending += chunk
+                head, _, pending = pending.partition(b"\r\n\r\n")
+                if not self.answers():
+                    while channel.recv(65_536):  # it is hung: it takes everything and says nothing
+                        pass
+                    return
+                channel.sendall(_answer(head))
+                if b"connection: close" in head.lower():
+                    return
+
+
+def _answer(head: bytes) -> bytes:
+    target = head.split(b" ", 2)[1].split(b"?")[0]
+    if target.endswith(b"/_ping"):
+        status, kind, body = b"200 OK", b"text/plain", b"OK"
+    elif target.endswith(b"/version"):
+        status, kind, body = b"200 OK", b"application/json", json.dumps({"ApiVersion": "1.51"}).encode()
+    else:
+        status, kind, body = b"404 Not Found", b"application/json", json.dumps({"message": "no such page"}).encode()
+    fields = [b"HTTP/1.1 " + status, b"Api-Version: 1.51", b"Content-Type: " + kind]
+    return b"\r\n".join([*fields, b"Content-Length: %d" % len(body), b"", body])
+
+
+class _Server(paramiko.ServerInterface):
+    def __init__(self, authorized: frozenset[bytes], engine: Engine) -> None:
+        self.commands: dict[int, str] = {}
+        self.kinds: dict[int, str] = {}
+        self._authorized = authorized
+        self._engine = engine
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        known = username == "root" and key.asbytes() in self._authorized
+        return AUTH_SUCCESSFUL if known else AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        self.kinds[chanid] = kind
+        if kind == "session" or (kind == STREAM_LOCAL and self._engine.accepts()):
+            return OPEN_SUCCEEDED
+        return OPEN_FAILED_CONNECT_FAILED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self.commands[channel.get_id()] = command.decode()
+        threading.Thread(target=self._execute, args=(channel,), daemon=True).start()
+        return True
+
+    def _execute(self, channel: paramiko.Channel) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            channel.sendall(f"ran {self.commands[channel.get_id()]}\n".encode())
+            channel.send_exit_status(0)
+            channel.close()
+
+
+class SshServer:
+    """Serves connections that somebody else accepted."""
+
+    def __init__(self, *, host_key: Path, authorized_keys: Path, engine: Engine) -> None:
+        self._host_key = paramiko.Ed25519Key.from_private_key_file(str(host_key))
+        lines = authorized_keys.read_text(encoding="ascii").splitlines()
+        self._authorized = frozenset(base64.b64decode(line.split()[1]) for line in lines if line.strip())
+        self._engine = engine
+
+    def serve(self, connection: socket.socket) -> None:
+        """Serve one connection to its end; for a thread of its own."""
+        transport = paramiko.Transport(connection)
+        transport.daemon = True
+        transport.add_server_key(self._host_key)
+        server = _Server(self._authorized, self._engine)
+        try:
+            transport.start_server(server=server)
+            while transport.is_active():
+                channel = transport.accept(0.2)
+                if channel is not None and server.kinds.get(channel.get_id()) == STREAM_LOCAL:
+                    threading.Thread(target=self._serve_engine, args=(channel,), daemon=True).start()
+        except (paramiko.SSHException, OSError, EOFError):
+            pass  # the client left
+        finally:
+            transport.close()
+
+    def _serve_engine(self, channel: paramiko.Channel) -> None:
+        try:
+            self._engine.serve(channel)
+        finally:
+            with contextlib.suppress(OSError, EOFError):
+                channel.close()
