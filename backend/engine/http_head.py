@@ -118,6 +118,7 @@ _REASONS = {
     501: b"Not Implemented",
     502: b"Bad Gateway",
     503: b"Service Unavailable",
+    505: b"HTTP Version Not Supported",
 }
 
 
@@ -136,6 +137,8 @@ def _parse_request(untrusted_head: bytes) -> RequestHead:
         raise MalformedHead(str(error), error.error_status_hint) from error
     if not isinstance(event, h11.Request):
         raise MalformedHead("no request", 400)
+    if event.http_version not in (b"1.0", b"1.1"):
+        raise MalformedHead("only HTTP/1.1 is spoken here", 505)
     names = _by_name(event.headers)
     framing, length = _framing(names)
     tokens = _tokens(names, b"connection")

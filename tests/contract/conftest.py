@@ -1,0 +1,217 @@
+"""What the contract tests share: a deadline for each coroutine, a scripted engine, and OpenSSH's server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import pytest
+
+from backend.engine.front import ApiFront
+from backend.engine.front_hooks import FrontHooks
+from backend.engine.front_unix import UnixStream
+from backend.ssh.keys import MachineKeys, ensure_keys
+from backend.stream import ByteStream
+
+T = TypeVar("T")
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+DEADLINE_S = 60.0
+
+
+class Run(Protocol):
+    """Runs a coroutine to its end."""
+
+    def __call__(self, coroutine: Coroutine[Any, Any, T]) -> T: ...
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run a coroutine in a new loop, under a deadline; fail if it leaves a task behind."""
+
+    def run_it(coroutine: Coroutine[Any, Any, T]) -> T:
+        async def main() -> T:
+            async with asyncio.timeout(DEADLINE_S):
+                result = await coroutine
+                left = asyncio.all_tasks() - {asyncio.current_task()}
+                # A connection's end may still be on its way through the loop: give each its turn, then count.
+                if left:
+                    await asyncio.wait(left, timeout=5)
+                left = asyncio.all_tasks() - {asyncio.current_task()}
+                assert not left, left
+                return result
+
+        return asyncio.run(main())
+
+    return run_it
+
+
+async def connect_unix(path: Path) -> UnixStream:
+    """Open a stream to a Unix socket of this computer."""
+    _, stream = await asyncio.get_running_loop().create_unix_connection(
+        lambda: UnixStream(lambda _connected: None), str(path)
+    )
+    return stream
+
+
+@dataclass
+class Engine:
+    """An engine that does what a test's script says, connection by connection."""
+
+    path: Path
+    scripts: list[Script]
+    """One for each connection, in order; the last one serves all further ones too."""
+    connections: int = 0
+    failures: list[BaseException] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Run the next script."""
+        script = self.scripts[min(self.connections, len(self.scripts) - 1)]
+        self.connections += 1
+        try:
+            await script(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        except Exception as error:  # noqa: BLE001 -- an assertion of the script: the fixture raises it
+            self.failures.append(error)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+@dataclass
+class Stage:
+    """A front between a client and a scripted engine."""
+
+    front: ApiFront
+    engine: Engine
+    path: Path
+
+    async def client(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect as a docker client does."""
+        return await asyncio.open_unix_connection(str(self.path))
+
+    async def ask(self, request: bytes) -> bytes:
+        """Send one request on a connection of its own and return all that comes back."""
+        reader, writer = await self.client()
+        writer.write(request)
+        try:
+            return await reader.read()
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+class MakeStage(Protocol):
+    """Sets a stage up; see the fixture."""
+
+    def __call__(
+        self, *scripts: Script, hooks: FrontHooks | None = None, dial: Callable[[], Awaitable[ByteStream]] | None = None
+    ) -> contextlib.AbstractAsyncContextManager[Stage]: ...
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> MakeStage:
+    """Make a front on a Unix socket, with an engine that follows scripts."""
+
+    @contextlib.asynccontextmanager
+    async def make(
+        *scripts: Script, hooks: FrontHooks | None = None, dial: Callable[[], Awaitable[ByteStream]] | None = None
+    ) -> AsyncIterator[Stage]:
+        engine = Engine(path=tmp_path / "engine.sock", scripts=list(scripts))
+        server = await asyncio.start_unix_server(engine.serve, str(engine.path))
+        front = ApiFront(dial or (lambda: connect_unix(engine.path)), hooks=hooks)
+        await front.serve_unix(tmp_path / "front.sock")
+        try:
+            yield Stage(front=front, engine=engine, path=tmp_path / "front.sock")
+        finally:
+            await front.aclose()
+            server.close()
+            await server.wait_closed()
+        for failure in engine.failures:
+            raise failure
+        assert front.connection_count == 0
+
+    return make
+
+
+@dataclass
+class Sshd:
+    """OpenSSH's server on loopback."""
+
+    port: int
+    keys: MachineKeys
+    user: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def session_pids(self) -> list[int]:
+        """Return the processes that serve connections."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+
+class StartSshd(Protocol):
+    """Starts a server; see the fixture."""
+
+    def __call__(self, *options: str) -> Sshd: ...
+
+
+@pytest.fixture
+def start_sshd(tmp_path: Path) -> Iterator[StartSshd]:
+    """Start OpenSSH servers with lines of sshd_config; they are ended after the test."""
+    program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    assert program, "these tests need OpenSSH's server: install the package openssh-server"
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*options: str) -> Sshd:
+        directory = tmp_path / f"sshd{len(started)}"
+        keys = ensure_keys(directory)
+        (directory / "authorized_keys").write_text(keys.client.public_line + "\n")
+        with socket.socket() as probe:  # sshd cannot be asked which port it got: take the chance of a race
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        lines = [
+            f"ListenAddress 127.0.0.1:{port}",
+            f"HostKey {keys.host.private_path}",
+            f"AuthorizedKeysFile {directory}/authorized_keys",
+            "PidFile none",
+            "StrictModes no",
+            "UsePAM no",
+            *options,
+        ]
+        config = directory / "sshd_config"
+        config.write_text("\n".join(lines) + "\n")
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True)
+        log = directory / "log"
+        process = subprocess.Popen(
+            [program, "-D", "-f", str(config), "-E", str(log)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        started.append(process)
+        deadline = time.monotonic() + 20
+        while True:
+            assert process.poll() is None, f"sshd ended: {log.read_text()}"
+            assert time.monotonic() < deadline, "sshd did not listen within 20 s"
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+        return Sshd(port=port, keys=keys, user=getpass.getuser(), process=process, log=log)
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(10)
