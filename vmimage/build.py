@@ -43,8 +43,8 @@ def build(arch: str, output: Path, *, allow_stale: bool) -> Path:
         chosen = modules.closure((*description.modules, *description.initramfs_modules), available, builtin,
                                  release_dir)
         stage = work / "root"
-        timestamp = rootfs.stage(description, architecture, tree, chosen, modules.indexes(chosen, builtin), release,
-                                 stage)
+        timestamp = rootfs.stage(description, architecture, packages=tree, modules=chosen,
+                                 indexes=modules.indexes(chosen, builtin), release=release, stage_dir=stage)
         rootfs.make_erofs(stage, ready / ROOT, description.root_uuid, timestamp)
         (ready / INITRAMFS).write_bytes(
             initramfs.build(tree, chosen, description.initramfs_modules, timestamp))
@@ -75,8 +75,8 @@ def _only(tree: Path, pattern: str) -> Path:
 
 def _replace(ready: Path, output: Path, aside: Path) -> None:
     if output.exists():
-        os.rename(output, aside)
-    os.rename(ready, output)
+        output.rename(aside)
+    ready.rename(output)
 
 
 def pack(image: Path, archive: Path) -> int:
@@ -87,21 +87,22 @@ def pack(image: Path, archive: Path) -> int:
     content = manifest.verify(image)
     names = [manifest.NAME, *(content[key]["file"] for key in manifest.ARTEFACTS)]
     archive.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{archive.name}.", dir=archive.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{archive.name}.", dir=archive.parent)
+    temporary = Path(name)
     try:
-        # No preset dictionary above the content's size helps, and the reader needs that much memory: 64 MiB.
+        # Whoever unpacks needs memory of the dictionary's size, so it stays moderate.
         filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 64 << 20}]
         with (os.fdopen(handle, "wb") as raw,
               lzma.open(raw, "wb", check=lzma.CHECK_CRC64, filters=filters) as packed,
               tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar):
-            for name in names:
-                member = tarfile.TarInfo(name)
-                member.size = (image / name).stat().st_size
+            for member_name in names:
+                member = tarfile.TarInfo(member_name)
+                member.size = (image / member_name).stat().st_size
                 member.mode, member.mtime = 0o644, int(content.get("timestamp", 0))
-                with (image / name).open("rb") as stream:
+                with (image / member_name).open("rb") as stream:
                     tar.addfile(member, stream)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, archive)
+        temporary.chmod(0o644)
+        temporary.replace(archive)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return archive.stat().st_size

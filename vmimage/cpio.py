@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file: `mode` with its type bits (as in ``stat``), `data` is content or link target, `device` (major, minor)."""
+    """One file: `mode` with its type bits, `data` the content or link target, `device` (major, minor)."""
 
     path: str
     mode: int
@@ -48,14 +48,14 @@ def archive(entries: list[Entry], timestamp: int) -> bytes:
             raise ValueError(f"bad or repeated path in a cpio archive: {entry.path!r}")
         seen.add(entry.path)
         links = 2 if stat.S_ISDIR(entry.mode) else 1
-        parts.append(_record(entry.path, inode, entry.mode, links, timestamp, entry.data, entry.device))
-    parts.append(_record("TRAILER!!!", 0, 0, 1, 0, b"", (0, 0)))
+        parts.append(_record(entry, inode=inode, links=links, timestamp=timestamp))
+    parts.append(_record(Entry("TRAILER!!!", 0), inode=0, links=1, timestamp=0))
     whole = b"".join(parts)
     return whole + bytes(-len(whole) % 512)
 
 
-def _record(path: str, inode: int, mode: int, links: int, time: int, data: bytes, device: tuple[int, int]) -> bytes:
-    name = path.encode() + b"\0"
-    fields = (inode, mode, 0, 0, links, time, len(data), 0, 0, device[0], device[1], len(name), 0)
+def _record(entry: Entry, *, inode: int, links: int, timestamp: int) -> bytes:
+    name, data = entry.path.encode() + b"\0", entry.data
+    fields = (inode, entry.mode, 0, 0, links, timestamp, len(data), 0, 0, *entry.device, len(name), 0)
     head = b"070701" + b"".join(b"%08X" % field for field in fields) + name
     return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)

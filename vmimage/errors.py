@@ -25,8 +25,7 @@ class ImageError(Exception):
         lines = [self.what]
         if self.ran:
             lines.append(f"  ran: {self.ran}")
-        for line in self.output.strip().splitlines()[-_SHOWN_LINES:]:
-            lines.append(f"  | {line}")
+        lines += [f"  | {line}" for line in self.output.strip().splitlines()[-_SHOWN_LINES:]]
         if self.advice:
             lines.append(f"  do: {self.advice}")
         return "\n".join(lines)

@@ -12,6 +12,7 @@ from vmimage.errors import ImageError
 
 NAME = "manifest.json"
 FORMAT = 1
+_AGAIN = "Build or download the image again."
 ARTEFACTS = ("kernel", "initramfs", "root")
 
 
@@ -43,27 +44,26 @@ def write(directory: Path, *, arch: str, version: str, cmdline: str, cmdline_emu
 
 def read(directory: Path) -> dict[str, Any]:
     """The manifest of an image directory.  ImageError: none there, not JSON, another format, or a key missing."""
-    advice = "Build or download the image again."
     try:
         content = json.loads((directory / NAME).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ImageError(f"{directory} holds no image: it has no {NAME}.", advice=advice) from error
+        raise ImageError(f"{directory} holds no image: it has no {NAME}.", advice=_AGAIN) from error
     except (OSError, ValueError) as error:
-        raise ImageError(f"The {NAME} in {directory} cannot be read: {error}.", advice=advice) from error
+        raise ImageError(f"The {NAME} in {directory} cannot be read: {error}.", advice=_AGAIN) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ImageError(f"The {NAME} in {directory} is not of format {FORMAT}.", advice=advice)
+        raise ImageError(f"The {NAME} in {directory} is not of format {FORMAT}.", advice=_AGAIN)
     for key in ("arch", "version", "cmdline", "cmdline_emulated"):
         if not isinstance(content.get(key), str):
-            raise ImageError(f"The {NAME} in {directory} lacks {key!r}.", advice=advice)
+            raise ImageError(f"The {NAME} in {directory} lacks {key!r}.", advice=_AGAIN)
     for key in ARTEFACTS:
         part = content.get(key)
         if (not isinstance(part, dict) or not isinstance(part.get("file"), str)
                 or not isinstance(part.get("size"), int) or not isinstance(part.get("sha256"), str)):
-            raise ImageError(f"The {NAME} in {directory} does not describe the {key}.", advice=advice)
+            raise ImageError(f"The {NAME} in {directory} does not describe the {key}.", advice=_AGAIN)
         # A name from a file must never reach outside the directory that the file describes.
         if part["file"] in {"", ".", ".."} or "/" in part["file"] or "\\" in part["file"]:
             raise ImageError(f"The {NAME} in {directory} names the {key} file {part['file']!r}, which is no file name.",
-                             advice=advice)
+                             advice=_AGAIN)
     return content
 
 
@@ -74,11 +74,11 @@ def verify(directory: Path) -> dict[str, Any]:
         part = content[key]
         path = directory / part["file"]
         if not path.is_file():
-            raise ImageError(f"The image lacks its {key}, the file {part['file']}.", advice="Build or download it again.")
+            raise ImageError(f"The image lacks its {key}, the file {part['file']}.", advice=_AGAIN)
         if (size := path.stat().st_size) != part["size"]:
             raise ImageError(f"The image's {key} has {size} bytes instead of {part['size']}: it is cut off or damaged.",
-                             advice="Build or download the image again.")
+                             advice=_AGAIN)
         if digest(path) != part["sha256"]:
             raise ImageError(f"The image's {key} does not have the content that its manifest states.",
-                             advice="Build or download the image again.")
+                             advice=_AGAIN)
     return content

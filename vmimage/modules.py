@@ -32,7 +32,7 @@ class Module:
 
 def canonical(name: str) -> str:
     """A module's name as the kernel spells it: ``virtio-rng.ko.xz`` -> ``virtio_rng``."""
-    return name.split("/")[-1].split(".ko")[0].replace("-", "_")
+    return name.rpartition("/")[2].partition(".ko")[0].replace("-", "_")
 
 
 def parse(path: str, packed: bytes) -> Module:
@@ -56,8 +56,8 @@ def parse(path: str, packed: bytes) -> Module:
         if key == "softdep" and value.startswith("pre:"):
             soft += [canonical(name) for name in value.split("post:")[0].removeprefix("pre:").split()]
     aliases = tuple(value for key, value in fields if key == "alias")
-    return Module(canonical(path), path.removesuffix(".xz"), elf.without_sections(_without_signature(data), _UNWANTED, path),
-                  tuple(depends), tuple(soft), aliases)
+    stored = elf.without_sections(_without_signature(data), _UNWANTED, path)
+    return Module(canonical(path), path.removesuffix(".xz"), stored, tuple(depends), tuple(soft), aliases)
 
 
 def _without_signature(data: bytes) -> bytes:
@@ -112,10 +112,12 @@ def catalogue(release: Path) -> tuple[dict[str, str], list[str]]:
 def load_order(names: Iterable[str], modules: Mapping[str, Module]) -> list[str]:
     """Dependencies before dependents, each once; names that are built in are left out."""
     order: dict[str, None] = {}
+    visited: set[str] = set()  # soft dependencies may form a circle
 
     def visit(name: str) -> None:
-        if name in order or name not in modules:
+        if name in visited or name not in modules:
             return
+        visited.add(name)
         for needed in (*modules[name].soft_depends, *modules[name].depends):
             visit(needed)
         order[name] = None

@@ -57,7 +57,7 @@ def with_libraries(tree: Path, chosen: Iterable[str], libraries: str) -> list[st
         found.add(path)
         source = tree / path
         if source.is_symlink():
-            target = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(source)))
+            target = os.path.normpath(Path(path).parent / source.readlink())
             if (tree / target).exists():
                 queue.append(target)
             continue
@@ -75,7 +75,7 @@ def with_libraries(tree: Path, chosen: Iterable[str], libraries: str) -> list[st
     return sorted(found)
 
 
-def stage(description: Description, architecture: Architecture, packages: Path, modules: Mapping[str, Module],
+def stage(description: Description, architecture: Architecture, *, packages: Path, modules: Mapping[str, Module],
           indexes: Mapping[str, str], release: str, stage_dir: Path) -> int:
     """Build the root's tree in the new directory `stage_dir`.
 
@@ -92,7 +92,7 @@ def stage(description: Description, architecture: Architecture, packages: Path, 
         source, target = packages / path, stage_dir / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_symlink():
-            os.symlink(os.readlink(source), target)
+            target.symlink_to(source.readlink())
         elif source.is_file():
             shutil.copyfile(source, target)
             target.chmod(0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644)
@@ -106,7 +106,7 @@ def stage(description: Description, architecture: Architecture, packages: Path, 
         link = stage_dir / path
         link.parent.mkdir(parents=True, exist_ok=True)
         if not os.path.lexists(link):
-            os.symlink(destination, link)
+            link.symlink_to(destination)
     _add_modules(stage_dir / "usr/lib/modules" / release, modules, indexes)
     _add_certificates(packages, stage_dir)
     _add_overlay(stage_dir)
@@ -139,7 +139,7 @@ def _add_overlay(stage_dir: Path) -> None:
         if source.is_symlink():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
-            os.symlink(os.readlink(source), target)
+            target.symlink_to(source.readlink())
         elif source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
@@ -148,12 +148,10 @@ def _add_overlay(stage_dir: Path) -> None:
 
 
 def _normalise(stage_dir: Path) -> None:
-    for directory, _subdirectories, files in os.walk(stage_dir):
-        os.chmod(directory, 0o755)
-        for name in files:
-            path = os.path.join(directory, name)
-            if not os.path.islink(path):
-                os.chmod(path, 0o755 if os.stat(path).st_mode & stat.S_IXUSR else 0o644)
+    stage_dir.chmod(0o755)
+    for path in stage_dir.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
 
 
 def make_erofs(stage_dir: Path, image: Path, identifier: uuid.UUID, timestamp: int) -> None:

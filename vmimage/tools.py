@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from vmimage.errors import ImageError
 
@@ -37,19 +37,11 @@ def run(
     what: str,
     advice: str = "",
     stdin: bytes | None = None,
-    environment: Mapping[str, str] | None = None,
 ) -> bytes:
     """Run a program to its end; its stdout.  Non-zero exit: ImageError(`what`) with the end of its output."""
     command = [find(arguments[0]), *arguments[1:]]
-    done = subprocess.run(
-        command,
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        check=False,
-    )
+    # Without input of its own it reads an empty one, never the terminal of whoever builds.
+    done = subprocess.run(command, input=stdin or b"", capture_output=True, check=False)
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace")
         if not said.strip():

@@ -65,8 +65,7 @@ class Machine:
             "-device", f"virtio-serial-{bus}",
             "-chardev", f"socket,id=ctl,path={self.directory / 'ctl'},server=on,wait=off",
             "-device", "virtserialport,chardev=ctl,name=io.wherry.control",
-            "-chardev", f"socket,id=con,path={self.directory / 'con'},server=on,wait=off,"
-                        f"logfile={self.directory / 'console.log'}",
+            "-chardev", f"socket,id=con,path={self.directory / 'con'},server=on,wait=off,logfile={self.directory / 'console.log'}",
             "-serial", "chardev:con",
         ]
         for name, content in given.items():
@@ -74,8 +73,8 @@ class Machine:
             path.write_bytes(content)
             command += ["-fw_cfg", f"name=opt/io.wherry/{name},file={path}"]
         self.started = time.monotonic()
-        self.process = subprocess.Popen([*command, *extra], stdin=subprocess.DEVNULL,
-                                        stderr=(self.directory / "qemu.log").open("wb"))
+        with (self.directory / "qemu.log").open("wb") as log:
+            self.process = subprocess.Popen([*command, *extra], stdin=subprocess.DEVNULL, stderr=log)
         self.control = self._connect()
 
     def _connect(self) -> socket.socket:
@@ -166,7 +165,8 @@ class Machine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.kill()
-        self.control.close()
+        if hasattr(self, "control"):
+            self.control.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
