@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Final
 from backend import VERSION, host
 from backend.agent.launch import ensure_agent
 from backend.agent.protocol import (
+    MAX_LINE_BYTES,
     PROTOCOL,
     Hello,
     NoticePush,
@@ -22,10 +24,24 @@ from backend.agent.protocol import (
     decode_from_agent,
     encode,
 )
-from backend.errors import ProblemCode, fail
+from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.model import MachineStatus, Notice
 
 _REPLY_TIMEOUT_S: Final = 20.0
+_TRIES: Final = 5
+"""An agent that ends for want of work may do so between a client's finding it and its greeting."""
+
+
+class AgentLeft(WherryError):  # noqa: N818 -- a finding
+    """The agent ended, or its connection did."""
+
+
+class OtherVersion(WherryError):  # noqa: N818 -- a finding
+    """The agent speaks another version of the protocol."""
+
+    def __init__(self, error: WherryError, agent_pid: int) -> None:
+        super().__init__(error.problem)
+        self.agent_pid = agent_pid
 
 
 class MachineClient:
@@ -42,17 +58,38 @@ class MachineClient:
         self._next_id = 1
         self._status: MachineStatus | None = None
         self._notices: list[Notice] = []
+        try:
+            self._greet()
+        except BaseException:
+            self.close()
+            raise
+
+    def _greet(self) -> None:
         self._send(Hello(protocol=PROTOCOL, version=VERSION, pid=os.getpid()))
-        hello = self._receive(_REPLY_TIMEOUT_S)
-        assert isinstance(hello, Hello)
-        check_protocol(hello)
+        hello = self._receive_reply()
+        if not isinstance(hello, Hello):
+            raise fail(
+                ProblemCode.AGENT_UNREACHABLE,
+                "What answers in the agent's place is no agent of a machine.",
+                command=f"connect {self._address}",
+                hint="End that program, or start Wherry with another --home.",
+            )
         self.agent_pid = hello.pid
+        try:
+            check_protocol(hello)
+        except WherryError as error:
+            raise OtherVersion(error, hello.pid) from error
         while self._status is None:
-            self._take(self._receive(_REPLY_TIMEOUT_S))
+            self._take(self._receive_reply())
 
     @classmethod
     def open(cls, home: Path | None) -> MachineClient:
         """Connect to the machine's agent, starting it if need be. Raises WherryError."""
+        for _ in range(_TRIES - 1):
+            try:
+                return cls(ensure_agent(home))
+            except AgentLeft:
+                continue
         return cls(ensure_agent(home))
 
     @property
@@ -71,7 +108,7 @@ class MachineClient:
         self._next_id += 1
         self._send(Request(id=number, name=name, args=arguments))
         while True:
-            message = self._receive(_REPLY_TIMEOUT_S)
+            message = self._receive_reply()
             if isinstance(message, Reply) and message.id in (number, 0):
                 if message.problem is not None:
                     raise fail(
@@ -84,7 +121,7 @@ class MachineClient:
                     )
                 heeded_by = message.result.get("seq", 0)
                 while self.status.seq < heeded_by:
-                    self._take(self._receive(_REPLY_TIMEOUT_S))
+                    self._take(self._receive_reply())
                 return message.result
             self._take(message)
 
@@ -131,9 +168,24 @@ class MachineClient:
         except OSError as error:
             raise self._lost(error) from error
 
+    def _receive_reply(self) -> Hello | Reply | StatusPush | NoticePush:
+        """The next message of an agent that has to say something now."""
+        try:
+            return self._receive(_REPLY_TIMEOUT_S)
+        except TimeoutError as error:
+            raise fail(
+                ProblemCode.AGENT_UNREACHABLE,
+                f"The agent did not answer within {_REPLY_TIMEOUT_S:g} s.",
+                command=f"connect {self._address}",
+                hint="It may be suspended or hang. End its process, then run the command again: the machine goes on.",
+                retryable=True,
+            ) from error
+
     def _receive(self, timeout_s: float) -> Hello | Reply | StatusPush | NoticePush:
         deadline = time.monotonic() + timeout_s
         while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > MAX_LINE_BYTES:
+                raise fail(ProblemCode.BAD_REQUEST, "The agent sent a line that is too long.")
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError("the agent said nothing")
@@ -153,10 +205,23 @@ class MachineClient:
 
     def _lost(self, error: OSError | None) -> Exception:
         why = f" ({error.strerror or error})" if error is not None else ""
-        return fail(
-            ProblemCode.AGENT_UNREACHABLE,
-            f"The connection to the agent was lost{why}.",
-            command=f"connect {self._address}",
-            hint="Run the command again: it starts a new agent, which takes over the machine.",
-            retryable=True,
+        return AgentLeft(
+            Problem(
+                code=ProblemCode.AGENT_UNREACHABLE,
+                summary=f"The connection to the agent was lost{why}.",
+                command=f"connect {self._address}",
+                hint="Run the command again: it starts a new agent, which takes over the machine.",
+                retryable=True,
+            )
         )
+
+
+def end_agent(home: Path | None) -> None:
+    """Have the machine's agent end, whatever version it is of; the machine goes on. Does not wait for it."""
+    try:
+        with MachineClient.open(home) as client:
+            client.request("shutdown")
+    except OtherVersion as error:
+        if error.agent_pid <= 1:
+            raise
+        os.kill(error.agent_pid, signal.SIGTERM)

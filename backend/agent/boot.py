@@ -69,6 +69,12 @@ class Guest:
             self._changed.set()
             yield event
 
+    async def any_stage(self) -> None:
+        """Return once the guest has told how far it is."""
+        while not self.stages:
+            self._changed.clear()
+            await self._changed.wait()
+
     async def reached(self, stage: str) -> None:
         """Return once the guest got as far as `stage`."""
         while stage not in self.stages:
@@ -222,7 +228,12 @@ def _candidate_failed(
 ) -> CandidateFailed:
     """Remember what a hardware accelerator did, so that the next start does not wait for it again."""
     reason: str | None = None
-    unmendable = (ProblemCode.DISK_LOCKED, ProblemCode.HOST_DISK_FULL, ProblemCode.PATH_UNUSABLE)
+    unmendable = (
+        ProblemCode.DISK_LOCKED,
+        ProblemCode.HOST_DISK_FULL,
+        ProblemCode.PATH_UNUSABLE,
+        ProblemCode.NOT_OURS,
+    )
     if accelerator.hardware and problem.code not in unmendable:
         reason = f"it opens, but does not run a Linux kernel here ({problem.summary.rstrip('.')})"
         for fact in preparation.facts:

@@ -11,13 +11,14 @@ from typing import Final
 
 from backend import host
 from backend.errors import ProblemCode, fail
-from backend.host.base import Host
+from backend.host.base import DetachedProcess, Host
 from backend.paths import MachineDir
 
 HOME_VARIABLE: Final = "WHERRY_HOME"
 _TIMEOUT_S: Final = 20.0
 _POLL_S: Final = 0.01
 _ALREADY_OWNED: Final = 3
+_RESPAWN_S: Final = 0.1
 
 
 def machine_directory(home: Path | None) -> MachineDir:
@@ -44,9 +45,21 @@ def ensure_agent(home: Path | None) -> str:
     try:
         directory.create()
         directory.agent_output.unlink(missing_ok=True)
-        process = machine_host.spawn_detached(
-            [*_agent_program(), "--home", str(directory.home)], output=directory.agent_output
-        )
+        process = _spawn(machine_host, directory)
+        refused = False
+        deadline = time.monotonic() + _TIMEOUT_S
+        while time.monotonic() < deadline:
+            if agent_answers(machine_host, directory):
+                return str(directory.agent_socket)
+            code = process.poll()
+            if code == _ALREADY_OWNED:
+                # Another one is on its way up, or on its way out: then nobody else would start the next.
+                refused = True
+                time.sleep(_RESPAWN_S)
+                process = _spawn(machine_host, directory)
+            elif code is not None:
+                raise _unreachable(directory, f"The agent ended at once (code {code}).")
+            time.sleep(_POLL_S)
     except OSError as error:
         raise fail(
             ProblemCode.PATH_UNUSABLE,
@@ -54,15 +67,19 @@ def ensure_agent(home: Path | None) -> str:
             command=str(error.filename or ""),
             hint="Check that it belongs to you and that its disk has room, or name another with --home.",
         ) from error
-    deadline = time.monotonic() + _TIMEOUT_S
-    while time.monotonic() < deadline:
-        if agent_answers(machine_host, directory):
-            return str(directory.agent_socket)
-        code = process.poll()
-        if code is not None and code != _ALREADY_OWNED:
-            raise _unreachable(directory, f"The agent ended at once (code {code}).")
-        time.sleep(_POLL_S)
+    if refused:
+        raise _unreachable(
+            directory,
+            f"Another process holds {directory.agent_lock}, and no agent has answered for {_TIMEOUT_S:g} s.",
+            hint="An agent hangs, or something else has that file open: end it, then run the command again.",
+        )
     raise _unreachable(directory, f"The agent did not answer within {_TIMEOUT_S:g} s.")
+
+
+def _spawn(machine_host: Host, directory: MachineDir) -> DetachedProcess:
+    return machine_host.spawn_detached(
+        [*_agent_program(), "--home", str(directory.home)], output=directory.agent_output
+    )
 
 
 def agent_answers(machine_host: Host, directory: MachineDir) -> bool:
@@ -81,7 +98,7 @@ def _agent_program() -> list[str]:
     return [sys.executable, "-m", "backend.agent"]
 
 
-def _unreachable(directory: MachineDir, summary: str) -> Exception:
+def _unreachable(directory: MachineDir, summary: str, *, hint: str | None = None) -> Exception:
     try:
         printed = directory.agent_output.read_text(errors="replace").splitlines()
     except OSError:
@@ -91,6 +108,6 @@ def _unreachable(directory: MachineDir, summary: str) -> Exception:
         summary,
         command=subprocess.list2cmdline([*_agent_program(), "--home", str(directory.home)]),
         tail=printed[-12:],
-        hint=f"See the agent's log: {directory.agent_log}",
+        hint=hint or f"See the agent's log: {directory.agent_log}",
         retryable=True,
     )

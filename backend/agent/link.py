@@ -87,7 +87,6 @@ class EngineLink:
             slow: called once for each rung whose deadline passes; the wait goes on.
         """
         self._ready.clear()
-        self._lost.clear()
         if self._session is None or not self._session.is_alive:
             self._progress.begin(SSH)
             ssh_s = self._deadlines.of(SSH, hardware=hardware)
@@ -95,7 +94,11 @@ class EngineLink:
         self._progress.begin(ENGINE)
         engine_s = self._deadlines.of(ENGINE, hardware=hardware)
         await self._await_with_notice(self._await_engine(), engine_s, slow, self._engine_slow)
+        # What was lost before this answer (a dockerd that failed at first, say) is found again.
+        self._lost.clear()
         self._ready.set()
+        if self._session is None or not self._session.is_alive:
+            self._mark_lost("the SSH connection broke")
         self._progress.finish()
 
     async def until_lost(self) -> str:
@@ -156,7 +159,10 @@ class EngineLink:
     def _note_host_key(self, port: int) -> None:
         """For OpenSSH's own tools (`wherry shell`)."""
         line = known_hosts_line(self._keys.host.public_line, port=port)
-        write_private(self._known_hosts, line.encode() + b"\n")
+        try:
+            write_private(self._known_hosts, line.encode() + b"\n")
+        except OSError as error:  # a full disk must not end a machine that runs
+            _log.warning("%s was not written: %s", self._known_hosts, error)
 
     async def _await_engine(self) -> None:
         while True:

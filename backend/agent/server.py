@@ -69,10 +69,12 @@ class ControlServer:
 
     async def handle(self, stream: ByteStream) -> None:
         """Serve one client to its end."""
-        client = _Client(stream)
+        client = _Client(stream, cut_off=_cancel_this_task())
         writer = asyncio.create_task(client.write_all(), name="control writer")
         try:
             await self._converse(client, stream)
+        except TimeoutError:
+            _log.info("a client said nothing and was left")
         except WherryError as error:
             _log.info("a client was refused: %s", error.problem.summary)
             client.send(encode(Reply(id=0, problem=error.problem)))
@@ -134,9 +136,16 @@ class ControlServer:
             client.send(encode(Reply(id=request.id, result=result)))
 
 
+def _cancel_this_task() -> Callable[[], object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancel
+
+
 class _Client:
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, *, cut_off: Callable[[], object]) -> None:
         self._stream = stream
+        self._cut_off = cut_off
         self._queue: deque[bytes] = deque()
         self._status: MachineStatus | None = None
         self._wake = asyncio.Event()
@@ -148,10 +157,13 @@ class _Client:
         self._wake.set()
 
     def send(self, line: bytes) -> None:
+        if self._ended:
+            return
         if len(self._queue) >= _MAX_QUEUED:
             _log.warning("a client does not read what it asked for; it is cut off")
             self._queue.clear()
             self.end()
+            self._cut_off()
             return
         self._queue.append(line)
         self._wake.set()

@@ -62,6 +62,7 @@ from backend.vm.run import RunRecord
 _log = logging.getLogger(__name__)
 
 _GUEST_CONNECT_S: Final = 10.0
+_ENDPOINT_RETRY_S: Final = 1.0
 _RAN_WELL_S: Final = 120.0
 _DIAL_S: Final = 300.0
 _CLOCK_EVERY_S: Final = 10.0
@@ -110,6 +111,9 @@ class Supervisor:
         self._failed_before: tuple[str, ...] = ()
         self._work: asyncio.Task[None] | None = None
         self._shutdown: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._doom: Problem | None = None
+        """Why we end the QEMU that runs, where nobody asked for it."""
         self._side_tasks: set[asyncio.Task[None]] = set()
         self._seq = 0
         self._last: MachineStatus | None = None
@@ -186,11 +190,11 @@ class Supervisor:
     async def detach(self) -> None:
         """Let go of everything without touching the machine: the agent ends, QEMU goes on."""
         await self._cancel_work()
-        for task in (self._shutdown, *self._side_tasks):
-            if task is not None:
-                task.cancel()
-        if self._side_tasks:
-            await asyncio.wait(tuple(self._side_tasks), timeout=5)
+        tasks = {task for task in (self._shutdown, *self._side_tasks) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
         if self._link is not None:
             await self._link.aclose()
         if self._guest is not None:
@@ -234,16 +238,18 @@ class Supervisor:
                 if self._shutdown is not None:
                     self._shutdown.cancel()
                 self._shutdown = asyncio.create_task(self._shut_down(self._state.run, policy), name="shut down")
+                self._shutdown.add_done_callback(self._report_crash)
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._work = asyncio.create_task(work, name=name)
         self._work.add_done_callback(self._report_crash)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._side_tasks.add(task)
         task.add_done_callback(self._side_tasks.discard)
         task.add_done_callback(self._report_crash)
+        return task
 
     def _report_crash(self, task: asyncio.Task[None]) -> None:
         """A defect of ours in an effect: the machine must not hang in its phase because of it."""
@@ -255,12 +261,28 @@ class Supervisor:
             summary=f"Wherry made a mistake while it worked on: {task.get_name()} ({type(error).__name__}: {error}).",
             hint="Please report it with the agent's log: wherry logs agent",
         )
-        if task is self._work:
+        if task in (self._work, self._shutdown):
             self._spawn(self._give_up(self._state.run, problem), "give up")
 
     async def _give_up(self, run: int, problem: Problem) -> None:
+        await self._end(problem)
+        if not self._is_watched:
+            self.post(LaunchFailed(run, problem, try_next=False))
+            self.post(Exited(run, orderly=False, problem=problem))
+
+    async def _end(self, problem: Problem) -> None:
+        """End QEMU for this reason; who watches it reports that."""
+        self._doom = problem
         await self._driver.kill()
-        self.post(LaunchFailed(run, problem, try_next=False))
+
+    def _watch(self, run: int) -> None:
+        self._doom = None
+        self._watcher = self._spawn(self._watch_exit(run), "watch QEMU")
+
+    @property
+    def _is_watched(self) -> bool:
+        """Whether the end of QEMU is going to be reported."""
+        return self._watcher is not None and not self._watcher.done()
 
     async def _cancel_work(self) -> None:
         work, self._work = self._work, None
@@ -280,13 +302,7 @@ class Supervisor:
                 self._push()
                 return
             _log.info("adopting the QEMU %s (pid %s)", record.uuid, self._driver.pid)
-            await self._open_endpoint()
-            self._take_record(record)
             self._link = self._new_link(await asyncio.to_thread(ensure_keys, self._dir.keys))
-            self._running_since = record.requested_at
-            self._state, effects = lifecycle.reduce(self._state, Adopted())
-            self._spawn(self._watch_exit(self._state.run), "watch QEMU")
-            await self._open_guest(self._state.run)
         except WherryError as error:
             if error.problem.code is ProblemCode.NOT_OURS:
                 self.post(AdoptFailed(error.problem))
@@ -297,6 +313,10 @@ class Supervisor:
             self.post(AdoptFailed(error.problem))
             self.post(StartRequested())  # it was wanted, and no longer runs: bring it back
             return
+        self._take_record(record)
+        self._running_since = record.requested_at
+        self._state, effects = lifecycle.reduce(self._state, Adopted())
+        self._watch(self._state.run)
         self._push()
         for effect in effects:
             await self._perform(effect)
@@ -351,21 +371,18 @@ class Supervisor:
             self.post(LaunchFailed(run, _translate_os_error(error), try_next=False))
             return
         self._link = self._new_link(preparation.keys)
-        self._spawn(self._watch_exit(run), "watch QEMU")
+        self._watch(run)
         try:
-            await self._open_guest(run)
-            assert self._guest is not None
+            guest = await self._open_guest(run)
             guest_s = self._deadlines.of(GUEST, hardware=self._is_hardware)
-            await wait_services(self._driver, self._guest, deadline_s=guest_s, progress=self._progress)
+            await wait_services(self._driver, guest, deadline_s=guest_s, progress=self._progress)
         except WherryError as error:
-            if error.problem.code is not ProblemCode.MACHINE_DIED:
-                await self._driver.kill()
-                self.post(LaunchFailed(run, error.problem, try_next=False))
-            return  # else Exited tells
+            await self._end(error.problem)
+            return  # Exited tells
         self.post(GuestReached(run))
 
-    async def _open_guest(self, run: int) -> None:
-        """Open the control port and follow it."""
+    async def _open_guest(self, run: int) -> Guest:
+        """Open the control port and follow it. Raises WherryError."""
         try:
             control = await self._driver.connect_guest(timeout_s=_GUEST_CONNECT_S)
         except (TimeoutError, OSError) as error:
@@ -376,10 +393,11 @@ class Supervisor:
                 hint="Stop the machine at once and start it again: wherry stop --kill",
                 retryable=True,
             ) from error
-        self._guest = Guest(control)
+        self._guest = guest = Guest(control)
         assert self._link is not None
-        self._spawn(self._link.watch_services(self._guest), f"guest events {run}")
+        self._spawn(self._link.watch_services(guest), f"guest events {run}")
         self._spawn(self._keep_clock(control, run), "clock")
+        return guest
 
     async def _keep_clock(self, control: Any, run: int) -> None:
         """The guest's clock stands still while the host sleeps; it is told the time every few seconds."""
@@ -391,6 +409,13 @@ class Supervisor:
     async def _connect(self, run: int) -> None:
         link = self._link
         assert link is not None
+        try:
+            if self._guest is None:  # adopted
+                await self._open_guest(run)
+        except WherryError as error:
+            await self._end(error.problem)
+            return  # Exited tells
+        await self._serve_endpoint(run)
         await link.establish(hardware=self._is_hardware, slow=lambda problem: self.post(ConnectFailed(run, problem)))
         await self._announce_endpoint()
         self.post(EngineReady(run))
@@ -403,10 +428,22 @@ class Supervisor:
         )
         self.post(EngineLost(run, problem))
 
+    async def _serve_endpoint(self, run: int) -> None:
+        """Prepare does it too; the endpoint of a machine that was adopted may be taken, which must not end it."""
+        told = False
+        while True:
+            try:
+                return await self._open_endpoint()
+            except WherryError as error:
+                if not told:
+                    self.post(ConnectFailed(run, error.problem))
+                told = True
+            await asyncio.sleep(_ENDPOINT_RETRY_S)
+
     async def _watch_exit(self, run: int) -> None:
         exit_ = await self._driver.wait()
         orderly = self._guest is not None and self._guest.shut_down_in_order
-        problem = None if orderly else explain_exit(exit_)
+        problem = None if orderly else self._doom or explain_exit(exit_)
         await self._release()
         self.post(Exited(run, orderly, problem))
 
@@ -415,14 +452,25 @@ class Supervisor:
             await self._release()
             self.post(Exited(run, orderly=True, problem=None))
             return
-        if policy is StopPolicy.POWER_DOWN and self._guest is not None and self._guest.stages:
+        if policy is StopPolicy.POWER_DOWN and (guest := await self._listening_guest(run)) is not None:
             with contextlib.suppress(ConnectionError):
-                await self._guest.control.send("poweroff")
+                await guest.control.send("poweroff")
                 if await self._gone_within(self._deadlines.shutdown_s(hardware=self._is_hardware)):
                     return
             _log.warning("the guest did not shut down in time")
             self._notify(Notice(level="warning", text="The guest did not shut down in time and was ended."))
         await self._driver.kill()
+        if not self._is_watched:  # it was stopped before its kernel showed life
+            await self._release()
+            self.post(Exited(run, orderly=True, problem=None))
+
+    async def _listening_guest(self, run: int) -> Guest | None:
+        """The guest, if there is one that can shut itself down. One that was just adopted is given time to say so."""
+        if self._record is not None:
+            with contextlib.suppress(WherryError, TimeoutError):
+                async with asyncio.timeout(_GUEST_CONNECT_S):
+                    await (self._guest or await self._open_guest(run)).any_stage()
+        return self._guest if self._guest is not None and self._guest.stages else None
 
     async def _gone_within(self, seconds: float) -> bool:
         """Whether QEMU is gone within the time (`_watch_exit` tells the reducer)."""

@@ -11,7 +11,7 @@ from typing import Final
 from backend.agent.launch import agent_answers, machine_directory
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED
 from backend.cli.output import ProgressPrinter, describe, print_json, print_problem
-from backend.client import MachineClient
+from backend.client import MachineClient, end_agent
 from backend.errors import Problem, ProblemCode
 from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
 
@@ -23,21 +23,18 @@ _TICK_S: Final = 0.2
 def start(options: argparse.Namespace) -> int:
     """Start the machine and wait until the engine answers."""
     with MachineClient.open(options.home) as client:
-        client.request("start")
-        return _until_started(client, options)
+        return _until_started(client, options, request="start")
 
 
 def restart(options: argparse.Namespace) -> int:
     """Restart the machine; with --agent only the agent, which adopts the running machine."""
     if options.agent:
-        with MachineClient.open(options.home) as client:
-            client.request("shutdown")
+        end_agent(options.home)
         _await_agent_end(options)
         with MachineClient.open(options.home) as client:
             return _until_started(client, options) if client.status.phase is not Phase.STOPPED else EXIT_OK
     with MachineClient.open(options.home) as client:
-        client.request("restart")
-        return _until_started(client, options)
+        return _until_started(client, options, request="restart")
 
 
 def stop(options: argparse.Namespace) -> int:
@@ -88,13 +85,17 @@ def _await_agent_end(options: argparse.Namespace) -> None:
         time.sleep(0.05)
 
 
-def _until_started(client: MachineClient, options: argparse.Namespace) -> int:
+def _until_started(client: MachineClient, options: argparse.Namespace, *, request: str | None = None) -> int:
+    """Make the request and wait for its end; Ctrl-C at any time from then on undoes it."""
+
     def settled(status: MachineStatus) -> bool:
         if status.desired is Desired.STOPPED:
             return status.phase in (Phase.STOPPED, Phase.FAILED)  # somebody else stopped it meanwhile
         return status.phase in (Phase.RUNNING, Phase.FAILED, Phase.DEGRADED)
 
     try:
+        if request is not None:
+            client.request(request)
         final = _follow(client, options, _START_TIMEOUT_S, settled)
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted: the start is undone. Press Ctrl-C again to leave it to the agent.\n")

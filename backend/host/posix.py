@@ -143,8 +143,10 @@ class PosixHost:
             stream = SocketStream(reader, writer)
             try:
                 await handler(stream)
-            except (ConnectionError, asyncio.CancelledError):
-                pass  # The peer left, or we are closing: both end this connection and nothing else.
+            except ConnectionError:
+                pass  # the peer left
+            except asyncio.CancelledError:
+                writer.transport.abort()  # we leave: a peer that reads nothing must not hold us up
             finally:
                 await stream.aclose()
 
@@ -206,12 +208,15 @@ class PosixHost:
 
 def _check_private_parent(address: Path) -> None:
     """Refuse a directory that another user could have prepared for us below /tmp."""
-    information = address.parent.lstat()
-    if stat.S_ISLNK(information.st_mode) or information.st_uid != os.getuid() or information.st_mode & 0o022:
+    place, above = address.parent.lstat(), address.parent.parent.lstat()
+    others_place = stat.S_ISLNK(place.st_mode) or place.st_uid != os.getuid() or place.st_mode & 0o022
+    # Whoever owns the directory above can put another one in the place of ours.
+    others_above = above.st_uid not in (os.getuid(), 0) or above.st_mode & (0o002 | stat.S_ISVTX) == 0o002
+    if others_place or others_above:
         raise fail(
             ProblemCode.PATH_UNUSABLE,
             f"The directory {address.parent} is not private to you, so no socket is put there.",
-            command=f"ls -ld {address.parent}",
+            command=f"ls -ld {address.parent} {address.parent.parent}",
             hint="Remove it, or make it yours alone with chmod 700, and try again.",
         )
 

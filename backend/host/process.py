@@ -26,6 +26,15 @@ class ProcessIdentity:
         except psutil.Error:
             return None
 
+    @classmethod
+    def find(cls, argument: str) -> ProcessIdentity | None:
+        """The process that has `argument` among its arguments, wherever it is; None when there is none to be seen."""
+        for process in psutil.process_iter():
+            found = cls.of(process.pid, argument=argument)
+            if found is not None and found.is_alive():
+                return found
+        return None
+
     def is_alive(self) -> bool:
         """Whether that very process still runs. A zombie does not."""
         try:

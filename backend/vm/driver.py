@@ -35,8 +35,11 @@ class VmDriver(Protocol):
     async def launch(self, record: RunRecord, argv: list[str], *, timeout_s: float) -> None:
         """Start QEMU. MUST write the run record first; MUST NOT return before the monitor answers.
 
+        When it is cancelled the process goes on: `kill` ends it, `detach` leaves it to the next agent.
+
         Raises:
-            WherryError: it ended, or did not answer in time; no process is left then.
+            WherryError: it ended, or did not answer in time; no process is left then. NOT_OURS when something answers
+                on the monitor's address already; then nothing was touched.
         """
         ...
 
@@ -49,7 +52,10 @@ class VmDriver(Protocol):
         ...
 
     async def kill(self) -> None:
-        """End QEMU at once, leaving its disk consistent. Idempotent; returns when the process is gone."""
+        """End the QEMU that was launched or adopted at once, leaving its disk consistent.
+
+        Idempotent; returns when the process is gone. Touches nothing when there is none.
+        """
         ...
 
     async def wait(self) -> VmExit:

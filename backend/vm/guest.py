@@ -70,7 +70,11 @@ class GuestControl:
                 except (FileNotFoundError, ConnectionRefusedError):
                     await asyncio.sleep(_RETRY_S)
         control = cls(stream)
-        await control.send("hello")
+        try:
+            await control.send("hello")
+        except BaseException:
+            await stream.aclose()  # the port has one client at a time: whoever leaves must hang up
+            raise
         return control
 
     async def send(self, line: str) -> None:

@@ -41,6 +41,9 @@ class QemuDriver:
         self._dir = directory
         self._child: DetachedProcess | None = None
         self._identity: ProcessIdentity | None = None
+        self._owned = 0
+        """Number of the QEMU that is ours; 0 while there is none."""
+        self._count = 0
 
     @property
     def pid(self) -> int | None:
@@ -51,6 +54,8 @@ class QemuDriver:
 
     async def launch(self, record: RunRecord, argv: list[str], *, timeout_s: float) -> None:
         """See VmDriver."""
+        if await self._monitor_listens():
+            raise self._not_ours(f"connect {self._dir.monitor_socket}")
         self._clear_leavings()
         run.save(self._dir.run_record, record)
         self._dir.qemu_log.unlink(missing_ok=True)
@@ -64,6 +69,7 @@ class QemuDriver:
                 f"{argv[0]} does not start: {error.strerror}.",
                 command=shlex.join(argv),
             ) from error
+        self._own()
         self._identity = ProcessIdentity.of(self._child.pid, argument=record.uuid)
         try:
             await self.monitor.connect(
@@ -73,9 +79,6 @@ class QemuDriver:
         except WherryError as error:
             await self.kill()
             raise self._explain_launch(error, argv) from error
-        except asyncio.CancelledError:
-            await asyncio.shield(self.kill())
-            raise
 
     def _explain_launch(self, error: WherryError, argv: list[str]) -> WherryError:
         """QEMU's own last words say more than "the monitor did not answer"."""
@@ -112,7 +115,6 @@ class QemuDriver:
             self._clear_leavings()
             self._dir.run_record.unlink(missing_ok=True)
             return None
-        self._identity = identity
         await self.monitor.connect(
             UnixAddress(path=self._dir.monitor_socket),
             timeout_s=_ADOPT_TIMEOUT_S,
@@ -121,28 +123,38 @@ class QemuDriver:
         answer = await self.monitor.execute("query-uuid")
         if answer.get("UUID") != record.uuid:
             await self.monitor.aclose()
-            self._identity = None
-            raise fail(
-                ProblemCode.NOT_OURS,
-                "A QEMU that Wherry did not start answers on the machine's monitor; it was left alone.",
-                command=f"query-uuid on {self._dir.monitor_socket}",
-                hint="End that QEMU, then start the machine again.",
-            )
+            raise self._not_ours(f"query-uuid on {self._dir.monitor_socket}")
+        self._own()
+        self._identity = identity
         return record
+
+    def _not_ours(self, command: str) -> WherryError:
+        return fail(
+            ProblemCode.NOT_OURS,
+            "A QEMU that Wherry did not start answers on the machine's monitor; it was left alone.",
+            command=command,
+            hint="End that QEMU, then start the machine again.",
+        )
+
+    def _own(self) -> None:
+        self._count += 1
+        self._owned = self._count
 
     async def abandon(self) -> None:
         """Kill a recorded QEMU that could not be adopted (its monitor is deaf), so that the machine can start anew."""
         record = run.load(self._dir.run_record)
-        if record is not None and self._identity is None:
+        if record is not None and not self._owned:
             self._identity = self._recorded_process(record)
+            self._own()
         await self.kill()
 
     def _recorded_process(self, record: RunRecord) -> ProcessIdentity | None:
         try:
             pid = int(self._dir.qemu_pid.read_text())
         except (OSError, ValueError):
-            return None
-        return ProcessIdentity.of(pid, argument=record.uuid)
+            pid = 0
+        # Without a pid file it may be on its way up: the agent that started it was killed in that moment.
+        return (pid and ProcessIdentity.of(pid, argument=record.uuid)) or ProcessIdentity.find(record.uuid)
 
     async def _monitor_listens(self) -> bool:
         try:
@@ -154,25 +166,29 @@ class QemuDriver:
 
     async def kill(self) -> None:
         """See VmDriver: `quit` closes the images in order; the signal is for a QEMU that does not listen."""
+        owned = self._owned
+        if not owned:
+            return
         with contextlib.suppress(WherryError):
             await self.monitor.execute("quit", timeout_s=2)
         if not await self._wait_gone(2):
             if self._identity is not None:
                 self._identity.kill()
             await self._wait_gone(_EXIT_TIMEOUT_S)
-        await self._forget()
+        await self._forget(owned)
 
     async def wait(self) -> VmExit:
         """See VmDriver."""
+        owned, child = self._owned, self._child
         await self.monitor.wait_closed()
         if not await self._wait_gone(_EXIT_TIMEOUT_S):
             _log.error("QEMU closed its monitor but goes on; it is killed")
             if self._identity is not None:
                 self._identity.kill()
             await self._wait_gone(_EXIT_TIMEOUT_S)
-        code = self._child.poll() if self._child is not None else None
+        code = child.poll() if child is not None else None
         result = VmExit(code=code, tail=_tail(self._dir.qemu_log), console_tail=_tail(self._dir.serial_log))
-        await self._forget()
+        await self._forget(owned)
         return result
 
     async def wait_kernel(self, *, timeout_s: float) -> None:
@@ -207,13 +223,17 @@ class QemuDriver:
             await asyncio.sleep(_POLL_S)
         return True
 
-    async def _forget(self) -> None:
-        await self.monitor.aclose()
-        self.monitor = Monitor()
+    async def _forget(self, owned: int) -> None:
+        """That QEMU is gone. `kill` and `wait` may both come here, one of them late: the next one's files stay."""
+        if owned != self._owned or not owned:
+            return
+        self._owned = 0
+        monitor, self.monitor = self.monitor, Monitor()
         self._child = None
         self._identity = None
         self._clear_leavings()
         self._dir.run_record.unlink(missing_ok=True)
+        await monitor.aclose()
 
     def _clear_leavings(self) -> None:
         for path in (self._dir.monitor_socket, self._dir.control_socket, self._dir.console_socket, self._dir.qemu_pid):
