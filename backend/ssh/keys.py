@@ -7,7 +7,6 @@ connection. It is the only importer of `cryptography`, and imports it when a key
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,8 +104,10 @@ def _read_pair(private_path: Path, public_path: Path) -> str | None:
     # public half in the clear, so the check needs no cryptography.
     if not _holds_public(private_bytes, public_line):
         return None
-    if os.name == "posix" and private_path.stat().st_mode & 0o077:
-        private_path.chmod(0o600)  # OpenSSH refuses a key that others can read.
+    if private_path.stat().st_mode & 0o077:
+        private_path.chmod(
+            0o600
+        )  # OpenSSH refuses a key that others can read. Means nothing on Windows, harms nothing.
     return public_line
 
 
