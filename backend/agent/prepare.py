@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import uuid
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend import config as settings
+from backend.agent.readiness import PREPARE
 from backend.config import Config
-from backend.errors import ProblemCode, fail
+from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.files import write_private
 from backend.host.base import AcceleratorFact, Host
 from backend.host.process import total_memory_mib
@@ -61,8 +63,46 @@ class Preparation:
         )
 
 
+async def prepare_within(deadline_s: float, host: Host, directory: MachineDir) -> Preparation:
+    """Check and make everything.
+
+    Raises:
+        WherryError: the first thing that is missing or wrong, or STEP_TIMED_OUT.
+    """
+    try:
+        async with asyncio.timeout(deadline_s):
+            return await prepare(host, directory)
+    except TimeoutError as error:
+        raise fail(
+            ProblemCode.STEP_TIMED_OUT,
+            f"{PREPARE.title}: not done within {deadline_s:g} s.",
+            hint=PREPARE.hint,
+            retryable=True,
+        ) from error
+    except OSError as error:
+        raise WherryError(explain_os_error(error)) from error
+
+
+def explain_os_error(error: OSError) -> Problem:
+    """What it means for the machine that a file of it could not be read or written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem(
+            code=ProblemCode.HOST_DISK_FULL,
+            summary="The disk that holds the machine is full.",
+            command=str(error.filename or ""),
+            hint="Free some space, then start the machine again. Nothing of it was lost.",
+            retryable=True,
+        )
+    return Problem(
+        code=ProblemCode.PATH_UNUSABLE,
+        summary=f"A file of the machine cannot be used: {error.strerror or error}.",
+        command=str(error.filename or ""),
+        hint="Check that the machine's home belongs to you: wherry doctor",
+    )
+
+
 async def prepare(host: Host, directory: MachineDir) -> Preparation:
-    """Check and make everything. The slow parts (digests, the disk, asking QEMU) run in threads, side by side.
+    """See `prepare_within`. The slow parts (digests, the disk, asking QEMU) run in threads, side by side.
 
     Raises:
         WherryError: the first thing that is missing or wrong.

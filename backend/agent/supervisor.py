@@ -38,7 +38,7 @@ from backend.agent.lifecycle import (
     State,
 )
 from backend.agent.link import EngineLink
-from backend.agent.prepare import Preparation, prepare
+from backend.agent.prepare import Preparation, explain_os_error, prepare_within
 from backend.agent.progress import Progress
 from backend.agent.readiness import GUEST, PREPARE, Deadlines
 from backend.errors import Problem, ProblemCode, WherryError, fail
@@ -163,13 +163,10 @@ class Supervisor:
                     if self._link is not None and self._link.is_ready:
                         raise
                     if self._state.phase is Phase.DEGRADED and left < _DIAL_S - 5:
-                        raise self._degraded(error) from error
+                        raise (WherryError(self._state.problems[0]) if self._state.problems else error) from error
             else:
                 await asyncio.sleep(0.05)
         raise fail(ProblemCode.ENGINE_DOWN, f"The engine did not answer within {_DIAL_S:g} s.", retryable=True)
-
-    def _degraded(self, error: WherryError) -> WherryError:
-        return WherryError(self._state.problems[0]) if self._state.problems else error
 
     # -- life -----------------------------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -190,8 +187,7 @@ class Supervisor:
     async def detach(self) -> None:
         """Let go of everything without touching the machine: the agent ends, QEMU goes on."""
         await self._cancel_work()
-        tasks = {task for task in (self._shutdown, *self._side_tasks) if task is not None}
-        for task in tasks:
+        for task in (tasks := {task for task in (self._shutdown, *self._side_tasks) if task is not None}):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=5)
@@ -306,7 +302,6 @@ class Supervisor:
         except WherryError as error:
             if error.problem.code is ProblemCode.NOT_OURS:
                 self.post(AdoptFailed(error.problem))
-                self._push()
                 return
             _log.warning("the running QEMU cannot be adopted: %s", error.problem.as_text())
             await self._driver.abandon()
@@ -323,23 +318,14 @@ class Supervisor:
 
     async def _prepare(self, run: int) -> None:
         self._progress.begin(PREPARE)
-        deadline_s = self._deadlines.of(PREPARE, hardware=False)
         try:
-            async with asyncio.timeout(deadline_s):
-                self._preparation = await prepare(self._host, self._dir)
-                await self._open_endpoint()
+            deadline_s = self._deadlines.of(PREPARE, hardware=False)
+            self._preparation = await prepare_within(deadline_s, self._host, self._dir)
+            await self._open_endpoint()
         except WherryError as error:
             self.post(PrepareFailed(run, error.problem))
-        except TimeoutError:
-            problem = Problem(
-                code=ProblemCode.STEP_TIMED_OUT,
-                summary=f"{PREPARE.title}: not done within {deadline_s:g} s.",
-                hint=PREPARE.hint,
-                retryable=True,
-            )
-            self.post(PrepareFailed(run, problem))
         except OSError as error:
-            self.post(PrepareFailed(run, _translate_os_error(error)))
+            self.post(PrepareFailed(run, explain_os_error(error)))
         else:
             self._resources = self._preparation.resources
             self.post(Prepared(run, len(self._preparation.plan.candidates)))
@@ -368,7 +354,7 @@ class Supervisor:
             return
         except OSError as error:
             await self._driver.kill()
-            self.post(LaunchFailed(run, _translate_os_error(error), try_next=False))
+            self.post(LaunchFailed(run, explain_os_error(error), try_next=False))
             return
         self._link = self._new_link(preparation.keys)
         self._watch(run)
@@ -532,22 +518,3 @@ class Supervisor:
         self._seq += 1
         self._last = fresh
         self._publish(fresh)
-
-
-def _translate_os_error(error: OSError) -> Problem:
-    import errno
-
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Problem(
-            code=ProblemCode.HOST_DISK_FULL,
-            summary="The disk that holds the machine is full.",
-            command=str(error.filename or ""),
-            hint="Free some space, then start the machine again. Nothing of it was lost.",
-            retryable=True,
-        )
-    return Problem(
-        code=ProblemCode.PATH_UNUSABLE,
-        summary=f"A file of the machine cannot be used: {error.strerror or error}.",
-        command=str(error.filename or ""),
-        hint="Check that the machine's home belongs to you: wherry doctor",
-    )
