@@ -1,0 +1,117 @@
+"""How long until `docker ps` is answered: `python tests/bench/bench_start.py`. Needs root for the stock machine, once.
+
+One run measures, on the same QEMU, accelerator (software emulation), CPUs and memory:
+
+  stock         a stock Debian with systemd, cloud-init and docker.io, until `docker ps` answers inside it
+  first         `wherry start` in an empty home, then `docker ps` through the host's socket
+  second        the same again after `wherry stop`
+  floor         from starting QEMU to the guest's init, plus a start of dockerd alone in a booted guest
+  pieces        what the second start consists of, as the agent's ladder and the guest itself tell
+
+and beside them the idle guest's memory and the agent's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import statistics
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.bench import stock  # noqa: E402
+from tests.vm.machine import Machine, wait_until  # noqa: E402
+from tests.vm.tools import find_tools  # noqa: E402
+from vmimage.packages import stale_index_allowed  # noqa: E402
+
+CPUS, MEMORY_MIB = 2, 2048
+_TIME = re.compile(r'time="([^"]+)".*?msg="(Starting up|API listen on)')
+
+
+def timed_start(machine: Machine) -> float:
+    """Seconds from the command to the answered `docker ps`."""
+    begun = time.monotonic()
+    machine.wherry("start", timeout_s=900)
+    machine.docker("ps")
+    return time.monotonic() - begun
+
+
+def dockerd_alone(machine: Machine) -> float:
+    """Seconds that dockerd takes from its first log line to serving, started again in a booted guest."""
+    before = machine.docker("info", "-f", "{{.SystemTime}}").stdout.strip()
+    machine.wherry("shell", "kill $(pidof dockerd)")
+
+    def spans() -> list[float]:
+        log = machine.wherry("shell", "cat /var/log/wherry/dockerd.log", check=False).stdout
+        found, begun = [], None
+        for stamp, what in _TIME.findall(log):
+            moment = datetime.fromisoformat(stamp[:26].rstrip("Z") + "+00:00")
+            if what == "Starting up":
+                begun = moment
+            elif begun is not None and stamp > before[:19]:
+                found.append((moment - begun).total_seconds())
+                begun = None
+        return found
+
+    return float(wait_until("dockerd to serve again", spans, timeout_s=200, every_s=1)[-1])
+
+
+def main() -> None:
+    """Run and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--image", type=Path, default=os.environ.get("WHERRY_TEST_IMAGE"), help="guest image directory")
+    parser.add_argument("--rounds", type=int, default=3, help="second starts to measure (median is shown)")
+    parser.add_argument("--no-stock", action="store_true", help="leave the stock machine out")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        base = Path(name)
+        (base / "docker").mkdir()
+        tools = find_tools()
+        machine = Machine(home=base / "home", image=options.image, tools=tools, docker_config=base / "docker")
+        for key, value in (("cpus", CPUS), ("memory_mib", MEMORY_MIB), ("accelerator", "tcg")):
+            machine.wherry("config", "set", f"machine.{key}", str(value))
+        rows: list[tuple[str, float]] = []
+        if not options.no_stock:
+            made = stock.build(stock.cache(), allow_stale=stale_index_allowed(False))
+            wall, _ = stock.boot(made, base, cpus=CPUS, memory_mib=MEMORY_MIB)
+            rows.append(("stock Debian", wall))
+        try:
+            rows.append(("first start", timed_start(machine)))
+            machine.wherry("stop")
+            seconds, steps = [], []
+            for _ in range(options.rounds):
+                seconds.append(timed_start(machine))
+                steps.append({step["name"]: step["elapsed_s"] for step in machine.status()["steps"]})
+                if len(seconds) < options.rounds:
+                    machine.wherry("stop")
+            middle = steps[seconds.index(sorted(seconds)[len(seconds) // 2])]
+            rows.append(("second start", statistics.median(seconds)))
+            alone = dockerd_alone(machine)
+            to_init = middle["launch"] + middle["kernel"]
+            rows.append(("floor: to init", to_init))
+            rows.append(("floor: dockerd alone", alone))
+            rows.append(("floor", to_init + alone))
+            rows += [(f"  piece: {name}", elapsed) for name, elapsed in middle.items()]
+            for label, value in rows:
+                print(f"{label:24} {value:8.2f} s")
+            print(f"second / floor           {statistics.median(seconds) / (to_init + alone):8.2f}")
+            if not options.no_stock:
+                print(f"stock / second           {rows[0][1] / statistics.median(seconds):8.2f}")
+            free = machine.wherry("shell", "free -m").stdout.splitlines()[1].split()
+            agent = Path(f"/proc/{machine.agent_pid()}/status").read_text()
+            resident = next(line.split()[1] for line in agent.splitlines() if line.startswith("VmRSS"))
+            print(f"guest memory used        {free[2]:>8} MiB")
+            print(f"agent resident           {int(resident) / 1024:8.1f} MiB")
+        finally:
+            machine.wherry("stop", "--kill", check=False)
+
+
+if __name__ == "__main__":
+    main()
