@@ -246,7 +246,9 @@ def run(engine: Path | None, rounds: int) -> None:
         cipher = "-oCiphers=aes128-gcm@openssh.com"  # the same as ours: the comparison is of the programs
         target = f"{_user()}@127.0.0.1"
         identity = str(keys.client.private_path)
-        stack.enter_context(_process("ssh", "-N", f"-p{port}", "-i", identity, cipher, *options, *forwards, target))
+        openssh = stack.enter_context(
+            _process("ssh", "-N", f"-p{port}", "-i", identity, cipher, *options, *forwards, target)
+        )
         routes = [f"{path}={paths['front'][kind]}" for kind, path in engines.items()]
         front = stack.enter_context(
             _process(sys.executable, __file__, "--serve-front", str(directory), str(port), *routes)
@@ -254,12 +256,17 @@ def run(engine: Path | None, rounds: int) -> None:
         for way in paths.values():
             for path in way.values():
                 _wait_for(path.exists, str(path))
-        _measure(paths, rounds)
+        _measure(paths, {"ssh -L": openssh.pid, "front": front.pid}, rounds)
         status = Path(f"/proc/{front.pid}/status").read_text()
         print(f"front's memory: {int(status.split('VmRSS:')[1].split()[0]) / 1024:.0f} MiB")
 
 
-def _measure(paths: dict[str, dict[str, Path]], rounds: int) -> None:
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _measure(paths: dict[str, dict[str, Path]], pids: dict[str, int], rounds: int) -> None:
     measures: list[tuple[str, str, Callable[[Path], list[float]], float, str]] = [
         ("GET /_ping, keep-alive", "ping", time_keep_alive, 1e6, "us"),
         ("GET /_ping, new connection", "ping", time_new_connection, 1e6, "us"),
@@ -267,15 +274,25 @@ def _measure(paths: dict[str, dict[str, Path]], rounds: int) -> None:
         ("upload 200 MB", "bulk", rate_upload, 1e-6, "MB/s"),
     ]
     results: dict[tuple[str, str], list[float]] = {}
+    cpu: dict[tuple[str, str], float] = {}
     for _ in range(rounds):
         for title, kind, measure, _, _ in measures:
             for way, by_kind in paths.items():
+                before = _cpu_s(pids[way]) if way in pids else 0.0
                 results.setdefault((title, way), []).extend(measure(by_kind[kind]))
-    print(f"{'median of ' + str(rounds) + ' rounds':30}" + "".join(f"{way:>14}" for way in paths) + "   front/ssh -L")
+                if way in pids:
+                    cpu[title, way] = cpu.get((title, way), 0.0) + _cpu_s(pids[way]) - before
+    print(
+        f"{'median of ' + str(rounds) + ' rounds':30}"
+        + "".join(f"{way:>14}" for way in paths)
+        + "   front/ssh -L   its CPU time/ssh -L's"
+    )
     for title, _, _, scale, unit in measures:
         medians = {way: statistics.median(results[title, way]) for way in paths}
         cells = "".join(f"{value * scale:9.0f} {unit:4}" for value in medians.values())
-        print(f"{title:30}{cells}   {medians['front'] / medians['ssh -L']:.2f}")
+        ratio = medians["front"] / medians["ssh -L"]
+        work = cpu[title, "front"] / max(cpu[title, "ssh -L"], 0.01)
+        print(f"{title:30}{cells}   {ratio:12.2f}   {work:.2f}")
 
 
 if __name__ == "__main__":

@@ -75,8 +75,8 @@ def main() -> None:
         (base / "docker").mkdir()
         tools = find_tools()
         machine = Machine(home=base / "home", image=options.image, tools=tools, docker_config=base / "docker")
-        for key, value in (("cpus", CPUS), ("memory_mib", MEMORY_MIB), ("accelerator", "tcg")):
-            machine.wherry("config", "set", f"machine.{key}", str(value))
+        for key, value in {"cpus": str(CPUS), "memory_mib": str(MEMORY_MIB), "accelerator": "tcg"}.items():
+            machine.wherry("config", "set", f"machine.{key}", value)
         rows: list[tuple[str, float]] = []
         if not options.no_stock:
             made = stock.build(stock.cache(), allow_stale=stale_index_allowed(False))

@@ -1,0 +1,117 @@
+"""The window on the live machine: what a person would see and press, with a screenshot kept for whoever looks."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.application import WherryApp
+from app.views.container_model import Column
+from backend.api import ContainerAction, Phase, ensure_agent
+from tests.vm.machine import BUSYBOX, Machine
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.gui,
+    # Not of our making: the offscreen platform says so whenever a window is shown.
+    pytest.mark.qt_log_ignore("This plugin does not support", extend=True),
+]
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+WAIT_MS = 120_000
+
+
+@pytest.fixture
+def window(machine: Machine, qapp: QApplication) -> Iterator[WherryApp]:
+    """The whole window, as `wherry-desktop --home` builds it."""
+    whole = WherryApp(qapp, lambda: ensure_agent(machine.home))
+    whole.start(background=False)
+    yield whole
+    whole.close()
+
+
+@pytest.fixture
+def container(machine: Machine) -> Iterator[str]:
+    """A container that talks."""
+    name = "talker"
+    script = "i=0; while true; do i=$((i+1)); echo saying $i; sleep 0.5; done"
+    machine.docker("run", "-d", "--init", "--name", name, BUSYBOX, "sh", "-c", script)
+    yield name
+    machine.docker("rm", "-f", name, check=False)
+
+
+def test_a_container_is_seen_read_and_stopped(
+    machine: Machine, window: WherryApp, container: str, qtbot: QtBot
+) -> None:
+    view = window.window.containers
+
+    def cell(row: int, column: Column) -> str:
+        return str(view.proxy.index(row, column).data())
+
+    def row_of(name: str) -> int | None:
+        rows = range(view.proxy.rowCount())
+        return next((row for row in rows if cell(row, Column.NAME) == name), None)
+
+    qtbot.waitUntil(lambda: window.store.machine is not None, timeout=WAIT_MS)
+    status = window.store.machine
+    assert status is not None
+    assert status.phase is Phase.RUNNING
+    qtbot.waitUntil(lambda: row_of(container) is not None, timeout=WAIT_MS)
+
+    # It comes by the engine's events, not by asking again and again.
+    machine.docker("run", "-d", "--name", "second", BUSYBOX, "sleep", "1000")
+    qtbot.waitUntil(lambda: row_of("second") is not None, timeout=WAIT_MS)
+    machine.docker("rm", "-f", "second")
+    qtbot.waitUntil(lambda: row_of("second") is None, timeout=WAIT_MS)
+
+    row = row_of(container)
+    assert row is not None
+    view.table.selectRow(row)
+    view.table.setFocus()
+    QTest.keyClick(view.table, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: "saying 3" in window.window.logs.text.toPlainText(), timeout=WAIT_MS)
+    ARTIFACTS.mkdir(exist_ok=True)
+    assert window.window.grab().save(str(ARTIFACTS / "window-live.png"))
+
+    view.table.selectRow(row)
+    view.actions_by_kind[ContainerAction.STOP].trigger()
+    qtbot.waitUntil(
+        lambda: machine.docker("inspect", "-f", "{{.State.Running}}", container).stdout.strip() == "false",
+        timeout=WAIT_MS,
+    )
+    machine.docker("start", container)
+
+
+def test_a_dead_agent_is_replaced_and_the_window_goes_on(machine: Machine, window: WherryApp, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.store.machine is not None, timeout=WAIT_MS)
+    agent = machine.agent_pid()
+    assert agent is not None
+    os.kill(agent, signal.SIGKILL)
+
+    def recovered() -> bool:
+        status = window.store.machine
+        return machine.agent_pid() not in (None, agent) and status is not None and status.phase is Phase.RUNNING
+
+    qtbot.waitUntil(recovered, timeout=WAIT_MS)
+
+
+def test_stop_and_start_from_the_window(machine: Machine, window: WherryApp, qtbot: QtBot) -> None:
+    def phase() -> Phase | None:
+        return window.store.machine.phase if window.store.machine is not None else None
+
+    qtbot.waitUntil(lambda: phase() is Phase.RUNNING, timeout=WAIT_MS)
+    QTest.mouseClick(window.window.header.stop, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: phase() is Phase.STOPPED, timeout=WAIT_MS)
+    assert window.window.grab().save(str(ARTIFACTS / "window-stopped.png"))
+    QTest.mouseClick(window.window.header.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: phase() is Phase.BOOTING, timeout=WAIT_MS)
+    assert window.window.grab().save(str(ARTIFACTS / "window-starting.png"))
+    qtbot.waitUntil(lambda: phase() is Phase.RUNNING, timeout=3 * WAIT_MS)
+    machine.docker("ps")
