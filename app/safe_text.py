@@ -18,7 +18,7 @@ MAX_LINE_BYTES: Final = 8192
 
 _SEQUENCE: Final = re.compile(
     r"\x1b\[([0-9;:]*)m"  # colour: the only one with a group
-    r"|\x1b\[[0-?]*[ -/]*[@-~]"  # other control sequences
+    r"|\x1b\[[0-?]*[ -/]*[@-~]?"  # other control sequences, and one that the line's end cut off
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles and links
     r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # device strings
     r"|\x1b[ -/]*[0-~]?"  # two-character ones, and a lone escape

@@ -71,7 +71,7 @@ LIGHT: Final = Theme(
     on_accent="#ffffff",
     running="#1a7f4b",
     stopped="#6b7885",
-    warning="#8f5d00",
+    warning="#855600",
     danger="#c0262d",
     log_ground="#ffffff",
     terminal=(
@@ -124,7 +124,8 @@ def apply(app: QApplication, theme: Theme) -> None:
     """Colour the application. Widgets that paint themselves ask `current` when they paint."""
     _Current.theme = theme
     # The one style that takes a palette on every system, so that there is one look to test.
-    app.setStyle("Fusion")
+    if app.style().name() != "fusion":
+        app.setStyle("Fusion")
     app.setPalette(_palette(theme))
     app.setStyleSheet(_style_sheet(theme))
 

@@ -171,7 +171,7 @@ class ContainerFilter(QSortFilterProxyModel):
         """Show those that contain every word of `needle` somewhere."""
         self._needle = needle.casefold().strip()
         self._shown = shown
-        self.invalidateRowsFilter()
+        self.invalidate()
 
     def filterAcceptsRow(self, row: int, parent: Index) -> bool:
         model = self.sourceModel()

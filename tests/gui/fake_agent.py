@@ -14,7 +14,6 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from backend.agent.protocol import (
@@ -30,6 +29,9 @@ from backend.agent.protocol import (
 from backend.errors import Problem
 from backend.model import Desired, EngineEndpoint, MachineStatus, Notice, Phase, StepState
 from tests.gui import samples
+
+_FITS = 16_384
+"""So much is taken by a socket whose reader does not read."""
 
 
 class FakeAgent:
@@ -53,9 +55,7 @@ class FakeAgent:
         self.listen()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.die()
 
     def listen(self) -> None:
@@ -98,8 +98,16 @@ class FakeAgent:
         with self._lock:
             clients = list(self._clients)
         for client in clients:
-            with contextlib.suppress(OSError):
-                client.sendall(data)
+            if len(data) > _FITS:
+                # The reader is the thread that calls this: it would wait for itself.
+                self._spawn(lambda client=client: self._send(client, data))  # type: ignore[misc]
+            else:
+                self._send(client, data)
+
+    @staticmethod
+    def _send(client: socket.socket, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            client.sendall(data)
 
     def _spawn(self, run: Callable[[], None]) -> None:
         thread = threading.Thread(target=run, daemon=True)

@@ -1,0 +1,63 @@
+"""Fixtures of the window's tests. Everything is offscreen; sockets and processes are real."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+os.environ.setdefault("QT_API", "pyside6")
+
+import shiboken6
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app import theme
+from app.main_window import MainWindow
+from app.store import AppStore
+from tests.gui.fake_agent import FakeAgent
+from tests.gui.fake_engine import FakeEngine
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.gui)
+            # Not of our making: the offscreen platform says so whenever a window is shown.
+            item.add_marker(pytest.mark.qt_log_ignore("This plugin does not support", extend=True))
+
+
+@pytest.fixture
+def store(qapp: QApplication) -> AppStore:
+    if not qapp.styleSheet() or theme.current() is not theme.LIGHT:
+        theme.apply(qapp, theme.LIGHT)
+    return AppStore()
+
+
+@pytest.fixture
+def window(store: AppStore, qtbot: QtBot) -> Iterator[MainWindow]:
+    made = MainWindow(store)
+    made.show()
+    with qtbot.waitExposed(made):
+        pass
+    yield made
+    made.close_for_good()
+    # At once, not when Python gets to it: every window alive makes the next one's style sheet slower.
+    shiboken6.delete(made)
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[FakeAgent]:
+    with FakeAgent(tmp_path / "agent.sock") as made:
+        yield made
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[FakeEngine]:
+    with FakeEngine(tmp_path / "docker.sock") as made:
+        yield made

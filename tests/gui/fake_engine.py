@@ -1,0 +1,248 @@
+"""An engine that replays a real one's answers over a real unix socket, and can be killed, slowed and made to refuse."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import queue
+import re
+import socket
+import socketserver
+import threading
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any, Final, Self
+
+from tests.gui.samples import recorded
+
+_END: Final = None
+_ROUTE: Final = re.compile(r"/v[\d.]+(?P<path>/[^?]*)(?:\?(?P<query>.*))?")
+_UP: Final = {"start": "running", "restart": "running", "unpause": "running", "pause": "paused"}
+
+
+class FakeEngine:
+    """Its list is `entries`; `happen` changes it and tells those who listen for events."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = f"unix://{path}"
+        self.entries: list[dict[str, Any]] = recorded("containers")
+        self.requests: list[str] = []
+        self.refuses: tuple[int, str] | None = None
+        self.lists = 0
+        self.logs: dict[str, bytes] = {}
+        self.follows = True
+        self._streams: list[queue.SimpleQueue[bytes | None]] = []
+        self._log_streams: list[queue.SimpleQueue[bytes | None]] = []
+        self._server: _Server | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self.listen()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.die()
+
+    def listen(self) -> None:
+        """Begin, or come back after `die`."""
+        self.path.unlink(missing_ok=True)
+        self._server = _Server(self)
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def die(self) -> None:
+        """End as a killed engine does."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.shutdown()
+        server.cut()
+        self.end_streams()
+        server.server_close()
+        self.path.unlink(missing_ok=True)
+
+    def happen(self, action: str, name: str) -> None:
+        """Let something become of a container, and say so."""
+        for entry in list(self.entries):
+            if entry["Names"][0] == f"/{name}" or entry["Id"] == name:
+                if action == "destroy":
+                    self.entries.remove(entry)
+                else:
+                    entry["State"] = _UP.get(action, "exited")
+                    entry["Status"] = "Up 1 second" if entry["State"] == "running" else "Exited (137) 1 second ago"
+        event = dict(recorded("event")) | {"Action": action}
+        self._tell(self._streams, json.dumps(event).encode() + b"\n")
+
+    def write_log(self, untrusted: bytes) -> None:
+        """Let the container whose log is open print something."""
+        self._tell(self._log_streams, untrusted)
+
+    def end_streams(self) -> None:
+        """End all answers without end, cleanly."""
+        self._tell(self._streams, _END)
+        self._tell(self._log_streams, _END)
+
+    @property
+    def listeners(self) -> int:
+        """How many read events."""
+        return len(self._streams)
+
+    @property
+    def log_readers(self) -> int:
+        """How many read logs."""
+        return len(self._log_streams)
+
+    def end_logs(self) -> None:
+        """End the open log, as when its container stops."""
+        self._tell(self._log_streams, _END)
+
+    def subscribe(self, *, logs: bool) -> queue.SimpleQueue[bytes | None]:
+        """A queue of what is to be sent; None ends it."""
+        made: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        with self._lock:
+            (self._log_streams if logs else self._streams).append(made)
+        return made
+
+    def unsubscribe(self, stream: queue.SimpleQueue[bytes | None]) -> None:
+        """The reader is gone."""
+        with self._lock:
+            for streams in (self._streams, self._log_streams):
+                if stream in streams:
+                    streams.remove(stream)
+
+    def _tell(self, streams: list[queue.SimpleQueue[bytes | None]], data: bytes | None) -> None:
+        with self._lock:
+            for stream in list(streams):
+                stream.put(data)
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, engine: FakeEngine) -> None:
+        super().__init__(str(engine.path), _Handler)
+        self.engine = engine
+        self.sockets: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        made, address = super().get_request()
+        self.sockets.add(made)
+        return made, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self.sockets.discard(request)
+        super().shutdown_request(request)
+
+    def cut(self) -> None:
+        for one in list(self.sockets):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away in the middle of an answer is what is tested."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def address_string(self) -> str:
+        return "client"
+
+    def log_message(self, *_words: object) -> None:
+        """Silence."""
+
+    def do_GET(self) -> None:
+        path, query = self._route()
+        engine = self.server.engine
+        if path == "/version":
+            self._answer(200, recorded("version"))
+        elif path == "/info":
+            self._answer(200, recorded("info"))
+        elif path == "/_ping":
+            self._answer(200, "OK")
+        elif path == "/containers/json":
+            engine.lists += 1
+            self._answer(200, engine.entries)
+        elif path == "/events":
+            self._stream(b"", logs=False)
+        elif path.endswith("/json"):
+            self._inspect(path.split("/")[2])
+        elif path.endswith("/logs"):
+            since = "since=" in query
+            self._stream(b"" if since else engine.logs.get(path.split("/")[2], b""), logs=True)
+        else:
+            self._answer(404, {"message": "page not found"})
+
+    def do_POST(self) -> None:
+        path, _ = self._route()
+        name, verb = path.split("/")[2:4]
+        self._change(name, verb, {"start": "start", "restart": "restart", "stop": "die"}.get(verb, verb))
+
+    def do_DELETE(self) -> None:
+        path, _ = self._route()
+        self._change(path.split("/")[2], "remove", "destroy")
+
+    def _route(self) -> tuple[str, str]:
+        match = _ROUTE.fullmatch(self.path)
+        path, query = (match["path"], match["query"] or "") if match else (self.path, "")
+        self.server.engine.requests.append(f"{self.command} {path}")
+        return path, query
+
+    def _change(self, name: str, _verb: str, event: str) -> None:
+        engine = self.server.engine
+        if not any(name in (entry["Id"], entry["Names"][0][1:]) for entry in engine.entries):
+            answer = recorded("no-such-container")
+            self._answer(answer["status"], answer["body"])
+        elif engine.refuses is not None:
+            self._answer(engine.refuses[0], {"message": engine.refuses[1]})
+        else:
+            engine.happen(event, name)
+            self._answer(204, None)
+
+    def _inspect(self, name: str) -> None:
+        engine = self.server.engine
+        if not any(name in (entry["Id"], entry["Names"][0][1:]) for entry in engine.entries):
+            answer = recorded("no-such-container")
+            self._answer(answer["status"], answer["body"])
+            return
+        self._answer(200, recorded("inspect")["terminal" if name == "terminal" else "chatty"])
+
+    def _answer(self, status: int, body: Any) -> None:
+        data = b"" if body is None else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _stream(self, first: bytes, *, logs: bool) -> None:
+        engine = self.server.engine
+        stream = engine.subscribe(logs=logs)
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.flush()
+        try:
+            data: bytes | None = first
+            while data is not None:
+                if data:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+                if logs and not engine.follows:
+                    break
+                data = stream.get()
+            self.wfile.write(b"0\r\n\r\n")
+        finally:
+            engine.unsubscribe(stream)
+
+
+def frame(data: bytes, stream: int = 1) -> bytes:
+    """As the engine frames the log of a container without a terminal."""
+    return bytes((stream, 0, 0, 0)) + len(data).to_bytes(4, "big") + data
+
+
+def recorded_log(name: str) -> bytes:
+    """What the real engine sent for that container, framed or raw."""
+    return base64.b64decode(recorded("logs")[name])

@@ -1,0 +1,224 @@
+"""The link to the engine over a real socket: lists, events, actions, logs, and engines that die and come back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.engine_link import EngineLink
+from app.safe_text import LogLine
+from app.store import LinkState, LogState
+from backend.engine.types import Container, ContainerAction
+from backend.errors import Problem
+from tests.gui.fake_engine import FakeEngine, frame, recorded_log
+
+# docker-py leaves the socket of a failed connection to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+
+
+class Heard:
+    """All that a link said."""
+
+    def __init__(self, link: EngineLink) -> None:
+        self.states: list[LinkState] = []
+        self.problems: list[Problem] = []
+        self.containers: tuple[Container, ...] | None = None
+        self.finished: list[tuple[str, ContainerAction, Problem | None]] = []
+        link.state_changed.connect(self._state)
+        link.containers_changed.connect(self._listed)
+        link.action_finished.connect(lambda *words: self.finished.append(words))
+
+    def _state(self, state: LinkState, problem: Problem | None) -> None:
+        self.states.append(state)
+        if problem is not None:
+            self.problems.append(problem)
+
+    def _listed(self, containers: tuple[Container, ...]) -> None:
+        self.containers = containers
+
+    def named(self, name: str) -> Container:
+        return next(entry for entry in self.containers or () if entry.name == name)
+
+
+@pytest.fixture
+def link(qtbot: QtBot) -> Iterator[EngineLink]:
+    made = EngineLink()
+    before = threading.active_count()
+    yield made
+    made.close()
+    assert threading.active_count() <= before, "a thread outlived its link"
+
+
+@pytest.fixture
+def heard(link: EngineLink) -> Heard:
+    return Heard(link)
+
+
+def connected(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    link.set_endpoint(engine.url)
+    qtbot.waitUntil(lambda: LinkState.UP in heard.states and heard.containers is not None)
+
+
+def test_it_connects_and_lists(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    assert heard.states[:2] == [LinkState.CONNECTING, LinkState.UP]
+    assert heard.named("web").state.is_up
+
+
+def test_an_event_refreshes_the_list(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    engine.happen("die", "web")
+    qtbot.waitUntil(lambda: not heard.named("web").state.is_up)
+
+
+def test_a_thousand_events_are_few_lists(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    before = engine.lists
+    for _ in range(500):
+        engine.happen("die", "web")
+        engine.happen("start", "web")
+    engine.happen("die", "web")
+    qtbot.waitUntil(lambda: not heard.named("web").state.is_up)
+    assert engine.lists - before < 40
+
+
+def test_an_action_is_done_and_the_list_new(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    web = heard.named("web")
+    link.act(web.id, ContainerAction.STOP)
+    qtbot.waitUntil(lambda: bool(heard.finished))
+    assert heard.finished == [(web.id, ContainerAction.STOP, None)]
+    assert not heard.named("web").state.is_up, "the new list comes before the answer"
+
+
+def test_a_refused_action_says_why(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    engine.refuses = (500, "no space left on device")
+    link.act(heard.named("web").id, ContainerAction.START)
+    qtbot.waitUntil(lambda: bool(heard.finished))
+    problem = heard.finished[0][2]
+    assert problem is not None
+    assert "no space left" in problem.summary
+
+
+def test_an_action_without_an_engine_fails(link: EngineLink, heard: Heard, qtbot: QtBot) -> None:
+    link.act("ab" * 32, ContainerAction.START)
+    qtbot.waitUntil(lambda: bool(heard.finished))
+    assert heard.finished[0][2] is not None
+
+
+def test_an_engine_that_restarts_is_found(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    engine.die()
+    qtbot.waitUntil(lambda: heard.states[-1] is LinkState.RECONNECTING)
+    assert heard.problems
+    assert heard.containers, "the list stays while the engine is away"
+    engine.entries = engine.entries[:1]
+    engine.listen()
+    qtbot.waitUntil(lambda: heard.states[-1] is LinkState.UP and len(heard.containers or ()) == 1)
+
+
+def test_an_engine_that_comes_late(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    engine.die()
+    link.set_endpoint(engine.url)
+    qtbot.waitUntil(lambda: LinkState.RECONNECTING in heard.states)
+    engine.listen()
+    qtbot.waitUntil(lambda: heard.states[-1] is LinkState.UP)
+
+
+def test_no_endpoint_ends_everything(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    link.set_endpoint(None)
+    assert heard.states[-1] is LinkState.OFF
+    qtbot.waitUntil(lambda: engine.listeners == 0 or not any(thread.is_alive() for thread in link._old))
+    asked = len(engine.requests)
+    engine.happen("die", "web")
+    link.refresh()
+    assert len(engine.requests) == asked, "a stopped machine's endpoint is never asked"
+
+
+class Log:
+    """The open log's lines."""
+
+    def __init__(self, link: EngineLink, container_id: str) -> None:
+        self.lines: list[LogLine] = []
+        self.states: list[LogState] = []
+        feed = link.open_log(container_id)
+        feed.lines.connect(self.lines.extend)
+        feed.state_changed.connect(lambda state, _problem: self.states.append(state))
+
+    @property
+    def text(self) -> list[str]:
+        return [line.text for line in self.lines]
+
+
+def stamped(second: int, words: str) -> bytes:
+    return frame(f"2026-11-23T22:51:{second:02d}.5Z {words}\n".encode())
+
+
+def test_a_log_is_read_and_followed(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    chatty = heard.named("chatty")
+    engine.logs[chatty.id] = recorded_log("chatty")
+    log = Log(link, chatty.id)
+    qtbot.waitUntil(lambda: "red plain" in log.text)
+    assert {"out", "err"} <= set(log.text)
+    qtbot.waitUntil(lambda: engine.log_readers == 1)
+    engine.write_log(stamped(59, "new"))
+    qtbot.waitUntil(lambda: "new" in log.text)
+    assert log.states == [LogState.FOLLOWING]
+
+
+def test_a_log_goes_on_when_its_container_starts_again(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, heard, engine, qtbot)
+    web = heard.named("web")
+    engine.logs[web.id] = stamped(1, "first")
+    log = Log(link, web.id)
+    qtbot.waitUntil(lambda: log.text == ["first"] and engine.log_readers == 1)
+    engine.happen("die", "web")
+    qtbot.waitUntil(lambda: not heard.named("web").state.is_up)
+    engine.end_logs()
+    qtbot.waitUntil(lambda: bool(log.states) and log.states[-1] is LogState.ENDED)
+    engine.happen("start", "web")
+    qtbot.waitUntil(lambda: engine.log_readers == 1)
+    # The engine's `since` includes the last line: it is not shown twice.
+    engine.write_log(stamped(1, "first") + stamped(2, "second"))
+    qtbot.waitUntil(lambda: len(log.lines) >= 2)
+    assert log.text == ["first", "second"]
+
+
+def test_a_log_survives_an_engine_restart(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    web = heard.named("web")
+    log = Log(link, web.id)
+    qtbot.waitUntil(lambda: engine.log_readers == 1)
+    engine.die()
+    qtbot.waitUntil(lambda: LogState.RECONNECTING in log.states)
+    engine.listen()
+    qtbot.waitUntil(lambda: engine.log_readers == 1)
+    engine.write_log(stamped(3, "back"))
+    qtbot.waitUntil(lambda: log.text == ["back"])
+
+
+def test_a_torrent_is_read_no_faster_than_it_is_shown(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, heard, engine, qtbot)
+    web = heard.named("web")
+    engine.logs[web.id] = b"".join(stamped(1, f"line {number}") for number in range(30_000))
+    log = Log(link, web.id)
+    qtbot.waitUntil(lambda: len(log.lines) == 30_000, timeout=20_000)
+    assert log.text[-1] == "line 29999"
+
+
+def test_the_log_of_a_container_that_is_gone_says_so(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, heard, engine, qtbot)
+    log = Log(link, "no-such")
+    qtbot.waitUntil(lambda: log.states == [LogState.ENDED])

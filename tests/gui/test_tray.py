@@ -1,0 +1,80 @@
+"""The tray's menu is a function of the store."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtWidgets import QMenu
+from pytestqt.qtbot import QtBot
+
+from app.store import AppStore
+from app.tray import MENU_CONTAINERS, Tray
+from backend.engine.types import ContainerAction
+from backend.model import Phase
+from tests.gui import samples
+from tests.gui.screenshots import machine, running
+
+
+@pytest.fixture
+def tray(store: AppStore) -> Tray:
+    return Tray(store, store)
+
+
+def entries(tray: Tray) -> list[str]:
+    return [action.text() for action in tray.menu.actions() if not action.isSeparator()]
+
+
+def test_before_anything_is_known(tray: Tray) -> None:
+    assert entries(tray) == ["Open Wherry", "Machine: Connecting", "Quit"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "expected"),
+    [
+        (Phase.STOPPED, ["Start", "Quit"]),
+        (Phase.BOOTING, ["Stop", "Quit (the machine keeps running)", "Stop machine and quit"]),
+        (Phase.RUNNING, ["Stop", "Restart", "Quit (the machine keeps running)", "Stop machine and quit"]),
+        (Phase.STOPPING, ["Quit (the machine keeps running)", "Stop machine and quit"]),
+        (Phase.FAILED, ["Start", "Quit"]),
+    ],
+)
+def test_the_menu_of_each_phase(store: AppStore, tray: Tray, phase: Phase, expected: list[str]) -> None:
+    machine(store, phase)
+    assert entries(tray)[2:] == expected
+    assert entries(tray)[0] == "Open Wherry", "on some desktops a click only opens the menu: the window comes first"
+
+
+def test_running_containers_have_a_menu_each(store: AppStore, tray: Tray, qtbot: QtBot) -> None:
+    running(store)
+    assert tray.icon.toolTip() == f"Wherry: Running, {len(store.running)} containers"
+    menus = {action.text(): action.menu() for action in tray.menu.actions() if action.menu()}
+    assert set(menus) == {entry.name for entry in store.running}
+    web = menus["web"]
+    assert isinstance(web, QMenu)
+    assert [action.text() for action in web.actions()] == ["Logs", "Stop", "Restart"]
+    with qtbot.waitSignal(store.intents.act_on_containers) as asked:
+        web.actions()[1].trigger()
+    assert asked.args is not None
+    assert asked.args[1] is ContainerAction.STOP
+    with qtbot.waitSignals([store.intents.show_window, store.intents.open_log]):
+        web.actions()[0].trigger()
+
+
+def test_many_containers_do_not_fill_the_screen(store: AppStore, tray: Tray) -> None:
+    running(store)
+    store.set_containers(samples.many(200))
+    assert sum(action.menu() is not None for action in tray.menu.actions()) == MENU_CONTAINERS
+    assert any("more" in words for words in entries(tray))
+
+
+def test_a_name_with_an_ampersand_is_no_shortcut(store: AppStore, tray: Tray) -> None:
+    running(store)
+    store.set_containers(samples.hostile())
+    assert "A&&B" in entries(tray)
+
+
+@pytest.mark.parametrize(("words", "intent"), [("Stop machine and quit", "stop_and_quit"), ("Stop", "stop_machine")])
+def test_entries_say_what_is_wanted(store: AppStore, tray: Tray, qtbot: QtBot, words: str, intent: str) -> None:
+    running(store)
+    action = next(action for action in tray.menu.actions() if action.text() == words)
+    with qtbot.waitSignal(getattr(store.intents, intent)):
+        action.trigger()
