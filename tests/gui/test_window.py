@@ -200,6 +200,8 @@ def test_removing_asks_once_and_says_what_is_lost(store: AppStore, window: MainW
     remove = window.containers.actions_by_kind[ContainerAction.REMOVE]
     assert remove.shortcut().toString() == "Del"
     with qtbot.assertNotEmitted(store.intents.act_on_containers):
+        assert window.containers.selected, "nothing selected"
+        assert remove.isEnabled(), "disabled"
         remove.trigger()
         (box,) = window.findChildren(QMessageBox)
         assert "web" in box.text()
