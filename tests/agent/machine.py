@@ -110,6 +110,13 @@ class Machine:
             return []
         return [(int(pid), accelerator) for pid, accelerator in (line.split() for line in lines)]
 
+    def told_the_guest(self) -> list[str]:
+        """Every line that the guests got on their control port."""
+        try:
+            return (self.paths.machine / qemu.TOLD).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+
     # -- clients --------------------------------------------------------------------------------------------------
     def client(self) -> MachineClient:
         """A client of the agent, which is started if there is none."""
@@ -160,7 +167,8 @@ class Machine:
         eventually(lambda: not self.processes(), "no process is left")
         assert not self.paths.run_record.exists()
         assert not self.paths.qemu_pid.exists()
-        assert sorted(path.name for path in self.paths.run.iterdir()) == []
+        left = sorted(path.name for path in self.paths.run.iterdir())
+        assert not left, f"sockets are left: {left}"
 
     def kill_all(self) -> None:
         """End whatever this machine has running; for the end of a test."""

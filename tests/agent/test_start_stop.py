@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+
 import pytest
 
+from backend.errors import ProblemCode
 from backend.model import Phase, StepState
-from tests.agent.machine import Machine, alive, eventually, until
+from tests.agent.machine import PATIENCE_S, Machine, alive, eventually, kill, refused, until
 
 PHASES = [
     ("launch", Phase.BOOTING, "launch"),
@@ -56,3 +63,107 @@ def test_a_stop_while_preparing_is_heeded(machine: Machine) -> None:
     machine.ended()
     machine.assert_nothing_left()
     assert machine.launches == []
+
+
+def test_five_starts_at_once_make_one_machine(machine: Machine) -> None:
+    starts = [machine.popen("start") for _ in range(5)]
+    for start in starts:
+        out, err = start.communicate(timeout=2 * PATIENCE_S)
+        assert start.returncode == 0, f"{out}\n{err}"
+    assert len(machine.launches) == 1
+    agents = [process for process in machine.processes() if "backend.agent" in process.cmdline()]
+    eventually(lambda: len([process for process in agents if alive(process.pid)]) == 1, "the others have ended")
+
+
+def test_a_start_that_meets_the_end_of_an_agent_succeeds(machine: Machine) -> None:
+    """The agent that ends holds its lock a moment longer than its socket: a client must not wait for it in vain."""
+    for _ in range(5):
+        with machine.client() as client:
+            client.request("shutdown")
+            assert refused(lambda: list(client.updates(timeout_s=PATIENCE_S))) is ProblemCode.AGENT_UNREACHABLE
+        assert machine.started().phase is Phase.RUNNING
+        with machine.client() as client:
+            client.request("stop", policy="kill")
+            until(client, Phase.STOPPED)
+
+
+def test_ctrl_c_in_mid_start_undoes_it(machine: Machine) -> None:
+    machine.hold("kernel")
+    start = machine.popen("start")
+    eventually(lambda: machine.launches, "QEMU was started")
+    with machine.client() as client:
+        until(client, Phase.BOOTING, step="kernel")
+        start.send_signal(signal.SIGINT)
+        _, err = start.communicate(timeout=PATIENCE_S)
+        assert start.returncode == 130
+        assert "undone" in err
+        assert until(client, Phase.STOPPED).problems == ()
+    machine.ended()
+    machine.assert_nothing_left()
+
+
+def test_an_idle_agent_ends_by_itself(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine(deadlines="idle=0.2")
+    with machine.client() as client:
+        pid = client.agent_pid
+        client.request("status")
+    eventually(lambda: not alive(pid), "the agent has ended")
+    machine.assert_nothing_left()
+
+
+def test_agents_that_are_idle_at_once_still_serve_every_client(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine(deadlines="idle=0.01")
+    for _ in range(10):
+        with machine.client() as client:
+            assert client.request("status") == {"phase": "stopped"}
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_agent_that_is_asked_to_go_leaves_the_machine_running(machine: Machine, signal_number: int) -> None:
+    before = machine.started()
+    with machine.client() as client:
+        pid = client.agent_pid
+    os.kill(pid, signal_number)
+    eventually(lambda: not alive(pid), "the agent has ended")
+    assert before.pid is not None
+    assert alive(before.pid)
+    with machine.client() as client:
+        assert until(client, Phase.RUNNING).pid == before.pid
+
+
+@pytest.mark.parametrize("name", ["a 'home', \"of\" Zoë & co", "long-" + "x" * 120], ids=["odd letters", "long"])
+def test_a_home_of_any_name_works(make_machine: Callable[..., Machine], name: str) -> None:
+    machine = make_machine(name)
+    assert machine.paths.home.name == name
+    if len(name) > 100:
+        assert machine.paths.run.parent != machine.home
+    out = machine.wherry("start").stdout
+    assert "running" in out
+    status = json.loads(machine.wherry("status", "--json").stdout)
+    assert status["phase"] == "running"
+    with machine.client() as client:
+        kill(client.agent_pid)
+    assert json.loads(machine.wherry("start", "--json").stdout)["pid"] == status["pid"]
+    machine.wherry("stop")
+    machine.ended()
+    machine.assert_nothing_left()
+
+
+def test_a_restart_makes_a_new_machine(machine: Machine) -> None:
+    before = machine.started()
+    machine.wherry("restart")
+    with machine.client() as client:
+        assert client.status.phase is Phase.RUNNING
+        assert client.status.pid != before.pid
+    assert len(machine.launches) == 2
+
+
+def test_docker_clients_are_served_through_the_endpoint(machine: Machine) -> None:
+    machine.started()
+    with socket.socket(socket.AF_UNIX) as docker:
+        docker.settimeout(PATIENCE_S)
+        docker.connect(str(machine.paths.docker_socket))
+        docker.sendall(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
+        answer = docker.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"OK")

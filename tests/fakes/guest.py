@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 PANIC = "[    1.234567] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)"
 KERNEL_ALIVE = "wherry: kernel alive"
@@ -26,6 +26,7 @@ class FakeGuest:
         console: Callable[[str], None],
         end: Callable[[int], None],
         inputs: dict[str, str],
+        told: TextIO,
     ) -> None:
         """Make a guest that is switched off.
 
@@ -34,6 +35,7 @@ class FakeGuest:
             console: prints a line on the serial console.
             end: ends QEMU, with an exit code.
             inputs: the files given by fw_cfg, by name.
+            told: gets every line that the host sends.
         """
         self.status = "running"
         """As query-status tells it."""
@@ -41,6 +43,7 @@ class FakeGuest:
         self._console = console
         self._end = end
         self._inputs = inputs
+        self._told = told
         self._stages: dict[str, str] = {}
         self._started = time.monotonic()
         self._clients: set[asyncio.StreamWriter] = set()
@@ -78,6 +81,9 @@ class FakeGuest:
         self._engine_up = True
         self._reach("dockerd")
         self._begin(self._restart_engine_on_cue())
+        if path := self._cues.get("poweroff_when"):
+            await self._until(Path(path).exists)
+            await self._power_off()
 
     async def _restart_engine_on_cue(self) -> None:
         """While the file named by `engine_away` exists, dockerd is down."""
@@ -107,6 +113,7 @@ class FakeGuest:
         self._clients.add(writer)
         try:
             while line := await reader.readline():
+                self._told.write(line.decode("utf-8", errors="replace"))
                 self._obey(line.decode("utf-8", errors="replace").split())
                 await writer.drain()
         except (ConnectionError, ValueError):

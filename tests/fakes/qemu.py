@@ -16,12 +16,14 @@ It misbehaves on cue. Cues are a JSON object in `fake-cues.json` beside the data
     engine_hang     true, or a file: (while it exists) the engine takes connections and does not answer
     engine_away     a file: while it exists, dockerd is down
     ignore_powerdown
+    poweroff_when   a file: once it exists, somebody types `poweroff` in the guest
     die_after       seconds, then it exits with code 1
     babble          lines that the guest says first of all
     hold            {step: file}: steps launch, kernel, guest, ssh, engine, off wait until the file exists
     only            {accelerator: cues}: cues for this accelerator alone, over the others
 
-Each launch adds a line, "PID ACCELERATOR", to `fake-launches.txt` in the same place.
+Each launch adds a line, "PID ACCELERATOR", to `fake-launches.txt` in the same place, and each line that the guest is
+told on its control port goes to `fake-told.txt`.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ from tests.fakes.guest import FakeGuest
 
 CUES = "fake-cues.json"
 LAUNCHES = "fake-launches.txt"
+TOLD = "fake-told.txt"
 VERSION = "7.2.22"
 _WRITE_BYTES = (101, 201)  # block/file-posix.c: RAW_LOCK_PERM_BASE and RAW_LOCK_SHARED_BASE, plus BLK_PERM_WRITE's bit
 
@@ -133,7 +136,8 @@ class FakeQemu:
         self._monitor_client: asyncio.StreamWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._console_file = line.console_log.open("w", encoding="utf-8", buffering=1)
-        self._guest = FakeGuest(cues, console=self._print, end=self._end, inputs=line.inputs)
+        told = (line.data_disk.parent / TOLD).open("a", encoding="utf-8", buffering=1)
+        self._guest = FakeGuest(cues, console=self._print, end=self._end, inputs=line.inputs, told=told)
 
     async def run(self) -> None:
         """Open the sockets and run until something ends the process."""
