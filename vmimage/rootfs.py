@@ -100,6 +100,7 @@ def stage(description: Description, architecture: Architecture, *, packages: Pat
     links = dict(description.symlinks)
     if architecture.loader:
         links[architecture.loader[0]] = architecture.loader[1]
+    _check_applets(packages / "usr/bin/busybox", description.busybox_applets)
     for applet in description.busybox_applets:
         links.setdefault(f"usr/bin/{applet}", "busybox")
     for path, destination in links.items():
@@ -112,6 +113,15 @@ def stage(description: Description, architecture: Architecture, *, packages: Pat
     _add_overlay(stage_dir)
     _normalise(stage_dir)
     return newest
+
+
+def _check_applets(busybox: Path, applets: Iterable[str]) -> None:
+    """ImageError for an applet that this busybox lacks: its names stand in the program, each between zero bytes."""
+    program = busybox.read_bytes()
+    missing = [applet for applet in applets if b"\0" + applet.encode() + b"\0" not in program]
+    if missing:
+        raise ImageError(f"This busybox has no applet {', '.join(missing)}.",
+                         advice="Correct busybox_applets in vmimage/image.toml.")
 
 
 def _add_modules(target: Path, modules: Mapping[str, Module], indexes: Mapping[str, str]) -> None:

@@ -65,7 +65,8 @@ class Machine:
             "-device", f"virtio-serial-{bus}",
             "-chardev", f"socket,id=ctl,path={self.directory / 'ctl'},server=on,wait=off",
             "-device", "virtserialport,chardev=ctl,name=io.wherry.control",
-            "-chardev", f"socket,id=con,path={self.directory / 'con'},server=on,wait=off,logfile={self.directory / 'console.log'}",
+            "-chardev", (f"socket,id=con,path={self.directory / 'con'},server=on,wait=off,"
+                         f"logfile={self.directory / 'console.log'}"),
             "-serial", "chardev:con",
         ]
         for name, content in given.items():
