@@ -6,10 +6,11 @@ tests/unit/test_ssh_transport.py checks that the installed paramiko has each of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import paramiko
 from paramiko.buffered_pipe import BufferedPipe
+from paramiko.packet import Packetizer
 
 if TYPE_CHECKING:
     from paramiko.auth_handler import AuthHandler
@@ -54,8 +55,20 @@ if TYPE_CHECKING:
         def _set_transport(self, transport: paramiko.Transport) -> None: ...
         def _set_window(self, window_size: int, max_packet_size: int) -> None: ...
 
+    class PacketizerBase(Packetizer):
+        """paramiko's Packetizer; the stubs know neither AEAD nor a socket that is none."""
+
+        REKEY_PACKETS: int
+        REKEY_BYTES: int
+
+        def __init__(self, socket: object) -> None: ...
+        def set_outbound_cipher(self, block_engine: Any, *others: Any, **named: Any) -> None: ...
+        def set_inbound_cipher(self, block_engine: Any, *others: Any, **named: Any) -> None: ...
+        def _trigger_rekey(self) -> None: ...
+
     PipeBase = BufferedPipe[bytes]
 else:
+    PacketizerBase = Packetizer
     PipeBase = BufferedPipe
     TransportBase = paramiko.Transport
     ChannelBase = paramiko.Channel

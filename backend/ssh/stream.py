@@ -45,16 +45,38 @@ class SshStream:
     async def write(self, data: bytes) -> None:
         """See ByteStream.write. Waits while the peer's window or our own backlog is full."""
         channel = self._channel
+        wire = self._transport.wire
         rest = memoryview(data)
         while rest:
-            sent = channel.send_some(rest)
-            rest = rest[sent:]
-            if sent == 0:
-                channel.writable.arm()
-                if channel.out_window_size == 0 and not channel.closed:
-                    await channel.writable.wait()
-            elif self._transport.wire.backlog_bytes > BACKLOG_HIGH_BYTES:
-                await self._transport.wait_drained()
+            rest = rest[self._send_some(rest) :]
+            if not rest:
+                break
+            channel.writable.arm()
+            if channel.out_window_size == 0 and not channel.closed:
+                await channel.writable.wait()
+        if wire.backlog_bytes > BACKLOG_HIGH_BYTES:
+            await self._transport.wait_drained()
+
+    def _send_some(self, data: memoryview) -> int:
+        """Send what the peer's window allows, all packets in one piece; return how much that was."""
+        channel = self._channel
+        if len(data) <= channel.out_max_packet_size // 2:
+            return channel.send_some(data)
+        wire = self._transport.wire
+        sent = 0
+        wire.cork()
+        try:
+            while sent < len(data):
+                count = channel.send_some(data[sent:])
+                if count == 0:
+                    break
+                sent += count
+        finally:
+            try:
+                wire.uncork()
+            except OSError as error:
+                raise BrokenPipeError("the SSH connection is gone") from error
+        return sent
 
     async def write_eof(self) -> None:
         """See ByteStream.write_eof."""

@@ -7,7 +7,7 @@ three ways, and each removes a wait or a system call:
   when it is first needed) empties. So any thread, the event loop's too, MAY send an SSH message; streams keep the
   backlog bounded by waiting for `drained` before they add more.
 * `recv` reads what is there into one buffer; paramiko then asks for 16 bytes and a packet's rest without system calls.
-  `fill` and `has_packet` let an event loop do the same without waiting.
+  `fill` and `next_packet` let an event loop do the same without waiting.
 * `close` shuts the connection down, which wakes both threads; `release`, after they ended, frees the descriptors. To
   close a descriptor that another thread sleeps on would let that thread read from whatever gets the number next.
 """
@@ -52,6 +52,8 @@ class WireSocket:
         self._backlog: deque[memoryview] = deque()
         self._flusher: threading.Thread | None = None
         self._closed = False  # paramiko.Transport.stop_thread reads this name
+        self._is_corked = False
+        self._corked_parts: list[bytes] = []
         self.backlog_bytes = 0
         self.reads = 0
         """Grows with each read that brought something: how the keep-alive sees that the peer lives."""
@@ -75,11 +77,7 @@ class WireSocket:
 
     def fill(self) -> None:
         """Read what is there, without blocking. Raises EOFError at the end, OSError when the connection is broken."""
-        if self._start:
-            # At most a part of one packet is left: moved to the front, so that the rest of it fits behind.
-            left = self._end - self._start
-            self._view[:left] = bytes(self._view[self._start : self._end])
-            self._start, self._end = 0, left
+        self._make_room()
         with contextlib.suppress(BlockingIOError):
             count = self._sending.recv_into(self._view[self._end :])
             if count == 0:
@@ -87,39 +85,94 @@ class WireSocket:
             self._end += count
             self.reads += 1
 
-    def has_packet(self) -> bool:
-        """Return whether `recv` can serve a whole AES-GCM packet, whose length is in the clear (RFC 5647, 7.3).
+    def _make_room(self) -> None:
+        if self._start:
+            # At most a part of one packet is left: moved to the front, so that the rest of it fits behind.
+            left = self._end - self._start
+            self._view[:left] = bytes(self._view[self._start : self._end])
+            self._start, self._end = 0, left
+
+    def next_packet(self) -> tuple[bytes, memoryview] | None:
+        """Return the next AES-GCM packet, None until it is here whole.
+
+        The length is in the clear (RFC 5647, section 7.3), so this needs no key.
+
+        Returns:
+            Its length field, and the rest of it, valid until the next read.
 
         Raises:
             EOFError: the packet would be longer than the peer was told it may be.
         """
-        available = self._end - self._start
-        if available < _LENGTH_BYTES:
-            return False
-        needed = _LENGTH_BYTES + int.from_bytes(self._view[self._start : self._start + _LENGTH_BYTES]) + _TAG_BYTES
-        if needed > READ_BUFFER_BYTES:
-            raise EOFError
-        return available >= needed
+        start = self._start
+        body = start + _LENGTH_BYTES
+        if body > self._end:
+            return None
+        length = bytes(self._view[start:body])
+        stop = body + int.from_bytes(length) + _TAG_BYTES
+        if stop > self._end:
+            if stop - start > READ_BUFFER_BYTES:
+                raise EOFError
+            return None
+        self._start = stop
+        return length, self._view[body:stop]
+
+    def wait_packet(self) -> tuple[bytes, memoryview]:
+        """Wait for the next packet, then as `next_packet`. Raises EOFError at the end."""
+        while True:
+            packet = self.next_packet()
+            if packet is not None:
+                return packet
+            self._make_room()
+            if self._closed:
+                raise EOFError
+            with contextlib.suppress(TimeoutError):
+                count = self._reading.recv_into(self._view[self._end :])
+                if count == 0:
+                    raise EOFError
+                self._end += count
+                self.reads += 1
 
     def send(self, data: bytes) -> int:
         """Take all of `data` and return its length; never blocks. Raises OSError once the connection is broken."""
+        self.send_parts(data)
+        return len(data)
+
+    def send_parts(self, *parts: bytes) -> None:
+        """Take some pieces as one; else as `send`."""
         with self._condition:
             if self._closed:
                 raise OSError("the connection is closed")
-            rest = memoryview(data)
-            if not self._backlog:
-                with contextlib.suppress(BlockingIOError):
-                    rest = rest[self._sending.send(rest) :]
-                if not rest:
-                    return len(data)
-            self._backlog.append(rest)
-            self.backlog_bytes += len(rest)
-            if self._flusher is None:
-                self._flusher = threading.Thread(target=self._flush, name="ssh-flusher", daemon=True)
-                self._flusher.start()
-            else:
-                self._condition.notify_all()
-        return len(data)
+            self._corked_parts.extend(parts)
+            if not self._is_corked:
+                self._send_corked()
+
+    def cork(self) -> None:
+        """Keep what is sent until `uncork`: many packets, one system call."""
+        with self._condition:
+            self._is_corked = True
+
+    def uncork(self) -> None:
+        """Send what was kept. Raises OSError once the connection is broken."""
+        with self._condition:
+            self._is_corked = False
+            if self._corked_parts and not self._closed:
+                self._send_corked()
+
+    def _send_corked(self) -> None:
+        parts, self._corked_parts = self._corked_parts, []
+        rest = memoryview(b"".join(parts))
+        if not self._backlog:
+            with contextlib.suppress(BlockingIOError):
+                rest = rest[self._sending.send(rest) :]
+            if not rest:
+                return
+        self._backlog.append(rest)
+        self.backlog_bytes += len(rest)
+        if self._flusher is None:
+            self._flusher = threading.Thread(target=self._flush, name="ssh-flusher", daemon=True)
+            self._flusher.start()
+        else:
+            self._condition.notify_all()
 
     def settimeout(self, _timeout_s: float | None) -> None:
         """Do nothing: paramiko asks for a tenth of a second, to see often that it was closed. Here close() wakes it."""

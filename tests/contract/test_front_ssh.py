@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+@pytest.fixture(params=["the loop reads", "a thread reads"])
+def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who reads the network: where the loop cannot watch a socket (Windows), paramiko's thread."""
+    if request.param == "a thread reads":
+        monkeypatch.setattr(ssh_transport, "can_watch", lambda _loop: False)
+    return str(request.param)
+
+
 @contextlib.asynccontextmanager
 async def connected(sshd: Sshd) -> AsyncIterator[SshSession]:
     session = await SshSession.connect(
@@ -96,6 +104,7 @@ def test_commands(start_sshd: StartSshd, run: Run) -> None:
     run(main())
 
 
+@pytest.mark.usefixtures("reading")
 def test_streams_are_whole_in_both_directions(start_sshd: StartSshd, run: Run, tmp_path: Path) -> None:
     block = os.urandom(1_000_000)
 
@@ -122,6 +131,7 @@ def test_streams_are_whole_in_both_directions(start_sshd: StartSshd, run: Run, t
 
 
 @pytest.mark.parametrize("who", ["we ask", "the server asks"])
+@pytest.mark.usefixtures("reading")
 def test_large_transfers_survive_new_keys(
     start_sshd: StartSshd, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
@@ -218,6 +228,7 @@ def test_a_reader_that_sleeps_costs_one_window_and_no_other_stream(
     run(main())
 
 
+@pytest.mark.usefixtures("reading")
 def test_a_peer_that_does_not_read_stops_the_writer(start_sshd: StartSshd, run: Run, tmp_path: Path) -> None:
     go = asyncio.Event()
     received = 0
@@ -245,6 +256,7 @@ def test_a_peer_that_does_not_read_stops_the_writer(start_sshd: StartSshd, run: 
     run(main())
 
 
+@pytest.mark.usefixtures("reading")
 def test_close_wakes_the_one_who_waits(start_sshd: StartSshd, run: Run, tmp_path: Path) -> None:
     async def hold(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -282,6 +294,7 @@ def test_open_fails_as_a_problem_and_the_session_stays(start_sshd: StartSshd, ru
     run(main())
 
 
+@pytest.mark.usefixtures("reading")
 def test_death_of_the_server_wakes_everything_and_is_told_once(start_sshd: StartSshd, run: Run, tmp_path: Path) -> None:
     async def hold(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()

@@ -85,30 +85,43 @@ def test_a_packet_is_whole_or_not_there(pair: tuple[WireSocket, socket.socket, t
     packet = (32).to_bytes(4) + bytes(range(32)) + bytes(16)
     peer.sendall(packet[:3])
     wire.fill()
-    assert not wire.has_packet()
+    assert wire.next_packet() is None
     peer.sendall(packet[3:30])
     wire.fill()
-    assert not wire.has_packet()
+    assert wire.next_packet() is None
     peer.sendall(packet[30:] + packet[:7])
     wire.fill()
-    assert wire.has_packet()
-    assert wire.recv(16) + wire.recv(36) == packet
-    assert not wire.has_packet()
-    peer.sendall(packet[7:])
-    wire.fill()
-    assert wire.has_packet()
-    assert wire.recv(len(packet)) == packet
+    whole = wire.next_packet()
+    assert whole is not None
+    assert b"".join(whole) == packet
+    assert wire.next_packet() is None
+    peer.sendall(packet[7:] + packet)
+    for _ in range(2):
+        assert b"".join(wire.wait_packet()) == packet
 
 
 def test_fill_neither_waits_nor_invents(pair: tuple[WireSocket, socket.socket, threading.Event]) -> None:
     wire, peer, _ = pair
     wire.fill()
-    assert (wire.reads, wire.has_packet()) == (0, False)
+    assert (wire.reads, wire.next_packet()) == (0, None)
     peer.sendall(b"x" * 100)
     with pytest.raises(EOFError):
         while True:
             wire.fill()
-            wire.has_packet()  # "xxxx" as a length is more than any packet may be
+            wire.next_packet()  # "xxxx" as a length is more than any packet may be
+
+
+def test_what_is_corked_goes_out_in_order_and_at_once(pair: tuple[WireSocket, socket.socket, threading.Event]) -> None:
+    wire, peer, _ = pair
+    wire.cork()
+    wire.send(b"one ")
+    wire.send_parts(b"two ", b"three ")
+    peer.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        peer.recv(100)
+    wire.uncork()
+    wire.send(b"four")
+    assert peer.recv(100) == b"one two three four"
 
 
 def test_paramiko_has_what_we_stand_on() -> None:
