@@ -63,10 +63,11 @@ def _processor(spec: LaunchSpec) -> list[str]:
 
 
 def _kernel(spec: LaunchSpec) -> list[str]:
+    emulated = spec.image.cmdline_emulated if spec.candidate.accelerator == "tcg" else ""
     return [
         *("-kernel", str(spec.image.kernel)),
         *("-initrd", str(spec.image.initramfs)),
-        *("-append", spec.image.cmdline),
+        *("-append", f"{spec.image.cmdline} {emulated}".rstrip()),
     ]
 
 

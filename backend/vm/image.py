@@ -33,6 +33,7 @@ class _Manifest(msgspec.Struct, frozen=True):
     root: _File
     cmdline: str
     docker_version: str
+    cmdline_emulated: str = ""
 
 
 def load(directory: Path, *, arch: str, stamp: Path) -> GuestImage:
@@ -70,6 +71,7 @@ def load(directory: Path, *, arch: str, stamp: Path) -> GuestImage:
         initramfs=directory / manifest.initramfs.file,
         root=directory / manifest.root.file,
         cmdline=manifest.cmdline,
+        cmdline_emulated=manifest.cmdline_emulated,
         engine_version=manifest.docker_version,
     )
 

@@ -73,6 +73,9 @@ class GuestImage:
     initramfs: Path
     root: Path
     cmdline: str
+    """The kernel's parameters."""
+    cmdline_emulated: str
+    """More of them, for a guest whose processors are emulated; may be empty."""
     engine_version: str
 
 

@@ -22,6 +22,7 @@ IMAGE = GuestImage(
     initramfs=Path("/img/initramfs"),
     root=Path("/img/root.erofs"),
     cmdline="console=ttyS0 quiet",
+    cmdline_emulated="slowly",
     engine_version="28.5.2",
 )
 
@@ -72,7 +73,7 @@ LINUX_TCG = [
     "-m", "2048M",
     "-kernel", "/img/vmlinux",
     "-initrd", "/img/initramfs",
-    "-append", "console=ttyS0 quiet",
+    "-append", "console=ttyS0 quiet slowly",
     "-blockdev", "driver=file,node-name=root-file,filename=/img/root.erofs,read-only=on",
     "-blockdev", "driver=raw,node-name=root,file=root-file,read-only=on",
     "-device", "virtio-blk-pci,drive=root,serial=root",
@@ -131,6 +132,7 @@ def test_processor_of_every_accelerator(
 ) -> None:
     qemu = facts(version, accelerator)
     argv = build(spec(ladder.hardware_candidates(accelerator, arch, qemu)[0], host=host, qemu=qemu))
+    assert options(argv, "-append") == ["console=ttyS0 quiet"], "what is for emulation only stays out"
     assert (options(argv, "-machine"), options(argv, "-accel"), options(argv, "-cpu")) == tuple(
         [value] for value in expected
     )
