@@ -13,6 +13,8 @@ from typing import Protocol
 from backend.engine.http_head import Framing
 
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n\Z")
+_NEXT_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})\r\n")
+"""The usual way from one chunk to the next: the line end after its data, and a size without an extension."""
 _LINE_LIMIT_BYTES = 16 * 1024
 _TRAILER_LIMIT_BYTES = 64 * 1024
 
@@ -92,8 +94,13 @@ class ChunkedTracker:
                 step = min(self._left, end - position)
                 self._left -= step
                 position += step
-                if self._left == 0:
-                    self._state = _State.DATA_END
+                if self._left:
+                    continue
+                self._state = _State.DATA_END
+                match = _NEXT_CHUNK.match(data, position)
+                if match is not None:
+                    self._begin_chunk(int(match[1], 16))
+                    position = match.end()
                 continue
             newline = data.find(b"\n", position)
             stop = end if newline < 0 else newline + 1
@@ -108,13 +115,16 @@ class ChunkedTracker:
                 raise BadFraming("a chunk is longer than its size says")
         return position
 
+    def _begin_chunk(self, size: int) -> None:
+        self._left = size
+        self._state = _State.DATA if size else _State.TRAILERS
+
     def _take_line(self, line: bytes) -> None:
         if self._state is _State.SIZE:
             match = _CHUNK_SIZE.match(line)
             if match is None:
                 raise BadFraming("a chunk's size is malformed")
-            self._left = int(match[1], 16)
-            self._state = _State.DATA if self._left else _State.TRAILERS
+            self._begin_chunk(int(match[1], 16))
         elif self._state is _State.DATA_END:
             if line != b"\r\n":
                 raise BadFraming("a chunk is longer than its size says")
