@@ -26,7 +26,7 @@ from backend.vm.guest import ServiceChange
 _log = logging.getLogger(__name__)
 
 ENGINE_SOCKET: Final = "/run/docker.sock"
-ENGINE_LOG: Final = "/var/log/wherry/dockerd.log"
+ENGINE_LOG: Final = "/data/log/dockerd.log"
 ENGINE_SERVICE: Final = "dockerd"
 _GUEST_SSH_PORT: Final = 22
 _CONNECT_TIMEOUT_S: Final = 20.0

@@ -95,7 +95,7 @@ def logs(options: argparse.Namespace) -> int:
     if options.which in _GUEST_LOGS:
         name = _GUEST_LOGS[options.which]
         follow = ["-F"] if options.follow else []
-        command = ["tail", "-n", str(options.lines), *follow, f"/var/log/wherry/{name}.log"]
+        command = ["tail", "-n", str(options.lines), *follow, f"/data/log/{name}.log"]
         status = _running(options)
         return subprocess.call(ssh_command(machine_directory(options.home), status, command))
     directory = machine_directory(options.home)

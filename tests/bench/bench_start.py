@@ -49,7 +49,7 @@ def dockerd_alone(machine: Machine) -> float:
     machine.wherry("shell", "kill $(pidof dockerd)")
 
     def spans() -> list[float]:
-        log = machine.wherry("shell", "cat /var/log/wherry/dockerd.log", check=False).stdout
+        log = machine.wherry("shell", "cat /data/log/dockerd.log", check=False).stdout
         found, begun = [], None
         for stamp, what in _TIME.findall(log):
             moment = datetime.fromisoformat(stamp[:26].rstrip("Z") + "+00:00")
