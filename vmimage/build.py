@@ -91,7 +91,7 @@ def pack(image: Path, archive: Path) -> int:
     temporary = Path(name)
     try:
         # Whoever unpacks needs memory of the dictionary's size, so it stays moderate.
-        filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 64 << 20}]
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 64 << 20}]
         with (os.fdopen(handle, "wb") as raw,
               lzma.open(raw, "wb", check=lzma.CHECK_CRC64, filters=filters) as packed,
               tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar):
