@@ -7,6 +7,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -156,10 +157,12 @@ class Sshd:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def session_pids(self) -> list[int]:
-        """Return the processes that serve connections."""
+    def signal_sessions(self, number: signal.Signals) -> None:
+        """Send a signal to the processes that serve connections."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in children.split()]
+        for pid in children.split():
+            with contextlib.suppress(ProcessLookupError):  # one that served a probe, and just ended
+                os.kill(int(pid), number)
 
 
 class StartSshd(Protocol):

@@ -17,6 +17,7 @@ import pytest
 
 from backend.engine.front import ApiFront
 from backend.errors import ProblemCode, WherryError
+from backend.ssh import session as ssh_session
 from backend.ssh import transport as ssh_transport
 from backend.ssh.session import SshSession
 
@@ -315,8 +316,7 @@ def test_death_of_the_server_wakes_everything_and_is_told_once(start_sshd: Start
             reading = asyncio.ensure_future(stream.read())
             running = asyncio.ensure_future(session.run("sleep 60", timeout_s=60))
             await session.run("true", timeout_s=20)
-            for pid in sshd.session_pids():
-                os.kill(pid, signal.SIGKILL)
+            sshd.signal_sessions(signal.SIGKILL)
             with pytest.raises(ConnectionError):
                 await reading
             with pytest.raises(WherryError, match="lost"):
@@ -332,6 +332,27 @@ def test_death_of_the_server_wakes_everything_and_is_told_once(start_sshd: Start
             await late.wait()
             await stream.aclose()
         assert calls == 1
+
+    run(main())
+
+
+def test_a_server_that_falls_silent_is_given_up(
+    start_sshd: StartSshd, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_session, "KEEPALIVE_S", 0.2)
+
+    async def main() -> None:
+        sshd = start_sshd()
+        lost = asyncio.Event()
+        async with connected(sshd) as session:
+            session.on_lost(lost.set)
+            # Alive and idle is not silent: as many ticks as would give it up pass with its answers.
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2 * (ssh_session.KEEPALIVE_MISSES + 4)):
+                    await lost.wait()
+            sshd.signal_sessions(signal.SIGSTOP)
+            await lost.wait()
+            sshd.signal_sessions(signal.SIGCONT)
 
     run(main())
 
