@@ -58,6 +58,8 @@ def make_image(directory: Path, *, arch: str | None = None) -> Path:
 class Machine:
     """Everything of one machine that a test looks at."""
 
+    command = (sys.executable, "-m", "backend.cli")
+
     def __init__(self, home: Path, *, tools: Path, environment: Mapping[str, str]) -> None:
         """Make the home with its settings.
 
@@ -67,7 +69,7 @@ class Machine:
             environment: of every process that is started.
         """
         self.home = home
-        self.environment = dict(environment)
+        self.environment = {**environment, "PYTHONPATH": str(ROOT)}
         self.paths = machine_directory(home)
         self.paths.create()
         self.image = make_image(tools / "image")
@@ -125,8 +127,8 @@ class Machine:
     def popen(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin a `wherry` command."""
         child = subprocess.Popen(
-            [sys.executable, "-m", "backend.cli", *arguments, "--home", str(self.home)],
-            cwd=ROOT, env=self.environment, text=True, stdin=subprocess.DEVNULL,
+            [*self.command, *arguments, "--home", str(self.home)],
+            env=self.environment, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self._children.append(child)

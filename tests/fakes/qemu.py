@@ -133,6 +133,7 @@ class FakeQemu:
         self._line = line
         self._cues = cues
         self._forwards: dict[int, socket.socket] = {}
+        self._greeted = asyncio.Event()
         self._monitor_client: asyncio.StreamWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._console_file = line.console_log.open("w", encoding="utf-8", buffering=1)
@@ -148,6 +149,7 @@ class FakeQemu:
         await self._serve_one_by_one("control", self._guest.serve_control)
         if not self._cues.get("no_monitor"):
             await self._serve_one_by_one("monitor", self._serve_monitor)
+            await self._greeted.wait()  # no kernel is as quick as our driver
         await self._guest.boot()
         await asyncio.get_running_loop().create_future()
 
@@ -191,6 +193,7 @@ class FakeQemu:
                     answer = _error("CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'")
                 else:
                     negotiated = True
+                    self._greeted.set()
                     self._monitor_client = writer
                     answer = self._execute(name, request.get("arguments") or {})
                 if "id" in request:

@@ -1,0 +1,177 @@
+"""The ladder of accelerators through the supervisor: each way in which hardware fails, the fall-back, the memory of it.
+
+In one process, because the host's facts are a test's own here: a computer whose KVM opens, wherever the test runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from backend.agent.lifecycle import StartRequested, StopRequested
+from backend.agent.readiness import Deadlines
+from backend.agent.supervisor import Supervisor
+from backend.errors import ProblemCode
+from backend.host import current
+from backend.host.base import AcceleratorFact
+from backend.host.linux import LinuxHost
+from backend.model import MachineStatus, Notice, Phase, StopPolicy
+from tests.agent.machine import PATIENCE_S, Machine
+
+KVM = AcceleratorFact(name="kvm", title="KVM", available=True, reason="it opens", fingerprint="this boot")
+
+
+class KvmHost(LinuxHost):
+    """A computer whose KVM opens."""
+
+    def accelerators(self) -> tuple[AcceleratorFact, ...]:
+        return (KVM,)
+
+
+class Watched:
+    """A supervisor, and all that it says."""
+
+    def __init__(self, machine: Machine, deadlines: str = "kernel.hardware=0.4") -> None:
+        async def nothing() -> None:
+            pass
+
+        self.notices: list[str] = []
+        self._status: MachineStatus | None = None
+        self._changed = asyncio.Event()
+        self.supervisor = Supervisor(
+            KvmHost(current().arch),
+            machine.paths,
+            publish=self._publish,
+            notify=self._note,
+            open_endpoint=nothing,
+            announce_endpoint=nothing,
+            deadlines=Deadlines.parse(deadlines),
+        )
+
+    def _publish(self, status: MachineStatus) -> None:
+        self._status = status
+        self._changed.set()
+
+    def _note(self, notice: Notice) -> None:
+        self.notices.append(notice.text)
+
+    async def until(self, *phases: Phase) -> MachineStatus:
+        """The first snapshot in one of these phases."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self._status is None or self._status.phase not in phases:
+                self._changed.clear()
+                await self._changed.wait()
+        return self._status
+
+
+async def start_once(machine: Machine, watched: Watched) -> MachineStatus:
+    """Start, wait for its end, stop; return the status that the start came to."""
+    serving = asyncio.create_task(watched.supervisor.run())
+    try:
+        await watched.supervisor.ask(StartRequested())
+        status = await watched.until(Phase.RUNNING, Phase.FAILED)
+        await watched.supervisor.ask(StopRequested(StopPolicy.KILL))
+        await watched.until(Phase.STOPPED)
+        return status
+    finally:
+        serving.cancel()
+        await asyncio.wait({serving})
+        await watched.supervisor.detach()
+
+
+@pytest.fixture
+def kvm_machine(machine: Machine) -> Machine:
+    if current().arch not in ("amd64", "arm64"):
+        pytest.fail(f"there are no accelerators for {current().arch}")
+    machine.configure(machine={"accelerator": "auto"})
+    return machine
+
+
+FAILURES: list[tuple[str, dict[str, Any], str]] = [
+    ("ends early", {"exit_early": {"stderr": "failed to initialize kvm: Permission denied", "code": 1}}, "QEMU ended"),
+    ("internal error", {"internal_error": True}, "internal-error"),
+    ("hangs", {"kernel_hang": True}, "nothing came within 0.4 s"),
+    ("panics", {"guest_panic": "kernel"}, "panicked"),
+    ("dies", {"hold": {"kernel": "/nonexistent"}, "die_after": 0.1}, "ended by itself"),
+]
+
+
+@pytest.mark.parametrize(("name", "cues", "words"), FAILURES, ids=[name for name, _, _ in FAILURES])
+def test_hardware_that_fails_is_replaced_and_not_tried_again(
+    kvm_machine: Machine, name: str, cues: dict[str, Any], words: str
+) -> None:
+    kvm_machine.cue(only={"kvm": cues})
+    watched = Watched(kvm_machine)
+    first = asyncio.run(start_once(kvm_machine, watched))
+    assert first.phase is Phase.RUNNING, first.problems
+    assert first.accelerator is not None
+    assert (first.accelerator.name, first.accelerator.hardware) == ("tcg", False)
+    assert any(words in reason and reason.startswith("KVM: ") for reason in first.accelerator.reasons)
+    assert any(words in notice for notice in watched.notices)
+    tried = [accelerator for _, accelerator in kvm_machine.launches]
+    assert tried[-1] == "tcg"
+    assert set(tried[:-1]) == {"kvm"}
+    verdicts = json.loads(kvm_machine.paths.verdicts.read_text(encoding="utf-8"))
+    assert all(words in reason for reason in verdicts.values())
+    assert len(verdicts) == len(tried) - 1
+
+    second = asyncio.run(start_once(kvm_machine, Watched(kvm_machine)))
+    assert [accelerator for _, accelerator in kvm_machine.launches][len(tried) :] == ["tcg"]
+    assert second.accelerator is not None
+    assert any(words in reason for reason in second.accelerator.reasons)
+
+
+def test_hardware_that_works_is_used(kvm_machine: Machine) -> None:
+    status = asyncio.run(start_once(kvm_machine, Watched(kvm_machine, "")))
+    assert status.accelerator is not None
+    assert (status.accelerator.name, status.accelerator.title, status.accelerator.reasons) == ("kvm", "KVM", ())
+    assert [accelerator for _, accelerator in kvm_machine.launches] == ["kvm"]
+    assert not kvm_machine.paths.verdicts.exists()
+
+
+def test_what_no_accelerator_can_mend_is_not_blamed_on_it(kvm_machine: Machine) -> None:
+    words = 'Failed to get "write" lock\nIs another process using the image?'
+    kvm_machine.cue(exit_early={"stderr": words, "code": 1})
+    status = asyncio.run(start_once(kvm_machine, Watched(kvm_machine)))
+    assert status.phase is Phase.FAILED
+    assert status.problems[0].code is ProblemCode.DISK_LOCKED
+    assert [accelerator for _, accelerator in kvm_machine.launches] == ["kvm"]
+    assert not kvm_machine.paths.verdicts.exists()
+
+
+def test_an_accelerator_that_is_insisted_on_has_no_fall_back(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine()
+    machine.configure(machine={"accelerator": "kvm"})
+    machine.cue(internal_error=True)
+    status = asyncio.run(start_once(machine, Watched(machine)))
+    assert status.phase is Phase.FAILED
+    assert status.problems[0].code is ProblemCode.BOOT_FAILED
+    assert {accelerator for _, accelerator in machine.launches} == {"kvm"}
+    status = asyncio.run(start_once(machine, Watched(machine)))
+    assert status.problems[0].code is ProblemCode.NO_ACCELERATOR
+    assert status.problems[0].hint
+
+
+def test_a_stop_while_the_next_accelerator_is_tried_is_heeded(kvm_machine: Machine) -> None:
+    gate = str(kvm_machine.gate("kernel"))
+    kvm_machine.cue(only={"kvm": {"internal_error": True}, "tcg": {"hold": {"kernel": gate}}})
+
+    async def story() -> None:
+        watched = Watched(kvm_machine)
+        serving = asyncio.create_task(watched.supervisor.run())
+        await watched.supervisor.ask(StartRequested())
+        async with asyncio.timeout(PATIENCE_S):
+            while "tcg" not in [accelerator for _, accelerator in kvm_machine.launches]:
+                await asyncio.sleep(0.01)
+        await watched.supervisor.ask(StopRequested())
+        await watched.until(Phase.STOPPED)
+        serving.cancel()
+        await asyncio.wait({serving})
+        await watched.supervisor.detach()
+
+    asyncio.run(story())
+    kvm_machine.assert_nothing_left()

@@ -1,0 +1,316 @@
+"""What the user is told: each thing that can be wrong, as text and as JSON, with its code, a hint and exit code 1."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from backend.errors import ProblemCode
+from backend.host import current
+from backend.model import Phase
+from tests.agent.machine import Machine, eventually, make_image, problem_of, until
+from tests.fakes import qemu
+
+Spoil = Callable[[Machine], None]
+
+
+def no_qemu(machine: Machine) -> None:
+    machine.configure(qemu={"binary": str(machine.home / "no-such-qemu")})
+
+
+def old_qemu(machine: Machine) -> None:
+    machine.configure(qemu={"binary": str(qemu.install(machine.home / "old", version="6.2.0"))})
+
+
+def strange_qemu(machine: Machine) -> None:
+    machine.configure(qemu={"binary": "/bin/true"})
+
+
+def no_image(machine: Machine) -> None:
+    machine.configure(image={"directory": str(machine.home / "no-such-image")})
+
+
+def no_image_at_all(machine: Machine) -> None:
+    machine.configure(image={"directory": ""})
+
+
+def truncated_image(machine: Machine) -> None:
+    with (machine.image / "root").open("r+b") as file:
+        file.truncate(10)
+
+
+def altered_image(machine: Machine) -> None:
+    with (machine.image / "kernel").open("r+b") as file:
+        file.write(b"X")
+
+
+def image_without_a_file(machine: Machine) -> None:
+    (machine.image / "initramfs").unlink()
+
+
+def broken_manifest(machine: Machine) -> None:
+    (machine.image / "manifest.json").write_text("{", encoding="utf-8")
+
+
+def foreign_image(machine: Machine) -> None:
+    other = {"amd64": "arm64"}.get(current().arch, "amd64")
+    machine.configure(image={"directory": str(make_image(machine.home / "foreign", arch=other))})
+
+
+def broken_config(machine: Machine) -> None:
+    machine.paths.config.write_text("[machine\n", encoding="utf-8")
+
+
+def newer_config(machine: Machine) -> None:
+    machine.paths.config.write_text("version = 99\n", encoding="utf-8")
+
+
+def misspelt_config(machine: Machine) -> None:
+    machine.paths.config.write_text("[machine]\ncpu = 2\n", encoding="utf-8")
+
+
+def broken_daemon_json(machine: Machine) -> None:
+    machine.paths.daemon_json.write_text("{'debug': true}", encoding="utf-8")
+
+
+def forbidden_daemon_json(machine: Machine) -> None:
+    machine.paths.daemon_json.write_text('{"hosts": []}', encoding="utf-8")
+
+
+def damaged_disk(machine: Machine) -> None:
+    machine.paths.data_disk.write_bytes(b"this was a disk" * 1000)
+
+
+def damaged_disk_header(machine: Machine) -> None:
+    machine.paths.data_disk.write_bytes(b"QFI\xfb" + b"\xff" * 5000)
+
+
+def disk_is_a_directory(machine: Machine) -> None:
+    machine.paths.data_disk.mkdir()
+
+
+def endpoint_is_a_file(machine: Machine) -> None:
+    machine.paths.docker_socket.write_text("in the way")
+
+
+def dying_qemu(machine: Machine) -> None:
+    machine.cue(exit_early={"stderr": "qemu: could not do it", "code": 1})
+
+
+def panicking_guest(machine: Machine) -> None:
+    machine.cue(guest_panic="guest")
+
+
+def lazy_services(machine: Machine) -> None:
+    machine.cue(services_hang=True)
+
+
+def unreadable_keys(machine: Machine) -> None:
+    machine.paths.keys.rmdir()
+    machine.paths.keys.write_text("a file where the directory should be")
+
+
+CASES: list[tuple[Spoil, ProblemCode, str]] = [
+    (no_qemu, ProblemCode.QEMU_MISSING, "no-such-qemu"),
+    (old_qemu, ProblemCode.QEMU_TOO_OLD, "6.2.0"),
+    (strange_qemu, ProblemCode.QEMU_UNUSABLE, "/bin/true"),
+    (no_image, ProblemCode.IMAGE_MISSING, "no-such-image"),
+    (no_image_at_all, ProblemCode.IMAGE_MISSING, "no guest image"),
+    (truncated_image, ProblemCode.IMAGE_DAMAGED, "root has 10 bytes"),
+    (altered_image, ProblemCode.IMAGE_DAMAGED, "kernel has the digest"),
+    (image_without_a_file, ProblemCode.IMAGE_MISSING, "initramfs"),
+    (broken_manifest, ProblemCode.IMAGE_DAMAGED, "manifest"),
+    (foreign_image, ProblemCode.IMAGE_DAMAGED, "this computer needs"),
+    (broken_config, ProblemCode.CONFIG_BROKEN, "config.toml"),
+    (newer_config, ProblemCode.CONFIG_TOO_NEW, "version 99"),
+    (misspelt_config, ProblemCode.CONFIG_BROKEN, "`cpu`"),
+    (broken_daemon_json, ProblemCode.CONFIG_BROKEN, "daemon.json"),
+    (forbidden_daemon_json, ProblemCode.CONFIG_BROKEN, "'hosts'"),
+    (damaged_disk, ProblemCode.DISK_DAMAGED, "not qcow2"),
+    (damaged_disk_header, ProblemCode.DISK_DAMAGED, "data.qcow2"),
+    (disk_is_a_directory, ProblemCode.DISK_DAMAGED, "not a file"),
+    (endpoint_is_a_file, ProblemCode.ENDPOINT_TAKEN, "docker.sock"),
+    (dying_qemu, ProblemCode.MACHINE_DIED, "QEMU ended"),
+    (panicking_guest, ProblemCode.KERNEL_PANIC, "panicked"),
+    (lazy_services, ProblemCode.STEP_TIMED_OUT, "Starting the guest's services"),
+    (unreadable_keys, ProblemCode.PATH_UNUSABLE, "cannot be used"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "code", "words"), CASES, ids=[spoil.__name__ for spoil, _, _ in CASES])
+def test_a_start_that_cannot_be_says_why(
+    make_machine: Callable[..., Machine], spoil: Spoil, code: ProblemCode, words: str
+) -> None:
+    machine = make_machine(deadlines="guest=0.5" if spoil is lazy_services else "")
+    spoil(machine)
+    text, problem = starts_badly(machine)
+    assert problem["code"] == code.value
+    assert words in text
+    assert words in " ".join([problem["summary"], *problem.get("tail", ())])
+    assert problem["hint"]
+    assert problem["hint"] in text
+    assert f"({code.value})" in text
+    assert "Traceback" not in text + machine.log()
+    machine.ended()
+    eventually(lambda: not machine.processes(), "no process is left")
+
+
+def starts_badly(machine: Machine) -> tuple[str, dict[str, Any]]:
+    """Start twice, for people and for programs; return the text and the first problem."""
+    text = machine.wherry("start", code=1).stderr
+    status = json.loads(machine.wherry("start", "--json", code=1).stdout)
+    if "problem" in status:
+        return text, status["problem"]
+    assert status["phase"] == "failed"
+    shown = json.loads(machine.wherry("status", "--json", code=1).stdout)
+    assert shown["problems"] == status["problems"]
+    return text, status["problems"][0]
+
+
+def test_a_problem_is_gone_once_it_is_mended(machine: Machine) -> None:
+    broken_config(machine)
+    machine.wherry("start", code=1)
+    machine.configure()
+    assert machine.started().problems == ()
+
+
+def test_a_guest_that_panics_shows_its_last_words(machine: Machine) -> None:
+    panicking_guest(machine)
+    _, problem = starts_badly(machine)
+    assert any("Kernel panic - not syncing" in line for line in problem["tail"])
+
+
+def test_what_qemu_said_is_shown(machine: Machine) -> None:
+    dying_qemu(machine)
+    text, problem = starts_badly(machine)
+    assert "qemu: could not do it" in problem["tail"]
+    assert "ran: " + str(machine.qemu) in text
+
+
+def test_a_disk_that_another_process_has_is_named(machine: Machine) -> None:
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(machine.paths.data_disk), "1G"], check=True)
+    holder = subprocess.Popen(
+        ["qemu-io", str(machine.paths.data_disk)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdin is not None
+    assert holder.stdout is not None
+    try:
+        holder.stdin.write("length\n")
+        holder.stdin.flush()
+        holder.stdout.readline()  # it has answered, so it has the disk
+        _, problem = starts_badly(machine)
+        assert problem["code"] == "disk-locked"
+        assert problem["retryable"]
+        checks = json.loads(machine.wherry("doctor", "--json", code=1).stdout)
+        disk = next(check for check in checks if check["id"] == "disk")
+        assert f"qemu-io ({holder.pid})" in disk["finding"]
+    finally:
+        holder.communicate("quit\n")
+    assert machine.started().phase is Phase.RUNNING
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with 8 MiB; only root may make one."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root; tests/unit/test_disks.py covers the check itself")
+    place = tmp_path / "full"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_full_disk_is_named(make_machine: Callable[..., Machine], full_disk: Path) -> None:
+    machine = make_machine(str(full_disk / "home"))
+    _, problem = starts_badly(machine)
+    assert problem["code"] == "host-disk-full"
+    assert problem["retryable"]
+    assert "MiB are free" in problem["summary"]
+
+
+def test_an_endpoint_that_another_program_serves_is_left_to_it(machine: Machine) -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(machine.paths.docker_socket))
+        other.listen()
+        _, problem = starts_badly(machine)
+        assert problem["code"] == "endpoint-taken"
+    assert machine.paths.docker_socket.is_socket()
+    assert machine.started().phase is Phase.RUNNING
+
+
+def test_a_slow_engine_is_said_and_waited_for(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine(deadlines="engine=0.3")
+    machine.hold("engine")
+    done = machine.wherry("start", code=1)
+    assert "(engine-down)" in done.stderr
+    assert "what to do: " in done.stderr
+    with machine.client() as client:
+        assert problem_of(client.status) is ProblemCode.ENGINE_DOWN
+        assert client.status.phase is Phase.DEGRADED
+        machine.release("engine")
+        assert until(client, Phase.RUNNING).problems == ()
+
+
+def test_an_engine_that_takes_connections_and_is_silent_is_said(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine(deadlines="engine=0.3")
+    machine.cue(engine_hang=True)
+    problem = json.loads(machine.wherry("start", "--json", code=1).stdout)["problems"][0]
+    assert problem["code"] == "engine-down"
+    assert problem["tail"] == ["ran tail -n 12 /data/log/dockerd.log"], "the engine's own words"
+
+
+def test_a_guest_that_lets_nobody_in_is_said(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine(deadlines="ssh=0.3")
+    machine.cue(ssh_refused=True)
+    problem = json.loads(machine.wherry("start", "--json", code=1).stdout)["problems"][0]
+    assert problem["code"] == "ssh-failed"
+    assert problem["tail"]
+    machine.wherry("stop")
+    machine.ended()
+    machine.assert_nothing_left()
+
+
+def test_a_silent_monitor_is_said_and_qemu_is_ended(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine(deadlines="launch=1")
+    machine.cue(no_monitor=True)
+    _, problem = starts_badly(machine)
+    assert problem["code"] == "step-timed-out"
+    assert "monitor" in problem["summary"]
+    machine.ended()
+    machine.assert_nothing_left()
+
+
+def test_a_machine_that_dies_early_says_so(machine: Machine) -> None:
+    machine.cue(hold={"ssh": str(machine.gate("never"))}, die_after=0.2)
+    _, problem = starts_badly(machine)
+    assert problem["code"] == "machine-died"
+    assert "code 1" in problem["summary"]
+
+
+@pytest.mark.slow
+def test_a_lock_that_no_agent_holds_is_said(machine: Machine) -> None:
+    with FileLock(machine.paths.agent_lock):
+        done = machine.wherry("start", "--json", code=1)
+    problem = json.loads(done.stdout)["problem"]
+    assert problem["code"] == "agent-unreachable"
+    assert str(machine.paths.agent_lock) in problem["summary"]
+    assert problem["hint"]
+
+
+def test_a_home_that_cannot_be_made_is_said(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+    done = subprocess.run(
+        [*machine.command, "start", "--json", "--home", str(tmp_path / "file" / "home")],
+        env=machine.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["problem"]["code"] == "path-unusable"
