@@ -16,6 +16,7 @@ from backend.vm.spec import QemuFacts
 
 MINIMUM: Final = (7, 2, 0)
 _TIMEOUT_S: Final = 20
+_OTHER: Final = "Install QEMU anew, or name another one: wherry config set qemu.binary PROGRAM"
 _VERSION: Final = re.compile(r"QEMU emulator version (\d+)\.(\d+)\.(\d+)")
 
 
@@ -67,7 +68,7 @@ def inspect(binary: Path) -> QemuFacts:
     try:
         information = binary.stat()
     except OSError as error:
-        raise fail(ProblemCode.QEMU_UNUSABLE, f"{binary} cannot be read: {error.strerror}.") from error
+        raise fail(ProblemCode.QEMU_UNUSABLE, f"{binary} cannot be read: {error.strerror}.", hint=_OTHER) from error
     return _inspect(binary, information.st_mtime_ns, information.st_size)
 
 
@@ -81,6 +82,7 @@ def _inspect(binary: Path, _mtime_ns: int, _size: int) -> QemuFacts:
             f"{binary} did not say which QEMU it is.",
             command=f"{binary} -version",
             tail=version_text.splitlines()[-5:],
+            hint=_OTHER,
         )
     major, minor, micro = (int(part) for part in match.groups())
     accelerators = frozenset(_ask(binary, "-accel", "help").split())
@@ -122,7 +124,9 @@ def _ask(binary: Path, *arguments: str) -> str:
             stdin=subprocess.DEVNULL,
         )
     except OSError as error:
-        raise fail(ProblemCode.QEMU_UNUSABLE, f"{binary} does not start: {error.strerror}.", command=command) from error
+        raise fail(
+            ProblemCode.QEMU_UNUSABLE, f"{binary} does not start: {error.strerror}.", command=command, hint=_OTHER
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise fail(
             ProblemCode.QEMU_UNUSABLE, f"{binary} did not answer within {_TIMEOUT_S} s.", command=command
@@ -133,5 +137,6 @@ def _ask(binary: Path, *arguments: str) -> str:
             f"{binary} ended with code {answer.returncode} when asked for its features.",
             command=command,
             tail=answer.stderr.splitlines()[-5:],
+            hint=_OTHER,
         )
     return answer.stdout

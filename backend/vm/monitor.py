@@ -139,10 +139,13 @@ class Monitor:
         await self._reset()
 
     async def _reset(self) -> None:
-        # disconnect() raises again whatever ended the connection; that was reported where it happened.
+        # disconnect() raises again whatever ended the connection; that was reported where it happened. It is left to
+        # finish when we are cancelled: half done, it leaves a task behind.
+        leaving = asyncio.ensure_future(self._client.disconnect())
+        leaving.add_done_callback(lambda done: done.cancelled() or done.exception())
         with contextlib.suppress(Exception):
             async with asyncio.timeout(2):
-                await self._client.disconnect()
+                await asyncio.shield(leaving)
 
 
 def _event(message: Message) -> MonitorEvent:

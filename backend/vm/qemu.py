@@ -103,7 +103,8 @@ class QemuDriver:
                 hint="Free some space, then start again.",
                 retryable=True,
             )
-        return fail(error.problem.code, error.problem.summary, command=command, tail=tail, hint=error.problem.hint)
+        hint = error.problem.hint or "See QEMU's own messages: wherry logs qemu. Is it complete? wherry doctor"
+        return fail(error.problem.code, error.problem.summary, command=command, tail=tail, hint=hint)
 
     async def adopt(self) -> RunRecord | None:
         """See VmDriver."""
@@ -169,9 +170,11 @@ class QemuDriver:
         owned = self._owned
         if not owned:
             return
+        leaving_s = 0.0  # one whose monitor does not answer is not going to leave by itself
         with contextlib.suppress(WherryError):
             await self.monitor.execute("quit", timeout_s=2)
-        if not await self._wait_gone(2):
+            leaving_s = 2.0
+        if not await self._wait_gone(leaving_s):
             if self._identity is not None:
                 self._identity.kill()
             await self._wait_gone(_EXIT_TIMEOUT_S)
