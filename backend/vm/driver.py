@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from backend.vm.guest import GuestControl
 from backend.vm.monitor import Monitor
 from backend.vm.run import RunRecord
+
+
+PANIC: Final = "Kernel panic"
+"""What the kernel's last words begin with, on the console."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +28,7 @@ class VmExit:
     @property
     def panicked(self) -> bool:
         """Whether the guest's kernel panicked."""
-        return any("Kernel panic" in line for line in self.console_tail)
+        return any(PANIC in line for line in self.console_tail)
 
 
 class VmDriver(Protocol):

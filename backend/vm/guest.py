@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
@@ -105,7 +106,7 @@ def parse(untrusted_line: bytes) -> GuestEvent | None:
     words = untrusted_line.decode("utf-8", errors="replace").strip().split(" ")
     try:
         match words:
-            case ["stage", name, uptime]:
+            case ["stage", name, uptime] if name and math.isfinite(float(uptime)):
                 return Stage(name, float(uptime))
             case ["service", name, "started", *_]:
                 return ServiceChange(name, None)

@@ -15,7 +15,7 @@ from backend.host.base import DetachedProcess, Host
 from backend.host.process import ProcessIdentity
 from backend.paths import MachineDir
 from backend.vm import disks, run
-from backend.vm.driver import VmExit
+from backend.vm.driver import PANIC, VmExit
 from backend.vm.guest import GuestControl
 from backend.vm.monitor import Monitor
 from backend.vm.run import RunRecord
@@ -29,7 +29,7 @@ _ADOPT_TIMEOUT_S: Final = 5.0
 _EXIT_TIMEOUT_S: Final = 5.0
 _POLL_S: Final = 0.02
 _TAIL_LINES: Final = 12
-_TAIL_BYTES: Final = 8192
+_TAIL_BYTES: Final = 32_768
 
 
 class QemuDriver:
@@ -254,7 +254,9 @@ def _read_end(path: Path) -> bytes:
 
 
 def _tail(path: Path) -> tuple[str, ...]:
-    """The last lines of a log, cleaned of control characters."""
+    """The lines of a log that tell most, cleaned of control characters: a panic from its first line, else the last."""
     untrusted_text = _read_end(path).decode("utf-8", errors="replace")
-    lines = ("".join(c for c in line if c.isprintable()) for line in untrusted_text.splitlines())
-    return tuple(line for line in lines if line.strip())[-_TAIL_LINES:]
+    cleaned = ("".join(c for c in line if c.isprintable()) for line in untrusted_text.splitlines())
+    lines = tuple(line for line in cleaned if line.strip())
+    panic = next((number for number, line in enumerate(lines) if PANIC in line), None)
+    return lines[-_TAIL_LINES:] if panic is None else lines[panic : panic + _TAIL_LINES]
