@@ -9,7 +9,6 @@ from backend.vm.guest import GuestControl
 from backend.vm.monitor import Monitor
 from backend.vm.run import RunRecord
 
-
 PANIC: Final = "Kernel panic"
 """What the kernel's last words begin with, on the console."""
 
