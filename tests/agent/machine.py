@@ -187,6 +187,8 @@ class Machine:
 
     def log(self) -> str:
         """The agent's log, for a failed assertion."""
+        if not self.paths.agent_log.exists():
+            return ""
         return self.paths.agent_log.read_text(encoding="utf-8", errors="replace")
 
 

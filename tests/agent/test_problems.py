@@ -159,7 +159,8 @@ def test_a_start_that_cannot_be_says_why(
     assert problem["hint"] in text
     assert f"({code.value})" in text
     assert "Traceback" not in text + machine.log()
-    machine.ended()
+    if spoil is not unreadable_keys:  # without a home there is no agent either
+        machine.ended()
     eventually(lambda: not machine.processes(), "no process is left")
 
 

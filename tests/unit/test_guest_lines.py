@@ -1,0 +1,92 @@
+"""The guest's control port: every line of it is the guest's word, so no line may do more than be passed over."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.vm.guest import GuestControl, GuestEvent, GuestProblem, ServiceChange, Stage, parse
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        (b"stage sshd 1.52", Stage("sshd", 1.52)),
+        (b"stage off 80\r", Stage("off", 80.0)),
+        (b"service dockerd started", ServiceChange("dockerd", None)),
+        (b"service dockerd exited 137", ServiceChange("dockerd", 137)),
+        (b"problem data-full the data disk is 97% full", GuestProblem("data-full", "the data disk is 97% full")),
+        (b"problem odd", GuestProblem("odd", "")),
+        (b"pong 7", None),
+        (b"ok", None),
+        (b"", None),
+        (b"error no such service", None),
+        (b"stage sshd", None),
+        (b"stage sshd soon", None),
+        (b"stage  1.0", None),
+        (b"service dockerd exited badly", None),
+        (b"service dockerd", None),
+        (b"problem", None),
+        (b"stage sshd nan", None),
+        (b"stage sshd inf", None),
+        (b"\xff\xfe\x00", None),
+    ],
+)
+def test_a_line_means_one_thing_or_nothing(line: bytes, event: GuestEvent | None) -> None:
+    assert parse(line) == event
+
+
+@given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
+def test_no_line_does_harm(line: bytes) -> None:
+    assert parse(line) is None or isinstance(parse(line), Stage | ServiceChange | GuestProblem)
+
+
+class Chunks:
+    """A ByteStream that gives these chunks and ends (or breaks)."""
+
+    def __init__(self, *chunks: bytes, broken: bool = False) -> None:
+        self.written = b""
+        self._chunks = list(chunks)
+        self._broken = broken
+
+    async def read(self, max_bytes: int = 262_144) -> bytes:
+        if self._chunks:
+            return self._chunks.pop(0)
+        if self._broken:
+            raise ConnectionResetError
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        self.written += data
+
+    async def write_eof(self) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        pass
+
+
+def events(*chunks: bytes, broken: bool = False) -> list[GuestEvent]:
+    async def collect() -> list[GuestEvent]:
+        return [event async for event in GuestControl(Chunks(*chunks, broken=broken)).events()]
+
+    return asyncio.run(collect())
+
+
+@given(st.integers(1, 20))
+def test_lines_are_lines_however_they_arrive(size: int) -> None:
+    text = b"stage init 0.5\nstage data 0.9\nservice dockerd started\n"
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    assert events(*pieces) == [Stage("init", 0.5), Stage("data", 0.9), ServiceChange("dockerd", None)]
+
+
+def test_a_line_without_an_end_does_not_fill_the_memory_and_the_next_is_read() -> None:
+    flood = [b"x" * 4096] * 100
+    assert events(*flood, b"\nstage init 1.0\n") == [Stage("init", 1.0)]
+
+
+def test_the_end_of_the_guest_is_the_end_of_its_events() -> None:
+    assert events(b"stage init 1.0\nstage da", broken=True) == [Stage("init", 1.0)]
