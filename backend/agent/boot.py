@@ -27,6 +27,7 @@ from backend.vm.run import RunRecord
 from backend.vm.spec import Candidate
 
 _log = logging.getLogger(__name__)
+_MAX_STAGES = 64  # the guest has eight; what it says is its word
 SERVICES_STAGE = "sshd"
 """The guest's stage from which on it can be reached."""
 
@@ -60,7 +61,7 @@ class Guest:
         """Follow the guest, noting what it says; yields each event."""
         async for event in self.control.events():
             match event:
-                case Stage(name, uptime):
+                case Stage(name, uptime) if name in self.stages or len(self.stages) < _MAX_STAGES:
                     self.stages[name] = uptime
                 case GuestProblem():
                     self.problems = [*self.problems, event][-20:]

@@ -39,7 +39,7 @@ def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
     The guest formats a blank disk itself. A disk that exists is never made anew, whatever is wrong with it.
 
     Raises:
-        WherryError: HOST_DISK_FULL, DISK_LOCKED, DISK_DAMAGED or TOOL_MISSING.
+        WherryError: HOST_DISK_FULL, DISK_LOCKED, DISK_DAMAGED, TOOL_MISSING or STEP_TIMED_OUT.
     """
     if not path.exists():
         temporary = path.with_name(f".{path.name}.new")
@@ -82,8 +82,21 @@ def _run(argv: list[str], path: Path) -> str:
             argv, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise fail(ProblemCode.DISK_DAMAGED, f"{argv[0]} did not run: {error}.", command=command) from error
+    except OSError as error:
+        raise fail(
+            ProblemCode.TOOL_MISSING,
+            f"{argv[0]} does not start: {error.strerror}.",
+            command=command,
+            hint="Install QEMU's tools anew; `wherry doctor` says whether they are complete.",
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise fail(
+            ProblemCode.STEP_TIMED_OUT,
+            f"{argv[0]} did not answer within {_TIMEOUT_S} s.",
+            command=command,
+            hint=f"The disk that holds {path} may be very slow or failing.",
+            retryable=True,
+        ) from error
     if answer.returncode == 0:
         return answer.stdout
     tail = answer.stderr.splitlines()[-8:]
