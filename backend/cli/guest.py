@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -52,9 +53,9 @@ def ssh_command(directory: MachineDir, status: MachineStatus, command: list[str]
             retryable=True,
         )
     settings = {
-        "IdentityFile": f'"{directory.keys / CLIENT_KEY_NAME}"',
+        "IdentityFile": _ssh_value(directory.keys / CLIENT_KEY_NAME),
         "IdentitiesOnly": "yes",
-        "UserKnownHostsFile": f'"{directory.keys / "known_hosts"}"',
+        "UserKnownHostsFile": _ssh_value(directory.keys / "known_hosts"),
         "StrictHostKeyChecking": "yes",
         "PasswordAuthentication": "no",
         "ConnectTimeout": "20",
@@ -62,6 +63,12 @@ def ssh_command(directory: MachineDir, status: MachineStatus, command: list[str]
     }
     arguments = [argument for key, value in settings.items() for argument in ("-o", f"{key}={value}")]
     return [program, "-F", "none", *arguments, "-p", str(status.ssh_port), "root@127.0.0.1", *command]
+
+
+def _ssh_value(path: Path) -> str:
+    """A path as ssh_config has it: in quotes, with those in it escaped, and no %-token."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{text}"'
 
 
 def console(options: argparse.Namespace) -> int:
@@ -142,9 +149,10 @@ def environment(options: argparse.Namespace) -> int:
 
         print_json({"DOCKER_HOST": url})
     elif os.environ.get("SHELL", "").endswith("fish"):
-        print(f"set -gx DOCKER_HOST '{url}';")
+        quoted = url.replace("\\", "\\\\").replace("'", "\\'")
+        print(f"set -gx DOCKER_HOST '{quoted}';")
     else:
-        print(f"export DOCKER_HOST='{url}'")
+        print(f"export DOCKER_HOST={shlex.quote(url)}")
     return EXIT_OK
 
 

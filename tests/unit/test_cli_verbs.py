@@ -1,0 +1,98 @@
+"""Verbs that need no machine: exit codes, settings, the environment, and that looking starts nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backend.cli.__main__ import main
+from backend.paths import MachineDir
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setenv("WHERRY_HOME", str(tmp_path / "it's home"))
+    return tmp_path / "it's home"
+
+
+def paths(home: Path) -> MachineDir:
+    return MachineDir(home=home, run=home / "run")
+
+
+def test_looking_at_a_machine_that_was_never_made_makes_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status"]) == 3
+    assert "stopped" in capsys.readouterr().out
+    assert main(["status", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["phase"] == "stopped"
+    assert main(["stop"]) == 0
+    assert main(["shell", "true"]) == 3
+    assert main(["logs", "engine"]) == 3
+    assert main(["logs", "agent"]) == 1
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["logs", "everything"], ["logs", "-n", "0"], ["config"]])
+def test_a_line_that_is_not_understood_is_a_usage_error(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def test_a_log_is_cleaned_of_what_drives_a_terminal(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths(home).logs.mkdir(parents=True)
+    paths(home).serial_log.write_bytes(b"first\r\nsecond \x1b[2J\x07 \xff\r\n\tthird\r\n")
+    assert main(["logs", "guest", "-n", "2"]) == 0
+    assert capsys.readouterr().out == "second �[2J� �\n\tthird\n"
+
+
+def test_settings_are_read_and_changed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "set", "machine.cpus", "3"]) == 0
+    capsys.readouterr()
+    assert main(["config", "get", "machine.cpus"]) == 0
+    assert capsys.readouterr().out == "3\n"
+    assert main(["config", "get", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["machine.cpus"] == 3
+    assert main(["config", "set", "machine.cpus", "many"]) == 1
+    assert "whole number" in capsys.readouterr().err
+    assert main(["config", "get", "machine.colour", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["problem"]["code"] == "bad-request"
+
+
+def test_reset_without_a_terminal_asks_for_a_word(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths(home).machine.mkdir(parents=True)
+    paths(home).data_disk.write_text("precious")
+    assert main(["reset"]) == 1
+    assert "--yes" in capsys.readouterr().err
+    assert paths(home).data_disk.read_text() == "precious"
+
+
+def test_the_context_is_made_and_removed(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["context", "add", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changed"]
+    assert main(["context", "remove", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changed"]
+    (tmp_path / "docker" / "config.json").write_text("{")
+    assert main(["context", "add"]) == 1
+    assert "(context-failed)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["/bin/bash", "/usr/bin/fish"])
+def test_the_environment_survives_a_shell(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shell: str
+) -> None:
+    """The home has a quote in its name: the shell must still read one value."""
+    import subprocess
+
+    monkeypatch.setenv("SHELL", shell)
+    assert main(["env"]) == 0
+    text = capsys.readouterr().out
+    if shell.endswith("fish"):
+        assert text.startswith("set -gx DOCKER_HOST '")
+        assert "it\\'s home" in text
+        return
+    script = text + 'printf %s "$DOCKER_HOST"'
+    told = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert told == f"unix://{home / 'run' / 'docker.sock'}" or "/tmp/wherry-" in told
