@@ -127,7 +127,7 @@ class Machine:
     def popen(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin a `wherry` command."""
         child = subprocess.Popen(
-            [*self.command, *arguments, "--home", str(self.home)],
+            [*self.command, "--home", str(self.home), *arguments],
             env=self.environment, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip

@@ -131,7 +131,9 @@ def test_an_agent_that_is_asked_to_go_leaves_the_machine_running(machine: Machin
         assert until(client, Phase.RUNNING).pid == before.pid
 
 
-@pytest.mark.parametrize("name", ["a 'home', \"of\" Zoë & co", "long-" + "x" * 120], ids=["odd letters", "long"])
+@pytest.mark.parametrize(
+    "name", ["a 'home', a 2nd, 100% \"of\" Zoë & co", "long-" + "x" * 120], ids=["odd letters", "long"]
+)
 def test_a_home_of_any_name_works(make_machine: Callable[..., Machine], name: str) -> None:
     machine = make_machine(name)
     assert machine.paths.home.name == name
@@ -144,6 +146,7 @@ def test_a_home_of_any_name_works(make_machine: Callable[..., Machine], name: st
     with machine.client() as client:
         kill(client.agent_pid)
     assert json.loads(machine.wherry("start", "--json").stdout)["pid"] == status["pid"]
+    assert machine.wherry("shell", "echo", "hello").stdout == "ran echo hello\n"
     machine.wherry("stop")
     machine.ended()
     machine.assert_nothing_left()
