@@ -64,7 +64,9 @@ class Monitor:
             except TimeoutError as error:
                 last = error
                 await self._reset()
-            except (QMPError, OSError) as error:
+            except (QMPError, OSError, AssertionError) as error:
+                # WORKAROUND: qemu.qmp 0.0.6, AsyncProtocol.connect asserts that the connection still stands when it
+                # returns; a QEMU that ends right after its greeting makes that an AssertionError.
                 last = error
                 await self._reset()
                 if has_exited():
