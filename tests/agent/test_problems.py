@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from backend.agent.link import ENGINE_LOG
 from backend.errors import ProblemCode
 from backend.host import current
 from backend.model import Phase
@@ -266,7 +267,7 @@ def test_an_engine_that_takes_connections_and_is_silent_is_said(make_machine: Ca
     machine.cue(engine_hang=True)
     problem = json.loads(machine.wherry("start", "--json", code=1).stdout)["problems"][0]
     assert problem["code"] == "engine-down"
-    assert problem["tail"] == ["ran tail -n 12 /data/log/dockerd.log"], "the engine's own words"
+    assert problem["tail"] == [f"ran tail -n 12 {ENGINE_LOG}"], "the engine's own words"
 
 
 def test_a_guest_that_lets_nobody_in_is_said(make_machine: Callable[..., Machine]) -> None:

@@ -94,6 +94,9 @@ class _Server(paramiko.ServerInterface):
 
     def _execute(self, channel: paramiko.Channel) -> None:
         with contextlib.suppress(OSError, EOFError):
+            channel.settimeout(_PATIENCE_S)
+            while channel.recv(4096):  # to the end of its input, which comes after the answer to the request
+                pass
             channel.sendall(f"ran {self.commands[channel.get_id()]}\n".encode())
             channel.send_exit_status(0)
             channel.close()
