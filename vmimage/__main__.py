@@ -18,8 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one = commands.add_parser("build", help="build an image directory")
     one.add_argument("--arch", required=True, choices=("amd64", "arm64"))
     one.add_argument("--output", required=True, type=Path, metavar="DIR")
-    one.add_argument("--allow-stale-index", action="store_true",
-                     help="accept a package index past its validity date, as a frozen mirror serves it")
+    one.add_argument(
+        "--allow-stale-index",
+        action="store_true",
+        help="accept a package index past its validity date, as a frozen mirror serves it",
+    )
     one = commands.add_parser("pack", help="make the download archive of an image directory")
     one.add_argument("--image", required=True, type=Path, metavar="DIR")
     one.add_argument("--output", required=True, type=Path, metavar="FILE.tar.xz")

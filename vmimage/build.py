@@ -30,28 +30,39 @@ def build(arch: str, output: Path, *, allow_stale: bool) -> Path:
     work = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
         tree = work / "packages"
-        versions = packages.fetch(description, arch, tree,
-                                  allow_stale=packages.stale_index_allowed(allow_stale))
+        versions = packages.fetch(description, arch, tree, allow_stale=packages.stale_index_allowed(allow_stale))
         ready = work / "ready"
         ready.mkdir(mode=0o755)
         kernel_file = _only(tree, architecture.kernel)
-        release_dir = kernel_file.parent if kernel_file.parent.parent.name == "modules" else _only(
-            tree, "usr/lib/modules/*")
+        release_dir = (
+            kernel_file.parent if kernel_file.parent.parent.name == "modules" else _only(tree, "usr/lib/modules/*")
+        )
         release = release_dir.name
         (ready / KERNEL).write_bytes(kernel.extract(kernel_file.read_bytes(), arch))
         available, builtin = modules.catalogue(release_dir)
-        chosen = modules.closure((*description.modules, *description.initramfs_modules), available, builtin,
-                                 release_dir)
+        chosen = modules.closure(
+            (*description.modules, *description.initramfs_modules), available, builtin, release_dir
+        )
         stage = work / "root"
-        timestamp = rootfs.stage(description, architecture, packages=tree, modules=chosen,
-                                 indexes=modules.indexes(chosen, builtin), release=release, stage_dir=stage)
+        timestamp = rootfs.stage(
+            description,
+            architecture,
+            packages=tree,
+            modules=chosen,
+            indexes=modules.indexes(chosen, builtin),
+            release=release,
+            stage_dir=stage,
+        )
         rootfs.make_erofs(stage, ready / ROOT, description.root_uuid, timestamp)
-        (ready / INITRAMFS).write_bytes(
-            initramfs.build(tree, chosen, description.initramfs_modules, timestamp))
+        (ready / INITRAMFS).write_bytes(initramfs.build(tree, chosen, description.initramfs_modules, timestamp))
         manifest.write(
-            ready, arch=arch, version=descriptions.content_key(arch), cmdline=description.cmdline_for(arch),
+            ready,
+            arch=arch,
+            version=descriptions.content_key(arch),
+            cmdline=description.cmdline_for(arch),
             cmdline_emulated=description.cmdline_emulated,
-            packages=versions, timestamp=timestamp,
+            packages=versions,
+            timestamp=timestamp,
             docker_version=versions.get("docker.io", "").split("+")[0],
             artefacts={
                 "kernel": manifest.artefact(ready / KERNEL, release=release),
@@ -68,8 +79,10 @@ def build(arch: str, output: Path, *, allow_stale: bool) -> Path:
 def _only(tree: Path, pattern: str) -> Path:
     found = sorted(tree.glob(pattern))
     if len(found) != 1:
-        raise ImageError(f"{len(found)} files of the packages match {pattern!r}; exactly one should.",
-                         advice="Correct the kernel's pattern in vmimage/image.toml.")
+        raise ImageError(
+            f"{len(found)} files of the packages match {pattern!r}; exactly one should.",
+            advice="Correct the kernel's pattern in vmimage/image.toml.",
+        )
     return found[0]
 
 
@@ -92,9 +105,11 @@ def pack(image: Path, archive: Path) -> int:
     try:
         # Whoever unpacks needs memory of the dictionary's size, so it stays moderate.
         filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 64 << 20}]
-        with (os.fdopen(handle, "wb") as raw,
-              lzma.open(raw, "wb", check=lzma.CHECK_CRC64, filters=filters) as packed,
-              tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar):
+        with (
+            os.fdopen(handle, "wb") as raw,
+            lzma.open(raw, "wb", check=lzma.CHECK_CRC64, filters=filters) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
             for member_name in names:
                 member = tarfile.TarInfo(member_name)
                 member.size = (image / member_name).stat().st_size

@@ -60,8 +60,10 @@ class Description:
     def architecture(self, name: str) -> Architecture:
         """The architecture `name`; ImageError with the known ones otherwise."""
         if name not in self.architectures:
-            raise ImageError(f"There is no image for the architecture {name!r}.",
-                             advice=f"Use one of: {', '.join(sorted(self.architectures))}.")
+            raise ImageError(
+                f"There is no image for the architecture {name!r}.",
+                advice=f"Use one of: {', '.join(sorted(self.architectures))}.",
+            )
         return self.architectures[name]
 
     def packages_for(self, name: str) -> tuple[str, ...]:
@@ -87,8 +89,10 @@ class _Table:
             raise ImageError(f"{self._where} lacks the key {key!r}.", advice="Correct vmimage/image.toml.")
         value = self._values.pop(key)
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise ImageError(f"{self._where}: {key!r} must be a {kind.__name__}, not {value!r}.",
-                             advice="Correct vmimage/image.toml.")
+            raise ImageError(
+                f"{self._where}: {key!r} must be a {kind.__name__}, not {value!r}.",
+                advice="Correct vmimage/image.toml.",
+            )
         return value
 
     def text(self, key: str) -> str:
@@ -100,19 +104,22 @@ class _Table:
     def texts(self, key: str) -> tuple[str, ...]:
         values = self._take(key, list)
         if not all(isinstance(value, str) and value for value in values):
-            raise ImageError(f"{self._where}: {key!r} must hold only non-empty strings.",
-                             advice="Correct vmimage/image.toml.")
+            raise ImageError(
+                f"{self._where}: {key!r} must hold only non-empty strings.", advice="Correct vmimage/image.toml."
+            )
         if len(set(values)) != len(values):
             repeated = sorted({value for value in values if values.count(value) > 1})
-            raise ImageError(f"{self._where}: {key!r} repeats {', '.join(repeated)}.",
-                             advice="Correct vmimage/image.toml.")
+            raise ImageError(
+                f"{self._where}: {key!r} repeats {', '.join(repeated)}.", advice="Correct vmimage/image.toml."
+            )
         return tuple(values)
 
     def mapping(self, key: str) -> dict[str, str]:
         values = self._take(key, dict)
         if not all(isinstance(value, str) and value for value in values.values()):
-            raise ImageError(f"{self._where}: {key!r} must map names to non-empty strings.",
-                             advice="Correct vmimage/image.toml.")
+            raise ImageError(
+                f"{self._where}: {key!r} must map names to non-empty strings.", advice="Correct vmimage/image.toml."
+            )
         return dict(values)
 
     def table(self, key: str) -> _Table:
@@ -123,8 +130,10 @@ class _Table:
 
     def done(self) -> None:
         if self._values:
-            raise ImageError(f"{self._where} has unknown keys: {', '.join(sorted(self._values))}.",
-                             advice="Correct vmimage/image.toml.")
+            raise ImageError(
+                f"{self._where} has unknown keys: {', '.join(sorted(self._values))}.",
+                advice="Correct vmimage/image.toml.",
+            )
 
 
 def parse(text: str) -> Description:
@@ -143,27 +152,40 @@ def parse(text: str) -> Description:
     except ValueError as error:
         raise ImageError("boot: 'root_uuid' is not a UUID.", advice="Correct vmimage/image.toml.") from error
     description = Description(
-        suite=suite, architectures=architectures,
-        packages=packages.texts("include"), pins=packages.mapping("pins"),
-        include=files.texts("include"), exclude=files.texts("exclude"),
-        directories=tree.texts("directories"), symlinks=tree.mapping("symlinks"),
+        suite=suite,
+        architectures=architectures,
+        packages=packages.texts("include"),
+        pins=packages.mapping("pins"),
+        include=files.texts("include"),
+        exclude=files.texts("exclude"),
+        directories=tree.texts("directories"),
+        symlinks=tree.mapping("symlinks"),
         busybox_applets=tree.texts("busybox_applets"),
-        modules=modules.texts("include"), initramfs_modules=modules.texts("initramfs"),
-        cmdline=boot.text("cmdline"), cmdline_emulated=boot.text("cmdline_emulated"), root_uuid=root_uuid,
+        modules=modules.texts("include"),
+        initramfs_modules=modules.texts("initramfs"),
+        cmdline=boot.text("cmdline"),
+        cmdline_emulated=boot.text("cmdline_emulated"),
+        root_uuid=root_uuid,
     )
     for table in (top, packages, files, tree, modules, boot):
         table.done()
     for path in (*description.include, *description.exclude, *description.directories, *description.symlinks):
         if path.startswith("/") or ".." in path.split("/"):
-            raise ImageError(f"The path {path!r} must be relative to the guest's root.",
-                             advice="Correct vmimage/image.toml.")
+            raise ImageError(
+                f"The path {path!r} must be relative to the guest's root.", advice="Correct vmimage/image.toml."
+            )
     return description
 
 
 def _architecture(name: str, table: _Table) -> Architecture:
-    found = Architecture(name=name, packages=table.texts("packages"), kernel=table.text("kernel"),
-                         libraries=table.text("libraries"), loader=table.texts("loader"),
-                         cmdline=table.text("cmdline"))
+    found = Architecture(
+        name=name,
+        packages=table.texts("packages"),
+        kernel=table.text("kernel"),
+        libraries=table.text("libraries"),
+        loader=table.texts("loader"),
+        cmdline=table.text("cmdline"),
+    )
     table.done()
     return found
 

@@ -36,7 +36,7 @@ def sections(data: bytes, what: str) -> list[Section]:
     """All sections of the ELF file `data`; `what` names the file in errors."""
     if not is_elf(data) or len(data) < 64:
         raise ImageError(f"{what} is not a 64-bit little-endian ELF file.")
-    table, = struct.unpack_from("<Q", data, 40)
+    (table,) = struct.unpack_from("<Q", data, 40)
     entry_size, count, names_index = struct.unpack_from("<HHH", data, 58)
     if count == 0:
         return []
@@ -44,7 +44,7 @@ def sections(data: bytes, what: str) -> list[Section]:
         raise ImageError(f"{what} is cut off or damaged: its section table lies outside the file.")
     headers = [struct.unpack_from("<IIQQQQIIQQ", data, table + entry_size * index) for index in range(count)]
     names_offset, names_size = headers[names_index][4], headers[names_index][5]
-    names = data[names_offset:names_offset + names_size]
+    names = data[names_offset : names_offset + names_size]
     found = []
     for name_at, kind, _flags, _address, offset, size, link, _info, _align, _entry in headers:
         name = names[name_at:].split(b"\0", 1)[0].decode("ascii", "replace")
@@ -56,7 +56,7 @@ def content(data: bytes, section: Section, what: str) -> bytes:
     """The bytes of `section`."""
     if section.offset + section.size > len(data):
         raise ImageError(f"{what} is cut off or damaged: section {section.name} lies outside the file.")
-    return data[section.offset:section.offset + section.size]
+    return data[section.offset : section.offset + section.size]
 
 
 def needed_libraries(data: bytes, what: str) -> list[str]:
@@ -70,7 +70,7 @@ def needed_libraries(data: bytes, what: str) -> list[str]:
         strings = content(data, table[section.link], what)
         entries = content(data, section, what)
         names = []
-        for tag, value in struct.iter_unpack("<qQ", entries[:len(entries) // 16 * 16]):
+        for tag, value in struct.iter_unpack("<qQ", entries[: len(entries) // 16 * 16]):
             if tag == _NEEDED:
                 names.append(strings[value:].split(b"\0", 1)[0].decode("ascii", "replace"))
         return names
@@ -85,11 +85,11 @@ def without_sections(data: bytes, unwanted: frozenset[str], what: str) -> bytes:
     table = sections(data, what)
     if not any(section.name in unwanted for section in table):
         return data
-    start, = struct.unpack_from("<Q", data, 40)
+    (start,) = struct.unpack_from("<Q", data, 40)
     packed = bytearray(data[:64])
     headers: dict[int, bytes] = {}
     for index, section in sorted(enumerate(table), key=lambda item: item[1].offset):
-        header = bytearray(data[start + 64 * index:start + 64 * index + 64])
+        header = bytearray(data[start + 64 * index : start + 64 * index + 64])
         if section.name in unwanted:
             header[4:64] = bytes(60)
         elif section.kind not in (0, _NOBITS):

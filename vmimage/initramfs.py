@@ -23,7 +23,10 @@ def build(packages: Path, modules: Mapping[str, Module], wanted: Iterable[str], 
     if not busybox.is_file():
         raise ImageError("The package busybox-static has no usr/bin/busybox.")
     entries = [
-        cpio.directory("bin"), cpio.directory("dev"), cpio.directory("m"), cpio.directory("root"),
+        cpio.directory("bin"),
+        cpio.directory("dev"),
+        cpio.directory("m"),
+        cpio.directory("root"),
         cpio.directory("sys"),
         # The kernel opens it for the first process, before devtmpfs can be mounted.
         cpio.character_device("dev/console", 5, 1),

@@ -30,7 +30,7 @@ def extract(packed: bytes, arch: str) -> bytes:
 def _from_bzimage(packed: bytes) -> bytes:
     if len(packed) < 0x250 or packed[0x202:0x206] != _BZIMAGE_MAGIC:
         raise ImageError("The kernel is not a bzImage: the setup header's mark is missing.")
-    version, = struct.unpack_from("<H", packed, 0x206)
+    (version,) = struct.unpack_from("<H", packed, 0x206)
     if version < _PAYLOAD_SINCE:
         raise ImageError(f"The kernel has boot protocol {version:#06x}, too old to say where its payload lies.")
     setup_sectors = packed[0x1F1] or 4
@@ -38,7 +38,7 @@ def _from_bzimage(packed: bytes) -> bytes:
     start = (setup_sectors + 1) * 512 + offset
     if length == 0 or start + length > len(packed):
         raise ImageError("The kernel file is cut off: its payload lies outside the file.")
-    image = _decompress(packed[start:start + length])
+    image = _decompress(packed[start : start + length])
     if not elf.is_elf(image):
         raise ImageError("The kernel's payload is not an ELF file after decompression.")
     if _PVH_NOTE not in image:
@@ -54,8 +54,12 @@ def _decompress(payload: bytes) -> bytes:
     stream, size = payload[:-4], int.from_bytes(payload[-4:], "little")
     try:
         if stream[:4] == b"\x28\xb5\x2f\xfd":
-            image = tools.run(["zstd", "-d", "-c", "-q"], what="The kernel's zstd payload does not decompress.",
-                              stdin=stream, advice="The package may be damaged: build again.")
+            image = tools.run(
+                ["zstd", "-d", "-c", "-q"],
+                what="The kernel's zstd payload does not decompress.",
+                stdin=stream,
+                advice="The package may be damaged: build again.",
+            )
         elif stream[:2] == b"\x1f\x8b":
             image = gzip.decompress(payload)  # its own trailer is that size
         elif stream[:6] == b"\xfd7zXZ\0":

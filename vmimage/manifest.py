@@ -27,17 +27,32 @@ def artefact(path: Path, **more: str) -> dict[str, Any]:
     return {"file": path.name, "size": path.stat().st_size, "sha256": digest(path), **more}
 
 
-def write(directory: Path, *, arch: str, version: str, cmdline: str, cmdline_emulated: str,
-          packages: Mapping[str, str], timestamp: int,
-          docker_version: str, artefacts: Mapping[str, Mapping[str, Any]]) -> None:
+def write(
+    directory: Path,
+    *,
+    arch: str,
+    version: str,
+    cmdline: str,
+    cmdline_emulated: str,
+    packages: Mapping[str, str],
+    timestamp: int,
+    docker_version: str,
+    artefacts: Mapping[str, Mapping[str, Any]],
+) -> None:
     """Write the manifest of `directory`; keys in a fixed order, so that equal images have equal manifests.
 
     cmdline: what the kernel is always given; cmdline_emulated: what to add where the CPU is emulated.
     """
     content = {
-        "format": FORMAT, "arch": arch, "version": version, "timestamp": timestamp, "cmdline": cmdline,
+        "format": FORMAT,
+        "arch": arch,
+        "version": version,
+        "timestamp": timestamp,
+        "cmdline": cmdline,
         "cmdline_emulated": cmdline_emulated,
-        "docker_version": docker_version, **artefacts, "packages": dict(sorted(packages.items())),
+        "docker_version": docker_version,
+        **artefacts,
+        "packages": dict(sorted(packages.items())),
     }
     (directory / NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -57,13 +72,19 @@ def read(directory: Path) -> dict[str, Any]:
             raise ImageError(f"The {NAME} in {directory} lacks {key!r}.", advice=_AGAIN)
     for key in ARTEFACTS:
         part = content.get(key)
-        if (not isinstance(part, dict) or not isinstance(part.get("file"), str)
-                or not isinstance(part.get("size"), int) or not isinstance(part.get("sha256"), str)):
+        if (
+            not isinstance(part, dict)
+            or not isinstance(part.get("file"), str)
+            or not isinstance(part.get("size"), int)
+            or not isinstance(part.get("sha256"), str)
+        ):
             raise ImageError(f"The {NAME} in {directory} does not describe the {key}.", advice=_AGAIN)
         # A name from a file must never reach outside the directory that the file describes.
         if part["file"] in {"", ".", ".."} or "/" in part["file"] or "\\" in part["file"]:
-            raise ImageError(f"The {NAME} in {directory} names the {key} file {part['file']!r}, which is no file name.",
-                             advice=_AGAIN)
+            raise ImageError(
+                f"The {NAME} in {directory} names the {key} file {part['file']!r}, which is no file name.",
+                advice=_AGAIN,
+            )
     return content
 
 
@@ -76,9 +97,10 @@ def verify(directory: Path) -> dict[str, Any]:
         if not path.is_file():
             raise ImageError(f"The image lacks its {key}, the file {part['file']}.", advice=_AGAIN)
         if (size := path.stat().st_size) != part["size"]:
-            raise ImageError(f"The image's {key} has {size} bytes instead of {part['size']}: it is cut off or damaged.",
-                             advice=_AGAIN)
+            raise ImageError(
+                f"The image's {key} has {size} bytes instead of {part['size']}: it is cut off or damaged.",
+                advice=_AGAIN,
+            )
         if digest(path) != part["sha256"]:
-            raise ImageError(f"The image's {key} does not have the content that its manifest states.",
-                             advice=_AGAIN)
+            raise ImageError(f"The image's {key} does not have the content that its manifest states.", advice=_AGAIN)
     return content

@@ -48,8 +48,11 @@ def parse(path: str, packed: bytes) -> Module:
     info = [section for section in elf.sections(data, path) if section.name == ".modinfo"]
     if not info:
         raise ImageError(f"The kernel module {path} has no .modinfo section.")
-    fields = [field.decode("utf-8", "replace").partition("=")[::2]
-              for field in elf.content(data, info[0], path).split(b"\0") if field]
+    fields = [
+        field.decode("utf-8", "replace").partition("=")[::2]
+        for field in elf.content(data, info[0], path).split(b"\0")
+        if field
+    ]
     depends = [canonical(name) for key, value in fields if key == "depends" for name in value.split(",") if name]
     soft: list[str] = []
     for key, value in fields:
@@ -65,12 +68,16 @@ def _without_signature(data: bytes) -> bytes:
     if not data.endswith(_SIGNATURE_MARK):
         return data
     trailer = len(data) - len(_SIGNATURE_MARK) - 12
-    length = int.from_bytes(data[trailer + 8:trailer + 12], "big")
-    return data[:trailer - length] if 0 < length < trailer else data
+    length = int.from_bytes(data[trailer + 8 : trailer + 12], "big")
+    return data[: trailer - length] if 0 < length < trailer else data
 
 
-def closure(wanted: Iterable[str], available: Mapping[str, str], builtin: Iterable[str], release: Path,
-            ) -> dict[str, Module]:
+def closure(
+    wanted: Iterable[str],
+    available: Mapping[str, str],
+    builtin: Iterable[str],
+    release: Path,
+) -> dict[str, Module]:
     """The wanted modules and all they need, by name, sorted.
 
     available: name -> path below `release`, the directory of one kernel release.
@@ -101,8 +108,11 @@ def closure(wanted: Iterable[str], available: Mapping[str, str], builtin: Iterab
 
 def catalogue(release: Path) -> tuple[dict[str, str], list[str]]:
     """(name -> path of each module file below `release`, names of the built-in ones)."""
-    files = {canonical(path.name): path.relative_to(release).as_posix()
-             for path in sorted(release.rglob("*.ko*")) if path.is_file()}
+    files = {
+        canonical(path.name): path.relative_to(release).as_posix()
+        for path in sorted(release.rglob("*.ko*"))
+        if path.is_file()
+    }
     listing = release / "modules.builtin"
     if not files or not listing.is_file():
         raise ImageError(f"There are no kernel modules in {release.name}.")

@@ -37,7 +37,10 @@ def stale_index_allowed(asked: bool, environment: Mapping[str, str] | None = Non
         return False
     done = subprocess.run(
         [apt_config, "dump", "--format=%v%n", "Acquire::Check-Valid-Until"],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     return done.returncode == 0 and done.stdout.strip().lower() in {"false", "no", "0", "off"}
 
@@ -63,8 +66,11 @@ def fetch(description: Description, arch: str, target: Path, *, allow_stale: boo
         command.append('--aptopt=Acquire::Check-Valid-Until "false"')
     command += [description.suite, str(target)]
     try:
-        tools.run(command, what=f"Could not get the {arch} packages of Debian {description.suite}.",
-                  advice="Check the network and the package names in vmimage/image.toml, then build again.")
+        tools.run(
+            command,
+            what=f"Could not get the {arch} packages of Debian {description.suite}.",
+            advice="Check the network and the package names in vmimage/image.toml, then build again.",
+        )
     except ImageError as error:
         if _STALE.search(error.output):
             raise ImageError(

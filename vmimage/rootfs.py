@@ -40,8 +40,9 @@ def select(tree: Path, include: Iterable[str], exclude: Iterable[str]) -> list[s
     for pattern in include:
         matched = [path for path in everything if fnmatchcase(path, pattern)]
         if not matched:
-            raise ImageError(f"No package has a file that matches {pattern!r}.",
-                             advice="Correct [files] in vmimage/image.toml.")
+            raise ImageError(
+                f"No package has a file that matches {pattern!r}.", advice="Correct [files] in vmimage/image.toml."
+            )
         chosen.update(matched)
     return sorted(path for path in chosen if not any(fnmatchcase(path, pattern) for pattern in excluded))
 
@@ -69,14 +70,24 @@ def with_libraries(tree: Path, chosen: Iterable[str], libraries: str) -> list[st
             if not os.path.lexists(tree / library):
                 if name.startswith("ld-linux"):
                     continue  # named by its loader link
-                raise ImageError(f"{path} needs the library {name}, which no package in the image has.",
-                                 advice="Add its package to vmimage/image.toml, or leave the program out.")
+                raise ImageError(
+                    f"{path} needs the library {name}, which no package in the image has.",
+                    advice="Add its package to vmimage/image.toml, or leave the program out.",
+                )
             queue.append(library)
     return sorted(found)
 
 
-def stage(description: Description, architecture: Architecture, *, packages: Path, modules: Mapping[str, Module],
-          indexes: Mapping[str, str], release: str, stage_dir: Path) -> int:
+def stage(
+    description: Description,
+    architecture: Architecture,
+    *,
+    packages: Path,
+    modules: Mapping[str, Module],
+    indexes: Mapping[str, str],
+    release: str,
+    stage_dir: Path,
+) -> int:
     """Build the root's tree in the new directory `stage_dir`.
 
     packages: the unpacked packages; modules and indexes: what goes below ``usr/lib/modules/RELEASE``.
@@ -85,8 +96,9 @@ def stage(description: Description, architecture: Architecture, *, packages: Pat
     stage_dir.mkdir()
     for path in description.directories:
         (stage_dir / path).mkdir(parents=True, exist_ok=True)
-    chosen = with_libraries(packages, select(packages, description.include, description.exclude),
-                            architecture.libraries)
+    chosen = with_libraries(
+        packages, select(packages, description.include, description.exclude), architecture.libraries
+    )
     newest = 0
     for path in chosen:
         source, target = packages / path, stage_dir / path
@@ -120,8 +132,9 @@ def _check_applets(busybox: Path, applets: Iterable[str]) -> None:
     program = busybox.read_bytes()
     missing = [applet for applet in applets if b"\0" + applet.encode() + b"\0" not in program]
     if missing:
-        raise ImageError(f"This busybox has no applet {', '.join(missing)}.",
-                         advice="Correct busybox_applets in vmimage/image.toml.")
+        raise ImageError(
+            f"This busybox has no applet {', '.join(missing)}.", advice="Correct busybox_applets in vmimage/image.toml."
+        )
 
 
 def _add_modules(target: Path, modules: Mapping[str, Module], indexes: Mapping[str, str]) -> None:
@@ -167,8 +180,16 @@ def _normalise(stage_dir: Path) -> None:
 def make_erofs(stage_dir: Path, image: Path, identifier: uuid.UUID, timestamp: int) -> None:
     """Pack `stage_dir` as the erofs file `image`, everything owned by root and dated `timestamp`."""
     tools.run(
-        ["mkfs.erofs", "--quiet", "-x-1", f"-T{timestamp}", f"-U{identifier}", "--all-root", str(image),
-         str(stage_dir)],
+        [
+            "mkfs.erofs",
+            "--quiet",
+            "-x-1",
+            f"-T{timestamp}",
+            f"-U{identifier}",
+            "--all-root",
+            str(image),
+            str(stage_dir),
+        ],
         what="The root file system could not be packed.",
         advice="Check the free disk space and the version of erofs-utils (1.5 or later).",
     )

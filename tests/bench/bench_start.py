@@ -99,8 +99,8 @@ def main() -> None:
             rows.append(("floor: dockerd alone", alone))
             rows.append(("floor", to_init + alone))
             rows += [(f"  piece: {name}", elapsed) for name, elapsed in middle.items()]
-            for label, value in rows:
-                print(f"{label:24} {value:8.2f} s")
+            for label, took in rows:
+                print(f"{label:24} {took:8.2f} s")
             print(f"second / floor           {statistics.median(seconds) / (to_init + alone):8.2f}")
             if not options.no_stock:
                 print(f"stock / second           {rows[0][1] / statistics.median(seconds):8.2f}")

@@ -43,7 +43,7 @@ def test_status_tells_everything(machine: Machine) -> None:
 
 def test_files_and_sockets_are_private(machine: Machine) -> None:
     run = Path(machine.socket.removeprefix("unix://")).parent
-    for path in (machine.home, run, machine.home / "keys"):
+    for path in (run, *(machine.home / name for name in ("keys", "machine", "logs"))):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     sockets = [path for path in run.iterdir() if stat.S_ISSOCK(path.lstat().st_mode)]
     assert {path.name for path in sockets} >= {"docker.sock", "agent.sock", "monitor.sock", "control.sock"}

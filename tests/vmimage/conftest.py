@@ -20,8 +20,9 @@ def image() -> Path:
     """The image named by WHERRY_TEST_IMAGE, whole; a test that needs one fails clearly without it."""
     named = os.environ.get("WHERRY_TEST_IMAGE")
     if not named:
-        pytest.fail("WHERRY_TEST_IMAGE must name an image directory "
-                    "(python3 -m vmimage build --arch amd64 --output DIR)")
+        pytest.fail(
+            "WHERRY_TEST_IMAGE must name an image directory (python3 -m vmimage build --arch amd64 --output DIR)"
+        )
     directory = Path(named)
     manifest.verify(directory)
     return directory

@@ -36,8 +36,17 @@ def make_disk(path: Path, size: str = "64G") -> Path:
 class Machine:
     """One QEMU process with its control port and console; a context manager that kills it at the end."""
 
-    def __init__(self, image: Path, data: Path, *, machine: str = "q35", extra: tuple[str, ...] = (),
-                 files: dict[str, bytes] | None = None, append: str = "", memory: int = 2048) -> None:
+    def __init__(
+        self,
+        image: Path,
+        data: Path,
+        *,
+        machine: str = "q35",
+        extra: tuple[str, ...] = (),
+        files: dict[str, bytes] | None = None,
+        append: str = "",
+        memory: int = 2048,
+    ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="wherry-vm."))
         self.lines: list[tuple[float, str]] = []
         self._rest = b""
@@ -51,23 +60,56 @@ class Machine:
         arguments, bus = MACHINES[machine]
         emulator = "qemu-system-aarch64" if manifest["arch"] == "arm64" else "qemu-system-x86_64"
         command = [
-            emulator, *arguments, "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2",
-            "-m", str(memory), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-kernel", str(image / manifest["kernel"]["file"]), "-initrd", str(image / manifest["initramfs"]["file"]),
-            "-append", f"{manifest['cmdline']} {manifest['cmdline_emulated']} {append}".strip(),
-            "-drive", f"if=none,id=root,format=raw,readonly=on,file={image / manifest['root']['file']}",
-            "-device", f"virtio-blk-{bus},drive=root,serial=root",
-            "-drive", f"if=none,id=data,format=qcow2,discard=unmap,detect-zeroes=unmap,file={data}",
-            "-device", f"virtio-blk-{bus},drive=data,serial=data",
-            "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:22",
-            "-device", f"virtio-net-{bus},netdev=n0" + (",romfile=" if bus == "pci" else ""),
-            "-device", f"virtio-rng-{bus}", "-device", f"virtio-balloon-{bus},free-page-reporting=on",
-            "-device", f"virtio-serial-{bus}",
-            "-chardev", f"socket,id=ctl,path={self.directory / 'ctl'},server=on,wait=off",
-            "-device", "virtserialport,chardev=ctl,name=io.wherry.control",
-            "-chardev", (f"socket,id=con,path={self.directory / 'con'},server=on,wait=off,"
-                         f"logfile={self.directory / 'console.log'}"),
-            "-serial", "chardev:con",
+            emulator,
+            *arguments,
+            "-accel",
+            "tcg,thread=multi,tb-size=512",
+            "-cpu",
+            "max",
+            "-smp",
+            "2",
+            "-m",
+            str(memory),
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-kernel",
+            str(image / manifest["kernel"]["file"]),
+            "-initrd",
+            str(image / manifest["initramfs"]["file"]),
+            "-append",
+            f"{manifest['cmdline']} {manifest['cmdline_emulated']} {append}".strip(),
+            "-drive",
+            f"if=none,id=root,format=raw,readonly=on,file={image / manifest['root']['file']}",
+            "-device",
+            f"virtio-blk-{bus},drive=root,serial=root",
+            "-drive",
+            f"if=none,id=data,format=qcow2,discard=unmap,detect-zeroes=unmap,file={data}",
+            "-device",
+            f"virtio-blk-{bus},drive=data,serial=data",
+            "-netdev",
+            f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:22",
+            "-device",
+            f"virtio-net-{bus},netdev=n0" + (",romfile=" if bus == "pci" else ""),
+            "-device",
+            f"virtio-rng-{bus}",
+            "-device",
+            f"virtio-balloon-{bus},free-page-reporting=on",
+            "-device",
+            f"virtio-serial-{bus}",
+            "-chardev",
+            f"socket,id=ctl,path={self.directory / 'ctl'},server=on,wait=off",
+            "-device",
+            "virtserialport,chardev=ctl,name=io.wherry.control",
+            "-chardev",
+            (
+                f"socket,id=con,path={self.directory / 'con'},server=on,wait=off,"
+                f"logfile={self.directory / 'console.log'}"
+            ),
+            "-serial",
+            "chardev:con",
         ]
         for name, content in given.items():
             path = self.directory / f"fw-{name}"
@@ -123,8 +165,10 @@ class Machine:
             left = deadline - time.monotonic()
             if left <= 0 or not self._read(left):
                 said = "\n".join(line for _, line in self.lines)
-                raise AssertionError(f"the guest did not say {pattern!r} but:\n{said}\nconsole:\n"
-                                     f"{self.console()[-3000:]}\n{self.errors()}")
+                raise AssertionError(
+                    f"the guest did not say {pattern!r} but:\n{said}\nconsole:\n"
+                    f"{self.console()[-3000:]}\n{self.errors()}"
+                )
 
     def _read(self, timeout: float) -> bool:
         self.control.settimeout(timeout)
@@ -141,9 +185,29 @@ class Machine:
     def ssh(self, command: str, timeout: float = 60) -> str:
         """The output of a shell command in the guest; AssertionError if it fails."""
         done = subprocess.run(
-            ["ssh", "-i", str(self.key), "-p", str(self.port), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
-             "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "root@127.0.0.1", command],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
+            [
+                "ssh",
+                "-i",
+                str(self.key),
+                "-p",
+                str(self.port),
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "StrictHostKeyChecking=no",
+                "-o",
+                "UserKnownHostsFile=/dev/null",
+                "-o",
+                "LogLevel=ERROR",
+                "root@127.0.0.1",
+                command,
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
         assert done.returncode == 0, f"{command!r} failed in the guest: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -163,8 +227,9 @@ class Machine:
     def __enter__(self) -> Machine:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.kill()
         if hasattr(self, "control"):
             self.control.close()
@@ -184,8 +249,9 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="wherry-disk.") as directory:
         disk = make_disk(Path(directory) / "data.qcow2")
         for title in ("first boot (wall clock since QEMU's start; the guest's own uptime in the line)", "second boot"):
-            with Machine(Path(image), disk, machine=kind, extra=tuple(extra),
-                         append=os.environ.get("WHERRY_APPEND", "")) as machine:
+            with Machine(
+                Path(image), disk, machine=kind, extra=tuple(extra), append=os.environ.get("WHERRY_APPEND", "")
+            ) as machine:
                 try:
                     machine.expect("stage dockerd .*", 120)
                     machine.expect("stage sshd .*", 60)

@@ -17,11 +17,14 @@ READY = 180
 
 
 def test_control_port_and_services(boot: Boot, disk: Path) -> None:
-    vm = boot(disk, files={
-        "hostname": b"harbour\n",
-        "daemon.json": b'{"labels": ["from=host"]}',
-        "environment": b"# a comment\nHTTP_PROXY=http://10.0.2.2:3128\nnot a variable\n",
-    })
+    vm = boot(
+        disk,
+        files={
+            "hostname": b"harbour\n",
+            "daemon.json": b'{"labels": ["from=host"]}',
+            "environment": b"# a comment\nHTTP_PROXY=http://10.0.2.2:3128\nnot a variable\n",
+        },
+    )
     vm.expect("stage dockerd .*", READY)
     vm.expect("stage sshd .*", READY)
     assert "wherry: kernel alive" in vm.console()
@@ -30,8 +33,13 @@ def test_control_port_and_services(boot: Boot, disk: Path) -> None:
     assert vm.ssh("hostname").strip() == "harbour"
     # The engine takes the end of its input as a client that went away, and answers no question then.
     info = vm.ssh("{ printf 'GET /info HTTP/1.0\\r\\n\\r\\n'; sleep 5; } | nc.openbsd -U /run/docker.sock")
-    for part in ('"from=host"', '"Driver":"overlay2"', '"HttpProxy":"http://10.0.2.2:3128"',
-                 '"DockerRootDir":"/var/lib/docker"', '"CgroupVersion":"2"'):
+    for part in (
+        '"from=host"',
+        '"Driver":"overlay2"',
+        '"HttpProxy":"http://10.0.2.2:3128"',
+        '"DockerRootDir":"/var/lib/docker"',
+        '"CgroupVersion":"2"',
+    ):
         assert part in info
 
     # Lines both ways, also after the host went away and came back.

@@ -28,8 +28,9 @@ def make_elf(sections: dict[str, bytes], *, note: bytes = b"") -> bytes:
         names += name.encode() + b"\0"
         body += data
     start = len(body)
-    body[:64] = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 1, 62, 1, 0, 0, start, 0, 64, 0, 0, 64,
-                            len(table), len(table) - 1)
+    body[:64] = struct.pack(
+        "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 1, 62, 1, 0, 0, start, 0, 64, 0, 0, 64, len(table), len(table) - 1
+    )
     return bytes(body) + b"".join(table) + note
 
 
@@ -42,6 +43,7 @@ def make_module(name: str, *, depends: str = "", soft: str = "", alias: str = ""
 
 # --- the description
 
+
 def test_the_real_description_is_valid() -> None:
     found = description.load()
     assert set(found.architectures) == {"amd64", "arm64"}
@@ -51,20 +53,23 @@ def test_the_real_description_is_valid() -> None:
     assert "\n" not in found.cmdline_for("amd64")
 
 
-@pytest.mark.parametrize(("old", "new", "says"), [
-    ('suite = "forky"', "", "lacks the key 'suite'"),
-    ('suite = "forky"', "suite = 13", "'suite' must be a str"),
-    ('suite = "forky"', 'suite = "forky"\nsweet = 1', "unknown keys: sweet"),
-    ("format = 1", "format = 2", "format 2"),
-    ("format = 1", "format = true", "'format' must be a int"),
-    ('"busybox-static",', '"busybox-static", "busybox-static",', "repeats busybox-static"),
-    ('"busybox-static",', '"",', "only non-empty strings"),
-    ('"usr/sbin/dockerd",', '"/usr/sbin/dockerd",', "must be relative"),
-    ('"usr/sbin/dockerd",', '"../dockerd",', "must be relative"),
-    ("[modules]", "[modules", "not valid TOML"),
-    ('root_uuid = "9d3f', 'root_uuid = "zz3f', "not a UUID"),
-    ("[packages.pins]", "[packages.pinned]", "lacks the key 'pins'"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('suite = "forky"', "", "lacks the key 'suite'"),
+        ('suite = "forky"', "suite = 13", "'suite' must be a str"),
+        ('suite = "forky"', 'suite = "forky"\nsweet = 1', "unknown keys: sweet"),
+        ("format = 1", "format = 2", "format 2"),
+        ("format = 1", "format = true", "'format' must be a int"),
+        ('"busybox-static",', '"busybox-static", "busybox-static",', "repeats busybox-static"),
+        ('"busybox-static",', '"",', "only non-empty strings"),
+        ('"usr/sbin/dockerd",', '"/usr/sbin/dockerd",', "must be relative"),
+        ('"usr/sbin/dockerd",', '"../dockerd",', "must be relative"),
+        ("[modules]", "[modules", "not valid TOML"),
+        ('root_uuid = "9d3f', 'root_uuid = "zz3f', "not a UUID"),
+        ("[packages.pins]", "[packages.pinned]", "lacks the key 'pins'"),
+    ],
+)
 def test_a_bad_description_says_what_is_wrong(old: str, new: str, says: str) -> None:
     assert old in TOML
     with pytest.raises(ImageError, match=says):
@@ -95,6 +100,7 @@ def test_the_key_depends_on_the_overlay(tmp_path: Path, monkeypatch: pytest.Monk
 
 # --- packages
 
+
 def test_versions_and_pins() -> None:
     versions = packages.versions_of(["tini_0.19.0-6+b2_amd64.deb", "openssh-server_1%3a10.6p1-1_amd64.deb"])
     assert versions == {"openssh-server": "1:10.6p1-1", "tini": "0.19.0-6+b2"}
@@ -121,16 +127,25 @@ def test_a_stale_index_is_refused_with_what_to_do(tmp_path: Path, monkeypatch: p
     assert "invalid since" in str(caught.value)
 
 
-@pytest.mark.parametrize(("asked", "environment", "configured", "allowed"), [
-    (True, {}, "", True),
-    (False, {"WHERRY_ALLOW_STALE_INDEX": "1"}, "", True),
-    (False, {"WHERRY_ALLOW_STALE_INDEX": "0"}, "", False),
-    (False, {}, "false", True),
-    (False, {}, "true", False),
-    (False, {}, "", False),
-])
-def test_who_allows_a_stale_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool,
-                                  environment: dict[str, str], configured: str, allowed: bool) -> None:
+@pytest.mark.parametrize(
+    ("asked", "environment", "configured", "allowed"),
+    [
+        (True, {}, "", True),
+        (False, {"WHERRY_ALLOW_STALE_INDEX": "1"}, "", True),
+        (False, {"WHERRY_ALLOW_STALE_INDEX": "0"}, "", False),
+        (False, {}, "false", True),
+        (False, {}, "true", False),
+        (False, {}, "", False),
+    ],
+)
+def test_who_allows_a_stale_index(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: bool,
+    environment: dict[str, str],
+    configured: str,
+    allowed: bool,
+) -> None:
     program = tmp_path / "apt-config"
     program.write_text(f"#!/bin/sh\necho '{configured}'\n")
     program.chmod(0o755)
@@ -150,6 +165,7 @@ def test_a_failing_tool_shows_command_and_output() -> None:
 
 # --- modules
 
+
 def lay_out(root: Path, files: dict[str, bytes], builtin: str = "kernel/net/unix.ko\n") -> Path:
     for name, data in files.items():
         path = root / "kernel" / name
@@ -160,13 +176,16 @@ def lay_out(root: Path, files: dict[str, bytes], builtin: str = "kernel/net/unix
 
 
 def test_closure_order_and_indexes(tmp_path: Path) -> None:
-    release = lay_out(tmp_path, {
-        "a-one.ko.xz": make_module("a_one", depends="b,c", alias="virtio:d1"),
-        "b.ko.xz": make_module("b", depends="c,unix"),
-        "c.ko": make_module("c", soft="absent d"),
-        "d.ko": make_module("d"),
-        "unused.ko": make_module("unused"),
-    })
+    release = lay_out(
+        tmp_path,
+        {
+            "a-one.ko.xz": make_module("a_one", depends="b,c", alias="virtio:d1"),
+            "b.ko.xz": make_module("b", depends="c,unix"),
+            "c.ko": make_module("c", soft="absent d"),
+            "d.ko": make_module("d"),
+            "unused.ko": make_module("unused"),
+        },
+    )
     available, builtin = modules.catalogue(release)
     found = modules.closure(["a-one", "unix"], available, builtin, release)
     assert list(found) == ["a_one", "b", "c", "d"]
@@ -190,29 +209,34 @@ def test_a_cycle_of_dependencies_ends(tmp_path: Path) -> None:
 def test_a_module_loses_signature_and_types() -> None:
     plain = make_module("m")
     signature = b"S" * 300
-    signed = (plain + signature + bytes(8) + len(signature).to_bytes(4, "big") + b"~Module signature appended~\n")
+    signed = plain + signature + bytes(8) + len(signature).to_bytes(4, "big") + b"~Module signature appended~\n"
     found = modules.parse("kernel/m.ko", signed)
     assert b"types" not in found.data
     assert not found.data.endswith(b"appended~\n")
-    kept = {section.name: elf.content(found.data, section, "m") for section in elf.sections(found.data, "m")
-            if section.kind}
+    kept = {
+        section.name: elf.content(found.data, section, "m") for section in elf.sections(found.data, "m") if section.kind
+    }
     assert kept[".text"] == b"code"
     assert kept[".modinfo"].startswith(b"name=m")
 
 
-@pytest.mark.parametrize(("path", "data", "says"), [
-    ("m.ko.xz", b"not xz", "does not decompress"),
-    ("m.ko", b"not elf", "not a 64-bit"),
-    ("m.ko", make_elf({".text": b"x"}), "no .modinfo"),
-    ("m.ko", make_module("m")[:200], "outside the file"),
-    ("m.ko.zst", b"", "compression that the builder does not know"),
-])
+@pytest.mark.parametrize(
+    ("path", "data", "says"),
+    [
+        ("m.ko.xz", b"not xz", "does not decompress"),
+        ("m.ko", b"not elf", "not a 64-bit"),
+        ("m.ko", make_elf({".text": b"x"}), "no .modinfo"),
+        ("m.ko", make_module("m")[:200], "outside the file"),
+        ("m.ko.zst", b"", "compression that the builder does not know"),
+    ],
+)
 def test_a_bad_module(path: str, data: bytes, says: str) -> None:
     with pytest.raises(ImageError, match=says):
         modules.parse(path, data)
 
 
 # --- the kernel
+
 
 def bzimage(payload: bytes, *, version: int = 0x20F, length: int | None = None) -> bytes:
     head = bytearray(1024)
@@ -234,18 +258,21 @@ def test_the_payload_is_found_and_decompressed() -> None:
     assert kernel.extract(bzimage(packed + size), "amd64") == PVH
 
 
-@pytest.mark.parametrize(("data", "says"), [
-    (b"", "not a bzImage"),
-    (bytes(4096), "not a bzImage"),
-    (bzimage(b"x", version=0x204), "too old"),
-    (bzimage(b"x", length=1 << 30), "cut off"),
-    (bzimage(b"??????" + bytes(8)), "unknown compression"),
-    (bzimage(gzip.compress(PVH)[:40]), "does not decompress"),
-    (bzimage(b"\x28\xb5\x2f\xfd garbage" + bytes(4)), "does not decompress"),
-    (bzimage(lzma.compress(PVH) + bytes(4)), "after decompression, not 0"),
-    (bzimage(gzip.compress(b"text")), "not an ELF file"),
-    (bzimage(gzip.compress(make_elf({".text": b"x"}))), "no PVH entry"),
-])
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "not a bzImage"),
+        (bytes(4096), "not a bzImage"),
+        (bzimage(b"x", version=0x204), "too old"),
+        (bzimage(b"x", length=1 << 30), "cut off"),
+        (bzimage(b"??????" + bytes(8)), "unknown compression"),
+        (bzimage(gzip.compress(PVH)[:40]), "does not decompress"),
+        (bzimage(b"\x28\xb5\x2f\xfd garbage" + bytes(4)), "does not decompress"),
+        (bzimage(lzma.compress(PVH) + bytes(4)), "after decompression, not 0"),
+        (bzimage(gzip.compress(b"text")), "not an ELF file"),
+        (bzimage(gzip.compress(make_elf({".text": b"x"}))), "no PVH entry"),
+    ],
+)
 def test_a_bad_kernel(data: bytes, says: str) -> None:
     with pytest.raises(ImageError, match=says):
         kernel.extract(data, "amd64")
@@ -260,6 +287,7 @@ def test_an_arm64_image_is_taken_as_it_is_or_unzipped() -> None:
 
 
 # --- cpio
+
 
 def test_the_archive_is_what_other_tools_read(tmp_path: Path) -> None:
     entries = [cpio.directory("bin"), cpio.file("bin/tool", b"#!/bin/sh\n", 0o755), cpio.symlink("sh", "bin/tool")]
@@ -282,13 +310,17 @@ def test_a_bad_path_in_an_archive(path: str) -> None:
 
 # --- the root
 
+
 def test_selection_of_files(tmp_path: Path) -> None:
     for name in ("usr/bin/tool", "usr/share/doc/tool/README", "usr/lib/x/one.so"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     (tmp_path / "usr/bin/alias").symlink_to("tool")
     assert rootfs.select(tmp_path, ["usr/*"], ["usr/share/doc/*"]) == [
-        "usr/bin/alias", "usr/bin/tool", "usr/lib/x/one.so"]
+        "usr/bin/alias",
+        "usr/bin/tool",
+        "usr/lib/x/one.so",
+    ]
     assert rootfs.with_libraries(tmp_path, ["usr/bin/alias"], "x") == ["usr/bin/alias", "usr/bin/tool"]
     with pytest.raises(ImageError, match="matches 'usr/bin/gone'"):
         rootfs.select(tmp_path, ["usr/bin/gone"], [])
@@ -296,15 +328,26 @@ def test_selection_of_files(tmp_path: Path) -> None:
 
 # --- the manifest
 
+
 @pytest.fixture
 def whole(tmp_path: Path) -> Path:
     for name in ("vmlinux", "initramfs", "root.erofs"):
         (tmp_path / name).write_bytes(name.encode() * 50)
-    manifest.write(tmp_path, arch="amd64", version="1", cmdline="quiet", cmdline_emulated="", packages={"b": "2"},
-                   timestamp=1, docker_version="28", artefacts={
-                       "kernel": manifest.artefact(tmp_path / "vmlinux", release="7"),
-                       "initramfs": manifest.artefact(tmp_path / "initramfs"),
-                       "root": manifest.artefact(tmp_path / "root.erofs", type="erofs")})
+    manifest.write(
+        tmp_path,
+        arch="amd64",
+        version="1",
+        cmdline="quiet",
+        cmdline_emulated="",
+        packages={"b": "2"},
+        timestamp=1,
+        docker_version="28",
+        artefacts={
+            "kernel": manifest.artefact(tmp_path / "vmlinux", release="7"),
+            "initramfs": manifest.artefact(tmp_path / "initramfs"),
+            "root": manifest.artefact(tmp_path / "root.erofs", type="erofs"),
+        },
+    )
     return tmp_path
 
 
@@ -333,12 +376,15 @@ def test_a_damaged_image_is_named(whole: Path) -> None:
         manifest.verify(whole)
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    ({"format": 2}, "not of format 1"),
-    ({"arch": None}, "lacks 'arch'"),
-    ({"kernel": {"file": "vmlinux"}}, "does not describe the kernel"),
-    ({"root": {"file": "../root", "size": 1, "sha256": ""}}, "no file name"),
-])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"format": 2}, "not of format 1"),
+        ({"arch": None}, "lacks 'arch'"),
+        ({"kernel": {"file": "vmlinux"}}, "does not describe the kernel"),
+        ({"root": {"file": "../root", "size": 1, "sha256": ""}}, "no file name"),
+    ],
+)
 def test_a_bad_manifest(whole: Path, change: dict[str, object], says: str) -> None:
     path = whole / manifest.NAME
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
@@ -358,8 +404,10 @@ def test_no_manifest(whole: Path) -> None:
 
 # --- the build as a whole
 
-def test_a_failed_build_leaves_nothing_and_keeps_the_old_image(whole: Path, tmp_path: Path,
-                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+
+def test_a_failed_build_leaves_nothing_and_keeps_the_old_image(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object, **__: object) -> dict[str, str]:
         raise ImageError("no network")
 
