@@ -59,6 +59,8 @@ class QemuDriver:
         self._clear_leavings()
         run.save(self._dir.run_record, record)
         self._dir.qemu_log.unlink(missing_ok=True)
+        if self._dir.serial_log.exists():
+            self._dir.serial_log.write_bytes(b"")  # the last run's words are not this one's
         _log.info("starting %s", shlex.join(argv))
         try:
             self._child = self._host.spawn_detached(argv, output=self._dir.qemu_log)
@@ -101,6 +103,16 @@ class QemuDriver:
                 command=command,
                 tail=tail,
                 hint="Free some space, then start again.",
+                retryable=True,
+            )
+        console = _tail(self._dir.serial_log)
+        if any(PANIC in line for line in console):
+            return fail(
+                ProblemCode.KERNEL_PANIC,
+                "The guest's Linux kernel panicked before QEMU's monitor answered.",
+                command=command,
+                tail=console,
+                hint="Start it again; if it happens again, the guest image may be damaged: wherry doctor",
                 retryable=True,
             )
         hint = error.problem.hint or "See QEMU's own messages: wherry logs qemu. Is it complete? wherry doctor"
