@@ -31,6 +31,7 @@ class ProblemCode(StrEnum):
     CONFIG_TOO_NEW = "config-too-new"
     DISK_LOCKED = "disk-locked"
     DISK_DAMAGED = "disk-damaged"
+    DATA_DISK_FULL = "data-disk-full"
     # The machine's life
     NO_ACCELERATOR = "no-accelerator"
     BOOT_FAILED = "boot-failed"
@@ -39,6 +40,7 @@ class ProblemCode(StrEnum):
     MACHINE_DIED = "machine-died"
     NOT_OURS = "not-ours"
     SSH_FAILED = "ssh-failed"
+    GUEST_FAULT = "guest-fault"
     # The engine and its endpoint
     ENGINE_DOWN = "engine-down"
     ENGINE_ERROR = "engine-error"

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
+from backend.agent.guest import Guest
 from backend.agent.prepare import Preparation
 from backend.agent.progress import Progress
 from backend.agent.readiness import GUEST, KERNEL, LAUNCH, Deadlines, Step
@@ -22,12 +23,10 @@ from backend.model import AcceleratorStatus
 from backend.paths import MachineDir
 from backend.vm import command, ladder
 from backend.vm.driver import VmDriver, VmExit
-from backend.vm.guest import GuestControl, GuestEvent, GuestProblem, ServiceChange, Stage
 from backend.vm.run import RunRecord
 from backend.vm.spec import Candidate
 
 _log = logging.getLogger(__name__)
-_MAX_STAGES = 64  # the guest has eight; what it says is its word
 SERVICES_STAGE = "sshd"
 """The guest's stage from which on it can be reached."""
 
@@ -40,47 +39,6 @@ class CandidateFailed(WherryError):  # noqa: N818 -- the reducer's word
         self.try_next = try_next
         self.reason = reason
         """For the user, why a hardware accelerator is not used; None when that was not the cause."""
-
-
-class Guest:
-    """What is known of the running guest: its control port, and all that it has said."""
-
-    def __init__(self, control: GuestControl) -> None:
-        self.control = control
-        self.stages: dict[str, float] = {}
-        self.problems: list[GuestProblem] = []
-        self._changed = asyncio.Event()
-        self._orderly = False
-
-    @property
-    def shut_down_in_order(self) -> bool:
-        """Whether the guest's last word was that everything is closed."""
-        return "off" in self.stages
-
-    async def events(self) -> AsyncIterator[GuestEvent]:
-        """Follow the guest, noting what it says; yields each event."""
-        async for event in self.control.events():
-            match event:
-                case Stage(name, uptime) if name in self.stages or len(self.stages) < _MAX_STAGES:
-                    self.stages[name] = uptime
-                case GuestProblem():
-                    self.problems = [*self.problems, event][-20:]
-                case ServiceChange(name, exit_code):
-                    _log.info("guest service %s %s", name, "started" if exit_code is None else f"exited {exit_code}")
-            self._changed.set()
-            yield event
-
-    async def any_stage(self) -> None:
-        """Return once the guest has told how far it is."""
-        while not self.stages:
-            self._changed.clear()
-            await self._changed.wait()
-
-    async def reached(self, stage: str) -> None:
-        """Return once the guest got as far as `stage`."""
-        while stage not in self.stages:
-            self._changed.clear()
-            await self._changed.wait()
 
 
 async def boot(

@@ -236,6 +236,8 @@ def reduce(state: State, event: Event) -> Result:
             return replace(state, phase=Phase.RUNNING, problems=()), ()
         case RanWell():
             return replace(state, revivals=0), ()
+        case ConnectFailed() if state.phase is Phase.BOOTING:
+            return state, ()  # the guest comes up first; Connect says it again
         case ConnectFailed(problem=problem):
             return replace(state, phase=Phase.DEGRADED, problems=(problem,)), ()
         case EngineLost() if state.phase is not Phase.RUNNING:

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from backend.agent.boot import Guest
 from backend.agent.progress import Progress
 from backend.agent.readiness import ENGINE, SSH, Deadlines
 from backend.errors import Problem, ProblemCode, WherryError, fail
@@ -21,7 +20,7 @@ from backend.ssh.keys import MachineKeys, known_hosts_line
 from backend.ssh.session import SshSession
 from backend.stream import ByteStream
 from backend.vm.driver import VmDriver
-from backend.vm.guest import ServiceChange
+from backend.vm.guest import GuestEvent, ServiceChange
 
 _log = logging.getLogger(__name__)
 
@@ -107,11 +106,10 @@ class EngineLink:
         self._ready.clear()
         return self._why_lost
 
-    async def watch_services(self, guest: Guest) -> None:
-        """Follow what the guest says for as long as it speaks; an engine that ends is a loss at once."""
-        async for event in guest.events():
-            if isinstance(event, ServiceChange) and event.name == ENGINE_SERVICE and event.exit_code is not None:
-                self._mark_lost(f"dockerd ended with code {event.exit_code}")
+    def heed(self, event: GuestEvent) -> None:
+        """Take note of what the guest says: an engine that ends is a loss at once, before anybody asks it in vain."""
+        if isinstance(event, ServiceChange) and event.name == ENGINE_SERVICE and event.exit_code is not None:
+            self._mark_lost(f"dockerd ended with code {event.exit_code}")
 
     async def run(self, command: str, *, timeout_s: float) -> str:
         """Run a command in the guest and return what it printed. Raises WherryError."""

@@ -14,7 +14,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from backend.agent import lifecycle
-from backend.agent.boot import CandidateFailed, Guest, boot, explain_exit, wait_services
+from backend.agent.boot import CandidateFailed, boot, explain_exit, wait_services
+from backend.agent.guest import Guest, explain
 from backend.agent.lifecycle import (
     Adopted,
     AdoptFailed,
@@ -41,6 +42,7 @@ from backend.agent.link import EngineLink
 from backend.agent.prepare import Preparation, explain_os_error, prepare_within
 from backend.agent.progress import Progress
 from backend.agent.readiness import GUEST, PREPARE, Deadlines
+from backend.agent.tasks import Tasks
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
 from backend.model import (
@@ -56,6 +58,7 @@ from backend.model import (
 from backend.paths import MachineDir
 from backend.ssh.keys import ensure_keys
 from backend.stream import ByteStream
+from backend.vm.guest import GuestProblem, ProblemSolved
 from backend.vm.qemu import QemuDriver
 from backend.vm.run import RunRecord
 
@@ -109,12 +112,10 @@ class Supervisor:
         self._guest: Guest | None = None
         self._link: EngineLink | None = None
         self._failed_before: tuple[str, ...] = ()
-        self._work: asyncio.Task[None] | None = None
-        self._shutdown: asyncio.Task[None] | None = None
+        self._tasks = Tasks(self._crashed)
         self._watcher: asyncio.Task[None] | None = None
         self._doom: Problem | None = None
         """Why we end the QEMU that runs, where nobody asked for it."""
-        self._side_tasks: set[asyncio.Task[None]] = set()
         self._seq = 0
         self._last: MachineStatus | None = None
         self._requested_at = time.time()
@@ -186,11 +187,7 @@ class Supervisor:
 
     async def detach(self) -> None:
         """Let go of everything without touching the machine: the agent ends, QEMU goes on."""
-        await self._cancel_work()
-        for task in (tasks := {task for task in (self._shutdown, *self._side_tasks) if task is not None}):
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=5)
+        await self._tasks.aclose()
         if self._link is not None:
             await self._link.aclose()
         if self._guest is not None:
@@ -209,7 +206,7 @@ class Supervisor:
                 self._running_since = self._running_since or time.time()
                 if self._boot_seconds is None and self._progress.seconds is not None:
                     self._boot_seconds = round(self._progress.seconds, 3)
-                self._spawn(self._tell_ran_well(self._state.run), "ran well")
+                self._tasks.spawn(self._tell_ran_well(self._state.run), "ran well")
             case Exited(problem=problem) if problem is not None and before.phase is not Phase.STOPPING:
                 again = " It is being started again." if self._state.phase is Phase.PREPARING else ""
                 self._notify(Notice(level="error", text=problem.summary + again))
@@ -223,42 +220,19 @@ class Supervisor:
     async def _perform(self, effect: Effect) -> None:
         match effect:
             case CancelWork():
-                await self._cancel_work()
+                await self._tasks.cancel_work()
             case Prepare():
-                self._begin(self._prepare(self._state.run), "prepare")
+                self._tasks.begin(self._prepare(self._state.run), "prepare")
             case Launch(candidate):
-                self._begin(self._launch(self._state.run, candidate), f"launch {candidate}")
+                self._tasks.begin(self._launch(self._state.run, candidate), f"launch {candidate}")
             case Connect():
-                self._begin(self._connect(self._state.run), "connect")
+                self._tasks.begin(self._connect(self._state.run), "connect")
             case ShutDown(policy):
-                if self._shutdown is not None:
-                    self._shutdown.cancel()
-                self._shutdown = asyncio.create_task(self._shut_down(self._state.run, policy), name="shut down")
-                self._shutdown.add_done_callback(self._report_crash)
+                self._tasks.shut_down(self._shut_down(self._state.run, policy))
 
-    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._work = asyncio.create_task(work, name=name)
-        self._work.add_done_callback(self._report_crash)
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=name)
-        self._side_tasks.add(task)
-        task.add_done_callback(self._side_tasks.discard)
-        task.add_done_callback(self._report_crash)
-        return task
-
-    def _report_crash(self, task: asyncio.Task[None]) -> None:
+    def _crashed(self, problem: Problem) -> None:
         """A defect of ours in an effect: the machine must not hang in its phase because of it."""
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        _log.error("task %s failed", task.get_name(), exc_info=error)
-        problem = Problem(
-            code=ProblemCode.INTERNAL,
-            summary=f"Wherry made a mistake while it worked on: {task.get_name()} ({type(error).__name__}: {error}).",
-            hint="Please report it with the agent's log: wherry logs agent",
-        )
-        if task in (self._work, self._shutdown):
-            self._spawn(self._give_up(self._state.run, problem), "give up")
+        self._tasks.spawn(self._give_up(self._state.run, problem), "give up")
 
     async def _give_up(self, run: int, problem: Problem) -> None:
         await self._end(problem)
@@ -273,18 +247,12 @@ class Supervisor:
 
     def _watch(self, run: int) -> None:
         self._doom = None
-        self._watcher = self._spawn(self._watch_exit(run), "watch QEMU")
+        self._watcher = self._tasks.spawn(self._watch_exit(run), "watch QEMU")
 
     @property
     def _is_watched(self) -> bool:
         """Whether the end of QEMU is going to be reported."""
         return self._watcher is not None and not self._watcher.done()
-
-    async def _cancel_work(self) -> None:
-        work, self._work = self._work, None
-        if work is not None and not work.done():
-            work.cancel()
-            await asyncio.wait({work}, timeout=15)
 
     async def _tell_ran_well(self, run: int) -> None:
         await asyncio.sleep(_RAN_WELL_S)
@@ -381,9 +349,20 @@ class Supervisor:
             ) from error
         self._guest = guest = Guest(control)
         assert self._link is not None
-        self._spawn(self._link.watch_services(guest), f"guest events {run}")
-        self._spawn(self._keep_clock(control, run), "clock")
+        self._tasks.spawn(self._follow_guest(guest, self._link, run), f"guest events {run}")
+        self._tasks.spawn(self._keep_clock(control, run), "clock")
         return guest
+
+    async def _follow_guest(self, guest: Guest, link: EngineLink, run: int) -> None:
+        """Act on what the guest says, for as long as it speaks."""
+        async for event in guest.events():
+            link.heed(event)
+            if isinstance(event, GuestProblem):
+                self._notify(Notice(level="error", text=explain(event).summary))
+                for problem in guest.without_engine:
+                    self.post(ConnectFailed(run, problem))
+            if isinstance(event, GuestProblem | ProblemSolved):
+                self._push()
 
     async def _keep_clock(self, control: Any, run: int) -> None:
         """The guest's clock stands still while the host sleeps; it is told the time every few seconds."""
@@ -401,6 +380,8 @@ class Supervisor:
         except WherryError as error:
             await self._end(error.problem)
             return  # Exited tells
+        for problem in self._guest.without_engine if self._guest is not None else ():
+            self.post(ConnectFailed(run, problem))
         await self._serve_endpoint(run)
         await link.establish(hardware=self._is_hardware, slow=lambda problem: self.post(ConnectFailed(run, problem)))
         await self._announce_endpoint()
@@ -504,7 +485,7 @@ class Supervisor:
             accelerator=self._accelerator if live else None,
             endpoint=EngineEndpoint(url=self._host.docker_url(self._dir.docker_socket), ready=ready) if live else None,
             resources=self._resources if live else None,
-            problems=self._state.problems,
+            problems=tuple(dict.fromkeys((*self._state.problems, *(self._guest.problems if self._guest else ())))),
             pid=self._driver.pid,
             ssh_port=self._link.ssh_port if self._link is not None else None,
             started_at=self._running_since if live else None,

@@ -40,6 +40,8 @@ class DetachedProcess:
     pid: int
     poll: Callable[[], int | None]
     """Exit code once it has ended (negative: killed by that signal), None while it runs."""
+    kill: Callable[[], None]
+    """End it at once; does nothing once `poll` has told its end, so never hits another process of the same id."""
 
 
 StreamHandler = Callable[[ByteStream], Awaitable[None]]

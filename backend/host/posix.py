@@ -109,7 +109,7 @@ class PosixHost:
         finally:
             os.close(descriptor)
         _detached.append(process)
-        return DetachedProcess(pid=process.pid, poll=process.poll)
+        return DetachedProcess(pid=process.pid, poll=process.poll, kill=process.kill)
 
     async def listen(self, address: Path, handler: StreamHandler) -> UnixListener:
         """See Host. Bound under a temporary name, made private, then renamed: nobody can connect in between."""

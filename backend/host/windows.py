@@ -120,7 +120,7 @@ class WindowsHost:
                 creationflags=flags,
                 env=None if environment is None else dict(environment),
             )
-        return DetachedProcess(pid=process.pid, poll=process.poll)
+        return DetachedProcess(pid=process.pid, poll=process.poll, kill=process.kill)
 
     async def listen(self, address: Path, handler: StreamHandler) -> Listener:
         """See Host."""

@@ -1,7 +1,7 @@
 """The guest's control port: lines both ways over a virtio-serial port, from the first moments of its init.
 
     guest -> host    stage NAME UPTIME | service NAME started | service NAME exited CODE | problem CODE TEXT
-                     pong ID | ok | error TEXT
+                     solved CODE | pong ID | ok | error TEXT
     host  -> guest   hello | ping ID | time EPOCH | poweroff | restart NAME | trim
 
 After `hello` the guest repeats all that still holds, so whoever connects late, or again, misses nothing.
@@ -50,7 +50,14 @@ class GuestProblem:
     untrusted_text: str
 
 
-GuestEvent = Stage | ServiceChange | GuestProblem
+@dataclass(frozen=True, slots=True)
+class ProblemSolved:
+    """The problem of this code is over."""
+
+    code: str
+
+
+GuestEvent = Stage | ServiceChange | GuestProblem | ProblemSolved
 
 
 class GuestControl:
@@ -114,6 +121,8 @@ def parse(untrusted_line: bytes) -> GuestEvent | None:
                 return ServiceChange(name, int(code))
             case ["problem", code, *text]:
                 return GuestProblem(code, " ".join(text))
+            case ["solved", code]:
+                return ProblemSolved(code)
             case ["pong" | "ok" | "", *_]:
                 return None
     except ValueError:

@@ -187,8 +187,7 @@ class QemuDriver:
             await self.monitor.execute("quit", timeout_s=2)
             leaving_s = 2.0
         if not await self._wait_gone(leaving_s):
-            if self._identity is not None:
-                self._identity.kill()
+            self._kill_process()
             await self._wait_gone(_EXIT_TIMEOUT_S)
         await self._forget(owned)
 
@@ -198,8 +197,7 @@ class QemuDriver:
         await self.monitor.wait_closed()
         if not await self._wait_gone(_EXIT_TIMEOUT_S):
             _log.error("QEMU closed its monitor but goes on; it is killed")
-            if self._identity is not None:
-                self._identity.kill()
+            self._kill_process()
             await self._wait_gone(_EXIT_TIMEOUT_S)
         code = child.poll() if child is not None else None
         result = VmExit(code=code, tail=_tail(self._dir.qemu_log), console_tail=_tail(self._dir.serial_log))
@@ -226,6 +224,13 @@ class QemuDriver:
         if self._child is not None:
             return self._child.poll() is not None
         return self._identity is not None and not self._identity.is_alive()
+
+    def _kill_process(self) -> None:
+        # A child is ours by being our child, even while it has not yet shown the arguments that identify it.
+        if self._child is not None:
+            self._child.kill()
+        elif self._identity is not None:
+            self._identity.kill()
 
     async def _wait_gone(self, timeout_s: float) -> bool:
         """Whether the process is gone within the time."""

@@ -270,6 +270,24 @@ def test_an_engine_that_takes_connections_and_is_silent_is_said(make_machine: Ca
     assert problem["tail"] == [f"ran tail -n 12 {ENGINE_LOG}"], "the engine's own words"
 
 
+def test_a_disk_that_the_guest_refuses_is_said_at_once(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine()
+    machine.cue(engine_hang=True, babble=["problem data-disk it holds an unknown file system"])
+    problem = json.loads(machine.wherry("start", "--json", code=1).stdout)["problems"][0]
+    assert problem["code"] == "disk-damaged"
+    assert problem["tail"] == ["it holds an unknown file system"]
+    with machine.client() as client:
+        assert client.status.phase is Phase.DEGRADED
+
+
+def test_a_full_disk_of_the_guest_is_said_while_it_runs(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine()
+    machine.cue(babble=["problem data-full 91% of 64 GiB"])
+    status = machine.started()
+    assert [problem.code for problem in status.problems] == [ProblemCode.DATA_DISK_FULL]
+    machine.cue()
+
+
 def test_a_guest_that_lets_nobody_in_is_said(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine(deadlines="ssh=0.3")
     machine.cue(ssh_refused=True)

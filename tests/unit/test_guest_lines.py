@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.vm.guest import GuestControl, GuestEvent, GuestProblem, ServiceChange, Stage, parse
+from backend.vm.guest import GuestControl, GuestEvent, GuestProblem, ProblemSolved, ServiceChange, Stage, parse
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ from backend.vm.guest import GuestControl, GuestEvent, GuestProblem, ServiceChan
         (b"service dockerd started", ServiceChange("dockerd", None)),
         (b"service dockerd exited 137", ServiceChange("dockerd", 137)),
         (b"problem data-full the data disk is 97% full", GuestProblem("data-full", "the data disk is 97% full")),
+        (b"solved data-full", ProblemSolved("data-full")),
+        (b"solved", None),
         (b"problem odd", GuestProblem("odd", "")),
         (b"pong 7", None),
         (b"ok", None),
@@ -41,7 +43,7 @@ def test_a_line_means_one_thing_or_nothing(line: bytes, event: GuestEvent | None
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_no_line_does_harm(line: bytes) -> None:
-    assert parse(line) is None or isinstance(parse(line), Stage | ServiceChange | GuestProblem)
+    assert parse(line) is None or isinstance(parse(line), Stage | ServiceChange | GuestProblem | ProblemSolved)
 
 
 class Chunks:

@@ -1,0 +1,76 @@
+"""The supervisor's tasks: one piece of work, one shut-down, and any number beside them; all owned and awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from backend.errors import Problem, ProblemCode
+
+_log = logging.getLogger(__name__)
+_CANCEL_S: Final = 15.0
+_CLOSE_S: Final = 5.0
+
+
+class Tasks:
+    """See the module. Not for use by several loops."""
+
+    def __init__(self, crashed: Callable[[Problem], None]) -> None:
+        """Make an owner of nothing.
+
+        Args:
+            crashed: called when the work or the shut-down ended in an exception: a defect of ours.
+        """
+        self._crashed = crashed
+        self._work: asyncio.Task[None] | None = None
+        self._shutdown: asyncio.Task[None] | None = None
+        self._side: set[asyncio.Task[None]] = set()
+
+    def begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Start the one piece of work. The one before it MUST have ended or been cancelled."""
+        self._work = self._start(work, name)
+
+    def shut_down(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start the shut-down, in place of one that is under way."""
+        if self._shutdown is not None:
+            self._shutdown.cancel()
+        self._shutdown = self._start(work, "shut down")
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start something beside the work."""
+        task = self._start(work, name)
+        self._side.add(task)
+        task.add_done_callback(self._side.discard)
+        return task
+
+    async def cancel_work(self) -> None:
+        """Cancel the work and wait for its end, 15 s at most."""
+        work, self._work = self._work, None
+        if work is not None and not work.done():
+            work.cancel()
+            await asyncio.wait({work}, timeout=_CANCEL_S)
+
+    async def aclose(self) -> None:
+        """Cancel everything and wait for its end."""
+        await self.cancel_work()
+        rest = {task for task in (self._shutdown, *self._side) if task is not None}
+        for task in rest:
+            task.cancel()
+        if rest:
+            await asyncio.wait(rest, timeout=_CLOSE_S)
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        _log.error("task %s failed", task.get_name(), exc_info=error)
+        if task in (self._work, self._shutdown):
+            summary = f"Wherry made a mistake while it worked on: {task.get_name()} ({type(error).__name__}: {error})."
+            hint = "Please report it with the agent's log: wherry logs agent"
+            self._crashed(Problem(code=ProblemCode.INTERNAL, summary=summary, hint=hint))
