@@ -19,6 +19,7 @@ from typing import Any, Final, Self, TypeVar
 import requests
 import urllib3
 from docker import APIClient
+from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 
 from backend.engine.types import (
@@ -111,6 +112,16 @@ class EngineStream(Iterator[_Result]):
             yield block
 
 
+def _agree_version(url: str, timeout_s: int) -> str:
+    """The newest version of the API that both sides speak.
+
+    docker-py's own `version="auto"` does the same, but leaves its connection open when the engine does not answer.
+    """
+    with contextlib.closing(APIClient(base_url=url, version=DEFAULT_DOCKER_API_VERSION, timeout=timeout_s)) as asking:
+        theirs = str(asking.version(api_version=False)["ApiVersion"])
+    return min(theirs, DEFAULT_DOCKER_API_VERSION, key=lambda text: [int(part) for part in text.split(".")])
+
+
 class EngineClient:
     """One engine. Connects when it is made."""
 
@@ -126,8 +137,9 @@ class EngineClient:
         """
         self.url = url
         self._timeout_s = timeout_s
+        version = self._ask("docker version", lambda: _agree_version(url, timeout_s))
         self._api: APIClient = self._ask(
-            "docker version", lambda: APIClient(base_url=url, version="auto", timeout=timeout_s)
+            "docker version", lambda: APIClient(base_url=url, version=version, timeout=timeout_s)
         )
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shiboken6
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -23,6 +24,9 @@ pytestmark = [
     pytest.mark.gui,
     # Not of our making: the offscreen platform says so whenever a window is shown.
     pytest.mark.qt_log_ignore("This plugin does not support", extend=True),
+    # docker-py leaves a socket to the garbage collector when nobody listens, as while the agent is dead.
+    pytest.mark.filterwarnings("ignore:.*unclosed <socket.*family=1:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket.*family=1:ResourceWarning"),
 ]
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 WAIT_MS = 120_000
@@ -35,6 +39,9 @@ def window(machine: Machine, qapp: QApplication) -> Iterator[WherryApp]:
     whole.start(background=False)
     yield whole
     whole.close()
+    # At once and in order, not when Python gets to it in the middle of the next window's life.
+    shiboken6.delete(whole.window)
+    shiboken6.delete(whole)
 
 
 @pytest.fixture
