@@ -43,6 +43,7 @@ def machine(image_directory: Path, tools: Tools, tmp_path_factory: pytest.TempPa
     made = Machine(home=base / "Zoë's, 2nd", image=image_directory, tools=tools, docker_config=docker_config)
     made.home.mkdir()
     (made.home / "daemon.json").write_text('{"insecure-registries": ["10.0.2.2/32"]}')
+    made.wherry("config", "set", "image.directory", str(image_directory))  # for agents that the window starts, too
     made.wherry("start")
     made.import_busybox()
     yield made

@@ -33,8 +33,9 @@ WAIT_MS = 120_000
 
 
 @pytest.fixture
-def window(machine: Machine, qapp: QApplication) -> Iterator[WherryApp]:
+def window(machine: Machine, qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[WherryApp]:
     """The whole window, as `wherry-desktop --home` builds it."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(machine.docker_config))  # an agent that it starts inherits this
     whole = WherryApp(qapp, lambda: ensure_agent(machine.home))
     whole.start(background=False)
     yield whole
