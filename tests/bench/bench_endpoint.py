@@ -1,7 +1,7 @@
 """The docker endpoint beside `ssh -L` into the same running machine: `python tests/bench/bench_endpoint.py`.
 
 For each, in turn and in the same run: the time of GET /_ping, on a new connection each and on one kept open, and the
-throughput of `docker save` of an image of 200 MB that does not compress. ssh is asked with its own choice of cipher
+throughput of `docker save` of an image (200 MiB unless said otherwise) that does not compress. ssh is asked with its own choice of cipher
 and with the one that Wherry uses.
 """
 
@@ -26,7 +26,6 @@ from tests.vm.machine import BUSYBOX, Machine, wait_until  # noqa: E402
 from tests.vm.tools import find_tools  # noqa: E402
 
 _PING = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
-_BULK_MIB = 200
 
 
 @contextlib.contextmanager
@@ -91,6 +90,7 @@ def main() -> None:
     parser.add_argument("--image", type=Path, default=os.environ.get("WHERRY_TEST_IMAGE"), help="guest image directory")
     parser.add_argument("--pings", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of docker save")
+    parser.add_argument("--mib", type=int, default=200, help="size of the image that is saved")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         base = Path(name)
@@ -101,7 +101,7 @@ def main() -> None:
         machine.wherry("start", timeout_s=900)
         machine.import_busybox()
         machine.docker("run", "--name", "bulk", BUSYBOX, "dd", "if=/dev/urandom", "of=/bulk", "bs=1M",
-                       f"count={_BULK_MIB}", timeout_s=900)  # fmt: skip
+                       f"count={options.mib}", timeout_s=900)  # fmt: skip
         machine.docker("commit", "bulk", "bulk:bench")
         sides = {
             "wherry": Path(machine.socket.removeprefix("unix://")),
