@@ -1,7 +1,7 @@
 """The docker endpoint beside `ssh -L` into the same running machine: `python tests/bench/bench_endpoint.py`.
 
 For each, in turn and in the same run: the time of GET /_ping, on a new connection each and on one kept open, and the
-throughput of `docker save` of an image (200 MiB unless said otherwise) that does not compress. ssh is asked with its own choice of cipher
+throughput of `docker save` of an image of 200 MiB that does not compress. ssh is asked with its own choice of cipher
 and with the one that Wherry uses.
 """
 
