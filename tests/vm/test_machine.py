@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pty
 import signal
 import stat
 import subprocess
@@ -111,31 +109,6 @@ def test_logs_of_every_kind(machine: Machine) -> None:
     assert "wherry: kernel alive" in machine.wherry("logs", "guest").stdout
     assert "API listen on" in machine.wherry("logs", "engine").stdout
     machine.wherry("logs", "qemu")
-
-
-def test_the_console_is_a_terminal_on_the_guest(machine: Machine) -> None:
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [*WHERRY, "--home", str(machine.home), "console"],
-        env=machine.environment, stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
-    )  # fmt: skip
-    os.close(follower)
-    os.set_blocking(leader, False)
-    seen = bytearray()
-
-    def shown(wanted: bytes) -> bool:
-        with contextlib.suppress(BlockingIOError, OSError):
-            while chunk := os.read(leader, 4096):
-                seen.extend(chunk)
-        return wanted in seen
-
-    wait_until("the console's greeting", lambda: shown(b"Ctrl-]"), timeout_s=30)
-    wait_until("the guest's prompt", lambda: shown(b"# "), timeout_s=60)
-    os.write(leader, b"echo $((6 * 7)) is it\r")
-    wait_until("the command's answer", lambda: shown(b"42 is it"), timeout_s=60)
-    os.write(leader, b"\x1d")
-    assert process.wait(timeout=30) == 0
-    os.close(leader)
 
 
 def test_doctor_is_content(machine: Machine) -> None:
