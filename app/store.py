@@ -15,6 +15,7 @@ from types import MappingProxyType
 from PySide6.QtCore import QObject, Signal
 
 from app.safe_text import LogLine
+from app.stats_store import StatsStore
 from backend.api import Container, ContainerAction, MachineStatus, Notice, Phase, Problem
 
 
@@ -54,6 +55,7 @@ class Intents(QObject):
     restart_machine = Signal()
     kill_machine = Signal()
     act_on_containers = Signal(tuple, object)  # ids, ContainerAction
+    open_container = Signal(str, str)  # container id, name of a tab ("" for the first)
     open_log = Signal(str)  # container id
     close_log = Signal()
     open_url = Signal(str)
@@ -80,6 +82,7 @@ class AppStore(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.intents = Intents(self)
+        self.stats = StatsStore(self)
         self._machine: MachineStatus | None = None
         self._machine_at = 0.0
         self._agent_link = LinkState.CONNECTING

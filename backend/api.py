@@ -48,6 +48,7 @@ from backend.model import (
     StepStatus,
     StopPolicy,
 )
+from backend.stats import ContainerUsage, MachineUsage, StatsSample
 
 if TYPE_CHECKING:
     from backend.agent.launch import ensure_agent
@@ -62,6 +63,7 @@ __all__ = [
     "Container",
     "ContainerAction",
     "ContainerState",
+    "ContainerUsage",
     "Desired",
     "EngineClient",
     "EngineEndpoint",
@@ -75,6 +77,7 @@ __all__ = [
     "LogStream",
     "MachineResources",
     "MachineStatus",
+    "MachineUsage",
     "Notice",
     "NoticePush",
     "Phase",
@@ -84,6 +87,7 @@ __all__ = [
     "RemovePolicy",
     "Reply",
     "Request",
+    "StatsSample",
     "StatusPush",
     "StepState",
     "StepStatus",

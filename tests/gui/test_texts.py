@@ -11,7 +11,7 @@ import pytest
 
 from app import texts
 from app.store import LogState
-from app.texts_en import ENGLISH
+from app.texts.en import TABLE as ENGLISH
 from backend.agent.readiness import LADDER
 from backend.engine.types import ContainerAction, ContainerState, Health
 from backend.errors import ProblemCode

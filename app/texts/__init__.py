@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.texts_en import ENGLISH
+from app.texts.en import TABLE as ENGLISH
 from backend.api import ContainerAction, ContainerState, Health, Phase, ProblemCode, StepState, StepStatus
 
 CATALOGUES: Final[dict[str, dict[str, str]]] = {"en": ENGLISH}

@@ -1,0 +1,7 @@
+"""Settings and the first run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TEXTS: Final[dict[str, str]] = {}

@@ -1,0 +1,18 @@
+"""Portuguese: one module for each part of the window. Braces are filled by the caller."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.texts.pt import containers, detail, frame, logs, machine, problems, settings, stats
+
+TABLE: Final[dict[str, str]] = {
+    **machine.TEXTS,
+    **containers.TEXTS,
+    **detail.TEXTS,
+    **logs.TEXTS,
+    **problems.TEXTS,
+    **frame.TEXTS,
+    **settings.TEXTS,
+    **stats.TEXTS,
+}

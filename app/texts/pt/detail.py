@@ -1,0 +1,7 @@
+"""One container's page and its tabs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TEXTS: Final[dict[str, str]] = {}

@@ -1,0 +1,7 @@
+"""Logs: the pane and the page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TEXTS: Final[dict[str, str]] = {}

@@ -1,0 +1,7 @@
+"""The machine: its phases, the steps of a start, its page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TEXTS: Final[dict[str, str]] = {}

@@ -1,0 +1,7 @@
+"""Figures: the status bar and the graphs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TEXTS: Final[dict[str, str]] = {}

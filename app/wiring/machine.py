@@ -1,0 +1,54 @@
+"""The machine: its snapshots into the store, wishes to the agent, the engine's address to the engine link."""
+
+from __future__ import annotations
+
+import logging
+
+from PySide6.QtCore import QObject, Signal
+
+from app.store import LinkState
+from app.wiring.parts import Parts
+from backend.api import MachineStatus, Phase, Problem, ProblemCode, StopPolicy
+
+_log = logging.getLogger(__name__)
+
+
+class MachineWiring(QObject):
+    """Lives as long as the window."""
+
+    settled_down = Signal()  # the machine is stopped, or failed
+    refused = Signal()  # a request of ours
+
+    def __init__(self, parts: Parts, parent: QObject) -> None:
+        super().__init__(parent)
+        self._parts = parts
+        link, store, intents = parts.machine_link, parts.store, parts.store.intents
+        link.status_changed.connect(self._on_status)
+        link.connected.connect(lambda: store.set_agent_link(LinkState.UP))
+        link.lost.connect(self._on_lost)
+        link.noticed.connect(store.notice)
+        link.replied.connect(self._on_reply)
+        intents.start_machine.connect(lambda: link.request("start"))
+        intents.stop_machine.connect(lambda: link.request("stop", policy=StopPolicy.POWER_DOWN.value))
+        intents.kill_machine.connect(lambda: link.request("stop", policy=StopPolicy.KILL.value))
+        intents.restart_machine.connect(lambda: link.request("restart"))
+
+    def _on_status(self, status: MachineStatus) -> None:
+        self._parts.store.set_machine(status)
+        endpoint = status.endpoint
+        # A stopped machine's endpoint would start it for the first request: it is only asked while it answers.
+        ready = endpoint is not None and endpoint.ready and status.phase in (Phase.RUNNING, Phase.DEGRADED)
+        self._parts.engine_link.set_endpoint(endpoint.url if endpoint and ready else None)
+        if status.phase in (Phase.STOPPED, Phase.FAILED):
+            self.settled_down.emit()
+
+    def _on_lost(self, problem: Problem) -> None:
+        # The engine may well live on: its connection and its list stay as they are.
+        self._parts.store.set_agent_link(LinkState.RECONNECTING, problem)
+
+    def _on_reply(self, name: str, problem: Problem | None) -> None:
+        if problem is None or problem.code is ProblemCode.CANCELLED:
+            return
+        _log.warning("the agent refused %s: %s", name, problem.summary)
+        self.refused.emit()
+        self._parts.store.set_problem(problem)
