@@ -24,6 +24,7 @@ ONE_IMPORTER = {
     "tomlkit": "backend/config.py",
     "PySide6": "app/",
     "qtawesome": "app/",
+    "pyte": "app/terminal/",
 }
 """Library -> the file, or the start of the path, that may import it."""
 
