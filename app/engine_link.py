@@ -3,6 +3,7 @@
     watch    opens the event stream, keeps it, opens it again after a failure
     list     lists the containers when an event says that something changed, at most ten times a second
     act      a pool for start, stop, remove...
+    ask      a pool for everything else that is asked once: inspect, create, what views need (`run`)
     log      one per open log (`log_feed`)
 
 An endpoint is set when the machine says that its engine answers, and taken away when it says that it does not: a
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
+import shiboken6
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from app.log_feed import LogFeed
@@ -31,7 +33,10 @@ LIST_IDLE_S: Final = 30.0
 """The most: the engine's "Up 5 minutes" grows old without an event."""
 BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 ACTION_THREADS: Final = 4
+ASK_THREADS: Final = 4
 JOIN_DEADLINE_S: Final = 3.0
+
+_Answer = TypeVar("_Answer")
 
 
 class EngineLink(QObject):
@@ -45,17 +50,21 @@ class EngineLink(QObject):
     _watched = Signal(object, object, object)  # session, LinkState, Problem | None
     _listed = Signal(object, tuple)
     _acted = Signal(str, object, object)
+    _answered = Signal(object, object, object)  # session, done, the answer or a Problem
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session: _Session | None = None
         self._old: list[threading.Thread] = []
         self._workers = Workers("engine-act", ACTION_THREADS)
+        # Of its own: four slow stops must not hold up the page that somebody opens meanwhile.
+        self._askers = Workers("engine-ask", ASK_THREADS)
         self._feed: LogFeed | None = None
         queued = Qt.ConnectionType.QueuedConnection
         self._watched.connect(self._on_watched, queued)
         self._listed.connect(self._on_listed, queued)
         self._acted.connect(self.action_finished, queued)
+        self._answered.connect(self._on_answered, queued)
 
     @property
     def url(self) -> str | None:
@@ -99,6 +108,33 @@ class EngineLink(QObject):
 
         self._workers.submit(job)
 
+    def run(self, job: Callable[[EngineClient], _Answer], done: Callable[[_Answer | Problem], object]) -> None:
+        """Run `job` in a worker thread with the engine's client, and `done` with its answer in the GUI thread.
+
+        `done` is called once, and never before `run` has returned: with what `job` gave, or with the Problem of the
+        WherryError that it raised. When the endpoint was changed meanwhile the answer is that of another engine:
+        `done` then gets a Problem of code CANCELLED in its place. It is dropped when the QObject that `done` is a
+        method of was deleted, and at quit. `job` must have deadlines, as all methods of the client have, and touch no
+        widgets.
+        """
+        session = self._session
+
+        def ask() -> None:
+            answer: _Answer | Problem
+            try:
+                if session is None:
+                    raise fail(ProblemCode.ENGINE_DOWN, "The Docker engine is not running.", hint="Start the machine.")
+                answer = job(session.client())
+            except WherryError as error:
+                answer = error.problem
+            except Exception:
+                # Somebody waits for `done`: it hears of a defect too, and the pool logs it.
+                self._answered.emit(session, done, _defect())
+                raise
+            self._answered.emit(session, done, answer)
+
+        self._askers.submit(ask)
+
     def open_log(self, container_id: str) -> LogFeed:
         """Follow one container's log in place of the one before. The feed is the link's, and ends with `close_log`."""
         self.close_log()
@@ -117,6 +153,7 @@ class EngineLink(QObject):
         self.close_log()
         self._end_session()
         self._workers.close(JOIN_DEADLINE_S)
+        self._askers.close(JOIN_DEADLINE_S)
         join_threads(self._old, JOIN_DEADLINE_S)
 
     def _end_session(self) -> None:
@@ -136,6 +173,23 @@ class EngineLink(QObject):
             self.containers_changed.emit(containers)
             if self._feed is not None:
                 self._feed.look_at(containers)
+
+    @Slot(object, object, object)
+    def _on_answered(self, session: _Session | None, done: Callable[[object], object], answer: object) -> None:
+        receiver = getattr(done, "__self__", None)
+        if isinstance(receiver, QObject) and not shiboken6.isValid(receiver):
+            return
+        if session is not self._session and not isinstance(answer, Problem):
+            answer = fail(ProblemCode.CANCELLED, "The Docker engine was changed or stopped meanwhile.").problem
+        done(answer)
+
+
+def _defect() -> Problem:
+    return Problem(
+        code=ProblemCode.INTERNAL,
+        summary="The request failed by a defect.",
+        hint="The window's log tells more: start wherry-desktop in a terminal to see it.",
+    )
 
 
 class _Session:

@@ -3,6 +3,9 @@
 An `EngineClient` may be used from several threads at once. Every call has a deadline; a stream has none once it is
 open, and is ended by `close()` from any thread. Values that leave are those of `types`, errors are `WherryError` with
 ENGINE_DOWN (nobody answers, or too late) or ENGINE_ERROR (it answered no).
+
+What has no method here is asked through `call` (one JSON answer) and `stream` (bytes without end) by the other modules
+of this package, which make values of the answers.
 """
 
 from __future__ import annotations
@@ -11,8 +14,7 @@ import contextlib
 import json
 import re
 import socket
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -22,30 +24,24 @@ from docker import APIClient
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 
+from backend.engine.answers import container_from_answer, events, framed_chunks, raw_chunks
+from backend.engine.details import ContainerDetails, details_from_answer
 from backend.engine.types import (
     Container,
     ContainerAction,
-    ContainerState,
     EngineEvent,
     EngineInfo,
     EngineVersion,
-    Health,
     LogChunk,
-    LogStream,
-    PortBinding,
     RemovePolicy,
     clean_text,
-    kept_labels,
 )
 from backend.errors import ProblemCode, WherryError, fail
 
 REQUEST_TIMEOUT_S: Final = 15
 STOP_GRACE_S: Final = 10
 """How long a container may take to end by itself before the engine kills it: docker's own default."""
-_HEADER: Final = struct.Struct(">BxxxL")
-_MAX_EVENT_BYTES: Final = 1_048_576
 _BLOCK_BYTES: Final = 65_536
-_EXITED: Final = re.compile(r"Exited \((-?\d+)\)")
 _CONTAINER_ID: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z_.-]{0,255}")
 
 _Result = TypeVar("_Result")
@@ -212,6 +208,16 @@ class EngineClient:
         verb = "rm --force" if force else "rm"
         self._act(verb, container_id, lambda: self._api.remove_container(container_id, force=force))
 
+    def rename(self, container_id: str, name: str) -> None:
+        """Give a container another name; the engine refuses one that is taken or not allowed."""
+        self._act("rename", container_id, lambda: self._api.rename(container_id, name))
+
+    def inspect(self, container_id: str) -> ContainerDetails:
+        """Everything that the engine knows of one container."""
+        command = f"docker inspect {container_id[:12]}"
+        check_id(container_id, command)
+        return details_from_answer(self.call(command, "GET", f"/containers/{container_id}/json"))
+
     def act(self, action: ContainerAction, container_id: str) -> None:
         """Carry out `action` with the defaults of its method; REMOVE kills first."""
         match action:
@@ -232,7 +238,7 @@ class EngineClient:
 
     def events(self) -> EngineStream[EngineEvent]:
         """All that happens from now on."""
-        return self._stream("docker events", "/events", {}, _events)
+        return self.stream("docker events", "GET", "/events", events)
 
     def logs(
         self,
@@ -251,7 +257,7 @@ class EngineClient:
             timestamps: begin each line with its RFC 3339 time in UTC and a space.
         """
         command = f"docker logs {container_id[:12]}"
-        _check_id(container_id, command)
+        check_id(container_id, command)
         config = self._ask(command, lambda: dict(self._api.inspect_container(container_id).get("Config") or {}))
         params: dict[str, str | int] = {
             "stdout": 1,
@@ -263,32 +269,85 @@ class EngineClient:
         if since is not None:
             params["since"] = since
         # With a terminal there is one stream without frames.
-        decode = _raw_chunks if config.get("Tty") else _framed_chunks
-        return self._stream(command, f"/containers/{container_id}/logs", params, decode)
+        decode = raw_chunks if config.get("Tty") else framed_chunks
+        return self.stream(command, "GET", f"/containers/{container_id}/logs", decode, params=params)
 
-    def _act(self, verb: str, container_id: str, call: Callable[[], object]) -> None:
-        command = f"docker {verb} {container_id[:12]}"
-        _check_id(container_id, command)
-        self._ask(command, call)
-
-    def _stream(
+    def call(
         self,
         command: str,
+        method: str,
         path: str,
-        params: dict[str, str | int],
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: object = None,
+        timeout_s: float | None = None,
+    ) -> Any:
+        """Ask one thing of the engine's API, and give its JSON answer; None when the answer is empty.
+
+        Args:
+            command: how a user would ask the same, for the Problem.
+            path: below the API's version, with ids checked by `check_id`: "/containers/3f…/json".
+            body: sent as JSON; None sends nothing.
+            timeout_s: in place of the client's own, for each step of the request.
+
+        Raises:
+            WherryError: ENGINE_DOWN or ENGINE_ERROR.
+        """
+
+        def ask() -> Any:
+            seconds = timeout_s or self._timeout_s
+            with contextlib.closing(self._send(method, path, params=params, body=body, timeout_s=seconds)) as response:
+                return json.loads(response.content) if response.content.strip() else None
+
+        return self._ask(command, ask)
+
+    def stream(
+        self,
+        command: str,
+        method: str,
+        path: str,
         items: Callable[[Iterator[bytes]], Iterator[_Result]],
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> EngineStream[_Result]:
-        url = f"{self._api.base_url}/v{self._api.api_version}{path}"
+        """Open an answer without end; `items` makes values of its blocks, which may be cut anywhere.
+
+        Raises:
+            WherryError: as `call`; reading raises as `EngineStream` says.
+        """
 
         def open_it() -> requests.Response:
-            response = self._api.get(url, params=params, stream=True, timeout=self._timeout_s)
-            if not response.ok:
-                with contextlib.closing(response):
-                    raise APIError(f"{response.status_code} {response.reason}", response, _message(response))
+            response = self._send(method, path, params=params, headers=headers, timeout_s=self._timeout_s)
             _wait_for_ever(response)
             return response
 
         return EngineStream(self._ask(command, open_it), items, command)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None,
+        timeout_s: float,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """The open answer, of which nothing but the head is read."""
+        url = f"{self._api.base_url}/v{self._api.api_version}{path}"
+        response = self._api.request(
+            method, url, params=params, json=body, headers=headers, stream=True, timeout=timeout_s
+        )
+        if not response.ok:
+            with contextlib.closing(response):
+                raise APIError(f"{response.status_code} {response.reason}", response, _message(response))
+        return response
+
+    def _act(self, verb: str, container_id: str, call: Callable[[], object]) -> None:
+        command = f"docker {verb} {container_id[:12]}"
+        check_id(container_id, command)
+        self._ask(command, call)
 
     def _ask(self, command: str, call: Callable[[], _Result]) -> _Result:
         try:
@@ -310,113 +369,6 @@ class EngineClient:
             ) from error
 
 
-def container_from_answer(untrusted: dict[str, Any]) -> Container:
-    """One entry of `GET /containers/json`."""
-    names = untrusted.get("Names") or [untrusted["Id"][:12]]
-    # A linked container has further names of the form /other/alias: its own has one slash.
-    own = next((name for name in names if name.count("/") <= 1), names[0])
-    labels = {str(key): str(value) for key, value in (untrusted.get("Labels") or {}).items()}
-    status = clean_text(str(untrusted.get("Status", "")))
-    exited = _EXITED.match(status)
-    return Container(
-        id=clean_text(str(untrusted["Id"])),
-        name=clean_text(str(own).removeprefix("/")),
-        image=clean_text(str(untrusted.get("Image", ""))),
-        state=_state(str(untrusted.get("State", ""))),
-        status=status,
-        created=int(untrusted.get("Created", 0)),
-        command=clean_text(str(untrusted.get("Command", ""))),
-        ports=_ports(untrusted.get("Ports") or []),
-        labels=kept_labels(labels),
-        compose_project=_label(labels, "com.docker.compose.project"),
-        compose_service=_label(labels, "com.docker.compose.service"),
-        health=_health(status),
-        exit_code=int(exited.group(1)) if exited else None,
-    )
-
-
-def _label(untrusted_labels: dict[str, str], key: str) -> str | None:
-    return clean_text(untrusted_labels[key]) or None if key in untrusted_labels else None
-
-
-def _state(word: str) -> ContainerState:
-    try:
-        return ContainerState(word)
-    except ValueError:
-        return ContainerState.UNKNOWN
-
-
-def _health(status: str) -> Health:
-    if "(unhealthy)" in status:
-        return Health.UNHEALTHY
-    if "(healthy)" in status:
-        return Health.HEALTHY
-    return Health.STARTING if "(health: starting)" in status else Health.NONE
-
-
-def _ports(untrusted: list[dict[str, Any]]) -> tuple[PortBinding, ...]:
-    found = {
-        PortBinding(
-            container_port=int(entry["PrivatePort"]),
-            protocol=clean_text(str(entry.get("Type", "tcp"))),
-            host_ip=clean_text(str(entry["IP"])) if entry.get("IP") else None,
-            host_port=int(entry["PublicPort"]) if entry.get("PublicPort") else None,
-        )
-        for entry in untrusted
-    }
-    return tuple(
-        sorted(found, key=lambda port: (port.container_port, port.protocol, port.host_port or 0, port.host_ip or ""))
-    )
-
-
-def _framed_chunks(blocks: Iterator[bytes]) -> Iterator[LogChunk]:
-    """Undo the engine's framing. Parts of a frame pass as they come: a frame may claim to be 4 GiB long."""
-    header = b""
-    left = 0
-    stream = LogStream.STDOUT
-    for block in blocks:
-        at = 0
-        while at < len(block):
-            if not left:
-                part = block[at : at + _HEADER.size - len(header)]
-                header += part
-                at += len(part)
-                if len(header) == _HEADER.size:
-                    number, left = _HEADER.unpack(header)
-                    stream = LogStream.STDERR if number == 2 else LogStream.STDOUT
-                    header = b""
-                continue
-            data = block[at : at + left]
-            at += len(data)
-            left -= len(data)
-            yield LogChunk(stream, data)
-
-
-def _raw_chunks(blocks: Iterator[bytes]) -> Iterator[LogChunk]:
-    return (LogChunk(LogStream.STDOUT, block) for block in blocks)
-
-
-def _events(blocks: Iterator[bytes]) -> Iterator[EngineEvent]:
-    rest = b""
-    for block in blocks:
-        *lines, rest = (rest + block).split(b"\n")
-        if len(rest) > _MAX_EVENT_BYTES:
-            raise ValueError("an event longer than a mebibyte")
-        for line in lines:
-            if line.strip():
-                yield _event(json.loads(line))
-
-
-def _event(untrusted: dict[str, Any]) -> EngineEvent:
-    nanoseconds = untrusted.get("timeNano")
-    return EngineEvent(
-        kind=clean_text(str(untrusted.get("Type", ""))),
-        action=clean_text(str(untrusted.get("Action", ""))),
-        actor_id=clean_text(str((untrusted.get("Actor") or {}).get("ID", ""))),
-        time=nanoseconds / 1e9 if isinstance(nanoseconds, int) else float(untrusted.get("time", 0)),
-    )
-
-
 def _wait_for_ever(response: requests.Response) -> None:
     """Take the deadline off an open stream: silence is normal there, and `close` wakes the reader."""
     sock = getattr(response.raw.connection, "sock", None)
@@ -426,7 +378,8 @@ def _wait_for_ever(response: requests.Response) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
-def _check_id(container_id: str, command: str) -> None:
+def check_id(container_id: str, command: str) -> None:
+    """Raise BAD_REQUEST for what is neither an id nor a name: it would become another address of the API."""
     if not _CONTAINER_ID.fullmatch(container_id):
         raise fail(ProblemCode.BAD_REQUEST, "That is not the id of a container.", command=clean_text(command))
 

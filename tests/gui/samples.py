@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backend.engine.client import container_from_answer
+from backend.engine.answers import container_from_answer
 from backend.engine.types import Container
 from backend.errors import Problem, ProblemCode
 from backend.model import (

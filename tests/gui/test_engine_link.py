@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
+import shiboken6
+from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
 from app.engine_link import EngineLink
 from app.safe_text import LogLine
 from app.store import LinkState, LogState
+from backend.engine.client import EngineClient
 from backend.engine.types import Container, ContainerAction
-from backend.errors import Problem
+from backend.errors import Problem, ProblemCode
 from tests.gui.fake_engine import FakeEngine, frame, recorded_log
+from tests.gui.samples import recorded
 
 # docker-py leaves the socket of a failed connection to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
@@ -138,6 +143,84 @@ def test_no_endpoint_ends_everything(link: EngineLink, heard: Heard, engine: Fak
     engine.happen("die", "web")
     link.refresh()
     assert len(engine.requests) == asked, "a stopped machine's endpoint is never asked"
+
+
+def test_a_job_is_run_elsewhere_and_answered_here(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, heard, engine, qtbot)
+    threads: list[threading.Thread] = []
+    answers: list[object] = []
+
+    def job(client: EngineClient) -> str:
+        threads.append(threading.current_thread())
+        return client.version().version
+
+    def done(answer: object) -> None:
+        answers.append(answer)
+        threads.append(threading.current_thread())
+
+    link.run(job, done)
+    assert answers == [], "never before the call has returned"
+    qtbot.waitUntil(lambda: len(threads) == 2)
+    assert answers == [recorded("version")["Version"]]
+    assert threads[0] is not threading.main_thread()
+    assert threads[1] is threading.main_thread()
+
+
+def test_a_job_that_the_engine_refuses_is_answered_with_the_problem(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, heard, engine, qtbot)
+    answers: list[object] = []
+    link.run(lambda client: client.inspect("no-such"), answers.append)
+    qtbot.waitUntil(lambda: bool(answers))
+    assert isinstance(answers[0], Problem)
+    assert answers[0].code is ProblemCode.ENGINE_ERROR
+
+
+def test_a_job_without_an_engine_is_answered(link: EngineLink, qtbot: QtBot) -> None:
+    answers: list[object] = []
+    link.run(lambda client: client.version(), answers.append)
+    qtbot.waitUntil(lambda: bool(answers))
+    assert isinstance(answers[0], Problem)
+    assert answers[0].code is ProblemCode.ENGINE_DOWN
+
+
+def test_an_answer_of_the_engine_before_is_not_given(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, heard, engine, qtbot)
+    answers: list[object] = []
+    go = threading.Event()
+    link.run(lambda _client: go.wait(10), answers.append)
+    link.set_endpoint(None)
+    go.set()
+    qtbot.waitUntil(lambda: bool(answers))
+    assert isinstance(answers[0], Problem)
+    assert answers[0].code is ProblemCode.CANCELLED
+
+
+def test_an_answer_for_a_view_that_is_gone_is_dropped(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    class View(QObject):
+        answers: ClassVar[list[object]] = []
+
+        def done(self, answer: object) -> None:
+            self.answers.append(answer)
+
+    connected(link, heard, engine, qtbot)
+    view, others = View(), list[object]()
+    go = threading.Event()
+    link.run(lambda _client: go.wait(10), view.done)
+    shiboken6.delete(view)
+    go.set()
+    link.run(lambda client: client.version(), others.append)
+    qtbot.waitUntil(lambda: bool(others))
+    link.run(lambda client: client.version(), others.append)
+    qtbot.waitUntil(lambda: len(others) == 2)
+    assert View.answers == []
 
 
 class Log:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.engine.client import EngineClient, _framed_chunks, container_from_answer
+from backend.engine.answers import container_from_answer, framed_chunks
+from backend.engine.client import EngineClient
 from backend.engine.types import ContainerAction, ContainerState, Health, LogChunk, LogStream, clean_text
 from backend.errors import ProblemCode, WherryError
 from tests.gui.fake_engine import FakeEngine, frame, recorded_log
@@ -139,7 +140,7 @@ def test_logs_of_a_terminal_have_no_frames(client: EngineClient, engine: FakeEng
 @pytest.mark.parametrize("size", [1, 3, 8, 11, 1000])
 def test_frames_may_be_cut_anywhere(size: int) -> None:
     raw = frame(b"hello\n") + frame(b"oops\n", 2) + frame(b"")[:8] + frame(b"end")
-    chunks = list(_framed_chunks(raw[at : at + size] for at in range(0, len(raw), size)))
+    chunks = list(framed_chunks(raw[at : at + size] for at in range(0, len(raw), size)))
     out = b"".join(chunk.untrusted_data for chunk in chunks if chunk.stream is LogStream.STDOUT)
     err = b"".join(chunk.untrusted_data for chunk in chunks if chunk.stream is LogStream.STDERR)
     assert (out, err) == (b"hello\nend", b"oops\n")
@@ -147,7 +148,7 @@ def test_frames_may_be_cut_anywhere(size: int) -> None:
 
 def test_a_frame_that_claims_to_be_huge_passes_in_parts() -> None:
     raw = bytes((1, 0, 0, 0)) + (0xFFFFFFFF).to_bytes(4, "big") + b"x" * 10
-    assert list(_framed_chunks(iter([raw]))) == [LogChunk(LogStream.STDOUT, b"x" * 10)]
+    assert list(framed_chunks(iter([raw]))) == [LogChunk(LogStream.STDOUT, b"x" * 10)]
 
 
 @pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE.keys())

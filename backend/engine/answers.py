@@ -1,0 +1,135 @@
+"""What the engine answers, made into the values of `types`: pure, whatever brought the answer.
+
+Bytes that come without end (logs, events) are read by generators over blocks that may be cut anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Iterator
+from typing import Any, Final
+
+from backend.engine.types import (
+    Container,
+    ContainerState,
+    EngineEvent,
+    Health,
+    LogChunk,
+    LogStream,
+    PortBinding,
+    clean_text,
+    kept_labels,
+)
+
+_FRAME: Final = struct.Struct(">BxxxL")
+_MAX_EVENT_BYTES: Final = 1_048_576
+_EXITED: Final = re.compile(r"Exited \((-?\d+)\)")
+
+
+def container_from_answer(untrusted: dict[str, Any]) -> Container:
+    """One entry of `GET /containers/json`."""
+    names = untrusted.get("Names") or [untrusted["Id"][:12]]
+    # A linked container has further names of the form /other/alias: its own has one slash.
+    own = next((name for name in names if name.count("/") <= 1), names[0])
+    labels = {str(key): str(value) for key, value in (untrusted.get("Labels") or {}).items()}
+    status = clean_text(str(untrusted.get("Status", "")))
+    exited = _EXITED.match(status)
+    return Container(
+        id=clean_text(str(untrusted["Id"])),
+        name=clean_text(str(own).removeprefix("/")),
+        image=clean_text(str(untrusted.get("Image", ""))),
+        state=_state(str(untrusted.get("State", ""))),
+        status=status,
+        created=int(untrusted.get("Created", 0)),
+        command=clean_text(str(untrusted.get("Command", ""))),
+        ports=_ports(untrusted.get("Ports") or []),
+        labels=kept_labels(labels),
+        compose_project=_label(labels, "com.docker.compose.project"),
+        compose_service=_label(labels, "com.docker.compose.service"),
+        health=_health(status),
+        exit_code=int(exited.group(1)) if exited else None,
+    )
+
+
+def _label(untrusted_labels: dict[str, str], key: str) -> str | None:
+    return clean_text(untrusted_labels[key]) or None if key in untrusted_labels else None
+
+
+def _state(word: str) -> ContainerState:
+    try:
+        return ContainerState(word)
+    except ValueError:
+        return ContainerState.UNKNOWN
+
+
+def _health(status: str) -> Health:
+    if "(unhealthy)" in status:
+        return Health.UNHEALTHY
+    if "(healthy)" in status:
+        return Health.HEALTHY
+    return Health.STARTING if "(health: starting)" in status else Health.NONE
+
+
+def _ports(untrusted: list[dict[str, Any]]) -> tuple[PortBinding, ...]:
+    found = {
+        PortBinding(
+            container_port=int(entry["PrivatePort"]),
+            protocol=clean_text(str(entry.get("Type", "tcp"))),
+            host_ip=clean_text(str(entry["IP"])) if entry.get("IP") else None,
+            host_port=int(entry["PublicPort"]) if entry.get("PublicPort") else None,
+        )
+        for entry in untrusted
+    }
+    return tuple(
+        sorted(found, key=lambda port: (port.container_port, port.protocol, port.host_port or 0, port.host_ip or ""))
+    )
+
+
+def framed_chunks(blocks: Iterator[bytes]) -> Iterator[LogChunk]:
+    """Undo the engine's framing. Parts of a frame pass as they come: a frame may claim to be 4 GiB long."""
+    header = b""
+    left = 0
+    stream = LogStream.STDOUT
+    for block in blocks:
+        at = 0
+        while at < len(block):
+            if not left:
+                part = block[at : at + _FRAME.size - len(header)]
+                header += part
+                at += len(part)
+                if len(header) == _FRAME.size:
+                    number, left = _FRAME.unpack(header)
+                    stream = LogStream.STDERR if number == 2 else LogStream.STDOUT
+                    header = b""
+                continue
+            data = block[at : at + left]
+            at += len(data)
+            left -= len(data)
+            yield LogChunk(stream, data)
+
+
+def raw_chunks(blocks: Iterator[bytes]) -> Iterator[LogChunk]:
+    return (LogChunk(LogStream.STDOUT, block) for block in blocks)
+
+
+def events(blocks: Iterator[bytes]) -> Iterator[EngineEvent]:
+    rest = b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        if len(rest) > _MAX_EVENT_BYTES:
+            raise ValueError("an event longer than a mebibyte")
+        for line in lines:
+            if line.strip():
+                yield _event(json.loads(line))
+
+
+def _event(untrusted: dict[str, Any]) -> EngineEvent:
+    nanoseconds = untrusted.get("timeNano")
+    return EngineEvent(
+        kind=clean_text(str(untrusted.get("Type", ""))),
+        action=clean_text(str(untrusted.get("Action", ""))),
+        actor_id=clean_text(str((untrusted.get("Actor") or {}).get("ID", ""))),
+        time=nanoseconds / 1e9 if isinstance(nanoseconds, int) else float(untrusted.get("time", 0)),
+    )
