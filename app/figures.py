@@ -1,0 +1,55 @@
+"""Numbers as people read them: sizes, shares and rates, with the language's decimal sign. Pure but for the texts.
+
+Sizes are in powers of 1024 and say so (MiB, GiB), as memory and disks are given in them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.texts import text
+
+_UNITS: Final = ("b", "kib", "mib", "gib", "tib")
+
+
+def number(value: float, decimals: int) -> str:
+    """ "1.5", or "1,5" where the language writes it so."""
+    return f"{value:.{decimals}f}".replace(".", text("figure.decimal"))
+
+
+def percent(value: float) -> str:
+    """ "0.4 %", "12 %", "340 %"."""
+    shown = max(0.0, value)
+    return text("figure.percent", value=number(shown, 1 if 0 < shown < 9.95 else 0))
+
+
+def size(value: int) -> str:
+    """ "812 B", "1.2 MiB", "64 GiB": three digits at most, one decimal below ten."""
+    unit = unit_of(value)
+    return text(f"size.{_UNITS[unit]}", value=in_unit(value, unit))
+
+
+def used_of(used: int, given: int) -> str:
+    """ "1.2 of 4 GiB", "256 MiB of 4 GiB"."""
+    whole = size(given)
+    unit = unit_of(used)
+    return text("figure.used-of", used=in_unit(used, unit) if unit == unit_of(given) else size(used), given=whole)
+
+
+def rate(bytes_per_s: float) -> str:
+    """ "1.2 MiB/s"."""
+    return text("figure.rate", size=size(round(bytes_per_s)))
+
+
+def unit_of(value: int) -> int:
+    """The number of the greatest unit of which there is one, 0 for bytes."""
+    unit = 0
+    while unit < len(_UNITS) - 1 and value >= 1000 * 1024**unit:
+        unit += 1
+    return unit
+
+
+def in_unit(value: int, unit: int) -> str:
+    """The bare number in a unit; a whole one without decimals."""
+    shown = max(0, value) / 1024**unit
+    return number(shown, 1 if unit and shown < 99.95 and abs(shown - round(shown)) >= 0.05 else 0)
