@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QLocale, QTimer
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from app import desktop, texts
+from app import desktop
 from app.single_instance import SingleInstance
 from backend.api import VERSION
 
@@ -33,7 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     instance = SingleInstance(options.home)
     if not instance.claim():
         return 0 if instance.ask_other_to_show() else 1
-    texts.choose_language(QLocale.system().name())
     try:
         return _run(app, instance, options.home, background=options.background)
     finally:
@@ -43,13 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(app: QApplication, instance: SingleInstance, home: Path | None, *, background: bool) -> int:
     # After the lock is ours: a second start should not load all of this only to end.
     from app.application import WherryApp
+    from app.preferences import Preferences
+    from backend.api import preferences_file
 
     def find_agent() -> str:
         from backend.api import ensure_agent
 
         return ensure_agent(home)
 
-    whole = WherryApp(app, find_agent)
+    whole = WherryApp(app, find_agent, preferences=Preferences(preferences_file(home)))
     instance.asked_to_show.connect(whole.show_window)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.quit())

@@ -8,13 +8,15 @@ from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication
 
-from app import desktop, theme
+from app import desktop
 from app.engine_link import EngineLink
 from app.machine_link import MachineLink
 from app.main_window import MainWindow
+from app.preferences import Preferences
 from app.store import AppStore
 from app.texts import text
 from app.tray import Tray
+from app.wiring.appearance import AppearanceWiring, apply_language, apply_theme
 from app.wiring.containers import ContainersWiring
 from app.wiring.leaving import LeavingWiring
 from app.wiring.logs import LogsWiring
@@ -26,19 +28,22 @@ from backend.api import Notice
 class WherryApp(QObject):
     """Everything of one window. `start` it, and `close` it before the process ends."""
 
-    def __init__(self, app: QApplication, find_agent: Callable[[], str]) -> None:
+    def __init__(
+        self, app: QApplication, find_agent: Callable[[], str], *, preferences: Preferences | None = None
+    ) -> None:
         super().__init__()
-        self._app = app
         app.setQuitOnLastWindowClosed(False)
-        self._scheme = theme.Scheme.SYSTEM
-        theme.apply(app, theme.resolve(self._scheme))
-        app.styleHints().colorSchemeChanged.connect(self._recolour)
-        self.store = AppStore(self)
+        self.preferences = preferences or Preferences()
+        self.preferences.setParent(self)
+        apply_language(self.preferences)
+        apply_theme(app, self.preferences)
+        self.store = AppStore(self, preferences=self.preferences)
         self.machine_link = MachineLink(find_agent, self)
         self.engine_link = EngineLink(self)
         self.window = MainWindow(self.store)
         self.tray = Tray(self.store, self)
         parts = Parts(app, self.store, self.machine_link, self.engine_link, self.window, self.tray)
+        AppearanceWiring(parts, self)
         machine = MachineWiring(parts, self)
         ContainersWiring(parts, self)
         LogsWiring(parts, self)
@@ -46,6 +51,9 @@ class WherryApp(QObject):
         intents = self.store.intents
         intents.show_window.connect(self.show_window)
         intents.open_url.connect(lambda url: QDesktopServices.openUrl(QUrl(url)))
+        self.preferences.failed.connect(self.store.set_problem)
+        self.store.set_problem(self.preferences.problem)
+        self.window.restore()
 
     def start(self, *, background: bool) -> None:
         """Connect, and show the window unless it is to stay in the tray. Does not start the machine."""
@@ -68,9 +76,8 @@ class WherryApp(QObject):
     def close(self) -> None:
         """Let go of everything and join all threads. The agent and the machine go on."""
         self.tray.hide()
+        self.window.remember()
         self.window.close_for_good()
         self.machine_link.close()
         self.engine_link.close()
-
-    def _recolour(self) -> None:
-        theme.apply(self._app, theme.resolve(self._scheme))
+        self.preferences.close()

@@ -50,6 +50,7 @@ class MachineLink(QObject):
     connected = Signal()
     lost = Signal(object)  # Problem: why; the next attempt comes by itself
     replied = Signal(str, object)  # request's name, Problem | None
+    answered = Signal(str, dict)  # request's name, result; just before `replied`, for a request that was not refused
 
     _found = Signal(int, str)
     _not_found = Signal(int, object)
@@ -178,6 +179,8 @@ class MachineLink(QObject):
         elif isinstance(message, Reply):
             name = self._pending.pop(message.id, None)
             if name is not None:
+                if message.problem is None:
+                    self.answered.emit(name, message.result)
                 self.replied.emit(name, message.problem)
 
     @Slot()

@@ -1,25 +1,20 @@
-"""The window's frame: rail, header, messages, pages, menus. What is on a page is the page's own affair."""
+"""The window's frame: rail, header, messages, pages, menus. What is on a page is the page's own affair.
+
+Pages are made when they are first shown. `rebuild` makes everything inside the window anew, for another language or
+zoom; the window itself, and with it what is connected to it, stays.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, cast, runtime_checkable
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
-from PySide6.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QListWidget,
-    QListWidgetItem,
-    QMainWindow,
-    QSplitter,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from app import icons
+from app import icons, theme
 from app.store import AppStore
 from app.texts import text
 from app.views.containers import ContainersView
@@ -27,12 +22,64 @@ from app.views.header import MachineHeader
 from app.views.logs import LogView
 from app.views.machine import MachineView
 from app.views.problem import ProblemView
+from app.views.rail import Rail, RailEntry
 from app.widgets import IconButton, label
 from backend.api import Notice, Phase
 
-RAIL_WIDTH: Final = 176
-PAGES: Final = {"containers": ("containers.title", "cube-outline"), "machine": ("machine.title", "server")}
-"""By name, in the order of the rail: the title's text and the glyph."""
+NARROW: Final = 800
+"""Below this width (at 100 per cent) the rail shows pictures only."""
+FIRST_PAGE: Final = "containers"
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """A page with a field that Ctrl+F goes to."""
+
+    def focus_search(self) -> None:
+        """Go there."""
+        ...
+
+
+class ContainersPage(QSplitter):
+    """The list of containers, with the log of one below it."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__(Qt.Orientation.Vertical)
+        self.view = ContainersView(store)
+        self.logs = LogView(store)
+        self.addWidget(self.view)
+        self.addWidget(self.logs)
+        self.setStretchFactor(0, 3)
+        self.setStretchFactor(1, 2)
+        self.setChildrenCollapsible(False)
+        self.setSizes([380, 260])
+
+    def focus_search(self) -> None:
+        """In the log if one is in use, else in the list."""
+        focus = self.window().focusWidget()
+        if self.logs.isVisible() and (focus is None or self.logs.isAncestorOf(focus)):
+            self.logs.focus_search()
+        else:
+            self.view.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            self.view.filter.selectAll()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the window."""
+
+    title: str
+    """The key of its words."""
+    glyph: str
+    make: Callable[[AppStore], QWidget]
+    at_bottom: bool = False
+
+
+PAGES: Final[dict[str, Page]] = {
+    "containers": Page("containers.title", "cube-outline", ContainersPage),
+    "machine": Page("machine.title", "server", MachineView, at_bottom=True),
+}
+"""By name, in the order of the rail."""
 
 
 class MainWindow(QMainWindow):
@@ -44,35 +91,42 @@ class MainWindow(QMainWindow):
         super().__init__()
         self._store = store
         self._may_close = False
-        self.setWindowTitle(text("app.name"))
-        self.setWindowIcon(icons.boat())
-        self.resize(1120, 720)
-        self.header = MachineHeader(store)
-        self.containers = ContainersView(store)
-        self.logs = LogView(store)
-        self.machine = MachineView(store)
-        self.problem = ProblemView()
-        self.nav = QListWidget()
-        self._pages = QStackedWidget()
-        self._notice = _NoticeBar()
-        self._lay_out()
-        self._make_menus()
-        self.nav.currentRowChanged.connect(self._pages.setCurrentIndex)
-        self.nav.setCurrentRow(0)
+        self.page_name = ""
+        self.resize(theme.px(1120), theme.px(720))
+        self._build()
         store.problem_changed.connect(self._show_problem)
         store.noticed.connect(self.show_notice)
         store.machine_changed.connect(self._enable_actions)
         store.log_opened.connect(lambda: self.show_page("containers"))
         store.intents.show_page.connect(self.show_page)
-        self._enable_actions()
-        # Nothing looks chosen before the first key; Tab then goes to the rail.
-        whole = self.centralWidget()
-        assert whole is not None
-        whole.setFocus()
+
+    @property
+    def containers(self) -> ContainersView:
+        """The list of containers."""
+        return cast(ContainersPage, self.page("containers")).view
+
+    @property
+    def logs(self) -> LogView:
+        """The log below the list."""
+        return cast(ContainersPage, self.page("containers")).logs
+
+    def page(self, name: str) -> QWidget:
+        """A page of `PAGES`, made now if it was not shown yet."""
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = PAGES[name].make(self._store)
+            self._pages.addWidget(made)
+        return made
 
     def show_page(self, name: str) -> None:
         """Go to a page of `PAGES`."""
-        self.nav.setCurrentRow(list(PAGES).index(name))
+        self._rail.show_chosen(name)
+
+    def rebuild(self) -> None:
+        """Make everything inside anew, in the present language and zoom."""
+        name = self.page_name
+        self.menuBar().clear()
+        self._build(name)
 
     def show_notice(self, notice: Notice) -> None:
         """Say something once."""
@@ -83,6 +137,19 @@ class MainWindow(QMainWindow):
         self._may_close = True
         self.close()
 
+    def remember(self) -> None:
+        """Put size, place and page into the preferences."""
+        self._store.preferences.geometry = bytes(self.saveGeometry().toHex().data()).decode("ascii")
+        self._store.preferences.page = self.page_name
+
+    def restore(self) -> None:
+        """Be as the preferences remember."""
+        kept = self._store.preferences
+        if kept.geometry:
+            self.restoreGeometry(QByteArray.fromHex(QByteArray(kept.geometry.encode("ascii", "replace"))))
+        if kept.page in PAGES:
+            self.show_page(kept.page)
+
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._may_close:
             super().closeEvent(event)
@@ -90,62 +157,61 @@ class MainWindow(QMainWindow):
             event.ignore()
             self.closing.emit()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._rail.set_narrow(self.width() < theme.px(NARROW))
+
+    def _build(self, page_name: str = FIRST_PAGE) -> None:
+        self.setWindowTitle(text("app.name"))
+        self.setWindowIcon(icons.boat())
+        self._made: dict[str, QWidget] = {}
+        self.header = MachineHeader(self._store)
+        self.problem = ProblemView()
+        self._pages = QStackedWidget()
+        self._notice = _NoticeBar()
+        self._rail = Rail(
+            [
+                RailEntry(name=name, title=text(page.title), glyph=page.glyph, at_bottom=page.at_bottom)
+                for name, page in PAGES.items()
+            ]
+        )
+        self._rail.set_narrow(self.width() < theme.px(NARROW))
+        self._lay_out()
+        self._rail.chosen.connect(self._on_chosen)
+        self.show_page(page_name)
+        self._make_menus()
+        self._enable_actions()
+        self._show_problem()
+        # Nothing looks chosen before the first key; Tab then goes to the rail.
+        whole = self.centralWidget()
+        assert whole is not None
+        whole.setFocus()
+
+    def _on_chosen(self, name: str) -> None:
+        self.page_name = name
+        self._pages.setCurrentWidget(self.page(name))
+
     def _lay_out(self) -> None:
-        self._splitter = QSplitter(Qt.Orientation.Vertical)
-        self._splitter.addWidget(self.containers)
-        self._splitter.addWidget(self.logs)
-        self._splitter.setStretchFactor(0, 3)
-        self._splitter.setStretchFactor(1, 2)
-        self._splitter.setChildrenCollapsible(False)
-        self._splitter.setSizes([380, 260])
-        self._pages.addWidget(self._splitter)
-        self._pages.addWidget(self.machine)
         self._problem_holder = QWidget()
         self._problem_holder.setObjectName("page")
         held = QVBoxLayout(self._problem_holder)
-        held.setContentsMargins(20, 14, 20, 0)
+        held.setContentsMargins(theme.px(20), theme.px(14), theme.px(20), 0)
         held.addWidget(self.problem)
         self._problem_holder.hide()
-        right = QVBoxLayout()
-        right.setContentsMargins(0, 0, 0, 0)
-        right.setSpacing(0)
+        self._right = QVBoxLayout()
+        self._right.setContentsMargins(0, 0, 0, 0)
+        self._right.setSpacing(0)
         for widget in (self.header, self._notice, self._problem_holder):
-            right.addWidget(widget)
-        right.addWidget(self._pages, 1)
+            self._right.addWidget(widget)
+        self._right.addWidget(self._pages, 1)
         whole = QWidget()
         whole.setObjectName("page")
         row = QHBoxLayout(whole)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        row.addWidget(self._make_rail())
-        row.addLayout(right, 1)
+        row.addWidget(self._rail)
+        row.addLayout(self._right, 1)
         self.setCentralWidget(whole)
-
-    def _make_rail(self) -> QWidget:
-        rail = QFrame()
-        rail.setObjectName("rail")
-        rail.setFixedWidth(RAIL_WIDTH)
-        brand = label(text("app.name"))
-        brand.setObjectName("brand")
-        picture = QLabel()
-        picture.setPixmap(icons.boat().pixmap(QSize(30, 30)))
-        top = QHBoxLayout()
-        top.setContentsMargins(18, 0, 10, 0)
-        top.setSpacing(10)
-        top.addWidget(picture)
-        top.addWidget(brand, 1)
-        self.nav.setObjectName("nav")
-        self.nav.setAccessibleName(text("nav.label"))
-        self.nav.setIconSize(QSize(18, 18))
-        self.nav.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        for key, glyph in PAGES.values():
-            QListWidgetItem(icons.glyph(glyph), text(key), self.nav)
-        column = QVBoxLayout(rail)
-        column.setContentsMargins(0, 22, 0, 12)
-        column.setSpacing(16)
-        column.addLayout(top)
-        column.addWidget(self.nav, 1)
-        return rail
 
     def _make_menus(self) -> None:
         intents = self._store.intents
@@ -173,21 +239,23 @@ class MainWindow(QMainWindow):
             action.triggered.connect(lambda _=False, intent=intent: intent.emit())
         bar.addMenu(text("menu.container")).addActions(self.containers.container_actions)
         view = bar.addMenu(text("menu.view"))
-        for number, (name, (key, _glyph)) in enumerate(PAGES.items()):
-            page = view.addAction(text(key), QKeySequence(f"Ctrl+{number + 1}"))
-            page.triggered.connect(lambda _=False, name=name: self.show_page(name))
+        for number, (name, page) in enumerate(PAGES.items()):
+            go = view.addAction(text(page.title), QKeySequence(f"Ctrl+{number + 1}"))
+            go.triggered.connect(lambda _=False, name=name: self.show_page(name))
+        view.addSeparator()
+        search = view.addAction(text("search.name"), QKeySequence("Ctrl+K"))
+        search.triggered.connect(lambda _checked=False: intents.search.emit())
         find = view.addAction(text("menu.find"), QKeySequence(QKeySequence.StandardKey.Find))
         find.triggered.connect(lambda _checked=False: self._find())
 
     def _find(self) -> None:
-        """Ctrl+F: in the log if one is in use, else in the list."""
-        self.show_page("containers")
-        focus = self.focusWidget()
-        if self.logs.isVisible() and (focus is None or self.logs.isAncestorOf(focus)):
-            self.logs.focus_search()
-        else:
-            self.containers.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
-            self.containers.filter.selectAll()
+        """Ctrl+F: in the page that is open, or else in the list of containers."""
+        page = self.page(self.page_name)
+        if not isinstance(page, Searchable):
+            self.show_page(FIRST_PAGE)
+            page = self.page(FIRST_PAGE)
+        if isinstance(page, Searchable):
+            page.focus_search()
 
     def _enable_actions(self) -> None:
         phase = self._store.phase
@@ -206,13 +274,6 @@ class MainWindow(QMainWindow):
         self.problem.show_problem(problem, [dismiss])
         self._problem_holder.setVisible(problem is not None)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "nav"):
-            for row, (_key, glyph) in enumerate(PAGES.values()):
-                if (item := self.nav.item(row)) is not None:
-                    item.setIcon(icons.glyph(glyph))
-
 
 class _NoticeBar(QFrame):
     """One sentence and a button to be rid of it."""
@@ -224,7 +285,7 @@ class _NoticeBar(QFrame):
         close = IconButton("close", text("problem.dismiss"))
         close.clicked.connect(self.hide)
         row = QHBoxLayout(self)
-        row.setContentsMargins(20, 6, 20, 6)
+        row.setContentsMargins(theme.px(20), theme.px(6), theme.px(20), theme.px(6))
         row.addWidget(self._words, 1)
         row.addWidget(close)
         self.hide()

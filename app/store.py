@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from PySide6.QtCore import QObject, Signal
 
+from app.preferences import Preferences
 from app.safe_text import LogLine
 from app.stats_store import StatsStore
 from backend.api import Container, ContainerAction, MachineStatus, Notice, Phase, Problem
@@ -56,12 +57,14 @@ class Intents(QObject):
     kill_machine = Signal()
     act_on_containers = Signal(tuple, object)  # ids, ContainerAction
     open_container = Signal(str, str)  # container id, name of a tab ("" for the first)
+    close_container = Signal()  # back to the list
     open_log = Signal(str)  # container id
     close_log = Signal()
     open_url = Signal(str)
     refresh = Signal()
     show_window = Signal()
     show_page = Signal(str)  # name of a page of the main window
+    search = Signal()  # open the palette
     quit = Signal()
     stop_and_quit = Signal()
 
@@ -79,9 +82,10 @@ class AppStore(QObject):
     log_opened = Signal()  # another container's log: forget the old lines
     log_lines = Signal(tuple)  # LogLine, ...
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, preferences: Preferences | None = None) -> None:
         super().__init__(parent)
         self.intents = Intents(self)
+        self.preferences = preferences or Preferences(parent=self)
         self.stats = StatsStore(self)
         self._machine: MachineStatus | None = None
         self._machine_at = 0.0

@@ -5,6 +5,7 @@ Contrast is at least 4.5 : 1 for text and 3 : 1 for marks on every ground that t
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache
@@ -104,13 +105,27 @@ DARK: Final = Theme(
 )
 
 
+_LENGTH: Final = re.compile(r"\b(\d+)(px|pt)\b")
+
+
 class _Current:
     theme: Theme = LIGHT
+    zoom: int = 100
 
 
 def current() -> Theme:
     """The theme that was applied last."""
     return _Current.theme
+
+
+def zoom() -> int:
+    """Per cent, as applied last."""
+    return _Current.zoom
+
+
+def px(length: int) -> int:
+    """A length in pixels at the present zoom, for a size that is set in code. Views are made anew when it changes."""
+    return (length * _Current.zoom + 50) // 100
 
 
 def resolve(scheme: Scheme) -> Theme:
@@ -120,14 +135,19 @@ def resolve(scheme: Scheme) -> Theme:
     return DARK if scheme is Scheme.DARK else LIGHT
 
 
-def apply(app: QApplication, theme: Theme) -> None:
-    """Colour the application. Widgets that paint themselves ask `current` when they paint."""
+def apply(app: QApplication, theme: Theme, zoom: int = 100) -> None:
+    """Colour and size the application. Widgets that paint themselves ask `current` when they paint.
+
+    Args:
+        zoom: per cent.
+    """
     _Current.theme = theme
+    _Current.zoom = zoom
     # The one style that takes a palette on every system, so that there is one look to test.
     if app.style().name() != "fusion":
         app.setStyle("Fusion")
     app.setPalette(_palette(theme))
-    app.setStyleSheet(_style_sheet(theme))
+    app.setStyleSheet(_style_sheet(theme, zoom))
 
 
 def phase_colour(theme: Theme, phase: Phase | None) -> str:
@@ -191,10 +211,10 @@ def _palette(theme: Theme) -> QPalette:
 
 
 @cache
-def _style_sheet(theme: Theme) -> str:
+def _style_sheet(theme: Theme, zoom: int) -> str:
     sheet = resources.files("app").joinpath("resources/style.qss").read_text(encoding="utf-8")
     # Longest name first: @accent is the beginning of @accent_hover.
     for name, colour in sorted(asdict(theme).items(), key=lambda item: -len(item[0])):
         if isinstance(colour, str):
             sheet = sheet.replace(f"@{name}", colour)
-    return sheet
+    return _LENGTH.sub(lambda found: f"{(int(found[1]) * zoom + 50) // 100}{found[2]}", sheet)

@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from app import icons
+from app import icons, theme
 from app.safe_text import tooltip
 from app.texts import text
 
@@ -52,7 +52,7 @@ class IconButton(QToolButton):
         self.setAccessibleName(words)
         self.setToolTip(tooltip(f"{words} ({shortcut})" if shortcut else words))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setIconSize(QSize(18, 18))
+        self.setIconSize(QSize(theme.px(18), theme.px(18)))
         self._colour()
 
     def set_glyph(self, glyph: str) -> None:
@@ -67,6 +67,30 @@ class IconButton(QToolButton):
 
     def _colour(self) -> None:
         self.setIcon(icons.glyph(self._glyph))
+
+
+class SearchButton(QPushButton):
+    """Looks like the field that it opens."""
+
+    def __init__(self, clicked: Callable[[], object], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "search")
+        self.setText(text("search.button", keys="Ctrl+K"))
+        self.setAccessibleName(text("search.name"))
+        self.setToolTip(tooltip(text("search.tip")))
+        self.setAutoDefault(True)
+        self.setIconSize(QSize(theme.px(16), theme.px(16)))
+        self.setMinimumWidth(theme.px(200))
+        self.clicked.connect(lambda _checked=False: clicked())
+        self._colour()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange:
+            self._colour()
+
+    def _colour(self) -> None:
+        self.setIcon(icons.glyph("magnify", theme.current().muted))
 
 
 class StateDot(QWidget):

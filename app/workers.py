@@ -62,6 +62,12 @@ class Workers:
             self._jobs.put(None)
         return join_threads(self._threads, deadline_s)
 
+    def finish(self, deadline_s: float) -> bool:
+        """Take no more jobs, and wait until all that were taken are done."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        return join_threads(self._threads, deadline_s)
+
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             if self._closed:

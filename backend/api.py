@@ -57,6 +57,7 @@ from backend.model import (
     StepStatus,
     StopPolicy,
 )
+from backend.preferences import PreferencesFile, preferences_file
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ __all__ = [
     "NoticePush",
     "Phase",
     "PortBinding",
+    "PreferencesFile",
     "Problem",
     "ProblemCode",
     "RemovePolicy",
@@ -116,6 +118,7 @@ __all__ = [
     "encode",
     "ensure_agent",
     "fail",
+    "preferences_file",
 ]
 
 _LAZY = {

@@ -3,6 +3,7 @@
 HOME/                    `--home`, $WHERRY_HOME, or the platform's data directory; 0700
 ├── config.toml          settings, edited by the user or by `wherry config`
 ├── daemon.json          options for dockerd, written by the user; absent means none
+├── preferences.json     what the window remembers
 ├── keys/                SSH key pairs and the pinned host key
 ├── machine/             the disk and what is remembered of the machine
 ├── logs/                agent, QEMU and serial console
@@ -63,6 +64,11 @@ class MachineDir:
     def daemon_json(self) -> Path:
         """The user's options for dockerd, as in /etc/docker/daemon.json."""
         return self.home / "daemon.json"
+
+    @property
+    def preferences(self) -> Path:
+        """What the window remembers: theme, zoom, columns... Written by it alone."""
+        return self.home / "preferences.json"
 
     # -- secrets ------------------------------------------------------------------------------------------------
     @property

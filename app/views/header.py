@@ -9,7 +9,7 @@ from app import texts, theme
 from app.safe_text import tooltip
 from app.store import AppStore, LinkState
 from app.texts import text
-from app.widgets import StateDot, button, label
+from app.widgets import SearchButton, StateDot, button, label
 from backend.api import MachineStatus, Phase, StepState
 
 TICK_MS = 200
@@ -25,13 +25,14 @@ class MachineHeader(QFrame):
         self.setObjectName("header")
         self._store = store
         intents = store.intents
-        self._dot = StateDot(14)
+        self._dot = StateDot(theme.px(14))
         self._phase = label("")
         self._phase.setObjectName("phase")
         self._detail = label("", "muted")
         self._detail.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._progress = QProgressBar(textVisible=False)
         self._progress.setAccessibleName(text("machine.steps"))
+        self.search = SearchButton(intents.search.emit)
         self.start = button(text("machine.start"), intents.start_machine.emit, "primary", text("machine.start.tip"))
         self.restart = button(text("machine.restart"), intents.restart_machine.emit, None, text("machine.restart.tip"))
         self.stop = button(text("machine.stop"), intents.stop_machine.emit, None, text("machine.stop.tip"))
@@ -41,13 +42,15 @@ class MachineHeader(QFrame):
         words.addWidget(self._detail)
         words.addWidget(self._progress)
         row = QHBoxLayout(self)
-        row.setContentsMargins(20, 12, 20, 12)
+        row.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
         row.setSpacing(10)
         row.addWidget(self._dot)
         row.addLayout(words, 1)
+        row.addWidget(self.search)
+        row.addSpacing(theme.px(10))
         for widget in (self.start, self.restart, self.stop):
             row.addWidget(widget)
-        self.setFixedHeight(78)
+        self.setFixedHeight(theme.px(78))
         self._ticker = QTimer(self, interval=TICK_MS)
         self._ticker.timeout.connect(self._show_detail)
         store.machine_changed.connect(self.refresh)

@@ -42,7 +42,7 @@ class LeavingWiring(QObject):
 
     def _on_closing(self) -> None:
         # Asked anew each time: the tray may have come or gone since the start.
-        if not desktop.tray_is_shown():
+        if not self._parts.store.preferences.close_to_tray or not desktop.tray_is_shown():
             self._parts.app.quit()
             return
         self._parts.tray.show()

@@ -7,6 +7,9 @@ from typing import Final
 TEXTS: Final[dict[str, str]] = {
     "app.name": "Wherry",
     "nav.label": "Pages",
+    "search.button": "Search   {keys}",
+    "search.name": "Search everything",
+    "search.tip": "Find containers, settings and actions",
     "common.copy": "Copy",
     "common.copied": "Copied",
     "common.cancel": "Cancel",
