@@ -110,7 +110,7 @@ class Preferences(QObject):
     """The page that was open last."""
     geometry = _Option("", _word)
     """Qt's own, in hexadecimal."""
-    recent = _Option((), _words)
+    recent: _Option[tuple[str, ...]] = _Option((), _words)
     """What was chosen in the palette, newest first."""
 
     _saved = Signal(object)  # Problem | None

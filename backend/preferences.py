@@ -34,10 +34,10 @@ class PreferencesFile:
                 raise ValueError(f"it is longer than {_MAX_BYTES} bytes")
             values = json.loads(content.decode("utf-8"))
             if not isinstance(values, dict):
-                raise ValueError("it does not hold a JSON object")
+                raise TypeError("it does not hold a JSON object")
         except FileNotFoundError:
             return {}, None
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             return {}, self._broken(error)
         return values, None
 
