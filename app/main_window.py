@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, cast, runtime_checkable
 
 from PySide6.QtCore import QByteArray, Qt, Signal
@@ -15,14 +16,17 @@ from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from app import icons, theme
+from app.palette_entries import Entry, machine_entries, preference_entries
 from app.store import AppStore
 from app.texts import text
 from app.views.containers import ContainersView
 from app.views.header import MachineHeader
 from app.views.logs import LogView
 from app.views.machine import MachineView
+from app.views.palette import Palette
 from app.views.problem import ProblemView
 from app.views.rail import Rail, RailEntry
+from app.views.status_bar import StatusBar
 from app.widgets import IconButton, label
 from backend.api import Notice, Phase
 
@@ -99,6 +103,7 @@ class MainWindow(QMainWindow):
         store.machine_changed.connect(self._enable_actions)
         store.log_opened.connect(lambda: self.show_page("containers"))
         store.intents.show_page.connect(self.show_page)
+        store.intents.search.connect(self.open_palette)
 
     @property
     def containers(self) -> ContainersView:
@@ -121,6 +126,11 @@ class MainWindow(QMainWindow):
     def show_page(self, name: str) -> None:
         """Go to a page of `PAGES`."""
         self._rail.show_chosen(name)
+
+    def open_palette(self) -> None:
+        """Let the user search everything."""
+        palette = Palette(self._store, self._palette_entries, self)
+        palette.open_over(self)
 
     def rebuild(self) -> None:
         """Make everything inside anew, in the present language and zoom."""
@@ -204,6 +214,7 @@ class MainWindow(QMainWindow):
         for widget in (self.header, self._notice, self._problem_holder):
             self._right.addWidget(widget)
         self._right.addWidget(self._pages, 1)
+        self._right.addWidget(StatusBar(self._store))
         whole = QWidget()
         whole.setObjectName("page")
         row = QHBoxLayout(whole)
@@ -247,6 +258,14 @@ class MainWindow(QMainWindow):
         search.triggered.connect(lambda _checked=False: intents.search.emit())
         find = view.addAction(text("menu.find"), QKeySequence(QKeySequence.StandardKey.Find))
         find.triggered.connect(lambda _checked=False: self._find())
+
+    def _palette_entries(self) -> list[Entry]:
+        detail = text("search.kind.page")
+        pages = [
+            Entry(f"page:{name}", text(page.title), detail, page.glyph, partial(self.show_page, name))
+            for name, page in PAGES.items()
+        ]
+        return [*pages, *machine_entries(self._store), *preference_entries(self._store)]
 
     def _find(self) -> None:
         """Ctrl+F: in the page that is open, or else in the list of containers."""

@@ -7,13 +7,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import QPoint
+from PySide6.QtGui import QPainter
+from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from app import theme
 from app.main_window import MainWindow
 from app.safe_text import LineAssembler, LogLine
 from app.store import AppStore, LinkState, LogSession, LogState
 from app.tray import Tray
+from app.views.palette import Palette
 from backend.engine.types import ContainerAction, LogStream
 from backend.errors import Problem, ProblemCode
 from backend.model import Notice, Phase
@@ -119,6 +122,24 @@ def _lost(store: AppStore, _window: MainWindow) -> None:
     store.set_agent_link(LinkState.RECONNECTING, _AGENT_PROBLEM)
 
 
+def palette_of(window: MainWindow) -> Palette:
+    """The palette that is open over a window."""
+    (palette,) = (found for found in window.findChildren(Palette) if found.isVisible())
+    return palette
+
+
+def _palette(typed: str, containers: int = 0) -> Callable[[AppStore, MainWindow], None]:
+    def show(store: AppStore, window: MainWindow) -> None:
+        running(store)
+        if containers:
+            store.set_containers(samples.many(containers))
+        store.preferences.note_recent("page:machine")
+        window.open_palette()
+        palette_of(window).field.setText(typed)
+
+    return show
+
+
 SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "containers-unknown": lambda _store, _window: None,
     "containers-no-agent": _lost,
@@ -133,6 +154,10 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "containers-logs": _logs,
     "containers-reconnecting": _reconnecting,
     "containers-problem": _request_problem,
+    "palette": _palette(""),
+    "palette-found": _palette("web"),
+    "palette-nothing": _palette("qqqq"),
+    "palette-many": _palette("stop we", 200),
     "machine-stopped": _machine_page(Phase.STOPPED),
     "machine-starting": _machine_page(Phase.BOOTING),
     "machine-running": _machine_page(Phase.RUNNING),
@@ -143,9 +168,16 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
 
 
 def save(widget: QWidget, path: Path) -> None:
-    """Render one widget."""
+    """Render one widget, with the dialogs that are open over it."""
     QApplication.processEvents()
-    assert widget.grab().save(str(path))
+    picture = widget.grab()
+    painter = QPainter(picture)
+    for dialog in widget.findChildren(QDialog):
+        if dialog.isVisible():
+            place = dialog.mapToGlobal(QPoint()) - widget.mapToGlobal(QPoint())
+            painter.drawPixmap(place, dialog.grab())
+    painter.end()
+    assert picture.save(str(path))
 
 
 def main() -> None:
