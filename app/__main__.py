@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="wherry-desktop", description="The Wherry window and tray icon.")
     parser.add_argument("--home", type=Path, metavar="DIR", help="use this machine directory")
     parser.add_argument("--background", action="store_true", help="show only the tray icon")
+    parser.add_argument("--login", action="store_true", help="started at login: the window shows if that is preferred")
     parser.add_argument("--version", action="version", version=f"wherry {VERSION}")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -34,12 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not instance.claim():
         return 0 if instance.ask_other_to_show() else 1
     try:
-        return _run(app, instance, options.home, background=options.background)
+        return _run(app, instance, options)
     finally:
         instance.release()
 
 
-def _run(app: QApplication, instance: SingleInstance, home: Path | None, *, background: bool) -> int:
+def _run(app: QApplication, instance: SingleInstance, options: argparse.Namespace) -> int:
     # After the lock is ours: a second start should not load all of this only to end.
     from app.application import WherryApp
     from app.preferences import Preferences
@@ -48,9 +49,10 @@ def _run(app: QApplication, instance: SingleInstance, home: Path | None, *, back
     def find_agent() -> str:
         from backend.api import ensure_agent
 
-        return ensure_agent(home)
+        return ensure_agent(options.home)
 
-    whole = WherryApp(app, find_agent, preferences=Preferences(preferences_file(home)))
+    preferences = Preferences(preferences_file(options.home))
+    whole = WherryApp(app, find_agent, preferences=preferences)
     instance.asked_to_show.connect(whole.show_window)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.quit())
@@ -58,7 +60,7 @@ def _run(app: QApplication, instance: SingleInstance, home: Path | None, *, back
     awake = QTimer(interval=_SIGNAL_POLL_MS)
     awake.timeout.connect(lambda: None)
     awake.start()
-    whole.start(background=background)
+    whole.start(background=options.background or (options.login and preferences.start_in_background))
     try:
         return app.exec()
     finally:

@@ -103,7 +103,8 @@ class Preferences(QObject):
     language = _Option("system", _one_of(*LANGUAGES))
     close_to_tray = _Option(True, _yes_or_no)
     notifications = _Option(True, _yes_or_no)
-    start_in_background = _Option(False, _yes_or_no)
+    start_in_background = _Option(True, _yes_or_no)
+    """Whether a start at login shows only the tray icon."""
     start_machine = _Option(False, _yes_or_no)
     """Whether the machine is started when the window is."""
     page = _Option("", _word)

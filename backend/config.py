@@ -9,13 +9,16 @@ version = 1
 
 from __future__ import annotations
 
+import errno
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from backend import daemon_json
 from backend.errors import ProblemCode, fail
 from backend.files import write_private
 
@@ -37,7 +40,7 @@ class MachineSection(_Section, frozen=True, kw_only=True):
     memory_mib: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 0
     """0: a quarter of the host's, from 1024 to 4096."""
     disk_gib: Annotated[int, msgspec.Meta(ge=4, le=16_384)] = 64
-    """Largest size of the data disk; it takes only what is used. Fixed when the disk is made."""
+    """Largest size of the data disk; it takes only what is used. A disk that exists grows, and never shrinks."""
     accelerator: Accelerator = "auto"
 
 
@@ -96,36 +99,66 @@ def get(config: Config, key: str) -> int | str | bool:
 
 
 def set_value(path: Path, key: str, text: str) -> Config:
-    """Change one setting in the file, keeping everything else of it, comments included.
+    """Change one setting in the file to the value as typed; see `set_values`.
+
+    Whole numbers and true/false are read as such where the setting takes them.
+    """
+    _split(key)
+    return set_values(path, {key: _typed(get(load(path), key), text, key)})
+
+
+def set_values(path: Path, values: Mapping[str, int | str | bool]) -> Config:
+    """Change settings in the file, all or none, keeping everything else of it, comments included.
 
     Args:
         path: the config file; made when missing.
-        key: as in `keys`.
-        text: the value as typed; whole numbers and true/false are read as such where the setting takes them.
+        values: by key, as in `keys`.
 
     Raises:
         WherryError: BAD_REQUEST for an unknown key or a bad value, CONFIG_BROKEN or CONFIG_TOO_NEW for a file that
-            cannot be read. The file is unchanged then.
+            cannot be read, PATH_UNUSABLE for one that cannot be written. The file is unchanged then.
     """
     import tomlkit  # half a megabyte that only this verb needs
 
-    section, name = _split(key)
+    for key in values:
+        _split(key)
     before = load(path)
-    value = _typed(get(before, key), text, key)
     document = tomlkit.parse(_read(path) or f"version = {VERSION}\n")
-    document.setdefault(section, tomlkit.table())[name] = value
+    for key, value in values.items():
+        section, name = _split(key)
+        document.setdefault(section, tomlkit.table())[name] = value
     content = tomlkit.dumps(document)
     try:
         config = msgspec.convert(tomllib.loads(content), type=Config)
     except msgspec.ValidationError as error:
+        wrong = next((key for key in values if key in str(error)), next(iter(values)))
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"{text!r} is not a value for {key}: {_plain(error)}.",
-            hint=f"It is {get(before, key)!r} now, and stays so.",
+            f"{values[wrong]!r} is not a value for {wrong}: {_plain(error)}.",
+            hint=f"It is {get(before, wrong)!r} now, and stays so.",
         ) from error
-    _check_ranges(config, key)
-    write_private(path, content.encode())
+    _check_ranges(config, ", ".join(values))
+    try:
+        write_private(path, content.encode())
+    except OSError as error:
+        raise _unwritable(path, error) from error
     return config
+
+
+def set_daemon_text(path: Path, text: str) -> None:
+    """Replace the user's daemon.json, which has been checked. Raises WherryError (PATH_UNUSABLE)."""
+    try:
+        if text.strip():
+            write_private(path, text.encode())
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def daemon_text(path: Path) -> str:
+    """The user's daemon.json as it is written; "" when there is none. Raises WherryError (CONFIG_BROKEN)."""
+    return _read(path)
 
 
 def daemon_options(path: Path) -> dict[str, Any]:
@@ -135,17 +168,10 @@ def daemon_options(path: Path) -> dict[str, Any]:
         WherryError: CONFIG_BROKEN.
     """
     text = _read(path)
-    if not text.strip():
-        return {}
-    try:
-        options = json.loads(text)
-    except ValueError as error:
-        raise _broken(path, str(error)) from error
-    if not isinstance(options, dict):
-        raise _broken(path, "it does not hold a JSON object")
-    for key in ("hosts", "data-root", "exec-root", "pidfile", "containerd"):
-        if key in options:
-            raise _broken(path, f"{key!r} belongs to the machine and cannot be changed")
+    for finding in daemon_json.check(text):
+        if finding.severity is daemon_json.Severity.ERROR:
+            raise _broken(path, f"line {finding.line}: {finding.message.removesuffix('.')}")
+    options: dict[str, Any] = json.loads(text) if text.strip() else {}
     return options
 
 
@@ -227,6 +253,15 @@ def _typed(present: int | str | bool, text: str, key: str) -> int | str | bool:
 def _plain(error: msgspec.ValidationError) -> str:
     """msgspec's sentence with its JSON path as the user writes it: "at `$.machine.cpus`" -> "at `machine.cpus`"."""
     return str(error).replace("$.", "").removesuffix(".")
+
+
+def _unwritable(path: Path, error: OSError) -> Exception:
+    return fail(
+        ProblemCode.HOST_DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else ProblemCode.PATH_UNUSABLE,
+        f"The settings could not be saved: {error.strerror or error}.",
+        command=str(path),
+        hint="Check that the machine's home belongs to you and that its disk has room. Nothing was changed.",
+    )
 
 
 def _broken(path: Path, what: str) -> Exception:

@@ -103,6 +103,16 @@ class MachineDir:
         return self.machine / "inputs"
 
     @property
+    def used_config(self) -> Path:
+        """The settings with which the machine was started last, to tell what a restart would change."""
+        return self.machine / "config-used.json"
+
+    @property
+    def used_daemon_json(self) -> Path:
+        """The engine's options with which the machine was started last."""
+        return self.guest_inputs / "daemon.json"
+
+    @property
     def verdicts(self) -> Path:
         """Which accelerators were found to work, or not, on this host."""
         return self.machine / "accelerators.json"

@@ -24,6 +24,7 @@ from backend import VERSION, config, host
 from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
 from backend.agent.readiness import Deadlines
 from backend.agent.server import ControlServer
+from backend.agent.settings import SettingsService
 from backend.agent.supervisor import Supervisor
 from backend.engine import context
 from backend.engine.front import ApiFront
@@ -61,6 +62,9 @@ class Agent:
             announce_endpoint=self._announce_endpoint,
             deadlines=deadlines,
         )
+        self._settings = SettingsService(
+            machine_host, directory, is_live=lambda: self._supervisor.is_live, execute=self._supervisor.execute
+        )
         self._server = ControlServer(
             {
                 "start": self._start,
@@ -68,6 +72,7 @@ class Agent:
                 "restart": self._restart,
                 "status": self._status,
                 "shutdown": self._shutdown,
+                **self._settings.methods(),
             },
             self._supervisor.status,
         )

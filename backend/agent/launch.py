@@ -98,6 +98,15 @@ def _agent_program() -> list[str]:
     return [sys.executable, "-m", "backend.agent"]
 
 
+def desktop_program(directory: MachineDir) -> list[str]:
+    """What starts the window of this machine at login."""
+    beside = Path(sys.executable).with_name("wherry-desktop")
+    found = next((str(path) for path in (beside, beside.with_suffix(".exe")) if path.is_file()), None)
+    program = [found] if found else [sys.executable, "-m", "app"]
+    home = [] if directory.home == host.current().default_home() else ["--home", str(directory.home)]
+    return [*program, "--login", *home]
+
+
 def _unreachable(directory: MachineDir, summary: str, *, hint: str | None = None) -> Exception:
     try:
         printed = directory.agent_output.read_text(errors="replace").splitlines()

@@ -17,7 +17,7 @@ from backend.agent.readiness import ENGINE, SSH, Deadlines
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.files import write_private
 from backend.ssh.keys import MachineKeys, known_hosts_line
-from backend.ssh.session import SshSession
+from backend.ssh.session import Result, SshSession
 from backend.stream import ByteStream
 from backend.vm.driver import VmDriver
 from backend.vm.guest import GuestEvent, ServiceChange
@@ -117,6 +117,12 @@ class EngineLink:
             raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
         result = await self._session.run(command, timeout_s=timeout_s)
         return result.untrusted_stdout.decode("utf-8", errors="replace")
+
+    async def execute(self, command: str, *, stdin: bytes, timeout_s: float) -> Result:
+        """Run a command in the guest with this input, and tell how it ended. Raises WherryError."""
+        if self._session is None:
+            raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
+        return await self._session.run(command, timeout_s=timeout_s, stdin=stdin)
 
     async def aclose(self) -> None:
         """Close the connection. Idempotent."""

@@ -10,6 +10,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from backend import config as settings
 from backend.agent.readiness import PREPARE
 from backend.config import Config
@@ -114,6 +116,7 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
     finding = asyncio.to_thread(_find_qemu, config, host, directory)
     making = asyncio.to_thread(_make_inputs, directory)
     guest_image, (qemu, disk_gib), (keys, inputs) = await asyncio.gather(loading, finding, making)
+    await asyncio.to_thread(write_private, directory.used_config, msgspec.json.encode(config))
     facts = host.accelerators()
     plan = ladder.plan(
         arch=host.arch,

@@ -57,6 +57,7 @@ from backend.model import (
 )
 from backend.paths import MachineDir
 from backend.ssh.keys import ensure_keys
+from backend.ssh.session import Result
 from backend.stream import ByteStream
 from backend.vm.guest import GuestProblem, ProblemSolved
 from backend.vm.qemu import QemuDriver
@@ -138,6 +139,11 @@ class Supervisor:
         """The present phase."""
         return self._state.phase
 
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a machine, on its way up or down too."""
+        return self._state.phase not in (Phase.STOPPED, Phase.FAILED)
+
     def status(self) -> MachineStatus:
         """The present snapshot."""
         return self._last if self._last is not None else self._snapshot()
@@ -168,6 +174,15 @@ class Supervisor:
             else:
                 await asyncio.sleep(0.05)
         raise fail(ProblemCode.ENGINE_DOWN, f"The engine did not answer within {_DIAL_S:g} s.", retryable=True)
+
+    async def execute(self, command: str, *, stdin: bytes, timeout_s: float) -> Result | None:
+        """Run a command in the guest; None when no guest can be reached now. Raises WherryError when it breaks off."""
+        link = self._link
+        return (
+            await link.execute(command, stdin=stdin, timeout_s=timeout_s)
+            if link is not None and link.is_ready
+            else None
+        )
 
     # -- life -----------------------------------------------------------------------------------------------------
     async def run(self) -> None:

@@ -87,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = verb("reset", "Delete the machine's disk: all containers, images and volumes", "settings", "reset")
     sub.add_argument("--yes", action="store_true", help="do not ask")
 
+    sub = verb("autostart", "Start the Wherry window when you log in", "settings", "turn_autostart")
+    sub.add_argument("wanted", nargs="?", default="status", choices=("on", "off", "status"), help="default: status")
+
     config = verbs.add_parser("config", help="Read and change settings", parents=[common])
     config_verbs = config.add_subparsers(metavar="get|set", required=True)
     sub = config_verbs.add_parser("get", help="print one setting, or all", parents=[common])

@@ -7,12 +7,14 @@ import sys
 
 from backend import config, doctor, host
 from backend.agent.launch import agent_answers, machine_directory
+from backend.agent.settings import set_autostart
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.output import print_json
 from backend.client import MachineClient
 from backend.engine import context
 from backend.errors import ProblemCode, fail
 from backend.model import Desired, Phase, StopPolicy
+from backend.vm import disks
 
 _STOP_TIMEOUT_S = 60.0
 
@@ -36,6 +38,8 @@ def set_value(options: argparse.Namespace) -> int:
     """Change one setting; say when it takes effect."""
     directory = machine_directory(options.home)
     directory.create()
+    if options.key == "machine.disk_gib" and options.value.strip().isdecimal():
+        disks.check_size(directory.data_disk, int(options.value))
     changed = config.set_value(directory.config, options.key, options.value)
     if options.json:
         print_json({options.key: config.get(changed, options.key)})
@@ -43,8 +47,6 @@ def set_value(options: argparse.Namespace) -> int:
     print(f"{options.key} = {_text(config.get(changed, options.key))}")
     if directory.run_record.exists() and not options.key.startswith("docker."):
         print("It takes effect at the next start: wherry restart")
-    if options.key == "machine.disk_gib" and directory.data_disk.exists():
-        print("The disk exists already and keeps its size; a new one (after `wherry reset`) will have this one.")
     return EXIT_OK
 
 
@@ -57,6 +59,20 @@ def add_context(options: argparse.Namespace) -> int:
 def remove_context(options: argparse.Namespace) -> int:
     """Remove the docker context."""
     return _tell(context.remove(), options)
+
+
+def turn_autostart(options: argparse.Namespace) -> int:
+    """Start the window at login, or no longer, or say how it is."""
+    machine_host = host.current()
+    autostart = machine_host.autostart()
+    if options.wanted != "status":
+        set_autostart(machine_host, machine_directory(options.home), on=options.wanted == "on")
+    on = autostart.is_on()
+    if options.json:
+        print_json({"on": on, "place": autostart.place})
+    else:
+        print(f"Wherry {'starts' if on else 'does not start'} when you log in ({autostart.place}).")
+    return EXIT_OK
 
 
 def _tell(change: context.ContextChange, options: argparse.Namespace) -> int:

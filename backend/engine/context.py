@@ -73,6 +73,32 @@ def install(url: str, *, config_directory: Path | None = None, default_socket: P
     return ContextChange(changed=True, selected=True, note=f"docker uses Wherry now, by its context {NAME!r}.")
 
 
+def select(url: str, *, config_directory: Path | None = None) -> ContextChange:
+    """Make the context, and have docker use it whatever it used before: the user said so. Raises as `install`."""
+    directory = config_directory or _config_directory()
+    made = install(url, config_directory=directory)
+    config = _read_config(directory)
+    if config.get("currentContext") != NAME:
+        try:
+            _write_config(directory, {**config, "currentContext": NAME})
+        except OSError as error:
+            raise _failed(directory, error) from error
+    note = f"docker uses Wherry now, by its context {NAME!r}."
+    if variable := overriding_variable():
+        note = f"The docker context {NAME!r} was chosen, but ${variable} is set and goes before it."
+    return ContextChange(changed=made.changed or not made.selected, selected=True, note=note)
+
+
+def current_name(*, config_directory: Path | None = None) -> str:
+    """The context that docker uses, variables aside. Raises WherryError (CONTEXT_FAILED)."""
+    return str(_read_config(config_directory or _config_directory()).get("currentContext") or "default")
+
+
+def overriding_variable() -> str | None:
+    """The variable that goes before any context, if one is set here."""
+    return next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if os.environ.get(name)), None)
+
+
 def remove(*, config_directory: Path | None = None) -> ContextChange:
     """Take the context away, and go back to docker's default if it was in use. Raises as `install`."""
     directory = config_directory or _config_directory()
@@ -110,9 +136,8 @@ def _meta_file(directory: Path) -> Path:
 
 def _other_engine(current: str, default_socket: Path) -> str | None:
     """The engine that the user has already, as the first half of a sentence."""
-    for variable in ("DOCKER_HOST", "DOCKER_CONTEXT"):
-        if os.environ.get(variable):
-            return f"${variable} is set"
+    if variable := overriding_variable():
+        return f"${variable} is set"
     if current != "default":
         return f"The docker context {current!r} was chosen before"
     if hasattr(socket, "AF_UNIX"):

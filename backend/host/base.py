@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from backend.host.autostart import Autostart
 from backend.stream import ByteStream
 
 
@@ -136,6 +137,10 @@ class Host(Protocol):
 
     def bridge_terminal(self, connection: BlockingStream) -> None:
         """Join this process's terminal, in raw mode, to a connection until Ctrl-] is typed or the peer closes."""
+        ...
+
+    def autostart(self) -> Autostart:
+        """Starting at login."""
         ...
 
     def docker_url(self, address: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 import psutil
 
+from backend.host.autostart import XdgAutostart
 from backend.host.base import AcceleratorFact
 from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.host.posix import PosixHost
@@ -44,6 +45,10 @@ class LinuxHost(PosixHost):
     def image_cache(self) -> Path:
         """$XDG_CACHE_HOME/wherry/images."""
         return user_cache_dir() / "images"
+
+    def autostart(self) -> XdgAutostart:
+        """See Host."""
+        return XdgAutostart()
 
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
         """KVM, by its device, its interface's version and the look of the host."""

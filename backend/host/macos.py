@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from backend.host.autostart import LaunchAgent
 from backend.host.base import AcceleratorFact
 from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.host.posix import PosixHost
@@ -29,6 +30,10 @@ class MacHost(PosixHost):
     def image_cache(self) -> Path:
         """~/Library/Caches/wherry/images."""
         return user_cache_dir() / "images"
+
+    def autostart(self) -> LaunchAgent:
+        """See Host."""
+        return LaunchAgent()
 
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
         """HVF, by the kernel's own word (kern.hv_support is 0 on a Mac that is itself a virtual machine)."""

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.errors import ProblemCode, WherryError, fail
+from backend.host.autostart import RunKey
 from backend.host.base import AcceleratorFact, BlockingStream, DetachedProcess, Listener, StreamHandler
 from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.stream import ByteStream
@@ -56,6 +57,10 @@ class WindowsHost:
     def short_run_base(self) -> Path:
         """Never needed: see max_socket_path_bytes."""
         return user_data_dir() / "run"
+
+    def autostart(self) -> RunKey:
+        """See Host."""
+        return RunKey()
 
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
         """WHPX, by the hypervisor platform's own word."""

@@ -1,9 +1,10 @@
-"""The data disk: made once, never overwritten, refused when another process has it."""
+"""The data disk: made once, never overwritten, made larger when asked, refused when another process has it."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,10 @@ from backend.errors import ProblemCode, fail
 MINIMUM_FREE_BYTES: Final = 512 * 1024**2
 """Less than this on the host and the engine could not even start its containers."""
 _TIMEOUT_S: Final = 60
+_GIB: Final = 1024**3
+_MAGIC: Final = b"QFI\xfb"
+_HEADER: Final = struct.Struct(">4sIQIIQ")
+"""The beginning of a qcow2 file: magic, version, backing file's place and name's length, cluster bits, size."""
 
 
 def check_room(directory: Path) -> None:
@@ -34,9 +39,10 @@ def check_room(directory: Path) -> None:
 
 
 def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
-    """Make the data disk if there is none, else check it. Returns its virtual size in GiB.
+    """Make the data disk if there is none, else check it and let it grow. Returns its virtual size in GiB.
 
-    The guest formats a blank disk itself. A disk that exists is never made anew, whatever is wrong with it.
+    The guest formats a blank disk itself, and grows the file system of one that has become larger. A disk that exists
+    is never made anew, whatever is wrong with it, and never made smaller: that would cut off what is at its end.
 
     Raises:
         WherryError: HOST_DISK_FULL, DISK_LOCKED, DISK_DAMAGED, TOOL_MISSING or STEP_TIMED_OUT.
@@ -61,13 +67,45 @@ def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
         information = json.loads(output)
         if information["format"] != "qcow2":
             raise ValueError(f"its format is {information['format']}, not qcow2")
-        return int(information["virtual-size"]) // 1024**3
+        present_gib = int(information["virtual-size"]) // _GIB
     except (ValueError, KeyError, TypeError) as error:
         raise fail(
             ProblemCode.DISK_DAMAGED,
             f"The data disk {path} is not what Wherry made: {error}.",
             hint="Put back a copy of it, or give up its contents with: wherry reset",
         ) from error
+    if size_gib <= present_gib:
+        return present_gib
+    _run([str(image_tool), "resize", "-q", "-f", "qcow2", str(path), f"{size_gib}G"], path)
+    return size_gib
+
+
+def present_size_gib(path: Path) -> int | None:
+    """The size of a data disk by its own header, without any tool; None when there is none, or it is not of ours."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER.size)
+    except OSError:
+        return None
+    if len(header) < _HEADER.size or not header.startswith(_MAGIC):
+        return None
+    return int(_HEADER.unpack(header)[-1]) // _GIB
+
+
+def check_size(path: Path, size_gib: int) -> None:
+    """Refuse a size that the disk could only have by being cut.
+
+    Raises:
+        WherryError: BAD_REQUEST.
+    """
+    present = present_size_gib(path)
+    if present is not None and size_gib < present:
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            f"The data disk has {present} GiB and cannot be made smaller: what is at its end would be lost.",
+            hint=f"Choose {present} or more. It takes only the room that is used. To begin anew with a smaller one, "
+            "giving up all containers, images and volumes: wherry reset",
+        )
 
 
 def is_lock_message(tail: str) -> bool:

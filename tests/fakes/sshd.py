@@ -95,10 +95,18 @@ class _Server(paramiko.ServerInterface):
     def _execute(self, channel: paramiko.Channel) -> None:
         with contextlib.suppress(OSError, EOFError):
             channel.settimeout(_PATIENCE_S)
-            while channel.recv(4096):  # to the end of its input, which comes after the answer to the request
-                pass
-            channel.sendall(f"ran {self.commands[channel.get_id()]}\n".encode())
-            channel.send_exit_status(0)
+            given = b""
+            while chunk := channel.recv(4096):  # to the end of its input, which comes after the answer to the request
+                given += chunk
+            if b"no-such-option" in given:  # as dockerd --validate has it
+                channel.sendall_stderr(
+                    b"unable to configure the Docker daemon with file /tmp/tmp.x: the following directives don't match "
+                    b"any configuration option: no-such-option\n"
+                )
+                channel.send_exit_status(1)
+            else:
+                channel.sendall(f"ran {self.commands[channel.get_id()]}\n".encode())
+                channel.send_exit_status(0)
             channel.close()
 
 

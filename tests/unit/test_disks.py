@@ -38,9 +38,43 @@ def test_a_disk_is_made_once_and_is_private(tmp_path: Path, tool: Path) -> None:
     assert disks.ensure_data_disk(path, size_gib=5, image_tool=tool) == 5
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = path.read_bytes()
-    assert disks.ensure_data_disk(path, size_gib=9, image_tool=tool) == 5, "its size is what it was made with"
+    assert disks.ensure_data_disk(path, size_gib=4, image_tool=tool) == 5, "it is never made smaller"
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_grows_and_keeps_what_is_on_it(tmp_path: Path, tool: Path) -> None:
+    path = tmp_path / "data.qcow2"
+    disks.ensure_data_disk(path, size_gib=4, image_tool=tool)
+    write = ("qemu-io", "-f", "qcow2", "-c", "write -P 0x5a 1G 64k", str(path))
+    subprocess.run(write, check=True, stdout=subprocess.DEVNULL)
+    assert disks.present_size_gib(path) == 4
+    assert disks.ensure_data_disk(path, size_gib=7, image_tool=tool) == 7
+    assert disks.present_size_gib(path) == 7
+    read = subprocess.run(
+        ("qemu-io", "-f", "qcow2", "-c", "read -P 0x5a 1G 64k", str(path)), check=True, capture_output=True, text=True
+    )
+    assert "verification failed" not in read.stdout
+
+
+def test_a_smaller_size_is_refused_before_it_is_saved(tmp_path: Path, tool: Path) -> None:
+    path = tmp_path / "data.qcow2"
+    disks.check_size(path, 1)
+    disks.ensure_data_disk(path, size_gib=6, image_tool=tool)
+    disks.check_size(path, 6)
+    disks.check_size(path, 600)
+    with pytest.raises(WherryError) as caught:
+        disks.check_size(path, 5)
+    assert caught.value.problem.code is ProblemCode.BAD_REQUEST
+    assert "reset" in str(caught.value.problem.hint)
+
+
+@pytest.mark.parametrize("content", [b"", b"QFI", b"not a disk at all, but long enough for a header"])
+def test_the_size_of_what_is_no_disk_is_not_known(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "data.qcow2"
+    assert disks.present_size_gib(path) is None
+    path.write_bytes(content)
+    assert disks.present_size_gib(path) is None
 
 
 def test_a_disk_that_was_half_made_is_made_anew(tmp_path: Path, tool: Path) -> None:

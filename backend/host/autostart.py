@@ -1,0 +1,182 @@
+"""Starting a program when the user logs in, as each system keeps it: one file, or one value of the registry."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import plistlib
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+_NAME: Final = "wherry"
+_LABEL: Final = "io.wherry.desktop"
+_RUN_KEY: Final = r"Software\Microsoft\Windows\CurrentVersion\Run"
+
+
+class Autostart(Protocol):
+    """One system's way."""
+
+    @property
+    def place(self) -> str:
+        """Where it is kept, for the user."""
+        ...
+
+    def is_on(self) -> bool:
+        """Whether our program is started at login, by all that this system tells. Never raises."""
+        ...
+
+    def turn_on(self, argv: Sequence[str]) -> None:
+        """Have this program started. Raises OSError."""
+        ...
+
+    def turn_off(self) -> None:
+        """Have it started no longer. Raises OSError."""
+        ...
+
+
+class XdgAutostart:
+    """Linux and its like: a .desktop file in the autostart directory (freedesktop.org, Autostart 0.5)."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        self._path = path or config / "autostart" / f"{_NAME}.desktop"
+
+    @property
+    def place(self) -> str:
+        """The file."""
+        return str(self._path)
+
+    def is_on(self) -> bool:
+        """A desktop's own settings turn an entry off by a line in it, which counts."""
+        try:
+            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return False
+        values = {key.strip(): value.strip().lower() for key, _, value in (line.partition("=") for line in lines)}
+        return values.get("Hidden") != "true" and values.get("X-GNOME-Autostart-enabled") != "false"
+
+    def turn_on(self, argv: Sequence[str]) -> None:
+        """See Autostart."""
+        lines = (
+            "[Desktop Entry]",
+            "Type=Application",
+            "Name=Wherry",
+            "Comment=A Docker engine for this computer",
+            f"Icon={_NAME}",
+            f"Exec={' '.join(_quoted(argument) for argument in argv)}",
+            "Terminal=false",
+            "X-GNOME-Autostart-enabled=true",
+        )
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(self._path, "\n".join(lines).encode() + b"\n")
+
+    def turn_off(self) -> None:
+        """See Autostart."""
+        self._path.unlink(missing_ok=True)
+
+
+class LaunchAgent:
+    """macOS: a property list that launchd reads at the next login."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path or Path.home() / "Library" / "LaunchAgents" / f"{_LABEL}.plist"
+
+    @property
+    def place(self) -> str:
+        """The file."""
+        return str(self._path)
+
+    def is_on(self) -> bool:
+        """See Autostart."""
+        try:
+            content = plistlib.loads(self._path.read_bytes())
+        except (OSError, ValueError, plistlib.InvalidFileException):
+            return False
+        return isinstance(content, dict) and bool(content.get("RunAtLoad")) and not content.get("Disabled")
+
+    def turn_on(self, argv: Sequence[str]) -> None:
+        """See Autostart."""
+        content = {
+            "Label": _LABEL,
+            "ProgramArguments": list(argv),
+            "RunAtLoad": True,
+            "ProcessType": "Interactive",
+            "LimitLoadToSessionType": "Aqua",
+        }
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(self._path, plistlib.dumps(content))
+
+    def turn_off(self) -> None:
+        """See Autostart."""
+        self._path.unlink(missing_ok=True)
+
+
+class RunKey:
+    """Windows: a value of the user's own Run key."""
+
+    def __init__(self, registry: Any = None) -> None:
+        """Prepare.
+
+        Args:
+            registry: stands in for the module `winreg`.
+        """
+        self._given = registry
+
+    @property
+    def place(self) -> str:
+        """The value."""
+        return rf"HKEY_CURRENT_USER\{_RUN_KEY}\{_NAME}"
+
+    def is_on(self) -> bool:
+        """See Autostart."""
+        registry = self._registry
+        try:
+            with registry.OpenKey(registry.HKEY_CURRENT_USER, _RUN_KEY) as key:
+                return bool(registry.QueryValueEx(key, _NAME)[0])
+        except OSError:
+            return False
+
+    def turn_on(self, argv: Sequence[str]) -> None:
+        """See Autostart."""
+        registry = self._registry
+        with registry.CreateKey(registry.HKEY_CURRENT_USER, _RUN_KEY) as key:
+            registry.SetValueEx(key, _NAME, 0, registry.REG_SZ, subprocess.list2cmdline(argv))
+
+    def turn_off(self) -> None:
+        """See Autostart."""
+        registry = self._registry
+        with (
+            contextlib.suppress(FileNotFoundError),
+            registry.OpenKey(registry.HKEY_CURRENT_USER, _RUN_KEY, 0, registry.KEY_SET_VALUE) as key,
+        ):
+            registry.DeleteValue(key, _NAME)
+
+    @property
+    def _registry(self) -> Any:
+        return self._given if self._given is not None else importlib.import_module("winreg")
+
+
+def _quoted(argument: str) -> str:
+    """As the Exec key has it: quoted, the quotes' own characters escaped, then all backslashes once more for the file.
+
+    Raises OSError for what no such file can hold.
+    """
+    if "\n" in argument or "\r" in argument:
+        raise OSError(f"{argument!r} cannot be written into a .desktop file")
+    for letter in ("\\", '"', "`", "$"):
+        argument = argument.replace(letter, f"\\{letter}")
+    return '"' + argument.replace("\\", "\\\\").replace("%", "%%") + '"'
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Not private: these files are read by the session, and hold no secret."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
