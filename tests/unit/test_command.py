@@ -67,7 +67,7 @@ LINUX_TCG = [
     "-display", "none",
     "-machine", "q35,sata=off,smbus=off,usb=off,vmport=off",
     "-accel", "tcg,thread=multi,tb-size=512",
-    "-cpu", "max",
+    "-cpu", "max,-erms",
     "-bios", "qboot.rom",
     "-smp", "2",
     "-m", "2048M",

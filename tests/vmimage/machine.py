@@ -65,7 +65,7 @@ class Machine:
             "-accel",
             "tcg,thread=multi,tb-size=512",
             "-cpu",
-            "max",
+            "max,-erms",
             "-smp",
             "2",
             "-m",
