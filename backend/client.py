@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +16,12 @@ from backend.agent.launch import ensure_agent
 from backend.agent.protocol import (
     MAX_LINE_BYTES,
     PROTOCOL,
+    FromAgent,
     Hello,
     NoticePush,
     Reply,
     Request,
+    StatsPush,
     StatusPush,
     check_protocol,
     decode_from_agent,
@@ -58,6 +61,7 @@ class MachineClient:
         self._next_id = 1
         self._status: MachineStatus | None = None
         self._notices: list[Notice] = []
+        self._stats: deque[StatsPush] = deque(maxlen=1)  # only the newest is of interest
         try:
             self._greet()
         except BaseException:
@@ -144,6 +148,23 @@ class MachineClient:
             if isinstance(message, StatusPush):
                 yield message.status
 
+    def stats(self, *, timeout_s: float) -> Iterator[StatsPush]:
+        """Subscribe to the figures, and yield them as they come until the time is over (then it returns).
+
+        Raises:
+            WherryError: AGENT_UNREACHABLE when the agent ends; what it answered, if it is too old to have figures.
+        """
+        self._stats.clear()
+        self.request("stats.subscribe")
+        deadline = time.monotonic() + timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            while self._stats:
+                yield self._stats.popleft()
+            try:
+                self._take(self._receive(left))
+            except TimeoutError:
+                return
+
     def close(self) -> None:
         """Leave; the machine and the agent go on."""
         self._socket.close()
@@ -161,6 +182,8 @@ class MachineClient:
             self._status = message.status
         elif isinstance(message, NoticePush):
             self._notices.append(message.notice)
+        elif isinstance(message, StatsPush):
+            self._stats.append(message)
 
     def _send(self, message: Hello | Request) -> None:
         try:
@@ -168,7 +191,7 @@ class MachineClient:
         except OSError as error:
             raise self._lost(error) from error
 
-    def _receive_reply(self) -> Hello | Reply | StatusPush | NoticePush:
+    def _receive_reply(self) -> FromAgent:
         """The next message of an agent that has to say something now."""
         try:
             return self._receive(_REPLY_TIMEOUT_S)
@@ -181,7 +204,7 @@ class MachineClient:
                 retryable=True,
             ) from error
 
-    def _receive(self, timeout_s: float) -> Hello | Reply | StatusPush | NoticePush:
+    def _receive(self, timeout_s: float) -> FromAgent:
         deadline = time.monotonic() + timeout_s
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > MAX_LINE_BYTES:

@@ -14,7 +14,7 @@ import logging.handlers
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,13 +25,16 @@ from backend.agent.lifecycle import RestartRequested, StartRequested, StopReques
 from backend.agent.readiness import Deadlines
 from backend.agent.server import ControlServer
 from backend.agent.settings import SettingsService
+from backend.agent.stats_feed import HostFigures, StatsFeed
 from backend.agent.supervisor import Supervisor
 from backend.engine import context
 from backend.engine.front import ApiFront
-from backend.errors import Problem, ProblemCode, WherryError
+from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host, Listener
+from backend.host.process import resident_bytes
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
 from backend.paths import MachineDir
+from backend.ssh.session import FollowedCommand
 
 EXIT_ALREADY_OWNED: Final = 3
 """Another agent owns the machine: the caller connects to that one."""
@@ -75,7 +78,10 @@ class Agent:
                 **self._settings.methods(),
             },
             self._supervisor.status,
+            stats=lambda: self._stats.newest,
+            stats_wanted=self._want_stats,
         )
+        self._stats = StatsFeed(self._follow, self._host_figures, self._server.publish_stats)
         self._front = ApiFront(self._supervisor.dial)
 
     async def run(self) -> None:
@@ -87,6 +93,7 @@ class Agent:
                     loop.add_signal_handler(getattr(signal, name), self._ended.set)
         supervising = asyncio.create_task(self._supervisor.run(), name="supervisor")
         idling = asyncio.create_task(self._end_when_idle(), name="idle")
+        feeding = asyncio.create_task(self._stats.run(), name="stats feed")
         ended = asyncio.create_task(self._ended.wait(), name="ended")
         try:
             self._control = await self._host.listen(self._dir.agent_socket, self._server.handle)
@@ -94,9 +101,10 @@ class Agent:
             if supervising.done():
                 supervising.result()
         finally:
-            for task in (supervising, idling, ended):
+            tasks = {supervising, idling, feeding, ended}
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait({supervising, idling, ended}, timeout=5)
+            await asyncio.wait(tasks, timeout=5)
             await self._close()
 
     async def _close(self) -> None:
@@ -120,6 +128,25 @@ class Agent:
 
     def _publish(self, status: MachineStatus) -> None:
         self._server.publish(status)
+        self._stats.set_up(status.phase in (Phase.RUNNING, Phase.DEGRADED) and status.ssh_port is not None)
+
+    def _want_stats(self, wanted: bool) -> None:
+        self._stats.set_wanted(wanted)
+
+    @contextlib.asynccontextmanager
+    async def _follow(self, command: str) -> AsyncIterator[FollowedCommand]:
+        link = self._supervisor.link
+        if link is None:
+            raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
+        async with link.follow(command) as running:
+            yield running
+
+    def _host_figures(self) -> HostFigures:
+        pid = self._supervisor.status().pid
+        return HostFigures(
+            disk=self._host.allocated_bytes(self._dir.data_disk),
+            memory=resident_bytes(pid) if pid is not None else None,
+        )
 
     def _notify(self, notice: Notice) -> None:
         _log.info("notice: %s", notice.text)

@@ -7,8 +7,9 @@ While the machine runs this is one task: connect, tell, watch, and when the way 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from backend.agent.readiness import ENGINE, SSH, Deadlines
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.files import write_private
 from backend.ssh.keys import MachineKeys, known_hosts_line
-from backend.ssh.session import Result, SshSession
+from backend.ssh.session import FollowedCommand, Result, SshSession
 from backend.stream import ByteStream
 from backend.vm.driver import VmDriver
 from backend.vm.guest import GuestEvent, ServiceChange
@@ -123,6 +124,14 @@ class EngineLink:
         if self._session is None:
             raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
         return await self._session.run(command, timeout_s=timeout_s, stdin=stdin)
+
+    @contextlib.asynccontextmanager
+    async def follow(self, command: str) -> AsyncIterator[FollowedCommand]:
+        """Begin a command in the guest and read what it prints, while the block lasts. Raises WherryError."""
+        if self._session is None:
+            raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
+        async with self._session.follow(command) as running:
+            yield running
 
     async def aclose(self) -> None:
         """Close the connection. Idempotent."""

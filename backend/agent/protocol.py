@@ -1,7 +1,8 @@
 """The control channel's words: one JSON object a line, both ways, no I/O here.
 
     client -> agent   hello, then request*
-    agent  -> client  hello, status (at once and after every change), reply (one per request), notice
+    agent  -> client  hello, status (at once and after every change), reply (one per request), notice,
+                      stats (every few seconds, to those who asked for it)
 
 A reader ignores fields that it does not know, so a minor addition breaks nobody; PROTOCOL grows when a word changes its
 meaning. JSON only: nothing that is read here can run code.
@@ -15,6 +16,7 @@ import msgspec
 
 from backend.errors import Problem, ProblemCode, fail
 from backend.model import MachineStatus, Notice
+from backend.stats import StatsSample
 
 PROTOCOL: Final = 1
 MAX_LINE_BYTES: Final = 1_048_576
@@ -58,8 +60,15 @@ class NoticePush(msgspec.Struct, frozen=True, kw_only=True, tag="notice", tag_fi
     notice: Notice
 
 
+class StatsPush(msgspec.Struct, frozen=True, kw_only=True, tag="stats", tag_field="type"):
+    """What the machine and its containers use: a sample, or why there is none."""
+
+    sample: StatsSample | None = None
+    problem: Problem | None = None
+
+
 FromClient = Hello | Request
-FromAgent = Hello | Reply | StatusPush | NoticePush
+FromAgent = Hello | Reply | StatusPush | NoticePush | StatsPush
 
 _Message = TypeVar("_Message")
 

@@ -1,7 +1,7 @@
 """The agent's side of the control channel: requests in, replies and whole snapshots out, one task pair per client.
 
-A client that reads slowly holds up nobody: snapshots coalesce (only the newest is kept for it), notices and replies
-queue up to a bound, and a client that lets even those pile up is cut off.
+A client that reads slowly holds up nobody: snapshots and figures coalesce (only the newest is kept for it), notices and
+replies queue up to a bound, and a client that lets even those pile up is cut off.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from backend.agent.protocol import (
     NoticePush,
     Reply,
     Request,
+    StatsPush,
     StatusPush,
     decode_from_client,
     encode,
@@ -40,15 +41,28 @@ _MAX_QUEUED: Final = 256
 class ControlServer:
     """Serves any number of clients."""
 
-    def __init__(self, methods: Mapping[str, Method], status: Callable[[], MachineStatus]) -> None:
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        status: Callable[[], MachineStatus],
+        *,
+        stats: Callable[[], StatsPush | None] = lambda: None,
+        stats_wanted: Callable[[bool], None] = lambda _wanted: None,
+    ) -> None:
         """Make a server.
 
         Args:
-            methods: what clients may ask for, by name; raises WherryError to refuse.
+            methods: what clients may ask for, by name; raises WherryError to refuse. The server itself answers
+                "stats.subscribe" and "stats.unsubscribe".
             status: the present snapshot, for a client that has just come.
+            stats: the newest figures, for a client that has just subscribed to them.
+            stats_wanted: told whether any client is subscribed, when that changes.
         """
         self._methods = methods
         self._status = status
+        self._stats = stats
+        self._stats_wanted = stats_wanted
+        self._subscribers: set[_Client] = set()
         self._clients: set[_Client] = set()
         self._idle_since: float | None = None
 
@@ -61,6 +75,11 @@ class ControlServer:
         """Send a snapshot to everyone."""
         for client in self._clients:
             client.send_status(status)
+
+    def publish_stats(self, push: StatsPush) -> None:
+        """Send figures to those who asked for them."""
+        for client in self._subscribers:
+            client.send_stats(push)
 
     def notify(self, notice: Notice) -> None:
         """Tell everyone of a thing that happened."""
@@ -83,6 +102,7 @@ class ControlServer:
                 await asyncio.wait_for(asyncio.shield(writer), 2)
         finally:
             self._clients.discard(client)
+            self._subscribe(client, False)
             writer.cancel()
             await asyncio.wait({writer}, timeout=2)
 
@@ -110,7 +130,24 @@ class ControlServer:
             if isinstance(message, Request):
                 client.spawn(self._answer(client, message))
 
+    def _subscribe(self, client: _Client, wanted: bool) -> None:
+        before = bool(self._subscribers)
+        if wanted:
+            self._subscribers.add(client)
+            if (newest := self._stats()) is not None:
+                client.send_stats(newest)
+        else:
+            self._subscribers.discard(client)
+            client.send_stats(None)
+        if bool(self._subscribers) is not before:
+            self._stats_wanted(not before)
+
     async def _answer(self, client: _Client, request: Request) -> None:
+        if request.name in ("stats.subscribe", "stats.unsubscribe"):
+            if client in self._clients:
+                self._subscribe(client, request.name == "stats.subscribe")
+            client.send(encode(Reply(id=request.id)))
+            return
         method = self._methods.get(request.name)
         if method is None:
             problem = Problem(
@@ -148,12 +185,18 @@ class _Client:
         self._cut_off = cut_off
         self._queue: deque[bytes] = deque()
         self._status: MachineStatus | None = None
+        self._stats: StatsPush | None = None
         self._wake = asyncio.Event()
         self._ended = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def send_status(self, status: MachineStatus) -> None:
         self._status = status
+        self._wake.set()
+
+    def send_stats(self, push: StatsPush | None) -> None:
+        """Put figures in the place of those that are not sent yet; None takes those back."""
+        self._stats = push
         self._wake.set()
 
     def send(self, line: bytes) -> None:
@@ -182,12 +225,15 @@ class _Client:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                while self._queue or self._status is not None:
+                while self._queue or self._status is not None or self._stats is not None:
                     if self._queue:
                         await self._stream.write(self._queue.popleft())
                     elif self._status is not None:
                         status, self._status = self._status, None
                         await self._stream.write(encode(StatusPush(status=status)))
+                    elif self._stats is not None:
+                        stats, self._stats = self._stats, None
+                        await self._stream.write(encode(stats))
                 if self._ended:
                     break
         except ConnectionError:

@@ -184,6 +184,11 @@ class Supervisor:
             else None
         )
 
+    @property
+    def link(self) -> EngineLink | None:
+        """The way into the guest, while there is one."""
+        return self._link
+
     # -- life -----------------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Adopt what runs, then serve events until cancelled."""

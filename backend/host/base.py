@@ -143,6 +143,10 @@ class Host(Protocol):
         """Starting at login."""
         ...
 
+    def allocated_bytes(self, path: Path) -> int | None:
+        """What a file takes on the host's disk, which is less than its size where it has holes; None if it is gone."""
+        ...
+
     def docker_url(self, address: Path) -> str:
         """DOCKER_HOST for an endpoint made by `listen`."""
         ...

@@ -197,6 +197,13 @@ class PosixHost:
             termios.tcsetattr(terminal, termios.TCSADRAIN, before)
             os.write(sys.stdout.fileno(), b"\r\n")
 
+    def allocated_bytes(self, path: Path) -> int | None:
+        """See Host."""
+        try:
+            return path.stat().st_blocks * 512
+        except OSError:
+            return None
+
     def docker_url(self, address: Path) -> str:
         """unix:// and the path."""
         return f"unix://{address}"

@@ -56,6 +56,14 @@ def total_memory_mib() -> int:
     return int(psutil.virtual_memory().total // 1024**2)
 
 
+def resident_bytes(pid: int) -> int | None:
+    """The memory that a process has in use; None when it is gone or not ours to see."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return None
+
+
 def holders_of(path: str) -> list[str]:
     """Programs that have `path` open, as "name (pid)", as far as this system lets us see."""
     found: list[str] = []

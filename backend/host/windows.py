@@ -155,6 +155,13 @@ class WindowsHost:
         """The access list of our pipes in SDDL: SYSTEM and this user, nothing inherited."""
         return f"D:P(A;;GA;;;SY)(A;;GA;;;{user_sid})"
 
+    def allocated_bytes(self, path: Path) -> int | None:
+        """See Host. Files are not sparse there unless somebody made them so, which QEMU does not."""
+        try:
+            return path.stat().st_size
+        except OSError:
+            return None
+
     def docker_url(self, address: Path) -> str:
         """npipe:// and the pipe's name with forward slashes."""
         return "npipe://" + self.pipe_name(address).replace("\\", "/")

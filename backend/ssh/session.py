@@ -14,7 +14,7 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,27 @@ class Result:
     untrusted_stderr: bytes
     truncated: bool = False
     """Whether more was printed than was kept (the first `output_limit` bytes of each)."""
+
+
+class FollowedCommand:
+    """A command under way; see `SshSession.follow`. What it prints on stderr is dropped, up to the channel's window."""
+
+    def __init__(self, channel: LoopChannel, stream: SshStream) -> None:
+        self._channel = channel
+        self._stream = stream
+
+    async def read(self) -> bytes:
+        """What it printed next; b"" at its end. Raises ConnectionError if the connection ended before it did."""
+        return await self._stream.read()
+
+    async def exit_code(self) -> int:
+        """How it ended, once it has; -1: without saying (killed by a signal, or the connection ended)."""
+        channel = self._channel
+        while not channel.status_event.is_set():
+            channel.answered.arm()
+            if not channel.status_event.is_set():
+                await channel.answered.wait()
+        return channel.exit_status
 
 
 class SshSession:
@@ -171,6 +192,30 @@ class SshSession:
                 with contextlib.suppress(EOFError, OSError):
                     channel.close()
 
+    @contextlib.asynccontextmanager
+    async def follow(self, command: str, *, timeout_s: float = 10.0) -> AsyncIterator[FollowedCommand]:
+        """Run a shell command in the guest and read what it prints for as long as the block lasts; no input.
+
+        Leaving the block cuts its output off, by which a command that goes on writing ends. It takes one of the guest
+        server's sessions beyond MAX_COMMANDS: for one or two that stay open.
+
+        Raises:
+            WherryError: SSH_FAILED, it could not be begun in time.
+        """
+        channel = await self._open("session", paramiko.Message(), "a command", timeout_s)
+        stream = SshStream(self._transport, channel)
+        try:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._begin_command(channel, command)
+                    await stream.write_eof()
+            except (TimeoutError, ConnectionError) as error:
+                raise self._lost_problem(command) from error
+            channel.stderr_inbox.discard()
+            yield FollowedCommand(channel, stream)
+        finally:
+            await stream.aclose()
+
     def on_lost(self, callback: Callable[[], None]) -> None:
         """Have `callback` called once, on the loop, when the connection dies; not when `aclose` ends it.
 
@@ -260,7 +305,7 @@ class SshSession:
             raise self._lost_problem(None)
         return pending.channel
 
-    async def _run_on(self, channel: LoopChannel, command: str, stdin: bytes, output_limit: int) -> Result:
+    async def _begin_command(self, channel: LoopChannel, command: str) -> None:
         channel.request_exec(command)
         while not channel.event.is_set():
             channel.answered.arm()
@@ -270,6 +315,9 @@ class SshSession:
             if not self._transport.is_active():
                 raise ConnectionResetError("the connection ended before the command began")
             raise fail(ProblemCode.SSH_FAILED, "The virtual machine refused to run a command.", command=command)
+
+    async def _run_on(self, channel: LoopChannel, command: str, stdin: bytes, output_limit: int) -> Result:
+        await self._begin_command(channel, command)
         stream = SshStream(self._transport, channel)
         async with asyncio.TaskGroup() as group:
             group.create_task(_feed_stdin(stream, stdin))

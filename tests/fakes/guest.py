@@ -163,6 +163,7 @@ class FakeGuest:
         def serve() -> None:
             from tests.fakes.sshd import (
                 Engine,
+                Figures,
                 SshServer,
             )  # paramiko: a fifth of a second that the monitor need not wait
 
@@ -171,6 +172,9 @@ class FakeGuest:
                 host_key=Path(self._inputs["ssh-host-key"]),
                 authorized_keys=Path(self._inputs["authorized-keys"]),
                 engine=engine,
+                figures=Figures(
+                    lambda line: print(line, file=self._told, flush=True), exit_code=self._cues.get("stats_exit")
+                ),
             )
             server.serve(connection)
 

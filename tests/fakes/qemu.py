@@ -17,13 +17,14 @@ It misbehaves on cue. Cues are a JSON object in `fake-cues.json` beside the data
     engine_away     a file: while it exists, dockerd is down
     ignore_powerdown
     poweroff_when   a file: once it exists, somebody types `poweroff` in the guest
+    stats_exit      the guest's program for figures ends at once with this code
     die_after       seconds, then it exits with code 1
     babble          lines that the guest says first of all
     hold            {step: file}: steps launch, kernel, guest, ssh, engine, off wait until the file exists
     only            {accelerator: cues}: cues for this accelerator alone, over the others
 
 Each launch adds a line, "PID ACCELERATOR", to `fake-launches.txt` in the same place, and each line that the guest is
-told on its control port goes to `fake-told.txt`.
+told on its control port goes to `fake-told.txt`, as do "stats begun" and "stats ended".
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,12 +68,55 @@ def _answer(head: bytes) -> bytes:
     return b"\r\n".join([*fields, b"Content-Length: %d" % len(body), b"", body])
 
 
+class Figures:
+    """The guest's `stats` program: one busy container, a sample every few hundredths of a second."""
+
+    def __init__(self, note: Callable[[str], None], *, exit_code: int | None = None) -> None:
+        """Make one.
+
+        Args:
+            note: told of its begin and its end.
+            exit_code: it prints nothing and ends with that.
+        """
+        self._note = note
+        self._exit_code = exit_code
+
+    def serve(self, channel: paramiko.Channel) -> None:
+        """Print until nobody reads."""
+        self._note("stats begun")
+        try:
+            self._print(channel)
+        finally:
+            self._note("stats ended")
+
+    def _print(self, channel: paramiko.Channel) -> None:
+        if self._exit_code is not None:
+            channel.send_exit_status(self._exit_code)
+            return
+        at = 0
+        while not channel.closed:
+            at += 1
+            lines = (
+                f"sample {at}.00",
+                f"cpu  {at * 50} 0 0 {at * 150} 0 0 0 0 0 0",
+                "MemTotal: 4000000 kB",
+                "MemAvailable: 3000000 kB",
+                "disk 4096 16000000 15000000",
+                f"docker/{'c' * 64}/cpu.stat:usage_usec {at * 500_000}",
+                f"docker/{'c' * 64}/memory.current:1048576",
+                "end",
+            )
+            channel.sendall("\n".join(lines).encode() + b"\n")
+            time.sleep(0.05)
+
+
 class _Server(paramiko.ServerInterface):
-    def __init__(self, authorized: frozenset[bytes], engine: Engine) -> None:
+    def __init__(self, authorized: frozenset[bytes], engine: Engine, figures: Figures) -> None:
         self.commands: dict[int, str] = {}
         self.kinds: dict[int, str] = {}
         self._authorized = authorized
         self._engine = engine
+        self._figures = figures
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey"
@@ -98,7 +142,9 @@ class _Server(paramiko.ServerInterface):
             given = b""
             while chunk := channel.recv(4096):  # to the end of its input, which comes after the answer to the request
                 given += chunk
-            if b"no-such-option" in given:  # as dockerd --validate has it
+            if "/wherry/stats" in self.commands[channel.get_id()]:
+                self._figures.serve(channel)
+            elif b"no-such-option" in given:  # as dockerd --validate has it
                 channel.sendall_stderr(
                     b"unable to configure the Docker daemon with file /tmp/tmp.x: the following directives don't match "
                     b"any configuration option: no-such-option\n"
@@ -113,18 +159,19 @@ class _Server(paramiko.ServerInterface):
 class SshServer:
     """Serves connections that somebody else accepted."""
 
-    def __init__(self, *, host_key: Path, authorized_keys: Path, engine: Engine) -> None:
+    def __init__(self, *, host_key: Path, authorized_keys: Path, engine: Engine, figures: Figures) -> None:
         self._host_key = paramiko.Ed25519Key.from_private_key_file(str(host_key))
         lines = authorized_keys.read_text(encoding="ascii").splitlines()
         self._authorized = frozenset(base64.b64decode(line.split()[1]) for line in lines if line.strip())
         self._engine = engine
+        self._figures = figures
 
     def serve(self, connection: socket.socket) -> None:
         """Serve one connection to its end; for a thread of its own."""
         transport = paramiko.Transport(connection)
         transport.daemon = True
         transport.add_server_key(self._host_key)
-        server = _Server(self._authorized, self._engine)
+        server = _Server(self._authorized, self._engine, self._figures)
         try:
             transport.start_server(server=server)
             while transport.is_active():

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from backend.agent.protocol import PROTOCOL, Hello, Request, encode
+from backend.agent.protocol import PROTOCOL, Hello, Request, StatsPush, encode
 from backend.agent.server import ControlServer
 from backend.errors import ProblemCode, WherryError
 from backend.host.linux import LinuxHost
 from backend.model import Desired, MachineStatus, Notice, Phase
+from backend.stats import MachineUsage, StatsSample
 from backend.stream import ByteStream
 
 HOST = LinuxHost("amd64")
@@ -242,6 +243,53 @@ def test_a_client_that_lets_even_its_replies_pile_up_is_cut_off() -> None:
         assert handling.cancelled()
         assert serving.clients == 0
         assert wire.closed
+
+    play(story)
+
+
+def figures(at: float) -> StatsPush:
+    usage = MachineUsage(
+        cpu_percent=1, memory_used_bytes=1, memory_total_bytes=2, disk_used_bytes=1, disk_total_bytes=2
+    )
+    return StatsPush(sample=StatsSample(at=at, machine=usage))
+
+
+def test_figures_coalesce_go_to_subscribers_only_and_their_number_is_told() -> None:
+    async def story() -> None:
+        wanted: list[bool] = []
+        serving = ControlServer({}, lambda: STOPPED, stats=lambda: figures(-1), stats_wanted=wanted.append)
+        wires = Wire(), Wire()
+        handling = [asyncio.create_task(serving.handle(wire)) for wire in wires]
+        for wire in wires:
+            await wire.incoming.put(HELLO)
+        await settle()
+        serving.publish_stats(figures(0))
+        subscriber, other = wires
+        await subscriber.incoming.put(encode(Request(id=1, name="stats.subscribe")))
+        await settle()
+        assert b'"at":-1.0' in subscriber.written, "the newest ones come at once"
+        assert b'"at":0.0' not in subscriber.written
+        subscriber.flowing.clear()
+        before = len(subscriber.written)
+        for number in range(1, 1000):
+            serving.publish_stats(figures(number))
+            await asyncio.sleep(0)
+        subscriber.flowing.set()
+        await settle()
+        arrived = subscriber.written[before:]
+        assert b'"at":999.0' in arrived
+        assert arrived.count(b"\n") <= 2
+        await other.incoming.put(encode(Request(id=1, name="stats.subscribe")))
+        await settle()
+        assert wanted == [True]
+        await subscriber.incoming.put(encode(Request(id=2, name="stats.unsubscribe")))
+        await settle()
+        assert wanted == [True]
+        await other.incoming.put(b"")
+        await settle()
+        assert wanted == [True, False]
+        await subscriber.incoming.put(b"")
+        await asyncio.wait(handling)
 
     play(story)
 

@@ -1,0 +1,88 @@
+"""The figures through the whole agent: they come to who subscribed, from one program, and end with the last of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from itertools import islice
+
+from backend.agent.protocol import PROTOCOL, Hello, Request, StatsPush, encode
+from backend.agent.stats_feed import TOO_OLD
+from backend.client import MachineClient
+from backend.model import Phase
+from tests.agent.machine import PATIENCE_S, Machine, eventually, kill, until
+
+FAKE_ID = "c" * 64
+
+
+def some(client: MachineClient, count: int) -> list[StatsPush]:
+    pushes = list(islice(client.stats(timeout_s=PATIENCE_S), count))
+    assert len(pushes) == count
+    return pushes
+
+
+def begun_and_ended(machine: Machine) -> tuple[int, int]:
+    told = machine.told_the_guest()
+    return told.count("stats begun"), told.count("stats ended")
+
+
+def test_figures_come_to_two_clients_from_one_program_and_it_ends_with_them(machine: Machine) -> None:
+    machine.started()
+    assert begun_and_ended(machine) == (0, 0)
+    with machine.client() as first:
+        for push in some(first, 3):
+            assert push.sample is not None
+            assert push.sample.machine.cpu_percent == 25.0
+            assert push.sample.machine.memory_on_host_bytes
+            assert push.sample.machine.disk_on_host_bytes
+            (usage,) = push.sample.containers
+            assert (usage.id, usage.cpu_percent, usage.memory_bytes) == (FAKE_ID, 50.0, 1048576)
+        with machine.client() as second:
+            some(second, 2)
+            assert begun_and_ended(machine) == (1, 0)
+        some(first, 1)
+        first.request("stats.unsubscribe")
+        eventually(lambda: begun_and_ended(machine) == (1, 1), "the program ends with the last who wants it")
+        some(first, 1)
+    eventually(lambda: begun_and_ended(machine) == (2, 2), "it ends with a client that left without a word")
+
+
+def test_they_come_again_after_the_machine_was_stopped_and_after_the_agent_was_killed(machine: Machine) -> None:
+    machine.started()
+    with machine.client() as client:
+        some(client, 1)
+        client.request("stop")
+        until(client, Phase.STOPPED)
+        client.request("start")
+        until(client, Phase.RUNNING)
+        some(client, 1)
+        agent = client.agent_pid
+    kill(agent)
+    with machine.client() as client:
+        until(client, Phase.RUNNING)
+        some(client, 1)
+
+
+def test_an_image_without_the_program_is_said_once(machine: Machine) -> None:
+    machine.cue(stats_exit=127)
+    machine.started()
+    with machine.client() as client:
+        (push,) = some(client, 1)
+        assert push.problem == TOO_OLD
+        assert not list(client.stats(timeout_s=3.0))[1:]
+    assert begun_and_ended(machine) == (1, 1)
+
+
+def test_a_subscriber_that_reads_nothing_holds_up_nobody(machine: Machine) -> None:
+    machine.started()
+    with machine.client() as client, socket.socket(socket.AF_UNIX) as lazy:
+        lazy.connect(str(machine.paths.agent_socket))
+        hello = encode(Hello(protocol=PROTOCOL, version="test", pid=os.getpid()))
+        lazy.sendall(hello + encode(Request(id=1, name="stats.subscribe")))
+        some(client, 40)
+        lazy.settimeout(PATIENCE_S)
+        lines = lazy.makefile("rb")
+        kinds = [json.loads(lines.readline())["type"] for _ in range(5)]
+        lines.close()
+        assert "stats" in kinds
