@@ -22,6 +22,7 @@ from app.wiring.leaving import LeavingWiring
 from app.wiring.logs import LogsWiring
 from app.wiring.machine import MachineWiring
 from app.wiring.parts import Parts
+from app.wiring.stats import StatsWiring
 from backend.api import Notice
 
 
@@ -48,6 +49,7 @@ class WherryApp(QObject):
         ContainersWiring(parts, self)
         LogsWiring(parts, self)
         LeavingWiring(parts, machine, self)
+        StatsWiring(parts, self)
         intents = self.store.intents
         intents.show_window.connect(self.show_window)
         intents.open_url.connect(lambda url: QDesktopServices.openUrl(QUrl(url)))

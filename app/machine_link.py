@@ -25,6 +25,7 @@ from backend.api import (
     ProblemCode,
     Reply,
     Request,
+    StatsPush,
     StatusPush,
     WherryError,
     check_protocol,
@@ -46,6 +47,7 @@ class MachineLink(QObject):
     """One client of one agent. Make and use it in the GUI thread."""
 
     status_changed = Signal(object)  # MachineStatus
+    stats_changed = Signal(object)  # StatsPush; after the request "stats.subscribe"
     noticed = Signal(object)  # Notice
     connected = Signal()
     lost = Signal(object)  # Problem: why; the next attempt comes by itself
@@ -174,6 +176,8 @@ class MachineLink(QObject):
             raise fail(ProblemCode.BAD_REQUEST, "The agent did not begin with a greeting.")
         if isinstance(message, StatusPush):
             self.status_changed.emit(message.status)
+        elif isinstance(message, StatsPush):
+            self.stats_changed.emit(message)
         elif isinstance(message, NoticePush):
             self.noticed.emit(message.notice)
         elif isinstance(message, Reply):

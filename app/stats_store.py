@@ -8,7 +8,7 @@ from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
-from backend.api import ContainerUsage, MachineUsage, StatsSample
+from backend.api import ContainerUsage, MachineUsage, Problem, StatsSample
 
 HISTORY: Final = 300
 """Samples that are kept: ten minutes at one every two seconds."""
@@ -23,11 +23,17 @@ class StatsStore(QObject):
         super().__init__(parent)
         self._samples: deque[StatsSample] = deque(maxlen=HISTORY)
         self._newest: dict[str, ContainerUsage] = {}
+        self._problem: Problem | None = None
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why no more samples come, if they should; those that came before are still there."""
+        return self._problem
 
     @property
     def machine(self) -> MachineUsage | None:
         """The newest figures of the machine; None while there are none."""
-        return self._samples[-1].machine if self._samples else None
+        return self._samples[-1].machine if self._samples and self._problem is None else None
 
     def container(self, container_id: str) -> ContainerUsage | None:
         """The newest figures of a container; None for one that does not run."""
@@ -45,13 +51,23 @@ class StatsStore(QObject):
 
     def add(self, sample: StatsSample) -> None:
         """The newest sample."""
+        if self._samples and sample.at <= self._samples[-1].at:
+            self._samples.clear()  # the host's clock was set back: what is on the axis must be in order
+        self._problem = None
         self._samples.append(sample)
         self._newest = {usage.id: usage for usage in sample.containers}
         self.changed.emit()
 
+    def fail(self, problem: Problem) -> None:
+        """There is no newest sample, for this reason."""
+        self._problem = problem
+        self._newest = {}
+        self.changed.emit()
+
     def clear(self) -> None:
         """The machine stopped, or another one is shown."""
-        if self._samples:
+        if self._samples or self._problem is not None:
             self._samples.clear()
             self._newest = {}
+            self._problem = None
             self.changed.emit()

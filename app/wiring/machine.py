@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
@@ -11,6 +12,9 @@ from app.wiring.parts import Parts
 from backend.api import MachineStatus, Phase, Problem, ProblemCode, StopPolicy
 
 _log = logging.getLogger(__name__)
+
+
+_WISHES: Final = ("start", "stop", "restart")
 
 
 class MachineWiring(QObject):
@@ -47,7 +51,7 @@ class MachineWiring(QObject):
         self._parts.store.set_agent_link(LinkState.RECONNECTING, problem)
 
     def _on_reply(self, name: str, problem: Problem | None) -> None:
-        if problem is None or problem.code is ProblemCode.CANCELLED:
+        if name not in _WISHES or problem is None or problem.code is ProblemCode.CANCELLED:
             return
         _log.warning("the agent refused %s: %s", name, problem.summary)
         self.refused.emit()

@@ -251,7 +251,7 @@ def figures(at: float) -> StatsPush:
     usage = MachineUsage(
         cpu_percent=1, memory_used_bytes=1, memory_total_bytes=2, disk_used_bytes=1, disk_total_bytes=2
     )
-    return StatsPush(sample=StatsSample(at=at, machine=usage))
+    return StatsPush(sample=StatsSample(at=float(at), machine=usage))
 
 
 def test_figures_coalesce_go_to_subscribers_only_and_their_number_is_told() -> None:
