@@ -34,7 +34,7 @@ from backend.host.base import Host, Listener
 from backend.host.process import resident_bytes
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
 from backend.paths import MachineDir
-from backend.ssh.session import FollowedCommand
+from backend.ssh.session import FollowedCommand, Result
 
 EXIT_ALREADY_OWNED: Final = 3
 """Another agent owns the machine: the caller connects to that one."""
@@ -66,7 +66,7 @@ class Agent:
             deadlines=deadlines,
         )
         self._settings = SettingsService(
-            machine_host, directory, is_live=lambda: self._supervisor.is_live, execute=self._supervisor.execute
+            machine_host, directory, is_live=lambda: self._supervisor.is_live, execute=self._execute
         )
         self._server = ControlServer(
             {
@@ -132,6 +132,13 @@ class Agent:
 
     def _want_stats(self, wanted: bool) -> None:
         self._stats.set_wanted(wanted)
+
+    async def _execute(self, command: str, *, stdin: bytes, timeout_s: float) -> Result | None:
+        """Run a command in the guest; None when no guest can be reached now. Raises WherryError when it breaks off."""
+        link = self._supervisor.link
+        if link is None or not link.is_ready:
+            return None
+        return await link.execute(command, stdin=stdin, timeout_s=timeout_s)
 
     @contextlib.asynccontextmanager
     async def _follow(self, command: str) -> AsyncIterator[FollowedCommand]:

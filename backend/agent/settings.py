@@ -47,7 +47,7 @@ class SettingsService:
 
         Args:
             is_live: whether there is a machine that a restart would change.
-            execute: runs a command in the guest, as `Supervisor.execute`.
+            execute: runs a command in the guest, None when there is none to be reached.
         """
         self._host = host
         self._dir = directory

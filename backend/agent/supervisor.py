@@ -57,7 +57,6 @@ from backend.model import (
 )
 from backend.paths import MachineDir
 from backend.ssh.keys import ensure_keys
-from backend.ssh.session import Result
 from backend.stream import ByteStream
 from backend.vm.guest import GuestProblem, ProblemSolved
 from backend.vm.qemu import QemuDriver
@@ -174,15 +173,6 @@ class Supervisor:
             else:
                 await asyncio.sleep(0.05)
         raise fail(ProblemCode.ENGINE_DOWN, f"The engine did not answer within {_DIAL_S:g} s.", retryable=True)
-
-    async def execute(self, command: str, *, stdin: bytes, timeout_s: float) -> Result | None:
-        """Run a command in the guest; None when no guest can be reached now. Raises WherryError when it breaks off."""
-        link = self._link
-        return (
-            await link.execute(command, stdin=stdin, timeout_s=timeout_s)
-            if link is not None and link.is_ready
-            else None
-        )
 
     @property
     def link(self) -> EngineLink | None:
