@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import signal
 import stat
 import subprocess
@@ -109,6 +111,48 @@ def test_logs_of_every_kind(machine: Machine) -> None:
     assert "wherry: kernel alive" in machine.wherry("logs", "guest").stdout
     assert "API listen on" in machine.wherry("logs", "engine").stdout
     machine.wherry("logs", "qemu")
+
+
+def test_the_console_is_a_terminal_on_the_guest(machine: Machine) -> None:
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [*WHERRY, "--home", str(machine.home), "console"],
+        env=machine.environment, stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+    )  # fmt: skip
+    os.close(follower)
+    os.set_blocking(leader, False)
+    seen = bytearray()
+
+    def shown(wanted: bytes) -> bool:
+        with contextlib.suppress(BlockingIOError, OSError):
+            while chunk := os.read(leader, 4096):
+                seen.extend(chunk)
+        return wanted in seen
+
+    try:
+        wait_until("the console's greeting", lambda: shown(b"Ctrl-]"), timeout_s=30)
+        wait_until("the guest's prompt", lambda: shown(b"# "), timeout_s=60)
+        os.write(leader, b"echo $((6 * 7)) is it\r")
+        wait_until("the command's answer", lambda: shown(b"42 is it"), timeout_s=60)
+        # Ctrl-C reaches what runs, and only that: the console is the shell's controlling terminal.
+        os.write(leader, b"sleep 1000; echo ended with $?\r")
+        wait_until("the command to be taken", lambda: shown(b"ended with $?"), timeout_s=60)
+        time.sleep(1)
+        os.write(leader, b"\x03")
+        os.write(leader, b"echo after $((40 + 1)) \r")
+        wait_until("the shell after Ctrl-C", lambda: shown(b"after 41"), timeout_s=60)
+        # The shell that ends is followed by another.
+        os.write(leader, b"exit\r")
+        wait_until("another shell's offer", lambda: shown(b"Press Enter"), timeout_s=60)
+        os.write(leader, b"\r")
+        os.write(leader, b"echo again $((50 + 1)) \r")
+        wait_until("the next shell", lambda: shown(b"again 51"), timeout_s=60)
+        os.write(leader, b"\x1d")
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait(timeout=30)
+        os.close(leader)
 
 
 def test_doctor_is_content(machine: Machine) -> None:
