@@ -23,6 +23,7 @@ from app.wiring.logs import LogsWiring
 from app.wiring.machine import MachineWiring
 from app.wiring.parts import Parts
 from app.wiring.stats import StatsWiring
+from app.wiring.settings import SettingsWiring
 from backend.api import Notice
 
 
@@ -50,6 +51,7 @@ class WherryApp(QObject):
         LogsWiring(parts, self)
         LeavingWiring(parts, machine, self)
         StatsWiring(parts, self)
+        SettingsWiring(parts, self)
         intents = self.store.intents
         intents.show_window.connect(self.show_window)
         intents.open_url.connect(lambda url: QDesktopServices.openUrl(QUrl(url)))

@@ -26,6 +26,7 @@ from app.views.machine import MachineView
 from app.views.palette import Palette
 from app.views.problem import ProblemView
 from app.views.rail import Rail, RailEntry
+from app.views.settings.page import SETTINGS, SettingsPage
 from app.views.status_bar import StatusBar
 from app.widgets import IconButton, label
 from backend.api import Notice, Phase
@@ -82,6 +83,7 @@ class Page:
 PAGES: Final[dict[str, Page]] = {
     "containers": Page("containers.title", "cube-outline", ContainersPage),
     "machine": Page("machine.title", "server", MachineView, at_bottom=True),
+    "settings": Page("settings.title", "cog-outline", SettingsPage, at_bottom=True),
 }
 """By name, in the order of the rail."""
 
@@ -104,6 +106,7 @@ class MainWindow(QMainWindow):
         store.log_opened.connect(lambda: self.show_page("containers"))
         store.intents.show_page.connect(self.show_page)
         store.intents.search.connect(self.open_palette)
+        store.intents.show_setting.connect(self.show_setting)
 
     @property
     def containers(self) -> ContainersView:
@@ -126,6 +129,11 @@ class MainWindow(QMainWindow):
     def show_page(self, name: str) -> None:
         """Go to a page of `PAGES`."""
         self._rail.show_chosen(name)
+
+    def show_setting(self, key: str) -> None:
+        """Go to a setting of SETTINGS."""
+        self.show_page("settings")
+        cast(SettingsPage, self.page("settings")).show_setting(key)
 
     def open_palette(self) -> None:
         """Let the user search everything."""
@@ -265,7 +273,12 @@ class MainWindow(QMainWindow):
             Entry(f"page:{name}", text(page.title), detail, page.glyph, partial(self.show_page, name))
             for name, page in PAGES.items()
         ]
-        return [*pages, *machine_entries(self._store), *preference_entries(self._store)]
+        kind = text("search.kind.setting")
+        settings = [
+            Entry(f"setting:{key}", text(words), kind, "cog-outline", partial(self.show_setting, key))
+            for key, words in SETTINGS.items()
+        ]
+        return [*pages, *machine_entries(self._store), *settings, *preference_entries(self._store)]
 
     def _find(self) -> None:
         """Ctrl+F: in the page that is open, or else in the list of containers."""

@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.preferences import Preferences
 from app.safe_text import LogLine
+from app.settings_store import SettingsStore
 from app.stats_store import StatsStore
 from backend.api import Container, ContainerAction, MachineStatus, Notice, Phase, Problem
 
@@ -65,6 +66,8 @@ class Intents(QObject):
     show_window = Signal()
     show_page = Signal(str)  # name of a page of the main window
     search = Signal()  # open the palette
+    show_setting = Signal(str)  # key of a setting: open its page there
+    ask_agent = Signal(str, dict)  # a request of settings_store.REQUESTS, its arguments
     quit = Signal()
     stop_and_quit = Signal()
 
@@ -87,6 +90,7 @@ class AppStore(QObject):
         self.intents = Intents(self)
         self.preferences = preferences or Preferences(parent=self)
         self.stats = StatsStore(self)
+        self.settings = SettingsStore(self)
         self._machine: MachineStatus | None = None
         self._machine_at = 0.0
         self._agent_link = LinkState.CONNECTING

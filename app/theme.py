@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import Qt
@@ -212,7 +213,10 @@ def _palette(theme: Theme) -> QPalette:
 
 @cache
 def _style_sheet(theme: Theme, zoom: int) -> str:
-    sheet = resources.files("app").joinpath("resources/style.qss").read_text(encoding="utf-8")
+    folder = resources.files("app").joinpath("resources")
+    sheet = folder.joinpath("style.qss").read_text(encoding="utf-8")
+    # A style sheet takes a picture only by the path of its file.
+    sheet = sheet.replace("@chevron", Path(str(folder.joinpath(f"chevron-{theme.name}.svg"))).as_posix())
     # Longest name first: @accent is the beginning of @accent_hover.
     for name, colour in sorted(asdict(theme).items(), key=lambda item: -len(item[0])):
         if isinstance(colour, str):

@@ -22,6 +22,9 @@ from backend.agent.protocol import (
     decode_from_agent,
     encode,
 )
+from backend.daemon_json import Finding as DaemonFinding
+from backend.daemon_json import Severity as FindingSeverity
+from backend.daemon_json import check as check_daemon_json
 from backend.engine.details import (
     ContainerDetails,
     ContainerLimits,
@@ -78,6 +81,7 @@ __all__ = [
     "ContainerRun",
     "ContainerState",
     "ContainerUsage",
+    "DaemonFinding",
     "Desired",
     "EngineClient",
     "EngineEndpoint",
@@ -85,6 +89,7 @@ __all__ = [
     "EngineInfo",
     "EngineStream",
     "EngineVersion",
+    "FindingSeverity",
     "GraphDriver",
     "Health",
     "HealthProbe",
@@ -114,6 +119,7 @@ __all__ = [
     "StopPolicy",
     "WherryError",
     "WrongPhase",
+    "check_daemon_json",
     "check_protocol",
     "clean_text",
     "decode_from_agent",

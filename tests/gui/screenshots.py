@@ -11,16 +11,17 @@ from PySide6.QtCore import QPoint
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
-from app import theme
+from app import texts, theme
 from app.main_window import MainWindow
 from app.safe_text import LineAssembler, LogLine
 from app.store import AppStore, LinkState, LogSession, LogState
 from app.tray import Tray
 from app.views.palette import Palette
+from app.views.settings.page import SettingsPage
 from backend.engine.types import ContainerAction, LogStream
 from backend.errors import Problem, ProblemCode
 from backend.model import Notice, Phase
-from tests.gui import samples
+from tests.gui import samples, settings_samples
 
 _AGENT_PROBLEM = Problem(
     code=ProblemCode.AGENT_UNREACHABLE,
@@ -140,6 +141,53 @@ def _palette(typed: str, containers: int = 0) -> Callable[[AppStore, MainWindow]
     return show
 
 
+def settings_page(window: MainWindow, section: str) -> SettingsPage:
+    """The settings, open at a section."""
+    window.show_page("settings")
+    page = window.page("settings")
+    assert isinstance(page, SettingsPage)
+    page.tabs.setCurrentWidget(getattr(page, section))
+    return page
+
+
+def _settings(section: str, phase: Phase = Phase.RUNNING, **values: object) -> Callable[[AppStore, MainWindow], None]:
+    def show(store: AppStore, window: MainWindow) -> None:
+        machine(store, phase)
+        settings_samples.told(store, **values)  # type: ignore[arg-type]  # settings by name
+        settings_page(window, section)
+
+    return show
+
+
+def _settings_unknown(store: AppStore, window: MainWindow) -> None:
+    _lost(store, window)
+    settings_page(window, "resources")
+
+
+def _settings_danger(store: AppStore, window: MainWindow) -> None:
+    running(store)
+    settings_samples.told(store, reasons=("machine.memory_mib", "daemon"), machine_memory_mib=14_336)
+    page = settings_page(window, "resources")
+    page.resources.rows.cpus.field.setValue(8)
+
+
+def _settings_problem(store: AppStore, window: MainWindow) -> None:
+    machine(store, Phase.STOPPED)
+    settings_samples.told(store)
+    store.settings.refuse("config.get", settings_samples.CONFIG_PROBLEM)
+    settings_page(window, "resources")
+
+
+def _daemon_findings(store: AppStore, window: MainWindow) -> None:
+    running(store)
+    settings_samples.told(store)
+    page = settings_page(window, "engine")
+    page.engine.editor.setPlainText(
+        '{\n  "debug": "yes",\n  "registry-miror": [],\n  "hosts": ["tcp://0.0.0.0:2375"]\n}\n'
+    )
+    page.engine.check()
+
+
 SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "containers-unknown": lambda _store, _window: None,
     "containers-no-agent": _lost,
@@ -158,6 +206,14 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "palette-found": _palette("web"),
     "palette-nothing": _palette("qqqq"),
     "palette-many": _palette("stop we", 200),
+    "settings-general": _settings("general"),
+    "settings-resources": _settings("resources", Phase.STOPPED),
+    "settings-resources-danger": _settings_danger,
+    "settings-resources-problem": _settings_problem,
+    "settings-unknown": _settings_unknown,
+    "settings-engine": _settings("engine", Phase.BOOTING),
+    "settings-engine-findings": _daemon_findings,
+    "settings-docker": _settings("docker", Phase.FAILED),
     "machine-stopped": _machine_page(Phase.STOPPED),
     "machine-starting": _machine_page(Phase.BOOTING),
     "machine-running": _machine_page(Phase.RUNNING),
@@ -186,13 +242,16 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--only", default="")
     parser.add_argument("--size", default="1120x720")
+    parser.add_argument("--zoom", type=int, default=100, help="per cent")
+    parser.add_argument("--language", default="en")
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
     width, height = map(int, options.size.split("x"))
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     app = QApplication([])
+    texts.choose_language(options.language)
     for chosen in (theme.LIGHT, theme.DARK):
-        theme.apply(app, chosen)
+        theme.apply(app, chosen, options.zoom)
         for name, play in SCENES.items():
             if options.only in name:
                 store = AppStore()

@@ -1,0 +1,74 @@
+"""The Settings page. It works in every phase of the machine; only what works here is shown."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
+
+from app import theme
+from app.store import AppStore
+from app.texts import text
+from app.views.settings.docker import DockerSection
+from app.views.settings.engine import EngineSection
+from app.views.settings.general import GeneralSection
+from app.views.settings.resources import ResourcesSection
+from app.widgets import label
+
+SETTINGS: Final = {
+    "general.login": "settings.login",
+    "general.start-machine": "settings.start-machine",
+    "general.close-to-tray": "settings.close-to-tray",
+    "general.notifications": "settings.notifications",
+    "general.theme": "settings.theme",
+    "general.language": "settings.language",
+    "general.zoom": "settings.zoom",
+    "resources.cpus": "resources.cpus",
+    "resources.memory": "resources.memory",
+    "resources.disk": "resources.disk",
+    "engine.daemon-json": "engine.editor",
+    "docker.context": "settings.docker",
+    "docker.automatic": "docker.automatic",
+}
+"""Every setting that can be gone to, by the key of its words: section and name in it."""
+
+
+class SettingsPage(QWidget):
+    """Sections behind tabs."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self.general = GeneralSection(store)
+        self.resources = ResourcesSection(store)
+        self.engine = EngineSection(store)
+        self.docker = DockerSection(store)
+        self._sections: dict[str, GeneralSection | ResourcesSection | EngineSection | DockerSection] = {
+            "general": self.general,
+            "resources": self.resources,
+            "engine": self.engine,
+            "docker": self.docker,
+        }
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setAccessibleName(text("settings.sections"))
+        self.tabs.tabBar().setAccessibleName(text("settings.sections"))
+        self.tabs.tabBar().setExpanding(False)
+        self.tabs.tabBar().setDrawBase(False)
+        for name, section in self._sections.items():
+            self.tabs.addTab(section, text(f"settings.{name}"))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(20), theme.px(18), theme.px(20), theme.px(8))
+        column.setSpacing(theme.px(12))
+        column.addWidget(label(text("settings.title"), "title"))
+        column.addWidget(self.tabs, 1)
+
+    def show_setting(self, key: str) -> None:
+        """Go to a setting of SETTINGS, with the keyboard on it."""
+        section = self._sections[key.partition(".")[0]]
+        self.tabs.setCurrentWidget(section)
+        control = section.controls[key]
+        assert isinstance(section, QScrollArea)
+        section.ensureWidgetVisible(control)
+        control.setFocus(Qt.FocusReason.ShortcutFocusReason)
