@@ -22,8 +22,8 @@ from app.wiring.leaving import LeavingWiring
 from app.wiring.logs import LogsWiring
 from app.wiring.machine import MachineWiring
 from app.wiring.parts import Parts
-from app.wiring.stats import StatsWiring
 from app.wiring.settings import SettingsWiring
+from app.wiring.stats import StatsWiring
 from backend.api import Notice
 
 
