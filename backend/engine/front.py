@@ -8,7 +8,6 @@ client in its own language that the machine is stopped, and saves the guest a co
     front_exchange.py   one client's requests, one after the other
     front_upstream.py   the idle connections to the engine
     front_stream.py     streams that can be watched; reading heads; the byte pump after an upgrade
-    front_unix.py       the listening socket
     front_hooks.py      what others may do with a request
     http_head.py        heads, by h11
     http_body.py        where a body ends
@@ -19,12 +18,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from pathlib import Path
 
 from backend.engine.front_exchange import ClientConnection
 from backend.engine.front_hooks import FrontHooks, NoHooks
 from backend.engine.front_stream import WatchedStream
-from backend.engine.front_unix import UnixListener
 from backend.engine.front_upstream import Dial, UpstreamPool
 from backend.stream import ByteStream
 
@@ -45,17 +42,8 @@ class ApiFront:
         """
         self._pool = UpstreamPool(dial, max_idle=max_idle_upstreams)
         self._hooks: FrontHooks = hooks or NoHooks()
-        self._listeners: list[UnixListener] = []
         self._connections: set[asyncio.Task[None]] = set()
         self._closed = False
-
-    async def serve_unix(self, path: Path) -> None:
-        """Begin to serve a Unix socket of mode 0600 at `path`; returns once it listens.
-
-        Raises:
-            WherryError: ENDPOINT_TAKEN or PATH_UNUSABLE; see UnixListener.bind.
-        """
-        self._listeners.append(await UnixListener.bind(path, self._begin))
 
     async def handle(self, client: ByteStream) -> None:
         """Serve one client on a stream that somebody else accepted; returns when it is over and closed.
@@ -69,11 +57,8 @@ class ApiFront:
             task.cancel()
 
     async def aclose(self, *, timeout_s: float = 5.0) -> None:
-        """Stop listening, end all connections, close the streams to the engine. Idempotent."""
+        """End all connections, close the streams to the engine. Idempotent."""
         self._closed = True
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()
         for task in self._connections:
             task.cancel()
         try:

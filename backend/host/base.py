@@ -52,7 +52,7 @@ class Listener(Protocol):
     """A local endpoint that is being served."""
 
     async def aclose(self) -> None:
-        """Stop listening and remove the endpoint's name. Connections already handed out live on. Idempotent."""
+        """Stop listening, remove the endpoint's name, end its connections. Idempotent."""
         ...
 
 

@@ -22,8 +22,8 @@ QBOOT: Final = "qboot.rom"
 """A firmware that does nothing but start the kernel; part of QEMU since 5.0."""
 TCG_TITLE: Final = "software emulation"
 _TCG_CPU_X86: Final = "max,-erms"
-"""Without the "enhanced" string instructions, which emulation carries out byte by byte: the guest's kernel then copies in
-loops of words. Reading a cached file of 80 MB took 0.05 s instead of 0.3 (QEMU 7.2)."""
+"""Without the "enhanced" string instructions, which emulation carries out byte by byte: the guest's kernel then copies
+in loops of words. Reading a cached file of 80 MB took 0.05 s instead of 0.3 (QEMU 7.2)."""
 _TCG_OPTIONS: Final = ",thread=multi,tb-size=512"
 """A translation cache of 512 MiB: the default of a quarter of RAM (up to 1 GiB) stays resident on the host."""
 
@@ -111,7 +111,9 @@ def software_candidates(arch: str) -> tuple[Candidate, ...]:
     """Emulation: the small firmware first, the machine's own if this QEMU came without that."""
     if arch == "amd64":
         return (
-            Candidate(accelerator="tcg", cpu=_TCG_CPU_X86, machine="q35", firmware=QBOOT, accelerator_options=_TCG_OPTIONS),
+            Candidate(
+                accelerator="tcg", cpu=_TCG_CPU_X86, machine="q35", firmware=QBOOT, accelerator_options=_TCG_OPTIONS
+            ),
             Candidate(accelerator="tcg", cpu=_TCG_CPU_X86, machine="q35", accelerator_options=_TCG_OPTIONS),
         )
     # The architected pointer-authentication algorithm costs half of an emulated CPU's time.

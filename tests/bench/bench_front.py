@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from backend.engine.front import ApiFront  # noqa: E402
+from backend.host.unix_socket import UnixListener  # noqa: E402
 from backend.ssh.keys import ensure_keys  # noqa: E402
 from backend.ssh.session import SshSession  # noqa: E402
 
@@ -94,12 +95,12 @@ def serve_front(directory: Path, port: int, routes: list[str]) -> None:
         for route in routes:
             engine, _, path = route.partition("=")
             front = ApiFront(lambda engine=engine: session.open_unix(engine))  # type: ignore[misc]
-            await front.serve_unix(Path(path))
-            fronts.append(front)
+            fronts.append((await UnixListener.bind(Path(path), front.handle), front))
         stopped = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
         await stopped.wait()
-        for front in fronts:
+        for listener, front in fronts:
+            await listener.aclose()
             await front.aclose()
         await session.aclose()
 

@@ -20,7 +20,7 @@ import pytest
 
 from backend.engine.front import ApiFront
 from backend.engine.front_hooks import FrontHooks
-from backend.engine.front_unix import UnixStream
+from backend.host import unix_socket
 from backend.ssh.keys import MachineKeys, ensure_keys
 from backend.stream import ByteStream
 
@@ -54,14 +54,6 @@ def run() -> Run:
         return asyncio.run(main())
 
     return run_it
-
-
-async def connect_unix(path: Path) -> UnixStream:
-    """Open a stream to a Unix socket of this computer."""
-    _, stream = await asyncio.get_running_loop().create_unix_connection(
-        lambda: UnixStream(lambda _connected: None), str(path)
-    )
-    return stream
 
 
 @dataclass
@@ -132,11 +124,12 @@ def stage(tmp_path: Path) -> MakeStage:
     ) -> AsyncIterator[Stage]:
         engine = Engine(path=tmp_path / "engine.sock", scripts=list(scripts))
         server = await asyncio.start_unix_server(engine.serve, str(engine.path))
-        front = ApiFront(dial or (lambda: connect_unix(engine.path)), hooks=hooks)
-        await front.serve_unix(tmp_path / "front.sock")
+        front = ApiFront(dial or (lambda: unix_socket.connect(engine.path)), hooks=hooks)
+        listener = await unix_socket.UnixListener.bind(tmp_path / "front.sock", front.handle)
         try:
             yield Stage(front=front, engine=engine, path=tmp_path / "front.sock")
         finally:
+            await listener.aclose()
             await front.aclose()
             server.close()
             await server.wait_closed()

@@ -17,6 +17,7 @@ import pytest
 
 from backend.engine.front import ApiFront
 from backend.errors import ProblemCode, WherryError
+from backend.host.unix_socket import UnixListener
 from backend.ssh import session as ssh_session
 from backend.ssh import transport as ssh_transport
 from backend.ssh.session import SshSession
@@ -456,7 +457,7 @@ def test_the_front_over_ssh(start_sshd: StartSshd, run: Run, tmp_path: Path) -> 
     async def main() -> None:
         async with connected(start_sshd()) as session, guest_socket(tmp_path / "engine", engine) as path:
             front = ApiFront(lambda: session.open_unix(str(path)))
-            await front.serve_unix(tmp_path / "front")
+            listener = await UnixListener.bind(tmp_path / "front", front.handle)
             reader, writer = await asyncio.open_unix_connection(str(tmp_path / "front"))
             for _ in range(10):
                 writer.write(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n")
@@ -467,6 +468,7 @@ def test_the_front_over_ssh(start_sshd: StartSshd, run: Run, tmp_path: Path) -> 
             writer.close()
             await writer.wait_closed()
             await closed.wait()
+            await listener.aclose()
             await front.aclose()
 
     run(main())

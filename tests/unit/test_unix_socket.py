@@ -1,4 +1,4 @@
-"""The front's listening socket: never the wrong owner, never the wrong mode."""
+"""Private sockets: never the wrong owner, never the wrong mode; half-closed is told from gone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from backend.engine.front_unix import UnixListener, UnixStream
 from backend.errors import ProblemCode, WherryError
+from backend.host.base import StreamHandler
+from backend.host.unix_socket import UnixListener, UnixStream
+from backend.stream import ByteStream
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -23,8 +25,19 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
     asyncio.run(main())
 
 
-def ignore(_stream: UnixStream) -> None:
+async def ignore(_stream: ByteStream) -> None:
     return
+
+
+def keep_in(queue: asyncio.Queue[UnixStream]) -> StreamHandler:
+    """A handler that hands its connections over and keeps them until the listener ends."""
+
+    async def keep(stream: ByteStream) -> None:
+        assert isinstance(stream, UnixStream)
+        queue.put_nowait(stream)
+        await asyncio.Event().wait()
+
+    return keep
 
 
 def refused(path: Path) -> ProblemCode:
@@ -35,7 +48,7 @@ def refused(path: Path) -> ProblemCode:
 
 
 async def bind_and_close(path: Path) -> None:
-    (await UnixListener.bind(path, ignore)).close()
+    await (await UnixListener.bind(path, ignore)).aclose()
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
@@ -44,7 +57,7 @@ def test_the_mode_is_0600_whatever_the_umask(tmp_path: Path, umask: int) -> None
         path = tmp_path / "docker.sock"
         listener = await UnixListener.bind(path, ignore)
         assert path.stat().st_mode & 0o7777 == 0o600
-        listener.close()
+        await listener.aclose()
         assert list(tmp_path.iterdir()) == []
 
     before = os.umask(umask)
@@ -106,7 +119,7 @@ def test_close_removes_only_its_own_socket(tmp_path: Path) -> None:
         listener = await UnixListener.bind(path, ignore)
         path.unlink()
         path.write_text("somebody else's")
-        listener.close()
+        await listener.aclose()
         assert path.read_text() == "somebody else's"
 
     run(main())
@@ -116,7 +129,7 @@ def test_presence_tells_a_half_close_from_an_end(tmp_path: Path) -> None:
     async def main() -> None:
         accepted: asyncio.Queue[UnixStream] = asyncio.Queue()
         path = tmp_path / "docker.sock"
-        listener = await UnixListener.bind(path, accepted.put_nowait)
+        listener = await UnixListener.bind(path, keep_in(accepted))
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))
             stream = await accepted.get()
@@ -131,7 +144,7 @@ def test_presence_tells_a_half_close_from_an_end(tmp_path: Path) -> None:
                 await stream.write(b"nobody reads this")
         await stream.aclose()
         await stream.aclose()
-        listener.close()
+        await listener.aclose()
 
     run(main())
 
@@ -140,7 +153,7 @@ def test_close_wakes_a_waiting_reader_and_a_waiting_writer(tmp_path: Path) -> No
     async def main() -> None:
         accepted: asyncio.Queue[UnixStream] = asyncio.Queue()
         path = tmp_path / "docker.sock"
-        listener = await UnixListener.bind(path, accepted.put_nowait)
+        listener = await UnixListener.bind(path, keep_in(accepted))
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))
             stream = await accepted.get()
@@ -152,6 +165,6 @@ def test_close_wakes_a_waiting_reader_and_a_waiting_writer(tmp_path: Path) -> No
                 await reading
             with pytest.raises(ConnectionError):
                 await writing
-        listener.close()
+        await listener.aclose()
 
     run(main())

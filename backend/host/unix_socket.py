@@ -1,4 +1,4 @@
-"""The front's Unix socket: bound safely; its connections tell a half-closed client from one that is gone."""
+"""Private Unix sockets: bound safely; their connections tell a half-closed peer from one that is gone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from backend.errors import ProblemCode, fail
+from backend.errors import ProblemCode, WherryError, fail
+from backend.host.base import StreamHandler
 
 _BUFFER_BYTES = 256 * 1024
 _PROBE_S = 2.0
 _FLUSH_S = 2.0
 _BACKLOG = 128
+_CLOSE_S = 5.0
+_ACCEPT_TURNS = 4
+MAX_PATH_BYTES = 103
+"""macOS: a socket's path of 104 with its NUL. Linux has 108; one limit keeps homes portable."""
 
 
 # What the loop reads goes here first and is copied out before it reads anything else, so all connections share one
@@ -48,7 +53,7 @@ class UnixStream(asyncio.BufferedProtocol):
         """See ByteStream.read."""
         while not self._pieces:
             if self._lost is not None:
-                raise ConnectionResetError("the client's connection broke") from self._lost
+                raise ConnectionResetError("the peer's connection broke") from self._lost
             if self._ended:
                 return b""
             self._reader = asyncio.get_running_loop().create_future()
@@ -69,7 +74,7 @@ class UnixStream(asyncio.BufferedProtocol):
     async def write(self, data: bytes) -> None:
         """See ByteStream.write."""
         if self._transport is None or self._lost is not None or self._transport.is_closing():
-            raise BrokenPipeError("the client's connection is closed")
+            raise BrokenPipeError("the peer's connection is closed")
         self._transport.write(data)
         while self._write_paused:
             self._writer = asyncio.get_running_loop().create_future()
@@ -78,7 +83,7 @@ class UnixStream(asyncio.BufferedProtocol):
             finally:
                 self._writer = None
             if self._lost is not None:
-                raise BrokenPipeError("the client's connection is closed") from self._lost
+                raise BrokenPipeError("the peer's connection is closed") from self._lost
 
     async def write_eof(self) -> None:
         """See ByteStream.write_eof."""
@@ -100,6 +105,11 @@ class UnixStream(asyncio.BufferedProtocol):
                     await self._closed.wait()
             transport.abort()
         await self._closed.wait()
+
+    def abort(self) -> None:
+        """Drop the connection and what was not sent yet. `aclose` still has to be called."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def peer_is_gone(self) -> bool:
         """See PresenceAware. Known on Linux, where unix(7) sockets report POLLHUP once both sides are closed."""
@@ -163,55 +173,106 @@ class UnixStream(asyncio.BufferedProtocol):
             waiter.set_result(None)
 
 
-class UnixListener:
-    """A bound and listening Unix socket at its final path."""
+async def connect(path: Path) -> UnixStream:
+    """Open a stream to a Unix socket of this computer. Raises OSError when nobody listens."""
+    loop = asyncio.get_running_loop()
+    _, stream = await loop.create_unix_connection(lambda: UnixStream(lambda _connected: None), str(path))
+    return stream
 
-    def __init__(self, path: Path, server: asyncio.Server, inode: int) -> None:
+
+class UnixListener:
+    """A bound and listening Unix socket at its final path; see Listener."""
+
+    def __init__(self, path: Path, handler: StreamHandler) -> None:
         self._path = path
-        self._server = server
-        self._inode = inode
+        self._handler = handler
+        self._server: asyncio.Server | None = None
+        self._inode = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def bind(cls, path: Path, on_connected: Callable[[UnixStream], object]) -> UnixListener:
+    async def bind(cls, path: Path, handler: StreamHandler) -> UnixListener:
         """Listen at `path` with mode 0600, replacing a socket that nobody listens on any more.
 
         The socket is bound under another name in the same directory, closed to others before it listens, and renamed:
         at `path` there is never a socket that the wrong user can reach or that refuses.
 
+        Args:
+            handler: called as a task for each connection, which is closed when it returns.
+
         Raises:
             WherryError: ENDPOINT_TAKEN, somebody listens there or it is no socket of ours; PATH_UNUSABLE, the
-                directory is absent or closed to us, or the path is too long for a socket.
+                directory is absent, closed to us or open to others, or the path is too long for a socket.
         """
+        _check_private_parent(path)
         await _check_free(path)
+        made = cls(path, handler)
         # As short as can be: the limit for a socket's path is 104 bytes on macOS, 108 on Linux.
         temporary = path.with_name(f".{secrets.token_hex(3)}")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.setblocking(False)
-            if len(os.fsencode(path)) > 103:
+            if len(os.fsencode(path)) > MAX_PATH_BYTES:
                 raise OSError("the path is too long for a socket")
             listener.bind(str(temporary))
             temporary.chmod(0o600)  # nobody can connect yet: it does not listen
-            inode = temporary.stat().st_ino
+            made._inode = temporary.stat().st_ino
             loop = asyncio.get_running_loop()
-            server = await loop.create_server(lambda: UnixStream(on_connected), sock=listener, backlog=_BACKLOG)
+            made._server = await loop.create_server(lambda: UnixStream(made._begin), sock=listener, backlog=_BACKLOG)
             temporary.replace(path)
         except OSError as error:
             listener.close()
             temporary.unlink(missing_ok=True)
-            raise fail(
-                ProblemCode.PATH_UNUSABLE,
-                f"The docker socket cannot be made at {path}: {error.strerror or error}.",
-                hint="Choose a short path in a directory that belongs to you.",
-            ) from error
-        return cls(path, server, inode)
+            raise _unusable(path, f"The socket {path} cannot be made: {error.strerror or error}.") from error
+        return made
 
-    def close(self) -> None:
-        """Accept no more and remove the socket, if it is still ours. Idempotent; accepted connections stay."""
-        self._server.close()
+    async def aclose(self) -> None:
+        """See Listener. The name goes only if it is still ours: a successor may have bound it anew."""
+        if self._server is not None:
+            self._server.close()
         with contextlib.suppress(OSError):
             if self._path.lstat().st_ino == self._inode:
                 self._path.unlink()
+        # asyncio takes a few turns of the loop from an accepted connection to its protocol: those have to be ended too.
+        for _ in range(_ACCEPT_TURNS):
+            await asyncio.sleep(0)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSE_S)
+
+    def _begin(self, stream: UnixStream) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(stream), name=f"client of {self._path.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, stream: UnixStream) -> None:
+        try:
+            await self._handler(stream)
+        except ConnectionError:
+            pass  # the peer left
+        except asyncio.CancelledError:
+            stream.abort()  # we leave: a peer that reads nothing must not hold us up
+        finally:
+            await stream.aclose()
+
+
+def _check_private_parent(path: Path) -> None:
+    """Refuse a directory that another user could have prepared for us below /tmp."""
+    try:
+        place, above = path.parent.lstat(), path.parent.parent.lstat()
+    except OSError as error:
+        raise _unusable(path, f"The directory {path.parent} cannot be used: {error.strerror}.") from error
+    others_place = stat.S_ISLNK(place.st_mode) or place.st_uid != os.getuid() or place.st_mode & 0o022
+    # Whoever owns the directory above can put another one in the place of ours.
+    others_above = above.st_uid not in (os.getuid(), 0) or above.st_mode & (0o002 | stat.S_ISVTX) == 0o002
+    if others_place or others_above:
+        raise fail(
+            ProblemCode.PATH_UNUSABLE,
+            f"The directory {path.parent} is not private to you, so no socket is put there.",
+            command=f"ls -ld {path.parent} {path.parent.parent}",
+            hint="Remove it, or make it yours alone with chmod 700, and try again.",
+        )
 
 
 async def _check_free(path: Path) -> None:
@@ -221,12 +282,11 @@ async def _check_free(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise fail(ProblemCode.PATH_UNUSABLE, f"{path} cannot be looked at: {error.strerror}.") from error
-    hint = "Choose another path for the docker socket in the settings, or remove what is there."
+        raise _unusable(path, f"{path} cannot be looked at: {error.strerror}.") from error
     if not stat.S_ISSOCK(found.st_mode):
-        raise fail(ProblemCode.ENDPOINT_TAKEN, f"{path} exists and is not a socket.", hint=hint)
+        raise _taken(path, f"{path} exists and is not a socket.", "Move it away and try again.")
     if found.st_uid != os.geteuid():
-        raise fail(ProblemCode.ENDPOINT_TAKEN, f"The socket {path} belongs to another user.", hint=hint)
+        raise _taken(path, f"The socket {path} belongs to another user.", "Start Wherry with another --home.")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -236,8 +296,17 @@ async def _check_free(path: Path) -> None:
             return
         except (OSError, TimeoutError):
             pass  # a full queue, or no permission: somebody may well be there
-    raise fail(
-        ProblemCode.ENDPOINT_TAKEN,
-        f"Another program already serves docker at {path}.",
-        hint="Stop the other program, or choose another path for the docker socket in the settings.",
+    raise _taken(
+        path, f"Another program already serves {path}.", "Stop that program, or start Wherry with another --home."
     )
+
+
+def _taken(path: Path, summary: str, hint: str) -> WherryError:
+    return fail(ProblemCode.ENDPOINT_TAKEN, summary, command=f"ls -l {path}", hint=hint)
+
+
+def _unusable(path: Path, summary: str) -> WherryError:
+    hint = (
+        "Choose a short path in a directory that exists, belongs to you and has room: start Wherry with another --home."
+    )
+    return fail(ProblemCode.PATH_UNUSABLE, summary, command=f"ls -ld {path.parent}", hint=hint)
