@@ -13,6 +13,7 @@ stopped machine's endpoint must not be asked, since the first request would star
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -208,6 +209,8 @@ class _Session:
         self._wanted = threading.Event()  # something changed: list
         self._hurry = threading.Event()  # end a pause between attempts
         self._lock = threading.Lock()
+        self._list_lock = threading.Lock()
+        self._list_begun = 0.0
         self._client: EngineClient | None = None
         self._stream: EngineStream[EngineEvent] | None = None
         self._threads = [start_thread("engine-watch", self._watch), start_thread("engine-list", self._list)]
@@ -239,10 +242,19 @@ class _Session:
             return self._client
 
     def list_now(self) -> None:
-        """List and announce, in the calling thread."""
-        containers = self.client().list_containers()
-        if not self._closed.is_set():
-            self._listed(self, containers)
+        """List and announce, in the calling thread. When it returns, a list that was begun after its call is known.
+
+        Threads that call at the same time share one list: a hundred containers are removed at once.
+        """
+        asked = time.monotonic()
+        with self._list_lock:
+            if self._list_begun > asked:
+                return
+            begun = time.monotonic()
+            containers = self.client().list_containers()
+            self._list_begun = begun
+            if not self._closed.is_set():
+                self._listed(self, containers)
 
     def _announce(self, state: LinkState, problem: Problem | None = None) -> None:
         if not self._closed.is_set():

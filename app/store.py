@@ -58,6 +58,10 @@ class Intents(QObject):
     kill_machine = Signal()
     act_on_containers = Signal(tuple, object)  # ids, ContainerAction
     open_container = Signal(str, str)  # container id, name of a tab ("" for the first)
+    copy_as_run = Signal(tuple)  # container ids
+    new_container = Signal(str)  # open the form, for an image ("" for none yet)
+    edit_container = Signal(str)  # container id: open the form filled in, to make it anew
+    ask_engine = Signal(object, object)  # job(EngineClient), done(its answer | Problem), as EngineLink.run
     close_container = Signal()  # back to the list
     open_log = Signal(str)  # container id
     close_log = Signal()
@@ -78,6 +82,7 @@ class AppStore(QObject):
     machine_changed = Signal()  # machine status or the agent link's state
     engine_changed = Signal()  # engine link's state or its problem
     containers_changed = Signal()
+    restart_counts_changed = Signal()
     pending_changed = Signal()
     problem_changed = Signal()
     noticed = Signal(object)  # Notice
@@ -98,6 +103,8 @@ class AppStore(QObject):
         self._engine_link = LinkState.OFF
         self._engine_problem: Problem | None = None
         self._containers: tuple[Container, ...] | None = None
+        self._by_id: dict[str, Container] = {}
+        self._restart_counts: dict[str, int] = {}
         self._pending: dict[str, ContainerAction] = {}
         self._problem: Problem | None = None
         self._log: LogSession | None = None
@@ -169,7 +176,12 @@ class AppStore(QObject):
 
     def container(self, container_id: str) -> Container | None:
         """One container of the last list."""
-        return next((entry for entry in self._containers or () if entry.id == container_id), None)
+        return self._by_id.get(container_id)
+
+    @property
+    def restart_counts(self) -> Mapping[str, int]:
+        """By container id, how often the engine started it again by its restart policy, where that is known."""
+        return MappingProxyType(self._restart_counts)
 
     def set_machine(self, status: MachineStatus) -> None:
         """The agent's newest snapshot."""
@@ -199,7 +211,14 @@ class AppStore(QObject):
     def _set_containers(self, containers: tuple[Container, ...] | None) -> None:
         if containers != self._containers:
             self._containers = containers
+            self._by_id = {container.id: container for container in containers or ()}
             self.containers_changed.emit()
+
+    def set_restart_counts(self, counts: dict[str, int]) -> None:
+        """All that are known now."""
+        if counts != self._restart_counts:
+            self._restart_counts = counts
+            self.restart_counts_changed.emit()
 
     def set_pending(self, container_id: str, action: ContainerAction | None) -> None:
         """Note what was asked of a container, or with None that it was answered."""

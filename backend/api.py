@@ -25,6 +25,15 @@ from backend.agent.protocol import (
 from backend.daemon_json import Finding as DaemonFinding
 from backend.daemon_json import Severity as FindingSeverity
 from backend.daemon_json import check as check_daemon_json
+from backend.engine.creating import (
+    Created,
+    RecreateStep,
+    create_container,
+    has_image,
+    local_images,
+    recreate_container,
+    spec_of,
+)
 from backend.engine.details import (
     ContainerDetails,
     ContainerLimits,
@@ -34,6 +43,22 @@ from backend.engine.details import (
     MountPoint,
     NetworkAttachment,
 )
+from backend.engine.pulling import PullProgress
+from backend.engine.spec import (
+    LEAST_MEMORY_BYTES,
+    MOUNT_KINDS,
+    PROTOCOLS,
+    RESTART_POLICIES,
+    ContainerSpec,
+    MountSpec,
+    PortSpec,
+    is_container_name,
+    is_host_path,
+    is_image_reference,
+    is_variable_name,
+    is_volume_name,
+)
+from backend.engine.spec_command import run_command
 from backend.engine.types import (
     Container,
     ContainerAction,
@@ -69,8 +94,12 @@ if TYPE_CHECKING:
     from backend.engine.client import EngineClient, EngineStream
 
 __all__ = [
+    "LEAST_MEMORY_BYTES",
     "MAX_LINE_BYTES",
+    "MOUNT_KINDS",
     "PROTOCOL",
+    "PROTOCOLS",
+    "RESTART_POLICIES",
     "VERSION",
     "AcceleratorStatus",
     "Cancelled",
@@ -79,8 +108,10 @@ __all__ = [
     "ContainerDetails",
     "ContainerLimits",
     "ContainerRun",
+    "ContainerSpec",
     "ContainerState",
     "ContainerUsage",
+    "Created",
     "DaemonFinding",
     "Desired",
     "EngineClient",
@@ -100,14 +131,18 @@ __all__ = [
     "MachineStatus",
     "MachineUsage",
     "MountPoint",
+    "MountSpec",
     "NetworkAttachment",
     "Notice",
     "NoticePush",
     "Phase",
     "PortBinding",
+    "PortSpec",
     "PreferencesFile",
     "Problem",
     "ProblemCode",
+    "PullProgress",
+    "RecreateStep",
     "RemovePolicy",
     "Reply",
     "Request",
@@ -122,11 +157,22 @@ __all__ = [
     "check_daemon_json",
     "check_protocol",
     "clean_text",
+    "create_container",
     "decode_from_agent",
     "encode",
     "ensure_agent",
     "fail",
+    "has_image",
+    "is_container_name",
+    "is_host_path",
+    "is_image_reference",
+    "is_variable_name",
+    "is_volume_name",
+    "local_images",
     "preferences_file",
+    "recreate_container",
+    "run_command",
+    "spec_of",
 ]
 
 _LAZY = {

@@ -2,60 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
-from PySide6.QtCore import QEvent, QItemSelectionModel, QPoint, Qt
-from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
     QLineEdit,
     QMenu,
-    QMessageBox,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from app import icons, texts, theme
-from app.ports import port_links
-from app.safe_text import menu_text
+from app import figures, icons, theme
+from app.safe_text import tooltip
 from app.store import AppStore, LinkState
 from app.texts import text
-from app.views.container_delegate import ContainerDelegate
-from app.views.container_model import CONTAINER_ROLE, Column, ContainerFilter, ContainerModel, Shown, is_startable
+from app.views.container_actions import ContainerActions
+from app.views.container_bar import SelectionBar
+from app.views.container_columns import Group, usage
+from app.views.container_model import ContainerModel
+from app.views.container_rows import Shown
 from app.views.container_table import ContainerTable
 from app.views.empty import EmptyState
 from app.views.problem import ProblemView
-from app.widgets import IconButton, label
-from backend.api import Container, ContainerAction, ContainerState, Phase, StepState
+from app.widgets import IconButton, button, label
+from backend.api import Container, ContainerAction, Phase, StepState
 
 _SEGMENTS: Final = {
     Shown.ALL: "containers.all",
     Shown.RUNNING: "containers.running",
     Shown.STOPPED: "containers.stopped",
-}
-
-
-class _Kind(NamedTuple):
-    """One action on containers."""
-
-    glyph: str
-    shortcut: str
-    applies: Callable[[Container], bool]
-    on_bar: bool
-
-
-_KINDS: Final = {
-    ContainerAction.START: _Kind("play", "Ctrl+Return", is_startable, True),
-    ContainerAction.STOP: _Kind("stop", "Ctrl+.", lambda entry: entry.state.is_up, True),
-    ContainerAction.RESTART: _Kind("restart", "Ctrl+R", lambda entry: entry.state.is_up, True),
-    ContainerAction.PAUSE: _Kind("pause", "", lambda entry: entry.state is ContainerState.RUNNING, False),
-    ContainerAction.UNPAUSE: _Kind("play", "", lambda entry: entry.state is ContainerState.PAUSED, False),
-    ContainerAction.KILL: _Kind("close-octagon-outline", "", lambda entry: entry.state.is_up, False),
-    ContainerAction.REMOVE: _Kind("trash-can-outline", "Del", lambda _entry: True, True),
 }
 
 
@@ -67,105 +47,111 @@ class ContainersView(QWidget):
         self.setObjectName("page")
         self._store = store
         self.model = ContainerModel(store, self)
-        self.proxy = ContainerFilter(self.model, self)
-        self.table = ContainerTable()
+        self.table = ContainerTable(self.model, store.preferences)
+        self.actions_of_list = ContainerActions(store, self.table, self._target)
+        self.bar = SelectionBar(self.actions_of_list)
         self.filter = QLineEdit(clearButtonEnabled=True)
         self.empty = EmptyState()
         self.problem = ProblemView()
-        self.actions_by_kind: dict[ContainerAction, QAction] = {}
+        self.run = button(text("containers.run"), lambda: store.intents.new_container.emit(""), "primary")
+        self.columns = IconButton("view-column-outline", text("containers.columns.choose"))
+        self.totals = label("", "muted")
         self._stack = QStackedWidget()
         self._nothing = QWidget()
         self._count = label("", "muted")
         self._segments = QButtonGroup(self)
-        self._make_actions()
-        self._make_table()
         self._lay_out()
-        store.containers_changed.connect(self.refresh)
-        store.pending_changed.connect(self._enable_actions)
-        store.machine_changed.connect(self.refresh)
-        store.engine_changed.connect(self.refresh)
+        self._connect()
         self.refresh()
 
     @property
     def selected(self) -> list[Container]:
-        """The selected rows, in the order of the screen."""
-        rows = sorted(self.table.selectionModel().selectedRows(), key=lambda index: index.row())
-        return [row.data(CONTAINER_ROLE) for row in rows]
+        """The selected containers, those of a selected project too, in the order of the screen."""
+        return self.model.containers_of(self.table.selected_rows())
+
+    @property
+    def actions_by_kind(self) -> dict[ContainerAction, QAction]:
+        """What can be asked of the selection."""
+        return self.actions_of_list.by_kind
 
     @property
     def container_actions(self) -> list[QAction]:
         """For the menu bar."""
-        return [self.logs_action, *self.actions_by_kind.values()]
+        return self.actions_of_list.all
 
     def select(self, container_id: str) -> None:
         """Select one row, if it is shown."""
-        for row in range(self.proxy.rowCount()):
-            index = self.proxy.index(row, 0)
-            if index.data(CONTAINER_ROLE).id == container_id:
-                # Not selectRow: it toggles while the user happens to hold Ctrl.
-                flags = QItemSelectionModel.SelectionFlag
-                self.table.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
-                return
+        number = self.model.row_of_key(container_id)
+        if number is not None:
+            self.table.select_keys({container_id})
+            self.table.set_current(number)
+
+    def focus_search(self) -> None:
+        """Go to the filter."""
+        self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.filter.selectAll()
+
+    def clear_filter(self) -> None:
+        """Show everything."""
+        self._segments.buttons()[0].setChecked(True)
+        self.filter.clear()
+        self._filter()
+
+    def build_menu(self) -> QMenu:
+        """The context menu of the selection."""
+        return self.actions_of_list.build_menu()
 
     def refresh(self) -> None:
         """Show the store."""
         everything = self._store.containers or ()
-        running = len(self._store.running)
+        running = sum(entry.state.is_up for entry in everything)
         self._count.setText(text("containers.count", running=running, total=len(everything)) if everything else "")
         self._show_problem()
-        if self._store.containers is not None and self.proxy.rowCount():
+        if self._store.containers is not None and self.model.rowCount():
             self._stack.setCurrentWidget(self.table)
         else:
             self._show_empty()
             self._stack.setCurrentWidget(self._nothing if self._is_failed else self.empty)
-        self._bar.setVisible(bool(everything))
-        self._enable_actions()
+        self._toolbar.setVisible(bool(everything))
+        self.run.setVisible(bool(everything))
+        self.run.setEnabled(self._store.engine_link is LinkState.UP)
+        self._show_totals()
+        self._show_selection()
 
-    def _make_actions(self) -> None:
-        self.logs_action = self._action("containers.logs", "text-box-outline", "Return", self._open_logs)
-        for kind, (glyph, shortcut, _applies, _on_bar) in _KINDS.items():
-            self.actions_by_kind[kind] = self._action(f"action.{kind.value}", glyph, shortcut, self._acts(kind))
+    def _target(self) -> list[Container]:
+        """What an action means: the selection, or else the row that has the focus."""
+        rows = self.table.selected_rows()
+        if not rows and self.table.currentIndex().isValid():
+            rows = [self.table.currentIndex().row()]
+        return self.model.containers_of(rows)
 
-    def _action(self, key: str, glyph: str, shortcut: str, triggered: Callable[[], None]) -> QAction:
-        action = QAction(icons.glyph(glyph), text(key), self.table)
-        action.setData(glyph)
-        if shortcut:
-            action.setShortcut(QKeySequence(shortcut))
-            # Del and Return belong to the table: in the filter box they mean something else.
-            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
-        action.triggered.connect(lambda _checked=False: triggered())
-        self.table.addAction(action)
-        return action
-
-    def _acts(self, kind: ContainerAction) -> Callable[[], None]:
-        return lambda: self.ask(kind, self.selected)
-
-    def _make_table(self) -> None:
-        table = self.table
-        table.setModel(self.proxy)
-        delegate = ContainerDelegate(table)
-        delegate.action_clicked.connect(self._clicked)
-        delegate.logs_clicked.connect(self._store.intents.open_log)
-        delegate.url_clicked.connect(self._store.intents.open_url)
-        table.set_delegate(delegate)
-        table.sortByColumn(Column.NAME, Qt.SortOrder.AscendingOrder)
-        table.selectionModel().selectionChanged.connect(self._enable_actions)
-        table.customContextMenuRequested.connect(self._open_menu)
-        table.doubleClicked.connect(lambda _index: self._open_logs())
-        for signal in (self.proxy.rowsInserted, self.proxy.rowsRemoved, self.proxy.modelReset):
-            signal.connect(self.refresh)
+    def _connect(self) -> None:
+        store, table = self._store, self.table
+        self.model.refreshed.connect(self.refresh)
+        store.pending_changed.connect(self._show_selection)
+        store.machine_changed.connect(self.refresh)
+        store.engine_changed.connect(self.refresh)
+        store.stats.changed.connect(self._show_totals)
+        table.selectionModel().selectionChanged.connect(self._show_selection)
+        table.selectionModel().currentRowChanged.connect(self._show_selection)
+        table.opened.connect(self._open)
+        table.url_opened.connect(store.intents.open_url)
+        table.asked.connect(self._asked)
+        table.menu_wanted.connect(self._open_menu)
+        self.bar.cleared.connect(self._clear_selection)
+        self.columns.clicked.connect(self._open_column_menu)
 
     def _lay_out(self) -> None:
         self.filter.setPlaceholderText(text("containers.filter"))
         self.filter.setAccessibleName(text("containers.filter.name"))
         self.filter.addAction(icons.glyph("magnify"), QLineEdit.ActionPosition.LeadingPosition)
-        self.filter.setMinimumWidth(160)
-        self.filter.setMaximumWidth(340)
+        self.filter.setMinimumWidth(theme.px(160))
+        self.filter.setMaximumWidth(theme.px(340))
         self.filter.textChanged.connect(self._filter)
-        self._bar = QWidget()
-        bar = QHBoxLayout(self._bar)
+        self._toolbar = QWidget()
+        bar = QHBoxLayout(self._toolbar)
         bar.setContentsMargins(0, 0, 0, 0)
-        bar.setSpacing(8)
+        bar.setSpacing(theme.px(8))
         bar.addWidget(self.filter, 1)
         for shown, key in _SEGMENTS.items():
             segment = QToolButton()
@@ -178,128 +164,64 @@ class ContainersView(QWidget):
             segment.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             self._segments.addButton(segment)
             bar.addWidget(segment)
-        self._segments.buttonClicked.connect(lambda _button: self._filter())
+        self._segments.buttonClicked.connect(self._filter)
         bar.addStretch(1)
-        for kind, (glyph, shortcut, _applies, on_bar) in _KINDS.items():
-            if on_bar:
-                button = IconButton(glyph, texts.action(kind), shortcut)
-                action = self.actions_by_kind[kind]
-                button.clicked.connect(action.trigger)
-                button.setEnabled(action.isEnabled())
-                action.enabledChanged.connect(button.setEnabled)
-                bar.addWidget(button)
+        bar.addWidget(self.totals)
+        bar.addWidget(self.columns)
         top = QHBoxLayout()
         top.addWidget(label(text("containers.title"), "title"))
-        top.addSpacing(10)
+        top.addSpacing(theme.px(10))
         top.addWidget(self._count, 1, Qt.AlignmentFlag.AlignBottom)
+        top.addWidget(self.run)
         self._stack.addWidget(self.table)
         self._stack.addWidget(self.empty)
         self._stack.addWidget(self._nothing)
         column = QVBoxLayout(self)
-        column.setContentsMargins(20, 18, 20, 14)
-        column.setSpacing(12)
+        column.setContentsMargins(theme.px(20), theme.px(18), theme.px(20), theme.px(14))
+        column.setSpacing(theme.px(12))
         column.addLayout(top)
         column.addWidget(self.problem)
-        column.addWidget(self._bar)
+        column.addWidget(self._toolbar)
         column.addWidget(self._stack, 1)
+        column.addWidget(self.bar)
 
     def _filter(self) -> None:
         checked = self._segments.checkedButton()
         shown = Shown(checked.property("shown")) if checked else Shown.ALL
-        self.proxy.set_filter(self.filter.text(), shown)
-        self.refresh()
+        self.model.set_arrangement(needle=self.filter.text().casefold().strip(), shown=shown)
 
     @property
     def _is_failed(self) -> bool:
         """Whether the problem above says all there is to say."""
         return self._store.phase is Phase.FAILED and self.problem.problem is not None
 
-    def clear_filter(self) -> None:
-        """Show everything."""
-        self._segments.buttons()[0].setChecked(True)
-        self.filter.clear()
-        self._filter()
+    def _show_selection(self) -> None:
+        self.actions_of_list.enable()
+        self.bar.show_selection(self.selected)
 
-    def _enable_actions(self) -> None:
-        chosen = [entry for entry in self.selected if entry.id not in self._store.pending]
-        can = self._store.engine_link is LinkState.UP
-        for kind, action in self.actions_by_kind.items():
-            action.setEnabled(can and any(_KINDS[kind].applies(entry) for entry in chosen))
-        self.logs_action.setEnabled(len(self.selected) == 1)
+    def _show_totals(self) -> None:
+        used = usage(Group("", self._store.running, expanded=False), self._store.stats)
+        self.totals.setVisible(used is not None)
+        if used is not None:
+            self.totals.setText(text("containers.totals", cpu=figures.percent(used[0]), memory=figures.size(used[1])))
+            self.totals.setToolTip(tooltip(text("containers.totals.tip")))
 
-    def _clicked(self, container_id: str, kind: ContainerAction) -> None:
-        container = self._store.container(container_id)
-        if container is not None:
-            self.ask(kind, [container])
+    def _open(self, container_id: str) -> None:
+        self._store.intents.open_container.emit(container_id, "")
 
-    def ask(self, kind: ContainerAction, containers: list[Container]) -> None:
-        """Do `kind` to those that it applies to; before removing ask once."""
-        chosen = [entry for entry in containers if _KINDS[kind].applies(entry) and entry.id not in self._store.pending]
-        if not chosen:
-            return
-        if kind is ContainerAction.REMOVE:
-            self._confirm_removal(chosen)
-        else:
-            self._store.intents.act_on_containers.emit(tuple(entry.id for entry in chosen), kind)
+    def _asked(self, kind: ContainerAction, row: Container | Group) -> None:
+        self.actions_of_list.ask(kind, row.members if isinstance(row, Group) else [row])
 
-    def _confirm_removal(self, containers: list[Container]) -> None:
-        running = sum(entry.state.is_up for entry in containers)
-        count = len(containers)
-        box = QMessageBox(self)
-        box.setWindowTitle(text("remove.title"))
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setIcon(QMessageBox.Icon.Warning)
-        box.setText(texts.plural("remove.question", count, name=containers[0].name))
-        lines = [text("remove.lost"), text("remove.kept")]
-        if running:
-            single = text("remove.running.single")
-            lines.insert(0, single if count == 1 else texts.plural("remove.running", running))
-        box.setInformativeText("\n".join(lines))
-        confirm = box.addButton(text("remove.confirm"), QMessageBox.ButtonRole.DestructiveRole)
-        cancel = box.addButton(text("common.cancel"), QMessageBox.ButtonRole.RejectRole)
-        for button in (confirm, cancel):
-            button.setAccessibleName(button.text())
-        confirm.setProperty("role", "danger")
-        box.setDefaultButton(cancel)
-        box.setEscapeButton(cancel)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        ids = tuple(entry.id for entry in containers)
-        confirm.clicked.connect(lambda: self._store.intents.act_on_containers.emit(ids, ContainerAction.REMOVE))
-        box.open()
-
-    def _open_logs(self) -> None:
-        if len(chosen := self.selected) == 1:
-            self._store.intents.open_log.emit(chosen[0].id)
+    def _clear_selection(self) -> None:
+        self.table.clearSelection()
+        self.table.setFocus()
 
     def _open_menu(self, at: QPoint) -> None:
-        self.build_menu().popup(self.table.viewport().mapToGlobal(at))
+        if self._target():
+            self.build_menu().popup(at)
 
-    def build_menu(self) -> QMenu:
-        """The context menu of the selection."""
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        chosen = self.selected
-        menu.addAction(self.logs_action)
-        if len(chosen) == 1:
-            for link in port_links(chosen[0]):
-                if link.url is not None:
-                    opens = menu.addAction(icons.glyph("open-in-new"), text("containers.open-port", url=link.url))
-                    opens.triggered.connect(lambda _=False, url=link.url: self._store.intents.open_url.emit(url))
-        menu.addSeparator()
-        for action in self.actions_by_kind.values():
-            if action.isEnabled():
-                menu.addAction(action)
-        menu.addSeparator()
-        for key, values in (
-            ("containers.copy-name", [entry.name for entry in chosen]),
-            ("containers.copy-id", [entry.id for entry in chosen]),
-        ):
-            copies = menu.addAction(icons.glyph("content-copy"), menu_text(text(key)))
-            copies.setEnabled(bool(values))
-            copies.triggered.connect(
-                lambda _=False, words=values: QGuiApplication.clipboard().setText("\n".join(words))
-            )
-        return menu
+    def _open_column_menu(self) -> None:
+        self.table.column_menu().popup(self.columns.mapToGlobal(self.columns.rect().bottomLeft()))
 
     def _show_problem(self) -> None:
         """A failed machine, an agent or an engine that cannot be reached: said above whatever else is shown."""
@@ -323,8 +245,9 @@ class ContainersView(QWidget):
             clear = (text("containers.no-match.clear"), self.clear_filter)
             show(icons.glyph("filter-off-outline", muted), "containers.no-match", action=clear)
         elif store.containers is not None:
+            run = (text("containers.run"), lambda: store.intents.new_container.emit(""))
             command = text("containers.empty.command")
-            show(icons.glyph("cube-outline", muted), "containers.empty", command=command)
+            show(icons.glyph("cube-outline", muted), "containers.empty", command=command, action=run)
         elif phase in (Phase.STOPPED, Phase.FAILED):
             show(
                 icons.boat("tray-stopped"),
@@ -344,7 +267,6 @@ class ContainersView(QWidget):
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "logs_action"):
-            for action in self.container_actions:
-                action.setIcon(icons.glyph(action.data()))
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "bar"):
+            self.actions_of_list.recolour()
             self.refresh()

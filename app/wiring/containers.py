@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject
+from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QGuiApplication
+
+from app import texts
 from app.wiring.parts import Parts
-from backend.api import ContainerAction, Problem
+from app.wiring.restarts import RestartsWiring
+from backend.api import ContainerAction, Notice, Problem, run_command, spec_of
+
+if TYPE_CHECKING:
+    from backend.api import EngineClient
 
 
 class ContainersWiring(QObject):
@@ -20,7 +28,10 @@ class ContainersWiring(QObject):
         link.action_started.connect(store.set_pending)
         link.action_finished.connect(self._on_action_finished)
         intents.act_on_containers.connect(self._act)
+        intents.ask_engine.connect(link.run)
+        intents.copy_as_run.connect(self._copy_as_run)
         intents.refresh.connect(link.refresh)
+        RestartsWiring(parts, self)
 
     def _act(self, container_ids: tuple[str, ...], action: ContainerAction) -> None:
         for container_id in container_ids:
@@ -30,3 +41,17 @@ class ContainersWiring(QObject):
         self._parts.store.set_pending(container_id, None)
         if problem is not None:
             self._parts.store.set_problem(problem)
+
+    def _copy_as_run(self, container_ids: tuple[str, ...]) -> None:
+        def commands(client: EngineClient) -> list[str]:
+            return [run_command(spec_of(client, container_id)) for container_id in container_ids]
+
+        self._parts.engine_link.run(commands, self._on_commands)
+
+    def _on_commands(self, answer: list[str] | Problem) -> None:
+        store = self._parts.store
+        if isinstance(answer, Problem):
+            store.set_problem(answer)
+            return
+        QGuiApplication.clipboard().setText("\n".join(answer))
+        store.notice(Notice(level="info", text=texts.plural("containers.copied-run", len(answer))))

@@ -20,6 +20,7 @@ from backend.engine.types import (
     LogStream,
     PortBinding,
     clean_text,
+    is_anonymous_volume,
     kept_labels,
 )
 
@@ -50,6 +51,10 @@ def container_from_answer(untrusted: dict[str, Any]) -> Container:
         compose_service=_label(labels, "com.docker.compose.service"),
         health=_health(status),
         exit_code=int(exited.group(1)) if exited else None,
+        anonymous_volumes=sum(
+            mount.get("Type") == "volume" and is_anonymous_volume(str(mount.get("Name", "")))
+            for mount in untrusted.get("Mounts") or ()
+        ),
     )
 
 

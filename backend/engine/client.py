@@ -15,17 +15,20 @@ import json
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import requests
 import urllib3
-from docker import APIClient
+from docker import APIClient, auth
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 
 from backend.engine.answers import container_from_answer, events, framed_chunks, raw_chunks
 from backend.engine.details import ContainerDetails, details_from_answer
+from backend.engine.pulling import PullProgress, pull_progress
+from backend.engine.spec import with_tag
 from backend.engine.types import (
     Container,
     ContainerAction,
@@ -34,6 +37,7 @@ from backend.engine.types import (
     EngineVersion,
     LogChunk,
     RemovePolicy,
+    VolumePolicy,
     clean_text,
 )
 from backend.errors import ProblemCode, WherryError, fail
@@ -202,11 +206,17 @@ class EngineClient:
         """End all processes at once."""
         self._act("kill", container_id, lambda: self._api.kill(container_id))
 
-    def remove(self, container_id: str, policy: RemovePolicy = RemovePolicy.STOPPED_ONLY) -> None:
-        """Delete a container and what it wrote to its own file system. Volumes stay."""
+    def remove(
+        self,
+        container_id: str,
+        policy: RemovePolicy = RemovePolicy.STOPPED_ONLY,
+        volumes: VolumePolicy = VolumePolicy.KEEP,
+    ) -> None:
+        """Delete a container and what it wrote to its own file system. Volumes that have a name stay always."""
         force = policy is RemovePolicy.KILL_FIRST
-        verb = "rm --force" if force else "rm"
-        self._act(verb, container_id, lambda: self._api.remove_container(container_id, force=force))
+        anonymous = volumes is VolumePolicy.REMOVE_ANONYMOUS
+        verb = "rm" + (" --force" if force else "") + (" --volumes" if anonymous else "")
+        self._act(verb, container_id, lambda: self._api.remove_container(container_id, v=anonymous, force=force))
 
     def rename(self, container_id: str, name: str) -> None:
         """Give a container another name; the engine refuses one that is taken or not allowed."""
@@ -235,10 +245,39 @@ class EngineClient:
                 self.kill(container_id)
             case ContainerAction.REMOVE:
                 self.remove(container_id, RemovePolicy.KILL_FIRST)
+            case ContainerAction.REMOVE_WITH_VOLUMES:
+                self.remove(container_id, RemovePolicy.KILL_FIRST, VolumePolicy.REMOVE_ANONYMOUS)
 
     def events(self) -> EngineStream[EngineEvent]:
         """All that happens from now on."""
         return self.stream("docker events", "GET", "/events", events)
+
+    def pull(self, reference: str) -> EngineStream[PullProgress]:
+        """Fetch an image from its registry, with what `docker login` left for it; ends when the engine has it.
+
+        Closing the stream cancels the pull: the engine keeps the layers that are complete for the next time.
+
+        Raises:
+            WherryError: as always; and while it is read ENGINE_ERROR, the registry refused or cannot be reached.
+        """
+        command = f"docker pull {clean_text(reference)}"
+        complete = with_tag(reference)
+
+        def login() -> Mapping[str, str]:
+            registry, _ = auth.resolve_repository_name(complete.partition("@")[0])
+            header = auth.get_config_header(self._api, registry)
+            return (
+                {} if header is None else {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else header}
+            )
+
+        return self.stream(
+            command,
+            "POST",
+            "/images/create",
+            partial(pull_progress, command=command),
+            params={"fromImage": complete},
+            headers=self._ask(command, login),
+        )
 
     def logs(
         self,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from backend.engine.types import ContainerState, Health, PortBinding, clean_text, kept_labels
+from backend.engine.types import ContainerState, Health, PortBinding, clean_text, is_anonymous_volume, kept_labels
 
 _VALUE_CHARS: Final = 4096
 """Longest variable, argument or path that is kept whole: a command line is often longer than a name."""
@@ -283,8 +283,7 @@ def _mount(untrusted: dict[str, Any]) -> MountPoint:
         writable=bool(untrusted.get("RW", True)),
         driver=_word(untrusted, "Driver"),
         propagation=_word(untrusted, "Propagation"),
-        # The engine names a volume that nobody named by 64 random hexadecimal digits.
-        anonymous=kind == "volume" and len(name) == 64 and all(letter in "0123456789abcdef" for letter in name),
+        anonymous=kind == "volume" and is_anonymous_volume(name),
         path_in_machine=path if kind == "volume" else "",
     )
 

@@ -74,6 +74,7 @@ class ContainerAction(StrEnum):
     UNPAUSE = "unpause"
     KILL = "kill"
     REMOVE = "remove"
+    REMOVE_WITH_VOLUMES = "remove-with-volumes"  # also the volumes that nobody gave a name
 
 
 class RemovePolicy(StrEnum):
@@ -81,6 +82,13 @@ class RemovePolicy(StrEnum):
 
     STOPPED_ONLY = "stopped-only"  # refused by the engine
     KILL_FIRST = "kill-first"  # killed, then removed
+
+
+class VolumePolicy(StrEnum):
+    """What happens to the volumes of a container that is removed."""
+
+    KEEP = "keep"
+    REMOVE_ANONYMOUS = "remove-anonymous"
 
 
 class LogStream(StrEnum):
@@ -123,6 +131,8 @@ class Container:
     health: Health = Health.NONE
     exit_code: int | None = None
     """Of the last run, for a container that ended."""
+    anonymous_volumes: int = 0
+    """How many volumes it has that nobody gave a name."""
 
     @property
     def short_id(self) -> str:
@@ -173,6 +183,11 @@ class EngineInfo:
     operating_system: str
     cpus: int
     memory_bytes: int
+
+
+def is_anonymous_volume(name: str) -> bool:
+    """Whether the engine made up the name: 64 hexadecimal digits."""
+    return len(name) == 64 and all(digit in "0123456789abcdef" for digit in name)
 
 
 def kept_labels(untrusted_labels: dict[str, str]) -> dict[str, str]:

@@ -10,7 +10,9 @@ from PySide6.QtTest import QAbstractItemModelTester
 
 from app.ports import port_links
 from app.store import AppStore
-from app.views.container_model import Column, ContainerFilter, ContainerModel, Shown, pending_of
+from app.views.container_columns import Column
+from app.views.container_model import ContainerModel
+from app.views.container_rows import Shown
 from backend.engine.types import ContainerAction, ContainerState, PortBinding
 from tests.gui import samples
 
@@ -22,28 +24,31 @@ def model(store: AppStore) -> ContainerModel:
     return made
 
 
-def names(model: ContainerFilter) -> list[str]:
+def names(model: ContainerModel) -> list[str]:
     return [str(model.index(row, Column.NAME).data()) for row in range(model.rowCount())]
 
 
 def test_two_hundred_rows_change_in_place(store: AppStore, model: ContainerModel) -> None:
     many = samples.many(200)
     store.set_containers(many)
-    assert model.rowCount() == 200
+    assert model.rowCount() == 201, "one is the row of the project"
     resets: list[object] = []
     changed: list[int] = []
     model.modelReset.connect(lambda: resets.append(None))
     model.dataChanged.connect(lambda first, _last: changed.append(first.row()))
     stopped = dataclasses.replace(many[7], state=ContainerState.EXITED, status="Exited (0)")
     store.set_containers((*many[:7], stopped, *many[8:]))
-    assert (resets, changed) == ([], [7])
+    row = model.row_of_key(many[7].id)
+    assert row is not None
+    project = model.row_of_key(f"project:{many[7].compose_project}")
+    assert (resets, changed) == ([], [row if project is None else project]), "one row, and the project above it"
 
 
 def test_rows_come_and_go(store: AppStore, model: ContainerModel) -> None:
     many = samples.many(20)
     store.set_containers(many[:10])
     store.set_containers(many[5:20])
-    assert model.rowCount() == 15
+    assert len(model.containers_of(range(model.rowCount()))) == 15
     store.set_containers(())
     assert model.rowCount() == 0
 
@@ -51,9 +56,9 @@ def test_rows_come_and_go(store: AppStore, model: ContainerModel) -> None:
 def test_pending_is_shown_in_place_of_the_status(store: AppStore, model: ContainerModel) -> None:
     store.set_containers(samples.containers())
     store.set_pending(samples.containers()[0].id, ContainerAction.STOP)
-    assert model.index(0, Column.STATUS).data() == "Stopping…"
-    assert pending_of(model.index(0, 0)) is ContainerAction.STOP
-    assert pending_of(model.index(1, 0)) is None
+    row = model.row_of_key(samples.containers()[0].id)
+    assert row is not None
+    assert model.index(row, Column.STATUS).data() == "Stopping…"
 
 
 @pytest.mark.parametrize("row", range(len(samples.HOSTILE)), ids=samples.HOSTILE)
@@ -68,17 +73,16 @@ def test_hostile_names_are_shown_as_plain_text(store: AppStore, model: Container
 
 
 def test_filter_by_words_and_by_state(store: AppStore, model: ContainerModel) -> None:
-    proxy = ContainerFilter(model)
     store.set_containers(samples.containers())
-    proxy.set_filter("", Shown.RUNNING)
-    assert {"web", "db", "paused"} <= set(names(proxy))
-    assert "not-started" not in names(proxy)
-    proxy.set_filter("", Shown.STOPPED)
-    assert "web" not in names(proxy)
-    proxy.set_filter("SHOP 8080", Shown.ALL)
-    assert names(proxy) == ["web"]
-    proxy.set_filter("nothing", Shown.ALL)
-    assert names(proxy) == []
+    model.set_arrangement(needle="", shown=Shown.RUNNING)
+    assert {"web", "db", "paused"} <= set(names(model))
+    assert "not-started" not in names(model)
+    model.set_arrangement(needle="", shown=Shown.STOPPED)
+    assert "web" not in names(model)
+    model.set_arrangement(needle="shop 8080", shown=Shown.ALL)
+    assert names(model) == ["shop", "web"]
+    model.set_arrangement(needle="nothing", shown=Shown.ALL)
+    assert names(model) == []
 
 
 def test_numbers_sort_as_numbers(store: AppStore, model: ContainerModel) -> None:
@@ -86,7 +90,7 @@ def test_numbers_sort_as_numbers(store: AppStore, model: ContainerModel) -> None
     store.set_containers(
         tuple(dataclasses.replace(one, id=f"{number:064x}", name=f"web-{number}") for number in (10, 9, 1))
     )
-    assert names(ContainerFilter(model)) == ["web-1", "web-9", "web-10"]
+    assert names(model) == ["web-1", "web-9", "web-10"]
 
 
 def test_ports_are_links_while_the_container_runs() -> None:

@@ -25,7 +25,7 @@ from pytestqt.qtbot import QtBot
 from app import theme
 from app.main_window import MainWindow
 from app.store import AppStore, LinkState, LogSession
-from app.views.container_model import Column
+from app.views.container_columns import Column
 from backend.engine.types import ContainerAction
 from backend.model import Phase
 from tests.gui import samples
@@ -86,6 +86,11 @@ def test_dark_and_light_change_live(store: AppStore, window: MainWindow, scene: 
     theme.apply(qapp, theme.DARK)
     assert not window.grab().isNull()
     theme.apply(qapp, theme.LIGHT)
+
+
+def row_named(window: MainWindow, name: str) -> int:
+    model = window.containers.model
+    return next(row for row in range(model.rowCount()) if model.index(row, Column.NAME).data() == name)
 
 
 def _is_ours(widget: QWidget) -> bool:
@@ -176,12 +181,12 @@ def test_keyboard_from_start_to_stop(store: AppStore, window: MainWindow, qtbot:
             break
         QTest.keyClick(QApplication.focusWidget() or window, Qt.Key.Key_Tab)
     assert table.hasFocus()
-    QTest.keyClick(table, Qt.Key.Key_Space)
+    QTest.keyClick(table, Qt.Key.Key_Down)
     (web,) = window.containers.selected
     assert web.name == "web"
-    with qtbot.waitSignal(store.intents.open_log) as opened:
+    with qtbot.waitSignal(store.intents.open_container) as opened:
         QTest.keyClick(table, Qt.Key.Key_Return)
-    assert opened.args == [web.id]
+    assert opened.args == [web.id, ""]
     store.set_log(LogSession(web.id, web.name))
     with qtbot.waitSignal(store.intents.act_on_containers) as asked:
         QTest.keyClick(table, Qt.Key.Key_Period, Qt.KeyboardModifier.ControlModifier)
@@ -235,20 +240,22 @@ def test_only_what_applies_is_asked_of_a_mixed_selection(store: AppStore, window
 def test_a_click_on_a_port_opens_it(store: AppStore, window: MainWindow, qtbot: QtBot) -> None:
     running(store)
     containers = window.containers
-    row = next(row for row in range(containers.proxy.rowCount()) if containers.proxy.index(row, 0).data() == "web")
-    rect = containers.table.visualRect(containers.proxy.index(row, Column.PORTS))
+    row = row_named(window, "web")
+    rect = containers.table.visualRect(containers.model.index(row, Column.PORTS))
     with qtbot.waitSignal(store.intents.open_url) as opened:
-        QTest.mouseClick(containers.table.viewport(), LEFT, pos=rect.topLeft() + QPoint(15, rect.height() // 2))
+        QTest.mouseClick(containers.table.viewport(), LEFT, pos=rect.topLeft() + QPoint(15, rect.height() // 4))
     assert opened.args == ["http://localhost:8080"]
 
 
 def test_a_click_on_a_rows_stop_button(store: AppStore, window: MainWindow, qtbot: QtBot) -> None:
     running(store)
     containers = window.containers
-    row = next(row for row in range(containers.proxy.rowCount()) if containers.proxy.index(row, 0).data() == "web")
-    rect = containers.table.visualRect(containers.proxy.index(row, Column.ACTIONS))
+    row = row_named(window, "web")
+    rect = containers.table.visualRect(containers.model.index(row, Column.ACTIONS))
     with qtbot.waitSignal(store.intents.act_on_containers) as asked:
-        QTest.mouseClick(containers.table.viewport(), LEFT, pos=rect.topLeft() + QPoint(24, rect.height() // 2))
+        QTest.mouseClick(
+            containers.table.viewport(), LEFT, pos=rect.topLeft() + QPoint(rect.width() - 85, rect.height() // 2)
+        )
     assert asked.args is not None
     assert asked.args[1] is ContainerAction.STOP
 

@@ -56,7 +56,8 @@ def test_version_and_info(client: EngineClient) -> None:
 @pytest.mark.parametrize("action", list(ContainerAction))
 def test_every_action_reaches_the_engine(client: EngineClient, engine: FakeEngine, action: ContainerAction) -> None:
     client.act(action, "web")
-    verb = "DELETE /containers/web" if action is ContainerAction.REMOVE else f"POST /containers/web/{action.value}"
+    removes = action in (ContainerAction.REMOVE, ContainerAction.REMOVE_WITH_VOLUMES)
+    verb = "DELETE /containers/web" if removes else f"POST /containers/web/{action.value}"
     assert verb in engine.requests
 
 

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
-from app.views.container_model import Column
+from app.views.container_columns import Column
 from backend.api import ContainerAction, Phase, ensure_agent
 from tests.vm.machine import BUSYBOX, Machine
 
@@ -61,10 +61,10 @@ def test_a_container_is_seen_read_and_stopped(
     view = window.window.containers
 
     def cell(row: int, column: Column) -> str:
-        return str(view.proxy.index(row, column).data())
+        return str(view.model.index(row, column).data())
 
     def row_of(name: str) -> int | None:
-        rows = range(view.proxy.rowCount())
+        rows = range(view.model.rowCount())
         return next((row for row in rows if cell(row, Column.NAME) == name), None)
 
     qtbot.waitUntil(lambda: window.store.machine is not None, timeout=WAIT_MS)
