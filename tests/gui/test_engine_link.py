@@ -192,8 +192,14 @@ def test_an_answer_of_the_engine_before_is_not_given(
 ) -> None:
     connected(link, heard, engine, qtbot)
     answers: list[object] = []
-    go = threading.Event()
-    link.run(lambda _client: go.wait(10), answers.append)
+    begun, go = threading.Event(), threading.Event()
+
+    def job(_client: EngineClient) -> bool:
+        begun.set()
+        return go.wait(10)
+
+    link.run(job, answers.append)
+    assert begun.wait(10)
     link.set_endpoint(None)
     go.set()
     qtbot.waitUntil(lambda: bool(answers))
