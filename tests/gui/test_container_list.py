@@ -181,11 +181,11 @@ def test_any_change_is_told_as_a_difference_that_is_right(store: AppStore, seed:
     chance = random.Random(seed)
     model = ContainerModel(store, store)
     QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal, model)
-    everything = samples.many(60)
-    for _ in range(30):
+    everything = samples.many(30)
+    for _ in range(12):
         some = [
             dataclasses.replace(entry, name=f"c{chance.randrange(40)}") if chance.random() < 0.3 else entry
-            for entry in chance.sample(everything, chance.randrange(60))
+            for entry in chance.sample(everything, chance.randrange(30))
         ]
         store.set_containers(tuple(some))
         if chance.random() < 0.3:
