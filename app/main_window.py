@@ -20,6 +20,7 @@ from app.palette_entries import Entry, machine_entries, preference_entries
 from app.store import AppStore
 from app.texts import text
 from app.views.containers import ContainersView
+from app.views.first_run import FirstRunView
 from app.views.header import MachineHeader
 from app.views.logs import LogView
 from app.views.machine import MachineView
@@ -105,6 +106,7 @@ class MainWindow(QMainWindow):
         store.machine_changed.connect(self._enable_actions)
         store.log_opened.connect(lambda: self.show_page("containers"))
         store.intents.show_page.connect(self.show_page)
+        store.settings.first_run_changed.connect(self._show_current)
         store.intents.search.connect(self.open_palette)
         store.intents.show_setting.connect(self.show_setting)
 
@@ -183,6 +185,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(text("app.name"))
         self.setWindowIcon(icons.boat())
         self._made: dict[str, QWidget] = {}
+        self.first_run: FirstRunView | None = None
         self.header = MachineHeader(self._store)
         self.problem = ProblemView()
         self._pages = QStackedWidget()
@@ -207,7 +210,21 @@ class MainWindow(QMainWindow):
 
     def _on_chosen(self, name: str) -> None:
         self.page_name = name
-        self._pages.setCurrentWidget(self.page(name))
+        self._show_current()
+
+    def _show_current(self) -> None:
+        """The chosen page; before the machine was ever up, the first run's in place of what has nothing to show."""
+        page = self.page(self.page_name)
+        first = self._store.settings.first_run
+        if first and self.first_run is None:
+            self.first_run = FirstRunView(self._store)
+            self._pages.addWidget(self.first_run)
+        if not first and self.first_run is not None:
+            self._pages.removeWidget(self.first_run)
+            self.first_run.deleteLater()
+            self.first_run = None
+        shown = self.first_run if self.first_run is not None and not PAGES[self.page_name].at_bottom else page
+        self._pages.setCurrentWidget(shown)
 
     def _lay_out(self) -> None:
         self._problem_holder = QWidget()

@@ -189,6 +189,7 @@ class AppStore(QObject):
             self._machine = status
             self._machine_at = time.monotonic()
             self.machine_changed.emit()
+            self.settings.note_phase(status.phase)
 
     def set_agent_link(self, state: LinkState, problem: Problem | None = None) -> None:
         """How the control channel stands."""

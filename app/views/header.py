@@ -55,6 +55,7 @@ class MachineHeader(QFrame):
         self._ticker.timeout.connect(self._show_detail)
         store.machine_changed.connect(self.refresh)
         store.engine_changed.connect(self.refresh)
+        store.settings.first_run_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -73,7 +74,8 @@ class MachineHeader(QFrame):
         failed = phase is Phase.FAILED
         self.start.setText(text("machine.start-again") if failed else text("machine.start"))
         self.start.setAccessibleName(self.start.text())
-        self.start.setVisible(phase in (None, Phase.STOPPED, Phase.FAILED))
+        # The first run has a button of its own, which heeds what was chosen there.
+        self.start.setVisible(phase in (None, Phase.STOPPED, Phase.FAILED) and not store.settings.first_run)
         self.start.setEnabled(phase is not None)
         up = phase in (Phase.RUNNING, Phase.DEGRADED)
         self.restart.setVisible(up)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from app import icons, texts, theme
+from app import texts
 from app.store import AppStore
 from app.texts import text
+from app.views.console import ConsoleView
 from app.views.problem import ProblemView
+from app.views.steps import StepsCard
 from app.widgets import Card, CommandLine, label
-from backend.api import VERSION, MachineStatus, Phase, StepState, StepStatus
+from backend.api import VERSION, MachineStatus, Phase
 
-_GLYPHS = {
-    StepState.PENDING: "circle-outline",
-    StepState.ACTIVE: "progress-clock",
-    StepState.DONE: "check-circle",
-    StepState.FAILED: "alert-circle",
-}
-_TICK_MS = 200
 _Line = tuple[str, str | None]
 """Words and their role in the style sheet."""
 
@@ -33,7 +28,7 @@ class MachineView(QScrollArea):
         self.setAccessibleName(text("machine.title"))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._problems = [ProblemView() for _ in range(3)]
-        self._steps = _Steps()
+        self._steps = StepsCard(store)
         self._accelerator = _Lines("machine.accelerator")
         self._resources = _Lines("machine.resources")
         self._versions = _Lines("machine.versions")
@@ -60,10 +55,9 @@ class MachineView(QScrollArea):
         for problem in self._problems:
             column.addWidget(problem)
         column.addLayout(across)
+        column.addWidget(ConsoleView(store))
         column.addStretch(1)
         self.setWidget(page)
-        self._ticker = QTimer(self, interval=_TICK_MS)
-        self._ticker.timeout.connect(self._show_steps)
         store.machine_changed.connect(self.refresh)
         self.refresh()
 
@@ -71,12 +65,7 @@ class MachineView(QScrollArea):
         """Show the store."""
         machine = self._store.machine
         self._show_problems(machine)
-        self._show_steps()
         self._show_facts(machine)
-        if machine is not None and machine.active_step is not None:
-            self._ticker.start()
-        else:
-            self._ticker.stop()
 
     def _show_problems(self, machine: MachineStatus | None) -> None:
         problems = list(machine.problems) if machine else []
@@ -87,12 +76,6 @@ class MachineView(QScrollArea):
         for number, view in enumerate(self._problems):
             problem = problems[number] if number < len(problems) else None
             view.show_problem(problem, again if failed and number == 0 else ())
-
-    def _show_steps(self) -> None:
-        machine = self._store.machine
-        age = self._store.machine_age_s if machine and not machine.phase.is_settled else 0.0
-        total = machine.boot_seconds if machine else None
-        self._steps.show_steps(machine.steps if machine else (), age, total)
 
     def _show_facts(self, machine: MachineStatus | None) -> None:
         accelerator = machine.accelerator if machine else None
@@ -154,61 +137,3 @@ class _Lines(Card):
                 if made.property("role") != lines[number][1]:
                     made.setProperty("role", lines[number][1])
                     made.style().polish(made)
-
-
-class _Steps(Card):
-    """The ladder of the start: a mark, a name and a time for each step."""
-
-    def __init__(self) -> None:
-        super().__init__(text("machine.steps"))
-        self._rows: list[tuple[QWidget, QLabel, QLabel, QLabel]] = []
-        self._none = label(text("machine.steps.none"), "muted", wrap=True)
-        self._total = label("", "muted")
-        self._list = QVBoxLayout()
-        self._list.setSpacing(7)
-        self.body.addWidget(self._none)
-        self.body.addLayout(self._list)
-        self.body.addWidget(self._total)
-
-    def show_steps(self, steps: tuple[StepStatus, ...], age_s: float, total_s: float | None) -> None:
-        self._none.setVisible(not steps)
-        self._total.setVisible(total_s is not None)
-        if total_s is not None:
-            self._total.setText(text("machine.steps.total", elapsed=texts.seconds(total_s)))
-        while len(self._rows) < len(steps):
-            self._add_row()
-        for number, (row, mark, name, time) in enumerate(self._rows):
-            row.setVisible(number < len(steps))
-            if number < len(steps):
-                self._show_step(steps[number], age_s, mark, name, time)
-
-    @staticmethod
-    def _show_step(step: StepStatus, age_s: float, mark: QLabel, name: QLabel, time: QLabel) -> None:
-        current = theme.current()
-        colour = {
-            StepState.PENDING: current.stopped,
-            StepState.ACTIVE: current.warning,
-            StepState.DONE: current.running,
-            StepState.FAILED: current.danger,
-        }[step.state]
-        mark.setPixmap(icons.glyph(_GLYPHS[step.state], colour).pixmap(QSize(18, 18)))
-        mark.setAccessibleName(texts.step_state(step.state))
-        name.setText(texts.step(step))
-        name.setEnabled(step.state is not StepState.PENDING)
-        elapsed = step.elapsed_s
-        if elapsed is not None and step.state is StepState.ACTIVE:
-            elapsed += age_s
-        time.setText(texts.seconds(elapsed) if elapsed is not None else "")
-
-    def _add_row(self) -> None:
-        row = QWidget()
-        mark, name, time = QLabel(), label("", wrap=True), label("", "muted")
-        mark.setFixedSize(18, 18)
-        across = QHBoxLayout(row)
-        across.setContentsMargins(0, 0, 0, 0)
-        across.setSpacing(10)
-        across.addWidget(mark)
-        across.addWidget(name, 1)
-        across.addWidget(time)
-        self._list.addWidget(row)
-        self._rows.append((row, mark, name, time))

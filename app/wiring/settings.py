@@ -37,7 +37,6 @@ class SettingsWiring(QObject):
         store = self._parts.store
         phase = store.phase
         before, self._phase = self._phase, phase
-        store.settings.note_phase(phase)
         if phase is None or phase is before or store.agent_link is not LinkState.UP:
             return
         if before is None:

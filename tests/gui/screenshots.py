@@ -188,6 +188,27 @@ def _daemon_findings(store: AppStore, window: MainWindow) -> None:
     page.engine.check()
 
 
+_CONSOLE = {
+    "which": "serial",
+    "path": "x",
+    "text": "[    0.000000] Linux version 6.12\r\n\x1b[32m  OK\x1b[0m  <b>\r\n" * 9,
+}
+
+
+def _first_run(phase: Phase, *, console: bool = False) -> Callable[[AppStore, MainWindow], None]:
+    def show(store: AppStore, window: MainWindow) -> None:
+        machine(store, Phase.STOPPED)
+        settings_samples.told(store, disk_gib=None)
+        store.settings.take("autostart.get", {"on": False, "place": "x"})
+        machine(store, phase)
+        if console:
+            assert window.first_run is not None
+            window.first_run.console.toggle.click()
+            store.settings.take("logs.tail", _CONSOLE)
+
+    return show
+
+
 SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "containers-unknown": lambda _store, _window: None,
     "containers-no-agent": _lost,
@@ -206,6 +227,10 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "palette-found": _palette("web"),
     "palette-nothing": _palette("qqqq"),
     "palette-many": _palette("stop we", 200),
+    "first-run": _first_run(Phase.STOPPED),
+    "first-run-starting": _first_run(Phase.BOOTING),
+    "first-run-console": _first_run(Phase.BOOTING, console=True),
+    "first-run-failed": _first_run(Phase.FAILED),
     "settings-general": _settings("general"),
     "settings-resources": _settings("resources", Phase.STOPPED),
     "settings-resources-danger": _settings_danger,

@@ -120,8 +120,9 @@ class AmountRow(QWidget):
         self.field.setAccessibleName(title)
         self.field.setMinimumWidth(theme.px(110))
         self.field.setAlignment(Qt.AlignmentFlag.AlignRight)
-        # The slider is beside it, and the arrow keys count up and down.
-        self.field.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        # Without its little buttons (style sheet): the slider is beside it, and the arrow keys count up and down.
+        self.field.setProperty("amount", True)
+        self.field.lineEdit().setTextMargins(0, 0, theme.px(6), 0)
         self.field.setGroupSeparatorShown(True)
         self.field.setKeyboardTracking(False)
         self.slider = QSlider(Qt.Orientation.Horizontal)
