@@ -153,6 +153,7 @@ def _run(argv: list[str], path: Path) -> str:
             command=command,
             tail=tail,
             hint="Stop that process; `wherry doctor` names it where the system tells.",
+            retryable=True,
         )
     raise fail(
         ProblemCode.DISK_DAMAGED,
