@@ -1,0 +1,97 @@
+"""What is selected of a terminal's text: places count lines over scrollback and screen together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from app.terminal.screen import Screen
+
+_WORD_MARKS = "_-./~:@%+=?&#"
+
+
+class Place(NamedTuple):
+    """An edge between letters."""
+
+    line: int
+    """Its number in the whole text, as `Screen.pushed` counts."""
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """From where the mouse was pressed to where it is."""
+
+    anchor: Place
+    head: Place
+
+    def to(self, head: Place) -> Selection:
+        """The same with another end."""
+        return Selection(self.anchor, head)
+
+    def columns(self, line: int, width: int) -> tuple[int, int] | None:
+        """The part of a line that is selected; None for none."""
+        first, last = sorted((self.anchor, self.head))
+        if first == last or not first.line <= line <= last.line:
+            return None
+        start = first.column if line == first.line else 0
+        stop = last.column if line == last.line else width
+        return (start, stop) if stop > start else None
+
+
+def line_cells(screen: Screen, number: int) -> list[str]:
+    """One line's cells, the second of a wide letter empty; nothing for a line that is no more."""
+    if number >= screen.pushed:
+        line = screen.buffer.get(number - screen.pushed)
+        return [line[x].data for x in range(min(max(line) + 1, screen.columns))] if line else []
+    at = number - (screen.pushed - len(screen.history))
+    if not 0 <= at < len(screen.history):
+        return []
+    cells: list[str] = []
+    from app.terminal.picture import split_cells
+
+    for run in screen.history[at].runs:
+        for letters, width in split_cells(run.text):
+            cells.append(letters)
+            cells.extend([""] * (width - 1))
+    return cells
+
+
+def _goes_on(screen: Screen, number: int) -> bool:
+    if number >= screen.pushed:
+        return screen.is_wrapped(number - screen.pushed)
+    at = number - (screen.pushed - len(screen.history))
+    return 0 <= at < len(screen.history) and screen.history[at].wrapped
+
+
+def text_of(screen: Screen, selection: Selection) -> str:
+    """The selected text; a line that only the terminal's width broke is one line."""
+    first, last = sorted((selection.anchor, selection.head))
+    parts: list[str] = []
+    oldest = screen.pushed - len(screen.history)
+    for number in range(max(first.line, oldest), min(last.line, screen.pushed + screen.lines - 1) + 1):
+        chosen = selection.columns(number, screen.columns)
+        words = "".join(line_cells(screen, number)[chosen[0] : chosen[1]]) if chosen else ""
+        if _goes_on(screen, number):
+            parts.append(words)
+        else:
+            parts.append(words.rstrip() + ("\n" if number < last.line else ""))
+    return "".join(parts)
+
+
+def word_at(screen: Screen, place: Place) -> Selection:
+    """The word, path or address under a place."""
+    cells = line_cells(screen, place.line)
+
+    def belongs(column: int) -> bool:
+        return column < len(cells) and all(letter.isalnum() or letter in _WORD_MARKS for letter in cells[column])
+
+    first = stop = place.column
+    if belongs(place.column):
+        while first > 0 and belongs(first - 1):
+            first -= 1
+        while belongs(stop):
+            stop += 1
+    else:
+        stop += 1
+    return Selection(Place(place.line, first), Place(place.line, stop))
