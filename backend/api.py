@@ -1,6 +1,7 @@
 """The facade: all that the window may import of the backend.
 
-docker-py costs a tenth of a second to import, so the engine's client is loaded when it is first asked for.
+docker-py costs a tenth of a second to import, so the engine's client, and what is asked through it, is loaded
+when it is first wanted.
 """
 
 from __future__ import annotations
@@ -43,6 +44,15 @@ from backend.engine.details import (
     MountPoint,
     NetworkAttachment,
 )
+from backend.engine.page_types import (
+    ChangeKind,
+    ProcessTable,
+    RemoteFile,
+    RemoteStat,
+    TerminalSize,
+    check_image_name,
+    split_image_name,
+)
 from backend.engine.pulling import PullProgress
 from backend.engine.spec import (
     LEAST_MEMORY_BYTES,
@@ -59,6 +69,7 @@ from backend.engine.spec import (
     is_volume_name,
 )
 from backend.engine.spec_command import run_command
+from backend.engine.transfer import Transfer
 from backend.engine.types import (
     Container,
     ContainerAction,
@@ -91,6 +102,8 @@ from backend.stats import ContainerUsage, MachineUsage, StatsSample
 
 if TYPE_CHECKING:
     from backend.agent.launch import ensure_agent
+    from backend.engine import archive, inside
+    from backend.engine import exec as programs
     from backend.engine.client import EngineClient, EngineStream
 
 __all__ = [
@@ -103,6 +116,7 @@ __all__ = [
     "VERSION",
     "AcceleratorStatus",
     "Cancelled",
+    "ChangeKind",
     "Container",
     "ContainerAction",
     "ContainerDetails",
@@ -141,8 +155,11 @@ __all__ = [
     "PreferencesFile",
     "Problem",
     "ProblemCode",
+    "ProcessTable",
     "PullProgress",
     "RecreateStep",
+    "RemoteFile",
+    "RemoteStat",
     "RemovePolicy",
     "Reply",
     "Request",
@@ -152,9 +169,13 @@ __all__ = [
     "StepState",
     "StepStatus",
     "StopPolicy",
+    "TerminalSize",
+    "Transfer",
     "WherryError",
     "WrongPhase",
+    "archive",
     "check_daemon_json",
+    "check_image_name",
     "check_protocol",
     "clean_text",
     "create_container",
@@ -163,6 +184,7 @@ __all__ = [
     "ensure_agent",
     "fail",
     "has_image",
+    "inside",
     "is_container_name",
     "is_host_path",
     "is_image_reference",
@@ -170,9 +192,11 @@ __all__ = [
     "is_volume_name",
     "local_images",
     "preferences_file",
+    "programs",
     "recreate_container",
     "run_command",
     "spec_of",
+    "split_image_name",
 ]
 
 _LAZY = {
@@ -180,9 +204,16 @@ _LAZY = {
     "EngineStream": "backend.engine.client",
     "ensure_agent": "backend.agent.launch",
 }
+_LAZY_MODULES = {
+    "archive": "backend.engine.archive",
+    "inside": "backend.engine.inside",
+    "programs": "backend.engine.exec",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _LAZY_MODULES:
+        return importlib.import_module(_LAZY_MODULES[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

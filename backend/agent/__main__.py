@@ -21,6 +21,7 @@ from typing import Any, Final
 from filelock import FileLock, Timeout
 
 from backend import VERSION, config, host
+from backend.agent.files import ContainerFiles
 from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
 from backend.agent.readiness import Deadlines
 from backend.agent.server import ControlServer
@@ -76,6 +77,7 @@ class Agent:
                 "status": self._status,
                 "shutdown": self._shutdown,
                 **self._settings.methods(),
+                "files.list": ContainerFiles(self._supervisor.dial, self._execute).list_directory,
             },
             self._supervisor.status,
             stats=lambda: self._stats.newest,

@@ -27,6 +27,7 @@ from docker.errors import APIError, DockerException
 
 from backend.engine.answers import container_from_answer, events, framed_chunks, raw_chunks
 from backend.engine.details import ContainerDetails, details_from_answer
+from backend.engine.duplex import Duplex
 from backend.engine.pulling import PullProgress, pull_progress
 from backend.engine.spec import with_tag
 from backend.engine.types import (
@@ -43,6 +44,8 @@ from backend.engine.types import (
 from backend.errors import ProblemCode, WherryError, fail
 
 REQUEST_TIMEOUT_S: Final = 15
+UPLOAD_TIMEOUT_S: Final = 600
+"""For the engine's answer after the last byte: it unpacks what it was sent."""
 STOP_GRACE_S: Final = 10
 """How long a container may take to end by itself before the engine kills it: docker's own default."""
 _BLOCK_BYTES: Final = 65_536
@@ -298,7 +301,7 @@ class EngineClient:
         command = f"docker logs {container_id[:12]}"
         check_id(container_id, command)
         config = self._ask(command, lambda: dict(self._api.inspect_container(container_id).get("Config") or {}))
-        params: dict[str, str | int] = {
+        params: dict[str, str | int | bytes] = {
             "stdout": 1,
             "stderr": 1,
             "follow": int(follow),
@@ -317,7 +320,7 @@ class EngineClient:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str | int] | None = None,
+        params: Mapping[str, str | int | bytes] | None = None,
         body: object = None,
         timeout_s: float | None = None,
     ) -> Any:
@@ -347,7 +350,7 @@ class EngineClient:
         path: str,
         items: Callable[[Iterator[bytes]], Iterator[_Result]],
         *,
-        params: Mapping[str, str | int] | None = None,
+        params: Mapping[str, str | int | bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> EngineStream[_Result]:
         """Open an answer without end; `items` makes values of its blocks, which may be cut anywhere.
@@ -363,20 +366,67 @@ class EngineClient:
 
         return EngineStream(self._ask(command, open_it), items, command)
 
+    def head(self, command: str, path: str, *, params: Mapping[str, str | int | bytes]) -> Mapping[str, str]:
+        """Ask for the head of an answer; names of fields may be written in any case. Raises as `call`."""
+
+        def ask() -> Mapping[str, str]:
+            with contextlib.closing(self._send("HEAD", path, params=params, timeout_s=self._timeout_s)) as response:
+                return response.headers
+
+        return self._ask(command, ask)
+
+    def upload(
+        self,
+        command: str,
+        method: str,
+        path: str,
+        pieces: Iterator[bytes],
+        *,
+        params: Mapping[str, str | int | bytes],
+        timeout_s: float = UPLOAD_TIMEOUT_S,
+    ) -> bytes:
+        """Send a tar archive as it is made, and give the whole answer. Raises as `call`, and what `pieces` raises."""
+
+        def ask() -> bytes:
+            headers = {"Content-Type": "application/x-tar"}
+            sent = self._send(method, path, params=params, headers=headers, data=pieces, timeout_s=timeout_s)
+            with contextlib.closing(sent) as response:
+                return bytes(response.content)
+
+        return self._ask(command, ask)
+
+    def hijack(
+        self, command: str, path: str, *, params: Mapping[str, str | int | bytes] | None = None, body: object = None
+    ) -> Duplex:
+        """Open a connection to a program's terminal by a POST. Raises as `call`."""
+
+        def open_it() -> Duplex:
+            headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
+            response = self._send("POST", path, params=params, headers=headers, body=body, timeout_s=self._timeout_s)
+            # The buffered reader, not the socket under it: the program's first words may have come with the head.
+            raw: Any = response.raw
+            reader = raw._fp.fp  # noqa: SLF001 -- neither library gives the connection away by a public name
+            under = reader.raw
+            connection = getattr(under, "_sock", None) or under.sock  # the second for a named pipe
+            return Duplex(reader, connection, response.close)
+
+        return self._ask(command, open_it)
+
     def _send(
         self,
         method: str,
         path: str,
         *,
-        params: Mapping[str, str | int] | None,
+        params: Mapping[str, str | int | bytes] | None,
         timeout_s: float,
         body: object = None,
+        data: Iterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """The open answer, of which nothing but the head is read."""
         url = f"{self._api.base_url}/v{self._api.api_version}{path}"
         response = self._api.request(
-            method, url, params=params, json=body, headers=headers, stream=True, timeout=timeout_s
+            method, url, params=params, json=body, data=data, headers=headers, stream=True, timeout=timeout_s
         )
         if not response.ok:
             with contextlib.closing(response):

@@ -1,0 +1,288 @@
+"""What is in a container's directories, running or not, without a program of the container's.
+
+The guest's busybox looks, over the agent's SSH connection: a container may have no program to look with, and one that
+has may lie. A helper container would do as well, but it takes a second to start, and shows in everybody's `docker ps`.
+
+The script sees what `docker cp` sees, the image's layers with what was written on top, and volumes and folders where
+they are mounted: an overlay of the container's directories, read-only, in a mount namespace of its own, so that it is
+unmounted when the script ends, in whichever way. It then locks itself in a root that has nothing but that tree and
+busybox, and follows links itself, part by part, since an absolute link means the container's root. Nothing in a hostile
+container can lead it out, even if it changes while it is looked at.
+
+Names are bytes; on the control channel each byte is one character (latin-1).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final, Protocol
+
+from backend.engine.types import clean_text
+from backend.errors import ProblemCode, fail
+from backend.ssh.session import Result
+from backend.stream import ByteStream
+
+_TIMEOUT_S: Final = 30.0
+_LISTING_BYTES: Final = 800_000
+_REPLY_BYTES: Final = 700_000
+"""Below the control channel's longest line."""
+_ANSWER_BYTES: Final = 8_388_608
+_PATH_BYTES: Final = 4096
+_MAX_MOUNTS: Final = 64
+_CONTAINER: Final = re.compile(r"[0-9a-f]{12,64}")
+_UPPER: Final = re.compile(r"(/[A-Za-z0-9._/-]+/overlay2)/([0-9a-f]{64})/diff")
+
+MOUNT_FAILED: Final = 71
+TOO_MANY_LINKS: Final = 75
+NO_DIRECTORY: Final = 76
+
+OUTER: Final = f"""
+base=$1 id=$2; shift 2
+mount -t tmpfs -o mode=755 tmpfs /mnt && mkdir /mnt/c /mnt/m /mnt/b && cd "$base" || exit {MOUNT_FAILED}
+lower=l/$(cat "$id/link")
+[ -s "$id/lower" ] && lower=$lower:$(cat "$id/lower")
+mount -t overlay -o "ro,index=off,lowerdir=$lower" overlay /mnt/c || exit {MOUNT_FAILED}
+cd /
+number=0
+count=$1; shift
+while [ $number -lt $count ]; do
+    source=$1; shift
+    if [ -d "$source" ]; then
+        mkdir /mnt/m/$number && mount -o bind,ro "$source" /mnt/m/$number
+    fi
+    number=$((number + 1))
+done
+: >/mnt/b/busybox
+mount -o bind /usr/bin/busybox /mnt/b/busybox || exit {MOUNT_FAILED}
+exec /usr/bin/busybox chroot /mnt /b/busybox sh -c "$@"
+"""
+
+INNER: Final = f"""
+todo=$1 field=$2 end=$3 limit=$4; shift 4
+here=
+# Where a path of the container is in this root: below the mount that is nearest to it.
+find_real() {{
+    real=/c$1 length=0 number=0
+    for destination in "$@"; do
+        [ $number -eq 0 ] && {{ number=1; continue; }}
+        case $1/ in
+        "$destination"/*)
+            if [ ${{#destination}} -gt $length ]; then
+                length=${{#destination}}
+                real=/m/$((number - 1))${{1#"$destination"}}
+            fi
+            ;;
+        esac
+        number=$((number + 1))
+    done
+}}
+hops=0
+while [ -n "$todo" ]; do
+    part=${{todo%%/*}}
+    case $todo in
+    */*) todo=${{todo#*/}} ;;
+    *) todo= ;;
+    esac
+    case $part in
+    '' | .) continue ;;
+    ..) here=${{here%/*}}; continue ;;
+    esac
+    find_real "$here/$part" "$@"
+    if [ -L "$real" ]; then
+        hops=$((hops + 1))
+        [ $hops -le 40 ] || exit {TOO_MANY_LINKS}
+        target=$(/b/busybox readlink "$real"; echo x)
+        target=${{target%??}}
+        case $target in
+        /*) here= ;;
+        esac
+        todo=$target/$todo
+    else
+        here=$here/$part
+    fi
+done
+find_real "$here" "$@"
+[ -d "$real" ] && cd "$real" || exit {NO_DIRECTORY}
+printf '%s%s' "$here" "$end"
+{{
+    /b/busybox stat -c "%f $field%s $field%Y $field%u $field%g $field.$field.$end" .
+    /b/busybox find . -mindepth 1 -maxdepth 1 -exec /b/busybox stat \\
+        -c "%f $field%s $field%Y $field%u $field%g $field%n$field%N$end" {{}} +
+}} 2>/b/complaints | /b/busybox head -c "$limit"
+"""
+
+
+class Execute(Protocol):
+    """Runs a command in the guest; None when no guest can be reached now. Raises WherryError when it breaks off."""
+
+    async def __call__(self, command: str, *, stdin: bytes, timeout_s: float) -> Result | None: ...
+
+
+class ContainerFiles:
+    """Answers the request `files.list`."""
+
+    def __init__(self, dial: Callable[[], Awaitable[ByteStream]], execute: Execute) -> None:
+        """Make one.
+
+        Args:
+            dial: gives a stream to the engine. Raises WherryError.
+        """
+        self._dial = dial
+        self._execute = execute
+
+    async def list_directory(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """List one directory.
+
+        Args:
+            arguments: `container`, an id; `path`, absolute, one character per byte.
+
+        Returns:
+            `container` and `path` as they were asked, `resolved`, the path without links, `directory` and `entries`
+            of [name, mode, size, mtime, uid, gid, link's target], `truncated` if there are more.
+
+        Raises:
+            WherryError: BAD_REQUEST; ENGINE_ERROR for a path that is no directory, or a container whose files are
+                kept in a way that is not known here.
+        """
+        container, path = str(arguments.get("container", "")), str(arguments.get("path", ""))
+        shown = clean_text(path.encode("latin-1", "replace").decode("utf-8", "replace"))
+        command = f"ls -la {shown}  (in {clean_text(container)[:12]})"
+        if not _CONTAINER.fullmatch(container) or not _is_path(path):
+            raise fail(ProblemCode.BAD_REQUEST, "That is not a container and an absolute path.", command=command)
+        details = await self._inspect(container)
+        field, end = secrets.token_hex(4), secrets.token_hex(4)
+        script = _command(details, path, field, end)
+        result = await self._execute(script, stdin=b"", timeout_s=_TIMEOUT_S)
+        if result is None:
+            raise fail(ProblemCode.ENGINE_DOWN, "The machine cannot be reached just now.", retryable=True)
+        _check(result, command)
+        listing = parse(result.untrusted_stdout, field, end)
+        return {"container": container, "path": path, **listing}
+
+    async def _inspect(self, container: str) -> dict[str, Any]:
+        """The engine's own answer: what a client says of directories is not trusted."""
+        stream = await self._dial()
+        try:
+            # HTTP/1.0: the answer comes whole, and ends with the connection.
+            await stream.write(f"GET /containers/{container}/json HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+            answer = bytearray()
+            while piece := await stream.read():
+                answer += piece
+                if len(answer) > _ANSWER_BYTES:
+                    break
+        except ConnectionError as error:
+            raise fail(ProblemCode.ENGINE_DOWN, "The way to the engine was just lost.", retryable=True) from error
+        finally:
+            await stream.aclose()
+        head, _, body = bytes(answer).partition(b"\r\n\r\n")
+        command = f"docker inspect {container[:12]}"
+        if b" 200 " not in head[:20]:
+            raise fail(
+                ProblemCode.ENGINE_ERROR,
+                "The engine does not know that container any more.",
+                command=command,
+                hint="It was removed in the meantime.",
+            )
+        try:
+            details = json.loads(body)
+        except ValueError as error:
+            raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer was not understood.", command=command) from error
+        return details if isinstance(details, dict) else {}
+
+
+def parse(untrusted_output: bytes, field: str, end: str) -> dict[str, Any]:
+    """What the script printed, as `list_directory` returns it."""
+    resolved, *records = untrusted_output.decode("latin-1").split(end)
+    truncated = len(untrusted_output) >= _LISTING_BYTES
+    if truncated and records:
+        records.pop()  # cut in its middle
+    directory: list[Any] = []
+    entries: list[list[Any]] = []
+    size = 0
+    for untrusted_record in records:
+        parts = untrusted_record.lstrip("\n").split(field)
+        if len(parts) != 7:
+            continue
+        name = parts[5].removeprefix("./")
+        # busybox writes a link as 'NAME' -> 'TARGET'; the name is known, so an arrow in it misleads nobody.
+        target = parts[6].removeprefix(f"'{parts[5]}' -> '").removesuffix("'") if parts[6] != parts[5] else ""
+        mode, *numbers = (int(word, 16 if at == 0 else 10) for at, word in enumerate(parts[:5]))
+        entry = [name, mode, *numbers, target]
+        if not directory:
+            directory = entry
+            continue
+        size += len(json.dumps(entry))
+        if size > _REPLY_BYTES:
+            truncated = True
+            break
+        entries.append(entry)
+    return {"resolved": resolved or "/", "directory": directory, "entries": entries, "truncated": truncated}
+
+
+def _is_path(path: str) -> bool:
+    try:
+        length = len(path.encode("latin-1"))
+    except UnicodeEncodeError:
+        return False
+    return path.startswith("/") and "\0" not in path and length <= _PATH_BYTES
+
+
+def _command(details: Mapping[str, Any], path: str, field: str, end: str) -> str:
+    """The shell line for the guest. Raises WherryError."""
+    data = (details.get("GraphDriver") or {}).get("Data") or {}
+    found = _UPPER.fullmatch(str(data.get("UpperDir", "")))
+    if found is None:
+        driver = clean_text(str((details.get("GraphDriver") or {}).get("Name", "unknown")))
+        raise fail(
+            ProblemCode.ENGINE_ERROR,
+            f"Files cannot be listed: the engine keeps them with the storage driver {driver}.",
+            hint="Wherry can look into containers of the driver overlay2, the engine's usual one.",
+        )
+    mounts = [
+        (_as_bytes(str(PurePosixPath(str(mount.get("Destination"))))), _as_bytes(str(mount.get("Source"))))
+        for mount in (details.get("Mounts") or ())[:_MAX_MOUNTS]
+        if str(mount.get("Destination", "")).startswith("/") and str(mount.get("Source", "")).startswith("/")
+    ]
+    # The slash at its end keeps a newline at the end of a name from being lost in quoting.
+    inner = [INNER, "list", f"{path}/", field, end, str(_LISTING_BYTES), *(destination for destination, _ in mounts)]
+    outer = ["list", *found.groups(), str(len(mounts)), *(source for _, source in mounts), *inner]
+    words = ["unshare", "-m", "sh", "-c", OUTER, *outer]
+    return " ".join(_quoted(word) for word in words)
+
+
+def _as_bytes(text: str) -> str:
+    """One character per byte, as paths are kept here."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell; bytes beyond ASCII by printf, whose argument is ASCII. A newline at the end would be lost."""
+    if word.isascii():
+        return shlex.quote(word)
+    octal = "".join(letter if letter.isascii() and letter.isalnum() else f"\\{ord(letter):03o}" for letter in word)
+    return f"\"$(printf '{octal}')\""
+
+
+def _check(result: Result, command: str) -> None:
+    """Raise WherryError for a script that did not come to its end."""
+    said = [clean_text(line, 300) for line in result.untrusted_stderr.decode("utf-8", "replace").splitlines()[-5:]]
+    match result.exit_code:
+        case 0:
+            return
+        case code if code == NO_DIRECTORY:
+            raise fail(ProblemCode.ENGINE_ERROR, "There is no such directory in the container.", command=command)
+        case code if code == TOO_MANY_LINKS:
+            raise fail(ProblemCode.ENGINE_ERROR, "That path is a circle of links.", command=command)
+        case _:
+            raise fail(
+                ProblemCode.GUEST_FAULT,
+                "The machine could not look into the container.",
+                command=command,
+                tail=said,
+                retryable=True,
+            )
