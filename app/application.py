@@ -18,6 +18,7 @@ from app.texts import text
 from app.tray import Tray
 from app.wiring.appearance import AppearanceWiring, apply_language, apply_theme
 from app.wiring.containers import ContainersWiring
+from app.wiring.detail import DetailWiring
 from app.wiring.leaving import LeavingWiring
 from app.wiring.logs import LogsWiring
 from app.wiring.machine import MachineWiring
@@ -49,6 +50,7 @@ class WherryApp(QObject):
         machine = MachineWiring(parts, self)
         ContainersWiring(parts, self)
         LogsWiring(parts, self)
+        self._detail = DetailWiring(parts, self)
         LeavingWiring(parts, machine, self)
         StatsWiring(parts, self)
         SettingsWiring(parts, self)
@@ -82,6 +84,7 @@ class WherryApp(QObject):
         self.tray.hide()
         self.window.remember()
         self.window.close_for_good()
+        self._detail.close()
         self.machine_link.close()
         self.engine_link.close()
         self.preferences.close()

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, cast, runtime_checkable
 
-from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtCore import QByteArray, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app import icons, theme
 from app.palette_entries import Entry, machine_entries, preference_entries
 from app.store import AppStore
 from app.texts import text
 from app.views.containers import ContainersView
+from app.views.containers_page import ContainersPage
 from app.views.first_run import FirstRunView
 from app.views.header import MachineHeader
 from app.views.logs import LogView
@@ -44,30 +45,6 @@ class Searchable(Protocol):
     def focus_search(self) -> None:
         """Go there."""
         ...
-
-
-class ContainersPage(QSplitter):
-    """The list of containers, with the log of one below it."""
-
-    def __init__(self, store: AppStore) -> None:
-        super().__init__(Qt.Orientation.Vertical)
-        self.view = ContainersView(store)
-        self.logs = LogView(store)
-        self.addWidget(self.view)
-        self.addWidget(self.logs)
-        self.setStretchFactor(0, 3)
-        self.setStretchFactor(1, 2)
-        self.setChildrenCollapsible(False)
-        self.setSizes([380, 260])
-
-    def focus_search(self) -> None:
-        """In the log if one is in use, else in the list."""
-        focus = self.window().focusWidget()
-        if self.logs.isVisible() and (focus is None or self.logs.isAncestorOf(focus)):
-            self.logs.focus_search()
-        else:
-            self.view.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
-            self.view.filter.selectAll()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +84,7 @@ class MainWindow(QMainWindow):
         store.log_opened.connect(lambda: self.show_page("containers"))
         store.intents.show_page.connect(self.show_page)
         store.settings.first_run_changed.connect(self._show_current)
+        store.intents.open_container.connect(lambda _id, _tab: self.show_page("containers"))
         store.intents.search.connect(self.open_palette)
         store.intents.show_setting.connect(self.show_setting)
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from PySide6.QtCore import QObject, Signal
 
+from app.detail_store import DetailStore
 from app.preferences import Preferences
 from app.safe_text import LogLine
 from app.settings_store import SettingsStore
@@ -96,6 +97,7 @@ class AppStore(QObject):
         self.preferences = preferences or Preferences(parent=self)
         self.stats = StatsStore(self)
         self.settings = SettingsStore(self)
+        self.detail = DetailStore(self)
         self._machine: MachineStatus | None = None
         self._machine_at = 0.0
         self._agent_link = LinkState.CONNECTING

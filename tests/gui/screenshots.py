@@ -21,7 +21,7 @@ from app.views.settings.page import SettingsPage
 from backend.engine.types import ContainerAction, LogStream
 from backend.errors import Problem, ProblemCode
 from backend.model import Notice, Phase
-from tests.gui import samples, settings_samples
+from tests.gui import detail_scenes, samples, settings_samples
 
 _AGENT_PROBLEM = Problem(
     code=ProblemCode.AGENT_UNREACHABLE,
@@ -244,6 +244,7 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "machine-running": _machine_page(Phase.RUNNING),
     "machine-degraded": _machine_page(Phase.DEGRADED),
     "machine-failed": _machine_page(Phase.FAILED),
+    **detail_scenes.SCENES,
 }
 """By name, how to bring the store and the window there."""
 

@@ -1,0 +1,23 @@
+"""Which values look like secrets and are hidden until somebody asks: pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MASK: Final = "••••••••"
+_SECRET_NAME: Final = re.compile(
+    r"PASS(WORD|WD|PHRASE)?($|_)|PWD$|SECRET|TOKEN|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE|(^|_)AUTH($|_)|_KEY$|^KEY$",
+    re.IGNORECASE,
+)
+_NOT_SECRET: Final = re.compile(r"^(PWD|OLDPWD)$|_FILE$|_PATH$", re.IGNORECASE)
+_USER_IN_ADDRESS: Final = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
+_PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a variable's value is better not shown to whoever looks over the shoulder."""
+    if not value:
+        return False
+    named = bool(_SECRET_NAME.search(name)) and not _NOT_SECRET.search(name)
+    return named or bool(_USER_IN_ADDRESS.search(value) or _PRIVATE_KEY.search(value))
