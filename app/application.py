@@ -20,6 +20,7 @@ from app.wiring.appearance import AppearanceWiring, apply_language, apply_theme
 from app.wiring.containers import ContainersWiring
 from app.wiring.detail import DetailWiring
 from app.wiring.leaving import LeavingWiring
+from app.wiring.listings import ListingsWiring
 from app.wiring.logs import LogsWiring
 from app.wiring.machine import MachineWiring
 from app.wiring.parts import Parts
@@ -51,6 +52,7 @@ class WherryApp(QObject):
         ContainersWiring(parts, self)
         LogsWiring(parts, self)
         self._detail = DetailWiring(parts, self)
+        ListingsWiring(parts, self)
         LeavingWiring(parts, machine, self)
         StatsWiring(parts, self)
         SettingsWiring(parts, self)

@@ -45,11 +45,13 @@ class EngineLink(QObject):
 
     state_changed = Signal(object, object)  # LinkState, Problem | None
     containers_changed = Signal(tuple)
+    happened = Signal(str)  # the kind of an event that is not a container's: "image", "volume", "network"...
     action_started = Signal(str, object)  # container id, ContainerAction
     action_finished = Signal(str, object, object)  # container id, ContainerAction, Problem | None
 
     _watched = Signal(object, object, object)  # session, LinkState, Problem | None
     _listed = Signal(object, tuple)
+    _noted = Signal(object, str)
     _acted = Signal(str, object, object)
     _answered = Signal(object, object, object)  # session, done, the answer or a Problem
 
@@ -64,6 +66,7 @@ class EngineLink(QObject):
         queued = Qt.ConnectionType.QueuedConnection
         self._watched.connect(self._on_watched, queued)
         self._listed.connect(self._on_listed, queued)
+        self._noted.connect(self._on_noted, queued)
         self._acted.connect(self.action_finished, queued)
         self._answered.connect(self._on_answered, queued)
 
@@ -80,7 +83,7 @@ class EngineLink(QObject):
         if url is None:
             self.state_changed.emit(LinkState.OFF, None)
         else:
-            self._session = _Session(url, self._watched.emit, self._listed.emit)
+            self._session = _Session(url, self._watched.emit, self._listed.emit, self._noted.emit)
             self.state_changed.emit(LinkState.CONNECTING, None)
         if self._feed is not None:
             self._feed.set_url(url)
@@ -175,6 +178,11 @@ class EngineLink(QObject):
             if self._feed is not None:
                 self._feed.look_at(containers)
 
+    @Slot(object, str)
+    def _on_noted(self, session: _Session, kind: str) -> None:
+        if session is self._session:
+            self.happened.emit(kind)
+
     @Slot(object, object, object)
     def _on_answered(self, session: _Session | None, done: Callable[[object], object], answer: object) -> None:
         receiver = getattr(done, "__self__", None)
@@ -201,10 +209,12 @@ class _Session:
         url: str,
         watched: Callable[[_Session, LinkState, Problem | None], None],
         listed: Callable[[_Session, tuple[Container, ...]], None],
+        noted: Callable[[_Session, str], None],
     ) -> None:
         self.url = url
         self._watched = watched
         self._listed = listed
+        self._noted = noted
         self._closed = threading.Event()
         self._wanted = threading.Event()  # something changed: list
         self._hurry = threading.Event()  # end a pause between attempts
@@ -298,6 +308,8 @@ class _Session:
         for event in self._stream:
             if event.kind == "container":
                 self._wanted.set()
+            elif not self._closed.is_set():
+                self._noted(self, event.kind)
 
     def _disconnect(self) -> None:
         with self._lock:

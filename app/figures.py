@@ -1,4 +1,4 @@
-"""Numbers as people read them: sizes, shares and rates, with the language's decimal sign. Pure but for the texts.
+"""Numbers as people read them: sizes, shares, rates and ages, with the language's words and decimal sign.
 
 Sizes are in powers of 1024 and say so (MiB, GiB), as memory and disks are given in them.
 """
@@ -7,9 +7,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.texts import text
+from PySide6.QtCore import QDateTime, QLocale
+
+from app.texts import plural, text
 
 _UNITS: Final = ("b", "kib", "mib", "gib", "tib")
+_AGES: Final = (
+    ("years", 365 * 86_400),
+    ("months", 30 * 86_400),
+    ("days", 86_400),
+    ("hours", 3_600),
+    ("minutes", 60),
+)
 
 
 def number(value: float, decimals: int) -> str:
@@ -39,6 +48,19 @@ def used_of(used: int, given: int) -> str:
 def rate(bytes_per_s: float) -> str:
     """ "1.2 MiB/s"."""
     return text("figure.rate", size=size(round(bytes_per_s)))
+
+
+def ago(seconds: float) -> str:
+    """ "3 hours ago": whole units, the greatest of which there is one."""
+    for name, length in _AGES:
+        if seconds >= length:
+            return plural(f"ago.{name}", int(seconds // length))
+    return text("ago.now")
+
+
+def moment(epoch: float) -> str:
+    """A date and a time, as the language writes them in short."""
+    return QLocale().toString(QDateTime.fromSecsSinceEpoch(int(epoch)), QLocale.FormatType.ShortFormat)
 
 
 def unit_of(value: int) -> int:

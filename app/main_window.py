@@ -23,6 +23,7 @@ from app.views.containers import ContainersView
 from app.views.containers_page import ContainersPage
 from app.views.first_run import FirstRunView
 from app.views.header import MachineHeader
+from app.views.listing import ImagesView, NetworksView, VolumesView
 from app.views.logs import LogView
 from app.views.machine import MachineView
 from app.views.palette import Palette
@@ -60,6 +61,9 @@ class Page:
 
 PAGES: Final[dict[str, Page]] = {
     "containers": Page("containers.title", "cube-outline", ContainersPage),
+    "images": Page("images.title", "layers-outline", ImagesView),
+    "volumes": Page("volumes.title", "database-outline", VolumesView),
+    "networks": Page("networks.title", "lan", NetworksView),
     "machine": Page("machine.title", "server", MachineView, at_bottom=True),
     "settings": Page("settings.title", "cog-outline", SettingsPage, at_bottom=True),
 }

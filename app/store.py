@@ -15,6 +15,7 @@ from types import MappingProxyType
 from PySide6.QtCore import QObject, Signal
 
 from app.detail_store import DetailStore
+from app.listing_store import ListingStore
 from app.preferences import Preferences
 from app.safe_text import LogLine
 from app.settings_store import SettingsStore
@@ -68,6 +69,7 @@ class Intents(QObject):
     close_log = Signal()
     open_url = Signal(str)
     refresh = Signal()
+    watch_listing = Signal(str, bool)  # "images", "volumes" or "networks": whether somebody looks at it
     show_window = Signal()
     show_page = Signal(str)  # name of a page of the main window
     search = Signal()  # open the palette
@@ -96,6 +98,7 @@ class AppStore(QObject):
         self.intents = Intents(self)
         self.preferences = preferences or Preferences(parent=self)
         self.stats = StatsStore(self)
+        self.listings = ListingStore(self)
         self.settings = SettingsStore(self)
         self.detail = DetailStore(self)
         self._machine: MachineStatus | None = None
@@ -205,6 +208,7 @@ class AppStore(QObject):
             self._engine_link, self._engine_problem = state, problem
             if state is LinkState.OFF:
                 self._set_containers(None)
+                self.listings.clear()
             self.engine_changed.emit()
 
     def set_containers(self, containers: tuple[Container, ...]) -> None:

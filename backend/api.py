@@ -44,6 +44,16 @@ from backend.engine.details import (
     MountPoint,
     NetworkAttachment,
 )
+from backend.engine.listings import (
+    ImageEntry,
+    Listing,
+    NetworkEntry,
+    VolumeEntry,
+    list_images,
+    list_networks,
+    list_volumes,
+    volume_sizes,
+)
 from backend.engine.page_types import (
     ChangeKind,
     ProcessTable,
@@ -139,6 +149,8 @@ __all__ = [
     "Health",
     "HealthProbe",
     "Hello",
+    "ImageEntry",
+    "Listing",
     "LogChunk",
     "LogStream",
     "MachineResources",
@@ -147,6 +159,7 @@ __all__ = [
     "MountPoint",
     "MountSpec",
     "NetworkAttachment",
+    "NetworkEntry",
     "Notice",
     "NoticePush",
     "Phase",
@@ -171,6 +184,7 @@ __all__ = [
     "StopPolicy",
     "TerminalSize",
     "Transfer",
+    "VolumeEntry",
     "WherryError",
     "WrongPhase",
     "archive",
@@ -190,6 +204,9 @@ __all__ = [
     "is_image_reference",
     "is_variable_name",
     "is_volume_name",
+    "list_images",
+    "list_networks",
+    "list_volumes",
     "local_images",
     "preferences_file",
     "programs",
@@ -197,6 +214,7 @@ __all__ = [
     "run_command",
     "spec_of",
     "split_image_name",
+    "volume_sizes",
 ]
 
 _LAZY = {

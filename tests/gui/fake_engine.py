@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from tests.gui.samples import recorded
 
 _END: Final = None
+_LISTED: Final = {"/images/json": "images", "/volumes": "volumes", "/networks": "networks", "/system/df": "df"}
 _ROUTE: Final = re.compile(r"/v[\d.]+(?P<path>/[^?]*)(?:\?(?P<query>.*))?")
 _UP: Final = {"start": "running", "restart": "running", "unpause": "running", "pause": "paused"}
 
@@ -27,6 +28,7 @@ class FakeEngine:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.url = f"unix://{path}"
+        self.listings: dict[str, Any] = recorded("listings")
         self.entries: list[dict[str, Any]] = recorded("containers")
         self.requests: list[str] = []
         self.refuses: tuple[int, str] | None = None
@@ -72,6 +74,11 @@ class FakeEngine:
                     entry["State"] = _UP.get(action, "exited")
                     entry["Status"] = "Up 1 second" if entry["State"] == "running" else "Exited (137) 1 second ago"
         event = dict(recorded("event")) | {"Action": action}
+        self._tell(self._streams, json.dumps(event).encode() + b"\n")
+
+    def event(self, kind: str, action: str) -> None:
+        """Tell of something else than a container."""
+        event = {"Type": kind, "Action": action, "Actor": {"ID": "x", "Attributes": {}}, "time": 1, "timeNano": 10**9}
         self._tell(self._streams, json.dumps(event).encode() + b"\n")
 
     def write_log(self, untrusted: bytes) -> None:
@@ -168,6 +175,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, engine.entries)
         elif path == "/events":
             self._stream(b"", logs=False)
+        elif path in _LISTED:
+            key = _LISTED[path]
+            if key not in engine.listings:
+                self._answer(500, {"message": "the list is not to be had"})
+            else:
+                self._answer(200, engine.listings[key])
         elif path.endswith("/json"):
             self._inspect(path.split("/")[2])
         elif path.endswith("/logs"):

@@ -7,6 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from backend.engine.answers import container_from_answer
+from backend.engine.listings import (
+    ImageEntry,
+    NetworkEntry,
+    VolumeEntry,
+    images_from,
+    networks_from,
+    sizes_from,
+    uses_from,
+    volumes_from,
+)
 from backend.engine.types import Container
 from backend.errors import Problem, ProblemCode
 from backend.model import (
@@ -163,3 +173,32 @@ def hostile() -> tuple[Container, ...]:
         }
         made.append(container_from_answer(entry))
     return tuple(made)
+
+
+def images() -> tuple[ImageEntry, ...]:
+    """As a real engine listed them."""
+    listed = recorded("listings")
+    return images_from(listed["images"], uses_from(listed["containers"]))
+
+
+def volumes() -> tuple[VolumeEntry, ...]:
+    """As a real engine listed them."""
+    listed = recorded("listings")
+    return volumes_from(listed["volumes"], uses_from(listed["containers"]))
+
+
+def networks() -> tuple[NetworkEntry, ...]:
+    """As a real engine listed them."""
+    listed = recorded("listings")
+    return networks_from(listed["networks"], uses_from(listed["containers"]))
+
+
+def volume_sizes() -> dict[str, int]:
+    """As a real engine added them up."""
+    return sizes_from(recorded("listings")["df"])
+
+
+def hostile_images() -> tuple[ImageEntry, ...]:
+    """Images of which every text is hostile."""
+    uses = uses_from({"Id": "0" * 64, "Names": [f"/{words}"], "ImageID": "x"} for words in HOSTILE.values())
+    return images_from(({"Id": "x", "RepoTags": [f"{words}:{words}"]} for words in HOSTILE.values()), uses)

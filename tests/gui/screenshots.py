@@ -16,6 +16,7 @@ from app.main_window import MainWindow
 from app.safe_text import LineAssembler, LogLine
 from app.store import AppStore, LinkState, LogSession, LogState
 from app.tray import Tray
+from app.views.listing import ListingView
 from app.views.palette import Palette
 from app.views.settings.page import SettingsPage
 from backend.engine.types import ContainerAction, LogStream
@@ -209,6 +210,42 @@ def _first_run(phase: Phase, *, console: bool = False) -> Callable[[AppStore, Ma
     return show
 
 
+def _listing(kind: str, *, empty: bool = False, words: str = "") -> Callable[[AppStore, MainWindow], None]:
+    def show(store: AppStore, window: MainWindow) -> None:
+        running(store)
+        fill_listings(store, empty=empty)
+        window.show_page(kind)
+        page = window.page(kind)
+        assert isinstance(page, ListingView)
+        page.filter.setText(words)
+
+    return show
+
+
+def _listing_hostile(store: AppStore, window: MainWindow) -> None:
+    running(store)
+    store.listings.set_entries("images", samples.hostile_images())
+    window.show_page("images")
+
+
+def _listing_stopped(store: AppStore, window: MainWindow) -> None:
+    machine(store, Phase.STOPPED)
+    window.show_page("images")
+
+
+def _listing_problem(store: AppStore, window: MainWindow) -> None:
+    _listing("volumes")(store, window)
+    store.listings.set_problem("volumes", samples.ENGINE_PROBLEM)
+
+
+def fill_listings(store: AppStore, *, empty: bool = False) -> None:
+    """What a real engine listed."""
+    store.listings.set_entries("images", () if empty else samples.images())
+    store.listings.set_entries("volumes", () if empty else samples.volumes())
+    store.listings.set_entries("networks", () if empty else samples.networks())
+    store.listings.set_volume_sizes(samples.volume_sizes())
+
+
 SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "containers-unknown": lambda _store, _window: None,
     "containers-no-agent": _lost,
@@ -239,6 +276,15 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "settings-engine": _settings("engine", Phase.BOOTING),
     "settings-engine-findings": _daemon_findings,
     "settings-docker": _settings("docker", Phase.FAILED),
+    "images-normal": _listing("images"),
+    "images-empty": _listing("images", empty=True),
+    "images-no-match": _listing("images", words="nothing like this"),
+    "images-hostile": _listing_hostile,
+    "images-stopped": _listing_stopped,
+    "volumes-normal": _listing("volumes"),
+    "volumes-empty": _listing("volumes", empty=True),
+    "volumes-problem": _listing_problem,
+    "networks-normal": _listing("networks"),
     "machine-stopped": _machine_page(Phase.STOPPED),
     "machine-starting": _machine_page(Phase.BOOTING),
     "machine-running": _machine_page(Phase.RUNNING),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.texts.pt import containers, detail, frame, logs, machine, problems, settings, stats
+from app.texts.pt import containers, detail, frame, listings, logs, machine, problems, settings, stats
 
 TABLE: Final[dict[str, str]] = {
     **machine.TEXTS,
     **containers.TEXTS,
     **detail.TEXTS,
     **logs.TEXTS,
+    **listings.TEXTS,
     **problems.TEXTS,
     **frame.TEXTS,
     **settings.TEXTS,
