@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from PySide6.QtCore import QObject, QUrl
+from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication
 
@@ -23,10 +24,14 @@ from app.wiring.leaving import LeavingWiring
 from app.wiring.listings import ListingsWiring
 from app.wiring.logs import LogsWiring
 from app.wiring.machine import MachineWiring
+from app.wiring.notifications import NotificationsWiring
 from app.wiring.parts import Parts
 from app.wiring.settings import SettingsWiring
 from app.wiring.stats import StatsWiring
 from backend.api import Notice
+
+TRAY_EVERY_MS: Final = 2_000
+TRAY_LOOKS: Final = 15
 
 
 class WherryApp(QObject):
@@ -56,12 +61,16 @@ class WherryApp(QObject):
         LeavingWiring(parts, machine, self)
         StatsWiring(parts, self)
         SettingsWiring(parts, self)
+        NotificationsWiring(parts, self)
         intents = self.store.intents
         intents.show_window.connect(self.show_window)
         intents.open_url.connect(lambda url: QDesktopServices.openUrl(QUrl(url)))
         self.preferences.failed.connect(self.store.set_problem)
         self.store.set_problem(self.preferences.problem)
         self.window.restore()
+        self._tray_wait = QTimer(self, interval=TRAY_EVERY_MS)
+        self._tray_wait.timeout.connect(self._look_for_tray)
+        self._tray_looks = 0
 
     def start(self, *, background: bool) -> None:
         """Connect, and show the window unless it is to stay in the tray. Does not start the machine."""
@@ -75,7 +84,19 @@ class WherryApp(QObject):
             self.window.showMinimized()
         if not has_tray:
             self.store.notice(Notice(level="info", text=text("tray.none")))
+            self._tray_wait.start()
         self.machine_link.open()
+
+    def _look_for_tray(self) -> None:
+        """At login the desktop's panel may come after us; then a window that nobody has opened goes away again."""
+        self._tray_looks += 1
+        if desktop.tray_is_shown():
+            self._tray_wait.stop()
+            self.tray.show()
+            if self.window.isMinimized():
+                self.window.hide()
+        elif self._tray_looks >= TRAY_LOOKS:
+            self._tray_wait.stop()
 
     def show_window(self) -> None:
         """Bring the window to the front."""

@@ -33,6 +33,8 @@ LIST_PAUSE_S: Final = 0.1
 LIST_IDLE_S: Final = 30.0
 """The most: the engine's "Up 5 minutes" grows old without an event."""
 BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+EVENTS_TOLD: Final = ("start", "kill", "die", "destroy", "health_status: unhealthy")
+"""The others (exec_create and its like come by the second from health checks) stay in the watching thread."""
 ACTION_THREADS: Final = 4
 ASK_THREADS: Final = 4
 JOIN_DEADLINE_S: Final = 3.0
@@ -48,6 +50,8 @@ class EngineLink(QObject):
     happened = Signal(str)  # the kind of an event that is not a container's: "image", "volume", "network"...
     action_started = Signal(str, object)  # container id, ContainerAction
     action_finished = Signal(str, object, object)  # container id, ContainerAction, Problem | None
+
+    event_seen = Signal(object)  # EngineEvent of a container, of those in EVENTS_TOLD
 
     _watched = Signal(object, object, object)  # session, LinkState, Problem | None
     _listed = Signal(object, tuple)
@@ -83,7 +87,8 @@ class EngineLink(QObject):
         if url is None:
             self.state_changed.emit(LinkState.OFF, None)
         else:
-            self._session = _Session(url, self._watched.emit, self._listed.emit, self._noted.emit)
+            told = (self._watched.emit, self._listed.emit, self._noted.emit, self.event_seen.emit)
+            self._session = _Session(url, *told)
             self.state_changed.emit(LinkState.CONNECTING, None)
         if self._feed is not None:
             self._feed.set_url(url)
@@ -210,11 +215,13 @@ class _Session:
         watched: Callable[[_Session, LinkState, Problem | None], None],
         listed: Callable[[_Session, tuple[Container, ...]], None],
         noted: Callable[[_Session, str], None],
+        saw: Callable[[EngineEvent], None],
     ) -> None:
         self.url = url
         self._watched = watched
         self._listed = listed
         self._noted = noted
+        self._saw = saw
         self._closed = threading.Event()
         self._wanted = threading.Event()  # something changed: list
         self._hurry = threading.Event()  # end a pause between attempts
@@ -308,6 +315,8 @@ class _Session:
         for event in self._stream:
             if event.kind == "container":
                 self._wanted.set()
+                if event.action in EVENTS_TOLD and not self._closed.is_set():
+                    self._saw(event)
             elif not self._closed.is_set():
                 self._noted(self, event.kind)
 

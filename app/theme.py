@@ -216,7 +216,9 @@ def _style_sheet(theme: Theme, zoom: int) -> str:
     folder = resources.files("app").joinpath("resources")
     sheet = folder.joinpath("style.qss").read_text(encoding="utf-8")
     # A style sheet takes a picture only by the path of its file.
-    sheet = sheet.replace("@chevron", Path(str(folder.joinpath(f"chevron-{theme.name}.svg"))).as_posix())
+    for picture in ("chevron", "check"):
+        path = Path(str(folder.joinpath(f"{picture}-{theme.name}.svg")))
+        sheet = sheet.replace(f'"@{picture}"', f'"{path.as_posix()}"')
     # Longest name first: @accent is the beginning of @accent_hover.
     for name, colour in sorted(asdict(theme).items(), key=lambda item: -len(item[0])):
         if isinstance(colour, str):

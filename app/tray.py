@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from app import icons, texts
+from app.ports import port_links
 from app.safe_text import menu_text
 from app.store import AppStore
 from app.texts import text
@@ -16,10 +17,14 @@ from backend.api import Container, ContainerAction, Phase
 
 MENU_CONTAINERS: Final = 12
 """So many have an entry of their own."""
+_UP: Final = (ContainerAction.STOP, ContainerAction.RESTART)
+_DOWN: Final = (ContainerAction.START,)
 
 
 class Tray(QObject):
     """Make it once; `show` when the desktop has a tray."""
+
+    message_clicked = Signal()
 
     def __init__(self, store: AppStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -30,7 +35,8 @@ class Tray(QObject):
         self.icon = QSystemTrayIcon(self)
         self.icon.setContextMenu(self.menu)
         self.icon.activated.connect(self._activated)
-        for signal in (store.machine_changed, store.containers_changed):
+        self.icon.messageClicked.connect(self.message_clicked)
+        for signal in (store.machine_changed, store.containers_changed, store.pending_changed):
             signal.connect(self.refresh)
         # The tray's host on Linux takes a copy of the menu: it must not be empty before it is first opened.
         self.fill()
@@ -72,20 +78,16 @@ class Tray(QObject):
         # First, for on some desktops a click on the icon opens this menu and nothing else.
         menu.addAction(text("tray.open"), intents.show_window.emit)
         menu.addSeparator()
-        menu.addAction(text("tray.machine", phase=texts.phase(phase))).setEnabled(False)
+        menu.addAction(menu_text(self._state_line())).setEnabled(False)
         if phase in (Phase.STOPPED, Phase.FAILED):
             menu.addAction(text("machine.start"), intents.start_machine.emit)
         elif phase is not None and phase is not Phase.STOPPING:
             menu.addAction(text("machine.stop"), intents.stop_machine.emit)
             if phase in (Phase.RUNNING, Phase.DEGRADED):
                 menu.addAction(text("machine.restart"), intents.restart_machine.emit)
-        if store.running:
-            menu.addSeparator()
-            menu.addAction(text("tray.containers")).setEnabled(False)
-            for container in store.running[:MENU_CONTAINERS]:
-                self._add_container(container)
-            if (more := len(store.running) - MENU_CONTAINERS) > 0:
-                menu.addAction(text("tray.more", count=more), intents.show_window.emit)
+        self._add_containers()
+        menu.addSeparator()
+        menu.addAction(text("tray.settings"), self._show_settings)
         menu.addSeparator()
         if store.machine_keeps_running:
             menu.addAction(text("quit.keeps"), intents.quit.emit)
@@ -93,17 +95,52 @@ class Tray(QObject):
         else:
             menu.addAction(text("quit.plain"), intents.quit.emit)
 
-    def _add_container(self, container: Container) -> None:
+    def _state_line(self) -> str:
+        """The phase, and the step of a start."""
+        store, phase = self._store, texts.phase(self._store.phase)
+        step = store.machine.active_step if store.machine is not None and store.phase is not None else None
+        if step is not None:
+            return text("tray.machine.step", phase=phase, step=texts.step(step))
+        return text("tray.machine", phase=phase)
+
+    def _add_containers(self) -> None:
+        store, menu = self._store, self.menu
+        stopped = [container for container in store.containers or () if not container.state.is_up]
+        if store.running:
+            menu.addSeparator()
+            menu.addAction(text("tray.containers")).setEnabled(False)
+            for container in store.running[:MENU_CONTAINERS]:
+                self._add_container(menu, container)
+            if (more := len(store.running) - MENU_CONTAINERS) > 0:
+                menu.addAction(text("tray.more", count=more), store.intents.show_window.emit)
+        if stopped:
+            if not store.running:
+                menu.addSeparator()
+            sub = menu.addMenu(text("tray.stopped"))
+            for container in stopped[:MENU_CONTAINERS]:
+                self._add_container(sub, container)
+            if (more := len(stopped) - MENU_CONTAINERS) > 0:
+                sub.addAction(text("tray.more", count=more), store.intents.show_window.emit)
+
+    def _add_container(self, menu: QMenu, container: Container) -> None:
         intents = self._store.intents
-        sub = self.menu.addMenu(menu_text(container.name))
+        sub = menu.addMenu(menu_text(container.name))
         sub.addAction(text("containers.logs"), partial(self._show_log, container.id))
-        for kind in (ContainerAction.STOP, ContainerAction.RESTART):
+        for url in dict.fromkeys(link.url for link in port_links(container) if link.url):
+            sub.addAction(menu_text(text("containers.open-port", url=url)), partial(intents.open_url.emit, url))
+        kinds = _UP if container.state.is_up else _DOWN
+        for kind in kinds:
             entry = sub.addAction(texts.action(kind), partial(intents.act_on_containers.emit, (container.id,), kind))
             entry.setEnabled(container.id not in self._store.pending)
 
     def _show_log(self, container_id: str) -> None:
         self._store.intents.show_window.emit()
-        self._store.intents.open_log.emit(container_id)
+        self._store.intents.show_page.emit("containers")
+        self._store.intents.open_container.emit(container_id, "logs")
+
+    def _show_settings(self) -> None:
+        self._store.intents.show_window.emit()
+        self._store.intents.show_page.emit("settings")
 
     def _activated(self, reason: QSystemTrayIcon.ActivationReason) -> None:
         if reason in (QSystemTrayIcon.ActivationReason.Trigger, QSystemTrayIcon.ActivationReason.DoubleClick):

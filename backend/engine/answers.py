@@ -132,9 +132,21 @@ def events(blocks: Iterator[bytes]) -> Iterator[EngineEvent]:
 
 def _event(untrusted: dict[str, Any]) -> EngineEvent:
     nanoseconds = untrusted.get("timeNano")
+    actor = untrusted.get("Actor")
+    attributes = actor.get("Attributes") if isinstance(actor, dict) else None
+    known = attributes if isinstance(attributes, dict) else {}
     return EngineEvent(
         kind=clean_text(str(untrusted.get("Type", ""))),
         action=clean_text(str(untrusted.get("Action", ""))),
         actor_id=clean_text(str((untrusted.get("Actor") or {}).get("ID", ""))),
         time=nanoseconds / 1e9 if isinstance(nanoseconds, int) else float(untrusted.get("time", 0)),
+        name=clean_text(str(known.get("name", ""))),
+        exit_code=_whole(known.get("exitCode")),
+        signal=_whole(known.get("signal")),
     )
+
+
+def _whole(untrusted: Any) -> int | None:
+    """The engine writes numbers in attributes as text."""
+    text = str(untrusted)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None

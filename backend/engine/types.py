@@ -151,6 +151,12 @@ class EngineEvent:
     actor_id: str
     time: float
     """Seconds since the epoch, by the engine's clock."""
+    name: str = ""
+    """Of the container that it is about. Clean."""
+    exit_code: int | None = None
+    """Of a container that ended."""
+    signal: int | None = None
+    """That a container was sent."""
 
 
 class LogChunk(NamedTuple):

@@ -24,17 +24,17 @@ def entries(tray: Tray) -> list[str]:
 
 
 def test_before_anything_is_known(tray: Tray) -> None:
-    assert entries(tray) == ["Open Wherry", "Machine: Connecting", "Quit"]
+    assert entries(tray) == ["Open Wherry", "Machine: Connecting", "Settings", "Quit"]
 
 
 @pytest.mark.parametrize(
     ("phase", "expected"),
     [
-        (Phase.STOPPED, ["Start", "Quit"]),
-        (Phase.BOOTING, ["Stop", "Quit (the machine keeps running)", "Stop machine and quit"]),
-        (Phase.RUNNING, ["Stop", "Restart", "Quit (the machine keeps running)", "Stop machine and quit"]),
-        (Phase.STOPPING, ["Quit (the machine keeps running)", "Stop machine and quit"]),
-        (Phase.FAILED, ["Start", "Quit"]),
+        (Phase.STOPPED, ["Start", "Settings", "Quit"]),
+        (Phase.BOOTING, ["Stop", "Settings", "Quit (the machine keeps running)", "Stop machine and quit"]),
+        (Phase.RUNNING, ["Stop", "Restart", "Settings", "Quit (the machine keeps running)", "Stop machine and quit"]),
+        (Phase.STOPPING, ["Settings", "Quit (the machine keeps running)", "Stop machine and quit"]),
+        (Phase.FAILED, ["Start", "Settings", "Quit"]),
     ],
 )
 def test_the_menu_of_each_phase(store: AppStore, tray: Tray, phase: Phase, expected: list[str]) -> None:
@@ -47,22 +47,51 @@ def test_running_containers_have_a_menu_each(store: AppStore, tray: Tray, qtbot:
     running(store)
     assert tray.icon.toolTip() == f"Wherry: Running, {len(store.running)} containers"
     menus = {action.text(): action.menu() for action in tray.menu.actions() if action.menu()}
-    assert set(menus) == {entry.name for entry in store.running}
+    assert set(menus) == {entry.name for entry in store.running} | {"Stopped containers"}
     web = menus["web"]
     assert isinstance(web, QMenu)
-    assert [action.text() for action in web.actions()] == ["Logs", "Stop", "Restart"]
+    assert [action.text() for action in web.actions()] == [
+        "Logs",
+        "Open http://localhost:8080",
+        "Open https://localhost:8443",
+        "Stop",
+        "Restart",
+    ]
     with qtbot.waitSignal(store.intents.act_on_containers) as asked:
-        web.actions()[1].trigger()
+        web.actions()[3].trigger()
     assert asked.args is not None
     assert asked.args[1] is ContainerAction.STOP
-    with qtbot.waitSignals([store.intents.show_window, store.intents.open_log]):
+    with qtbot.waitSignals([store.intents.show_window, store.intents.open_container]):
         web.actions()[0].trigger()
+    with qtbot.waitSignal(store.intents.open_url):
+        web.actions()[1].trigger()
+
+
+def test_stopped_containers_can_be_started(store: AppStore, tray: Tray, qtbot: QtBot) -> None:
+    running(store)
+    stopped = next(action.menu() for action in tray.menu.actions() if action.text() == "Stopped containers")
+    assert isinstance(stopped, QMenu)
+    chatty = next(action.menu() for action in stopped.actions() if action.text() == "chatty")
+    assert isinstance(chatty, QMenu)
+    assert [action.text() for action in chatty.actions()] == ["Logs", "Start"]
+    with qtbot.waitSignal(store.intents.act_on_containers) as asked:
+        chatty.actions()[1].trigger()
+    assert asked.args is not None
+    assert asked.args[1] is ContainerAction.START
+
+
+def test_the_state_says_the_step(store: AppStore, tray: Tray, qtbot: QtBot) -> None:
+    machine(store, Phase.BOOTING)
+    assert entries(tray)[1] == "Machine: Starting · Booting the Linux kernel"
+    settings = next(action for action in tray.menu.actions() if action.text() == "Settings")
+    with qtbot.waitSignals([store.intents.show_window, store.intents.show_page]):
+        settings.trigger()
 
 
 def test_many_containers_do_not_fill_the_screen(store: AppStore, tray: Tray) -> None:
     running(store)
     store.set_containers(samples.many(200))
-    assert sum(action.menu() is not None for action in tray.menu.actions()) == MENU_CONTAINERS
+    assert sum(action.menu() is not None for action in tray.menu.actions()) == MENU_CONTAINERS + 1
     assert any("more" in words for words in entries(tray))
 
 

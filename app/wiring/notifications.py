@@ -1,0 +1,45 @@
+"""What failed, from the engine's events to the desktop's notifications; where there is no tray, into the window."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+
+from app import desktop
+from app.notifications import Alarm, ContainerWatch
+from app.texts import text
+from app.wiring.parts import Parts
+from backend.api import Notice
+
+
+class NotificationsWiring(QObject):
+    """Lives as long as the window."""
+
+    def __init__(self, parts: Parts, parent: QObject) -> None:
+        super().__init__(parent)
+        self._parts = parts
+        self._watch = ContainerWatch(parts.store, self)
+        self._last: Alarm | None = None
+        parts.engine_link.event_seen.connect(self._watch.note)
+        self._watch.alarm.connect(self._tell)
+        parts.tray.message_clicked.connect(self._open)
+
+    def _tell(self, alarm: Alarm) -> None:
+        if desktop.tray_is_shown():
+            self._last = alarm
+            self._parts.tray.message(alarm.title, alarm.words)
+        else:
+            self._parts.store.notice(Notice(level="warning", text=text("notify.line", **_fields(alarm))))
+
+    def _open(self) -> None:
+        """The log of the one that failed, or the list where it was several."""
+        alarm, intents = self._last, self._parts.store.intents
+        intents.show_window.emit()
+        if alarm is None:
+            return
+        intents.show_page.emit("containers")
+        if len(alarm.containers) == 1 and self._parts.store.container(alarm.containers[0]) is not None:
+            intents.open_container.emit(alarm.containers[0], "logs")
+
+
+def _fields(alarm: Alarm) -> dict[str, object]:
+    return {"title": alarm.title, "words": alarm.words}
