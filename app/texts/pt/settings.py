@@ -70,8 +70,8 @@ TEXTS: Final[dict[str, str]] = {
     "engine.restart.question": "Guardar as opções e reiniciar a máquina?",
     "engine.restart.lost.one": "{count} contêiner em execução é parado em ordem. Só volta a iniciar sozinho se a sua "
     "política de reinício o disser. Nada do que está no disco se perde.",
-    "engine.restart.lost.other": "{count} contêineres em execução são parados em ordem. Só voltam a iniciar sozinhos se "
-    "a sua política de reinício o disser. Nada do que está no disco se perde.",
+    "engine.restart.lost.other": "{count} contêineres em execução são parados em ordem. Só voltam a iniciar sozinhos "
+    "se a sua política de reinício o disser. Nada do que está no disco se perde.",
     "engine.restart.none": "Nenhum contêiner está em execução.",
     "docker.help": "Um contexto diz ao comando docker, ao Compose e aos editores deste computador com que motor falar.",
     "docker.unknown": "Procurando as definições do docker…",
