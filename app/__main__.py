@@ -52,7 +52,7 @@ def _run(app: QApplication, instance: SingleInstance, options: argparse.Namespac
         return ensure_agent(options.home)
 
     preferences = Preferences(preferences_file(options.home))
-    whole = WherryApp(app, find_agent, preferences=preferences)
+    whole = WherryApp(app, find_agent, preferences=preferences, home=options.home)
     instance.asked_to_show.connect(whole.show_window)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.quit())

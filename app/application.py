@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QObject, QTimer, QUrl
@@ -18,6 +19,7 @@ from app.store import AppStore
 from app.texts import text
 from app.tray import Tray
 from app.wiring.appearance import AppearanceWiring, apply_language, apply_theme
+from app.wiring.checks import ChecksWiring
 from app.wiring.containers import ContainersWiring
 from app.wiring.detail import DetailWiring
 from app.wiring.leaving import LeavingWiring
@@ -38,8 +40,19 @@ class WherryApp(QObject):
     """Everything of one window. `start` it, and `close` it before the process ends."""
 
     def __init__(
-        self, app: QApplication, find_agent: Callable[[], str], *, preferences: Preferences | None = None
+        self,
+        app: QApplication,
+        find_agent: Callable[[], str],
+        *,
+        preferences: Preferences | None = None,
+        home: Path | None = None,
     ) -> None:
+        """Make it.
+
+        Args:
+            find_agent: gives the address of the agent of the machine in `home`; blocks.
+            home: as `wherry-desktop --home`.
+        """
         super().__init__()
         app.setQuitOnLastWindowClosed(False)
         self.preferences = preferences or Preferences()
@@ -58,6 +71,7 @@ class WherryApp(QObject):
         LogsWiring(parts, self)
         self._detail = DetailWiring(parts, self)
         ListingsWiring(parts, self)
+        self._checks = ChecksWiring(parts, home, self)
         LeavingWiring(parts, machine, self)
         StatsWiring(parts, self)
         SettingsWiring(parts, self)
@@ -108,6 +122,7 @@ class WherryApp(QObject):
         self.window.remember()
         self.window.close_for_good()
         self._detail.close()
+        self._checks.close()
         self.machine_link.close()
         self.engine_link.close()
         self.preferences.close()

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from PySide6.QtCore import QObject, Signal
 
+from app.checks_store import ChecksStore
 from app.detail_store import DetailStore
 from app.listing_store import ListingStore
 from app.preferences import Preferences
@@ -69,6 +70,7 @@ class Intents(QObject):
     close_log = Signal()
     open_url = Signal(str)
     refresh = Signal()
+    run_checks = Signal()  # of everything that the machine needs
     watch_listing = Signal(str, bool)  # "images", "volumes" or "networks": whether somebody looks at it
     show_window = Signal()
     show_page = Signal(str)  # name of a page of the main window
@@ -99,6 +101,7 @@ class AppStore(QObject):
         self.preferences = preferences or Preferences(parent=self)
         self.stats = StatsStore(self)
         self.listings = ListingStore(self)
+        self.checks = ChecksStore(self)
         self.settings = SettingsStore(self)
         self.detail = DetailStore(self)
         self._machine: MachineStatus | None = None

@@ -112,6 +112,7 @@ from backend.stats import ContainerUsage, MachineUsage, StatsSample
 
 if TYPE_CHECKING:
     from backend.agent.launch import ensure_agent
+    from backend.doctor import CheckResult, check_results_as_text, examine_home
     from backend.engine import archive, inside
     from backend.engine import exec as programs
     from backend.engine.client import EngineClient, EngineStream
@@ -127,6 +128,7 @@ __all__ = [
     "AcceleratorStatus",
     "Cancelled",
     "ChangeKind",
+    "CheckResult",
     "Container",
     "ContainerAction",
     "ContainerDetails",
@@ -191,11 +193,13 @@ __all__ = [
     "check_daemon_json",
     "check_image_name",
     "check_protocol",
+    "check_results_as_text",
     "clean_text",
     "create_container",
     "decode_from_agent",
     "encode",
     "ensure_agent",
+    "examine_home",
     "fail",
     "has_image",
     "inside",
@@ -218,6 +222,9 @@ __all__ = [
 ]
 
 _LAZY = {
+    "CheckResult": "backend.doctor",
+    "check_results_as_text": "backend.doctor",
+    "examine_home": "backend.doctor",
     "EngineClient": "backend.engine.client",
     "EngineStream": "backend.engine.client",
     "ensure_agent": "backend.agent.launch",

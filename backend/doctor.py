@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from backend import config as settings
+from backend.agent.launch import agent_answers, machine_directory
 from backend.agent.prepare import image_directory
 from backend.errors import WherryError
+from backend.host import current as current_host
 from backend.host.base import Host
 from backend.host.process import holders_of
 from backend.paths import MachineDir
@@ -152,3 +155,24 @@ _CHECKS: Final[tuple[tuple[str, str, Callable[[_Subject], _Finding]], ...]] = (
     ("agent", "Agent", _agent),
     ("context", "docker context", _context),
 )
+
+
+def examine_home(home: Path | None) -> list[CheckResult]:
+    """All checks of one machine, whether or not its agent runs. Blocks for seconds; nothing is changed.
+
+    Args:
+        home: as `wherry --home`; None: $WHERRY_HOME, else the platform's place.
+    """
+    machine_host = current_host()
+    directory = machine_directory(home)
+    return examine(machine_host, directory, agent_alive=agent_answers(machine_host, directory))
+
+
+def check_results_as_text(results: Sequence[CheckResult]) -> str:
+    """All of it in plain lines, to be read or sent to somebody."""
+    lines = []
+    for result in results:
+        lines.append(f"{'✓' if result.passed else '✗'} {result.title}: {result.finding}")
+        if not result.passed and result.hint:
+            lines.append(f"    what to do: {result.hint}")
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The page about the machine: what is wrong with it, the steps of its start, how it is run, where Docker answers."""
+"""The page about the machine: what is wrong with it, what it uses, how it starts and runs, its console, its checks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWi
 from app import texts
 from app.store import AppStore
 from app.texts import text
+from app.views.checks import ChecksCard
 from app.views.console import ConsoleView
 from app.views.problem import ProblemView
+from app.views.stats_graphs import GraphGrid
 from app.views.steps import StepsCard
+from app.views.usage import UsageCards
 from app.widgets import Card, CommandLine, label
 from backend.api import VERSION, MachineStatus, Phase
 
@@ -28,6 +31,10 @@ class MachineView(QScrollArea):
         self.setAccessibleName(text("machine.title"))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._problems = [ProblemView() for _ in range(3)]
+        self.usage = UsageCards(store)
+        self.graphs = GraphGrid(store)
+        self.console = ConsoleView(store)
+        self.checks = ChecksCard(store)
         self._steps = StepsCard(store)
         self._accelerator = _Lines("machine.accelerator")
         self._resources = _Lines("machine.resources")
@@ -39,7 +46,7 @@ class MachineView(QScrollArea):
         self._endpoint.body.addWidget(self._command)
         across = QHBoxLayout()
         across.setSpacing(14)
-        for cards in ((self._steps,), (self._accelerator, self._endpoint, self._resources, self._versions)):
+        for cards in ((self._steps, self.checks), (self._accelerator, self._endpoint, self._resources, self._versions)):
             pile = QVBoxLayout()
             pile.setSpacing(14)
             for card in cards:
@@ -54,8 +61,10 @@ class MachineView(QScrollArea):
         column.addWidget(label(text("machine.title"), "title"))
         for problem in self._problems:
             column.addWidget(problem)
+        column.addWidget(self.usage)
+        column.addWidget(self.graphs)
         column.addLayout(across)
-        column.addWidget(ConsoleView(store))
+        column.addWidget(self.console)
         column.addStretch(1)
         self.setWidget(page)
         store.machine_changed.connect(self.refresh)
@@ -65,6 +74,7 @@ class MachineView(QScrollArea):
         """Show the store."""
         machine = self._store.machine
         self._show_problems(machine)
+        self.graphs.setVisible(self._store.phase in (Phase.RUNNING, Phase.DEGRADED))
         self._show_facts(machine)
 
     def _show_problems(self, machine: MachineStatus | None) -> None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from backend import config, doctor, host
-from backend.agent.launch import agent_answers, machine_directory
+from backend.agent.launch import machine_directory
 from backend.agent.settings import set_autostart
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.output import print_json
@@ -112,15 +112,11 @@ def reset(options: argparse.Namespace) -> int:
 
 def run_doctor(options: argparse.Namespace) -> int:
     """Run every check and say what to mend."""
-    directory = machine_directory(options.home)
-    results = doctor.examine(host.current(), directory, agent_alive=agent_answers(host.current(), directory))
+    results = doctor.examine_home(options.home)
     if options.json:
         print_json(results)
     else:
-        for result in results:
-            print(f"{'✓' if result.passed else '✗'} {result.title}: {result.finding}")
-            if not result.passed and result.hint:
-                print(f"    what to do: {result.hint}")
+        print(doctor.check_results_as_text(results))
     return EXIT_OK if all(result.passed for result in results) else EXIT_PROBLEM
 
 

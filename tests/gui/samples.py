@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from backend.doctor import CheckResult
 from backend.engine.answers import container_from_answer
 from backend.engine.listings import (
     ImageEntry,
@@ -202,3 +203,19 @@ def hostile_images() -> tuple[ImageEntry, ...]:
     """Images of which every text is hostile."""
     uses = uses_from({"Id": "0" * 64, "Names": [f"/{words}"], "ImageID": "x"} for words in HOSTILE.values())
     return images_from(({"Id": "x", "RepoTags": [f"{words}:{words}"]} for words in HOSTILE.values()), uses)
+
+
+def check_results() -> tuple[CheckResult, ...]:
+    """What the doctor could find."""
+    return (
+        CheckResult(id="home", title="Home directory", passed=True, finding="/home/ana/.local/share/wherry"),
+        CheckResult(
+            id="accelerator",
+            title="Accelerator",
+            passed=False,
+            finding="only software emulation, many times slower: KVM: you may not open /dev/kvm",
+            hint="Join its group: sudo usermod -aG kvm $USER, then log in again.",
+        ),
+        CheckResult(id="image", title="Guest image", passed=True, finding="it holds version 3 with Docker 28.5.1"),
+        CheckResult(id="room", title="Disk space", passed=False, finding="<b>2</b> GiB are free " + "very " * 60),
+    )

@@ -17,12 +17,14 @@ from app.safe_text import LineAssembler, LogLine
 from app.store import AppStore, LinkState, LogSession, LogState
 from app.tray import Tray
 from app.views.listing import ListingView
+from app.views.machine import MachineView
 from app.views.palette import Palette
 from app.views.settings.page import SettingsPage
+from backend.doctor import check_results_as_text
 from backend.engine.types import ContainerAction, LogStream
 from backend.errors import Problem, ProblemCode
 from backend.model import Notice, Phase
-from tests.gui import detail_scenes, samples, settings_samples
+from tests.gui import detail_scenes, samples, settings_samples, stats_samples
 
 _AGENT_PROBLEM = Problem(
     code=ProblemCode.AGENT_UNREACHABLE,
@@ -210,6 +212,24 @@ def _first_run(phase: Phase, *, console: bool = False) -> Callable[[AppStore, Ma
     return show
 
 
+def _machine_busy(store: AppStore, window: MainWindow) -> None:
+    running(store)
+    for sample in stats_samples.history(gap=True):
+        store.stats.add(sample)
+    window.show_page("machine")
+
+
+def _machine_checked(store: AppStore, window: MainWindow) -> None:
+    machine(store, Phase.FAILED)
+    window.show_page("machine")
+    results = samples.check_results()
+    store.checks.finish(results, check_results_as_text(results))
+    page = window.page("machine")
+    assert isinstance(page, MachineView)
+    QApplication.processEvents()
+    page.ensureWidgetVisible(page.checks, 0, 600)
+
+
 def _listing(kind: str, *, empty: bool = False, words: str = "") -> Callable[[AppStore, MainWindow], None]:
     def show(store: AppStore, window: MainWindow) -> None:
         running(store)
@@ -288,6 +308,8 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "machine-stopped": _machine_page(Phase.STOPPED),
     "machine-starting": _machine_page(Phase.BOOTING),
     "machine-running": _machine_page(Phase.RUNNING),
+    "machine-busy": _machine_busy,
+    "machine-checked": _machine_checked,
     "machine-degraded": _machine_page(Phase.DEGRADED),
     "machine-failed": _machine_page(Phase.FAILED),
     **detail_scenes.SCENES,

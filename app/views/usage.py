@@ -1,0 +1,81 @@
+"""Memory and disk of the machine as bars: what it was given, what is used in it, what it takes on this computer."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+
+from app import figures, theme
+from app.store import AppStore
+from app.texts import text
+from app.widgets import Card, label
+from backend.api import Phase
+
+_STEPS = 1000
+
+
+class UsageCards(QWidget):
+    """A function of the store. Hidden while there are no figures."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self.memory_used = _Bar("usage.memory.used")
+        self.memory_on_host = _Bar("usage.memory.host")
+        self.disk_used = _Bar("usage.disk.used")
+        self.disk_on_host = _Bar("usage.disk.host")
+        across = QHBoxLayout(self)
+        across.setContentsMargins(0, 0, 0, 0)
+        across.setSpacing(theme.px(14))
+        for kind, bars in (
+            ("memory", (self.memory_used, self.memory_on_host)),
+            ("disk", (self.disk_used, self.disk_on_host)),
+        ):
+            card = Card(text(f"usage.{kind}"))
+            for bar in bars:
+                card.body.addWidget(bar)
+            card.body.addWidget(label(text(f"usage.hint.{kind}"), "muted", wrap=True))
+            card.body.addStretch(1)
+            across.addWidget(card, 1)
+        store.stats.changed.connect(self.refresh)
+        store.machine_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        usage = self._store.stats.machine if self._store.phase in (Phase.RUNNING, Phase.DEGRADED) else None
+        self.setVisible(usage is not None)
+        if usage is None:
+            return
+        given = self._store.machine.resources if self._store.machine else None
+        memory = given.memory_mib * 1024**2 if given else usage.memory_total_bytes
+        disk = given.disk_gib * 1024**3 if given else usage.disk_total_bytes
+        self.memory_used.show_share(usage.memory_used_bytes, memory)
+        self.memory_on_host.show_share(usage.memory_on_host_bytes, memory)
+        self.disk_used.show_share(usage.disk_used_bytes, disk)
+        self.disk_on_host.show_share(usage.disk_on_host_bytes, disk)
+
+
+class _Bar(QWidget):
+    """Words, figures, and a bar below them."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.words: QLabel = label("")
+        self.bar = QProgressBar(textVisible=False)
+        self.bar.setRange(0, _STEPS)
+        self.bar.setAccessibleName(text(key))
+        head = QHBoxLayout()
+        head.addWidget(label(text(key), wrap=True), 1)
+        head.addWidget(self.words)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, theme.px(4))
+        column.setSpacing(theme.px(4))
+        column.addLayout(head)
+        column.addWidget(self.bar)
+
+    def show_share(self, used: int | None, given: int) -> None:
+        """So much of so much; None: not known."""
+        words = figures.used_of(used, given) if used is not None else text("usage.unknown")
+        self.words.setText(words)
+        self.bar.setAccessibleDescription(words)
+        self.bar.setValue(min(_STEPS, round(_STEPS * (used or 0) / given)) if given else 0)
