@@ -82,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("which", nargs="?", default="agent", choices=_LOGS, help="default: agent")
     sub.add_argument("-f", "--follow", action="store_true", help="go on printing what comes")
     sub.add_argument("-n", "--lines", type=_positive, default=200, help="how many of the last lines (200)")
+    sub = verb("stats", "Show what the machine and its containers use", "stats", "stats")
+    sub.add_argument("--no-stream", action="store_true", help="print one sample and end")
     verb("env", "Print the setting that points docker at the engine: eval $(wherry env)", "guest", "environment")
     verb("doctor", "Check everything that the machine needs", "settings", "run_doctor")
     sub = verb("reset", "Delete the machine's disk: all containers, images and volumes", "settings", "reset")

@@ -30,6 +30,7 @@ def test_looking_at_a_machine_that_was_never_made_makes_nothing(home: Path, caps
     assert main(["stop"]) == 0
     assert main(["shell", "true"]) == 3
     assert main(["logs", "engine"]) == 3
+    assert main(["stats"]) == 3
     assert main(["logs", "agent"]) == 1
     assert not home.exists()
 

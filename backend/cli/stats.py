@@ -1,0 +1,126 @@
+"""`wherry stats`: what the machine and its containers use, as a table that is written anew with each sample."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK
+from backend.cli.machine import may_be_alive
+from backend.client import MachineClient
+from backend.errors import ProblemCode, WherryError, fail
+from backend.model import MachineStatus, Phase
+from backend.stats import ContainerUsage, MachineUsage, StatsSample
+
+_FIRST_S: Final = 90.0
+"""Until the first sample: two sweeps of the guest, which may be emulated and busy."""
+_FOR_EVER_S: Final = 10 * 365 * 86_400.0  # ended by Ctrl-C, or with the agent
+_COLUMNS: Final = ("CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS")
+
+
+def stats(options: argparse.Namespace) -> int:
+    """Print samples until interrupted, or one."""
+    stopped = fail(ProblemCode.MACHINE_STOPPED, "The machine is not running.", hint="Start it with: wherry start")
+    if not may_be_alive(options):
+        raise stopped
+    with MachineClient.open(options.home) as client:
+        if client.status.phase not in (Phase.RUNNING, Phase.DEGRADED):
+            raise stopped
+        lives = not options.no_stream and not options.json and sys.stdout.isatty()
+        came = False
+        try:
+            for push in client.stats(timeout_s=_FIRST_S if options.no_stream else _FOR_EVER_S):
+                if push.problem is not None:
+                    raise WherryError(push.problem)
+                if push.sample is None:
+                    continue
+                came = True
+                _print(push.sample, client.status, as_json=options.json, one=options.no_stream, lives=lives)
+                if options.no_stream:
+                    break
+        except KeyboardInterrupt:
+            return EXIT_OK if came else EXIT_INTERRUPTED
+        if not came:
+            raise fail(ProblemCode.GUEST_FAULT, f"The machine gave no figures within {_FIRST_S:g} s.", retryable=True)
+    return EXIT_OK
+
+
+def _print(sample: StatsSample, status: MachineStatus, *, as_json: bool, one: bool, lives: bool) -> None:
+    if as_json:
+        json.dump(msgspec.to_builtins(sample), sys.stdout, ensure_ascii=False, indent=2 if one else None)
+        sys.stdout.write("\n")
+    else:
+        table = describe(sample, names(status) if sample.containers else {})
+        sys.stdout.write(f"\x1b[2J\x1b[H{table}\n" if lives else f"{table}\n")
+    sys.stdout.flush()
+
+
+def names(status: MachineStatus) -> dict[str, str]:
+    """Names of the running containers by their ids; none where the engine does not answer now."""
+    if status.endpoint is None or not status.endpoint.ready:
+        return {}
+    from backend.engine.client import EngineClient  # a tenth of a second that other verbs need not wait
+
+    try:
+        client = EngineClient(status.endpoint.url)
+    except WherryError:
+        return {}
+    try:
+        return {container.id: container.name for container in client.list_containers(include_stopped=False)}
+    except WherryError:
+        return {}
+    finally:
+        client.close()
+
+
+def describe(sample: StatsSample, known: Mapping[str, str]) -> str:
+    """The table: the machine in a line, then the containers, the busiest first."""
+    rows: list[Sequence[str]] = [_COLUMNS]
+    ordered = sorted(sample.containers, key=lambda usage: (-usage.cpu_percent, usage.id))
+    rows += [_row(usage, sample.machine, known.get(usage.id, "")) for usage in ordered]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join((_machine(sample.machine), "", *lines))
+
+
+def _machine(usage: MachineUsage) -> str:
+    parts = [
+        f"machine   CPU {usage.cpu_percent:.1f} %",
+        f"memory {_size(usage.memory_used_bytes)} / {_size(usage.memory_total_bytes)}",
+        f"disk {_size(usage.disk_used_bytes)} / {_size(usage.disk_total_bytes)}",
+    ]
+    on_host = [
+        f"{name} {_size(value)}"
+        for name, value in (("memory", usage.memory_on_host_bytes), ("disk", usage.disk_on_host_bytes))
+        if value is not None
+    ]
+    if on_host:
+        parts.append("on this computer: " + ", ".join(on_host))
+    return "   ".join(parts)
+
+
+def _row(usage: ContainerUsage, machine: MachineUsage, name: str) -> Sequence[str]:
+    limit = usage.memory_limit_bytes or machine.memory_total_bytes
+    return (
+        usage.id[:12],
+        name or "-",
+        f"{usage.cpu_percent:.2f}%",
+        f"{_size(usage.memory_bytes)} / {_size(limit)}",
+        f"{100 * usage.memory_bytes / limit:.2f}%" if limit else "-",
+        f"{_size(usage.network_received_bytes)} / {_size(usage.network_sent_bytes)}",
+        f"{_size(usage.block_read_bytes)} / {_size(usage.block_written_bytes)}",
+        str(usage.pids),
+    )
+
+
+def _size(value: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1000:
+            return f"{value:.0f}{unit}" if unit == "B" else f"{value:.4g}{unit}"
+        value /= 1024
+    return f"{value:.4g}TiB"
