@@ -266,14 +266,14 @@ class ImagesView(ListingView):
             return entry.repository or text("images.untagged")
 
         columns = (
-            Column("images.column.repository", 0.34, repository),
-            Column("images.column.tag", 0.16, lambda entry: entry.tag or "–"),
+            Column("images.column.repository", 0.3, repository),
+            Column("images.column.tag", 0.15, lambda entry: entry.tag or "–"),
             Column("listing.column.id", 0.14, lambda entry: entry.short_id, tip=lambda entry: entry.id),
-            _created_column(0.13),
+            _created_column(0.17),
             Column(
                 "listing.column.size", 0.1, lambda entry: figures.size(entry.size_bytes), lambda entry: entry.size_bytes
             ),
-            _used_column(0.13),
+            _used_column(0.14),
         )
         super().__init__(store, "images", "layers-outline", columns)
 
@@ -292,12 +292,12 @@ class VolumesView(ListingView):
             return text("volumes.anonymous", name=entry.name[:12]) if entry.is_anonymous else entry.name
 
         columns = (
-            Column("listing.column.name", 0.38, name, tip=lambda entry: entry.name),
-            Column("listing.column.driver", 0.12, lambda entry: entry.driver),
-            Column("listing.column.project", 0.14, lambda entry: entry.project or "–"),
-            _created_column(0.13),
+            Column("listing.column.name", 0.35, name, tip=lambda entry: entry.name),
+            Column("listing.column.driver", 0.11, lambda entry: entry.driver),
+            Column("listing.column.project", 0.13, lambda entry: entry.project or "–"),
+            _created_column(0.17),
             Column("listing.column.size", 0.1, size, lambda entry: sizes.volume_sizes.get(entry.name, -1)),
-            _used_column(0.13),
+            _used_column(0.14),
         )
         super().__init__(store, "volumes", "database-outline", columns)
 
@@ -317,13 +317,13 @@ class NetworksView(ListingView):
             return ", ".join(entry.subnets) or "–"
 
         columns = (
-            Column("listing.column.name", 0.26, lambda entry: entry.name),
-            Column("listing.column.driver", 0.11, lambda entry: entry.driver),
-            Column("networks.column.scope", 0.09, lambda entry: entry.scope),
-            Column("networks.column.subnet", 0.2, subnets),
-            Column("listing.column.id", 0.13, lambda entry: entry.id[:12], tip=lambda entry: entry.id),
-            _created_column(0.11),
-            _used_column(0.1),
+            Column("listing.column.name", 0.22, lambda entry: entry.name),
+            Column("listing.column.driver", 0.1, lambda entry: entry.driver),
+            Column("networks.column.scope", 0.08, lambda entry: entry.scope),
+            Column("networks.column.subnet", 0.16, subnets),
+            Column("listing.column.id", 0.14, lambda entry: entry.id[:12], tip=lambda entry: entry.id),
+            _created_column(0.17),
+            _used_column(0.13),
         )
         super().__init__(store, "networks", "lan", columns)
 
