@@ -29,6 +29,15 @@ _MAX_EVENT_BYTES: Final = 1_048_576
 _EXITED: Final = re.compile(r"Exited \((-?\d+)\)")
 
 
+ROLE_LABEL: Final = "io.wherry.role"
+DEBUG_ROLE: Final = "debug"
+
+
+def is_debug_helper(untrusted: dict[str, Any]) -> bool:
+    """Whether an entry of `GET /containers/json` is a debug shell of ours (`exec.open_debug_shell`)."""
+    return (untrusted.get("Labels") or {}).get(ROLE_LABEL) == DEBUG_ROLE
+
+
 def container_from_answer(untrusted: dict[str, Any]) -> Container:
     """One entry of `GET /containers/json`."""
     names = untrusted.get("Names") or [untrusted["Id"][:12]]

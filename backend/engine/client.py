@@ -25,7 +25,7 @@ from docker import APIClient, auth
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 
-from backend.engine.answers import container_from_answer, events, framed_chunks, raw_chunks
+from backend.engine.answers import container_from_answer, events, framed_chunks, is_debug_helper, raw_chunks
 from backend.engine.details import ContainerDetails, details_from_answer
 from backend.engine.duplex import Duplex
 from backend.engine.pulling import PullProgress, pull_progress
@@ -179,10 +179,10 @@ class EngineClient:
         )
 
     def list_containers(self, *, include_stopped: bool = True) -> tuple[Container, ...]:
-        """All containers, newest first, as the engine orders them."""
+        """All containers, newest first, as the engine orders them; but not our own debug shells, which come and go."""
         command = "docker ps --all" if include_stopped else "docker ps"
         answer = self._ask(command, lambda: list(self._api.containers(all=include_stopped)))
-        return tuple(container_from_answer(entry) for entry in answer)
+        return tuple(container_from_answer(entry) for entry in answer if not is_debug_helper(entry))
 
     def start(self, container_id: str) -> None:
         """Start a container; one that runs already is left alone."""

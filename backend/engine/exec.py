@@ -12,6 +12,7 @@ import secrets
 import tarfile
 from typing import TYPE_CHECKING, Final, Protocol
 
+from backend.engine.answers import DEBUG_ROLE, ROLE_LABEL
 from backend.engine.client import check_id
 from backend.engine.page_types import TerminalSize
 from backend.errors import ProblemCode, WherryError, fail
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from backend.engine.client import EngineClient
     from backend.engine.duplex import Duplex
 
-ROLE_LABEL: Final = "io.wherry.role"
-DEBUG_ROLE: Final = "debug"
 OWNER_LABEL: Final = "io.wherry.owner"
 DEBUG_IMAGE: Final = "wherry/debug:1"
 _BUSYBOX: Final = "/usr/bin/busybox"
