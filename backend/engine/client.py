@@ -370,7 +370,16 @@ class EngineClient:
         """Ask for the head of an answer; names of fields may be written in any case. Raises as `call`."""
 
         def ask() -> Mapping[str, str]:
-            with contextlib.closing(self._send("HEAD", path, params=params, timeout_s=self._timeout_s)) as response:
+            try:
+                response = self._send("HEAD", path, params=params, timeout_s=self._timeout_s)
+            except APIError as error:
+                if error.status_code != 404:
+                    raise
+                # An answer to HEAD has no body that could say so.
+                raise fail(
+                    ProblemCode.ENGINE_ERROR, "There is no such path in the container.", command=command
+                ) from error
+            with contextlib.closing(response):
                 return response.headers
 
         return self._ask(command, ask)

@@ -54,5 +54,6 @@ class Duplex:
     def release(self) -> None:
         """Give everything back. MUST be called by the thread that reads, after its last read."""
         self.close()
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            self._release()
+        for give_back in (self._release, self._reader.close, self._connection.close):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                give_back()

@@ -12,7 +12,7 @@ import secrets
 import tarfile
 from typing import TYPE_CHECKING, Final, Protocol
 
-from backend.engine.answers import DEBUG_ROLE, ROLE_LABEL
+from backend.engine.answers import DEBUG_ROLE, ROLE_LABEL, is_debug_helper
 from backend.engine.client import check_id
 from backend.engine.page_types import TerminalSize
 from backend.errors import ProblemCode, WherryError, fail
@@ -177,7 +177,9 @@ def remove_leftovers(client: EngineClient, owner: str) -> int:
     """Remove the helpers of windows that are no more; gives how many there were. Raises WherryError."""
     filters = '{"label":["%s=%s"]}' % (ROLE_LABEL, DEBUG_ROLE)  # noqa: UP031 -- braces
     listed = client.call("docker ps", "GET", "/containers/json", params={"all": 1, "filters": filters})
-    stale = [entry for entry in listed or () if (entry.get("Labels") or {}).get(OWNER_LABEL) != owner]
+    # Looked at once more: an engine that does not know the filter lists everybody's containers.
+    helpers = [entry for entry in listed or () if is_debug_helper(entry)]
+    stale = [entry for entry in helpers if entry["Labels"].get(OWNER_LABEL) != owner]
     for entry in stale:
         remove_helper(client, str(entry["Id"]))
     return len(stale)

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Final, Self
 
+from tests.gui.fake_inside import Inside, answer
 from tests.gui.samples import recorded
 
 _END: Final = None
@@ -34,6 +35,7 @@ class FakeEngine:
         self.refuses: tuple[int, str] | None = None
         self.lists = 0
         self.logs: dict[str, bytes] = {}
+        self.inside = Inside()
         self.follows = True
         self._streams: list[queue.SimpleQueue[bytes | None]] = []
         self._log_streams: list[queue.SimpleQueue[bytes | None]] = []
@@ -164,6 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path, query = self._route()
         engine = self.server.engine
+        if answer(engine.inside, self, "GET", path, query):
+            return
         if path == "/version":
             self._answer(200, recorded("version"))
         elif path == "/info":
@@ -190,13 +194,36 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {"message": "page not found"})
 
     def do_POST(self) -> None:
-        path, _ = self._route()
+        path, query = self._route()
+        if answer(self.server.engine.inside, self, "POST", path, query):
+            return
         name, verb = path.split("/")[2:4]
         self._change(name, verb, {"start": "start", "restart": "restart", "stop": "die"}.get(verb, verb))
 
+    def do_HEAD(self) -> None:
+        path, query = self._route()
+        answer(self.server.engine.inside, self, "HEAD", path, query)
+
+    def do_PUT(self) -> None:
+        path, query = self._route()
+        answer(self.server.engine.inside, self, "PUT", path, query)
+
     def do_DELETE(self) -> None:
-        path, _ = self._route()
+        path, query = self._route()
+        if answer(self.server.engine.inside, self, "DELETE", path, query):
+            return
         self._change(path.split("/")[2], "remove", "destroy")
+
+    def _body(self) -> bytes:
+        """The whole body of the request, however it is sent."""
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            parts = []
+            while size := int(self.rfile.readline(), 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def _route(self) -> tuple[str, str]:
         match = _ROUTE.fullmatch(self.path)

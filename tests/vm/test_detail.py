@@ -101,13 +101,14 @@ class Page:
 
     def wait(self, condition: Callable[[], object]) -> None:
         try:
-            self.qtbot.waitUntil(condition, timeout=WAIT_MS)
+            self.qtbot.waitUntil(lambda: bool(condition()), timeout=WAIT_MS)
         except WaitError:
             raise AssertionError(f"it did not come to it\n{self.told()}") from None
 
     def told(self) -> str:
         """What is known, for a failure."""
         detail = self.window.store.detail
+        self.grab("failed")
         lines = [f"engine {self.window.store.engine_link} {self.window.store.engine_problem}"]
         for debug in (False, True):
             session = detail.terminal(self.page.container_id, debug=debug)

@@ -105,6 +105,8 @@ class DetailPage(QWidget):
         if container_id != self._container_id:
             self._container_id = container_id
             self._store.detail.intents.open.emit(container_id)
+            # So that Escape and the arrow keys are this page's from the beginning.
+            self.tabs.tabBar().setFocus(Qt.FocusReason.OtherFocusReason)
         self._show_head()
         number = list(TABS).index(tab) if tab in TABS else 0
         if number == self.tabs.currentIndex():
