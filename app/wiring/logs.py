@@ -16,7 +16,6 @@ class LogsWiring(QObject):
         super().__init__(parent)
         self._parts = parts
         parts.store.intents.open_log.connect(self._open_log)
-        parts.store.intents.open_container.connect(self._open_log)
         parts.store.intents.close_log.connect(self._close_log)
 
     def _open_log(self, container_id: str) -> None:

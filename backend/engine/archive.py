@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _BLOCK: Final = 262_144
 _MAX_PART_BYTES: Final = 200
-_BAD_LETTERS: Final = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
+_BAD_LETTERS: Final = re.compile(r'[<>:"|?*/\\\x00-\x1f\x7f]')
 _RESERVED: Final = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 _STAT_HEADER: Final = "x-docker-container-path-stat"
 _GO_SYMLINK: Final = 1 << 27
@@ -355,7 +355,10 @@ def _size_of(source: Path) -> int:
 
 @contextlib.contextmanager
 def _open(client: EngineClient, command: str, container_id: str, path: str) -> Iterator[EngineStream[bytes]]:
-    stream = client.stream(command, "GET", f"/containers/{container_id}/archive", _blocks, params=_query(path))
+    address = f"/containers/{container_id}/archive"
+    # Else the engine compresses it, on the machine's own time, for a connection within one computer.
+    plain = {"Accept-Encoding": "identity"}
+    stream = client.stream(command, "GET", address, _blocks, params=_query(path), headers=plain)
     try:
         yield stream
     finally:

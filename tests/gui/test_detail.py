@@ -109,7 +109,10 @@ def test_a_shell_is_opened_typed_in_and_resized(whole: Whole) -> None:
     QTest.keyClicks(tab.view, "hello")
     QTest.keyClick(tab.view, Qt.Key.Key_Return)
     whole.wait(lambda: "hello" in whole.text())
+    assert QApplication.focusWidget() is tab.view
     program = next(iter(whole.engine.inside.programs.values()))
+    QTest.keyClick(tab.view, Qt.Key.Key_Escape)  # the program's, not the page's way back
+    whole.wait(lambda: program.typed.endswith(b"\x1b"))
     assert program.argv[:2] == ["sh", "-c"]
     whole.window.resize(700, 900)
     screen = whole.session().screen

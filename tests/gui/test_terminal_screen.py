@@ -34,7 +34,12 @@ class Terminal:
 
     @property
     def rows(self) -> list[str]:
+        """All of them, without trailing blanks."""
         return [self.screen.row_text(row) for row in range(self.screen.lines)]
+
+    @property
+    def mode(self) -> str:
+        return "alternate" if self.screen.is_alternate else "main"
 
     @property
     def cursor(self) -> tuple[int, int]:
@@ -56,7 +61,7 @@ def test_vi_has_a_screen_of_its_own_and_gives_the_old_one_back() -> None:
     shown = terminal.rows
     assert "before" in shown
     terminal.write(opened)
-    assert terminal.screen.is_alternate
+    assert terminal.mode == "alternate"
     assert terminal.rows[0] == "line 1 of boats"
     assert terminal.rows[23].startswith("- boats.txt 1/60")
     terminal.write(appended)
@@ -65,7 +70,7 @@ def test_vi_has_a_screen_of_its_own_and_gives_the_old_one_back() -> None:
     terminal.write(top)
     assert terminal.rows[0] == "line 1 of boats"
     terminal.write(left)
-    assert not terminal.screen.is_alternate
+    assert terminal.mode == "main"
     assert [row for row in terminal.rows if row][: len([row for row in shown if row])] == [
         row if row != "box#" else "box# busybox vi boats.txt" for row in shown if row
     ]
@@ -214,9 +219,10 @@ def test_titles_clipboards_and_device_strings_do_nothing() -> None:
 def test_modes() -> None:
     terminal = Terminal().write("\x1b[?1;2004h\x1b[?25l")
     assert {APPLICATION_CURSOR, BRACKETED_PASTE} <= terminal.screen.mode
-    assert terminal.screen.cursor.hidden
+    hidden = [terminal.screen.cursor.hidden]
     terminal.write("\x1b[!p")
-    assert not terminal.screen.cursor.hidden
+    hidden.append(terminal.screen.cursor.hidden)
+    assert hidden == [True, False]
     assert APPLICATION_CURSOR not in terminal.screen.mode
 
 

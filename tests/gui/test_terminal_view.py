@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from app import theme
 from app.terminal.keys import encode, encode_paste
+from app.terminal.line import Run
 from app.terminal.palette import colours
 from app.terminal.session import TerminalSession, TerminalState
 from app.terminal.style import colour_of_256
@@ -200,7 +201,12 @@ def test_only_what_changed_is_drawn_again(shown: Shown, qtbot: QtBot, monkeypatc
     qtbot.wait(50)
     drawn: list[int] = []
     plain = TerminalView._line
-    monkeypatch.setattr(TerminalView, "_line", lambda view, number: drawn.append(number) or plain(view, number))
+
+    def noted(view: TerminalView, number: int) -> tuple[Run, ...]:
+        drawn.append(number)
+        return plain(view, number)
+
+    monkeypatch.setattr(TerminalView, "_line", noted)
     shown.write("x")
     qtbot.wait(50)
     assert set(drawn) == {2}

@@ -22,6 +22,7 @@ from app.views.detail.inspect_tab import InspectTab
 from app.views.detail.jobs_bar import JobsBar
 from app.views.detail.processes_tab import ProcessesTab
 from app.views.detail.terminal_tab import TerminalTab
+from app.views.stats_graphs import StatsGraphs
 
 
 class Tab(NamedTuple):
@@ -38,6 +39,7 @@ TABS: Final[dict[str, Tab]] = {
     "inspect": Tab("detail.tab.inspect", "code-json", InspectTab),
     "terminal": Tab("detail.tab.terminal", "console", TerminalTab),
     "files": Tab("detail.tab.files", "folder-outline", FilesTab),
+    "stats": Tab("detail.tab.stats", "chart-line", StatsGraphs),
     "processes": Tab("detail.tab.processes", "format-list-bulleted", ProcessesTab),
     "mounts": Tab("detail.tab.mounts", "tune-variant", FactsTab),
 }

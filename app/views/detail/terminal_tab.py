@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QStackedWidget,
+    QTabBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app import icons, theme
 from app.store import AppStore
@@ -201,7 +210,8 @@ class TerminalTab(QWidget):
     def _may_take_focus(self) -> bool:
         """Not from somebody who went on to another part of the window meanwhile."""
         focus = self.window().focusWidget()
-        return focus is None or self.isAncestorOf(focus) or not focus.isVisible()
+        # The tab bar has the focus of who has just come to this tab.
+        return focus is None or self.isAncestorOf(focus) or not focus.isVisible() or isinstance(focus, QTabBar)
 
     def _open(self) -> None:
         columns, lines = self.view.cells()
