@@ -23,6 +23,7 @@ from backend.engine.types import (
     is_anonymous_volume,
     kept_labels,
 )
+from backend.errors import ProblemCode, WherryError, fail
 
 _FRAME: Final = struct.Struct(">BxxxL")
 _MAX_EVENT_BYTES: Final = 1_048_576
@@ -159,3 +160,25 @@ def _whole(untrusted: Any) -> int | None:
     """The engine writes numbers in attributes as text."""
     text = str(untrusted)
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
+def refused(command: str, status: int, untrusted_message: str) -> WherryError:
+    """The error for an answer that is no success."""
+    said = [clean_text(line, 500) for line in untrusted_message.splitlines()[:20] if line.strip()]
+    hint: str | None
+    if status == 404 and "No such container" in untrusted_message:
+        summary, hint = "The engine does not know that container any more.", "It was removed in the meantime."
+    elif status == 409:
+        summary, hint = "The container's state does not allow that.", "Look at its state in the list, then try again."
+    else:
+        summary, hint = said.pop(0) if said else "It gave no reason.", None
+        if "port is already allocated" in untrusted_message or "address already in use" in untrusted_message:
+            hint = "Another container or program uses that port: stop it, or publish another port."
+    return fail(
+        ProblemCode.ENGINE_ERROR,
+        summary,
+        command=command,
+        tail=said,
+        hint=hint,
+        retryable=status >= 500,
+    )

@@ -25,7 +25,14 @@ from docker import APIClient, auth
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 
-from backend.engine.answers import container_from_answer, events, framed_chunks, is_debug_helper, raw_chunks
+from backend.engine.answers import (
+    container_from_answer,
+    events,
+    framed_chunks,
+    is_debug_helper,
+    raw_chunks,
+    refused,
+)
 from backend.engine.details import ContainerDetails, details_from_answer
 from backend.engine.duplex import Duplex
 from backend.engine.pulling import PullProgress, pull_progress
@@ -453,7 +460,7 @@ class EngineClient:
         except WherryError:
             raise
         except APIError as error:
-            raise _refused(command, error) from error
+            raise refused(command, error.status_code or 0, str(error.explanation or error)) from error
         except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _down(command, error) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -488,29 +495,6 @@ def _message(response: requests.Response) -> str:
         return str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
         return text
-
-
-def _refused(command: str, error: APIError) -> WherryError:
-    status = error.status_code or 0
-    untrusted_message = str(error.explanation or error)
-    said = [clean_text(line, 500) for line in untrusted_message.splitlines()[:20] if line.strip()]
-    hint: str | None
-    if status == 404 and "No such container" in untrusted_message:
-        summary, hint = "The engine does not know that container any more.", "It was removed in the meantime."
-    elif status == 409:
-        summary, hint = "The container's state does not allow that.", "Look at its state in the list, then try again."
-    else:
-        summary, hint = said.pop(0) if said else "It gave no reason.", None
-        if "port is already allocated" in untrusted_message or "address already in use" in untrusted_message:
-            hint = "Another container or program uses that port: stop it, or publish another port."
-    return fail(
-        ProblemCode.ENGINE_ERROR,
-        summary,
-        command=command,
-        tail=said,
-        hint=hint,
-        retryable=status >= 500,
-    )
 
 
 def _down(command: str, error: Exception) -> WherryError:

@@ -109,8 +109,8 @@ def answer(inside: Inside, handler: Any, method: str, path: str, query: str) -> 
             inside.images.add(f"{values['repo']}:{values['tag']}")
             handler._answer(200, {"status": "sha256:" + "d" * 64})
             return True
-        case "GET", ["images", *name, "json"]:
-            known = "/".join(name) in inside.images
+        case "GET", ["images", first, *rest, "json"]:
+            known = "/".join((first, *rest)) in inside.images
             handler._answer(200 if known else 404, {} if known else {"message": "No such image"})
             return True
         case "POST", ["containers", _, "attach"]:

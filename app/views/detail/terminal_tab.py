@@ -22,7 +22,7 @@ from app.terminal.view import MAX_PASTE_CHARS, TerminalView
 from app.texts import text
 from app.views.empty import EmptyState
 from app.views.problem import ProblemView
-from app.widgets import IconButton, button, label
+from app.widgets import ElidedLabel, IconButton, button, label
 from backend.api import ContainerAction, Notice
 
 
@@ -46,7 +46,9 @@ class TerminalTab(QWidget):
         self._segments.buttonClicked.connect(lambda _button: self._show())
         self.end = IconButton("stop-circle-outline", text("terminal.end"))
         self.end.clicked.connect(lambda _checked=False: self._end())
-        self._hint = label(text("terminal.hint"), "muted")
+        self._hint = ElidedLabel()
+        self._hint.setProperty("role", "muted")
+        self._hint.set_whole(text("terminal.hint"))
         self._over = QFrame()
         self._over.setObjectName("terminal-over")
         self._over_words = label("", wrap=True)
