@@ -211,7 +211,7 @@ class _Table(QTableView):
         self.setWordWrap(False)
         self.setTabKeyNavigation(False)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(theme.px(_ROW_HEIGHT))
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
@@ -223,7 +223,8 @@ class _Table(QTableView):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         for number, column in enumerate(self._columns):
-            self.setColumnWidth(number, int(self.viewport().width() * column.share))
+            share = int(self.viewport().width() * column.share)
+            self.setColumnWidth(number, max(share, theme.px(column.least)))
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
@@ -251,11 +252,11 @@ def _created_on(entry: Any) -> str:
 
 
 def _created_column(share: float) -> Column:
-    return Column("listing.column.created", share, _created, lambda entry: -(entry.created or 0.0), _created_on)
+    return Column("listing.column.created", share, 125, _created, lambda entry: -(entry.created or 0.0), _created_on)
 
 
 def _used_column(share: float) -> Column:
-    return Column("listing.column.used", share, _used, lambda entry: len(entry.used_by), _users)
+    return Column("listing.column.used", share, 105, _used, lambda entry: len(entry.used_by), _users)
 
 
 class ImagesView(ListingView):
@@ -266,12 +267,16 @@ class ImagesView(ListingView):
             return entry.repository or text("images.untagged")
 
         columns = (
-            Column("images.column.repository", 0.3, repository),
-            Column("images.column.tag", 0.15, lambda entry: entry.tag or "–"),
-            Column("listing.column.id", 0.14, lambda entry: entry.short_id, tip=lambda entry: entry.id),
+            Column("images.column.repository", 0.3, 190, repository),
+            Column("images.column.tag", 0.15, 90, lambda entry: entry.tag or "–"),
+            Column("listing.column.id", 0.14, 115, lambda entry: entry.short_id, tip=lambda entry: entry.id),
             _created_column(0.17),
             Column(
-                "listing.column.size", 0.1, lambda entry: figures.size(entry.size_bytes), lambda entry: entry.size_bytes
+                "listing.column.size",
+                0.1,
+                80,
+                lambda entry: figures.size(entry.size_bytes),
+                lambda entry: entry.size_bytes,
             ),
             _used_column(0.14),
         )
@@ -292,11 +297,11 @@ class VolumesView(ListingView):
             return text("volumes.anonymous", name=entry.name[:12]) if entry.is_anonymous else entry.name
 
         columns = (
-            Column("listing.column.name", 0.35, name, tip=lambda entry: entry.name),
-            Column("listing.column.driver", 0.11, lambda entry: entry.driver),
-            Column("listing.column.project", 0.13, lambda entry: entry.project or "–"),
+            Column("listing.column.name", 0.35, 190, name, tip=lambda entry: entry.name),
+            Column("listing.column.driver", 0.11, 80, lambda entry: entry.driver),
+            Column("listing.column.project", 0.13, 85, lambda entry: entry.project or "–"),
             _created_column(0.17),
-            Column("listing.column.size", 0.1, size, lambda entry: sizes.volume_sizes.get(entry.name, -1)),
+            Column("listing.column.size", 0.1, 80, size, lambda entry: sizes.volume_sizes.get(entry.name, -1)),
             _used_column(0.14),
         )
         super().__init__(store, "volumes", "database-outline", columns)
@@ -317,11 +322,11 @@ class NetworksView(ListingView):
             return ", ".join(entry.subnets) or "–"
 
         columns = (
-            Column("listing.column.name", 0.22, lambda entry: entry.name),
-            Column("listing.column.driver", 0.1, lambda entry: entry.driver),
-            Column("networks.column.scope", 0.08, lambda entry: entry.scope),
-            Column("networks.column.subnet", 0.16, subnets),
-            Column("listing.column.id", 0.14, lambda entry: entry.id[:12], tip=lambda entry: entry.id),
+            Column("listing.column.name", 0.22, 190, lambda entry: entry.name),
+            Column("listing.column.driver", 0.1, 80, lambda entry: entry.driver),
+            Column("networks.column.scope", 0.08, 75, lambda entry: entry.scope),
+            Column("networks.column.subnet", 0.16, 125, subnets),
+            Column("listing.column.id", 0.14, 115, lambda entry: entry.id[:12], tip=lambda entry: entry.id),
             _created_column(0.17),
             _used_column(0.13),
         )

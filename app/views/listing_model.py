@@ -26,6 +26,8 @@ class Column:
     """Of its heading's words."""
     share: float
     """Of the table's width."""
+    least: int
+    """Pixels that it has at least, at 100 per cent; the table scrolls where there is no room for all."""
     words: Callable[[Any], str]
     order: Callable[[Any], float] | None = None
     """A number to sort by; None: the words, with numbers in them as numbers."""

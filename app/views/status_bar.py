@@ -35,7 +35,7 @@ class StatusBar(QAbstractButton):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(text("status.label"))
-        self._dot = StateDot(9)
+        self._dot = StateDot(theme.px(9))
         self.engine = label()
         self.accelerator = label()
         self.cpu = label()
@@ -46,11 +46,11 @@ class StatusBar(QAbstractButton):
         # The first to go when there is no room.
         self._dispensable = (self.version, self.accelerator, self.disk, self.memory, self.cpu)
         row = QHBoxLayout(self)
-        row.setContentsMargins(_MARGIN, 5, _MARGIN, 5)
-        row.setSpacing(_SPACING)
+        row.setContentsMargins(theme.px(_MARGIN), theme.px(5), theme.px(_MARGIN), theme.px(5))
+        row.setSpacing(theme.px(_SPACING))
         row.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)  # `_fit` decides what is shown
         state = QHBoxLayout()
-        state.setSpacing(6)
+        state.setSpacing(theme.px(6))
         state.addWidget(self._dot)
         state.addWidget(self.engine)
         row.addLayout(state)
@@ -75,7 +75,7 @@ class StatusBar(QAbstractButton):
         self._fit()
 
     def sizeHint(self) -> QSize:
-        return QSize(480, self.fontMetrics().height() + 12)
+        return QSize(theme.px(480), self.fontMetrics().height() + theme.px(12))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, self.sizeHint().height())
@@ -116,10 +116,11 @@ class StatusBar(QAbstractButton):
     def _fit(self) -> None:
         """Show as much as there is room for."""
         wanted = [part for part in self._parts if part.text()]
-        room = self.width() - 2 * _MARGIN - self._dot.width() - 6 - _SPACING
+        spacing = theme.px(_SPACING)
+        room = self.width() - 2 * theme.px(_MARGIN) - self._dot.width() - theme.px(6) - spacing
 
         def needed() -> int:
-            return sum(part.sizeHint().width() + _SPACING for part in wanted)
+            return sum(part.sizeHint().width() + spacing for part in wanted)
 
         for part in self._dispensable:
             if needed() <= room:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
 from app import figures, theme
 from app.store import AppStore
@@ -11,6 +12,7 @@ from app.widgets import Card, label
 from backend.api import Phase
 
 _STEPS = 1000
+_TWO_COLUMNS = 640
 
 
 class UsageCards(QWidget):
@@ -23,9 +25,11 @@ class UsageCards(QWidget):
         self.memory_on_host = _Bar("usage.memory.host")
         self.disk_used = _Bar("usage.disk.used")
         self.disk_on_host = _Bar("usage.disk.host")
-        across = QHBoxLayout(self)
-        across.setContentsMargins(0, 0, 0, 0)
-        across.setSpacing(theme.px(14))
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(theme.px(14))
+        self._cards: list[Card] = []
+        self._columns = 0
         for kind, bars in (
             ("memory", (self.memory_used, self.memory_on_host)),
             ("disk", (self.disk_used, self.disk_on_host)),
@@ -35,10 +39,25 @@ class UsageCards(QWidget):
                 card.body.addWidget(bar)
             card.body.addWidget(label(text(f"usage.hint.{kind}"), "muted", wrap=True))
             card.body.addStretch(1)
-            across.addWidget(card, 1)
+            card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+            self._cards.append(card)
+        self._arrange()
         store.stats.changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
         self.refresh()
+
+    def _arrange(self) -> None:
+        columns = 2 if self.width() >= theme.px(_TWO_COLUMNS) else 1
+        if columns != self._columns:
+            self._columns = columns
+            for number, card in enumerate(self._cards):
+                self._grid.addWidget(card, number // columns, number % columns)
+            self._grid.setColumnStretch(0, 1)
+            self._grid.setColumnStretch(1, 1 if columns == 2 else 0)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange()
 
     def refresh(self) -> None:
         """Show the store."""
