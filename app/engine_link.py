@@ -12,6 +12,7 @@ stopped machine's endpoint must not be asked, since the first request would star
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -40,6 +41,9 @@ ASK_THREADS: Final = 4
 JOIN_DEADLINE_S: Final = 3.0
 
 _Answer = TypeVar("_Answer")
+
+
+_log = logging.getLogger(__name__)
 
 
 class EngineLink(QObject):
@@ -285,8 +289,8 @@ class _Session:
                 self._connect()
                 failures = 0
                 self._follow()
-            except WherryError as error:
-                problem = error.problem
+            except Exception as error:  # noqa: BLE001 -- the border of a thread: a list that nobody renews would lie
+                problem = _problem_of(error)
             finally:
                 self._disconnect()
             self._announce(LinkState.RECONNECTING, problem)
@@ -340,10 +344,22 @@ class _Session:
             if connected:
                 try:
                     self.list_now()
-                except WherryError as error:
+                except Exception as error:  # noqa: BLE001 -- as above
                     # The stream may live on though a list failed: say so, and let the next list clear it.
-                    self._announce(LinkState.RECONNECTING, error.problem)
+                    self._announce(LinkState.RECONNECTING, _problem_of(error))
                     self._wanted.set()
                 else:
                     self._announce(LinkState.UP)
             self._closed.wait(LIST_PAUSE_S)
+
+
+def _problem_of(error: Exception) -> Problem:
+    if isinstance(error, WherryError):
+        return error.problem
+    _log.error("a defect in what watches the engine", exc_info=error)
+    return Problem(
+        code=ProblemCode.INTERNAL,
+        summary=f"Wherry made a mistake while it watched the Docker engine: {error!r}.",
+        hint="It tries again by itself. Please report it with the window's output.",
+        retryable=True,
+    )

@@ -311,3 +311,23 @@ def test_the_log_of_a_container_that_is_gone_says_so(
     connected(link, heard, engine, qtbot)
     log = Log(link, "no-such")
     qtbot.waitUntil(lambda: log.states == [LogState.ENDED])
+
+
+def test_a_defect_while_watching_is_told_and_outlived(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = EngineClient.events
+    calls = 0
+
+    def broken_once(client: EngineClient) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise TypeError("a mistake of ours")
+        return whole(client)
+
+    monkeypatch.setattr(EngineClient, "events", broken_once)
+    connected(link, heard, engine, qtbot)
+    assert LinkState.RECONNECTING in heard.states
+    assert heard.problems[0].code is ProblemCode.INTERNAL
+    assert "a mistake of ours" in heard.problems[0].summary
