@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from app.engine_link import EngineLink
 from app.terminal.session import TerminalSession, TerminalState
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _QUEUE_BYTES: Final = 8_388_608
 JOIN_DEADLINE_S: Final = 2.0
+RESIZE_TRIES: Final = 10
+RESIZE_PAUSE_MS: Final = 200
 
 
 class Terminals(QObject):
@@ -94,14 +96,32 @@ class Terminals(QObject):
         session.size_changed.connect(lambda columns, lines: self._resize(session, TerminalSize(columns, lines)))
         session.opened(pump.write)
         now = TerminalSize(session.screen.columns, session.screen.lines)
-        if now != size:  # the window was resized while the program started
+        if now != size and pump.wanted is None:  # the window was resized while the program started
             self._resize(session, now)
 
     def _resize(self, session: TerminalSession, size: TerminalSize) -> None:
         pump = self._pumps.get(session)
         if pump is not None:
-            program = pump.program
-            self._link.run(lambda client: program.resize(client, size), _ignore)
+            pump.wanted = size
+            pump.tries = 0
+            self._send_size(pump)
+
+    def _send_size(self, pump: _Pump) -> None:
+        """One at a time, so that the last one wins; again if the program was not there yet to take it."""
+        size, program = pump.wanted, pump.program
+        if pump.is_resizing or size is None or self._pumps.get(pump.session) is not pump:
+            return
+        pump.is_resizing = True
+
+        def done(answer: Problem | None) -> None:
+            pump.is_resizing = False
+            if pump.wanted != size:
+                self._send_size(pump)
+            elif isinstance(answer, Problem) and pump.tries < RESIZE_TRIES:
+                pump.tries += 1
+                QTimer.singleShot(RESIZE_PAUSE_MS, pump.session, lambda: self._send_size(pump))
+
+        self._link.run(lambda client: program.resize(client, size), done)
 
     def _on_over(self, pump: _Pump) -> None:
         """The program's side of the connection ended."""
@@ -143,6 +163,9 @@ class _Pump:
         self.program = program
         self.was_used = False
         """Whether anything was typed: then a shell was there, whatever its last code."""
+        self.wanted: TerminalSize | None = None
+        self.is_resizing = False
+        self.tries = 0
         self._over = over
         self._typed: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._waiting = 0

@@ -12,8 +12,8 @@ from backend.errors import ProblemCode, WherryError, fail
 if TYPE_CHECKING:
     from backend.engine.client import EngineClient
 
-PS_COLUMNS: Final = "-o pid,ppid,user,stat,time,rss,args"
-"""The columns that both busybox and procps know."""
+PS_COLUMNS: Final = "-o pid,ppid,user,stat,vsz,rss,args"
+"""What both the machine's busybox and procps know."""
 MAX_CHANGES: Final = 100_000
 MAX_PROCESSES: Final = 5_000
 _COMMIT_TIMEOUT_S: Final = 900.0

@@ -106,12 +106,12 @@ CHANGES = {
     "/README": ChangeKind.DELETED,
 }
 PROCESSES = ProcessTable(
-    ("PID", "PPID", "USER", "STAT", "TIME", "RSS", "COMMAND"),
+    ("PID", "PPID", "USER", "STAT", "VSZ", "RSS", "COMMAND"),
     (
-        ("2211", "2189", "root", "S", "0:00", "4512", "nginx: master process nginx -g daemon off;"),
-        ("2254", "2211", "101", "S", "0:02", "3104", "nginx: worker process"),
-        ("2255", "2211", "101", "R", "1:14", "3108", "nginx: worker process"),
-        ("2391", "2189", "root", "Ss", "0:00", "1800", "sh -c <b>not bold</b> sleep 1000"),
+        ("2211", "2189", "root", "S", "9840", "4512", "nginx: master process nginx -g daemon off;"),
+        ("2254", "2211", "101", "S", "10m", "3104", "nginx: worker process"),
+        ("2255", "2211", "101", "R", "10m", "3108", "nginx: worker process"),
+        ("2391", "2189", "root", "Ss", "2268", "1800", "sh -c <b>not bold</b> sleep 1000"),
     ),
 )
 

@@ -136,6 +136,18 @@ class Page:
             else:
                 QTest.keyClick(self.terminal.view, key)
 
+    def wait_for_size(self) -> None:
+        """Until the program's terminal has the widget's size: it is told after the fact, as everywhere."""
+        session = self.session()
+        assert session is not None
+
+        def told() -> bool:
+            self.type("clear; stty size\r")
+            self.qtbot.wait(500)
+            return f"{session.screen.lines} {session.screen.columns}" in self.screen()
+
+        self.wait(told)
+
     def names(self) -> dict[str, str]:
         """What the table shows: name and mark."""
         proxy = self.files.proxy
@@ -154,6 +166,7 @@ def test_a_terminal_runs_vi_and_top_and_follows_the_size(machine: Machine, page:
     page.open(container, "terminal")
     page.wait(lambda: (found := page.session()) is not None and found.state is TerminalState.RUNNING)
     page.wait_for("#")
+    page.wait_for_size()
     page.type("vi /tmp/note\r")
     page.wait_for("~")
     page.type("ifrom vi")
@@ -167,16 +180,11 @@ def test_a_terminal_runs_vi_and_top_and_follows_the_size(machine: Machine, page:
     page.wait_for("PID  PPID")
     page.grab("top")
     page.type("q")
-    page.type("stty size; echo e$((40+2))e\r")
-    page.wait_for("e42e")
     session = page.session()
     assert session is not None
-    assert f"{session.screen.lines} {session.screen.columns}" in page.screen()
     page.window.window.resize(900, 900)
     page.wait(lambda: session.screen.columns < 110)
-    page.type("clear; stty size; echo w$((40+3))w\r")
-    page.wait_for("w43w")
-    page.wait_for(f"{session.screen.lines} {session.screen.columns}")
+    page.wait_for_size()
 
     # A flood leaves the window alive, and Ctrl+C ends it.
     page.type("yes\r")

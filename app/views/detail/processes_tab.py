@@ -63,13 +63,23 @@ class ProcessModel(QAbstractTableModel):
             case Qt.ItemDataRole.DisplayRole:
                 return words
             case Qt.ItemDataRole.UserRole:  # what it is sorted by
-                return int(words) if title in _NUMERIC and words.isdigit() else words
+                return _number(words) if title in _NUMERIC else words
             case Qt.ItemDataRole.ToolTipRole if index.column() == len(self._table.titles) - 1:
                 return tooltip(words)
             case Qt.ItemDataRole.TextAlignmentRole:
                 return Qt.AlignmentFlag.AlignVCenter | _side(title)
             case _:
                 return None
+
+
+def _number(words: str) -> float:
+    """ "812", or "1.2m" as busybox writes a large size."""
+    digits = words.rstrip("kmgtKMGT")
+    factor = 1024.0 ** ("kmgt".find(words[len(digits) :].lower()[:1] or "-") + 1)
+    try:
+        return float(digits) * factor
+    except ValueError:
+        return -1.0
 
 
 def _side(title: str) -> Qt.AlignmentFlag:
