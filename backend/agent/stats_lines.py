@@ -55,7 +55,8 @@ class RawSample:
     """Ticks of all processors since the guest's start."""
     cpu_idle: int = 0
     memory_total: int = 0
-    memory_available: int = 0
+    memory_unused: int = 0
+    """Free, or holding only what a file has as well."""
     disk_total: int = 0
     disk_used: int = 0
     containers: dict[str, RawContainer] = field(default_factory=dict)
@@ -111,8 +112,9 @@ def _take(sample: RawSample, word: str, rest: str, untrusted_line: str) -> None:
         sample.cpu_total = sum(ticks[:8])  # what follows is the guests' share, which is counted in the first two
     elif word == "MemTotal:":
         sample.memory_total = _kib(rest)
-    elif word == "MemAvailable:":
-        sample.memory_available = _kib(rest)
+    elif word in ("MemFree:", "Buffers:", "Cached:"):
+        # As `free` counts. MemAvailable would leave out the kernel's reserves, some hundred MiB that nothing uses.
+        sample.memory_unused += _kib(rest)
     elif word == "disk":
         block, total, free = (_number(one) for one in rest.split())
         sample.disk_total, sample.disk_used = block * total, block * max(0, total - free)
@@ -198,7 +200,7 @@ def machine_usage(
     busy = 100.0 * (ticks - idle) / ticks if ticks > 0 else 0.0
     return MachineUsage(
         cpu_percent=round(min(100.0, max(0.0, busy)), 2),
-        memory_used_bytes=max(0, now.memory_total - now.memory_available),
+        memory_used_bytes=max(0, now.memory_total - now.memory_unused),
         memory_total_bytes=now.memory_total,
         disk_used_bytes=now.disk_used,
         disk_total_bytes=now.disk_total,

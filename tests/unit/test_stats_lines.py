@@ -25,7 +25,9 @@ RECORDED = f"""\
 sample 61.00
 cpu  1582 0 3354 5611 112 0 258 0 0 0
 MemTotal:        4009956 kB
-MemAvailable:    3656012 kB
+MemFree:         3600012 kB
+Buffers:            6000 kB
+Cached:            50000 kB
 disk 4096 16467851 16467125
 process {BUSY} 339
 docker/{BUSY}/cpu.stat:usage_usec 8659942
@@ -66,7 +68,7 @@ def recorded(**changes: str) -> str:
 def test_a_recorded_sample_is_read_whole() -> None:
     sample = parsed(recorded())
     assert (sample.uptime_s, sample.cpu_total, sample.cpu_idle) == (61.0, 10917, 5723)
-    assert (sample.memory_total, sample.memory_available) == (4009956 * 1024, 3656012 * 1024)
+    assert (sample.memory_total, sample.memory_unused) == (4009956 * 1024, 3656012 * 1024)
     assert (sample.disk_total, sample.disk_used) == (4096 * 16467851, 4096 * 726)
     assert sample.containers[BUSY] == RawContainer(
         cpu_usec=8659942, memory=335872, inactive_file=4096, memory_max=67108864, cpu_limit_percent=50.0, pids=1,
