@@ -20,6 +20,7 @@ from app.texts import text
 from app.tray import Tray
 from app.wiring.appearance import AppearanceWiring, apply_language, apply_theme
 from app.wiring.checks import ChecksWiring
+from app.wiring.container_form import ContainerFormWiring
 from app.wiring.containers import ContainersWiring
 from app.wiring.detail import DetailWiring
 from app.wiring.leaving import LeavingWiring
@@ -68,6 +69,7 @@ class WherryApp(QObject):
         AppearanceWiring(parts, self)
         machine = MachineWiring(parts, self)
         ContainersWiring(parts, self)
+        ContainerFormWiring(parts, self)
         LogsWiring(parts, self)
         self._detail = DetailWiring(parts, self)
         ListingsWiring(parts, self)

@@ -16,6 +16,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import shiboken6
@@ -194,7 +195,7 @@ class EngineLink(QObject):
 
     @Slot(object, object, object)
     def _on_answered(self, session: _Session | None, done: Callable[[object], object], answer: object) -> None:
-        receiver = getattr(done, "__self__", None)
+        receiver = getattr(done.func if isinstance(done, partial) else done, "__self__", None)
         if isinstance(receiver, QObject) and not shiboken6.isValid(receiver):
             return
         if session is not self._session and not isinstance(answer, Problem):

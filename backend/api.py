@@ -32,6 +32,7 @@ from backend.engine.creating import (
     create_container,
     has_image,
     local_images,
+    network_names,
     recreate_container,
     spec_of,
 )
@@ -77,6 +78,7 @@ from backend.engine.spec import (
     is_image_reference,
     is_variable_name,
     is_volume_name,
+    with_tag,
 )
 from backend.engine.spec_command import run_command
 from backend.engine.transfer import Transfer
@@ -212,6 +214,7 @@ __all__ = [
     "list_networks",
     "list_volumes",
     "local_images",
+    "network_names",
     "preferences_file",
     "programs",
     "recreate_container",
@@ -219,6 +222,7 @@ __all__ = [
     "spec_of",
     "split_image_name",
     "volume_sizes",
+    "with_tag",
 ]
 
 _LAZY = {

@@ -56,6 +56,7 @@ def ask_removal(
     for button in (confirm, cancel):
         button.setAccessibleName(button.text())
     confirm.setProperty("role", "danger")
+    confirm.style().polish(confirm)
     box.setDefaultButton(cancel)
     box.setEscapeButton(cancel)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

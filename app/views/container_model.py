@@ -23,6 +23,7 @@ from backend.api import Container
 
 Index = QModelIndex | QPersistentModelIndex
 ROW_ROLE: Final = int(Qt.ItemDataRole.UserRole)
+_ROOM_FOR_MARK: Final = "\N{NO-BREAK SPACE}" * 4
 _MOST_RUNS: Final = 100
 """More separate runs of rows that come or go than this are told as a whole new list."""
 
@@ -46,6 +47,8 @@ class ContainerModel(QAbstractTableModel):
         self.arrangement = Arrangement()
         self._rows: list[Row] = []
         self._keys: list[str] = []
+        self.changing = False
+        """Whether rows come and go just now: what is deselected then was not deselected by the user."""
         self.refresh()
         store.containers_changed.connect(self.refresh)
         store.pending_changed.connect(self._on_pending)
@@ -92,7 +95,10 @@ class ContainerModel(QAbstractTableModel):
             return None
         column = Column(section)
         if role == Qt.ItemDataRole.DisplayRole:
-            return "" if column is Column.SELECT else text(f"containers.column.{column.key}")
+            words_of_it = "" if column is Column.SELECT else text(f"containers.column.{column.key}")
+            # At the right the mark of the order would stand over the words.
+            marked = column in FIGURES and column is self.arrangement.column
+            return words_of_it + _ROOM_FOR_MARK if marked else words_of_it
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return text(f"containers.column.{column.key}")
         if role == Qt.ItemDataRole.ToolTipRole and column in SORTABLE:
@@ -120,7 +126,9 @@ class ContainerModel(QAbstractTableModel):
     def refresh(self) -> None:
         """Take over the store's list."""
         self.facts = Facts(self._store.stats, self._store.pending, self._store.restart_counts)
+        self.changing = True
         self._show(arrange(self._store.containers or (), self.arrangement, self.facts))
+        self.changing = False
         self.refreshed.emit()
 
     def _spoken(self, row: Row, column: Column) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from PySide6.QtCore import QEvent, QItemSelection, QItemSelectionModel, QModelIndex, QPoint, QRect, Qt, Signal
@@ -27,8 +28,8 @@ from backend.api import Container, ContainerAction
 TABLE_NAME: Final = "containers"
 _FIXED: Final = {
     Column.SELECT: 36,
-    Column.CPU: 74,
-    Column.MEMORY: 88,
+    Column.CPU: 78,
+    Column.MEMORY: 102,
     Column.STATUS: 140,
     Column.UPTIME: 96,
     Column.RESTARTS: 84,
@@ -38,7 +39,7 @@ _FIXED: Final = {
 }
 _SHARES: Final = {Column.NAME: 0.42, Column.IMAGE: 0.29, Column.PORTS: 0.29}
 """Of the width that the others leave."""
-_LEAST: Final = 90
+_LEAST: Final = {Column.NAME: 170, Column.IMAGE: 100, Column.PORTS: 100}
 _NOWHERE: Final = QPoint(-1, -1)
 
 
@@ -86,6 +87,7 @@ class ContainerTable(QTableView):
         header.customContextMenuRequested.connect(self._open_column_menu)
         header.sectionClicked.connect(self._header_clicked)
         header.sectionResized.connect(self._section_resized)
+        model.refreshed.connect(self._keep_projects_whole)
         self._restore()
 
     # --- columns ---------------------------------------------------------------------------------------------------
@@ -162,7 +164,7 @@ class ContainerTable(QTableView):
         rest = self.viewport().width() - sum(width.values())
         total = sum(_SHARES[column] for column in elastic)
         for column in elastic:
-            width[column] = max(theme.px(_LEAST), int(rest * _SHARES[column] / total))
+            width[column] = max(theme.px(_LEAST[column]), int(rest * _SHARES[column] / total))
         for column, wanted in width.items():
             self.setColumnWidth(column, wanted)
         self._sharing = False
@@ -175,9 +177,7 @@ class ContainerTable(QTableView):
 
     def selected_rows(self) -> list[int]:
         """The numbers of the selected rows."""
-        chosen = self.selectionModel().selection()
-        parts = (chosen.at(number) for number in range(chosen.count()))
-        return sorted({row for part in parts for row in range(part.top(), part.bottom() + 1)})
+        return sorted(_rows_of(self.selectionModel().selection()))
 
     def select_keys(self, keys: set[str]) -> None:
         """Select exactly these rows, as far as they are shown."""
@@ -202,14 +202,33 @@ class ContainerTable(QTableView):
         row = self._model.rows[number]
         last = number + (len(row.members) if isinstance(row, Group) and row.expanded else 0)
         selected = self.selectionModel().isRowSelected(number, QModelIndex())
-        flags = QItemSelectionModel.SelectionFlag
-        part = QItemSelection(self._model.index(number, 0), self._model.index(last, len(Column) - 1))
-        self.selectionModel().select(part, (flags.Deselect if selected else flags.Select) | flags.Rows)
-        self.selectionModel().setCurrentIndex(self._model.index(number, Column.NAME), flags.NoUpdate)
+        self._set_selected(number, last, selected=not selected)
+        self.set_current(number)
 
     def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
         super().selectionChanged(selected, deselected)
+        if not self._model.changing:
+            self._keep_projects_whole(_rows_of(selected), _rows_of(deselected))
         self.horizontalHeader().viewport().update()
+
+    def _keep_projects_whole(
+        self, selected: AbstractSet[int] = frozenset(), deselected: AbstractSet[int] = frozenset()
+    ) -> None:
+        """A selected project means all its members: they are selected with it, and it is not without one of them."""
+        rows, chosen = self._model.rows, set(self.selected_rows())
+        for number in sorted(chosen):
+            row = rows[number] if number < len(rows) else None
+            if isinstance(row, Group) and row.expanded:
+                members = range(number + 1, number + 1 + len(row.members))
+                if number not in selected and any(member in deselected for member in members):
+                    self._set_selected(number, number, selected=False)
+                elif any(member not in chosen for member in members):
+                    self._set_selected(members.start, members.stop - 1, selected=True)
+
+    def _set_selected(self, first: int, last: int, *, selected: bool) -> None:
+        flags = QItemSelectionModel.SelectionFlag
+        part = QItemSelection(self._model.index(first, 0), self._model.index(last, len(Column) - 1))
+        self.selectionModel().select(part, (flags.Select if selected else flags.Deselect) | flags.Rows)
 
     # --- mouse -----------------------------------------------------------------------------------------------------
 
@@ -374,6 +393,11 @@ class _Header(QHeaderView):
 
 
 _GREATEST_FIRST: Final = frozenset({Column.CPU, Column.MEMORY, Column.RESTARTS, Column.UPTIME})
+
+
+def _rows_of(selection: QItemSelection) -> set[int]:
+    parts = (selection.at(number) for number in range(selection.count()))
+    return {row for part in parts for row in range(part.top(), part.bottom() + 1)}
 
 
 def _key(row: Container | Group) -> str:

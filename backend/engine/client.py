@@ -53,6 +53,8 @@ from backend.errors import ProblemCode, WherryError, fail
 REQUEST_TIMEOUT_S: Final = 15
 UPLOAD_TIMEOUT_S: Final = 600
 """For the engine's answer after the last byte: it unpacks what it was sent."""
+PULL_TIMEOUT_S: Final = 120
+"""The engine answers a pull when it has asked the registry for the first time."""
 STOP_GRACE_S: Final = 10
 """How long a container may take to end by itself before the engine kills it: docker's own default."""
 _BLOCK_BYTES: Final = 65_536
@@ -287,6 +289,7 @@ class EngineClient:
             partial(pull_progress, command=command),
             params={"fromImage": complete},
             headers=self._ask(command, login),
+            timeout_s=PULL_TIMEOUT_S,
         )
 
     def logs(
@@ -359,6 +362,7 @@ class EngineClient:
         *,
         params: Mapping[str, str | int | bytes] | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> EngineStream[_Result]:
         """Open an answer without end; `items` makes values of its blocks, which may be cut anywhere.
 
@@ -367,7 +371,7 @@ class EngineClient:
         """
 
         def open_it() -> requests.Response:
-            response = self._send(method, path, params=params, headers=headers, timeout_s=self._timeout_s)
+            response = self._send(method, path, params=params, headers=headers, timeout_s=timeout_s or self._timeout_s)
             _wait_for_ever(response)
             return response
 

@@ -57,6 +57,12 @@ def local_images(client: EngineClient) -> tuple[str, ...]:
     return tuple(dict.fromkeys(clean_text(name) for name in names if "<none>" not in name))
 
 
+def network_names(client: EngineClient) -> tuple[str, ...]:
+    """The names of all networks."""
+    answer = client.call("docker network ls", "GET", "/networks")
+    return tuple(sorted(clean_text(str(network.get("Name", ""))) for network in answer))
+
+
 def has_image(client: EngineClient, reference: str) -> bool:
     """Whether a container can be made of it without a pull."""
     return _image(client, reference) is not None

@@ -25,6 +25,7 @@ from backend.engine.types import ContainerAction, LogStream
 from backend.errors import Problem, ProblemCode
 from backend.model import Notice, Phase
 from tests.gui import detail_scenes, samples, settings_samples, stats_samples
+from tests.gui.container_scenes import CONTAINER_SCENES
 
 _AGENT_PROBLEM = Problem(
     code=ProblemCode.AGENT_UNREACHABLE,
@@ -280,6 +281,7 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "containers-logs": _logs,
     "containers-reconnecting": _reconnecting,
     "containers-problem": _request_problem,
+    **CONTAINER_SCENES,
     "palette": _palette(""),
     "palette-found": _palette("web"),
     "palette-nothing": _palette("qqqq"),

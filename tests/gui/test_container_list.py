@@ -118,6 +118,22 @@ def test_check_boxes_are_the_selection(view: ContainersView) -> None:
     assert not view.bar.isVisible()
 
 
+def test_a_selected_project_means_all_its_members(view: ContainersView) -> None:
+    row = view.model.row_of_key("project:shop")
+    assert row is not None
+    view.select(named("web").id)
+    view.table.selectRow(row)
+    assert {entry.name for entry in view.selected} == {"db", "web"}
+    assert view.table.selected_rows() == [row, row + 1, row + 2]
+    click(view, row + 1, Column.SELECT)
+    assert [entry.name for entry in view.selected] == ["web"], "without one of its members it is not selected itself"
+    view.table.selectRow(row)
+    view.model.toggle("shop")
+    assert {entry.name for entry in view.selected} == {"db", "web"}
+    view.model.toggle("shop")
+    assert view.table.selected_rows() == [row, row + 1, row + 2]
+
+
 def test_the_bar_acts_on_all_that_are_selected(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
     view.table.selectAll()
     assert view.bar.buttons[ContainerAction.UNPAUSE].isVisible(), "one of them is paused"

@@ -12,6 +12,8 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QApplication,
+    QComboBox,
+    QDialog,
     QLabel,
     QLineEdit,
     QMessageBox,
@@ -50,13 +52,14 @@ def test_every_control_has_an_accessible_name(store: AppStore, window: MainWindo
 @pytest.mark.parametrize("scene", SCENES)
 def test_everything_that_can_be_used_is_reached_by_tab(store: AppStore, window: MainWindow, scene: str) -> None:
     SCENES[scene](store, window)
-    # While the palette is open, the keyboard is its own; arrow keys move in its list.
-    palette = QApplication.activePopupWidget()
+    # While the palette or a dialog is open, the keyboard is its own; arrow keys move in the palette's list.
+    dialog = next((found for found in window.findChildren(QDialog) if found.isVisible()), None)
+    root = QApplication.activePopupWidget() or dialog or window
     kinds = (QAbstractButton, QLineEdit, QAbstractItemView, QPlainTextEdit)
     wanted = {
         widget
         for kind in kinds
-        for widget in (palette or window).findChildren(kind)
+        for widget in root.findChildren(kind)
         if widget.isVisible()
         and widget.isEnabled()
         and _is_ours(widget)
@@ -65,12 +68,12 @@ def test_everything_that_can_be_used_is_reached_by_tab(store: AppStore, window: 
         and not (isinstance(widget, QToolButton) and widget.property("shown") and not widget.isChecked())
     }
     reached: set[QWidget] = set()
-    for _ in range(30):
-        asked = QApplication.focusWidget() or window
+    for _ in range(60):
+        asked = focused(dialog) or root
         # A terminal and an editor need Tab for themselves, and say how they are left.
         held = Qt.KeyboardModifier.ControlModifier if asked.property("keepsTab") else Qt.KeyboardModifier.NoModifier
         QTest.keyClick(asked, Qt.Key.Key_Tab, held)
-        focus = QApplication.focusWidget()
+        focus = focused(dialog)
         if focus is not None:
             reached.add(focus)
     assert {f"{type(widget).__name__} {widget.accessibleName()}" for widget in wanted - reached} == set()
@@ -91,6 +94,11 @@ def test_dark_and_light_change_live(store: AppStore, window: MainWindow, scene: 
     theme.apply(qapp, theme.LIGHT)
 
 
+def focused(dialog: QDialog | None) -> QWidget | None:
+    """Of the dialog if there is one: offscreen it does not become the active window by itself."""
+    return QApplication.focusWidget() if dialog is None else dialog.focusWidget()
+
+
 def row_named(window: MainWindow, name: str) -> int:
     model = window.containers.model
     return next(row for row in range(model.rowCount()) if model.index(row, Column.NAME).data() == name)
@@ -99,7 +107,9 @@ def row_named(window: MainWindow, name: str) -> int:
 def _is_ours(widget: QWidget) -> bool:
     """Not a part that Qt made inside of a control, such as a field's clear button."""
     parent = widget.parentWidget()
-    return not isinstance(parent, (QLineEdit, QAbstractItemView)) and not widget.objectName().startswith("qt_")
+    return not isinstance(parent, (QLineEdit, QAbstractItemView, QComboBox)) and not widget.objectName().startswith(
+        "qt_"
+    )
 
 
 @pytest.mark.parametrize(

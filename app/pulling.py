@@ -1,0 +1,80 @@
+"""A pull of an image: progress by queued signals, cancelled from the window at any moment."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QCoreApplication, QObject, Signal
+
+from backend.api import ProblemCode, PullProgress, fail, has_image
+
+if TYPE_CHECKING:
+    from backend.api import EngineClient, EngineStream
+
+_EVERY_S: Final = 0.1
+
+
+class Pull(QObject):
+    """One pull. `run` is the job for the engine's pool; everything else is for the GUI thread.
+
+    Has no parent: it lives until its job has ended, though the view that asked may be gone.
+    """
+
+    progressed = Signal(object)  # PullProgress
+
+    def __init__(self, reference: str) -> None:
+        super().__init__()
+        self.reference = reference
+        self._lock = threading.Lock()
+        self._stream: EngineStream[PullProgress] | None = None
+        self._cancelled = False
+        application = QCoreApplication.instance()
+        if application is not None:
+            # Else the pool would wait for it at quit.
+            application.aboutToQuit.connect(self.cancel)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self._cancelled
+
+    def cancel(self) -> None:
+        """End it. The engine keeps what is complete for the next time."""
+        with self._lock:
+            self._cancelled = True
+            if self._stream is not None:
+                self._stream.close()
+
+    def run(self, client: EngineClient) -> None:
+        """Pull, in the calling thread.
+
+        Raises:
+            WherryError: CANCELLED, or why the image did not come.
+        """
+        stream = client.pull(self.reference)
+        with self._lock:
+            self._stream = stream
+            if self._cancelled:
+                stream.close()
+        told = 0.0
+        try:
+            for progress in stream:
+                if (now := time.monotonic()) - told >= _EVERY_S:
+                    told = now
+                    self.progressed.emit(progress)
+        finally:
+            with self._lock:
+                self._stream = None
+            stream.release()
+        if self._cancelled:
+            raise fail(ProblemCode.CANCELLED, "The pull was cancelled.")
+        if not has_image(client, self.reference):
+            raise fail(
+                ProblemCode.ENGINE_ERROR,
+                "The pull ended before the image was complete.",
+                command=f"docker pull {self.reference}",
+                hint="Try again: what came is kept.",
+                retryable=True,
+            )

@@ -1,0 +1,1 @@
+"""The form that a container is made from, or made anew."""

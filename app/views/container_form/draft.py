@@ -1,0 +1,338 @@
+"""What stands in the form, as it was typed, and what is wrong with it. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from backend.api import (
+    LEAST_MEMORY_BYTES,
+    ContainerSpec,
+    MountSpec,
+    PortSpec,
+    is_container_name,
+    is_host_path,
+    is_image_reference,
+    is_variable_name,
+    is_volume_name,
+)
+
+_MEMORY: Final = re.compile(r"(\d+(?:[.,]\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_FACTOR: Final = {"k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+_CPUS: Final = re.compile(r"\d+(?:[.,]\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class PortDraft:
+    """One row of the ports."""
+
+    host_ip: str = ""
+    host_port: str = ""
+    container_port: str = ""
+    protocol: str = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class MountDraft:
+    """One row of the mounts."""
+
+    kind: str = "bind"
+    source: str = ""
+    target: str = ""
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VariableDraft:
+    """One row of the environment."""
+
+    name: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """The whole form."""
+
+    image: str = ""
+    name: str = ""
+    ports: tuple[PortDraft, ...] = ()
+    mounts: tuple[MountDraft, ...] = ()
+    variables: tuple[VariableDraft, ...] = ()
+    cpus: str = ""
+    memory: str = ""
+    restart_policy: str = "no"
+    network: str = ""
+    command: str = ""
+    entrypoint: str = ""
+    working_directory: str = ""
+    user: str = ""
+    tty: bool = False
+    stdin_open: bool = False
+    privileged: bool = False
+    auto_remove: bool = False
+    read_only_root: bool = False
+    init: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something that the engine would refuse."""
+
+    field: str
+    """Name of the field in its `Draft` or row."""
+    key: str
+    """Of the texts, after "form.fault."."""
+    row: int | None = None
+    """Number of the row, in the field's table: "ports", "mounts" or "variables"."""
+    table: str = ""
+    value: str = ""
+    """What the words are about."""
+    is_missing: bool = False
+    """Nothing was typed yet: to be said when the form is sent, not before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What else there is in the engine."""
+
+    names: frozenset[str] = frozenset()
+    """Of the other containers."""
+    used_ports: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    """Host port and protocol, and the name of the running container that has it."""
+
+
+def draft_of(spec: ContainerSpec) -> Draft:
+    """The form filled in."""
+    return Draft(
+        image=spec.image,
+        name=spec.name,
+        ports=tuple(
+            PortDraft(
+                port.host_ip,
+                "" if port.host_port is None else str(port.host_port),
+                str(port.container_port),
+                port.protocol,
+            )
+            for port in spec.ports
+        ),
+        mounts=tuple(MountDraft(mount.kind, mount.source, mount.target, mount.read_only) for mount in spec.mounts),
+        variables=tuple(VariableDraft(name, value) for name, value in spec.environment if value is not None),
+        cpus="" if spec.cpus is None else f"{spec.cpus:.9f}".rstrip("0").rstrip("."),
+        memory="" if spec.memory_bytes is None else memory_words(spec.memory_bytes),
+        restart_policy=spec.restart_policy,
+        network=spec.network,
+        command="" if spec.command is None else shlex.join(spec.command),
+        entrypoint="" if spec.entrypoint is None else shlex.join(spec.entrypoint),
+        working_directory=spec.working_directory,
+        user=spec.user,
+        tty=spec.tty,
+        stdin_open=spec.stdin_open,
+        privileged=spec.privileged,
+        auto_remove=spec.auto_remove,
+        read_only_root=spec.read_only_root,
+        init=spec.init,
+    )
+
+
+def memory_words(count: int) -> str:
+    """ "512m", as it can be typed."""
+    units = ((size, unit) for unit, size in reversed(_FACTOR.items()))
+    return next((f"{count // size}{unit}" for size, unit in units if count % size == 0), f"{count}b")
+
+
+def memory_bytes(words: str) -> int | None:
+    """What was typed, in bytes; None for what cannot be read. A unit is needed: nobody means 512 bytes."""
+    match = _MEMORY.fullmatch(words.strip())
+    if match is None:
+        return None
+    unit = match.group(2).lower()
+    if not unit and not words.strip().lower().endswith("b"):
+        return None
+    return int(float(match.group(1).replace(",", ".")) * _FACTOR.get(unit, 1))
+
+
+def read(draft: Draft, base: ContainerSpec, around: Surroundings) -> tuple[ContainerSpec, tuple[Fault, ...]]:
+    """The spec that the form means, with all of `base` that the form has no field for; and what is wrong.
+
+    The spec is of use only when nothing is.
+    """
+    faults: list[Fault] = []
+    image = draft.image.strip()
+    if not image:
+        faults.append(Fault(field="image", key="image-missing", is_missing=True))
+    elif not is_image_reference(image):
+        faults.append(Fault(field="image", key="image"))
+    name = draft.name.strip()
+    if name and not is_container_name(name):
+        faults.append(Fault(field="name", key="name"))
+    elif name in around.names:
+        faults.append(Fault(field="name", key="name-taken", value=name))
+    spec = replace(
+        base,
+        image=image,
+        name=name,
+        ports=_ports(draft, around, faults),
+        mounts=_mounts(draft, base, faults),
+        environment=_environment(draft, base, faults),
+        cpus=_cpus(draft.cpus, faults),
+        memory_bytes=_memory(draft.memory, faults),
+        restart_policy=draft.restart_policy,
+        network=draft.network.strip(),
+        command=_argv(draft.command, "command", base.command, faults),
+        entrypoint=_argv(draft.entrypoint, "entrypoint", base.entrypoint, faults),
+        working_directory=draft.working_directory.strip(),
+        user=draft.user.strip(),
+        tty=draft.tty,
+        stdin_open=draft.stdin_open,
+        privileged=draft.privileged,
+        auto_remove=draft.auto_remove,
+        read_only_root=draft.read_only_root,
+        init=draft.init,
+        untrusted_endpoints=_endpoints(draft, base),
+    )
+    if draft.working_directory.strip() and not draft.working_directory.strip().startswith("/"):
+        faults.append(Fault(field="working_directory", key="inner-path"))
+    if draft.auto_remove and draft.restart_policy != "no":
+        faults.append(Fault(field="auto_remove", key="remove-and-restart"))
+    return spec, tuple(faults)
+
+
+def _ports(draft: Draft, around: Surroundings, faults: list[Fault]) -> tuple[PortSpec, ...]:
+    found: list[PortSpec] = []
+    taken: list[tuple[str, int, str]] = []
+    for number, row in enumerate(draft.ports):
+
+        def wrong(field: str, key: str, value: str = "", *, missing: bool = False, number: int = number) -> None:
+            faults.append(Fault(table="ports", row=number, field=field, key=key, value=value, is_missing=missing))
+
+        inside, outside = _port(row.container_port), _port(row.host_port)
+        if not row.container_port.strip():
+            wrong("container_port", "port-missing", missing=True)
+        elif inside is None:
+            wrong("container_port", "port")
+        host_ip = row.host_ip.strip()
+        if host_ip and not _is_address(host_ip):
+            wrong("host_ip", "address")
+        if row.host_port.strip() and outside is None:
+            wrong("host_port", "port")
+        elif outside is not None:
+            if any(_collide(host_ip, outside, row.protocol, other) for other in taken):
+                wrong("host_port", "port-twice", str(outside))
+            elif user := around.used_ports.get((outside, row.protocol)):
+                wrong("host_port", "port-used", user)
+            taken.append((host_ip, outside, row.protocol))
+        if inside is not None:
+            found.append(PortSpec(container_port=inside, protocol=row.protocol, host_port=outside, host_ip=host_ip))
+    return tuple(found)
+
+
+def _port(words: str) -> int | None:
+    plain = words.strip()
+    return int(plain) if plain.isascii() and plain.isdigit() and 0 < int(plain) < 65536 else None
+
+
+def _is_address(words: str) -> bool:
+    try:
+        ipaddress.ip_address(words)
+    except ValueError:
+        return False
+    return True
+
+
+def _collide(host_ip: str, port: int, protocol: str, other: tuple[str, int, str]) -> bool:
+    every = ("", "0.0.0.0", "::")
+    same_place = host_ip == other[0] or host_ip in every or other[0] in every
+    return same_place and (port, protocol) == other[1:]
+
+
+def _mounts(draft: Draft, base: ContainerSpec, faults: list[Fault]) -> tuple[MountSpec, ...]:
+    before = {(mount.kind, mount.source, mount.target): mount for mount in base.mounts}
+    targets = Counter(row.target.strip() for row in draft.mounts)
+    found: list[MountSpec] = []
+    for number, row in enumerate(draft.mounts):
+
+        def wrong(field: str, key: str, *, missing: bool = False, number: int = number) -> None:
+            faults.append(Fault(table="mounts", row=number, field=field, key=key, is_missing=missing))
+
+        source, target = row.source.strip(), row.target.strip()
+        if row.kind == "bind" and not source:
+            wrong("source", "source-missing", missing=True)
+        elif row.kind == "bind" and not is_host_path(source):
+            wrong("source", "host-path")
+        elif row.kind == "volume" and source and not is_volume_name(source):
+            wrong("source", "volume-name")
+        if not target:
+            wrong("target", "target-missing", missing=True)
+        elif not target.startswith("/") or target == "/":
+            wrong("target", "inner-path")
+        elif targets[target] > 1:
+            wrong("target", "target-twice")
+        same = before.get((row.kind, source, target))
+        found.append(
+            replace(same, read_only=row.read_only)
+            if same is not None
+            else MountSpec(
+                kind=row.kind, source="" if row.kind == "tmpfs" else source, target=target, read_only=row.read_only
+            )
+        )
+    return tuple(found)
+
+
+def _environment(draft: Draft, base: ContainerSpec, faults: list[Fault]) -> tuple[tuple[str, str | None], ...]:
+    names = Counter(row.name.strip() for row in draft.variables)
+    for number, row in enumerate(draft.variables):
+        name = row.name.strip()
+        if not name:
+            faults.append(Fault(table="variables", row=number, field="name", key="variable-missing", is_missing=True))
+        elif not is_variable_name(name):
+            faults.append(Fault(table="variables", row=number, field="name", key="variable"))
+        elif names[name] > 1:
+            faults.append(Fault(table="variables", row=number, field="name", key="variable-twice", value=name))
+    unset = tuple((name, None) for name, value in base.environment if value is None and name not in names)
+    return (*((row.name.strip(), row.value) for row in draft.variables), *unset)
+
+
+def _cpus(words: str, faults: list[Fault]) -> float | None:
+    if not words.strip():
+        return None
+    if _CPUS.fullmatch(words.strip()) is None or (count := float(words.strip().replace(",", "."))) < 0.01:
+        faults.append(Fault(field="cpus", key="cpus"))
+        return None
+    return count
+
+
+def _memory(words: str, faults: list[Fault]) -> int | None:
+    if not words.strip():
+        return None
+    count = memory_bytes(words)
+    if count is None:
+        faults.append(Fault(field="memory", key="memory"))
+    elif count < LEAST_MEMORY_BYTES:
+        faults.append(Fault(field="memory", key="memory-least"))
+    return count
+
+
+def _argv(words: str, field: str, before: tuple[str, ...] | None, faults: list[Fault]) -> tuple[str, ...] | None:
+    if before is not None and words == shlex.join(before):
+        return before
+    try:
+        return tuple(shlex.split(words)) or None
+    except ValueError:
+        faults.append(Fault(field=field, key="quotes"))
+        return None
+
+
+def _endpoints(draft: Draft, base: ContainerSpec) -> Mapping[str, object]:
+    """How the container is joined to its networks; without the one that was its first, when another was chosen."""
+    network = draft.network.strip()
+    if network == base.network:
+        return base.untrusted_endpoints
+    if network in ("host", "none") or network.startswith("container:"):
+        return {}
+    return {name: kept for name, kept in base.untrusted_endpoints.items() if name != base.network}
