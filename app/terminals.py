@@ -56,11 +56,12 @@ class Terminals(QObject):
             return client, programs.open_shell(client, container_id, size)
 
         def done(answer: tuple[EngineClient, programs.Program] | Problem) -> None:
-            if isinstance(answer, Problem):
-                session.ended(TerminalState.FAILED, problem=answer)
-            elif session.is_closed:
+            if session.is_closed:
                 # The user did not wait for it.
-                self._end(*answer)
+                if not isinstance(answer, Problem):
+                    self._end(*answer)
+            elif isinstance(answer, Problem):
+                session.ended(TerminalState.FAILED, problem=answer)
             else:
                 self._begin(session, *answer, size)
 
@@ -115,6 +116,8 @@ class Terminals(QObject):
 
         def done(answer: Problem | None) -> None:
             pump.is_resizing = False
+            if pump.session.is_closed:
+                return
             if pump.wanted != size:
                 self._send_size(pump)
             elif isinstance(answer, Problem) and pump.tries < RESIZE_TRIES:
@@ -135,6 +138,8 @@ class Terminals(QObject):
         def done(answer: int | Problem | None) -> None:
             from backend.api import programs
 
+            if session.is_closed:
+                return  # and another one stands in its place
             # An engine that is gone cannot say how it ended; the session is over all the same.
             code = answer if isinstance(answer, int) else None
             missing = code in programs.NO_SUCH_PROGRAM and not pump.was_used
