@@ -55,7 +55,7 @@ def _run(app: QApplication, instance: SingleInstance, options: argparse.Namespac
     whole = WherryApp(app, find_agent, preferences=preferences, home=options.home)
     instance.asked_to_show.connect(whole.show_window)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: app.quit())
+        signal.signal(number, lambda *_: whole.quit())
     # Python handles a signal only between its own instructions: an idle event loop runs none.
     awake = QTimer(interval=_SIGNAL_POLL_MS)
     awake.timeout.connect(lambda: None)

@@ -74,7 +74,7 @@ class WherryApp(QObject):
         self._detail = DetailWiring(parts, self)
         ListingsWiring(parts, self)
         self._checks = ChecksWiring(parts, home, self)
-        LeavingWiring(parts, machine, self)
+        self._leaving = LeavingWiring(parts, machine, self)
         StatsWiring(parts, self)
         SettingsWiring(parts, self)
         NotificationsWiring(parts, self)
@@ -117,6 +117,10 @@ class WherryApp(QObject):
     def show_window(self) -> None:
         """Bring the window to the front."""
         desktop.bring_to_front(self.window)
+
+    def quit(self) -> None:
+        """End the application, which then calls `close`. The machine goes on."""
+        self._leaving.quit()
 
     def close(self) -> None:
         """Let go of everything and join all threads. The agent and the machine go on."""

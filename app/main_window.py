@@ -134,9 +134,13 @@ class MainWindow(QMainWindow):
         """Say something once."""
         self._notice.show_words(notice.text)
 
+    def allow_close(self) -> None:
+        """From now on closing is closing, and nobody is asked."""
+        self._may_close = True
+
     def close_for_good(self) -> None:
         """Close without asking: the application ends."""
-        self._may_close = True
+        self.allow_close()
         self.close()
 
     def remember(self) -> None:

@@ -38,7 +38,9 @@ FOR_WINDOW = (
     "libxcb-shape0", "libxcb-shm0", "libxcb-sync1", "libxcb-util1", "libxcb-xfixes0", "libxcb-xkb1", "libxkbcommon0",
     "libxkbcommon-x11-0", "fonts-dejavu-core",
 )  # fmt: skip
-FOR_TESTS = ("openssh-server", "openssh-sftp-server", "busybox-static", "xvfb", "xauth")
+FOR_TESTS = (
+    "openssh-server", "openssh-sftp-server", "busybox-static", "xvfb", "xauth", "trayer", "xdotool",
+)  # fmt: skip
 RENAMED = {"libglib2.0-0": "libglib2.0-0t64"}
 """Names that newer Debian releases have changed."""
 

@@ -29,13 +29,20 @@ class LeavingWiring(QObject):
         machine.settled_down.connect(self._on_settled_down)
         machine.refused.connect(self._on_refused)
         intents = parts.store.intents
-        intents.quit.connect(parts.app.quit)
+        intents.quit.connect(self.quit)
         intents.stop_and_quit.connect(self._stop_and_quit)
         parts.window.closing.connect(self._on_closing)
+        # The end of the session: a window that refuses to close would hold up the user's logging out.
+        parts.app.commitDataRequest.connect(lambda _manager: parts.window.allow_close())
+
+    def quit(self) -> None:
+        """End the application. The window first: Qt asks it, and one that only hides itself would refuse the end."""
+        self._parts.window.close_for_good()
+        self._parts.app.quit()
 
     def _on_settled_down(self) -> None:
         if self._quits_when_stopped:
-            self._parts.app.quit()
+            self.quit()
 
     def _on_refused(self) -> None:
         self._quits_when_stopped = False
@@ -43,7 +50,7 @@ class LeavingWiring(QObject):
     def _on_closing(self) -> None:
         # Asked anew each time: the tray may have come or gone since the start.
         if not self._parts.store.preferences.close_to_tray or not desktop.tray_is_shown():
-            self._parts.app.quit()
+            self.quit()
             return
         self._parts.tray.show()
         self._parts.window.hide()
@@ -54,7 +61,7 @@ class LeavingWiring(QObject):
     def _stop_and_quit(self) -> None:
         store = self._parts.store
         if not store.machine_keeps_running:
-            self._parts.app.quit()
+            self.quit()
             return
         self._quits_when_stopped = True
         self._stop_deadline.start()
