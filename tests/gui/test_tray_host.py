@@ -69,7 +69,7 @@ class Screen:
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[str]:
         made = subprocess.Popen(command, env=self.environment, text=True, **options)
-        self.children.append(made)  # type: ignore[arg-type]  # of text or not: all are ended alike
+        self.children.append(made)
         return made
 
     def xdotool(self, *arguments: str) -> str:
