@@ -278,7 +278,7 @@ class MainWindow(QMainWindow):
         ]
         kind = text("search.kind.setting")
         settings = [
-            Entry(f"setting:{key}", text(words), kind, "cog-outline", partial(self.show_setting, key))
+            Entry(f"setting:{key}", text(words), kind, "cog-outline", partial(self.show_setting, key), also=key)
             for key, words in SETTINGS.items()
         ]
         return [*pages, *machine_entries(self._store), *settings, *preference_entries(self._store)]

@@ -139,7 +139,7 @@ def test_a_thousand_containers_are_quick(store: AppStore, palette: Palette) -> N
     palette.field.setText("w")  # the words of all are folded once
     worst = 0.0
     for typed in ("we", "web", "web 9", "web 99 st", "stop"):
-        began = time.perf_counter()
+        began = time.process_time()
         palette.field.setText(typed)
-        worst = max(worst, time.perf_counter() - began)
+        worst = max(worst, time.process_time() - began)
     assert worst < 0.1, "a key press must not be felt, even on a slow computer"

@@ -10,16 +10,9 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
-    QAbstractItemView,
     QApplication,
-    QComboBox,
-    QDialog,
     QLabel,
-    QLineEdit,
     QMessageBox,
-    QPlainTextEdit,
-    QProgressBar,
-    QToolButton,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -37,49 +30,6 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_every_control_has_an_accessible_name(store: AppStore, window: MainWindow, scene: str) -> None:
-    SCENES[scene](store, window)
-    kinds = (QAbstractButton, QLineEdit, QAbstractItemView, QPlainTextEdit, QProgressBar)
-    nameless = [
-        f"{type(widget).__name__} {widget.objectName()}"
-        for kind in kinds
-        for widget in window.findChildren(kind)
-        if widget.isVisible() and not widget.accessibleName() and _is_ours(widget)
-    ]
-    assert nameless == []
-
-
-@pytest.mark.parametrize("scene", SCENES)
-def test_everything_that_can_be_used_is_reached_by_tab(store: AppStore, window: MainWindow, scene: str) -> None:
-    SCENES[scene](store, window)
-    # While the palette or a dialog is open, the keyboard is its own; arrow keys move in the palette's list.
-    dialog = next((found for found in window.findChildren(QDialog) if found.isVisible()), None)
-    root = QApplication.activePopupWidget() or dialog or window
-    kinds = (QAbstractButton, QLineEdit, QAbstractItemView, QPlainTextEdit)
-    wanted = {
-        widget
-        for kind in kinds
-        for widget in root.findChildren(kind)
-        if widget.isVisible()
-        and widget.isEnabled()
-        and _is_ours(widget)
-        and widget.objectName() != "palettelist"
-        # Of All, Running and Stopped, Tab reaches the chosen one, arrow keys the others: as with any such group.
-        and not (isinstance(widget, QToolButton) and widget.property("shown") and not widget.isChecked())
-    }
-    reached: set[QWidget] = set()
-    for _ in range(60):
-        asked = focused(dialog) or root
-        # A terminal and an editor need Tab for themselves, and say how they are left.
-        held = Qt.KeyboardModifier.ControlModifier if asked.property("keepsTab") else Qt.KeyboardModifier.NoModifier
-        QTest.keyClick(asked, Qt.Key.Key_Tab, held)
-        focus = focused(dialog)
-        if focus is not None:
-            reached.add(focus)
-    assert {f"{type(widget).__name__} {widget.accessibleName()}" for widget in wanted - reached} == set()
-
-
-@pytest.mark.parametrize("scene", SCENES)
 def test_no_label_reads_its_words_as_html(store: AppStore, window: MainWindow, scene: str) -> None:
     SCENES[scene](store, window)
     for label in window.findChildren(QLabel):
@@ -94,22 +44,9 @@ def test_dark_and_light_change_live(store: AppStore, window: MainWindow, scene: 
     theme.apply(qapp, theme.LIGHT)
 
 
-def focused(dialog: QDialog | None) -> QWidget | None:
-    """Of the dialog if there is one: offscreen it does not become the active window by itself."""
-    return QApplication.focusWidget() if dialog is None else dialog.focusWidget()
-
-
 def row_named(window: MainWindow, name: str) -> int:
     model = window.containers.model
     return next(row for row in range(model.rowCount()) if model.index(row, Column.NAME).data() == name)
-
-
-def _is_ours(widget: QWidget) -> bool:
-    """Not a part that Qt made inside of a control, such as a field's clear button."""
-    parent = widget.parentWidget()
-    return not isinstance(parent, (QLineEdit, QAbstractItemView, QComboBox)) and not widget.objectName().startswith(
-        "qt_"
-    )
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ class FileViewer(QWidget):
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._picture.setAccessibleName(text("file.picture"))
         scroll = QScrollArea(widgetResizable=True)
+        scroll.setAccessibleName(text("file.picture"))
         scroll.setWidget(self._picture)
         self._stack = QStackedWidget()
         self._stack.addWidget(self.editor)

@@ -1,0 +1,145 @@
+"""Everybody can use it: each control of each scene has a name and a role for screen readers, and Tab reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QProgressBar,
+    QScrollArea,
+    QScrollBar,
+    QTabBar,
+    QTabWidget,
+    QToolButton,
+    QWidget,
+)
+
+from app.main_window import MainWindow
+from app.store import AppStore
+from tests.gui.screenshots import SCENES
+
+ROLE = QAccessible.Role
+KINDS: dict[type[QWidget], set[QAccessible.Role]] = {
+    QComboBox: {ROLE.ComboBox},
+    QAbstractSpinBox: {ROLE.SpinBox},
+    QAbstractSlider: {ROLE.Slider},
+    QTabBar: {ROLE.PageTabList},
+    QAbstractItemView: {ROLE.Table, ROLE.List, ROLE.Tree},
+    QLineEdit: {ROLE.EditableText},
+    QPlainTextEdit: {ROLE.EditableText},
+    QProgressBar: {ROLE.ProgressBar},
+    QAbstractButton: {ROLE.Button, ROLE.CheckBox, ROLE.RadioButton, ROLE.ButtonMenu, ROLE.ButtonDropDown},
+}
+"""What is a control, and as what a screen reader may announce it."""
+PRESSES = 80
+
+
+def shown(window: MainWindow) -> QWidget:
+    """What has the keyboard: the palette or a dialog while one is open, else the window."""
+    dialog = next((found for found in window.findChildren(QDialog) if found.isVisible()), None)
+    return QApplication.activePopupWidget() or dialog or window
+
+
+def focused(root: QWidget) -> QWidget | None:
+    """A dialog is asked itself: offscreen it does not become the active window."""
+    return root.focusWidget() if isinstance(root, QDialog) else QApplication.focusWidget()
+
+
+def is_ours(widget: QWidget) -> bool:
+    """Not a part that Qt made inside of a control, such as a field's clear button."""
+    parent = widget.parentWidget()
+    inside = isinstance(parent, (QLineEdit, QAbstractItemView, QAbstractSpinBox, QComboBox, QTabBar))
+    return not inside and not isinstance(widget, QScrollBar) and not widget.objectName().startswith("qt_")
+
+
+def controls(window: MainWindow) -> Iterator[tuple[QWidget, set[QAccessible.Role]]]:
+    """Every control that can be seen, and everything else that takes the keyboard."""
+    for widget in shown(window).findChildren(QWidget):
+        if not widget.isVisible() or not is_ours(widget):
+            continue
+        roles = next((roles for kind, roles in KINDS.items() if isinstance(widget, kind)), None)
+        if roles is not None:
+            yield widget, roles
+        elif isinstance(widget, QScrollArea) and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            yield widget, {ROLE.Client}  # scrolled by the keyboard; Qt has no better word for it
+        elif widget.focusPolicy() & Qt.FocusPolicy.TabFocus and not isinstance(widget, QLabel | QTabWidget):
+            yield widget, set()  # of a tab widget its bar is the control
+
+
+def described(widget: QWidget) -> str:
+    return f"{type(widget).__name__} {widget.objectName()} {widget.accessibleName()!r}"
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_every_control_has_a_name_and_a_role(store: AppStore, window: MainWindow, scene: str) -> None:
+    SCENES[scene](store, window)
+    wrong = []
+    for widget, roles in controls(window):
+        interface = QAccessible.queryAccessibleInterface(widget)
+        assert interface is not None, described(widget)
+        if not interface.text(QAccessible.Text.Name).strip():
+            wrong.append(f"{described(widget)} has no name")
+        role = interface.role()
+        if role not in roles if roles else role in (ROLE.NoRole, ROLE.Client):
+            wrong.append(f"{described(widget)} is a {role.name}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_everything_that_can_be_used_is_reached_by_tab(store: AppStore, window: MainWindow, scene: str) -> None:
+    SCENES[scene](store, window)
+    wanted = {
+        widget
+        for widget, _roles in controls(window)
+        if widget.isEnabled()
+        and not isinstance(widget, QProgressBar)
+        and widget.objectName() != "palettelist"  # moved in by the arrow keys, from the field above it
+        # Of All, Running and Stopped, Tab reaches the chosen one, arrow keys the others: as with any such group.
+        and not (isinstance(widget, QToolButton) and widget.property("shown") and not widget.isChecked())
+    }
+    reached: set[QWidget] = set()
+    root = shown(window)
+    for _ in range(PRESSES):
+        asked = focused(root) or root
+        # A terminal and an editor need Tab for themselves, and say how they are left.
+        held = Qt.KeyboardModifier.ControlModifier if asked.property("keepsTab") else Qt.KeyboardModifier.NoModifier
+        QTest.keyClick(asked, Qt.Key.Key_Tab, held)
+        focus = focused(root)
+        if focus is not None:
+            reached.add(focus)
+        if wanted <= reached:
+            break
+    assert {described(widget) for widget in wanted - reached} == set()
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_the_order_of_tab_is_a_circle(store: AppStore, window: MainWindow, scene: str) -> None:
+    """Nobody is caught: from any control Tab leads on, and in the end back to where it began."""
+    SCENES[scene](store, window)
+    seen: list[QWidget] = []
+    root = shown(window)
+    for _ in range(PRESSES):
+        asked = focused(root) or root
+        held = Qt.KeyboardModifier.ControlModifier if asked.property("keepsTab") else Qt.KeyboardModifier.NoModifier
+        QTest.keyClick(asked, Qt.Key.Key_Tab, held)
+        focus = focused(root)
+        if focus is None or (seen and focus is seen[0]):
+            break
+        assert focus.isVisible()
+        seen.append(focus)
+    if QApplication.activePopupWidget() is None:
+        assert 2 < len(seen) < PRESSES

@@ -1,0 +1,143 @@
+"""One walk without a mouse through what people do all day: the whole window on a fake agent and a fake engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import shiboken6
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.application import WherryApp
+from app.views.containers_page import ContainersPage
+from backend.agent.protocol import Request
+from backend.model import Desired, EngineEndpoint, Phase
+from tests.gui import samples
+from tests.gui.fake_agent import FakeAgent
+from tests.gui.fake_engine import FakeEngine
+from tests.gui.screenshots import palette_of
+
+NONE = Qt.KeyboardModifier.NoModifier
+CONTROL = Qt.KeyboardModifier.ControlModifier
+PATIENCE_MS = 10_000
+PRESSES = 60
+
+pytestmark = [
+    # docker-py leaves a socket to the garbage collector when its engine goes.
+    pytest.mark.filterwarnings("ignore:.*unclosed <socket.*family=1:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket.*family=1:ResourceWarning"),
+]
+
+
+@pytest.fixture
+def whole(qapp: QApplication, agent: FakeAgent, engine: FakeEngine, qtbot: QtBot) -> Iterator[WherryApp]:
+    """A stopped machine that starts and stops when it is asked to."""
+    url = f"unix://{engine.path}"
+
+    def obey(request: Request) -> None:
+        if request.name == "start":
+            agent.publish(samples.status(Phase.BOOTING, seq=2))
+            agent.publish(samples.status(Phase.RUNNING, seq=3, endpoint=EngineEndpoint(url=url, ready=True)))
+        elif request.name == "stop":
+            agent.publish(samples.status(Phase.STOPPED, seq=4, desired=Desired.STOPPED))
+
+    agent.on_request = obey
+    made = WherryApp(qapp, lambda: str(agent.path))
+    made.start(background=False)
+    with qtbot.waitExposed(made.window):
+        pass
+    qtbot.waitUntil(lambda: made.store.phase is Phase.STOPPED, timeout=PATIENCE_MS)
+    yield made
+    made.close()
+    shiboken6.delete(made.window)
+    shiboken6.delete(made)
+
+
+def press(key: Qt.Key, modifier: Qt.KeyboardModifier = NONE) -> None:
+    """To whatever has the keyboard."""
+    focus = QApplication.focusWidget()
+    assert focus is not None, "nothing has the keyboard"
+    QTest.keyClick(focus, key, modifier)
+
+
+def tab_to(wanted: QWidget) -> None:
+    """By Tab alone."""
+    for _ in range(PRESSES):
+        if QApplication.focusWidget() is wanted:
+            return
+        focus = QApplication.focusWidget()
+        assert focus is not None
+        press(Qt.Key.Key_Tab, CONTROL if focus.property("keepsTab") else NONE)
+    raise AssertionError(f"Tab does not lead to {wanted.accessibleName()!r}")
+
+
+def test_a_day_without_a_mouse(whole: WherryApp, agent: FakeAgent, engine: FakeEngine, qtbot: QtBot) -> None:
+    window, store = whole.window, whole.store
+
+    def asked(name: str) -> bool:
+        return any(request.name == name for request in agent.requests)
+
+    # Start the machine.
+    tab_to(window.header.start)
+    press(Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: bool(store.containers), timeout=PATIENCE_MS)
+    assert asked("start")
+
+    # Find a container and open it: its logs come first.
+    press(Qt.Key.Key_F, CONTROL)
+    assert QApplication.focusWidget() is window.containers.filter
+    QTest.keyClicks(window.containers.filter, "web")
+    tab_to(window.containers.table)
+    while [entry.name for entry in window.containers.selected] != ["web"]:
+        press(Qt.Key.Key_Down)
+    press(Qt.Key.Key_Return)
+    page = window.page("containers")
+    assert isinstance(page, ContainersPage)
+    assert page.currentWidget() is page.detail
+
+    # Back to the list, and stop it.
+    press(Qt.Key.Key_Escape)
+    assert page.currentWidget() is not page.detail
+    assert QApplication.focusWidget() is window.containers.table
+    press(Qt.Key.Key_Period, CONTROL)
+    qtbot.waitUntil(
+        lambda: any(entry.name == "web" and not entry.state.is_up for entry in store.containers or ()),
+        timeout=PATIENCE_MS,
+    )
+
+    # Begin a new one, and leave it.
+    with qtbot.waitSignal(store.intents.new_container):
+        tab_to(window.containers.run)
+        press(Qt.Key.Key_Return)
+    if (dialog := QApplication.activeModalWidget()) is not None:
+        QTest.keyClick(QApplication.focusWidget() or dialog, Qt.Key.Key_Escape)
+        qtbot.waitUntil(lambda: QApplication.activeModalWidget() is None)
+
+    # A setting, by the palette.
+    window.activateWindow()
+    window.containers.table.setFocus()
+    press(Qt.Key.Key_K, CONTROL)
+    palette = palette_of(window)
+    QTest.keyClicks(palette.field, "notif fails")
+    assert palette.titles[0] == "Tell me when a container fails", palette.titles[:3]
+    QTest.keyClick(palette.field, Qt.Key.Key_Return)
+    assert window.page_name == "settings"
+    with qtbot.waitSignal(store.preferences.changed):
+        press(Qt.Key.Key_Space)
+    assert not store.preferences.notifications
+
+    # The pages have keys; stop the machine.
+    press(Qt.Key.Key_1, CONTROL)
+    assert window.page_name == "containers"
+    tab_to(window.header.stop)
+    press(Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: store.phase is Phase.STOPPED, timeout=PATIENCE_MS)
+    assert asked("stop")
+
+    # Quit, with the window in sight: it must not only hide itself.
+    with qtbot.waitSignal(store.intents.quit):
+        QTest.keyClick(window, Qt.Key.Key_Q, CONTROL)
+    qtbot.waitUntil(lambda: not window.isVisible())
