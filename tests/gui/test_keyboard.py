@@ -138,6 +138,9 @@ def test_a_day_without_a_mouse(whole: WherryApp, agent: FakeAgent, engine: FakeE
     assert asked("stop")
 
     # Quit, with the window in sight: it must not only hide itself.
+    # The offscreen platform gives the keyboard to nobody when a popup was closed.
+    with qtbot.waitActive(window):
+        window.activateWindow()
     with qtbot.waitSignal(store.intents.quit):
         QTest.keyClick(window, Qt.Key.Key_Q, CONTROL)
     qtbot.waitUntil(lambda: not window.isVisible())
