@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 JOB_THREADS: Final = 3
 JOIN_DEADLINE_S: Final = 3.0
 PROGRESS_MS: Final = 100
+DETAILS_PAUSE_MS: Final = 250
+"""The least time between two inspects of the open container, however much happens."""
 SHOWN_BYTES: Final = 2_097_152
 """How much of a file is loaded to be shown; a longer one is shown in part and not edited."""
 _LIST: Final = "files.list"
@@ -47,6 +49,8 @@ class DetailWiring(QObject):
         """Directories that the agent was asked for and has not answered, oldest first."""
         self._progress = QTimer(self, interval=PROGRESS_MS)
         self._progress.timeout.connect(self._tell_progress)
+        self._soon = QTimer(self, singleShot=True, interval=DETAILS_PAUSE_MS)
+        self._soon.timeout.connect(lambda: self._load_details(self._detail.container_id))
         self._over.connect(self._on_over, Qt.ConnectionType.QueuedConnection)
         store, intents = parts.store, self._detail.intents
         store.containers_changed.connect(self._on_containers)
@@ -86,8 +90,8 @@ class DetailWiring(QObject):
     def _on_containers(self) -> None:
         """Something happened to some container: the open one's details may have changed with it."""
         container_id = self._detail.container_id
-        if container_id and self._parts.store.container(container_id) is not None:
-            self._load_details(container_id)
+        if container_id and not self._soon.isActive() and self._parts.store.container(container_id) is not None:
+            self._soon.start()
 
     def _on_engine(self) -> None:
         is_up = self._parts.store.engine_link is LinkState.UP
@@ -96,6 +100,9 @@ class DetailWiring(QObject):
         self._was_up = is_up
 
     def _load_details(self, container_id: str) -> None:
+        if not container_id:
+            return
+
         def done(answer: Any) -> None:
             self._detail.set_details(container_id, answer)
 

@@ -344,6 +344,34 @@ def jobs_done(whole: Whole) -> bool:
     return bool(jobs) and all(job.state is not JobState.RUNNING for job in jobs)
 
 
+def test_the_way_back_asks_about_what_is_typed(store: AppStore, window: MainWindow) -> None:
+    detail_scenes.file_text(store, window)
+    host = cast(ContainersPage, window.page("containers"))
+    QTest.mouseClick(host.detail.header.back, Qt.MouseButton.LeftButton)
+    assert window.findChild(QMessageBox) is not None
+    assert host.currentWidget() is host.detail
+    # Another container's page leaves it where it is.
+    mine = host.detail.container_id
+    other = next(entry.id for entry in store.containers or () if entry.id != mine)
+    store.intents.open_container.emit(other, "files")
+    store.intents.open_container.emit(mine, "files")
+    assert "# changed here" in cast(FilesTab, host.detail.tab("files")).viewer.editor.toPlainText()
+    assert cast(FilesTab, host.detail.tab("files")).has_unsaved
+
+
+def test_removal_is_asked_for_once(store: AppStore, window: MainWindow, qtbot: QtBot) -> None:
+    detail_scenes.mounts(store, window)
+    header = detail_scenes.page(window).header
+    header._fill_menu()
+    remove = next(action for action in header.menu.actions() if "Remove" in action.text())
+    remove.trigger()
+    box = window.findChild(QMessageBox)
+    assert box is not None
+    confirm = next(made for made in box.findChildren(QPushButton) if made.text() == "Remove")
+    with qtbot.waitSignal(store.intents.act_on_containers):
+        QTest.mouseClick(confirm, Qt.MouseButton.LeftButton)
+
+
 def test_files_go_up_and_come_down(whole: Whole, tmp_path: Path) -> None:
     tab: FilesTab = whole.open("files")
     whole.engine.inside.files["/srv/keep"] = b""

@@ -95,6 +95,11 @@ class FileViewer(QWidget):
         store.detail.file_saved.connect(self._on_saved)
 
     @property
+    def container_id(self) -> str:
+        """Whose file is shown."""
+        return self._container_id
+
+    @property
     def path(self) -> str:
         """What is shown, as it was asked for."""
         return self._path

@@ -167,7 +167,9 @@ class FilesTab(QWidget):
         self._listing = None
         self._asked = ""
         self.model.show(())
-        self._stack.setCurrentIndex(0)
+        # A file with something typed in it waits until its container is shown again.
+        is_edited = self.viewer.is_changed and self.viewer.container_id == container_id
+        self._stack.setCurrentIndex(1 if is_edited else 0)
         self.path.setText(shown_path(self._places.get(container_id, "/")))
         self._count.setText("")
         self._problem.show_problem(None)
@@ -310,6 +312,10 @@ class FilesTab(QWidget):
             self._link_tried = path
             self.go(path)
             self._store.detail.listed.connect(self._on_link_tried)
+            return
+        if self.viewer.is_changed:
+            self._stack.setCurrentWidget(self.viewer)
+            self.viewer.leave()  # asks about the other file
             return
         self.viewer.show_file(self._container_id, path)
         self._stack.setCurrentWidget(self.viewer)

@@ -14,6 +14,7 @@ from app.ports import port_links
 from app.safe_text import menu_text, tooltip
 from app.store import AppStore
 from app.texts import text
+from app.views.container_dialogs import ask_removal
 from app.widgets import ElidedLabel, IconButton, StateDot, button, label
 from backend.api import Container, ContainerAction, ContainerState
 
@@ -23,6 +24,7 @@ MAX_PORTS = 6
 class DetailHeader(QFrame):
     """Of one container."""
 
+    left = Signal()  # the user goes back to the list
     commit_wanted = Signal()
     export_wanted = Signal()
 
@@ -33,7 +35,7 @@ class DetailHeader(QFrame):
         self._shown_ports: tuple[object, ...] = ()
         self.setObjectName("detail-header")
         self.back = IconButton("arrow-left", text("detail.back"), "Esc")
-        self.back.clicked.connect(lambda _checked=False: store.intents.close_container.emit())
+        self.back.clicked.connect(lambda _checked=False: self.left.emit())
         self._dot = StateDot(12)
         self.name = ElidedLabel()
         self.name.setProperty("role", "title")
@@ -133,6 +135,9 @@ class DetailHeader(QFrame):
         if self._container is not None:
             self._store.intents.act_on_containers.emit((self._container.id,), action)
 
+    def _ask_removal(self, container: Container) -> None:
+        ask_removal(self, (container,), self._store.intents.act_on_containers.emit)
+
     def _enable(self) -> None:
         container = self._container
         is_free = container is not None and container.id not in self._store.pending
@@ -164,5 +169,7 @@ class DetailHeader(QFrame):
         add(text("detail.export"), "archive-arrow-down-outline", self.export_wanted.emit)
         self.menu.addSeparator()
         board = QGuiApplication.clipboard()
+        add(text("detail.remove"), "trash-can-outline", partial(self._ask_removal, container))
+        self.menu.addSeparator()
         add(text("containers.copy-id"), "content-copy", partial(board.setText, container.id))
         add(text("containers.copy-name"), "content-copy", partial(board.setText, container.name))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QUrl
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app import theme
 from app.detail_store import Job, JobKind, JobState
@@ -18,16 +18,24 @@ from app.views.problem import ProblemView
 from app.widgets import ElidedLabel, IconButton, button, label
 
 _STEPS = 1000
+MAX_HEIGHT = 220
 
 
-class JobsBar(QWidget):
-    """A line for each job; hidden while there is none."""
+class JobsBar(QScrollArea):
+    """A line for each job; hidden while there is none. It scrolls where they would leave no room for the page."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
         self._store = store
         self._rows: dict[Job, JobRow] = {}
-        self._column = QVBoxLayout(self)
+        self.setWidgetResizable(True)
+        self.setAccessibleName(text("job.bar"))
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        holder = QWidget()
+        self.setWidget(holder)
+        self._column = QVBoxLayout(holder)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
         self.setVisible(False)
@@ -41,10 +49,12 @@ class JobsBar(QWidget):
         row = self._rows[job] = JobRow(self._store, job)
         self._column.addWidget(row)
         self.show()
+        self._fit()
 
     def _change(self, job: Job) -> None:
         if job in self._rows:
             self._rows[job].show_job()
+            self._fit()
 
     def _remove(self, job: Job) -> None:
         row = self._rows.pop(job, None)
@@ -52,6 +62,14 @@ class JobsBar(QWidget):
             row.hide()
             row.deleteLater()
         self.setVisible(bool(self._rows))
+        self._fit()
+
+    def _fit(self) -> None:
+        """As high as the rows, up to a bound."""
+        wanted = sum(row.sizeHint().height() for row in self._rows.values())
+        height = min(wanted, theme.px(MAX_HEIGHT))
+        if height != self.height():
+            self.setFixedHeight(height)
 
 
 class JobRow(QFrame):

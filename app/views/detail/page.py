@@ -56,6 +56,7 @@ class DetailPage(QWidget):
         self._name = ""
         self.setObjectName("page")
         self.header = DetailHeader(store)
+        self.header.left.connect(self._leave_asking)
         self.header.commit_wanted.connect(self._ask_commit)
         self.header.export_wanted.connect(self._ask_export)
         self.tabs = QTabWidget()
@@ -150,7 +151,16 @@ class DetailPage(QWidget):
         files = self._made.get("files")
         if self.tab_name == "files" and isinstance(files, FilesTab) and files.go_back():
             return
-        self._store.intents.close_container.emit()
+        self._leave_asking()
+
+    def _leave_asking(self) -> None:
+        """Back to the list, but not away from something typed."""
+        files = self._made.get("files")
+        if isinstance(files, FilesTab) and files.has_unsaved:
+            self.tabs.setCurrentIndex(list(TABS).index("files"))
+            files.go_back()
+        else:
+            self._store.intents.close_container.emit()
 
     def _ask_commit(self) -> None:
         container = self._store.container(self._container_id)
