@@ -120,7 +120,11 @@ class JobRow(QFrame):
         self.cancel.setEnabled(not stopping)
         self.show_it.setVisible(job.state is JobState.DONE and job.kind in (JobKind.DOWNLOAD, JobKind.EXPORT))
         self.dismiss.setVisible(not runs)
-        self._problem.show_problem(job.problem)
+        if job.problem != self._problem.problem:
+            self._problem.show_problem(job.problem)
+            # Within the bar that scrolls it would be squeezed instead.
+            self._problem.ensurePolished()
+            self._problem.setMinimumHeight(self._problem.sizeHint().height() if job.problem is not None else 0)
 
     def _show_amount(self) -> None:
         transfer = self._job.transfer
