@@ -18,6 +18,7 @@ from pytestqt.qtbot import QtBot
 from app import theme
 from app.main_window import MainWindow
 from app.store import AppStore
+from tests.gui.detail_whole import Whole
 from tests.gui.fake_agent import FakeAgent
 from tests.gui.fake_engine import FakeEngine
 
@@ -61,3 +62,10 @@ def agent(tmp_path: Path) -> Iterator[FakeAgent]:
 def engine(tmp_path: Path) -> Iterator[FakeEngine]:
     with FakeEngine(tmp_path / "docker.sock") as made:
         yield made
+
+
+@pytest.fixture
+def whole(store: AppStore, window: MainWindow, engine: FakeEngine, qtbot: QtBot) -> Iterator[Whole]:
+    made = Whole(store, window, engine, qtbot)
+    yield made
+    made.close()
