@@ -112,6 +112,7 @@ class AppStore(QObject):
         self._engine_problem: Problem | None = None
         self._containers: tuple[Container, ...] | None = None
         self._by_id: dict[str, Container] = {}
+        self._running: tuple[Container, ...] = ()
         self._restart_counts: dict[str, int] = {}
         self._pending: dict[str, ContainerAction] = {}
         self._problem: Problem | None = None
@@ -155,7 +156,7 @@ class AppStore(QObject):
     @property
     def running(self) -> tuple[Container, ...]:
         """The containers that are up."""
-        return tuple(container for container in self._containers or () if container.state.is_up)
+        return self._running
 
     @property
     def pending(self) -> Mapping[str, ContainerAction]:
@@ -222,6 +223,7 @@ class AppStore(QObject):
         if containers != self._containers:
             self._containers = containers
             self._by_id = {container.id: container for container in containers or ()}
+            self._running = tuple(container for container in containers or () if container.state.is_up)
             self.containers_changed.emit()
 
     def set_restart_counts(self, counts: dict[str, int]) -> None:

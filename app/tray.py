@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from app import icons, texts
@@ -15,6 +15,7 @@ from app.store import AppStore
 from app.texts import text
 from backend.api import Container, ContainerAction, Phase
 
+FILL_AFTER_MS: Final = 200
 MENU_CONTAINERS: Final = 12
 """So many have an entry of their own."""
 _UP: Final = (ContainerAction.STOP, ContainerAction.RESTART)
@@ -36,8 +37,11 @@ class Tray(QObject):
         self.icon.setContextMenu(self.menu)
         self.icon.activated.connect(self._activated)
         self.icon.messageClicked.connect(self.message_clicked)
-        for signal in (store.machine_changed, store.containers_changed, store.pending_changed):
-            signal.connect(self.refresh)
+        store.machine_changed.connect(self.refresh)
+        for signal in (store.containers_changed, store.pending_changed):
+            signal.connect(self._refresh_soon)
+        self._soon = QTimer(self, singleShot=True, interval=FILL_AFTER_MS)
+        self._soon.timeout.connect(self.refresh)
         # The tray's host on Linux takes a copy of the menu: it must not be empty before it is first opened.
         self.fill()
         self.refresh()
@@ -63,6 +67,14 @@ class Tray(QObject):
             self.icon.setToolTip(texts.plural("tray.tooltip.containers", running, phase=texts.phase(phase)))
         else:
             self.icon.setToolTip(text("tray.tooltip", phase=texts.phase(phase)))
+        self._fill_unless_open()
+
+    def _refresh_soon(self) -> None:
+        # Once for many changes: a menu of its own for each container takes as long as painting the list.
+        if not self._soon.isActive():
+            self._soon.start()
+
+    def _fill_unless_open(self) -> None:
         if not self.menu.isVisible():
             self.fill()
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from app import figures, texts
@@ -198,6 +199,7 @@ def usage(row: Container | Group, stats: StatsStore) -> tuple[float, int] | None
     return (sum(one.cpu_percent for one in found), sum(one.memory_bytes for one in found)) if found else None
 
 
+@lru_cache(maxsize=8192)
 def natural(words_of_it: str) -> str:
     """A key by which web-2 comes before web-10."""
     return _DIGITS.sub(lambda digits: digits.group().zfill(12), words_of_it.casefold())

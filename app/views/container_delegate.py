@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QIcon, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QIcon, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import (
     QStyle,
     QStyledItemDelegate,
@@ -75,6 +75,7 @@ class ContainerDelegate(QStyledItemDelegate):
         super().__init__(view)
         self._view = view
         self._look = look
+        self._pictures: dict[tuple[str, str, int, QIcon.Mode, float], QPixmap] = {}
 
     def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
         return QSize(theme.px(80), theme.px(ROW_HEIGHT))
@@ -172,12 +173,13 @@ class ContainerDelegate(QStyledItemDelegate):
         rect = option.rect
         left = rect.left() + theme.px(6)
         if isinstance(row, Group):
-            glyph = icons.glyph("chevron-down" if row.expanded else "chevron-right", current.muted)
+            arrow = "chevron-down" if row.expanded else "chevron-right"
+            glyph = self._picture(arrow, current.muted, theme.px(_ARROW))
             box = QRect(left, rect.center().y() - theme.px(_ARROW) // 2, theme.px(_ARROW), theme.px(_ARROW))
-            glyph.paint(painter, box)
+            painter.drawPixmap(box, glyph)
             left = box.right() + theme.px(6)
             box = QRect(left, box.top(), theme.px(_ARROW), theme.px(_ARROW))
-            icons.glyph("layers-triple-outline", _group_colour(row)).paint(painter, box)
+            painter.drawPixmap(box, self._picture("layers-triple-outline", _group_colour(row), box.width()))
             below = QRect(box.right() + theme.px(8), rect.top(), 0, rect.height())
             below.setRight(rect.right() - theme.px(_PAD))
             second = group_words(row) if self._view.isColumnHidden(Column.STATUS) else ""
@@ -252,7 +254,15 @@ class ContainerDelegate(QStyledItemDelegate):
             mode = QIcon.Mode.Disabled if disabled else QIcon.Mode.Normal
             inside = theme.px(6)
             picture = box.adjusted(inside, inside, -inside, -inside)
-            icons.glyph(name, current.muted).paint(painter, picture, Qt.AlignmentFlag.AlignCenter, mode)
+            painter.drawPixmap(picture, self._picture(name, current.muted, picture.width(), mode))
+
+    def _picture(self, name: str, colour: str, size: int, mode: QIcon.Mode = QIcon.Mode.Normal) -> QPixmap:
+        """A glyph as a pixmap, kept: the library that draws glyphs takes its time for each."""
+        ratio = self._view.devicePixelRatioF()
+        key = (name, colour, size, mode, ratio)
+        if key not in self._pictures:
+            self._pictures[key] = icons.glyph(name, colour).pixmap(QSize(size, size), ratio, mode)
+        return self._pictures[key]
 
     def _buttons(self, option: QStyleOptionViewItem, row: Row) -> list[tuple[QRect, Hit, str]]:
         starts = is_startable(row) if isinstance(row, Container) else row.running == 0

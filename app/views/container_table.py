@@ -6,7 +6,16 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from PySide6.QtCore import QEvent, QItemSelection, QItemSelectionModel, QModelIndex, QPoint, QRect, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QResizeEvent
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QFocusEvent,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -59,6 +68,7 @@ class ContainerTable(QTableView):
         self._pressed: tuple[str, Hit] | None = None
         self._resized: dict[Column, int] = {}
         self._sharing = False
+        self._look_now = Look(-1, _NOWHERE, model.facts)
         self.setAccessibleName(text("containers.table"))
         self.setHorizontalHeader(_Header(self))
         self.setModel(model)
@@ -331,7 +341,15 @@ class ContainerTable(QTableView):
         viewport = self.viewport()
         return viewport.mapFromGlobal(self.cursor().pos()) if viewport.underMouse() else _NOWHERE
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        # Once for all cells: to ask for the mouse takes longer than to paint one.
+        self._look_now = self._look_at_mouse()
+        super().paintEvent(event)
+
     def _look(self) -> Look:
+        return self._look_now
+
+    def _look_at_mouse(self) -> Look:
         mouse = self._mouse()
         return Look(self.indexAt(mouse).row() if mouse is not _NOWHERE else -1, mouse, self._model.facts)
 

@@ -104,7 +104,7 @@ class ContainersView(QWidget):
     def refresh(self) -> None:
         """Show the store."""
         everything = self._store.containers or ()
-        running = sum(entry.state.is_up for entry in everything)
+        running = len(self._store.running)
         self._count.setText(text("containers.count", running=running, total=len(everything)) if everything else "")
         self._show_problem()
         if self._store.containers is not None and self.model.rowCount():

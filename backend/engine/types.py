@@ -52,7 +52,10 @@ class ContainerState(StrEnum):
     @property
     def is_up(self) -> bool:
         """Whether the container has processes."""
-        return self in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
+        return self in _UP
+
+
+_UP: Final = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING})
 
 
 class Health(StrEnum):

@@ -45,6 +45,7 @@ def test_the_menu_of_each_phase(store: AppStore, tray: Tray, phase: Phase, expec
 
 def test_running_containers_have_a_menu_each(store: AppStore, tray: Tray, qtbot: QtBot) -> None:
     running(store)
+    tray.refresh()
     assert tray.icon.toolTip() == f"Wherry: Running, {len(store.running)} containers"
     menus = {action.text(): action.menu() for action in tray.menu.actions() if action.menu()}
     assert set(menus) == {entry.name for entry in store.running} | {"Stopped containers"}
@@ -69,6 +70,7 @@ def test_running_containers_have_a_menu_each(store: AppStore, tray: Tray, qtbot:
 
 def test_stopped_containers_can_be_started(store: AppStore, tray: Tray, qtbot: QtBot) -> None:
     running(store)
+    tray.refresh()
     stopped = next(action.menu() for action in tray.menu.actions() if action.text() == "Stopped containers")
     assert isinstance(stopped, QMenu)
     chatty = next(action.menu() for action in stopped.actions() if action.text() == "chatty")
@@ -90,20 +92,25 @@ def test_the_state_says_the_step(store: AppStore, tray: Tray, qtbot: QtBot) -> N
 
 def test_many_containers_do_not_fill_the_screen(store: AppStore, tray: Tray) -> None:
     running(store)
+    tray.refresh()
     store.set_containers(samples.many(200))
+    tray.refresh()
     assert sum(action.menu() is not None for action in tray.menu.actions()) == MENU_CONTAINERS + 1
     assert any("more" in words for words in entries(tray))
 
 
 def test_a_name_with_an_ampersand_is_no_shortcut(store: AppStore, tray: Tray) -> None:
     running(store)
+    tray.refresh()
     store.set_containers(samples.hostile())
+    tray.refresh()
     assert "A&&B" in entries(tray)
 
 
 @pytest.mark.parametrize(("words", "intent"), [("Stop machine and quit", "stop_and_quit"), ("Stop", "stop_machine")])
 def test_entries_say_what_is_wanted(store: AppStore, tray: Tray, qtbot: QtBot, words: str, intent: str) -> None:
     running(store)
+    tray.refresh()
     action = next(action for action in tray.menu.actions() if action.text() == words)
     with qtbot.waitSignal(getattr(store.intents, intent)):
         action.trigger()
