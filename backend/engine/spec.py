@@ -28,7 +28,7 @@ COMPOSE_LABELS: Final = "com.docker.compose."
 
 _CONTAINER_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _VOLUME_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_VARIABLE: Final = re.compile(r"[^=\x00\s][^=\x00]*")
+_VARIABLE: Final = re.compile(r"[^=\x00\s]+")
 _LABEL: Final = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN: Final = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::\d+)?"
 _PART: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -121,7 +121,7 @@ def is_volume_name(name: str) -> bool:
 
 
 def is_variable_name(name: str) -> bool:
-    """Whether the engine takes it as the name of an environment variable."""
+    """Whether it can name an environment variable. The engine takes spaces too, of which no program makes use."""
     return _VARIABLE.fullmatch(name) is not None
 
 
