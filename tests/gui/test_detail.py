@@ -81,6 +81,19 @@ def test_an_image_without_a_shell_gets_a_debug_shell_that_is_removed(whole: Whol
     assert whole.store.detail.terminal(whole.id, debug=True) is None
 
 
+def test_a_window_made_anew_for_another_zoom_keeps_the_shell(whole: Whole) -> None:
+    whole.open("terminal")
+    whole.wait(lambda: "shell#" in whole.text())
+    session = whole.session()
+    whole.window.rebuild()
+    tab: TerminalTab = whole.open("terminal")
+    assert whole.session() is session
+    QTest.keyClicks(tab.view, "again")
+    QTest.keyClick(tab.view, Qt.Key.Key_Return)
+    whole.wait(lambda: "again" in whole.text())
+    assert tab.view.session is session
+
+
 def test_a_closed_terminal_hangs_up_on_what_it_started(whole: Whole) -> None:
     tab: TerminalTab = whole.open("terminal")
     whole.wait(lambda: "shell#" in whole.text())

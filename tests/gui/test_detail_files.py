@@ -72,6 +72,19 @@ def test_an_answer_that_is_late_or_a_refusal(whole: Whole) -> None:
     assert "etc" in names(tab)  # the last directory stays below
 
 
+def test_a_link_leads_to_a_directory_or_a_file(whole: Whole) -> None:
+    tab: FilesTab = whole.open("files")
+    listed(whole, "/", ["link", 0o120777, 4, 1, 0, 0, "/etc/motd"])
+    whole.engine.inside.files["/link"] = b"through\n"
+    for _twice in range(2):
+        tab._enter(tab.proxy.index(0, 0))
+    refused = samples.ENGINE_PROBLEM
+    whole.machine_link.replied.emit("files.list", refused)
+    whole.machine_link.replied.emit("files.list", refused)
+    whole.wait(lambda: tab.viewer.editor.toPlainText() == "through\n")
+    assert tab._problem.problem is None
+
+
 def test_a_file_is_edited_with_its_owner_and_never_over_another_change(whole: Whole) -> None:
     tab: FilesTab = whole.open("files")
     tab.go("/etc")

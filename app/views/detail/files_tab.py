@@ -97,6 +97,7 @@ class FilesTab(QWidget):
         self._lay_out()
         detail = store.detail
         detail.listed.connect(self._on_listed)
+        detail.listed.connect(self._on_link_tried)  # after the other: it takes back what that one shows
         detail.changes_changed.connect(self._show_rows)
         detail.job_changed.connect(self._on_job)
 
@@ -311,7 +312,6 @@ class FilesTab(QWidget):
             # Only the container knows where a link leads: the directory is tried first.
             self._link_tried = path
             self.go(path)
-            self._store.detail.listed.connect(self._on_link_tried)
             return
         if self.viewer.is_changed:
             self._stack.setCurrentWidget(self.viewer)
@@ -322,11 +322,12 @@ class FilesTab(QWidget):
         self.viewer.editor.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _on_link_tried(self, container_id: str, path: str, answer: Listing | Problem) -> None:
-        if path != self._link_tried or container_id != self._container_id:
+        if not path or path != self._link_tried or container_id != self._container_id:
             return
-        self._store.detail.listed.disconnect(self._on_link_tried)
+        self._link_tried = ""
         if isinstance(answer, Problem):
             self._problem.show_problem(None)
+            self._asked = ""
             self._open_file(path, may_be_directory=False)
 
     def _show_list(self) -> None:
