@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,7 @@ from backend.api import Notice
 
 TRAY_EVERY_MS: Final = 2_000
 TRAY_LOOKS: Final = 15
+THREAD_SWITCH_S: Final = 0.0005
 
 
 class WherryApp(QObject):
@@ -55,6 +57,8 @@ class WherryApp(QObject):
             home: as `wherry-desktop --home`.
         """
         super().__init__()
+        # A thread that reads a torrent of log lines would else keep the GUI waiting for 5 ms at each of its steps.
+        sys.setswitchinterval(THREAD_SWITCH_S)
         app.setQuitOnLastWindowClosed(False)
         self.preferences = preferences or Preferences()
         self.preferences.setParent(self)
@@ -70,10 +74,10 @@ class WherryApp(QObject):
         machine = MachineWiring(parts, self)
         ContainersWiring(parts, self)
         ContainerFormWiring(parts, self)
-        LogsWiring(parts, self)
         self._detail = DetailWiring(parts, self)
         ListingsWiring(parts, self)
         self._checks = ChecksWiring(parts, home, self)
+        self._logs = LogsWiring(parts, self)
         self._leaving = LeavingWiring(parts, machine, self)
         StatsWiring(parts, self)
         SettingsWiring(parts, self)
@@ -129,6 +133,7 @@ class WherryApp(QObject):
         self.window.close_for_good()
         self._detail.close()
         self._checks.close()
+        self._logs.close()
         self.machine_link.close()
         self.engine_link.close()
         self.preferences.close()

@@ -4,7 +4,6 @@
     list     lists the containers when an event says that something changed, at most ten times a second
     act      a pool for start, stop, remove...
     ask      a pool for everything else that is asked once: inspect, create, what views need (`run`)
-    log      one per open log (`log_feed`)
 
 An endpoint is set when the machine says that its engine answers, and taken away when it says that it does not: a
 stopped machine's endpoint must not be asked, since the first request would start the machine.
@@ -22,7 +21,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import shiboken6
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
-from app.log_feed import LogFeed
 from app.store import LinkState
 from app.workers import Workers, join_threads, start_thread
 from backend.api import Container, ContainerAction, Problem, ProblemCode, WherryError, fail
@@ -50,6 +48,7 @@ _log = logging.getLogger(__name__)
 class EngineLink(QObject):
     """One engine at a time. Make and use it in the GUI thread."""
 
+    endpoint_changed = Signal(object)  # url | None
     state_changed = Signal(object, object)  # LinkState, Problem | None
     containers_changed = Signal(tuple)
     happened = Signal(str)  # the kind of an event that is not a container's: "image", "volume", "network"...
@@ -71,7 +70,6 @@ class EngineLink(QObject):
         self._workers = Workers("engine-act", ACTION_THREADS)
         # Of its own: four slow stops must not hold up the page that somebody opens meanwhile.
         self._askers = Workers("engine-ask", ASK_THREADS)
-        self._feed: LogFeed | None = None
         queued = Qt.ConnectionType.QueuedConnection
         self._watched.connect(self._on_watched, queued)
         self._listed.connect(self._on_listed, queued)
@@ -95,8 +93,7 @@ class EngineLink(QObject):
             told = (self._watched.emit, self._listed.emit, self._noted.emit, self.event_seen.emit)
             self._session = _Session(url, *told)
             self.state_changed.emit(LinkState.CONNECTING, None)
-        if self._feed is not None:
-            self._feed.set_url(url)
+        self.endpoint_changed.emit(url)
 
     def refresh(self) -> None:
         """List the containers now; if the engine is being waited for, try it now."""
@@ -149,22 +146,8 @@ class EngineLink(QObject):
 
         self._askers.submit(ask)
 
-    def open_log(self, container_id: str) -> LogFeed:
-        """Follow one container's log in place of the one before. The feed is the link's, and ends with `close_log`."""
-        self.close_log()
-        self._feed = LogFeed(container_id, self.url, self)
-        return self._feed
-
-    def close_log(self) -> None:
-        """End the log, if one is open."""
-        if self._feed is not None:
-            self._old.extend(self._feed.close())
-            self._feed.deleteLater()
-            self._feed = None
-
     def close(self) -> None:
         """End all threads and wait for them."""
-        self.close_log()
         self._end_session()
         self._workers.close(JOIN_DEADLINE_S)
         self._askers.close(JOIN_DEADLINE_S)
@@ -185,8 +168,6 @@ class EngineLink(QObject):
     def _on_listed(self, session: _Session, containers: tuple[Container, ...]) -> None:
         if session is self._session:
             self.containers_changed.emit(containers)
-            if self._feed is not None:
-                self._feed.look_at(containers)
 
     @Slot(object, str)
     def _on_noted(self, session: _Session, kind: str) -> None:

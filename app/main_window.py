@@ -24,7 +24,7 @@ from app.views.containers_page import ContainersPage
 from app.views.first_run import FirstRunView
 from app.views.header import MachineHeader
 from app.views.listing import ImagesView, NetworksView, VolumesView
-from app.views.logs import LogView
+from app.views.logs.page import LogsPage
 from app.views.machine import MachineView
 from app.views.palette import Palette
 from app.views.problem import ProblemView
@@ -64,6 +64,7 @@ PAGES: Final[dict[str, Page]] = {
     "images": Page("images.title", "layers-outline", ImagesView),
     "volumes": Page("volumes.title", "database-outline", VolumesView),
     "networks": Page("networks.title", "lan", NetworksView),
+    "logs": Page("logs.page", "text-box-multiple-outline", LogsPage),
     "machine": Page("machine.title", "server", MachineView, at_bottom=True),
     "settings": Page("settings.title", "cog-outline", SettingsPage, at_bottom=True),
 }
@@ -85,7 +86,6 @@ class MainWindow(QMainWindow):
         store.problem_changed.connect(self._show_problem)
         store.noticed.connect(self.show_notice)
         store.machine_changed.connect(self._enable_actions)
-        store.log_opened.connect(lambda: self.show_page("containers"))
         store.intents.show_page.connect(self.show_page)
         store.settings.first_run_changed.connect(self._show_current)
         store.intents.open_container.connect(lambda _id, _tab: self.show_page("containers"))
@@ -96,11 +96,6 @@ class MainWindow(QMainWindow):
     def containers(self) -> ContainersView:
         """The list of containers."""
         return cast(ContainersPage, self.page("containers")).view
-
-    @property
-    def logs(self) -> LogView:
-        """The log below the list."""
-        return cast(ContainersPage, self.page("containers")).logs
 
     def page(self, name: str) -> QWidget:
         """A page of `PAGES`, made now if it was not shown yet."""

@@ -1,4 +1,4 @@
-"""What containers wrote, made safe and ready to show: bytes to lines of coloured spans.
+"""What containers wrote, made safe and ready to show: the bytes of a line to coloured spans.
 
 Pure: no Qt, no I/O. Nothing that a container prints can reach the screen as markup, move the cursor, change the reading
 direction, or grow without bound. Colours and bold are read from the terminal's escape sequences, the rest is dropped.
@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
 from typing import Final, NamedTuple
-
-from backend.api import LogStream
-
-MAX_LINE_BYTES: Final = 8192
-"""Longer lines are cut here. Below the 16 KiB at which the engine splits a line and stamps each part with a time."""
 
 _SEQUENCE: Final = re.compile(
     r"\x1b\[([0-9;:]*)m"  # colour: the only one with a group
     r"|\x1b\[[0-?]*[ -/]*[@-~]?"  # other control sequences, and one that the line's end cut off
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles and links
-    r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # device strings
+    r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # titles and links
+    r"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\)?"  # device strings
     r"|\x1b[ -/]*[0-~]?"  # two-character ones, and a lone escape
 )
 _DROPPED: Final = {
@@ -29,7 +23,6 @@ _DROPPED: Final = {
     0x2028: " ",
     0x2029: " ",
 }
-_TIMESTAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z) ?")
 
 
 class Style(NamedTuple):
@@ -50,62 +43,6 @@ class Span(NamedTuple):
 PLAIN: Final = Style()
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line, clean."""
-
-    stream: LogStream
-    spans: tuple[Span, ...]
-    time: str | None = None
-    """RFC 3339 in UTC, as the engine stamped it."""
-    cut_bytes: int = 0
-    """How much of the line is not shown."""
-
-    @property
-    def text(self) -> str:
-        """The line without colours."""
-        return "".join(span.text for span in self.spans)
-
-
-class LineAssembler:
-    """Turns one stream's chunks into lines. Holds at most one line of `MAX_LINE_BYTES`."""
-
-    def __init__(self, stream: LogStream, *, timestamps: bool) -> None:
-        self._stream = stream
-        self._timestamps = timestamps
-        self._held = bytearray()
-        self._cut = 0
-
-    def feed(self, untrusted_data: bytes) -> list[LogLine]:
-        """Take some bytes, give the lines that they complete."""
-        lines: list[LogLine] = []
-        *whole, rest = untrusted_data.split(b"\n")
-        for part in whole:
-            self._hold(part)
-            lines.append(self._finish())
-        self._hold(rest)
-        return lines
-
-    def end(self) -> list[LogLine]:
-        """The last line, if it had no end of its own."""
-        return [self._finish()] if self._held or self._cut else []
-
-    def _hold(self, untrusted_part: bytes) -> None:
-        room = MAX_LINE_BYTES - len(self._held)
-        self._held += untrusted_part[:room]
-        self._cut += max(0, len(untrusted_part) - room)
-
-    def _finish(self) -> LogLine:
-        untrusted_line, cut = bytes(self._held), self._cut
-        self._held.clear()
-        self._cut = 0
-        time = None
-        if self._timestamps and (stamp := _TIMESTAMP.match(untrusted_line)):
-            time = stamp.group(1).decode("ascii")
-            untrusted_line = untrusted_line[stamp.end() :]
-        return LogLine(self._stream, clean_line(untrusted_line), time, cut)
-
-
 def clean_line(untrusted_line: bytes) -> tuple[Span, ...]:
     """The spans of one line; what is not UTF-8 is shown as replacement characters."""
     untrusted_text = untrusted_line.decode("utf-8", errors="replace").rstrip("\r")
@@ -124,6 +61,26 @@ def clean_line(untrusted_line: bytes) -> tuple[Span, ...]:
             style = _restyled(style, match.group(1))
     _add(spans, untrusted_text[at:], style)
     return tuple(spans)
+
+
+def clean_plain(untrusted_lines: bytes) -> str:
+    """The text of `clean_line` without its colours, for many lines at once, with line feeds between them."""
+    untrusted_text = untrusted_lines.decode("utf-8", errors="replace")
+    if "\r" in untrusted_text:
+        lines = untrusted_text.split("\n")
+        untrusted_text = "\n".join([line.rstrip("\r").rsplit("\r", 1)[-1] for line in lines])
+    if "\x1b" in untrusted_text:
+        untrusted_text = _SEQUENCE.sub("", untrusted_text)
+    if _is_plain(untrusted_text):
+        return untrusted_text
+    # Translating takes some time for each character: only lines that need it.
+    lines = untrusted_text.split("\n")
+    return "\n".join([line if _is_plain(line) else line.translate(_DROPPED) for line in lines])
+
+
+def _is_plain(text: str) -> bool:
+    """Whether cleaning would not change it."""
+    return text.isprintable() or text.replace("\n", "").replace("\t", "").isprintable()
 
 
 def tooltip(clean: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -17,8 +16,8 @@ from PySide6.QtCore import QObject, Signal
 from app.checks_store import ChecksStore
 from app.detail_store import DetailStore
 from app.listing_store import ListingStore
+from app.log_store import LogStore
 from app.preferences import Preferences
-from app.safe_text import LogLine
 from app.settings_store import SettingsStore
 from app.stats_store import StatsStore
 from backend.api import Container, ContainerAction, MachineStatus, Notice, Phase, Problem
@@ -31,25 +30,6 @@ class LinkState(StrEnum):
     CONNECTING = "connecting"  # the first attempt is under way
     UP = "up"
     RECONNECTING = "reconnecting"  # it was up, or an attempt failed; the next comes by itself
-
-
-class LogState(StrEnum):
-    """How the log that is shown stands."""
-
-    OPENING = "opening"
-    FOLLOWING = "following"
-    ENDED = "ended"  # the container stopped; it is followed again when it starts
-    RECONNECTING = "reconnecting"  # the engine went away
-
-
-@dataclass(frozen=True, slots=True)
-class LogSession:
-    """The container whose log is open."""
-
-    container_id: str
-    name: str
-    state: LogState = LogState.OPENING
-    problem: Problem | None = None
 
 
 class Intents(QObject):
@@ -66,8 +46,7 @@ class Intents(QObject):
     edit_container = Signal(str)  # container id: open the form filled in, to make it anew
     ask_engine = Signal(object, object)  # job(EngineClient), done(its answer | Problem), as EngineLink.run
     close_container = Signal()  # back to the list
-    open_log = Signal(str)  # container id
-    close_log = Signal()
+    follow_logs = Signal(str, tuple)  # key of a pane, ids of the containers whose log it is to show
     open_url = Signal(str)
     refresh = Signal()
     run_checks = Signal()  # of everything that the machine needs
@@ -91,9 +70,6 @@ class AppStore(QObject):
     pending_changed = Signal()
     problem_changed = Signal()
     noticed = Signal(object)  # Notice
-    log_changed = Signal()
-    log_opened = Signal()  # another container's log: forget the old lines
-    log_lines = Signal(tuple)  # LogLine, ...
 
     def __init__(self, parent: QObject | None = None, *, preferences: Preferences | None = None) -> None:
         super().__init__(parent)
@@ -104,6 +80,7 @@ class AppStore(QObject):
         self.checks = ChecksStore(self)
         self.settings = SettingsStore(self)
         self.detail = DetailStore(self)
+        self.logs = LogStore(self)
         self._machine: MachineStatus | None = None
         self._machine_at = 0.0
         self._agent_link = LinkState.CONNECTING
@@ -116,7 +93,6 @@ class AppStore(QObject):
         self._restart_counts: dict[str, int] = {}
         self._pending: dict[str, ContainerAction] = {}
         self._problem: Problem | None = None
-        self._log: LogSession | None = None
 
     @property
     def machine(self) -> MachineStatus | None:
@@ -167,11 +143,6 @@ class AppStore(QObject):
     def problem(self) -> Problem | None:
         """What went wrong with the user's last request, until it is dismissed."""
         return self._problem
-
-    @property
-    def log(self) -> LogSession | None:
-        """The log that is open."""
-        return self._log
 
     @property
     def phase(self) -> Phase | None:
@@ -245,20 +216,6 @@ class AppStore(QObject):
         if problem != self._problem:
             self._problem = problem
             self.problem_changed.emit()
-
-    def set_log(self, session: LogSession | None) -> None:
-        """Open, change or close the log."""
-        if session == self._log:
-            return
-        another = session is not None and (self._log is None or session.container_id != self._log.container_id)
-        self._log = session
-        if another:
-            self.log_opened.emit()
-        self.log_changed.emit()
-
-    def add_log_lines(self, lines: tuple[LogLine, ...]) -> None:
-        """More of the open log."""
-        self.log_lines.emit(lines)
 
     def notice(self, notice: Notice) -> None:
         """A thing that happened once."""

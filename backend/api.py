@@ -55,6 +55,7 @@ from backend.engine.listings import (
     list_volumes,
     volume_sizes,
 )
+from backend.engine.log_records import LOG_HEADER_BYTES, LOG_LINE_BYTES, LOG_TIME_BYTES, LogBlock, log_record
 from backend.engine.page_types import (
     ChangeKind,
     ProcessTable,
@@ -90,8 +91,6 @@ from backend.engine.types import (
     EngineInfo,
     EngineVersion,
     Health,
-    LogChunk,
-    LogStream,
     PortBinding,
     RemovePolicy,
     clean_text,
@@ -118,9 +117,13 @@ if TYPE_CHECKING:
     from backend.engine import archive, inside
     from backend.engine import exec as programs
     from backend.engine.client import EngineClient, EngineStream
+    from backend.host.dirs import user_cache_dir
 
 __all__ = [
     "LEAST_MEMORY_BYTES",
+    "LOG_HEADER_BYTES",
+    "LOG_LINE_BYTES",
+    "LOG_TIME_BYTES",
     "MAX_LINE_BYTES",
     "MOUNT_KINDS",
     "PROTOCOL",
@@ -155,8 +158,7 @@ __all__ = [
     "Hello",
     "ImageEntry",
     "Listing",
-    "LogChunk",
-    "LogStream",
+    "LogBlock",
     "MachineResources",
     "MachineStatus",
     "MachineUsage",
@@ -214,6 +216,7 @@ __all__ = [
     "list_networks",
     "list_volumes",
     "local_images",
+    "log_record",
     "network_names",
     "preferences_file",
     "programs",
@@ -221,6 +224,7 @@ __all__ = [
     "run_command",
     "spec_of",
     "split_image_name",
+    "user_cache_dir",
     "volume_sizes",
     "with_tag",
 ]
@@ -232,6 +236,7 @@ _LAZY = {
     "EngineClient": "backend.engine.client",
     "EngineStream": "backend.engine.client",
     "ensure_agent": "backend.agent.launch",
+    "user_cache_dir": "backend.host.dirs",
 }
 _LAZY_MODULES = {
     "archive": "backend.engine.archive",

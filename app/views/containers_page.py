@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QSplitter, QStackedWidget
+from PySide6.QtWidgets import QStackedWidget
 
 from app.store import AppStore
 from app.views.containers import ContainersView
 from app.views.detail.page import DetailPage
-from app.views.logs import LogView
 
 
 class ContainersPage(QStackedWidget):
@@ -19,18 +18,9 @@ class ContainersPage(QStackedWidget):
         self._store = store
         self._detail: DetailPage | None = None
         self.view = ContainersView(store)
-        self.logs = LogView(store)
-        self._list = QSplitter(Qt.Orientation.Vertical)
-        self._list.addWidget(self.view)
-        self._list.addWidget(self.logs)
-        self._list.setStretchFactor(0, 3)
-        self._list.setStretchFactor(1, 2)
-        self._list.setChildrenCollapsible(False)
-        self._list.setSizes([380, 260])
-        self.addWidget(self._list)
+        self.addWidget(self.view)
         store.intents.open_container.connect(self.open_container)
         store.intents.close_container.connect(self.close_container)
-        store.log_opened.connect(self.close_container)
 
     @property
     def detail(self) -> DetailPage:
@@ -55,16 +45,12 @@ class ContainersPage(QStackedWidget):
         """Back to the list."""
         if self.is_open:
             self.detail.leave()
-            self.setCurrentWidget(self._list)
+            self.setCurrentWidget(self.view)
             self.view.table.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def focus_search(self) -> None:
-        """In the container that is shown, else in the log if one is in use, else in the list."""
-        focus = self.window().focusWidget()
+        """In the container that is shown, else in the list."""
         if self.is_open:
             self.detail.focus_search()
-        elif self.logs.isVisible() and (focus is None or self.logs.isAncestorOf(focus)):
-            self.logs.focus_search()
         else:
-            self.view.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
-            self.view.filter.selectAll()
+            self.view.focus_search()

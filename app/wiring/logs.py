@@ -1,38 +1,64 @@
-"""The open log: its lines and its state from the feed into the store."""
+"""The logs that are open: what a pane asks for becomes a feed, and what the engine link hears goes to all feeds."""
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 from PySide6.QtCore import QObject
 
-from app.store import LogSession, LogState
+from app.logs.buffer import MAX_SOURCES, LogBuffer
+from app.logs.feed import LogFeed
+from app.logs.followed import FollowedLog
+from app.logs.spill import Spill
 from app.wiring.parts import Parts
-from backend.api import Problem
+from app.workers import join_threads
+from backend.api import Container, user_cache_dir
+
+JOIN_DEADLINE_S = 3.0
 
 
 class LogsWiring(QObject):
-    """Lives as long as the window."""
+    """Lives as long as the window. `close` it."""
 
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
         self._parts = parts
-        parts.store.intents.open_log.connect(self._open_log)
-        parts.store.intents.close_log.connect(self._close_log)
+        self._feeds: dict[str, LogFeed] = {}
+        self._old: list[threading.Thread] = []
+        self._directory: Path = user_cache_dir() / "logs"
+        parts.store.intents.follow_logs.connect(self._follow)
+        parts.engine_link.endpoint_changed.connect(self._on_endpoint)
+        parts.engine_link.containers_changed.connect(self._on_containers)
 
-    def _open_log(self, container_id: str) -> None:
+    def close(self) -> None:
+        """End all feeds and wait for their threads."""
+        for key in list(self._feeds):
+            self._end(key)
+        join_threads(self._old, JOIN_DEADLINE_S)
+
+    def _follow(self, key: str, container_ids: tuple[str, ...]) -> None:
         store = self._parts.store
-        container = store.container(container_id)
-        if container is None or (store.log and store.log.container_id == container_id):
+        self._end(key)
+        chosen = container_ids[:MAX_SOURCES]
+        if not chosen:
+            store.logs.put(key, None)
             return
-        feed = self._parts.engine_link.open_log(container_id)
-        store.set_log(LogSession(container_id, container.name))
-        feed.lines.connect(store.add_log_lines)
+        known = {entry.id: entry.name for entry in store.containers or ()}
+        names = tuple(known.get(each, each[:12]) for each in chosen)
+        log = FollowedLog(chosen, names, LogBuffer(Spill(self._directory)))
+        self._feeds[key] = LogFeed(log, self._parts.engine_link.url, store.containers or ())
+        store.logs.put(key, log)
 
-        def changed(state: LogState, problem: Problem | None) -> None:
-            store.set_log(LogSession(container_id, container.name, state, problem))
+    def _end(self, key: str) -> None:
+        self._old = [thread for thread in self._old if thread.is_alive()]
+        if (feed := self._feeds.pop(key, None)) is not None:
+            self._old += feed.close()
 
-        feed.state_changed.connect(changed)
+    def _on_endpoint(self, url: str | None) -> None:
+        for feed in self._feeds.values():
+            feed.set_url(url)
 
-    def _close_log(self) -> None:
-        self._parts.engine_link.close_log()
-        self._parts.store.set_log(None)
-        self._parts.window.containers.table.setFocus()
+    def _on_containers(self, containers: tuple[Container, ...]) -> None:
+        for feed in self._feeds.values():
+            feed.look_at(containers)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -16,8 +15,6 @@ from backend.engine.types import (
     ContainerState,
     EngineEvent,
     Health,
-    LogChunk,
-    LogStream,
     PortBinding,
     clean_text,
     is_anonymous_volume,
@@ -25,7 +22,6 @@ from backend.engine.types import (
 )
 from backend.errors import ProblemCode, WherryError, fail
 
-_FRAME: Final = struct.Struct(">BxxxL")
 _MAX_EVENT_BYTES: Final = 1_048_576
 _EXITED: Final = re.compile(r"Exited \((-?\d+)\)")
 
@@ -100,33 +96,6 @@ def _ports(untrusted: list[dict[str, Any]]) -> tuple[PortBinding, ...]:
     return tuple(
         sorted(found, key=lambda port: (port.container_port, port.protocol, port.host_port or 0, port.host_ip or ""))
     )
-
-
-def framed_chunks(blocks: Iterator[bytes]) -> Iterator[LogChunk]:
-    """Undo the engine's framing. Parts of a frame pass as they come: a frame may claim to be 4 GiB long."""
-    header = b""
-    left = 0
-    stream = LogStream.STDOUT
-    for block in blocks:
-        at = 0
-        while at < len(block):
-            if not left:
-                part = block[at : at + _FRAME.size - len(header)]
-                header += part
-                at += len(part)
-                if len(header) == _FRAME.size:
-                    number, left = _FRAME.unpack(header)
-                    stream = LogStream.STDERR if number == 2 else LogStream.STDOUT
-                    header = b""
-                continue
-            data = block[at : at + left]
-            at += len(data)
-            left -= len(data)
-            yield LogChunk(stream, data)
-
-
-def raw_chunks(blocks: Iterator[bytes]) -> Iterator[LogChunk]:
-    return (LogChunk(LogStream.STDOUT, block) for block in blocks)
 
 
 def events(blocks: Iterator[bytes]) -> Iterator[EngineEvent]:

@@ -25,16 +25,10 @@ from docker import APIClient, auth
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 
-from backend.engine.answers import (
-    container_from_answer,
-    events,
-    framed_chunks,
-    is_debug_helper,
-    raw_chunks,
-    refused,
-)
+from backend.engine.answers import container_from_answer, events, is_debug_helper, refused
 from backend.engine.details import ContainerDetails, details_from_answer
 from backend.engine.duplex import Duplex
+from backend.engine.log_records import FRAMED_BY_TYPE, LogBlock, log_items, log_query, wire_blocks
 from backend.engine.pulling import PullProgress, pull_progress
 from backend.engine.spec import with_tag
 from backend.engine.types import (
@@ -43,7 +37,6 @@ from backend.engine.types import (
     EngineEvent,
     EngineInfo,
     EngineVersion,
-    LogChunk,
     RemovePolicy,
     VolumePolicy,
     clean_text,
@@ -61,18 +54,23 @@ _BLOCK_BYTES: Final = 65_536
 _CONTAINER_ID: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z_.-]{0,255}")
 
 _Result = TypeVar("_Result")
+_Params = Mapping[str, str | int | bytes]
 
 
 class EngineStream(Iterator[_Result]):
     """An answer without end. Iterate it in one thread; `close()` it from any, which ends the iteration quietly."""
 
     def __init__(
-        self, response: requests.Response, items: Callable[[Iterator[bytes]], Iterator[_Result]], command: str
+        self,
+        response: requests.Response,
+        items: Callable[[Iterator[bytes]], Iterator[_Result]],
+        command: str,
+        blocks: Iterator[bytes] | None = None,
     ):
         self._response = response
         self._command = command
         self._closed = False
-        self._items = items(self._blocks())
+        self._items = items(self._blocks() if blocks is None else blocks)
 
     def __iter__(self) -> Self:
         return self
@@ -293,36 +291,28 @@ class EngineClient:
         )
 
     def logs(
-        self,
-        container_id: str,
-        *,
-        tail: int = 1000,
-        follow: bool = True,
-        since: str | None = None,
-        timestamps: bool = False,
-    ) -> EngineStream[LogChunk]:
-        """What a container wrote, oldest first, and with `follow` what it writes until it ends.
+        self, container_id: str, *, tail: int = 1000, follow: bool = True, since: str | None = None
+    ) -> EngineStream[LogBlock]:
+        """What a container wrote, oldest first, and with `follow` what it writes until it ends. Each line has its time.
 
         Args:
             tail: number of lines to begin with; a negative number means all.
             since: seconds since the epoch with up to nine decimals; lines of that very moment are included.
-            timestamps: begin each line with its RFC 3339 time in UTC and a space.
         """
         command = f"docker logs {container_id[:12]}"
         check_id(container_id, command)
-        config = self._ask(command, lambda: dict(self._api.inspect_container(container_id).get("Config") or {}))
-        params: dict[str, str | int | bytes] = {
-            "stdout": 1,
-            "stderr": 1,
-            "follow": int(follow),
-            "timestamps": int(timestamps),
-            "tail": "all" if tail < 0 else tail,
-        }
-        if since is not None:
-            params["since"] = since
-        # With a terminal there is one stream without frames.
-        decode = raw_chunks if config.get("Tty") else framed_chunks
-        return self.stream(command, "GET", f"/containers/{container_id}/logs", decode, params=params)
+        params = log_query(tail, since, follow=follow)
+        response = self._open(command, "GET", f"/containers/{container_id}/logs", params)
+        framed = FRAMED_BY_TYPE.get(response.headers.get("Content-Type", ""))
+        if framed is None:
+            try:
+                config = self._ask(command, lambda: dict(self._api.inspect_container(container_id).get("Config") or {}))
+            except WherryError:
+                response.close()
+                raise
+            framed = not config.get("Tty")
+        wire = wire_blocks(response.raw)
+        return EngineStream(response, log_items(chunked=wire is not None, framed=framed), command, wire)
 
     def call(
         self,
@@ -369,13 +359,26 @@ class EngineClient:
         Raises:
             WherryError: as `call`; reading raises as `EngineStream` says.
         """
+        return EngineStream(self._open(command, method, path, params, headers, timeout_s=timeout_s), items, command)
+
+    def _open(
+        self,
+        command: str,
+        method: str,
+        path: str,
+        params: _Params | None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> requests.Response:
+        """An answer without end, of which the head has come."""
 
         def open_it() -> requests.Response:
             response = self._send(method, path, params=params, headers=headers, timeout_s=timeout_s or self._timeout_s)
             _wait_for_ever(response)
             return response
 
-        return EngineStream(self._ask(command, open_it), items, command)
+        return self._ask(command, open_it)
 
     def head(self, command: str, path: str, *, params: Mapping[str, str | int | bytes]) -> Mapping[str, str]:
         """Ask for the head of an answer; names of fields may be written in any case. Raises as `call`."""

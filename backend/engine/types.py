@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 NAME_CHARS: Final = 256
 """Longest name, image or label that is kept; the engine itself sets no bound on labels."""
@@ -94,13 +94,6 @@ class VolumePolicy(StrEnum):
     REMOVE_ANONYMOUS = "remove-anonymous"
 
 
-class LogStream(StrEnum):
-    """Which of the process's outputs wrote."""
-
-    STDOUT = "stdout"
-    STDERR = "stderr"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortBinding:
     """One port of a container, published or only exposed."""
@@ -160,13 +153,6 @@ class EngineEvent:
     """Of a container that ended."""
     signal: int | None = None
     """That a container was sent."""
-
-
-class LogChunk(NamedTuple):
-    """Some bytes that a container wrote, cut anywhere. A tuple, for there are many."""
-
-    stream: LogStream
-    untrusted_data: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

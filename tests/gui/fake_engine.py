@@ -36,9 +36,14 @@ class FakeEngine:
         self.lists = 0
         self.logs: dict[str, bytes] = {}
         self.inside = Inside()
+        self.log_queries: list[str] = []
+        self.wire_logs: dict[str, bytes] = {}
+        """Chunks as they go over the wire, for logs too long to be made into one."""
         self.follows = True
         self._streams: list[queue.SimpleQueue[bytes | None]] = []
         self._log_streams: list[queue.SimpleQueue[bytes | None]] = []
+        self._log_names: dict[int, str] = {}
+        self.most_log_readers = 0
         self._server: _Server | None = None
         self._lock = threading.Lock()
 
@@ -83,9 +88,11 @@ class FakeEngine:
         event = {"Type": kind, "Action": action, "Actor": {"ID": "x", "Attributes": {}}, "time": 1, "timeNano": 10**9}
         self._tell(self._streams, json.dumps(event).encode() + b"\n")
 
-    def write_log(self, untrusted: bytes) -> None:
-        """Let the container whose log is open print something."""
-        self._tell(self._log_streams, untrusted)
+    def write_log(self, untrusted: bytes, container: str = "") -> None:
+        """Let the containers whose logs are open print something, or only one of them."""
+        with self._lock:
+            chosen = [stream for stream in self._log_streams if container in ("", self._log_names[id(stream)])]
+        self._tell(chosen, untrusted)
 
     def end_streams(self) -> None:
         """End all answers without end, cleanly."""
@@ -106,11 +113,13 @@ class FakeEngine:
         """End the open log, as when its container stops."""
         self._tell(self._log_streams, _END)
 
-    def subscribe(self, *, logs: bool) -> queue.SimpleQueue[bytes | None]:
+    def subscribe(self, *, logs: bool, container: str = "") -> queue.SimpleQueue[bytes | None]:
         """A queue of what is to be sent; None ends it."""
         made: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         with self._lock:
             (self._log_streams if logs else self._streams).append(made)
+            self._log_names[id(made)] = container
+            self.most_log_readers = max(self.most_log_readers, len(self._log_streams))
         return made
 
     def unsubscribe(self, stream: queue.SimpleQueue[bytes | None]) -> None:
@@ -129,6 +138,7 @@ class FakeEngine:
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
     def __init__(self, engine: FakeEngine) -> None:
         super().__init__(str(engine.path), _Handler)
@@ -189,7 +199,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._inspect(path.split("/")[2])
         elif path.endswith("/logs"):
             since = "since=" in query
-            self._stream(b"" if since else engine.logs.get(path.split("/")[2], b""), logs=True)
+            name = path.split("/")[2]
+            wire = b"" if since else engine.wire_logs.get(name, b"")
+            engine.log_queries.append(query)
+            first = b"" if since else engine.logs.get(name, b"")
+            self._stream(first, logs=True, wire=wire, container=name, follows="follow=1" in query)
         else:
             self._answer(404, {"message": "page not found"})
 
@@ -258,19 +272,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _stream(self, first: bytes, *, logs: bool) -> None:
+    def _stream(
+        self, first: bytes, *, logs: bool, wire: bytes = b"", container: str = "", follows: bool = True
+    ) -> None:
         engine = self.server.engine
-        stream = engine.subscribe(logs=logs)
+        stream = engine.subscribe(logs=logs, container=container)
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.flush()
         try:
+            self.wfile.write(wire)
             data: bytes | None = first
             while data is not None:
                 if data:
                     self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-                if logs and not engine.follows:
+                if logs and not (engine.follows and follows):
                     break
                 data = stream.get()
             self.wfile.write(b"0\r\n\r\n")

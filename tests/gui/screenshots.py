@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from PySide6.QtCore import QPoint
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from app import texts, theme
+from app.logs.buffer import LogBuffer
+from app.logs.followed import FollowedLog, LogState
+from app.logs.spill import Spill
 from app.main_window import MainWindow
-from app.safe_text import LineAssembler, LogLine
-from app.store import AppStore, LinkState, LogSession, LogState
+from app.store import AppStore, LinkState
 from app.tray import Tray
 from app.views.listing import ListingView
+from app.views.logs.page import LogsPage
 from app.views.machine import MachineView
 from app.views.palette import Palette
 from app.views.settings.page import SettingsPage
 from backend.doctor import check_results_as_text
-from backend.engine.types import ContainerAction, LogStream
+from backend.engine.types import ContainerAction
 from backend.errors import Problem, ProblemCode
 from backend.model import Notice, Phase
-from tests.gui import detail_scenes, samples, settings_samples, stats_samples
+from tests.gui import detail_scenes, log_samples, samples, settings_samples, stats_samples
 from tests.gui.container_scenes import CONTAINER_SCENES
 
 _AGENT_PROBLEM = Problem(
@@ -33,22 +38,6 @@ _AGENT_PROBLEM = Problem(
     hint="See the agent's log: wherry logs agent",
     retryable=True,
 )
-
-
-def sample_log() -> tuple[LogLine, ...]:
-    """Coloured, long, hostile and plain lines."""
-    raw = b"".join(
-        (
-            b"2026-11-23T22:51:33.1Z \x1b[32mINFO\x1b[0m  listening on :8080\n",
-            b"2026-11-23T22:51:33.2Z \x1b[1;33mWARN\x1b[0m  slow query \x1b[36mSELECT * FROM boats\x1b[0m (1.2 s)\n",
-            b"2026-11-23T22:51:33.3Z \x1b[31mERROR\x1b[0m <b>not bold</b> \xff\xfe invalid UTF-8\n",
-            b"2026-11-23T22:51:33.4Z \x1b[38;5;208m256 colours\x1b[0m \x1b[38;2;20;20;20mtoo dark\x1b[0m\n",
-            "2026-11-23T22:51:33.5Z שלום עולם, real right-to-left\n".encode(),
-            b"2026-11-23T22:51:33.6Z " + b"long " * 3000 + b"\n",
-            *(f"2026-11-23T22:51:34.{at}Z GET /boats/{at} 200 {at} ms\n".encode() for at in range(60)),
-        )
-    )
-    return tuple(LineAssembler(LogStream.STDOUT, timestamps=True).feed(raw))
 
 
 def running(store: AppStore) -> None:
@@ -84,14 +73,57 @@ def _many(store: AppStore, window: MainWindow) -> None:
     store.set_pending(f"{0:064x}", ContainerAction.STOP)
 
 
-def _logs(store: AppStore, window: MainWindow) -> None:
+def _logs(names: tuple[str, ...] = ("web",), **switches: object) -> Callable[[AppStore, MainWindow], None]:
+    """The page of logs. `search`: words; `regex`, `only`: its switches; `wrap`: lines; `top`: scrolled up."""
+
+    def show(store: AppStore, window: MainWindow) -> None:
+        running(store)
+        chosen = [entry for entry in samples.containers() if entry.name in names] or list(samples.containers()[:1])
+        log = FollowedLog(
+            tuple(entry.id for entry in chosen), tuple(entry.name for entry in chosen), LogBuffer(Spill())
+        )
+        for number in range(len(chosen)):
+            log.set_state(number, LogState.ENDED if number == 2 else LogState.FOLLOWING)
+        if switches.get("lines", True):
+            for number, line in enumerate([*log_samples.SAMPLE, *log_samples.requests(60)]):
+                log_samples.write(log, [line], number % len(chosen))
+        if switches.get("lost"):
+            for number in range(len(chosen)):
+                log.set_state(number, LogState.RECONNECTING, samples.ENGINE_PROBLEM)
+            store.set_engine_link(LinkState.RECONNECTING, samples.ENGINE_PROBLEM)
+        store.logs.put("page", log)
+        window.show_page("logs")
+        pane = cast(LogsPage, window.page("logs")).pane
+        pane.wrap.setChecked(bool(switches.get("wrap", True)))
+        pane.searching.regex.setChecked(bool(switches.get("regex")))
+        pane.searching.only.setChecked(bool(switches.get("only")))
+        pane.searching.field.setText(str(switches.get("search", "")))
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:
+            QApplication.processEvents()
+        if switches.get("top"):
+            pane.lines.verticalScrollBar().setValue(0)
+        if switches.get("search") and not switches.get("regex"):
+            pane.searching.wanted.emit(False)
+
+    return show
+
+
+def _logs_page(set_up: Callable[[AppStore, MainWindow], None]) -> Callable[[AppStore, MainWindow], None]:
+    def show(store: AppStore, window: MainWindow) -> None:
+        set_up(store, window)
+        store.logs.put("page", None)
+        window.show_page("logs")
+        page = cast(LogsPage, window.page("logs"))
+        page.choose(())
+
+    return show
+
+
+def _many_logs(store: AppStore, window: MainWindow) -> None:
     running(store)
-    chosen = samples.containers()[0]
-    window.containers.select(chosen.id)
-    store.set_log(LogSession(chosen.id, chosen.name, LogState.FOLLOWING))
-    store.add_log_lines(sample_log())
-    window.logs.search.setText("boats")
-    window.logs.text.verticalScrollBar().setValue(0)
+    store.set_containers(samples.many())
+    window.show_page("logs")
 
 
 def _reconnecting(store: AppStore, _window: MainWindow) -> None:
@@ -278,7 +310,6 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "containers-many": _many,
     "containers-hostile": _hostile,
     "containers-no-match": _no_match,
-    "containers-logs": _logs,
     "containers-reconnecting": _reconnecting,
     "containers-problem": _request_problem,
     **CONTAINER_SCENES,
@@ -307,6 +338,18 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "volumes-empty": _listing("volumes", empty=True),
     "volumes-problem": _listing_problem,
     "networks-normal": _listing("networks"),
+    "logs-one": _logs(top=True),
+    "logs-several": _logs(("web", "chatty", "sleeper", "db", "app")),
+    "logs-search": _logs(("web", "chatty"), search="boats"),
+    "logs-only": _logs(("web", "chatty"), search=r"boats/\d*7\b", regex=True, only=True),
+    "logs-regex-error": _logs(search="boats/(", regex=True),
+    "logs-unwrapped": _logs(("web", "chatty"), wrap=False, top=True),
+    "logs-nothing-written": _logs(lines=False),
+    "logs-lost": _logs(("web", "chatty"), lost=True),
+    "logs-many": _many_logs,
+    "logs-none-chosen": _logs_page(lambda store, _window: running(store)),
+    "logs-no-containers": _logs_page(_empty),
+    "logs-stopped": _logs_page(lambda store, _window: machine(store, Phase.STOPPED)),
     "machine-stopped": _machine_page(Phase.STOPPED),
     "machine-starting": _machine_page(Phase.BOOTING),
     "machine-running": _machine_page(Phase.RUNNING),

@@ -12,12 +12,11 @@ from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
 from app.engine_link import EngineLink
-from app.safe_text import LogLine
-from app.store import LinkState, LogState
+from app.store import LinkState
 from backend.engine.client import EngineClient
 from backend.engine.types import Container, ContainerAction
 from backend.errors import Problem, ProblemCode
-from tests.gui.fake_engine import FakeEngine, frame, recorded_log
+from tests.gui.fake_engine import FakeEngine
 from tests.gui.samples import recorded
 
 # docker-py leaves the socket of a failed connection to the garbage collector.
@@ -227,90 +226,6 @@ def test_an_answer_for_a_view_that_is_gone_is_dropped(
     link.run(lambda client: client.version(), others.append)
     qtbot.waitUntil(lambda: len(others) == 2)
     assert View.answers == []
-
-
-class Log:
-    """The open log's lines."""
-
-    def __init__(self, link: EngineLink, container_id: str) -> None:
-        self.lines: list[LogLine] = []
-        self.states: list[LogState] = []
-        feed = link.open_log(container_id)
-        feed.lines.connect(self.lines.extend)
-        feed.state_changed.connect(lambda state, _problem: self.states.append(state))
-
-    @property
-    def text(self) -> list[str]:
-        return [line.text for line in self.lines]
-
-
-def stamped(second: int, words: str) -> bytes:
-    return frame(f"2026-11-23T22:51:{second:02d}.5Z {words}\n".encode())
-
-
-def test_a_log_is_read_and_followed(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
-    connected(link, heard, engine, qtbot)
-    chatty = heard.named("chatty")
-    engine.logs[chatty.id] = recorded_log("chatty")
-    log = Log(link, chatty.id)
-    qtbot.waitUntil(lambda: "red plain" in log.text)
-    assert {"out", "err"} <= set(log.text)
-    qtbot.waitUntil(lambda: engine.log_readers == 1)
-    engine.write_log(stamped(59, "new"))
-    qtbot.waitUntil(lambda: "new" in log.text)
-    assert log.states == [LogState.FOLLOWING]
-
-
-def test_a_log_goes_on_when_its_container_starts_again(
-    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
-) -> None:
-    connected(link, heard, engine, qtbot)
-    web = heard.named("web")
-    engine.logs[web.id] = stamped(1, "first")
-    log = Log(link, web.id)
-    qtbot.waitUntil(lambda: log.text == ["first"] and engine.log_readers == 1)
-    engine.happen("die", "web")
-    qtbot.waitUntil(lambda: not heard.named("web").state.is_up)
-    engine.end_logs()
-    qtbot.waitUntil(lambda: bool(log.states) and log.states[-1] is LogState.ENDED)
-    engine.happen("start", "web")
-    qtbot.waitUntil(lambda: engine.log_readers == 1)
-    # The engine's `since` includes the last line: it is not shown twice.
-    engine.write_log(stamped(1, "first") + stamped(2, "second"))
-    qtbot.waitUntil(lambda: len(log.lines) >= 2)
-    assert log.text == ["first", "second"]
-
-
-def test_a_log_survives_an_engine_restart(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
-    connected(link, heard, engine, qtbot)
-    web = heard.named("web")
-    log = Log(link, web.id)
-    qtbot.waitUntil(lambda: engine.log_readers == 1)
-    engine.die()
-    qtbot.waitUntil(lambda: LogState.RECONNECTING in log.states)
-    engine.listen()
-    qtbot.waitUntil(lambda: engine.log_readers == 1)
-    engine.write_log(stamped(3, "back"))
-    qtbot.waitUntil(lambda: log.text == ["back"])
-
-
-def test_a_torrent_is_read_no_faster_than_it_is_shown(
-    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
-) -> None:
-    connected(link, heard, engine, qtbot)
-    web = heard.named("web")
-    engine.logs[web.id] = b"".join(stamped(1, f"line {number}") for number in range(30_000))
-    log = Log(link, web.id)
-    qtbot.waitUntil(lambda: len(log.lines) == 30_000, timeout=20_000)
-    assert log.text[-1] == "line 29999"
-
-
-def test_the_log_of_a_container_that_is_gone_says_so(
-    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
-) -> None:
-    connected(link, heard, engine, qtbot)
-    log = Log(link, "no-such")
-    qtbot.waitUntil(lambda: log.states == [LogState.ENDED])
 
 
 def test_a_defect_while_watching_is_told_and_outlived(

@@ -123,7 +123,7 @@ def test_another_language_or_zoom_makes_the_window_anew(
         store.machine_changed.emit()
         store.engine_changed.emit()
         store.pending_changed.emit()
-        store.log_changed.emit()
+        store.logs.opened.emit("page")
     finally:
         texts.choose_language("en")
         theme.apply(qapp, theme.LIGHT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.store import AppStore, LinkState, LogSession, LogState
+from app.store import AppStore, LinkState
 from backend.engine.types import ContainerAction
 from backend.model import Phase
 from tests.gui import samples
@@ -68,12 +68,3 @@ def test_pending_actions_come_and_go(store: AppStore) -> None:
     store.set_pending("a", None)
     store.set_pending("a", None)
     assert not store.pending
-
-
-def test_another_log_forgets_the_lines_of_the_one_before(store: AppStore, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(store.log_opened):
-        store.set_log(LogSession("a", "web"))
-    with qtbot.assertNotEmitted(store.log_opened), qtbot.waitSignal(store.log_changed):
-        store.set_log(LogSession("a", "web", LogState.FOLLOWING))
-    with qtbot.waitSignal(store.log_opened):
-        store.set_log(LogSession("b", "db"))

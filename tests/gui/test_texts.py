@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app import texts
-from app.store import LogState
+from app.logs.followed import LogState
 from app.texts.en import TABLE as ENGLISH
 from backend.agent.readiness import LADDER
 from backend.engine.types import ContainerAction, ContainerState, Health

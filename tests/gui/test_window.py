@@ -19,7 +19,7 @@ from pytestqt.qtbot import QtBot
 
 from app import theme
 from app.main_window import MainWindow
-from app.store import AppStore, LinkState, LogSession
+from app.store import AppStore, LinkState
 from app.views.container_columns import Column
 from backend.engine.types import ContainerAction
 from backend.model import Phase
@@ -36,7 +36,7 @@ def test_no_label_reads_its_words_as_html(store: AppStore, window: MainWindow, s
         assert label.textFormat() is Qt.TextFormat.PlainText or not label.text()
 
 
-@pytest.mark.parametrize("scene", ["containers-logs", "machine-running"])
+@pytest.mark.parametrize("scene", ["logs-search", "machine-running"])
 def test_dark_and_light_change_live(store: AppStore, window: MainWindow, scene: str, qapp: QApplication) -> None:
     SCENES[scene](store, window)
     theme.apply(qapp, theme.DARK)
@@ -137,15 +137,11 @@ def test_keyboard_from_start_to_stop(store: AppStore, window: MainWindow, qtbot:
     with qtbot.waitSignal(store.intents.open_container) as opened:
         QTest.keyClick(table, Qt.Key.Key_Return)
     assert opened.args == [web.id, ""]
-    store.set_log(LogSession(web.id, web.name))
+    QTest.keyClick(window.focusWidget() or window, Qt.Key.Key_Escape)
+    assert table.hasFocus()
     with qtbot.waitSignal(store.intents.act_on_containers) as asked:
         QTest.keyClick(table, Qt.Key.Key_Period, Qt.KeyboardModifier.ControlModifier)
     assert asked.args == [(web.id,), ContainerAction.STOP]
-    window.logs.text.setFocus()
-    QTest.keyClick(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
-    assert window.logs.search.hasFocus()
-    with qtbot.waitSignal(store.intents.close_log):
-        QTest.keyClick(window.logs.search, Qt.Key.Key_Escape)
     with qtbot.waitSignal(store.intents.refresh):
         QTest.keyClick(window, Qt.Key.Key_F5)
     with qtbot.waitSignal(store.intents.quit):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.engine.answers import container_from_answer, framed_chunks
+from backend.engine.answers import container_from_answer
 from backend.engine.client import EngineClient
-from backend.engine.types import ContainerAction, ContainerState, Health, LogChunk, LogStream, clean_text
+from backend.engine.types import ContainerAction, ContainerState, Health, clean_text
 from backend.errors import ProblemCode, WherryError
 from tests.gui.fake_engine import FakeEngine, frame, recorded_log
 from tests.gui.samples import HOSTILE, recorded
@@ -120,36 +120,42 @@ def test_a_stream_that_breaks_is_an_error_not_an_end(client: EngineClient, engin
     stream.release()
 
 
+def logged(client: EngineClient, name: str) -> list[bytes]:
+    """The records of a log, read to its end."""
+    made = []
+    with client.logs(name, follow=False) as stream:
+        for data, starts in stream:
+            made += [data[at : at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")] for at in starts]
+        stream.release()
+    return made
+
+
 def test_logs_as_the_engine_framed_them(client: EngineClient, engine: FakeEngine) -> None:
     engine.follows = False
     engine.logs["chatty"] = recorded_log("chatty")
-    stream = client.logs("chatty", follow=False)
-    chunks = list(stream)
-    stream.release()
-    assert {chunk.stream for chunk in chunks} == {LogStream.STDOUT, LogStream.STDERR}
-    assert b"\x1b[31mred" in b"".join(chunk.untrusted_data for chunk in chunks)
+    records = logged(client, "chatty")
+    assert [record[0] for record in records] == [1, 1, 2]
+    assert b"".join(records) == recorded_log("chatty")
 
 
 def test_logs_of_a_terminal_have_no_frames(client: EngineClient, engine: FakeEngine) -> None:
     engine.follows = False
     engine.logs["terminal"] = recorded_log("terminal")
-    stream = client.logs("terminal", follow=False)
-    assert b"on a terminal" in b"".join(chunk.untrusted_data for chunk in stream)
+    (record,) = logged(client, "terminal")
+    assert record[8:].endswith(b"on a terminal\r\n")
+
+
+def test_a_log_that_breaks_off_is_an_error_not_an_end(client: EngineClient, engine: FakeEngine) -> None:
+    stream = client.logs("chatty")
+    engine.write_log(frame(b"2026-11-23T22:51:35.333911212Z one\n"))
+    assert len(next(stream).starts) == 1
+    server = engine._server
+    assert server is not None
+    server.cut()
+    with pytest.raises(WherryError) as caught:
+        list(stream)
+    assert caught.value.problem.code is ProblemCode.ENGINE_DOWN
     stream.release()
-
-
-@pytest.mark.parametrize("size", [1, 3, 8, 11, 1000])
-def test_frames_may_be_cut_anywhere(size: int) -> None:
-    raw = frame(b"hello\n") + frame(b"oops\n", 2) + frame(b"")[:8] + frame(b"end")
-    chunks = list(framed_chunks(raw[at : at + size] for at in range(0, len(raw), size)))
-    out = b"".join(chunk.untrusted_data for chunk in chunks if chunk.stream is LogStream.STDOUT)
-    err = b"".join(chunk.untrusted_data for chunk in chunks if chunk.stream is LogStream.STDERR)
-    assert (out, err) == (b"hello\nend", b"oops\n")
-
-
-def test_a_frame_that_claims_to_be_huge_passes_in_parts() -> None:
-    raw = bytes((1, 0, 0, 0)) + (0xFFFFFFFF).to_bytes(4, "big") + b"x" * 10
-    assert list(framed_chunks(iter([raw]))) == [LogChunk(LogStream.STDOUT, b"x" * 10)]
 
 
 @pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE.keys())

@@ -16,6 +16,8 @@ from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
 from app.views.container_columns import Column
+from app.views.containers_page import ContainersPage
+from app.views.logs.tab import LogsTab
 from backend.api import ContainerAction, Phase, ensure_agent
 from tests.vm.machine import BUSYBOX, Machine
 
@@ -84,7 +86,11 @@ def test_a_container_is_seen_read_and_stopped(
     view.table.selectRow(row)
     view.table.setFocus()
     QTest.keyClick(view.table, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: "saying 3" in window.window.logs.text.toPlainText(), timeout=WAIT_MS)
+    page = window.window.page("containers")
+    assert isinstance(page, ContainersPage)
+    logs = page.detail.tab("logs")
+    assert isinstance(logs, LogsTab)
+    qtbot.waitUntil(lambda: "saying 3" in logs.lines.visible_text(), timeout=WAIT_MS)
     ARTIFACTS.mkdir(exist_ok=True)
     assert window.window.grab().save(str(ARTIFACTS / "window-live.png"))
 

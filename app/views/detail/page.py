@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeySequence, QShortcut
@@ -22,6 +22,7 @@ from app.views.detail.inspect_tab import InspectTab
 from app.views.detail.jobs_bar import JobsBar
 from app.views.detail.processes_tab import ProcessesTab
 from app.views.detail.terminal_tab import TerminalTab
+from app.views.logs.tab import LogsTab
 from app.views.stats_graphs import StatsGraphs
 
 
@@ -36,6 +37,7 @@ class Tab(NamedTuple):
 
 
 TABS: Final[dict[str, Tab]] = {
+    "logs": Tab("detail.tab.logs", "text-box-outline", LogsTab),
     "inspect": Tab("detail.tab.inspect", "code-json", InspectTab),
     "terminal": Tab("detail.tab.terminal", "console", TerminalTab),
     "files": Tab("detail.tab.files", "folder-outline", FilesTab),
@@ -121,6 +123,10 @@ class DetailPage(QWidget):
         """The list is shown again: ask nothing more of the container. Its terminals and jobs go on."""
         self._container_id = ""
         self._store.detail.intents.open.emit("")
+        if "logs" in self._made:
+            # Nobody looks at it: it is not to be followed.
+            self._shown_for.pop("logs", None)
+            cast(LogsTab, self._made["logs"]).show_container("")
 
     def focus_search(self) -> None:
         """Ctrl+F: to the search field of the tab in front, if it has one."""

@@ -1,0 +1,275 @@
+"""The bytes of an engine's log answer, cut into records: one line each, found without copying where that is possible.
+
+The engine sends every line of a log as a chunk of its own (RFC 9112, section 7.1), which holds a frame, which holds the
+line's time and its text:
+
+    7a CR LF | stream 0 0 0 length(4, big endian) | 2026-11-23T22:51:33.100000000Z SP text LF | CR LF
+
+Taken apart by a library for each layer that costs some ten microseconds a line, far too much for a million. So a whole
+block is scanned here, and what comes out is the block itself with the places of the frames in it. Everything else that
+may come (a line in several frames, several lines in one, the log of a terminal, which has no frames, chunks that end
+anywhere) is written anew in the same form behind the block.
+
+A record is a frame: the stream (1 or 2), three bytes that count how much of the line was cut, four of length, then the
+time and a space (if the engine gave one), the text, a line feed. The text is as the container wrote it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+LOG_LINE_BYTES: Final = 16_384
+"""Longer lines are cut, the time included. The engine splits lines at 16 KiB of text and gives each part a time."""
+LOG_HEADER_BYTES: Final = 8
+LOG_TIME_BYTES: Final = 30
+"""The engine's times have nine decimals, so that they can be compared as they are."""
+FRAMED_BY_TYPE: Final = {
+    "application/vnd.docker.multiplexed-stream": True,
+    "application/vnd.docker.raw-stream": False,
+}
+"""By the type of the answer: whether it has frames. With a terminal there is one stream without any; engines before 25
+do not say which it is."""
+_BLOCK_BYTES: Final = 262_144
+_MAX_FRAME_BYTES: Final = 65_536
+_MAX_SIZE_BYTES: Final = 18
+_MAX_CUT: Final = 0xFF_FFFF
+_TIME: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z ")
+
+
+class LogBlock(NamedTuple):
+    """Some records."""
+
+    untrusted_data: bytes
+    starts: list[int]
+    """Where the records begin in it, in their order."""
+
+
+def log_record(untrusted_line: bytes, *, stream: int = 1, cut: int = 0) -> bytes:
+    """One record of a line without its line feed. `cut`: how many bytes are missing at its end."""
+    return b"%c%b%b%b\n" % (
+        stream,
+        min(cut, _MAX_CUT).to_bytes(3),
+        (len(untrusted_line) + 1).to_bytes(4),
+        untrusted_line,
+    )
+
+
+class _Line:
+    """A line of which the end has not come yet. Holds at most `LOG_LINE_BYTES`."""
+
+    __slots__ = ("cut", "held")
+
+    def __init__(self) -> None:
+        self.held = bytearray()
+        self.cut = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.held or self.cut)
+
+    def hold(self, untrusted_part: bytes) -> None:
+        room = LOG_LINE_BYTES - len(self.held)
+        self.held += untrusted_part[:room]
+        self.cut += max(0, len(untrusted_part) - room)
+
+    def finish(self, stream: int) -> bytes:
+        record = log_record(bytes(self.held), stream=stream, cut=self.cut)
+        self.held.clear()
+        self.cut = 0
+        return record
+
+
+class LogRecords:
+    """Feed it the bytes of one answer. Raises ValueError for what is not such an answer."""
+
+    def __init__(self, *, chunked: bool, framed: bool) -> None:
+        """
+        Args:
+            chunked: the bytes have HTTP's chunked coding still on them.
+            framed: the container has no terminal.
+        """
+        self.chunked = chunked
+        self._framed = framed
+        self._rest = b""
+        self._chunk_left = 0
+        self._frame = bytearray()
+        self._part_left = 0
+        self._part_stream = 1
+        self._lines = {1: _Line(), 2: _Line()}
+        self.ended = False
+        """The chunk that ends a body was seen."""
+
+    def feed(self, untrusted_block: bytes) -> LogBlock:
+        """Take some bytes, give the lines that they complete."""
+        if self.chunked:
+            return self._feed_chunks(self._rest + untrusted_block)
+        return _block(b"", [], self._feed_payload(untrusted_block))
+
+    def end(self) -> LogBlock:
+        """The last line, if it had no end of its own."""
+        return _block(b"", [], [line.finish(stream) for stream, line in self._lines.items() if line])
+
+    def _feed_chunks(self, data: bytes) -> LogBlock:
+        starts: list[int] = []
+        anew: list[bytes] = []
+        behind = total = len(data)
+        find, from_bytes, note = data.find, int.from_bytes, starts.append
+        at = 0
+        if self._chunk_left:
+            at = self._go_on(data, anew)
+            behind = _place(anew, starts, behind)
+        plain = self._framed and self._at_boundary
+        while not self.ended and not self._chunk_left:
+            cut = find(b"\r\n", at, at + _MAX_SIZE_BYTES)
+            if cut < 0:
+                if total - at >= _MAX_SIZE_BYTES:
+                    raise ValueError("a chunk without a size")
+                break
+            size = int(data[at:cut], 16)
+            start = cut + 2
+            end = start + size
+            if end + 2 <= total:
+                at = end + 2
+                if (
+                    plain
+                    and 8 < size <= LOG_LINE_BYTES
+                    and from_bytes(data[start + 4 : start + 8], "big") + 8 == size
+                    and find(b"\n", start + 8, end) == end - 1
+                    and data[start] - 1 in (0, 1)
+                ):
+                    note(start)
+                    continue
+                if size <= 0:
+                    if size < 0:
+                        raise ValueError("a chunk of a negative size")
+                    self.ended = True
+                    break
+                made = self._feed_payload(data[start:end])
+                anew += made
+                behind = _place(made, starts, behind)
+                plain = self._framed and self._at_boundary
+            elif size > _MAX_FRAME_BYTES:
+                # Not held until it is whole: it may claim any length.
+                self._chunk_left = size + 2
+                made = []
+                at = start + self._go_on(data[start:], made)
+                anew += made
+                behind = _place(made, starts, behind)
+            else:
+                break
+        self._rest = data[at:]
+        return LogBlock(data + b"".join(anew) if anew else data, starts)
+
+    def _go_on(self, data: bytes, anew: list[bytes]) -> int:
+        """Take what there is of a chunk that is under way, and of the line end after it; gives how much that was."""
+        taken = min(self._chunk_left, len(data))
+        payload = max(0, min(taken, self._chunk_left - 2))
+        self._chunk_left -= taken
+        anew += self._feed_payload(data[:payload])
+        return taken
+
+    @property
+    def _at_boundary(self) -> bool:
+        """Whether neither a frame nor a line is under way."""
+        return not (self._frame or self._part_left or self._lines[1] or self._lines[2])
+
+    def _feed_payload(self, data: bytes) -> list[bytes]:
+        """What the frames in `data` complete, as records."""
+        if not self._framed:
+            return self._cut_lines(1, b"", data)
+        made: list[bytes] = []
+        if self._frame:
+            data = bytes(self._frame) + data
+            self._frame.clear()
+        at, total = 0, len(data)
+        while at < total:
+            if self._part_left:
+                part = data[at : at + self._part_left]
+                at += len(part)
+                self._part_left -= len(part)
+                made += self._cut_lines(self._part_stream, b"", part)
+                continue
+            if at + LOG_HEADER_BYTES > total:
+                break
+            stream = 2 if data[at] == 2 else 1
+            size = int.from_bytes(data[at + 4 : at + 8], "big")
+            end = at + LOG_HEADER_BYTES + size
+            if size > _MAX_FRAME_BYTES:
+                # A frame may claim to be 4 GiB long: its parts pass as they come.
+                at += LOG_HEADER_BYTES
+                self._part_left, self._part_stream = size, stream
+                continue
+            if end > total:
+                break
+            plain = 0 < size < LOG_LINE_BYTES and not self._lines[stream] and data[at] in (1, 2)
+            if plain and data.find(b"\n", at + LOG_HEADER_BYTES, end) == end - 1:
+                made.append(data[at:end])
+            else:
+                time = _TIME.match(data, at + LOG_HEADER_BYTES, end)
+                text_at = time.end() if time else at + LOG_HEADER_BYTES
+                made += self._cut_lines(stream, data[at + LOG_HEADER_BYTES : text_at], data[text_at:end])
+            at = end
+        self._frame += data[at:]
+        return made
+
+    def _cut_lines(self, stream: int, time: bytes, untrusted_text: bytes) -> list[bytes]:
+        """The lines that `untrusted_text` ends; each that begins in it gets `time`."""
+        line = self._lines[stream]
+        *whole, rest = untrusted_text.split(b"\n")
+        made = []
+        for part in whole:
+            line.hold(part if line else time + part)
+            made.append(line.finish(stream))
+        if rest:
+            line.hold(rest if line else time + rest)
+        return made
+
+
+def _place(made: list[bytes], starts: list[int], behind: int) -> int:
+    """Note where records will be that are put behind the block; gives where the next will be."""
+    for record in made:
+        starts.append(behind)
+        behind += len(record)
+    return behind
+
+
+def _block(data: bytes, starts: list[int], made: list[bytes]) -> LogBlock:
+    _place(made, starts, len(data))
+    return LogBlock(data + b"".join(made), starts)
+
+
+def log_query(tail: int, since: str | None, *, follow: bool) -> dict[str, str | int | bytes]:
+    """The parameters of `GET /containers/{id}/logs`, as `EngineClient.logs` takes them."""
+    asked: dict[str, str | int | bytes] = {"stdout": 1, "stderr": 1, "timestamps": 1, "follow": int(follow)}
+    asked["tail"] = "all" if tail < 0 else tail
+    return asked if since is None else asked | {"since": since}
+
+
+def wire_blocks(response: Any) -> Iterator[bytes] | None:
+    """The body of a urllib3 response as it comes, its chunked coding not undone; None where that is hidden.
+
+    urllib3 takes some six microseconds for a chunk, and each line of a log is one.
+    """
+    reader = getattr(getattr(response, "_fp", None), "fp", None)
+    if not response.chunked or not isinstance(reader, io.BufferedReader):
+        return None
+    return iter(lambda: reader.read1(_BLOCK_BYTES), b"")
+
+
+def log_items(*, chunked: bool, framed: bool) -> Callable[[Iterator[bytes]], Iterator[LogBlock]]:
+    """What makes records of an answer's blocks. Raises OSError when it breaks off, ValueError as `LogRecords`."""
+    return lambda blocks: log_blocks(blocks, LogRecords(chunked=chunked, framed=framed))
+
+
+def log_blocks(blocks: Iterator[bytes], records: LogRecords) -> Iterator[LogBlock]:
+    """All records of an answer. Raises OSError when it breaks off, ValueError as `LogRecords`."""
+    for untrusted_block in blocks:
+        yield records.feed(untrusted_block)
+        if records.ended:
+            break
+    else:
+        if records.chunked:
+            raise OSError("the engine's answer broke off")
+    yield records.end()
