@@ -15,7 +15,9 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
+from app.store import LinkState
 from app.views.container_columns import Column
+from app.views.container_form.form import ContainerForm
 from app.views.containers_page import ContainersPage
 from app.views.logs.tab import LogsTab
 from backend.api import ContainerAction, Phase, ensure_agent
@@ -37,6 +39,7 @@ WAIT_MS = 120_000
 @pytest.fixture
 def window(machine: Machine, qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[WherryApp]:
     """The whole window, as `wherry-desktop --home` builds it."""
+    ARTIFACTS.mkdir(exist_ok=True)
     monkeypatch.setenv("DOCKER_CONFIG", str(machine.docker_config))  # an agent that it starts inherits this
     whole = WherryApp(qapp, lambda: ensure_agent(machine.home))
     whole.start(background=False)
@@ -91,7 +94,6 @@ def test_a_container_is_seen_read_and_stopped(
     logs = page.detail.tab("logs")
     assert isinstance(logs, LogsTab)
     qtbot.waitUntil(lambda: "saying 3" in logs.lines.visible_text(), timeout=WAIT_MS)
-    ARTIFACTS.mkdir(exist_ok=True)
     assert window.window.grab().save(str(ARTIFACTS / "window-live.png"))
 
     view.table.selectRow(row)
@@ -101,6 +103,40 @@ def test_a_container_is_seen_read_and_stopped(
         timeout=WAIT_MS,
     )
     machine.docker("start", container)
+
+
+def test_a_container_is_run_from_the_form_and_its_command_copied(
+    machine: Machine, window: WherryApp, qapp: QApplication, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: window.store.engine_link is LinkState.UP, timeout=WAIT_MS)
+    window.store.intents.new_container.emit(BUSYBOX)
+
+    def form() -> ContainerForm | None:
+        return next((widget for widget in qapp.topLevelWidgets() if isinstance(widget, ContainerForm)), None)
+
+    qtbot.waitUntil(lambda: form() is not None, timeout=WAIT_MS)
+    shown = form()
+    assert shown is not None
+    shown.fields.lines["name"].setText("from-form")
+    shown.fields.lines["command"].setText("sleep 1000")
+    assert shown.grab().save(str(ARTIFACTS / "form-live.png"))
+    try:
+        shown.copy.click()
+        copied = qapp.clipboard().text()
+        assert copied.startswith("docker run")
+        assert "--name from-form" in copied
+        shown.submit()
+
+        def runs() -> bool:
+            wanted = ("inspect", "-f", "{{.State.Running}} {{json .Config.Cmd}}", "from-form")
+            return machine.docker(*wanted, check=False).stdout.strip() == 'true ["sleep","1000"]'
+
+        qtbot.waitUntil(runs, timeout=WAIT_MS)
+        # The list shows what was made, and the form is gone.
+        qtbot.waitUntil(lambda: form() is None, timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: "from-form" in [entry.name for entry in window.store.containers or ()], timeout=WAIT_MS)
+    finally:
+        machine.docker("rm", "-f", "from-form", check=False)
 
 
 def test_a_dead_agent_is_replaced_and_the_window_goes_on(machine: Machine, window: WherryApp, qtbot: QtBot) -> None:
