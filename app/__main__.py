@@ -17,6 +17,7 @@ from app.single_instance import SingleInstance
 from backend.api import VERSION
 
 _SIGNAL_POLL_MS = 300
+_SWITCH_S = 0.0005
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     desktop.prepare_application()
+    # A thread that takes a long answer apart holds the interpreter for so long at a time; by default 5 ms, which the
+    # event loop would wait for at every turn.
+    sys.setswitchinterval(_SWITCH_S)
     app = QApplication.instance() or QApplication([sys.argv[0]])
     assert isinstance(app, QApplication)
     instance = SingleInstance(options.home)

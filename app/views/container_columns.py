@@ -93,6 +93,7 @@ class Facts:
     restart_counts: Mapping[str, int]
 
 
+@lru_cache(maxsize=8192)
 def span_s(status: str) -> int | None:
     """How long the state in the engine's sentence has lasted, in seconds, as coarse as the engine says it.
 

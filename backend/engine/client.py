@@ -25,7 +25,7 @@ from docker import APIClient, auth
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 
-from backend.engine.answers import container_from_answer, events, is_debug_helper, refused
+from backend.engine.answers import container_from_answer, events, is_debug_helper, json_value, refused
 from backend.engine.details import ContainerDetails, details_from_answer
 from backend.engine.duplex import Duplex
 from backend.engine.log_records import FRAMED_BY_TYPE, LogBlock, log_items, log_query, wire_blocks
@@ -188,7 +188,7 @@ class EngineClient:
     def list_containers(self, *, include_stopped: bool = True) -> tuple[Container, ...]:
         """All containers, newest first, as the engine orders them; but not our own debug shells, which come and go."""
         command = "docker ps --all" if include_stopped else "docker ps"
-        answer = self._ask(command, lambda: list(self._api.containers(all=include_stopped)))
+        answer = self.call(command, "GET", "/containers/json", params={"all": int(include_stopped)})
         return tuple(container_from_answer(entry) for entry in answer if not is_debug_helper(entry))
 
     def start(self, container_id: str) -> None:
@@ -339,7 +339,7 @@ class EngineClient:
         def ask() -> Any:
             seconds = timeout_s or self._timeout_s
             with contextlib.closing(self._send(method, path, params=params, body=body, timeout_s=seconds)) as response:
-                return json.loads(response.content) if response.content.strip() else None
+                return json_value(response.content) if response.content.strip() else None
 
         return self._ask(command, ask)
 

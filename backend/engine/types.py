@@ -30,6 +30,9 @@ _FORBIDDEN: Final = _forbidden()
 
 def clean_text(untrusted_text: str, limit: int = NAME_CHARS) -> str:
     """One line without control or direction-changing characters, at most `limit` characters, the last an ellipsis."""
+    if len(untrusted_text) <= limit and untrusted_text.isprintable():
+        # Nearly always, and ten times as quick: none of the forbidden characters is printable.
+        return untrusted_text.strip()
     # Cut before translating: the work must not grow with what a container sends.
     text = untrusted_text[: limit * 4].translate(_FORBIDDEN).strip()
     if len(text) > limit or len(untrusted_text) > limit * 4:
