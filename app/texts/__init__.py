@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from app.texts.en import TABLE as ENGLISH
+from app.texts.pt import TABLE as PORTUGUESE
 from backend.api import ContainerAction, ContainerState, Health, Phase, ProblemCode, StepState, StepStatus
 
-CATALOGUES: Final[dict[str, dict[str, str]]] = {"en": ENGLISH}
+CATALOGUES: Final[dict[str, dict[str, str]]] = {"en": ENGLISH, "pt": PORTUGUESE}
 """By ISO 639 code."""
 
 

@@ -28,7 +28,7 @@ TEXTS: Final[dict[str, str]] = {
     "problem.disk-damaged": "O disco da máquina está danificado",
     "problem.data-disk-full": "O disco da máquina está quase cheio",
     "problem.no-accelerator": "Não se encontrou maneira de executar a máquina",
-    "problem.boot-failed": "A máquina não arrancou",
+    "problem.boot-failed": "A máquina não iniciou",
     "problem.kernel-panic": "O kernel da máquina parou",
     "problem.step-timed-out": "Um passo do início demorou demais",
     "problem.machine-died": "A máquina terminou sem se esperar",

@@ -6,7 +6,7 @@ from typing import Final
 
 TEXTS: Final[dict[str, str]] = {
     "settings.title": "Definições",
-    "settings.sections": "Secções das definições",
+    "settings.sections": "Partes das definições",
     "settings.general": "Geral",
     "settings.resources": "Recursos",
     "settings.engine": "Motor Docker",
@@ -99,10 +99,10 @@ TEXTS: Final[dict[str, str]] = {
     "first.starting.title": "Iniciando pela primeira vez",
     "first.starting.text": "Demora um pouco mais do que depois: o disco é criado e preparado.",
     "first.settings": "Abrir as definições",
-    "console.title": "A consola da máquina",
-    "console.show": "Mostrar a consola",
-    "console.hide": "Esconder a consola",
+    "console.title": "O console da máquina",
+    "console.show": "Mostrar o console",
+    "console.hide": "Esconder o console",
     "console.tip": "O que a máquina escreve enquanto inicia",
-    "console.copy": "Copiar o texto da consola",
+    "console.copy": "Copiar o texto do console",
     "console.empty": "A máquina ainda não escreveu nada.",
 }

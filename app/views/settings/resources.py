@@ -88,10 +88,9 @@ class ResourceRows(QWidget):
         host = machine.host
         danger = text("resources.cpus.danger", count=host.cpus)
         self.cpus.set_note(danger if self.cpus.is_dangerous else texts.plural("resources.cpus.note", host.cpus))
-        memory = text("resources.memory.note", total=f"{host.memory_mib / 1024:.1f}")
-        if self.memory.is_dangerous:
-            memory = text("resources.memory.danger", total=f"{host.memory_mib / 1024:.1f}")
-        self.memory.set_note(memory)
+        total = f"{host.memory_mib / 1024:.1f}".replace(".", text("figure.decimal"))
+        key = "resources.memory.danger" if self.memory.is_dangerous else "resources.memory.note"
+        self.memory.set_note(text(key, total=total))
         disk = text("resources.disk.note", free=host.disk_free_gib)
         if machine.disk_gib is not None:
             disk = f"{disk} {text('resources.disk.grows', present=machine.disk_gib)}"

@@ -123,7 +123,6 @@ class AmountRow(QWidget):
         # Without its little buttons (style sheet): the slider is beside it, and the arrow keys count up and down.
         self.field.setProperty("amount", True)
         self.field.lineEdit().setTextMargins(0, 0, theme.px(6), 0)
-        self.field.setGroupSeparatorShown(True)
         self.field.setKeyboardTracking(False)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setAccessibleName(title)
