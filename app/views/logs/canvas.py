@@ -348,11 +348,6 @@ class LinesCanvas(QAbstractScrollArea):
     def _marks(self, row: VisibleRow) -> list[QTextLayout.FormatRange]:
         current = theme.current()
         marks = []
-        if self._pattern is not None and len(row.laid.words) < _MAX_SPAN:
-            style = QTextCharFormat()
-            style.setBackground(QBrush(QColor(current.warning)))
-            style.setForeground(QBrush(QColor(current.log_ground)))
-            marks += [format_range(start, length, style) for start, length in self._pattern.spans(row.laid.words)]
         length = utf16_length(row.laid.words)
         if (part := self.selection.part(row.number, length)) is not None:
             style = QTextCharFormat()
@@ -361,6 +356,12 @@ class LinesCanvas(QAbstractScrollArea):
             # One more than the line has: its end is selected too.
             more = 1 if self.selection.ends is not None and row.number < self.selection.ends[1].number else 0
             marks.append(format_range(part[0], part[1] - part[0] + more, style))
+        if self._pattern is not None and len(row.laid.words) < _MAX_SPAN:
+            here = row.number == self.current_match
+            style = QTextCharFormat()
+            style.setBackground(QBrush(QColor(current.accent if here else current.warning)))
+            style.setForeground(QBrush(QColor(current.on_accent if here else current.log_ground)))
+            marks += [format_range(start, size, style) for start, size in self._pattern.spans(row.laid.words)]
         return marks
 
     # -- events --------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
@@ -13,8 +12,6 @@ from app import icons, texts, theme
 from app.logs.search import MAX_PATTERN_CHARS, LogSearch, Query
 from app.texts import text
 from app.widgets import IconButton, label
-
-_COUNT_WIDTH: Final = 130
 
 
 class Searching(QWidget):
@@ -40,7 +37,7 @@ class Searching(QWidget):
         self.previous = IconButton("chevron-up", text("logs.search.previous"), "Shift+F3")
         self.next = IconButton("chevron-down", text("logs.search.next"), "F3")
         self.count = label("", "muted")
-        self.count.setMinimumWidth(theme.px(_COUNT_WIDTH))
+        self.count.hide()
         self.complaint = label("", "warning", wrap=True)
         """To be laid out below the bar."""
         self.complaint.setContentsMargins(theme.px(12), theme.px(4), theme.px(12), theme.px(4))
@@ -73,6 +70,7 @@ class Searching(QWidget):
         """How many there are."""
         if words != self.count.text():
             self.count.setText(words)
+            self.count.setVisible(bool(words))
             # Shown beside the field, so said with it.
             self.field.setAccessibleDescription(words)
 
