@@ -33,6 +33,7 @@ class FirstRunView(QWidget):
         super().__init__()
         self._store = store
         self._starts_when_saved = False
+        self._shows_settings = False
         self.setObjectName("page")
         self.problem = ProblemView()
         self.rows = ResourceRows(store)
@@ -48,6 +49,7 @@ class FirstRunView(QWidget):
         self.login.show_value(False)
         store.machine_changed.connect(self.refresh)
         store.settings.machine_changed.connect(self._on_saved)
+        store.settings.autostart_changed.connect(lambda: self.login.show_value(bool(store.settings.autostart)))
         store.settings.problem_changed.connect(self._on_refused)
         self.refresh()
 
@@ -156,6 +158,11 @@ class FirstRunView(QWidget):
 
     def _on_saved(self) -> None:
         starts, self._starts_when_saved = self._starts_when_saved, False
+        machine = self._store.settings.machine
+        if machine is not None and not self._shows_settings:
+            # Somebody may have chosen by the command line before.
+            self._shows_settings = True
+            self.context.show_value(bool(machine.values["docker.context"]))
         self.refresh()
         if starts:
             self._store.intents.start_machine.emit()

@@ -88,7 +88,7 @@ TEXTS: Final[dict[str, str]] = {
     "first.text": "A Docker engine for this computer: no account, no administrator rights, nothing sent anywhere.",
     "first.happens": "What happens when you start",
     "first.happens.1": "1.  A small virtual machine is started, with a disk file that grows as you use it.",
-    "first.happens.2": "2.  The Docker engine is started inside; its ports and folders feel as if they were local.",
+    "first.happens.2": "2.  The Docker engine is started inside; images and containers live on that disk.",
     "first.happens.3": "3.  docker, Compose and editors on this computer find it by themselves.",
     "first.uses": "What it may use",
     "first.context": "Let the docker command use Wherry",

@@ -90,7 +90,7 @@ TEXTS: Final[dict[str, str]] = {
     "first.text": "Um motor Docker para este computador: sem conta, sem direitos de administrador, nada é enviado.",
     "first.happens": "O que acontece ao iniciar",
     "first.happens.1": "1.  Inicia-se uma pequena máquina virtual, com um disco que cresce com o uso.",
-    "first.happens.2": "2.  O motor Docker inicia dentro dela; portas e pastas parecem locais.",
+    "first.happens.2": "2.  O motor Docker inicia dentro dela; imagens e contêineres ficam nesse disco.",
     "first.happens.3": "3.  O docker, o Compose e os editores deste computador encontram-no sozinhos.",
     "first.uses": "O que pode usar",
     "first.context": "Deixar o comando docker usar o Wherry",
