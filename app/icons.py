@@ -1,17 +1,15 @@
-"""Icons: the boat (ours, SVG) and QtAwesome's glyphs in the theme's colours. The only importer of qtawesome."""
+"""Icons: the boat (ours, SVG) and QtAwesome's glyphs in the theme's colours."""
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from importlib import resources
-from typing import cast
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
-from app import theme
+from app import glyphs, theme
 from backend.api import Phase
 
 _TRAY_SIZES = (16, 22, 24, 32, 48, 64)
@@ -24,12 +22,7 @@ def glyph(name: str, colour: str | None = None) -> QIcon:
     return _glyph(name, colour or current.text, current.stopped)
 
 
-@cache
-def _glyph(name: str, colour: str, disabled: str) -> QIcon:
-    os.environ.setdefault("QT_API", "pyside6")
-    import qtawesome  # here, for it costs 0.2 s and a window in the tray's background needs none of it
-
-    return cast(QIcon, qtawesome.icon(f"mdi6.{name}", color=colour, color_disabled=disabled))
+_glyph = cache(glyphs.icon)
 
 
 @cache

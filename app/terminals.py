@@ -77,10 +77,14 @@ class Terminals(QObject):
 
     def forget_leftovers(self) -> None:
         """Remove the debug shells of windows that are no more."""
-        from backend.api import programs
-
         owner = self.owner
-        self._link.run(lambda client: programs.remove_leftovers(client, owner), _ignore)
+
+        def remove(client: EngineClient) -> None:
+            from backend.api import programs  # in the worker: docker-py is slow to import
+
+            programs.remove_leftovers(client, owner)
+
+        self._link.run(remove, _ignore)
 
     def close(self) -> None:
         """End all, and wait for the threads."""

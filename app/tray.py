@@ -48,6 +48,7 @@ class Tray(QObject):
 
     def show(self) -> None:
         """Appear."""
+        self.refresh()
         self.icon.show()
 
     def hide(self) -> None:
@@ -71,7 +72,7 @@ class Tray(QObject):
 
     def _refresh_soon(self) -> None:
         # Once for many changes: a menu of its own for each container takes as long as painting the list.
-        if not self._soon.isActive():
+        if self.icon.isVisible() and not self._soon.isActive():
             self._soon.start()
 
     def _fill_unless_open(self) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 
 from app.views.container_columns import span_s
 from app.wiring.parts import Parts
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 AT_A_TIME: Final = 8
 """More wait for the next list: the engine has other things to do."""
+LOOK_AFTER_MS: Final = 700
+"""So that a list that changes is painted first, and looked through once for many changes."""
 _MARGIN_S: Final = 120
 
 
@@ -34,7 +36,13 @@ class RestartsWiring(QObject):
         self._asked: dict[str, str] = {}
         """By container id, the run that was inspected."""
         self._busy = False
-        self._store.containers_changed.connect(self._look)
+        self._soon = QTimer(self, singleShot=True, interval=LOOK_AFTER_MS)
+        self._soon.timeout.connect(self._look)
+        self._store.containers_changed.connect(self._look_soon)
+
+    def _look_soon(self) -> None:
+        if not self._soon.isActive():
+            self._soon.start()
 
     def _look(self) -> None:
         containers = self._store.containers or ()

@@ -138,6 +138,9 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         home = Path(name) / "home"
+        # As an installed program has it: its own modules are compiled once, not at each start.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(name) / "compiled")
         where = machine_directory(home)
         where.agent_socket.parent.mkdir(parents=True)
         with FakeEngine(Path(name) / "docker.sock") as engine, FakeAgent(where.agent_socket) as agent:
@@ -146,9 +149,11 @@ def main() -> None:
             )
             engine.entries = entries(20)
             took = []
-            for _ in range(options.starts):
+            for number in range(options.starts + 1):
                 window = Window(home, 20)
-                took.append(window.next()["usable_at"] - window.begun)
+                usable_at = window.next()["usable_at"]
+                if number:  # the first one compiles
+                    took.append(usable_at - window.begun)
                 resident = window.resident_mib()
                 window.end()
             print(f"usable list, 20 containers     median {statistics.median(took):6.2f} s   worst {max(took):6.2f} s")
