@@ -64,7 +64,7 @@ TEXTS: Final[dict[str, str]] = {
     "logs.pick.filter": "Filter containers",
     "logs.pick.all": "All",
     "logs.pick.none": "None",
-    "logs.pick.running": "Only running",
+    "logs.pick.running": "Running",
     "logs.pick.count": "{chosen} of {total} chosen",
     "logs.pick.alone": "Without a project",
     "logs.pick.nothing.title": "No container is chosen",

@@ -65,7 +65,7 @@ TEXTS: Final[dict[str, str]] = {
     "logs.pick.filter": "Filtrar contêineres",
     "logs.pick.all": "Todos",
     "logs.pick.none": "Nenhum",
-    "logs.pick.running": "Só em execução",
+    "logs.pick.running": "Em execução",
     "logs.pick.count": "{chosen} de {total} escolhidos",
     "logs.pick.alone": "Sem projeto",
     "logs.pick.nothing.title": "Nenhum contêiner escolhido",

@@ -29,7 +29,7 @@ class Searching(QWidget):
         self.field.setPlaceholderText(text("logs.search"))
         self.field.setAccessibleName(text("logs.search"))
         self.field.addAction(icons.glyph("magnify"), QLineEdit.ActionPosition.LeadingPosition)
-        self.field.setMinimumWidth(theme.px(120))
+        self.field.setMinimumWidth(theme.px(72))
         self.field.installEventFilter(self)
         self.regex = _switch("regex", text("logs.search.regex"))
         self.case = _switch("format-letter-case", text("logs.search.case"))
