@@ -32,6 +32,7 @@ from app.views.container_form.rows import (
     chosen,
     combo,
     fault_label,
+    keep_height,
     line_edit,
     mark,
     set_words,
@@ -187,6 +188,7 @@ class FormFields(QWidget):
         held = QVBoxLayout()
         held.setSpacing(theme.px(2))
         held.addWidget(self.lines[name])
+        keep_height(self.lines[name])
         self._fault_place(name, held)
         words = label(text(f"form.{name}"))
         words.setBuddy(self.lines[name])

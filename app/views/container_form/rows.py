@@ -48,6 +48,7 @@ class Row(QWidget):
         line.setSpacing(theme.px(6))
         for field, share in zip(fields.values(), shares, strict=True):
             line.addWidget(field, share)
+            keep_height(field)
             if isinstance(field, QLineEdit):
                 field.textChanged.connect(self.changed)
             elif isinstance(field, QComboBox):
@@ -59,6 +60,7 @@ class Row(QWidget):
         remove = IconButton("close", text("form.row.remove"))
         remove.clicked.connect(self.removed)
         line.addWidget(remove)
+        keep_height(remove)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.px(2))
@@ -331,3 +333,9 @@ def mark(field: QWidget, *, wrong: bool) -> None:
         field.setProperty("wrong", wrong)
         field.style().unpolish(field)
         field.style().polish(field)
+
+
+def keep_height(field: QWidget) -> None:
+    """Let no layout press it together: below wrapped words, a scroll area gives its content less than it asks for."""
+    field.ensurePolished()
+    field.setMinimumHeight(field.sizeHint().height())
