@@ -364,7 +364,9 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
 
 def save(widget: QWidget, path: Path) -> None:
     """Render one widget, with the dialogs that are open over it."""
-    QApplication.processEvents()
+    # Where a layout changes the size of what is around it, that is settled some turns later.
+    for _ in range(4):
+        QApplication.processEvents()
     picture = widget.grab()
     painter = QPainter(picture)
     for dialog in widget.findChildren(QDialog):
