@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app import icons, theme
 from app.safe_text import tooltip
@@ -184,6 +194,36 @@ class CommandLine(QFrame):
 
 
 MONOSPACE = ["Cascadia Mono", "SF Mono", "Menlo", "DejaVu Sans Mono", "Consolas", "monospace"]
+
+
+class ScrollingRow(QScrollArea):
+    """A row of controls that a narrow window need not have room for: then it scrolls sideways, as the focus goes."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self._content = content
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setWidget(content)
+
+    def sizeHint(self) -> QSize:
+        content = self._content.sizeHint()
+        return QSize(content.width(), self._height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(theme.px(240), self._height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.updateGeometry()  # the scroll bar needs room of its own
+
+    def _height(self) -> int:
+        content = self._content
+        is_narrow = self.width() < content.minimumSizeHint().width()
+        return content.sizeHint().height() + (self.horizontalScrollBar().sizeHint().height() if is_narrow else 0)
 
 
 class Card(QFrame):

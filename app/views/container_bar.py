@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 from app import texts, theme
 from app.texts import text
 from app.views.container_actions import ContainerActions
-from app.widgets import IconButton, label
+from app.widgets import IconButton, ScrollingRow, label
 from backend.api import Container, ContainerAction
 
 _KINDS: Final = (
@@ -39,7 +39,8 @@ class SelectionBar(QFrame):
         self.buttons[ContainerAction.REMOVE].setProperty("role", "danger")
         clear = IconButton("close", text("containers.selected.clear"), "Esc")
         clear.clicked.connect(self.cleared)
-        row = QHBoxLayout(self)
+        controls = QWidget()
+        row = QHBoxLayout(controls)
         row.setContentsMargins(theme.px(14), theme.px(6), theme.px(8), theme.px(6))
         row.setSpacing(theme.px(6))
         row.addWidget(self.count)
@@ -48,6 +49,9 @@ class SelectionBar(QFrame):
             row.addWidget(button)
         row.addStretch(1)
         row.addWidget(clear)
+        whole = QHBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(ScrollingRow(controls))
         self.hide()
 
     def show_selection(self, chosen: list[Container]) -> None:

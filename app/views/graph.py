@@ -221,12 +221,6 @@ class Graph(QFrame):
         colours = theme.current()
         metrics = QFontMetricsF(self.font())
         line = QRectF(theme.px(14), theme.px(10), self.width() - theme.px(28), metrics.height())
-        bold = self.font()
-        bold.setWeight(bold.Weight.DemiBold)
-        painter.setFont(bold)
-        painter.setPen(QColor(colours.text))
-        painter.drawText(line, Qt.AlignmentFlag.AlignLeft, self._title)
-        painter.setFont(self.font())
         right = line.right()
         for number, one in reversed(list(enumerate(self._lines))):
             words = f"{one.name} {self._said(one, self._newest)}".strip()
@@ -241,6 +235,14 @@ class Graph(QFrame):
                 if number == 0:
                     painter.fillRect(QRectF(right - theme.px(16), middle, theme.px(16), theme.px(5)), self._fill(0))
                 right -= theme.px(32)
+        bold = self.font()
+        bold.setWeight(bold.Weight.DemiBold)
+        painter.setFont(bold)
+        painter.setPen(QColor(colours.text))
+        # The title gives way to the figures; its whole is the accessible name.
+        words = QFontMetricsF(bold).elidedText(self._title, Qt.TextElideMode.ElideRight, right - line.left())
+        painter.drawText(line, Qt.AlignmentFlag.AlignLeft, words)
+        painter.setFont(self.font())
 
     def _pen(self, number: int) -> QPen:
         pen = QPen(self._colour(number), 1.8)

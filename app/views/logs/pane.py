@@ -21,7 +21,7 @@ from app.texts import text
 from app.views.logs.exporting import Exporting
 from app.views.logs.lines_view import LinesView
 from app.views.logs.searching import Searching
-from app.widgets import IconButton
+from app.widgets import IconButton, ScrollingRow
 
 _REFRESH_MS: Final = 33
 _TYPED_MS: Final = 150
@@ -84,7 +84,7 @@ class LogPane(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(bar)
+        column.addWidget(ScrollingRow(bar))
         column.addWidget(self.searching.complaint)
         column.addWidget(self.lines, 1)
         column.addWidget(self.exporting)
