@@ -15,6 +15,9 @@ from backend.engine.http_head import Framing
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n\Z")
 _NEXT_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})\r\n")
 """The usual way from one chunk to the next: the line end after its data, and a size without an extension."""
+_TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00\r\n]*\r\n\Z")
+_FOLDED = re.compile(rb"[ \t][^\x00\r\n]*\r\n\Z")
+"""A trailer's further line, as RFC 9112, section 5.2, still has it read."""
 _LINE_LIMIT_BYTES = 16 * 1024
 _TRAILER_LIMIT_BYTES = 64 * 1024
 
@@ -132,8 +135,9 @@ class ChunkedTracker:
         elif line == b"\r\n":
             self.complete = True
         else:
+            is_field = _TRAILER.match(line) or (self._trailer_bytes and _FOLDED.match(line))
             self._trailer_bytes += len(line)
-            if not line.endswith(b"\r\n") or self._trailer_bytes > _TRAILER_LIMIT_BYTES:
+            if not is_field or self._trailer_bytes > _TRAILER_LIMIT_BYTES:
                 raise BadFraming("the trailers are malformed")
 
 

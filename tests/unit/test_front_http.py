@@ -6,7 +6,7 @@ import itertools
 
 import h11
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backend.engine.http_body import BadFraming, ChunkedTracker, dechunk, track
@@ -185,14 +185,14 @@ def test_chunked_bodies_end_where_h11_says(
     ),
     st.lists(st.integers(0, 60), max_size=5),
 )
+@example([b"0", b"\r\n", b"0", b"\r\n", b"\r\n"], [])
 def test_broken_chunks_are_never_taken_for_whole(pieces: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(pieces)
     expected, _, length = judge(stream)
     state, taken = follow(stream, cuts)
-    # We may see an error sooner or later than h11, which waits for whole lines; never another end.
-    assert (state == "complete") == (expected == "complete")
+    # We may see an error where h11 is lenient (a bare line feed) or still waits for a whole line; never another end.
     if state == "complete":
-        assert taken == length
+        assert (expected, taken) == ("complete", length)
 
 
 def test_trackers_without_chunks() -> None:
