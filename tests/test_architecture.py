@@ -15,7 +15,7 @@ ONE_IMPORTER = {
     "paramiko": "backend/ssh/",
     "cryptography": "backend/ssh/keys.py",
     "qemu": "backend/vm/monitor.py",
-    "docker": "backend/engine/client.py",
+    "docker": "backend/engine/client",
     "requests": "backend/engine/client.py",
     "h11": "backend/engine/http",
     "psutil": "backend/host/",

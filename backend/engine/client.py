@@ -26,6 +26,7 @@ from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 
 from backend.engine.answers import container_from_answer, events, is_debug_helper, json_value, refused
+from backend.engine.client_socket import open_api
 from backend.engine.details import ContainerDetails, details_from_answer
 from backend.engine.duplex import Duplex
 from backend.engine.log_records import FRAMED_BY_TYPE, LogBlock, log_items, log_query, wire_blocks
@@ -127,7 +128,7 @@ def _agree_version(url: str, timeout_s: int) -> str:
 
     docker-py's own `version="auto"` does the same, but leaves its connection open when the engine does not answer.
     """
-    with contextlib.closing(APIClient(base_url=url, version=DEFAULT_DOCKER_API_VERSION, timeout=timeout_s)) as asking:
+    with contextlib.closing(open_api(url, DEFAULT_DOCKER_API_VERSION, timeout_s)) as asking:
         theirs = str(asking.version(api_version=False)["ApiVersion"])
     return min(theirs, DEFAULT_DOCKER_API_VERSION, key=lambda text: [int(part) for part in text.split(".")])
 
@@ -148,9 +149,7 @@ class EngineClient:
         self.url = url
         self._timeout_s = timeout_s
         version = self._ask("docker version", lambda: _agree_version(url, timeout_s))
-        self._api: APIClient = self._ask(
-            "docker version", lambda: APIClient(base_url=url, version=version, timeout=timeout_s)
-        )
+        self._api: APIClient = self._ask("docker version", lambda: open_api(url, version, timeout_s))
 
     def close(self) -> None:
         """Drop the idle connections. Streams are closed by themselves."""

@@ -26,9 +26,6 @@ from backend.errors import Problem, ProblemCode
 from tests.gui import detail_scenes, samples
 from tests.gui.detail_whole import Whole
 
-# docker-py leaves a socket to the garbage collector when nobody listens, which two tests here are about.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-
 
 # -- terminal ---------------------------------------------------------------------------------------------------------
 def test_a_shell_is_opened_typed_in_and_resized(whole: Whole) -> None:

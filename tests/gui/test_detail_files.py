@@ -24,9 +24,6 @@ from backend.engine.page_types import ChangeKind
 from tests.gui import detail_scenes, samples
 from tests.gui.detail_whole import Whole
 
-# docker-py leaves a socket to the garbage collector when nobody listens, which two tests here are about.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-
 
 def listed(whole: Whole, path: str, *entries: list[Any]) -> None:
     """Let the agent answer."""

@@ -19,9 +19,6 @@ from backend.errors import Problem, ProblemCode
 from tests.gui.fake_engine import FakeEngine
 from tests.gui.samples import recorded
 
-# docker-py leaves the socket of a failed connection to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-
 
 class Heard:
     """All that a link said."""

@@ -25,12 +25,6 @@ CONTROL = Qt.KeyboardModifier.ControlModifier
 PATIENCE_MS = 10_000
 PRESSES = 60
 
-pytestmark = [
-    # docker-py leaves a socket to the garbage collector when its engine goes.
-    pytest.mark.filterwarnings("ignore:.*unclosed <socket.*family=1:pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket.*family=1:ResourceWarning"),
-]
-
 
 @pytest.fixture
 def whole(qapp: QApplication, agent: FakeAgent, engine: FakeEngine, qtbot: QtBot) -> Iterator[WherryApp]:

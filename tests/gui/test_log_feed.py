@@ -20,9 +20,6 @@ from backend.engine.answers import container_from_answer
 from backend.engine.types import Container
 from tests.gui.fake_engine import FakeEngine, frame, recorded_log
 
-# docker-py leaves the socket of a failed connection to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-
 
 def listed(engine: FakeEngine) -> tuple[Container, ...]:
     return tuple(container_from_answer(entry) for entry in engine.entries)

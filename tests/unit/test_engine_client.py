@@ -16,8 +16,6 @@ from backend.errors import ProblemCode, WherryError
 from tests.gui.fake_engine import FakeEngine, frame, recorded_log
 from tests.gui.samples import HOSTILE, recorded
 
-# docker-py leaves the socket of a failed connection to the garbage collector.
-LEAKS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 DEADLINE_S = 10
 
 
@@ -78,7 +76,6 @@ def test_a_refusal_says_what_the_engine_said(client: EngineClient, engine: FakeE
     assert caught.value.problem.hint is not None
 
 
-@LEAKS
 def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(WherryError) as caught:
         EngineClient(f"unix://{tmp_path}/none.sock")

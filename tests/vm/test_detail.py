@@ -30,8 +30,6 @@ pytestmark = [
     pytest.mark.vm,
     pytest.mark.gui,
     pytest.mark.qt_log_ignore("This plugin does not support", extend=True),
-    pytest.mark.filterwarnings("ignore:.*unclosed <socket.*family=1:pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket.*family=1:ResourceWarning"),
 ]
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 WAIT_MS = 90_000

@@ -28,9 +28,6 @@ pytestmark = [
     pytest.mark.gui,
     # Not of our making: the offscreen platform says so whenever a window is shown.
     pytest.mark.qt_log_ignore("This plugin does not support", extend=True),
-    # docker-py leaves a socket to the garbage collector when nobody listens, as while the agent is dead.
-    pytest.mark.filterwarnings("ignore:.*unclosed <socket.*family=1:pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket.*family=1:ResourceWarning"),
 ]
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 WAIT_MS = 120_000

@@ -1,0 +1,56 @@
+"""docker-py on a Unix socket, without what it leaves behind: a socket whose connect fails is closed, not forgotten.
+
+With `client.py` the only module that imports docker-py.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Final
+
+from docker import APIClient
+from docker.transport import UnixHTTPAdapter
+from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
+
+_SCHEME: Final = "unix://"
+
+
+def open_api(url: str, version: str, timeout_s: int) -> APIClient:
+    """docker-py's client. Connects when it is first asked for something.
+
+    Args:
+        url: as in DOCKER_HOST.
+        version: of the API.
+        timeout_s: for each step of a request.
+    """
+    api = APIClient(base_url=url, version=version, timeout=timeout_s)
+    if url.startswith(_SCHEME):
+        api.mount("http+docker://", _Adapter("http+" + url, timeout_s))
+    return api
+
+
+class _Connection(UnixHTTPConnection):
+    def connect(self) -> None:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            made.settimeout(self.timeout)
+            made.connect(self.unix_socket)
+        except BaseException:
+            made.close()
+            raise
+        self.sock = made
+
+
+class _Pool(UnixHTTPConnectionPool):
+    def _new_conn(self) -> Any:
+        timeout: Any = self.timeout  # in seconds, as docker-py set it
+        return _Connection(self.base_url, self.socket_path, timeout)
+
+
+class _Adapter(UnixHTTPAdapter):
+    def get_connection(self, url: bytes | str, proxies: Any = None) -> _Pool:  # noqa: ARG002 -- docker-py's signature
+        with self.pools.lock:
+            pool: _Pool | None = self.pools.get(url)
+            if pool is None:
+                pool = self.pools[url] = _Pool(str(url), self.socket_path, self.timeout, maxsize=self.max_pool_size)
+            return pool
