@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable, Iterator
 
@@ -60,7 +59,6 @@ def opened(engine: FakeEngine, qtbot: QtBot) -> Iterator[Opener]:
         assert join_threads(each.feed.close(), 5)
     engine.die()
     qtbot.waitUntil(lambda: threading.active_count() <= before)
-    gc.collect()  # here, where what docker-py leaves behind is known
 
 
 def stamped(second: int, words: str) -> bytes:
