@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
@@ -17,6 +18,7 @@ from app.main_window import MainWindow
 from app.store import AppStore
 from app.views.containers_page import ContainersPage
 from app.views.detail.commit_dialog import CommitDialog
+from app.views.detail.drag_out import DragOut
 from app.views.detail.file_viewer import hex_dump, picture_of, text_of
 from app.views.detail.files_model import rows_of
 from app.views.detail.files_tab import FilesTab
@@ -268,3 +270,45 @@ def test_opening_and_saving_changes_nothing(store: AppStore, window: MainWindow,
 def test_what_an_editor_would_change_is_not_edited(store: AppStore, window: MainWindow, data: bytes) -> None:
     detail_scenes._file(store, window, "/x", data)
     assert cast(FilesTab, detail_scenes.page(window).tab("files")).viewer.editor.isReadOnly()
+
+
+def press_and_move(tab: FilesTab, row: int) -> None:
+    viewport = tab.table.viewport()
+    at = tab.table.visualRect(tab.proxy.index(row, 0)).center()
+    QTest.mousePress(viewport, Qt.MouseButton.LeftButton, pos=at)
+    for step in (4, 12, 30):
+        moved = QPointF(at + QPoint(step, 0))
+        left = Qt.MouseButton.LeftButton
+        QApplication.sendEvent(
+            viewport,
+            QMouseEvent(
+                QEvent.Type.MouseMove, moved, viewport.mapToGlobal(moved), left, left, Qt.KeyboardModifier.NoModifier
+            ),
+        )
+
+
+def test_a_file_is_dragged_out(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+    tab: FilesTab = whole.open("files")
+    listed(whole, "/", ["motd", 0o100644, 5, 1, 0, 0, ""])
+    whole.engine.inside.files["/motd"] = b"ahoy\n"
+    taken: list[bytes] = []
+    monkeypatch.setattr(DragOut, "drag", lambda _self, files: taken.extend(file.read_bytes() for file in files))
+    press_and_move(tab, 0)
+    assert len(whole.store.detail.jobs) == 1  # the copy has begun, and the drag has not
+    assert not taken
+    whole.wait(lambda: taken == [b"ahoy\n"])
+    whole.wait(lambda: not whole.store.detail.jobs)
+
+
+def test_a_drag_that_is_let_go_early_is_given_up(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+    tab: FilesTab = whole.open("files")
+    listed(whole, "/", ["motd", 0o100644, 5, 1, 0, 0, ""])
+    whole.engine.inside.files["/motd"] = b"ahoy\n"
+    taken: list[object] = []
+    monkeypatch.setattr(DragOut, "drag", lambda _self, files: taken.append(files))
+    press_and_move(tab, 0)
+    job = whole.store.detail.jobs[0]
+    QTest.mouseRelease(tab.table.viewport(), Qt.MouseButton.LeftButton)
+    assert job.transfer.is_cancelled
+    whole.wait(lambda: job.state is not JobState.RUNNING)
+    assert not taken

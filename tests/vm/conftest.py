@@ -11,8 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shiboken6
+from PySide6.QtWidgets import QApplication
 
-from tests.vm.machine import Machine
+from app.application import WherryApp
+from backend.api import ensure_agent
+from tests.vm.machine import ARTIFACTS, Machine
 from tests.vm.tools import Tools, find_tools
 
 _LISTENING = re.compile(r"listening on .*?:(\d+)")
@@ -48,9 +52,8 @@ def machine(image_directory: Path, tools: Tools, tmp_path_factory: pytest.TempPa
     made.import_busybox()
     yield made
     made.wherry("stop", check=False)
-    artifacts = Path(__file__).parents[2] / "artifacts"
-    artifacts.mkdir(exist_ok=True)
-    shutil.copytree(made.home / "logs", artifacts / "machine-logs", dirs_exist_ok=True)
+    ARTIFACTS.mkdir(exist_ok=True)
+    shutil.copytree(made.home / "logs", ARTIFACTS / "machine-logs", dirs_exist_ok=True)
 
 
 @pytest.fixture
@@ -90,3 +93,17 @@ def registry(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     process.wait(timeout=20)
     drain.join(timeout=20)
     process.stderr.close()
+
+
+@pytest.fixture
+def window(machine: Machine, qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[WherryApp]:
+    """The whole window on the machine, as `wherry-desktop --home` builds it."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    monkeypatch.setenv("DOCKER_CONFIG", str(machine.docker_config))  # an agent that it starts inherits this
+    whole = WherryApp(qapp, lambda: ensure_agent(machine.home))
+    whole.start(background=False)
+    yield whole
+    whole.close()
+    # At once and in order, not when Python gets to it in the middle of the next window's life.
+    shiboken6.delete(whole.window)
+    shiboken6.delete(whole)

@@ -20,6 +20,7 @@ from tests.vm.tools import Tools
 WHERRY = [sys.executable, "-m", "backend.cli"]
 BUSYBOX = "busybox:test"
 ROOT = Path(__file__).parents[2]
+ARTIFACTS = ROOT / "artifacts"
 
 
 def wait_until(what: str, condition: Callable[[], Any], *, timeout_s: float, every_s: float = 0.1) -> Any:

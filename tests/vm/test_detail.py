@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-import shiboken6
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
 from pytestqt.exceptions import TimeoutError as WaitError
 from pytestqt.qtbot import QtBot
 
@@ -23,29 +21,16 @@ from app.views.containers_page import ContainersPage
 from app.views.detail.files_tab import FilesTab
 from app.views.detail.page import DetailPage
 from app.views.detail.terminal_tab import TerminalTab
-from backend.api import ProcessTable, ensure_agent
-from tests.vm.machine import BUSYBOX, Machine
+from backend.api import ProcessTable
+from tests.vm.machine import ARTIFACTS, BUSYBOX, Machine
 
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.gui,
     pytest.mark.qt_log_ignore("This plugin does not support", extend=True),
 ]
-ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 WAIT_MS = 90_000
 BARE = "bare:test"
-
-
-@pytest.fixture
-def window(machine: Machine, qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[WherryApp]:
-    """The whole window."""
-    monkeypatch.setenv("DOCKER_CONFIG", str(machine.docker_config))
-    whole = WherryApp(qapp, lambda: ensure_agent(machine.home))
-    whole.start(background=False)
-    yield whole
-    whole.close()
-    shiboken6.delete(whole.window)
-    shiboken6.delete(whole)
 
 
 @pytest.fixture

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import shiboken6
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -20,8 +18,8 @@ from app.views.container_columns import Column
 from app.views.container_form.form import ContainerForm
 from app.views.containers_page import ContainersPage
 from app.views.logs.tab import LogsTab
-from backend.api import ContainerAction, Phase, ensure_agent
-from tests.vm.machine import BUSYBOX, Machine
+from backend.api import ContainerAction, Phase
+from tests.vm.machine import ARTIFACTS, BUSYBOX, Machine
 
 pytestmark = [
     pytest.mark.vm,
@@ -29,22 +27,7 @@ pytestmark = [
     # Not of our making: the offscreen platform says so whenever a window is shown.
     pytest.mark.qt_log_ignore("This plugin does not support", extend=True),
 ]
-ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 WAIT_MS = 120_000
-
-
-@pytest.fixture
-def window(machine: Machine, qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[WherryApp]:
-    """The whole window, as `wherry-desktop --home` builds it."""
-    ARTIFACTS.mkdir(exist_ok=True)
-    monkeypatch.setenv("DOCKER_CONFIG", str(machine.docker_config))  # an agent that it starts inherits this
-    whole = WherryApp(qapp, lambda: ensure_agent(machine.home))
-    whole.start(background=False)
-    yield whole
-    whole.close()
-    # At once and in order, not when Python gets to it in the middle of the next window's life.
-    shiboken6.delete(whole.window)
-    shiboken6.delete(whole)
 
 
 @pytest.fixture

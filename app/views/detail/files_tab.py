@@ -1,7 +1,6 @@
 """A container's files, running or not: browse, look, edit, copy to and from this computer, see what changed.
 
-Files are dropped in from the desktop. They are not dragged out: Qt wants a file to exist when it is let go, and a copy
-out of a container takes its time, in which the window would stand still; "Download" asks where to and shows progress.
+Files are dropped in from the desktop, and dragged out to it (`drag_out`).
 """
 
 from __future__ import annotations
@@ -38,6 +37,7 @@ from app.container_files import Listing, child, parent, shown_path
 from app.detail_store import Job, JobKind, JobState
 from app.store import AppStore
 from app.texts import plural, text
+from app.views.detail.drag_out import DragOut
 from app.views.detail.file_viewer import FileViewer
 from app.views.detail.files_model import Column, FileRow, FilesModel, FilesProxy, rows_of
 from app.views.problem import ProblemView
@@ -83,6 +83,7 @@ class FilesTab(QWidget):
         self.upload = button(text("files.upload"), self._ask_upload)
         self.download = button(text("files.download"), self._ask_download)
         self.table = self._make_table()
+        DragOut(self.table, store.detail, lambda: (self._container_id, self._paths()))
         self._problem = ProblemView()
         self._changes_problem = label("", "warning", wrap=True)
         self._count = label("", "muted")
@@ -111,6 +112,7 @@ class FilesTab(QWidget):
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setTabKeyNavigation(False)
+        table.setDragEnabled(True)  # a press on one of many selected files keeps them selected
         table.setShowGrid(False)
         table.setWordWrap(False)
         table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
