@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
@@ -117,6 +118,62 @@ def test_a_container_is_run_from_the_form_and_its_command_copied(
         qtbot.waitUntil(lambda: "from-form" in [entry.name for entry in window.store.containers or ()], timeout=WAIT_MS)
     finally:
         machine.docker("rm", "-f", "from-form", check=False)
+
+
+def test_a_container_is_made_anew_with_what_it_had(
+    machine: Machine, window: WherryApp, qapp: QApplication, qtbot: QtBot
+) -> None:
+    made = (
+        "--name",
+        "anew",
+        "-p",
+        "8081:80",
+        "-v",
+        "anew-data:/data",
+        "-e",
+        "A=1",
+        "--memory",
+        "64m",
+        "--label",
+        "x=y",
+    )
+    machine.docker("run", "-d", "--init", "--restart", "unless-stopped", *made, BUSYBOX, "sleep", "1000")
+    try:
+
+        def inspect(what: str) -> str:
+            return machine.docker("inspect", "-f", what, "anew", check=False).stdout.strip()
+
+        before = inspect("{{.Id}}")
+        qtbot.waitUntil(lambda: window.store.container(before) is not None, timeout=WAIT_MS)
+        window.store.intents.edit_container.emit(before)
+
+        def form() -> ContainerForm | None:
+            return next((widget for widget in qapp.topLevelWidgets() if isinstance(widget, ContainerForm)), None)
+
+        qtbot.waitUntil(lambda: form() is not None, timeout=WAIT_MS)
+        shown = form()
+        assert shown is not None
+        assert shown.fields.lines["name"].text() == "anew"
+        row = shown.fields.variables.add()
+        for name, words in (("name", "B"), ("value", "two words")):
+            field = row.fields[name]
+            assert isinstance(field, QLineEdit)
+            field.setText(words)
+        shown.submit()
+        qtbot.waitUntil(
+            lambda: inspect("{{.Id}}") not in ("", before) and inspect("{{.State.Running}}") == "true", timeout=WAIT_MS
+        )
+        qtbot.waitUntil(lambda: form() is None, timeout=WAIT_MS)
+        assert {"A=1", "B=two words"} <= set(json.loads(inspect("{{json .Config.Env}}")))
+        assert inspect("{{.HostConfig.Memory}}") == str(64 * 1024**2)
+        assert inspect("{{.HostConfig.RestartPolicy.Name}}") == "unless-stopped"
+        assert inspect("{{.HostConfig.Init}}") == "true"
+        assert json.loads(inspect("{{json .HostConfig.PortBindings}}"))["80/tcp"][0]["HostPort"] == "8081"
+        assert inspect('{{(index .Mounts 0).Name}} {{(index .Config.Labels "x")}}') == "anew-data y"
+        assert machine.docker("ps", "-a", "-q", "--filter", "name=anew").stdout.count("\n") == 1  # the old one is gone
+    finally:
+        machine.docker("rm", "-f", "anew", check=False)
+        machine.docker("volume", "rm", "anew-data", check=False)
 
 
 def test_a_dead_agent_is_replaced_and_the_window_goes_on(machine: Machine, window: WherryApp, qtbot: QtBot) -> None:
