@@ -61,7 +61,7 @@ TEXTS: Final[dict[str, str]] = {
     "containers.count": "{running} running, {total} in all",
     "containers.empty.title": "No containers yet",
     "containers.empty.text": "The engine is running. Run a container here, or type this in a terminal:",
-    "containers.empty.command": "docker run -d --name web -p 8080:80 nginx",
+    "containers.empty.command": "docker run -it --rm alpine",
     "containers.no-match.title": "Nothing matches",
     "containers.no-match.text": "No container matches the filter.",
     "containers.no-match.clear": "Clear the filter",

@@ -61,7 +61,7 @@ TEXTS: Final[dict[str, str]] = {
     "containers.count": "{running} em execução, {total} no total",
     "containers.empty.title": "Ainda não há contêineres",
     "containers.empty.text": "O motor está funcionando. Execute um contêiner aqui ou digite isto em um terminal:",
-    "containers.empty.command": "docker run -d --name web -p 8080:80 nginx",
+    "containers.empty.command": "docker run -it --rm alpine",
     "containers.no-match.title": "Nada corresponde",
     "containers.no-match.text": "Nenhum contêiner corresponde ao filtro.",
     "containers.no-match.clear": "Limpar o filtro",
