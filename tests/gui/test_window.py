@@ -105,7 +105,7 @@ def test_an_empty_engine_offers_a_command(store: AppStore, window: MainWindow, q
     SCENES["containers-empty"](store, window)
     buttons = list(window.containers.empty.command.findChildren(QAbstractButton))
     QTest.mouseClick(buttons[0], LEFT)
-    assert QGuiApplication.clipboard().text() == "docker run -d --name web -p 8080:80 nginx"
+    assert QGuiApplication.clipboard().text() == "docker run -it --rm alpine"
 
 
 def test_a_problem_is_copied_whole(store: AppStore, window: MainWindow, qtbot: QtBot) -> None:
