@@ -116,7 +116,8 @@ if TYPE_CHECKING:
     from backend.doctor import CheckResult, check_results_as_text, examine_home
     from backend.engine import archive, inside
     from backend.engine import exec as programs
-    from backend.engine.client import EngineClient, EngineStream
+    from backend.engine.client import EngineClient
+    from backend.engine.client_stream import EngineStream
     from backend.host.dirs import user_cache_dir
 
 __all__ = [
@@ -234,7 +235,7 @@ _LAZY = {
     "check_results_as_text": "backend.doctor",
     "examine_home": "backend.doctor",
     "EngineClient": "backend.engine.client",
-    "EngineStream": "backend.engine.client",
+    "EngineStream": "backend.engine.client_stream",
     "ensure_agent": "backend.agent.launch",
     "user_cache_dir": "backend.host.dirs",
 }

@@ -16,7 +16,7 @@ ONE_IMPORTER = {
     "cryptography": "backend/ssh/keys.py",
     "qemu": "backend/vm/monitor.py",
     "docker": "backend/engine/client",
-    "requests": "backend/engine/client.py",
+    "requests": "backend/engine/client",
     "h11": "backend/engine/http",
     "psutil": "backend/host/",
     "platformdirs": "backend/host/dirs.py",

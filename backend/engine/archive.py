@@ -31,7 +31,8 @@ from backend.engine.types import clean_text
 from backend.errors import ProblemCode, WherryError, fail
 
 if TYPE_CHECKING:
-    from backend.engine.client import EngineClient, EngineStream
+    from backend.engine.client import EngineClient
+    from backend.engine.client_stream import EngineStream
 
 _BLOCK: Final = 262_144
 _MAX_PART_BYTES: Final = 200

@@ -1,4 +1,4 @@
-"""The engine's API, by docker-py: the only module that imports it.
+"""The engine's API, by docker-py, which only this module and `client_socket` import.
 
 An `EngineClient` may be used from several threads at once. Every call has a deadline; a stream has none once it is
 open, and is ended by `close()` from any thread. Values that leave are those of `types`, errors are `WherryError` with
@@ -16,8 +16,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import requests
 import urllib3
@@ -27,6 +26,7 @@ from docker.errors import APIError, DockerException
 
 from backend.engine.answers import container_from_answer, events, is_debug_helper, json_value, refused
 from backend.engine.client_socket import open_api
+from backend.engine.client_stream import EngineStream, down
 from backend.engine.details import ContainerDetails, details_from_answer
 from backend.engine.duplex import Duplex
 from backend.engine.log_records import FRAMED_BY_TYPE, LogBlock, log_items, log_query, wire_blocks
@@ -51,76 +51,10 @@ PULL_TIMEOUT_S: Final = 120
 """The engine answers a pull when it has asked the registry for the first time."""
 STOP_GRACE_S: Final = 10
 """How long a container may take to end by itself before the engine kills it: docker's own default."""
-_BLOCK_BYTES: Final = 65_536
 _CONTAINER_ID: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z_.-]{0,255}")
 
 _Result = TypeVar("_Result")
 _Params = Mapping[str, str | int | bytes]
-
-
-class EngineStream(Iterator[_Result]):
-    """An answer without end. Iterate it in one thread; `close()` it from any, which ends the iteration quietly."""
-
-    def __init__(
-        self,
-        response: requests.Response,
-        items: Callable[[Iterator[bytes]], Iterator[_Result]],
-        command: str,
-        blocks: Iterator[bytes] | None = None,
-    ):
-        self._response = response
-        self._command = command
-        self._closed = False
-        self._items = items(self._blocks() if blocks is None else blocks)
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> _Result:
-        """Wait for the next item.
-
-        Raises:
-            StopIteration: the engine ended the answer, or `close` was called.
-            WherryError: ENGINE_DOWN, the connection broke.
-        """
-        try:
-            return next(self._items)
-        except StopIteration:
-            raise
-        except (OSError, ValueError, AttributeError, urllib3.exceptions.HTTPError) as error:
-            if self._closed:
-                # Closing under a read ends it in whichever of these ways the library was caught at.
-                raise StopIteration from None
-            raise _down(self._command, error) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the stream and wake the thread that reads it. Idempotent."""
-        self._closed = True
-        with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError, urllib3.exceptions.HTTPError):
-            self._response.raw.shutdown()
-
-    def release(self) -> None:
-        """Give the connection back. MUST be called in the reading thread only, after the iteration."""
-        self._closed = True
-        with contextlib.suppress(OSError, ValueError, AttributeError, urllib3.exceptions.HTTPError):
-            self._response.close()
-
-    def _blocks(self) -> Iterator[bytes]:
-        raw = self._response.raw
-        if raw.chunked:
-            # Yields each chunk of the transfer encoding as it comes; read(n) would wait for n bytes.
-            yield from raw.stream(_BLOCK_BYTES, decode_content=False)
-            return
-        while block := raw.read1(_BLOCK_BYTES):
-            yield block
 
 
 def _agree_version(url: str, timeout_s: int) -> str:
@@ -468,7 +402,7 @@ class EngineClient:
         except APIError as error:
             raise refused(command, error.status_code or 0, str(error.explanation or error)) from error
         except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _down(command, error) from error
+            raise down(command, error) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             # An answer of a shape that docker-py does not expect: something else listens there.
             raise fail(
@@ -501,15 +435,3 @@ def _message(response: requests.Response) -> str:
         return str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
         return text
-
-
-def _down(command: str, error: Exception) -> WherryError:
-    late = isinstance(error, requests.Timeout | TimeoutError)
-    return fail(
-        ProblemCode.ENGINE_DOWN,
-        "The Docker engine did not answer in time." if late else "The Docker engine cannot be reached.",
-        command=command,
-        tail=(clean_text(str(error), 300),),
-        hint="Check that the machine runs; if it does, restart it.",
-        retryable=True,
-    )
