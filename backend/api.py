@@ -95,7 +95,7 @@ from backend.engine.types import (
     RemovePolicy,
     clean_text,
 )
-from backend.errors import Cancelled, Problem, ProblemCode, WherryError, WrongPhase, fail
+from backend.errors import Action, Cancelled, Problem, ProblemCode, WherryError, WrongPhase, fail
 from backend.model import (
     AcceleratorStatus,
     Desired,
@@ -103,6 +103,7 @@ from backend.model import (
     MachineResources,
     MachineStatus,
     Notice,
+    OperationStatus,
     Phase,
     StepState,
     StepStatus,
@@ -132,6 +133,7 @@ __all__ = [
     "RESTART_POLICIES",
     "VERSION",
     "AcceleratorStatus",
+    "Action",
     "Cancelled",
     "ChangeKind",
     "CheckResult",
@@ -169,6 +171,7 @@ __all__ = [
     "NetworkEntry",
     "Notice",
     "NoticePush",
+    "OperationStatus",
     "Phase",
     "PortBinding",
     "PortSpec",

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class ProblemCode(StrEnum):
@@ -37,6 +38,12 @@ class ProblemCode(StrEnum):
     BOOT_FAILED = "boot-failed"
     KERNEL_PANIC = "kernel-panic"
     STEP_TIMED_OUT = "step-timed-out"
+    SUSPEND_FAILED = "suspend-failed"
+    GUEST_HUNG = "guest-hung"
+    MEMORY_LOW = "memory-low"
+    UPDATE_FAILED = "update-failed"
+    CHECKPOINT_FAILED = "checkpoint-failed"
+    BUSY = "busy"
     MACHINE_DIED = "machine-died"
     NOT_OURS = "not-ours"
     SSH_FAILED = "ssh-failed"
@@ -57,6 +64,34 @@ class ProblemCode(StrEnum):
     INTERNAL = "internal"
 
 
+class Action(StrEnum):
+    """What can be done about a problem with one click or one command; the agent takes the request of `request`."""
+
+    START = "start"
+    RESTART = "restart"
+    FORCE_RESTART = "force-restart"
+    RESTART_ENGINE = "restart-engine"
+    CONTINUE = "continue"
+    RECLAIM = "reclaim"
+    DOCTOR = "doctor"
+
+    @property
+    def command(self) -> str:
+        """The same on the command line."""
+        return _COMMANDS[self]
+
+
+_COMMANDS: Final = {
+    Action.START: "wherry start",
+    Action.RESTART: "wherry restart",
+    Action.FORCE_RESTART: "wherry restart --kill",
+    Action.RESTART_ENGINE: "wherry restart --engine",
+    Action.CONTINUE: "wherry start",
+    Action.RECLAIM: "wherry reclaim",
+    Action.DOCTOR: "wherry doctor",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing that went wrong, complete enough to be shown and acted on without anything else."""
@@ -72,6 +107,8 @@ class Problem:
     """The last lines that it printed, oldest first."""
     retryable: bool = False
     """Whether the same request can succeed without the user changing anything."""
+    action: Action | None = None
+    """What Wherry itself can do about it when the user says so."""
 
     def as_text(self) -> str:
         """The whole problem as plain lines, as the command line prints it and the window copies it."""
@@ -109,8 +146,11 @@ def fail(
     command: str | None = None,
     tail: Sequence[str] = (),
     retryable: bool = False,
+    action: Action | None = None,
 ) -> WherryError:
     """Build the error to raise: ``raise fail(ProblemCode.X, "...", hint="...")``."""
     return WherryError(
-        Problem(code=code, summary=summary, hint=hint, command=command, tail=tuple(tail), retryable=retryable)
+        Problem(
+            code=code, summary=summary, hint=hint, command=command, tail=tuple(tail), retryable=retryable, action=action
+        )
     )

@@ -22,12 +22,18 @@ class Phase(StrEnum):
     RUNNING = "running"  # the engine answers through its endpoint
     DEGRADED = "degraded"  # the machine runs, but something that should work does not: see problems
     STOPPING = "stopping"  # on its way down
+    SUSPENDED = "suspended"  # no QEMU runs; its memory and processors are saved, and a start goes on from there
     FAILED = "failed"  # gave up; problems[0] says why
 
     @property
     def is_settled(self) -> bool:
         """Whether the machine will stay in this phase unless something happens to it."""
-        return self in (Phase.STOPPED, Phase.RUNNING, Phase.DEGRADED, Phase.FAILED)
+        return self in (Phase.STOPPED, Phase.SUSPENDED, Phase.RUNNING, Phase.DEGRADED, Phase.FAILED)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a QEMU, on its way up or down too."""
+        return self not in (Phase.STOPPED, Phase.SUSPENDED, Phase.FAILED)
 
 
 class Desired(StrEnum):
@@ -40,6 +46,7 @@ class Desired(StrEnum):
 class StopPolicy(StrEnum):
     """How a machine is stopped."""
 
+    SUSPEND = "suspend"  # to the host's disk, containers included; where that cannot be done, as POWER_DOWN
     POWER_DOWN = "power-down"  # containers and file systems are closed in order; killed only after a deadline
     KILL = "kill"  # at once; the disk stays consistent, running containers are cut off
 
@@ -98,6 +105,22 @@ class MachineResources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperationStatus:
+    """Something long that is being done with the machine: an update, a restore, a move of its disk."""
+
+    name: str
+    """As the request that began it: "update.apply", "checkpoints.restore", "disk.move"..."""
+    title: str
+    """In the user's words: "Updating the guest image"."""
+    step: str = ""
+    """What is being done now: "Copying the disk"."""
+    fraction: float | None = None
+    """How much of this step is done, 0 to 1; None: nobody knows."""
+    cancellable: bool = False
+    """Whether `operation.cancel` takes it back now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineStatus:
     """One whole snapshot. Equal snapshots (but for seq) are not sent twice."""
 
@@ -121,6 +144,10 @@ class MachineStatus:
     """How long the last start took, from the request to the engine's first answer."""
     image_version: str | None = None
     engine_version: str | None = None
+    operation: OperationStatus | None = None
+    """What is under way; other operations, starts and stops are refused meanwhile (BUSY)."""
+    image_offer: str | None = None
+    """Version of a newer guest image that is there and that `update.apply` would take; None: none."""
 
     @property
     def active_step(self) -> StepStatus | None:

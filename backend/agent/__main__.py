@@ -123,7 +123,7 @@ class Agent:
         idle_s = 0.0
         while idle_s < self._idle_s:
             await asyncio.sleep(tick_s)
-            busy = self._server.clients or self._supervisor.phase not in (Phase.STOPPED, Phase.FAILED)
+            busy = self._server.clients or self._supervisor.is_live
             idle_s = 0.0 if busy else idle_s + tick_s
         _log.info("idle; ending")
         self._ended.set()

@@ -111,7 +111,7 @@ class Supervisor:
     @property
     def is_live(self) -> bool:
         """Whether there is a machine, on its way up or down too."""
-        return self._state.phase not in (Phase.STOPPED, Phase.FAILED)
+        return self._state.phase.is_live
 
     def status(self) -> MachineStatus:
         """The present snapshot."""
@@ -125,7 +125,7 @@ class Supervisor:
         """
         deadline = asyncio.get_running_loop().time() + _DIAL_S
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            if self._state.desired is Desired.STOPPED or self._state.phase in (Phase.STOPPED, Phase.FAILED):
+            if self._state.desired is Desired.STOPPED or not self._state.phase.is_live:
                 raise fail(
                     ProblemCode.MACHINE_STOPPED,
                     "The Wherry machine is not running.",
@@ -185,7 +185,7 @@ class Supervisor:
             case Exited(problem=problem) if problem is not None and before.phase is not Phase.STOPPING:
                 again = " It is being started again." if self._state.phase is Phase.PREPARING else ""
                 self._notify(Notice(level="error", text=problem.summary + again))
-        if self._state.phase in (Phase.STOPPED, Phase.FAILED):
+        if not self._state.phase.is_live:
             self._running_since = None
         if self._state.phase is Phase.FAILED and before.phase is not Phase.FAILED:
             self._progress.fail()
@@ -225,7 +225,7 @@ class Supervisor:
     # -- snapshots ------------------------------------------------------------------------------------------------
     def _snapshot(self) -> MachineStatus:
         phase, machine = self._state.phase, self._effects
-        live = phase not in (Phase.STOPPED, Phase.FAILED)
+        live = phase.is_live
         ready = machine.link is not None and machine.link.is_ready
         image = machine.preparation.image if machine.preparation is not None else None
         versions = machine.record or image

@@ -73,7 +73,7 @@ def may_be_alive(options: argparse.Namespace) -> bool:
 
 
 def _is_down(status: MachineStatus) -> bool:
-    return status.phase in (Phase.STOPPED, Phase.FAILED)
+    return not status.phase.is_live
 
 
 def _await_agent_end(options: argparse.Namespace) -> None:
@@ -90,7 +90,7 @@ def _until_started(client: MachineClient, options: argparse.Namespace, *, reques
 
     def settled(status: MachineStatus) -> bool:
         if status.desired is Desired.STOPPED:
-            return status.phase in (Phase.STOPPED, Phase.FAILED)  # somebody else stopped it meanwhile
+            return not status.phase.is_live  # somebody else stopped it meanwhile
         return status.phase in (Phase.RUNNING, Phase.FAILED, Phase.DEGRADED)
 
     try:
