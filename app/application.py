@@ -32,6 +32,7 @@ from app.wiring.notifications import NotificationsWiring
 from app.wiring.parts import Parts
 from app.wiring.settings import SettingsWiring
 from app.wiring.stats import StatsWiring
+from app.wiring.upkeep import UpkeepWiring
 from backend.api import Notice
 
 TRAY_EVERY_MS: Final = 2_000
@@ -80,6 +81,7 @@ class WherryApp(QObject):
         self._logs = LogsWiring(parts, self)
         self._leaving = LeavingWiring(parts, machine, self)
         StatsWiring(parts, self)
+        UpkeepWiring(parts, self)
         SettingsWiring(parts, self)
         NotificationsWiring(parts, self)
         intents = self.store.intents

@@ -42,7 +42,7 @@ def boat(name: str = "wherry") -> QIcon:
 
 
 def tray(phase: Phase | None) -> QIcon:
-    """The boat as the machine is: sail down, half up, up, or with a mark of danger. The shape tells, not the colour."""
+    """The boat as the machine is: sail down, half up, up, marked as in danger or paused. The shape tells."""
     match phase:
         case Phase.RUNNING:
             return boat("tray-running")
@@ -50,5 +50,7 @@ def tray(phase: Phase | None) -> QIcon:
             return boat("tray-starting")
         case Phase.FAILED | Phase.DEGRADED:
             return boat("tray-problem")
+        case Phase.SUSPENDED:
+            return boat("tray-suspended")
         case _:
             return boat("tray-stopped")

@@ -16,9 +16,11 @@ from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app import icons, theme
+from app.machine_actions import machine_actions, refusal, start_words
 from app.palette_entries import Entry, machine_entries, preference_entries
 from app.store import AppStore
 from app.texts import text
+from app.views.alerts import AlertBar
 from app.views.containers import ContainersView
 from app.views.containers_page import ContainersPage
 from app.views.first_run import FirstRunView
@@ -29,7 +31,7 @@ from app.views.machine import MachineView
 from app.views.palette import Palette
 from app.views.problem import ProblemView
 from app.views.rail import Rail, RailEntry
-from app.views.settings.page import SETTINGS, SettingsPage
+from app.views.settings.page import SettingsPage, offered_settings
 from app.views.status_bar import StatusBar
 from app.widgets import IconButton, label
 from backend.api import Notice, Phase
@@ -91,6 +93,7 @@ class MainWindow(QMainWindow):
         store.intents.open_container.connect(lambda _id, _tab: self.show_page("containers"))
         store.intents.search.connect(self.open_palette)
         store.intents.show_setting.connect(self.show_setting)
+        store.intents.show_machine.connect(self.show_machine)
 
     @property
     def containers(self) -> ContainersView:
@@ -113,6 +116,11 @@ class MainWindow(QMainWindow):
         """Go to a setting of SETTINGS."""
         self.show_page("settings")
         cast(SettingsPage, self.page("settings")).show_setting(key)
+
+    def show_machine(self, part: str) -> None:
+        """Go to a part of the Machine page."""
+        self.show_page("machine")
+        cast(MachineView, self.page("machine")).show_part(part)
 
     def open_palette(self) -> None:
         """Let the user search everything."""
@@ -168,9 +176,10 @@ class MainWindow(QMainWindow):
         self._made: dict[str, QWidget] = {}
         self.first_run: FirstRunView | None = None
         self.header = MachineHeader(self._store)
-        self.problem = ProblemView()
+        self.problem = ProblemView(self._store)
         self._pages = QStackedWidget()
         self._notice = _NoticeBar()
+        self.alert = AlertBar(self._store)
         self._rail = Rail(
             [
                 RailEntry(name=name, title=text(page.title), glyph=page.glyph, at_bottom=page.at_bottom)
@@ -204,6 +213,7 @@ class MainWindow(QMainWindow):
             self._pages.removeWidget(self.first_run)
             self.first_run.deleteLater()
             self.first_run = None
+        self.alert.set_page_shows_all(self.page_name == "machine")
         shown = self.first_run if self.first_run is not None and not PAGES[self.page_name].at_bottom else page
         self._pages.setCurrentWidget(shown)
 
@@ -217,7 +227,7 @@ class MainWindow(QMainWindow):
         self._right = QVBoxLayout()
         self._right.setContentsMargins(0, 0, 0, 0)
         self._right.setSpacing(0)
-        for widget in (self.header, self._notice, self._problem_holder):
+        for widget in (self.header, self.alert, self._notice, self._problem_holder):
             self._right.addWidget(widget)
         self._right.addWidget(self._pages, 1)
         self._right.addWidget(StatusBar(self._store))
@@ -240,20 +250,27 @@ class MainWindow(QMainWindow):
         self.quit_action = files.addAction(text("quit.plain"), QKeySequence("Ctrl+Q"))
         self.quit_action.triggered.connect(lambda _checked=False: intents.quit.emit())
         self.quit_action.setMenuRole(QAction.MenuRole.QuitRole)
+        self.suspend_and_quit_action = files.addAction(text("quit.suspend"))
+        self.suspend_and_quit_action.triggered.connect(lambda _checked=False: intents.suspend_and_quit.emit())
         self.stop_and_quit_action = files.addAction(text("quit.stop"))
         self.stop_and_quit_action.triggered.connect(lambda _checked=False: intents.stop_and_quit.emit())
         machine = bar.addMenu(text("menu.machine"))
         self.start_action = machine.addAction(text("machine.start"))
-        self.stop_action = machine.addAction(text("machine.stop"))
+        self.suspend_action = machine.addAction(text("machine.suspend"))
         self.restart_action = machine.addAction(text("machine.restart"))
+        self.stop_action = machine.addAction(text("machine.stop"))
         self.kill_action = machine.addAction(text("machine.kill"))
         for action, intent in (
             (self.start_action, intents.start_machine),
-            (self.stop_action, intents.stop_machine),
+            (self.suspend_action, intents.suspend_machine),
             (self.restart_action, intents.restart_machine),
+            (self.stop_action, intents.stop_machine),
             (self.kill_action, intents.kill_machine),
         ):
             action.triggered.connect(lambda _=False, intent=intent: intent.emit())
+        machine.addSeparator()
+        for key, part in (("search.checkpoints", "checkpoints"), ("search.checks", "checks")):
+            machine.addAction(text(key)).triggered.connect(lambda _=False, part=part: intents.show_machine.emit(part))
         bar.addMenu(text("menu.container")).addActions(self.containers.container_actions)
         view = bar.addMenu(text("menu.view"))
         for number, (name, page) in enumerate(PAGES.items()):
@@ -274,7 +291,7 @@ class MainWindow(QMainWindow):
         kind = text("search.kind.setting")
         settings = [
             Entry(f"setting:{key}", text(words), kind, "cog-outline", partial(self.show_setting, key), also=key)
-            for key, words in SETTINGS.items()
+            for key, words in offered_settings(self._store).items()
         ]
         return [*pages, *machine_entries(self._store), *settings, *preference_entries(self._store)]
 
@@ -288,15 +305,23 @@ class MainWindow(QMainWindow):
             page.focus_search()
 
     def _enable_actions(self) -> None:
-        phase = self._store.phase
-        up = phase in (Phase.RUNNING, Phase.DEGRADED)
-        self.start_action.setEnabled(phase in (Phase.STOPPED, Phase.FAILED))
-        self.stop_action.setEnabled(phase not in (None, Phase.STOPPED, Phase.FAILED, Phase.STOPPING))
-        self.restart_action.setEnabled(up)
-        self.kill_action.setEnabled(phase not in (None, Phase.STOPPED, Phase.FAILED))
-        keeps = self._store.machine_keeps_running
-        self.quit_action.setText(text("quit.keeps" if keeps else "quit.plain"))
+        phase, refused = self._store.phase, refusal(self._store)
+        offered = {action.name: action for action in machine_actions(self._store)}
+        for name, entry in (
+            ("start", self.start_action),
+            ("suspend", self.suspend_action),
+            ("restart", self.restart_action),
+            ("stop", self.stop_action),
+        ):
+            entry.setEnabled(name in offered and offered[name].enabled)
+        self.start_action.setText(start_words(self._store))
+        self.kill_action.setEnabled(phase is not None and phase.is_live and not refused)
+        keeps, up = self._store.machine_keeps_running, phase in (Phase.RUNNING, Phase.DEGRADED)
+        self.quit_action.setText(text("quit.asks" if keeps else "quit.plain"))
+        self.suspend_and_quit_action.setVisible(keeps and up)
         self.stop_and_quit_action.setVisible(keeps)
+        for entry in (self.suspend_and_quit_action, self.stop_and_quit_action):
+            entry.setEnabled(not refused)
 
     def _show_problem(self) -> None:
         problem = self._store.problem

@@ -30,6 +30,7 @@ _RELOADS: Final = (1, 10, 12, 28)
 """Signals that a process is sent to do something else than end: HUP, USR1, USR2, WINCH."""
 _KILLED: Final = 137
 _KEPT: Final = 2_000
+_GOING: Final = (Phase.STOPPING, Phase.STOPPED, Phase.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class ContainerWatch(QObject):
 
     def _fail(self, event: EngineEvent, words: str) -> None:
         # A machine that is being stopped ends its containers in order; that is no failure of theirs.
-        if not self._store.preferences.notifications or self._store.phase in (Phase.STOPPING, Phase.STOPPED):
+        if not self._store.preferences.notifications or self._store.phase in _GOING:
             return
         told_at = self._told.get(event.actor_id)
         if told_at is not None and self._clock() - told_at < QUIET_S:

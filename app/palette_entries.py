@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from app import texts, theme
+from app.machine_actions import machine_actions, refusal
 from app.ports import port_links
 from app.preferences import ZOOMS
 from app.search import Query, fold
@@ -100,22 +101,43 @@ def container_entries(store: AppStore, container: Container) -> list[Entry]:
 
 def machine_entries(store: AppStore) -> list[Entry]:
     """What can be asked of the machine now."""
-    intents, phase = store.intents, store.phase
-    offered: list[tuple[str, str, str, Callable[[], object]]] = []
-    if phase in (Phase.STOPPED, Phase.FAILED):
-        offered.append(("start", "search.machine.start", "play", intents.start_machine.emit))
-    elif phase is not None and phase is not Phase.STOPPING:
-        offered.append(("stop", "search.machine.stop", "stop", intents.stop_machine.emit))
-    if phase in (Phase.RUNNING, Phase.DEGRADED):
-        offered.append(("restart", "search.machine.restart", "restart", intents.restart_machine.emit))
-    offered.append(("refresh", "menu.refresh", "refresh", intents.refresh.emit))
+    intents, detail, refused = store.intents, text("search.kind.action"), refusal(store)
+    entries = [
+        Entry(f"action:{action.name}", action.sentence, detail, action.glyph, action.run, also=action.words)
+        for action in machine_actions(store)
+        if action.enabled
+    ]
+    offered: list[tuple[str, str, str, Callable[[], object]]] = [
+        ("refresh", "menu.refresh", "refresh", intents.refresh.emit),
+        ("checks", "search.checks", "stethoscope", partial(intents.show_machine.emit, "checks")),
+    ]
+    if not refused:
+        offered.append(
+            ("checkpoints", "search.checkpoints", "history", partial(intents.show_machine.emit, "checkpoints"))
+        )
+        offered.append(("update", "search.update", "update", partial(_look_for_update, store)))
+    up = store.phase in (Phase.RUNNING, Phase.DEGRADED)
+    if up and not refused:
+        offered.append(("reclaim", "search.reclaim", "memory", partial(intents.ask_upkeep.emit, "reclaim", {})))
+        restart = partial(intents.ask_upkeep.emit, "engine.restart", {})
+        offered.append(("restart-engine", "search.engine.restart", "restart", restart))
     if store.machine_keeps_running:
-        offered.append(("quit", "quit.keeps", "exit-to-app", intents.quit.emit))
-        offered.append(("stop-and-quit", "quit.stop", "power", intents.stop_and_quit.emit))
+        offered.append(("quit", "quit.keeps", "exit-to-app", intents.quit_only.emit))
+        if not refused:
+            if up:
+                offered.append(("suspend-and-quit", "quit.suspend", "pause", intents.suspend_and_quit.emit))
+            offered.append(("stop-and-quit", "quit.stop", "power", intents.stop_and_quit.emit))
     else:
         offered.append(("quit", "quit.plain", "exit-to-app", intents.quit.emit))
-    detail = text("search.kind.action")
-    return [Entry(f"action:{name}", text(words), detail, glyph, run) for name, words, glyph, run in offered]
+    return [
+        *entries,
+        *(Entry(f"action:{name}", text(words), detail, glyph, run) for name, words, glyph, run in offered),
+    ]
+
+
+def _look_for_update(store: AppStore) -> None:
+    store.intents.ask_upkeep.emit("update.check", {})
+    store.intents.show_machine.emit("overview")
 
 
 def preference_entries(store: AppStore) -> list[Entry]:

@@ -21,6 +21,7 @@ CLOSE_DEADLINE_S: Final = 5.0
 ZOOMS: Final = (100, 125, 150, 175, 200)
 """Per cent."""
 LANGUAGES: Final = ("system", "en", "pt")
+ON_QUIT: Final = ("ask", "keep", "suspend", "stop")
 RECENT_KEPT: Final = 20
 
 T = TypeVar("T")
@@ -107,6 +108,8 @@ class Preferences(QObject):
     """Whether a start at login shows only the tray icon."""
     start_machine = _Option(False, _yes_or_no)
     """Whether the machine is started when the window is."""
+    on_quit = _Option("ask", _one_of(*ON_QUIT))
+    """What becomes of a running machine when the window is quit."""
     page = _Option("", _word)
     """The page that was open last."""
     geometry = _Option("", _word)

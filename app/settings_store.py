@@ -50,6 +50,10 @@ class MachineSettings:
     disk_exists: bool
     disk_gib: int | None
     """Present size of the data disk."""
+    disk_path: str = ""
+    """Its file."""
+    disk_used_bytes: int | None = None
+    """What that takes on this computer; None: not told."""
     restart_reasons: tuple[str, ...] = ()
     """Keys (and "daemon") of which a change waits for a restart."""
 
@@ -143,6 +147,8 @@ class SettingsStore(QObject):
             host=HostLimits(**{name: int(result["host"][name]) for name in HostLimits.__slots__}),
             disk_exists=bool(disk["exists"]),
             disk_gib=None if disk["size_gib"] is None else int(disk["size_gib"]),
+            disk_path=clean_text(str(disk.get("path", "")), limit=400),
+            disk_used_bytes=None if disk.get("used_bytes") is None else int(disk["used_bytes"]),
             restart_reasons=tuple(map(str, result["restart_reasons"])),
         )
         self.machine_changed.emit()

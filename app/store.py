@@ -20,6 +20,7 @@ from app.log_store import LogStore
 from app.preferences import Preferences
 from app.settings_store import SettingsStore
 from app.stats_store import StatsStore
+from app.upkeep_store import UpkeepStore
 from backend.api import Container, ContainerAction, MachineStatus, Notice, Phase, Problem
 
 
@@ -39,6 +40,10 @@ class Intents(QObject):
     stop_machine = Signal()
     restart_machine = Signal()
     kill_machine = Signal()
+    suspend_machine = Signal()
+    act_on_problem = Signal(object)  # Action
+    ask_upkeep = Signal(str, dict)  # a request of upkeep_store.REQUESTS, its arguments
+    show_machine = Signal(str)  # a part of the Machine page: "overview", "checkpoints" or "checks"
     act_on_containers = Signal(tuple, object)  # ids, ContainerAction
     open_container = Signal(str, str)  # container id, name of a tab ("" for the first)
     copy_as_run = Signal(tuple)  # container ids
@@ -50,13 +55,16 @@ class Intents(QObject):
     open_url = Signal(str)
     refresh = Signal()
     run_checks = Signal()  # of everything that the machine needs
+    watch_checkpoints = Signal(bool)  # whether somebody looks at the list of them
     watch_listing = Signal(str, bool)  # "images", "volumes" or "networks": whether somebody looks at it
     show_window = Signal()
     show_page = Signal(str)  # name of a page of the main window
     search = Signal()  # open the palette
     show_setting = Signal(str)  # key of a setting: open its page there
     ask_agent = Signal(str, dict)  # a request of settings_store.REQUESTS, its arguments
-    quit = Signal()
+    quit = Signal()  # asks what becomes of the machine, unless that was settled
+    quit_only = Signal()  # whatever the machine does, it goes on
+    suspend_and_quit = Signal()
     stop_and_quit = Signal()
 
 
@@ -81,6 +89,7 @@ class AppStore(QObject):
         self.settings = SettingsStore(self)
         self.detail = DetailStore(self)
         self.logs = LogStore(self)
+        self.upkeep = UpkeepStore(self)
         self._machine: MachineStatus | None = None
         self._machine_at = 0.0
         self._agent_link = LinkState.CONNECTING
@@ -93,6 +102,8 @@ class AppStore(QObject):
         self._restart_counts: dict[str, int] = {}
         self._pending: dict[str, ContainerAction] = {}
         self._problem: Problem | None = None
+        self.is_suspending = False
+        """Whether the machine is on its way down because this window asked for its suspension."""
 
     @property
     def machine(self) -> MachineStatus | None:
@@ -152,7 +163,7 @@ class AppStore(QObject):
     @property
     def machine_keeps_running(self) -> bool:
         """Whether there is a machine that outlives the window."""
-        return self._machine is not None and self._machine.phase not in (Phase.STOPPED, Phase.FAILED)
+        return self._machine is not None and self._machine.phase.is_live
 
     def container(self, container_id: str) -> Container | None:
         """One container of the last list."""
@@ -167,6 +178,8 @@ class AppStore(QObject):
         """The agent's newest snapshot."""
         if status != self._machine:
             self._machine = status
+            if status.phase.is_settled and not status.phase.is_live:
+                self.is_suspending = False
             self._machine_at = time.monotonic()
             self.machine_changed.emit()
             self.settings.note_phase(status.phase)

@@ -160,6 +160,8 @@ def phase_colour(theme: Theme, phase: Phase | None) -> str:
             return theme.warning
         case Phase.FAILED:
             return theme.danger
+        case Phase.SUSPENDED:
+            return theme.accent
         case _:
             return theme.stopped
 

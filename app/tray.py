@@ -9,8 +9,9 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from app import icons, texts
+from app.machine_actions import machine_actions, operation, operation_line, refusal
 from app.ports import port_links
-from app.safe_text import menu_text
+from app.safe_text import menu_text, tooltip
 from app.store import AppStore
 from app.texts import text
 from backend.api import Container, ContainerAction, Phase
@@ -82,7 +83,6 @@ class Tray(QObject):
     def fill(self) -> None:
         """Make the menu anew."""
         store, menu, intents = self._store, self.menu, self._store.intents
-        phase = store.phase
         for action in menu.actions():
             if (sub := action.menu()) is not None:
                 assert isinstance(sub, QMenu)
@@ -92,25 +92,30 @@ class Tray(QObject):
         menu.addAction(text("tray.open"), intents.show_window.emit)
         menu.addSeparator()
         menu.addAction(menu_text(self._state_line())).setEnabled(False)
-        if phase in (Phase.STOPPED, Phase.FAILED):
-            menu.addAction(text("machine.start"), intents.start_machine.emit)
-        elif phase is not None and phase is not Phase.STOPPING:
-            menu.addAction(text("machine.stop"), intents.stop_machine.emit)
-            if phase in (Phase.RUNNING, Phase.DEGRADED):
-                menu.addAction(text("machine.restart"), intents.restart_machine.emit)
+        for offered in machine_actions(store):
+            entry = menu.addAction(offered.words, offered.run)
+            entry.setEnabled(offered.enabled)
+            entry.setToolTip(tooltip(offered.tip))
         self._add_containers()
         menu.addSeparator()
         menu.addAction(text("tray.settings"), self._show_settings)
         menu.addSeparator()
         if store.machine_keeps_running:
-            menu.addAction(text("quit.keeps"), intents.quit.emit)
-            menu.addAction(text("quit.stop"), intents.stop_and_quit.emit)
+            # Each says what becomes of the machine: a menu needs no dialog that asks for it.
+            menu.addAction(text("quit.keeps"), intents.quit_only.emit)
+            refused = refusal(store)
+            if store.phase in (Phase.RUNNING, Phase.DEGRADED):
+                menu.addAction(text("quit.suspend"), intents.suspend_and_quit.emit).setEnabled(not refused)
+            menu.addAction(text("quit.stop"), intents.stop_and_quit.emit).setEnabled(not refused)
         else:
             menu.addAction(text("quit.plain"), intents.quit.emit)
 
     def _state_line(self) -> str:
-        """The phase, and the step of a start."""
+        """The phase, and the operation or the step of a start."""
         store, phase = self._store, texts.phase(self._store.phase)
+        under_way = operation(store)
+        if under_way is not None:
+            return text("tray.machine.step", phase=phase, step=operation_line(under_way))
         step = store.machine.active_step if store.machine is not None and store.phase is not None else None
         if step is not None:
             return text("tray.machine.step", phase=phase, step=texts.step(step))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QSize
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from app import icons, texts, theme
 from app.store import AppStore
@@ -17,6 +17,24 @@ if TYPE_CHECKING:
     from backend.api import CheckResult
 
 
+class ChecksView(QScrollArea):
+    """The page of them."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setAccessibleName(text("checks.title"))
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.card = ChecksCard(store)
+        page = QWidget()
+        page.setObjectName("page")
+        column = QVBoxLayout(page)
+        column.setContentsMargins(theme.px(2), theme.px(14), theme.px(14), theme.px(18))
+        column.addWidget(self.card)
+        column.addStretch(1)
+        self.setWidget(page)
+
+
 class ChecksCard(Card):
     """A function of the store. Usable in every phase, and without an agent."""
 
@@ -26,7 +44,7 @@ class ChecksCard(Card):
         self.run = button(text("checks.run"), store.intents.run_checks.emit)
         self.copy = CopyButton(lambda: store.checks.as_text, text("checks.copy"))
         self._sum = label("", "muted", wrap=True)
-        self._problem = ProblemView()
+        self._problem = ProblemView(store)
         self._rows: list[_Row] = []
         self._list = QVBoxLayout()
         self._list.setSpacing(theme.px(10))

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import figures, icons, theme
+from app.machine_actions import refusal, start_words
 from app.safe_text import tooltip
 from app.store import AppStore, LinkState
 from app.texts import text
@@ -52,7 +53,7 @@ class ContainersView(QWidget):
         self.bar = SelectionBar(self.actions_of_list)
         self.filter = QLineEdit(clearButtonEnabled=True)
         self.empty = EmptyState()
-        self.problem = ProblemView()
+        self.problem = ProblemView(store)
         self.run = button(text("containers.run"), lambda: store.intents.new_container.emit(""), "primary")
         self.columns = IconButton("view-column-outline", text("containers.columns.choose"))
         self.totals = label("", "muted")
@@ -239,7 +240,7 @@ class ContainersView(QWidget):
 
     def _show_empty(self) -> None:
         store, phase, show = self._store, self._store.phase, self.empty.show_state
-        start = (text("machine.start"), store.intents.start_machine.emit)
+        start = (start_words(store), store.intents.start_machine.emit) if not refusal(store) else None
         muted = theme.current().muted
         if store.containers:
             clear = (text("containers.no-match.clear"), self.clear_filter)
@@ -254,12 +255,15 @@ class ContainersView(QWidget):
                 "containers.stopped-machine",
                 action=start if phase is Phase.STOPPED else None,
             )
+        elif phase is Phase.SUSPENDED:
+            show(icons.boat("tray-suspended"), "containers.suspended", action=start)
         elif phase in (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING):
             steps = store.machine.steps if store.machine else ()
             done = sum(step.state is StepState.DONE for step in steps)
             show(icons.boat("tray-starting"), "containers.starting", progress=(done, len(steps)))
         elif phase is Phase.STOPPING:
-            show(icons.boat("tray-starting"), "containers.stopping", progress=(0, 0))
+            key = "containers.suspending" if store.is_suspending else "containers.stopping"
+            show(icons.boat("tray-starting"), key, progress=(0, 0))
         elif phase is not None:
             show(icons.boat("tray-running"), "containers.loading", progress=(0, 0))
         else:

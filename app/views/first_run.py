@@ -35,7 +35,7 @@ class FirstRunView(QWidget):
         self._starts_when_saved = False
         self._shows_settings = False
         self.setObjectName("page")
-        self.problem = ProblemView()
+        self.problem = ProblemView(store)
         self.rows = ResourceRows(store)
         self.context = CheckRow(text("first.context"), text("first.context.help"))
         self.login = CheckRow(text("settings.login"), "")

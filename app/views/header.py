@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
+from collections.abc import Callable
+from typing import Final
 
-from app import texts, theme
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from app import icons, texts, theme
+from app.machine_actions import machine_actions, operation, operation_line, operation_title, start_words
 from app.safe_text import tooltip
 from app.store import AppStore, LinkState
 from app.texts import text
-from app.widgets import SearchButton, StateDot, button, label
-from backend.api import MachineStatus, Phase, StepState
+from app.widgets import ElidedLabel, SearchButton, StateDot, button, label
+from backend.api import MachineStatus, OperationStatus, Phase, StepState
 
 TICK_MS = 200
 """How often the elapsed time of a step is written anew."""
+_NARROW: Final = 880
 _STARTING = (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING)
 
 
@@ -28,14 +34,17 @@ class MachineHeader(QFrame):
         self._dot = StateDot(theme.px(14))
         self._phase = label("")
         self._phase.setObjectName("phase")
-        self._detail = label("", "muted")
-        self._detail.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._detail = ElidedLabel(Qt.TextElideMode.ElideRight)
+        self._detail.setProperty("role", "muted")
         self._progress = QProgressBar(textVisible=False)
         self._progress.setAccessibleName(text("machine.steps"))
         self.search = SearchButton(intents.search.emit)
-        self.start = button(text("machine.start"), intents.start_machine.emit, "primary", text("machine.start.tip"))
-        self.restart = button(text("machine.restart"), intents.restart_machine.emit, None, text("machine.restart.tip"))
-        self.stop = button(text("machine.stop"), intents.stop_machine.emit, None, text("machine.stop.tip"))
+        self.start = button(text("machine.start"), intents.start_machine.emit, "primary")
+        self.suspend = _ActionButton("machine.suspend", "pause", intents.suspend_machine.emit)
+        self.restart = _ActionButton("machine.restart", "restart", intents.restart_machine.emit)
+        self.stop = _ActionButton("machine.stop", "stop", intents.stop_machine.emit)
+        self.cancel = button(text("common.cancel"), self._cancel, None, text("operation.cancel.tip"))
+        self._buttons = {"start": self.start, "suspend": self.suspend, "restart": self.restart, "stop": self.stop}
         words = QVBoxLayout()
         words.setSpacing(2)
         words.addWidget(self._phase)
@@ -48,49 +57,118 @@ class MachineHeader(QFrame):
         row.addLayout(words, 1)
         row.addWidget(self.search)
         row.addSpacing(theme.px(10))
-        for widget in (self.start, self.restart, self.stop):
+        for widget in (self.cancel, *self._buttons.values()):
             row.addWidget(widget)
         self.setFixedHeight(theme.px(78))
         self._ticker = QTimer(self, interval=TICK_MS)
         self._ticker.timeout.connect(self._show_detail)
         store.machine_changed.connect(self.refresh)
         store.engine_changed.connect(self.refresh)
+        store.upkeep.changed.connect(self.refresh)
         store.settings.first_run_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the store."""
-        store, phase = self._store, self._store.phase
+        phase = self._store.phase
         self._dot.set_colour(theme.phase_colour(theme.current(), phase))
         self._phase.setText(texts.phase(phase))
-        starting = phase in _STARTING
-        self._progress.setVisible(starting)
-        if starting and store.machine is not None:
-            done = sum(step.state is StepState.DONE for step in store.machine.steps)
-            total = len(store.machine.steps)
-            self._progress.setRange(0, total)
-            self._progress.setValue(done)
-            self._progress.setAccessibleDescription(text("machine.progress", done=done, total=total))
-        failed = phase is Phase.FAILED
-        self.start.setText(text("machine.start-again") if failed else text("machine.start"))
-        self.start.setAccessibleName(self.start.text())
-        # The first run has a button of its own, which heeds what was chosen there.
-        self.start.setVisible(phase in (None, Phase.STOPPED, Phase.FAILED) and not store.settings.first_run)
-        self.start.setEnabled(phase is not None)
-        up = phase in (Phase.RUNNING, Phase.DEGRADED)
-        self.restart.setVisible(up)
-        self.stop.setVisible(up or starting or phase is Phase.STOPPING)
-        self.stop.setEnabled(phase is not Phase.STOPPING)
+        self._show_progress()
+        self._show_buttons()
         if phase in _STARTING:
             self._ticker.start()
         else:
             self._ticker.stop()
         self._show_detail()
 
+    def _show_progress(self) -> None:
+        store, phase = self._store, self._store.phase
+        under_way = operation(store)
+        self._progress.setVisible(under_way is not None or phase in _STARTING)
+        if under_way is not None:
+            show_fraction(self._progress, under_way)
+        elif phase in _STARTING and store.machine is not None:
+            done = sum(step.state is StepState.DONE for step in store.machine.steps)
+            total = len(store.machine.steps)
+            self._progress.setRange(0, total)
+            self._progress.setValue(done)
+            self._progress.setAccessibleName(text("machine.steps"))
+            self._progress.setAccessibleDescription(text("machine.progress", done=done, total=total))
+
+    def _show_buttons(self) -> None:
+        store, phase = self._store, self._store.phase
+        offered = {action.name: action for action in machine_actions(store)}
+        for name, made in self._buttons.items():
+            action = offered.get(name)
+            made.setVisible(action is not None)
+            if action is not None:
+                made.setEnabled(action.enabled)
+                made.setToolTip(tooltip(action.tip))
+                made.setAccessibleDescription(action.tip)
+        self.start.setText(start_words(store))
+        self.start.setAccessibleName(self.start.text())
+        if phase is None:
+            self.start.setVisible(True)
+            self.start.setEnabled(False)
+        # The first run has a button of its own, which heeds what was chosen there.
+        if store.settings.first_run:
+            self.start.hide()
+        if phase is Phase.STOPPING:
+            self.stop.setVisible(True)
+            self.stop.setEnabled(False)
+        under_way = operation(store)
+        self.cancel.setVisible(under_way is not None and under_way.cancellable)
+        self.cancel.setEnabled("operation.cancel" not in store.upkeep.asked)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Where there is little room the buttons show their pictures only."""
+        narrow = self.width() < theme.px(_NARROW)
+        for made in (self.suspend, self.restart, self.stop):
+            made.set_compact(narrow)
+
+    def _cancel(self) -> None:
+        self._store.intents.ask_upkeep.emit("operation.cancel", {})
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
     def _show_detail(self) -> None:
         words = machine_detail(self._store)
-        self._detail.setText(words)
-        self._detail.setToolTip(tooltip(words))
+        self._detail.set_whole(words)
+
+
+class _ActionButton(QPushButton):
+    """A picture, and words where there is room for them."""
+
+    def __init__(self, key: str, glyph: str, clicked: Callable[[], object]) -> None:
+        super().__init__(text(key))
+        self._words = text(key)
+        self._glyph = glyph
+        self.setAccessibleName(self._words)
+        self.setAutoDefault(True)
+        self.setIconSize(QSize(theme.px(16), theme.px(16)))
+        self.setIcon(icons.glyph(glyph))
+        self.clicked.connect(lambda _checked=False: clicked())
+
+    def set_compact(self, compact: bool) -> None:
+        """Whether only the picture is shown."""
+        self.setText("" if compact else self._words)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange:
+            self.setIcon(icons.glyph(self._glyph))
+
+
+def show_fraction(bar: QProgressBar, under_way: OperationStatus) -> None:
+    """An operation on a bar; one of which nobody knows how far it is moves to and fro."""
+    known = under_way.fraction is not None
+    bar.setRange(0, 1000 if known else 0)
+    bar.setValue(round((under_way.fraction or 0.0) * 1000) if known else 0)
+    bar.setAccessibleName(operation_title(under_way))
+    bar.setAccessibleDescription(operation_line(under_way))
 
 
 def machine_detail(store: AppStore) -> str:
@@ -102,11 +180,15 @@ def machine_detail(store: AppStore) -> str:
         return text("machine.detail.unknown" if machine is None else "machine.detail.lost")
     if machine is None:
         return text("machine.detail.unknown")
+    if machine.operation is not None:
+        return operation_line(machine.operation)
     match machine.phase:
+        case Phase.SUSPENDED:
+            return text("machine.detail.suspended")
         case Phase.STOPPED:
             return text("machine.detail.stopped")
         case Phase.STOPPING:
-            return text("machine.detail.stopping")
+            return text("machine.detail.suspending" if store.is_suspending else "machine.detail.stopping")
         case Phase.FAILED:
             return machine.problems[0].summary if machine.problems else ""
         case Phase.RUNNING | Phase.DEGRADED:
@@ -126,9 +208,8 @@ def _step_detail(store: AppStore, machine: MachineStatus) -> str:
 def _running_detail(store: AppStore, machine: MachineStatus) -> str:
     if store.engine_link is LinkState.RECONNECTING:
         return text("machine.detail.engine-reconnecting")
+    # What is wrong is said in the strip below.
     parts = []
-    if machine.phase is Phase.DEGRADED and machine.problems:
-        parts.append(machine.problems[0].summary)
     if machine.engine_version:
         parts.append(text("machine.detail.engine", version=machine.engine_version))
     if machine.accelerator is not None:

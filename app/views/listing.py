@@ -7,29 +7,27 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, QPoint, Qt
-from PySide6.QtGui import QAction, QFocusEvent, QGuiApplication, QHideEvent, QKeySequence, QResizeEvent, QShowEvent
+from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QLineEdit,
     QMenu,
     QStackedWidget,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from app import figures, icons, texts, theme
+from app.machine_actions import refusal, start_words
 from app.store import AppStore, LinkState
 from app.texts import text
 from app.views.empty import EmptyState
 from app.views.listing_model import ENTRY_ROLE, Column, ListingFilter, ListingModel
+from app.views.listing_table import ListingTable
 from app.views.problem import ProblemView
 from app.widgets import label
 from backend.api import ImageEntry, NetworkEntry, Phase, VolumeEntry
 
-_ROW_HEIGHT: Final = 34
 _NAMES_SHOWN: Final = 40
 """In a tool tip."""
 
@@ -45,10 +43,10 @@ class ListingView(QWidget):
         self._glyph = glyph
         self.model = ListingModel(columns, self)
         self.proxy = ListingFilter(self.model, self)
-        self.table = _Table(self.model.columns)
+        self.table = ListingTable(self.model.columns)
         self.filter = QLineEdit(clearButtonEnabled=True)
         self.empty = EmptyState()
-        self.problem = ProblemView()
+        self.problem = ProblemView(store)
         self._count = label("", "muted")
         self._stack = QStackedWidget()
         self._make_table()
@@ -128,9 +126,10 @@ class ListingView(QWidget):
             self.empty.show_state(picture, "listing.no-match", action=clear)
         elif known:
             self.empty.show_state(picture, f"{self._kind}.empty", command=_COMMANDS[self._kind])
-        elif store.phase in (Phase.STOPPED, Phase.FAILED):
-            start = (text("machine.start"), store.intents.start_machine.emit)
-            self.empty.show_state(picture, "listing.stopped", action=start)
+        elif store.phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
+            start = (start_words(store), store.intents.start_machine.emit) if not refusal(store) else None
+            key = "listing.suspended" if store.phase is Phase.SUSPENDED else "listing.stopped"
+            self.empty.show_state(picture, key, action=start)
         else:
             self.empty.show_state(picture, "listing.waiting", progress=(0, 0))
 
@@ -193,44 +192,6 @@ class ListingView(QWidget):
         super().changeEvent(event)
         if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_stack"):
             self._show_state()
-
-
-class _Table(QTableView):
-    """Rows, no grid; Tab leaves it; columns share the width."""
-
-    def __init__(self, columns: Sequence[Column]) -> None:
-        super().__init__()
-        self.setObjectName("listing")
-        self._columns = columns
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.setSortingEnabled(True)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setTabKeyNavigation(False)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(theme.px(_ROW_HEIGHT))
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        header = self.horizontalHeader()
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        for number, column in enumerate(self._columns):
-            share = int(self.viewport().width() * column.share)
-            self.setColumnWidth(number, max(share, theme.px(column.least)))
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        if not self.currentIndex().isValid() and self.model().rowCount():
-            flags = QItemSelectionModel.SelectionFlag
-            self.selectionModel().setCurrentIndex(self.model().index(0, 0), flags.NoUpdate)
 
 
 def _used(entry: Any) -> str:

@@ -3,25 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app import texts
+from app.machine_actions import refusal
+from app.safe_text import tooltip
+from app.store import AppStore
 from app.texts import text
 from app.widgets import MONOSPACE, CopyButton, button, label
-from backend.api import Problem
+from backend.api import Action, Phase, Problem, ProblemCode
 
 _TAIL_LINES_SHOWN = 8
+WARNINGS: Final = (ProblemCode.DATA_DISK_FULL, ProblemCode.HOST_DISK_FULL, ProblemCode.MEMORY_LOW)
+"""What does not stop a machine that runs: it is said, but nothing is broken."""
+
+
+def is_warning(problem: Problem, phase: Phase | None) -> bool:
+    """Whether a problem is a warning only."""
+    return problem.code in WARNINGS and phase in (Phase.RUNNING, Phase.DEGRADED)
+
+
+def action_words(action: Action) -> str:
+    """On the button that does it."""
+    return text(f"problem.action.{action.value}")
+
+
+class ActionButton(QPushButton):
+    """Does what a problem offers; disabled, with the reason, while that cannot be done."""
+
+    def __init__(self, store: AppStore, action: Action, role: str | None = None) -> None:
+        super().__init__(action_words(action))
+        self._store = store
+        self._action = action
+        self._asked = False
+        self.setAccessibleName(self.text())
+        self.setAutoDefault(True)
+        if role:
+            self.setProperty("role", role)
+        self.clicked.connect(lambda _checked=False: self._ask())
+        store.machine_changed.connect(self._on_machine)
+        store.upkeep.changed.connect(self._enable)
+        store.problem_changed.connect(self._on_machine)
+        self._enable()
+
+    def _ask(self) -> None:
+        # Until the machine is seen to do it: a second click would ask a second time.
+        self._asked = self._action is not Action.DOCTOR
+        self._enable()
+        self._store.intents.act_on_problem.emit(self._action)
+
+    def _on_machine(self) -> None:
+        self._asked = False
+        self._enable()
+
+    def _enable(self) -> None:
+        reason = "" if self._action is Action.DOCTOR else refusal(self._store)
+        request = {Action.RESTART_ENGINE: "engine.restart", Action.RECLAIM: "reclaim"}.get(self._action)
+        waits = request in self._store.upkeep.asked
+        self.setEnabled(not reason and not waits and not self._asked)
+        self.setToolTip(tooltip(reason or text(f"problem.action.{self._action.value}.tip")))
 
 
 class ProblemView(QFrame):
     """One problem. Hidden while there is none."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("problem")
+        self._store = store
         self._problem: Problem | None = None
+        self._warns = False
         self._title = label("", "danger", wrap=True)
         self._summary = label("", wrap=True, selectable=True)
         self._ran_heading = label(text("problem.ran"), "muted")
@@ -59,12 +122,19 @@ class ProblemView(QFrame):
 
     def show_problem(self, problem: Problem | None, actions: Sequence[tuple[str, Callable[[], object]]] = ()) -> None:
         """Show `problem` with buttons for `actions`, the first of them the one to take; or None: hide."""
-        if problem == self._problem:
+        warns = problem is not None and is_warning(problem, self._store.phase)
+        if (problem, warns) == (self._problem, self._warns):
             return
-        self._problem = problem
+        self._problem, self._warns = problem, warns
         self.setVisible(problem is not None)
         if problem is None:
             return
+        for widget, name, value in (
+            (self, "level", "warning" if warns else "error"),
+            (self._title, "role", "warning-title" if warns else "danger"),
+        ):
+            widget.setProperty(name, value)
+            widget.style().polish(widget)
         title = texts.problem_title(problem.code)
         self.setAccessibleName(text("problem.box", title=title))
         self._title.setText(title)
@@ -90,8 +160,11 @@ class ProblemView(QFrame):
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
+        offered = problem.action
+        if offered is not None:
+            self._buttons.addWidget(ActionButton(self._store, offered, "primary"))
         for number, (words, clicked) in enumerate(actions):
-            self._buttons.addWidget(button(words, clicked, "primary" if number == 0 else None))
+            self._buttons.addWidget(button(words, clicked, "primary" if number == 0 and offered is None else None))
         self._buttons.addWidget(CopyButton(problem.as_text, text("problem.copy")))
         self._buttons.addStretch(1)
         self._buttons.setAlignment(Qt.AlignmentFlag.AlignLeft)

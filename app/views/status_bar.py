@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen, QResiz
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
 
 from app import figures, theme
+from app.machine_actions import operation, operation_short
 from app.safe_text import tooltip
 from app.store import AppStore, LinkState
 from app.texts import text
@@ -41,10 +42,11 @@ class StatusBar(QAbstractButton):
         self.cpu = label()
         self.memory = label()
         self.disk = label()
+        self.update_offer = label()
         self.version = label(text("status.version", version=VERSION), "muted")
-        self._parts = (self.engine, self.accelerator, self.cpu, self.memory, self.disk, self.version)
+        self._parts = (self.engine, self.accelerator, self.cpu, self.memory, self.disk, self.update_offer, self.version)
         # The first to go when there is no room.
-        self._dispensable = (self.version, self.accelerator, self.disk, self.memory, self.cpu)
+        self._dispensable = (self.version, self.update_offer, self.accelerator, self.disk, self.memory, self.cpu)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(_MARGIN), theme.px(5), theme.px(_MARGIN), theme.px(5))
         row.setSpacing(theme.px(_SPACING))
@@ -57,6 +59,7 @@ class StatusBar(QAbstractButton):
         for part in (self.accelerator, self.cpu, self.memory, self.disk):
             row.addWidget(part)
         row.addStretch(1)
+        row.addWidget(self.update_offer)
         row.addWidget(self.version)
         self.clicked.connect(lambda _checked=False: store.intents.show_page.emit("machine"))
         store.machine_changed.connect(self.refresh)
@@ -67,7 +70,12 @@ class StatusBar(QAbstractButton):
     def refresh(self) -> None:
         """Show the store."""
         self._dot.set_colour(theme.phase_colour(theme.current(), self._store.phase))
-        self.engine.setText(text(_engine_key(self._store)))
+        under_way = operation(self._store)
+        self.engine.setText(operation_short(under_way) if under_way else text(_engine_key(self._store)))
+        machine = self._store.machine
+        offered = machine.image_offer if machine is not None and under_way is None else None
+        self.update_offer.setText(text("status.update", version=offered) if offered else "")
+        self.update_offer.setToolTip(tooltip(text("status.update.tip")) if offered else "")
         self._show_accelerator(self._store.machine)
         self._show_figures(self._store.machine)
         said = [part.text() for part in self._parts if part.text()]

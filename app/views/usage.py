@@ -6,9 +6,11 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
 from app import figures, theme
+from app.machine_actions import refusal
+from app.safe_text import tooltip
 from app.store import AppStore
 from app.texts import text
-from app.widgets import Card, label
+from app.widgets import Card, button, label
 from backend.api import Phase
 
 _STEPS = 1000
@@ -29,6 +31,8 @@ class UsageCards(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(theme.px(14))
         self._cards: list[Card] = []
+        self._brought: dict[str, QLabel] = {}
+        self.reclaim = button(text("upkeep.reclaim"), self._ask)
         self._columns = 0
         for kind, bars in (
             ("memory", (self.memory_used, self.memory_on_host)),
@@ -38,13 +42,44 @@ class UsageCards(QWidget):
             for bar in bars:
                 card.body.addWidget(bar)
             card.body.addWidget(label(text(f"usage.hint.{kind}"), "muted", wrap=True))
+            card.body.addLayout(self._below(kind))
             card.body.addStretch(1)
             card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
             self._cards.append(card)
         self._arrange()
+        store.upkeep.changed.connect(self.refresh)
         store.stats.changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
         self.refresh()
+
+    def _below(self, kind: str) -> QHBoxLayout:
+        """What the last giving back brought, and, below the memory, the button for it: it does both."""
+        row = QHBoxLayout()
+        brought = self._brought[kind] = label("", wrap=True)
+        if kind == "memory":
+            row.addWidget(self.reclaim)
+        row.addWidget(brought, 1)
+        return row
+
+    def _ask(self) -> None:
+        self._store.intents.ask_upkeep.emit("reclaim", {})
+
+    def _show_reclaim(self) -> None:
+        reason, asked = refusal(self._store), "reclaim" in self._store.upkeep.asked
+        self.reclaim.setText(text("upkeep.reclaiming" if asked else "upkeep.reclaim"))
+        self.reclaim.setEnabled(not reason and not asked)
+        self.reclaim.setToolTip(tooltip(reason or text("upkeep.reclaim.tip")))
+        found = self._store.upkeep.reclaimed
+        pairs = {
+            "memory": (found.memory_before, found.memory_after) if found else (None, None),
+            "disk": (found.disk_before, found.disk_after) if found else (None, None),
+        }
+        for kind, (before, after) in pairs.items():
+            known = before is not None and after is not None
+            self._brought[kind].setVisible(known)
+            if before is not None and after is not None:
+                figures_ = {"before": figures.size(before), "after": figures.size(after)}
+                self._brought[kind].setText(text("upkeep.brought", **figures_))
 
     def _arrange(self) -> None:
         columns = 2 if self.width() >= theme.px(_TWO_COLUMNS) else 1
@@ -65,6 +100,7 @@ class UsageCards(QWidget):
         self.setVisible(usage is not None)
         if usage is None:
             return
+        self._show_reclaim()
         given = self._store.machine.resources if self._store.machine else None
         memory = given.memory_mib * 1024**2 if given else usage.memory_total_bytes
         disk = given.disk_gib * 1024**3 if given else usage.disk_total_bytes

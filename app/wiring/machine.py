@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.store import LinkState
 from app.wiring.parts import Parts
-from backend.api import MachineStatus, Phase, Problem, ProblemCode, StopPolicy
+from backend.api import Action, MachineStatus, Phase, Problem, ProblemCode, StopPolicy
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _WISHES: Final = ("start", "stop", "restart")
 class MachineWiring(QObject):
     """Lives as long as the window."""
 
-    settled_down = Signal()  # the machine is stopped, or failed
+    settled_down = Signal()  # the machine is stopped, suspended, or failed
     refused = Signal()  # a request of ours
 
     def __init__(self, parts: Parts, parent: QObject) -> None:
@@ -33,9 +33,34 @@ class MachineWiring(QObject):
         link.noticed.connect(store.notice)
         link.replied.connect(self._on_reply)
         intents.start_machine.connect(lambda: link.request("start"))
-        intents.stop_machine.connect(lambda: link.request("stop", policy=StopPolicy.POWER_DOWN.value))
-        intents.kill_machine.connect(lambda: link.request("stop", policy=StopPolicy.KILL.value))
+        intents.suspend_machine.connect(lambda: self._stop(StopPolicy.SUSPEND))
+        intents.stop_machine.connect(lambda: self._stop(StopPolicy.POWER_DOWN))
+        intents.kill_machine.connect(lambda: self._stop(StopPolicy.KILL))
         intents.restart_machine.connect(lambda: link.request("restart"))
+        intents.act_on_problem.connect(self._act)
+
+    def _stop(self, policy: StopPolicy) -> None:
+        self._parts.store.is_suspending = policy is StopPolicy.SUSPEND
+        self._parts.machine_link.request("stop", policy=policy.value)
+
+    def _act(self, action: Action) -> None:
+        """What a problem offers."""
+        intents, link = self._parts.store.intents, self._parts.machine_link
+        match action:
+            case Action.START | Action.CONTINUE:
+                link.request("start")
+            case Action.RESTART:
+                link.request("restart")
+            case Action.FORCE_RESTART:
+                link.request("restart", kill=True)
+            case Action.RESTART_ENGINE:
+                intents.ask_upkeep.emit("engine.restart", {})
+            case Action.RECLAIM:
+                intents.ask_upkeep.emit("reclaim", {})
+            case Action.DOCTOR:
+                intents.show_window.emit()
+                intents.show_machine.emit("checks")
+                intents.run_checks.emit()
 
     def _on_status(self, status: MachineStatus) -> None:
         self._parts.store.set_machine(status)
@@ -43,7 +68,7 @@ class MachineWiring(QObject):
         # A stopped machine's endpoint would start it for the first request: it is only asked while it answers.
         ready = endpoint is not None and endpoint.ready and status.phase in (Phase.RUNNING, Phase.DEGRADED)
         self._parts.engine_link.set_endpoint(endpoint.url if endpoint and ready else None)
-        if status.phase in (Phase.STOPPED, Phase.FAILED):
+        if not status.phase.is_live:
             self.settled_down.emit()
 
     def _on_lost(self, problem: Problem) -> None:
@@ -54,5 +79,6 @@ class MachineWiring(QObject):
         if name not in _WISHES or problem is None or problem.code is ProblemCode.CANCELLED:
             return
         _log.warning("the agent refused %s: %s", name, problem.summary)
+        self._parts.store.is_suspending = False
         self.refused.emit()
         self._parts.store.set_problem(problem)

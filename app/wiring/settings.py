@@ -57,7 +57,11 @@ class SettingsWiring(QObject):
         if self._started or store.settings.machine is None:
             return
         self._started = True
-        if store.preferences.start_machine and store.phase is Phase.STOPPED and not store.settings.first_run:
+        if (
+            store.preferences.start_machine
+            and store.phase in (Phase.STOPPED, Phase.SUSPENDED)
+            and not store.settings.first_run
+        ):
             store.intents.start_machine.emit()
 
     def _on_replied(self, name: str, problem: Problem | None) -> None:

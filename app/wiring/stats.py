@@ -71,5 +71,5 @@ class StatsWiring(QObject):
             store.stats.fail(problem)
 
     def _on_machine(self) -> None:
-        if self._parts.store.phase in (Phase.STOPPED, Phase.FAILED, Phase.PREPARING, Phase.BOOTING):
+        if self._parts.store.phase in (Phase.STOPPED, Phase.SUSPENDED, Phase.FAILED, Phase.PREPARING, Phase.BOOTING):
             self._parts.store.stats.clear()

@@ -22,14 +22,13 @@ from app.store import AppStore, LinkState
 from app.tray import Tray
 from app.views.listing import ListingView
 from app.views.logs.page import LogsPage
-from app.views.machine import MachineView
 from app.views.palette import Palette
 from app.views.settings.page import SettingsPage
 from backend.doctor import check_results_as_text
 from backend.engine.types import ContainerAction
 from backend.errors import Problem, ProblemCode
 from backend.model import Notice, Phase
-from tests.gui import detail_scenes, log_samples, samples, settings_samples, stats_samples
+from tests.gui import detail_scenes, log_samples, samples, settings_samples, stats_samples, upkeep_scenes
 from tests.gui.container_scenes import CONTAINER_SCENES
 
 _AGENT_PROBLEM = Problem(
@@ -257,10 +256,7 @@ def _machine_checked(store: AppStore, window: MainWindow) -> None:
     window.show_page("machine")
     results = samples.check_results()
     store.checks.finish(results, check_results_as_text(results))
-    page = window.page("machine")
-    assert isinstance(page, MachineView)
-    QApplication.processEvents()
-    page.ensureWidgetVisible(page.checks, 0, 600)
+    window.show_machine("checks")
 
 
 def _listing(kind: str, *, empty: bool = False, words: str = "") -> Callable[[AppStore, MainWindow], None]:
@@ -358,6 +354,7 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "machine-degraded": _machine_page(Phase.DEGRADED),
     "machine-failed": _machine_page(Phase.FAILED),
     **detail_scenes.SCENES,
+    **upkeep_scenes.SCENES,
 }
 """By name, how to bring the store and the window there."""
 

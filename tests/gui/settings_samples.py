@@ -15,10 +15,22 @@ CONFIG_PROBLEM = Problem(
 )
 
 
+DISK_PATH = "/home/ana/.local/share/wherry/machine/data.qcow2"
+LIFECYCLE: dict[str, object] = {
+    "machine.start_on_demand": True,
+    "machine.idle_minutes": 30,
+    "machine.idle_action": "suspend",
+    "checkpoints.keep_automatic": 5,
+    "checkpoints.keep_days": 14,
+    "image.update": "ask",
+}
+"""What an agent says of the machine's lifecycle."""
+
+
 def config_answer(*, disk_gib: int | None = 64, reasons: tuple[str, ...] = (), **values: object) -> dict[str, Any]:
     """To config.get and config.set; values by key with a _ for its dot."""
     names = config.keys()
-    defaults = {key: config.get(config.Config(), key) for key in names}
+    defaults = {**LIFECYCLE, **{key: config.get(config.Config(), key) for key in names}}
     given = {key.replace("_", ".", 1): value for key, value in values.items()}
     merged = {**defaults, **given}
     return {
@@ -30,7 +42,11 @@ def config_answer(*, disk_gib: int | None = 64, reasons: tuple[str, ...] = (), *
             "disk_gib": max(int(str(merged["machine.disk_gib"])), disk_gib or 0),
         },
         "host": {"cpus": 8, "memory_mib": 15_906, "disk_free_gib": 212, "minimum_memory_mib": 512},
-        "disk": {"exists": disk_gib is not None, "size_gib": disk_gib, "path": "/home/ana/data.qcow2"},
+        "disk": {
+            "exists": disk_gib is not None,
+            "size_gib": disk_gib,
+            "path": "/home/ana/.local/share/wherry/machine/data.qcow2",
+        },
         "restart_reasons": list(reasons),
     }
 

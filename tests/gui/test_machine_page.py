@@ -49,27 +49,27 @@ def usage(**changes: int | None) -> StatsSample:
 
 def test_memory_and_disk_given_used_and_taken(store: AppStore, page: MachineView) -> None:
     running(store)
-    assert not page.usage.isVisible()
+    assert not page.overview.usage.isVisible()
     store.stats.add(usage())
-    shown = page.usage
+    shown = page.overview.usage
     assert [bar.words.text() for bar in (shown.memory_used, shown.memory_on_host)] == ["1 of 4 GiB", "2 of 4 GiB"]
     assert [bar.words.text() for bar in (shown.disk_used, shown.disk_on_host)] == ["16 of 64 GiB", "20 of 64 GiB"]
     assert [bar.bar.value() for bar in (shown.memory_used, shown.disk_used)] == [250, 250]
     assert shown.memory_used.bar.accessibleDescription() == "1 of 4 GiB"
-    assert len([graph for graph in page.graphs.graphs if graph.isVisible()]) == 4
+    assert len([graph for graph in page.overview.graphs.graphs if graph.isVisible()]) == 4
 
 
 def test_what_the_host_does_not_tell_is_said_to_be_unknown(store: AppStore, page: MachineView) -> None:
     running(store)
     store.stats.add(usage(memory_on_host_bytes=None))
-    assert page.usage.memory_on_host.words.text() == "not known"
+    assert page.overview.usage.memory_on_host.words.text() == "not known"
 
 
 def test_figures_go_with_the_machine(store: AppStore, page: MachineView) -> None:
     running(store)
     store.stats.add(usage())
     machine(store, Phase.STOPPING)
-    assert not page.usage.isVisible()
+    assert not page.overview.usage.isVisible()
 
 
 @pytest.mark.parametrize("phase", [None, *Phase])
@@ -78,10 +78,10 @@ def test_checks_and_console_can_be_had_in_every_phase(
 ) -> None:
     if phase is not None:
         machine(store, phase)
-    assert page.checks.run.isEnabled()
+    assert page.checks.card.run.isEnabled()
     with qtbot.waitSignal(store.intents.run_checks):
-        page.checks.run.click()
-    assert page.console.toggle.isEnabled()
+        page.checks.card.run.click()
+    assert page.overview.console.toggle.isEnabled()
 
 
 @pytest.fixture
@@ -91,6 +91,7 @@ def wired(
     links = MachineLink(lambda: ""), EngineLink()
     parts = Parts(qapp, store, *links, window, Tray(store))
     wiring = ChecksWiring(parts, tmp_path / "home", window)
+    page.show_part("checks")
     yield page
     wiring.close()
     for link in links:
@@ -98,15 +99,15 @@ def wired(
 
 
 def test_the_checks_are_the_doctors_and_can_be_copied(store: AppStore, wired: MachineView, qtbot: QtBot) -> None:
-    wired.checks.run.click()
-    assert wired.checks.run.text() == "Checking…"
-    assert not wired.checks.run.isEnabled()
+    wired.checks.card.run.click()
+    assert wired.checks.card.run.text() == "Checking…"
+    assert not wired.checks.card.run.isEnabled()
     qtbot.waitUntil(lambda: store.checks.results is not None, timeout=30_000)
     results = store.checks.results
     assert results is not None
     assert [result.id for result in results] == [name for name, _, _ in doctor._CHECKS]
-    assert wired.checks.run.text() == "Run again"
-    QTest.mouseClick(wired.checks.copy, Qt.MouseButton.LeftButton)
+    assert wired.checks.card.run.text() == "Run again"
+    QTest.mouseClick(wired.checks.card.copy, Qt.MouseButton.LeftButton)
     assert "Home directory: " in QGuiApplication.clipboard().text()
 
 
@@ -128,7 +129,7 @@ def test_the_window_goes_on_while_they_run_and_they_run_once(
     go.set()
     qtbot.waitUntil(lambda: not store.checks.running)
     assert len(calls) == 1
-    assert "2 checks need attention" in wired.checks._sum.text()
+    assert "2 checks need attention" in wired.checks.card._sum.text()
 
 
 def test_checks_that_fail_themselves_are_a_problem(
@@ -140,5 +141,5 @@ def test_checks_that_fail_themselves_are_a_problem(
     monkeypatch.setattr("backend.doctor.examine_home", broken)
     store.intents.run_checks.emit()
     qtbot.waitUntil(lambda: store.checks.problem is not None)
-    assert wired.checks._problem.isVisible()
-    assert wired.checks.run.isEnabled()
+    assert wired.checks.card._problem.isVisible()
+    assert wired.checks.card.run.isEnabled()

@@ -32,9 +32,16 @@ def test_before_anything_is_known(tray: Tray) -> None:
     [
         (Phase.STOPPED, ["Start", "Settings", "Quit"]),
         (Phase.BOOTING, ["Stop", "Settings", "Quit (the machine keeps running)", "Stop machine and quit"]),
-        (Phase.RUNNING, ["Stop", "Restart", "Settings", "Quit (the machine keeps running)", "Stop machine and quit"]),
+        (
+            Phase.RUNNING,
+            [
+                *("Suspend", "Restart", "Stop", "Settings", "Quit (the machine keeps running)"),
+                *("Suspend machine and quit", "Stop machine and quit"),
+            ],
+        ),
+        (Phase.SUSPENDED, ["Resume", "Settings", "Quit"]),
         (Phase.STOPPING, ["Settings", "Quit (the machine keeps running)", "Stop machine and quit"]),
-        (Phase.FAILED, ["Start", "Settings", "Quit"]),
+        (Phase.FAILED, ["Start again", "Settings", "Quit"]),
     ],
 )
 def test_the_menu_of_each_phase(store: AppStore, tray: Tray, phase: Phase, expected: list[str]) -> None:

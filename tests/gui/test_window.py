@@ -229,7 +229,7 @@ def test_quit_says_whether_the_machine_keeps_running(store: AppStore, window: Ma
     assert window.quit_action.text() == "Quit"
     assert not window.stop_and_quit_action.isVisible()
     machine(store, Phase.RUNNING)
-    assert window.quit_action.text() == "Quit (the machine keeps running)"
+    assert window.quit_action.text() == "Quit…", "it asks what becomes of the machine"
     assert window.stop_and_quit_action.isVisible()
 
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.texts.en import containers, detail, frame, listings, logs, machine, problems, settings, stats
+from app.texts.en import (
+    containers,
+    detail,
+    frame,
+    lifecycle,
+    listings,
+    logs,
+    machine,
+    problems,
+    settings,
+    stats,
+    upkeep,
+)
 
 TABLE: Final[dict[str, str]] = {
     **machine.TEXTS,
@@ -16,4 +28,6 @@ TABLE: Final[dict[str, str]] = {
     **frame.TEXTS,
     **settings.TEXTS,
     **stats.TEXTS,
+    **lifecycle.TEXTS,
+    **upkeep.TEXTS,
 }

@@ -73,7 +73,7 @@ class ContainerForm(QDialog):
         self.resize(theme.px(720), min(theme.px(760), room * 9 // 10))
         self.fields = FormFields()
         self.pull = PullPane(store)
-        self.problem = ProblemView()
+        self.problem = ProblemView(store)
         self.progress = QProgressBar(textVisible=False)
         self.progress.setRange(0, 0)
         self.progress.setAccessibleName(text("form.progress"))

@@ -47,7 +47,7 @@ class FactsTab(QWidget):
         super().__init__()
         self._store = store
         self._shown: tuple[tuple[str, tuple[Fact, ...]], ...] = ()
-        self._problem = ProblemView()
+        self._problem = ProblemView(store)
         self.filter = QLineEdit(placeholderText=text("facts.filter"), clearButtonEnabled=True)
         self.filter.setAccessibleName(text("facts.filter"))
         self.filter.textChanged.connect(lambda _words: self._filter())

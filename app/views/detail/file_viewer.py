@@ -61,7 +61,7 @@ class FileViewer(QWidget):
         QShortcut(QKeySequence(QKeySequence.StandardKey.Save), self, self._save).setContext(
             Qt.ShortcutContext.WidgetWithChildrenShortcut
         )
-        self._problem = ProblemView()
+        self._problem = ProblemView(store)
         self.editor = _Editor()
         self.editor.setObjectName("log")
         self.editor.setAccessibleName(text("file.content"))

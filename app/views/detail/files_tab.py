@@ -84,7 +84,7 @@ class FilesTab(QWidget):
         self.download = button(text("files.download"), self._ask_download)
         self.table = self._make_table()
         DragOut(self.table, store.detail, lambda: (self._container_id, self._paths()))
-        self._problem = ProblemView()
+        self._problem = ProblemView(store)
         self._changes_problem = label("", "warning", wrap=True)
         self._count = label("", "muted")
         self._drop = label(text("files.drop"), "notice")

@@ -66,7 +66,7 @@ class InspectTab(QWidget):
         QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.tree, self._copy_value).setContext(
             Qt.ShortcutContext.WidgetShortcut
         )
-        self._problem = ProblemView()
+        self._problem = ProblemView(store)
         bar = QHBoxLayout()
         bar.addWidget(self.search, 1)
         for widget in (self._count, self.previous, self.next, self._copy_all):

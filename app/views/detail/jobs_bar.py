@@ -89,7 +89,7 @@ class JobRow(QFrame):
         self.show_it = button(text("job.show"), self._open)
         self.dismiss = IconButton("close", text("problem.dismiss"))
         self.dismiss.clicked.connect(lambda _checked=False: store.detail.intents.dismiss.emit(job))
-        self._problem = ProblemView()
+        self._problem = ProblemView(store)
         row = QHBoxLayout()
         row.setSpacing(theme.px(10))
         row.addWidget(self._words, 1)

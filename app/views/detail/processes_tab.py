@@ -115,7 +115,7 @@ class ProcessesTab(QWidget):
         )
         self._count = label("", "muted")
         self._empty = EmptyState()
-        self._problem = ProblemView()
+        self._problem = ProblemView(store)
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)

@@ -60,7 +60,7 @@ class TerminalTab(QWidget):
         over.addWidget(self._to_debug)
         over.addWidget(self.again)
         self._empty = EmptyState()
-        self._problem = ProblemView()
+        self._problem = ProblemView(store)
         self._lay_out()
         store.detail.terminal_changed.connect(self._on_terminal)
         store.containers_changed.connect(self._on_containers)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from app import icons, theme
+from app.machine_actions import refusal, start_words
 from app.store import AppStore
 from app.texts import text
 from app.views.empty import EmptyState
@@ -81,9 +82,13 @@ class LogsPage(QWidget):
             show(icons.glyph("text-box-search-outline", muted), "logs.pick.nothing", action=action)
         elif store.containers is not None:
             show(icons.glyph("cube-outline", muted), "logs.no-containers")
-        elif phase in (Phase.STOPPED, Phase.FAILED):
-            start = (text("machine.start"), store.intents.start_machine.emit)
-            show(icons.boat("tray-stopped"), "logs.no-machine", action=start if phase is Phase.STOPPED else None)
+        elif phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
+            start = (start_words(store), store.intents.start_machine.emit)
+            offered = phase is not Phase.FAILED and not refusal(store)
+            key = "logs.suspended" if phase is Phase.SUSPENDED else "logs.no-machine"
+            show(
+                icons.tray(phase if phase is Phase.SUSPENDED else Phase.STOPPED), key, action=start if offered else None
+            )
         else:
             show(icons.boat("tray-starting"), "logs.waiting", progress=(0, 0))
 

@@ -18,7 +18,7 @@ class DockerSection(Section):
         super().__init__(text("settings.docker"))
         self._store = store
         ask = store.intents.ask_agent
-        self.problem = ProblemView()
+        self.problem = ProblemView(store)
         self.state = label("", "heading", wrap=True)
         self.note = label("", "muted", wrap=True)
         self.use = button(text("docker.use"), lambda: ask.emit("context.select", {}), "primary", text("docker.use.tip"))

@@ -32,7 +32,7 @@ class EngineSection(Section):
         """As the agent has it; None while not known."""
         self._restarts_when_saved = False
         self._is_wrong = False
-        self.problem = ProblemView()
+        self.problem = ProblemView(store)
         self.restart = RestartBar(store)
         self.editor = JsonEditor(text("engine.editor"))
         self.editor.setMinimumHeight(theme.px(170))

@@ -31,7 +31,7 @@ class GeneralSection(Section):
             text("settings.language"), [(code, text(f"settings.language.{code}")) for code in LANGUAGES]
         )
         self.zoom = ChoiceRow(text("settings.zoom"), [(zoom, text("settings.zoom.value", zoom=zoom)) for zoom in ZOOMS])
-        self.problem = ProblemView()
+        self.problem = ProblemView(store)
         self.controls: dict[str, QWidget] = {
             "general.login": self.login.box,
             "general.start-machine": self.machine.box,

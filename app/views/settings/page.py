@@ -13,6 +13,7 @@ from app.texts import text
 from app.views.settings.docker import DockerSection
 from app.views.settings.engine import EngineSection
 from app.views.settings.general import GeneralSection
+from app.views.settings.lifecycle import CONFIG_KEYS, LifecycleSection
 from app.views.settings.resources import ResourcesSection
 from app.widgets import label
 
@@ -27,11 +28,29 @@ SETTINGS: Final = {
     "resources.cpus": "resources.cpus",
     "resources.memory": "resources.memory",
     "resources.disk": "resources.disk",
+    "resources.data-disk": "disk.title",
+    "lifecycle.on-demand": "lifecycle.on-demand",
+    "lifecycle.idle": "lifecycle.idle",
+    "lifecycle.idle-action": "lifecycle.idle-action",
+    "lifecycle.on-quit": "lifecycle.on-quit",
+    "lifecycle.keep-automatic": "lifecycle.keep-automatic",
+    "lifecycle.keep-days": "lifecycle.keep-days",
+    "lifecycle.update": "lifecycle.update",
     "engine.daemon-json": "engine.editor",
     "docker.context": "settings.docker",
     "docker.automatic": "docker.automatic",
 }
 """Every setting that can be gone to, by the key of its words: section and name in it."""
+
+
+def offered_settings(store: AppStore) -> dict[str, str]:
+    """Those of SETTINGS that can be gone to now."""
+    machine = store.settings.machine
+    known = machine.values if machine is not None else {}
+    hidden = {key for key, name in CONFIG_KEYS.items() if name not in known}
+    if machine is None or not machine.disk_exists:
+        hidden.add("resources.data-disk")
+    return {key: words for key, words in SETTINGS.items() if key not in hidden}
 
 
 class SettingsPage(QWidget):
@@ -42,11 +61,15 @@ class SettingsPage(QWidget):
         self.setObjectName("page")
         self.general = GeneralSection(store)
         self.resources = ResourcesSection(store)
+        self.lifecycle = LifecycleSection(store)
         self.engine = EngineSection(store)
         self.docker = DockerSection(store)
-        self._sections: dict[str, GeneralSection | ResourcesSection | EngineSection | DockerSection] = {
+        self._sections: dict[
+            str, GeneralSection | ResourcesSection | LifecycleSection | EngineSection | DockerSection
+        ] = {
             "general": self.general,
             "resources": self.resources,
+            "lifecycle": self.lifecycle,
             "engine": self.engine,
             "docker": self.docker,
         }

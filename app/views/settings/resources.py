@@ -8,10 +8,13 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app import texts, theme
+from app.machine_actions import refusal
+from app.safe_text import tooltip
 from app.settings_store import MachineSettings, Value
 from app.store import AppStore
 from app.texts import text
 from app.views.problem import ProblemView
+from app.views.settings.data_disk import DataDiskRows
 from app.views.settings.rows import AmountRow, Section, line_of, muted
 from app.widgets import button, label
 from backend.api import Phase
@@ -103,26 +106,30 @@ class ResourcesSection(Section):
     def __init__(self, store: AppStore) -> None:
         super().__init__(text("settings.resources"))
         self._store = store
-        self.problem = ProblemView()
+        self.problem = ProblemView(store)
         self.rows = ResourceRows(store)
         self.apply = button(text("settings.apply"), self._apply, "primary")
         self.discard = button(text("settings.discard"), self.rows.reset)
         self.automatic = button(text("resources.automatic"), self._automatic, None, text("resources.automatic.tip"))
         self.restart = RestartBar(store)
+        self.data_disk = DataDiskRows(store)
         self.controls: dict[str, QWidget] = {
             "resources.cpus": self.rows.cpus.field,
             "resources.memory": self.rows.memory.field,
             "resources.disk": self.rows.disk.field,
+            "resources.data-disk": self.data_disk.move_disk,
         }
         self.column.addWidget(muted(text("resources.help")))
         self.column.addWidget(self.restart)
         self.column.addWidget(self.problem)
         self.column.addWidget(self.rows)
         self.column.addLayout(line_of(self.apply, self.discard, self.automatic))
+        self.column.addWidget(self.data_disk)
         self.column.addStretch(1)
         self.rows.changed.connect(self._enable)
         store.settings.machine_changed.connect(self.refresh)
         store.settings.problem_changed.connect(self.refresh)
+        store.machine_changed.connect(self._enable)
         self.refresh()
 
     def refresh(self) -> None:
@@ -132,14 +139,21 @@ class ResourcesSection(Section):
         self._enable()
 
     def _enable(self) -> None:
-        changed = bool(self.rows.values)
-        self.apply.setEnabled(changed)
+        changed, reason = bool(self.rows.values), refusal(self._store)
+        grows = DISK in self.rows.values and bool(reason)
+        self.apply.setEnabled(changed and not grows)
+        self.apply.setToolTip(tooltip(reason if grows else ""))
         self.discard.setEnabled(changed)
         machine = self._store.settings.machine
         self.automatic.setEnabled(machine is not None and any(machine.values[key] != 0 for key in (CPUS, MEMORY)))
 
     def _apply(self) -> None:
-        self._store.intents.ask_agent.emit("config.set", {"values": self.rows.values})
+        values, machine = self.rows.values, self._store.settings.machine
+        if machine is not None and machine.disk_gib is not None and DISK in values:
+            # A disk that is there grows by an operation of its own: at once, and with a checkpoint before it.
+            self._store.intents.ask_upkeep.emit("disk.grow", {"size_gib": int(values.pop(DISK))})
+        if values:
+            self._store.intents.ask_agent.emit("config.set", {"values": values})
 
     def _automatic(self) -> None:
         self.rows.reset()
@@ -166,7 +180,7 @@ class RestartBar(QFrame):
     def refresh(self) -> None:
         """Show the store."""
         machine, phase = self._store.settings.machine, self._store.phase
-        live = phase not in (None, Phase.STOPPED, Phase.FAILED, Phase.STOPPING)
+        live = phase is not None and phase.is_live and phase is not Phase.STOPPING
         reasons = machine.restart_reasons if machine is not None and live else ()
         self.setVisible(bool(reasons))
         names = ", ".join(reason_name(reason) for reason in reasons)

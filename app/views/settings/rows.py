@@ -96,10 +96,69 @@ class ChoiceRow(QWidget):
         row.addLayout(words, 1)
         row.addWidget(self.box, 0, Qt.AlignmentFlag.AlignTop)
 
+    def offer(self, choices: Sequence[tuple[object, str]]) -> None:
+        """Other choices."""
+        values = [value for value, _ in choices]
+        if values != self._values:
+            self._values = values
+            self.box.clear()
+            self.box.addItems([words for _, words in choices])
+
     def show_value(self, value: object) -> None:
         """As it is now."""
         if value in self._values:
             self.box.setCurrentIndex(self._values.index(value))
+
+
+class NumberRow(QWidget):
+    """A small number, counted by its buttons or typed."""
+
+    chosen = Signal(int)  # by the user, when he is done with it
+
+    def __init__(self, title: str, least: int, most: int, help_text: str = "", *, zero: str = "") -> None:
+        """Make it.
+
+        Args:
+            zero: words that stand for the least number, where it has a meaning of its own.
+        """
+        super().__init__()
+        self._shown: int | None = None
+        self.box = QSpinBox()
+        self.box.setRange(least, most)
+        self.box.setSpecialValueText(zero)
+        self.box.setAccessibleName(title)
+        self.box.setAccessibleDescription(help_text)
+        self.box.setMinimumWidth(theme.px(110))
+        self.box.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.box.setProperty("amount", True)
+        self.box.lineEdit().setTextMargins(0, 0, theme.px(6), 0)
+        self.box.setKeyboardTracking(False)
+        self.box.valueChanged.connect(self._on_value)
+        self.box.installEventFilter(_NoWheel(self.box))
+        words = QVBoxLayout()
+        words.setSpacing(theme.px(2))
+        title_label = label(title)
+        title_label.setBuddy(self.box)
+        words.addWidget(title_label)
+        if help_text:
+            words.addWidget(label(help_text, "muted", wrap=True))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addLayout(words, 1)
+        row.addWidget(self.box, 0, Qt.AlignmentFlag.AlignTop)
+
+    def show_value(self, value: int | None) -> None:
+        """As it is now; None: not known yet."""
+        self._shown = value
+        self.box.setEnabled(value is not None)
+        if value is not None and not self.box.hasFocus():
+            with QSignalBlocker(self.box):
+                self.box.setValue(value)
+
+    def _on_value(self, value: int) -> None:
+        if value != self._shown:
+            self._shown = value
+            self.chosen.emit(value)
 
 
 class AmountRow(QWidget):
