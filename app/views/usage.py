@@ -59,6 +59,7 @@ class UsageCards(QWidget):
         if kind == "memory":
             row.addWidget(self.reclaim)
         row.addWidget(brought, 1)
+        row.addStretch(0 if kind == "disk" else 1)
         return row
 
     def _ask(self) -> None:
