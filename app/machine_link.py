@@ -103,7 +103,7 @@ class MachineLink(QObject):
         self._socket.abort()
         self._workers.close(CLOSE_DEADLINE_S)
 
-    def request(self, name: str, **args: Any) -> None:
+    def request(self, name: str, /, **args: Any) -> None:
         """Ask the agent for something; the answer is `replied`, what it does shows in the status."""
         if not self._is_up:
             self.replied.emit(name, _unreachable("The machine's agent is not connected."))

@@ -1,4 +1,4 @@
-"""Which events of the engine the user is told of: a container that ended with an error, or whose check fails.
+"""What the user is told of: a container that ended with an error or whose check fails, a machine in trouble.
 
 Not told: what somebody asked for. The engine says "kill" before the "die" of every stop, restart, kill and removal,
 whoever asked for it, here or in a terminal. Several at once are one notification, and a container that keeps ending is
@@ -17,7 +17,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app import texts
 from app.store import AppStore
 from app.texts import text
-from backend.api import EngineEvent, Phase
+from backend.api import EngineEvent, Phase, ProblemCode
 
 GATHER_MS: Final = 1_500
 """From the first failure to the notification: what fails together is told together."""
@@ -30,6 +30,14 @@ _RELOADS: Final = (1, 10, 12, 28)
 """Signals that a process is sent to do something else than end: HUP, USR1, USR2, WINCH."""
 _KILLED: Final = 137
 _KEPT: Final = 2_000
+TOLD: Final = frozenset(
+    {
+        *(ProblemCode.GUEST_HUNG, ProblemCode.ENGINE_DOWN, ProblemCode.MACHINE_DIED, ProblemCode.KERNEL_PANIC),
+        *(ProblemCode.DATA_DISK_FULL, ProblemCode.HOST_DISK_FULL, ProblemCode.MEMORY_LOW, ProblemCode.DISK_DAMAGED),
+        *(ProblemCode.SUSPEND_FAILED, ProblemCode.UPDATE_FAILED),
+    }
+)
+"""Problems of the machine that somebody who does not look at the window wants to know of."""
 _GOING: Final = (Phase.STOPPING, Phase.STOPPED, Phase.SUSPENDED)
 
 
@@ -40,7 +48,7 @@ class Alarm:
     title: str
     words: str
     containers: tuple[str, ...]
-    """Ids."""
+    """Ids; none where it is about the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,35 @@ class ContainerWatch(QObject):
         where[container_id] = self._clock()
         while len(where) > _KEPT:
             del where[next(iter(where))]
+
+
+class MachineWatch(QObject):
+    """Says which problems of the machine are new: each once, and again only after a while."""
+
+    alarm = Signal(object)  # Alarm
+
+    def __init__(
+        self, store: AppStore, parent: QObject | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._clock = clock
+        self._present: frozenset[ProblemCode] = frozenset()
+        self._told: dict[ProblemCode, float] = {}
+        store.machine_changed.connect(self._look)
+
+    def _look(self) -> None:
+        store = self._store
+        if store.machine is None or store.phase is None:
+            return
+        before, self._present = self._present, frozenset(problem.code for problem in store.machine.problems)
+        for problem in store.machine.problems:
+            if problem.code in before or problem.code not in TOLD or not store.preferences.notifications:
+                continue
+            told_at = self._told.get(problem.code)
+            if told_at is None or self._clock() - told_at >= QUIET_S:
+                self._told[problem.code] = self._clock()
+                self.alarm.emit(Alarm(texts.problem_title(problem.code), problem.summary, ()))
 
 
 def _alarm(failures: Mapping[str, _Failure]) -> Alarm:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject
 
 from app import desktop
-from app.notifications import Alarm, ContainerWatch
+from app.notifications import Alarm, ContainerWatch, MachineWatch
 from app.texts import text
 from app.wiring.parts import Parts
 from backend.api import Notice
@@ -21,6 +21,8 @@ class NotificationsWiring(QObject):
         self._last: Alarm | None = None
         parts.engine_link.event_seen.connect(self._watch.note)
         self._watch.alarm.connect(self._tell)
+        self._machine = MachineWatch(parts.store, self)
+        self._machine.alarm.connect(self._tell_of_machine)
         parts.tray.message_clicked.connect(self._open)
 
     def _tell(self, alarm: Alarm) -> None:
@@ -30,11 +32,20 @@ class NotificationsWiring(QObject):
         else:
             self._parts.store.notice(Notice(level="warning", text=text("notify.line", **_fields(alarm))))
 
+    def _tell_of_machine(self, alarm: Alarm) -> None:
+        # The window says it by itself, in a strip that is hard to miss.
+        if desktop.tray_is_shown() and not self._parts.window.isActiveWindow():
+            self._last = alarm
+            self._parts.tray.message(alarm.title, alarm.words)
+
     def _open(self) -> None:
         """The log of the one that failed, or the list where it was several."""
         alarm, intents = self._last, self._parts.store.intents
         intents.show_window.emit()
         if alarm is None:
+            return
+        if not alarm.containers:
+            intents.show_machine.emit("overview")
             return
         intents.show_page.emit("containers")
         if len(alarm.containers) == 1 and self._parts.store.container(alarm.containers[0]) is not None:

@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from backend.agent.protocol import (
     PROTOCOL,
@@ -44,6 +44,11 @@ class FakeAgent:
         self.greets = True
         self.protocol = PROTOCOL
         self.refuses: Problem | None = None
+        self.answers: dict[str, dict[str, Any] | Problem] = {}
+        """By request's name, what it is answered with; an empty result where nothing is said."""
+        self.holds: set[str] = set()
+        """Names of requests that are not answered until `release`."""
+        self._held: list[tuple[socket.socket, Request]] = []
         self.on_request: Callable[[Request], None] | None = None
         self.connections = 0
         self._lock = threading.Lock()
@@ -88,6 +93,24 @@ class FakeAgent:
         """Say how the machine is from now on."""
         self.status = status
         self.send(encode(StatusPush(status=status)))
+
+    def asked(self, name: str) -> list[dict[str, Any]]:
+        """The arguments of all requests of that name, oldest first."""
+        return [request.args for request in self.requests if request.name == name]
+
+    def release(self, name: str) -> None:
+        """Answer what was held."""
+        self.holds.discard(name)
+        held, self._held = self._held, [pair for pair in self._held if pair[1].name != name]
+        for client, request in held:
+            if request.name == name:
+                self._send(client, encode(self._reply(request)))
+
+    def _reply(self, request: Request) -> Reply:
+        answer = self.answers.get(request.name, self.refuses)
+        if isinstance(answer, Problem):
+            return Reply(id=request.id, problem=answer)
+        return Reply(id=request.id, result=answer or {})
 
     def notice(self, words: str) -> None:
         """Say something once."""
@@ -135,7 +158,10 @@ class FakeAgent:
                         client.sendall(encode(StatusPush(status=self.status)))
                 else:
                     self.requests.append(message)
-                    client.sendall(encode(Reply(id=message.id, problem=self.refuses)))
+                    if message.name in self.holds:
+                        self._held.append((client, message))
+                    else:
+                        client.sendall(encode(self._reply(message)))
                     if self.on_request is not None:
                         self.on_request(message)
 
