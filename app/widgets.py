@@ -24,6 +24,7 @@ from app.texts import text
 
 COPIED_MS = 1_500
 _CODE_PADDING = 2
+_SEARCH_WIDTH = 200
 
 
 def label(words: str = "", role: str | None = None, *, wrap: bool = False, selectable: bool = False) -> QLabel:
@@ -90,9 +91,14 @@ class SearchButton(QPushButton):
         self.setToolTip(tooltip(text("search.tip")))
         self.setAutoDefault(True)
         self.setIconSize(QSize(theme.px(16), theme.px(16)))
-        self.setMinimumWidth(theme.px(200))
+        self.setMinimumWidth(theme.px(_SEARCH_WIDTH))
         self.clicked.connect(lambda _checked=False: clicked())
         self._colour()
+
+    def set_compact(self, compact: bool) -> None:
+        """Whether only the picture is shown."""
+        self.setText("" if compact else text("search.button", keys="Ctrl+K"))
+        self.setMinimumWidth(0 if compact else theme.px(_SEARCH_WIDTH))
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from app import theme
 from app.texts import text
 from app.widgets import CommandLine, button, label
 
@@ -22,7 +23,7 @@ class EmptyState(QWidget):
         self._clicked: Callable[[], object] = lambda: None
         self._picture = QLabel()
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._title = label("", "title")
+        self._title = label("", "title", wrap=True)
         self._title.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._words = label("", "muted", wrap=True)
         self._words.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -40,10 +41,10 @@ class EmptyState(QWidget):
         column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignHCenter)
         holder = QWidget()
         holder.setLayout(column)
-        holder.setFixedWidth(_WIDTH)
+        holder.setMaximumWidth(theme.px(_WIDTH))
         across = QHBoxLayout()
         across.addStretch(1)
-        across.addWidget(holder)
+        across.addWidget(holder, 100)
         across.addStretch(1)
         outer = QVBoxLayout(self)
         outer.addStretch(2)

@@ -20,6 +20,7 @@ from backend.api import MachineStatus, OperationStatus, Phase, StepState
 TICK_MS = 200
 """How often the elapsed time of a step is written anew."""
 _NARROW: Final = 880
+_NARROWEST: Final = 620
 _STARTING = (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING)
 
 
@@ -126,6 +127,7 @@ class MachineHeader(QFrame):
         narrow = self.width() < theme.px(_NARROW)
         for made in (self.suspend, self.restart, self.stop):
             made.set_compact(narrow)
+        self.search.set_compact(self.width() < theme.px(_NARROWEST))
 
     def _cancel(self) -> None:
         self._store.intents.ask_upkeep.emit("operation.cancel", {})

@@ -8,17 +8,20 @@ import pytest
 import shiboken6
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
+from app.views.checkpoints import CreateDialog
 from app.views.containers_page import ContainersPage
+from app.views.quit_dialog import QuitDialog
 from backend.agent.protocol import Request
 from backend.model import Desired, EngineEndpoint, Phase
 from tests.gui import samples
 from tests.gui.fake_agent import FakeAgent
 from tests.gui.fake_engine import FakeEngine
 from tests.gui.screenshots import palette_of
+from tests.gui.upkeep_scenes import checkpoints_answer, machine_page
 
 NONE = Qt.KeyboardModifier.NoModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -36,7 +39,8 @@ def whole(qapp: QApplication, agent: FakeAgent, engine: FakeEngine, qtbot: QtBot
             agent.publish(samples.status(Phase.BOOTING, seq=2))
             agent.publish(samples.status(Phase.RUNNING, seq=3, endpoint=EngineEndpoint(url=url, ready=True)))
         elif request.name == "stop":
-            agent.publish(samples.status(Phase.STOPPED, seq=4, desired=Desired.STOPPED))
+            ended = Phase.SUSPENDED if request.args["policy"] == "suspend" else Phase.STOPPED
+            agent.publish(samples.status(ended, seq=4, desired=Desired.STOPPED))
 
     agent.on_request = obey
     made = WherryApp(qapp, lambda: str(agent.path))
@@ -138,3 +142,67 @@ def test_a_day_without_a_mouse(whole: WherryApp, agent: FakeAgent, engine: FakeE
     with qtbot.waitSignal(store.intents.quit):
         QTest.keyClick(window, Qt.Key.Key_Q, CONTROL)
     qtbot.waitUntil(lambda: not window.isVisible())
+
+
+def test_upkeep_without_a_mouse(whole: WherryApp, agent: FakeAgent, qtbot: QtBot) -> None:
+    window, store = whole.window, whole.store
+    agent.answers["checkpoints.list"] = checkpoints_answer(3)
+    agent.answers["checkpoints.create"] = {"id": "new"}
+
+    def activate() -> None:
+        # The offscreen platform gives the keyboard to nobody when a dialog was closed.
+        with qtbot.waitActive(window):
+            window.activateWindow()
+
+    # Start, suspend, resume.
+    tab_to(window.header.start)
+    press(Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: store.phase is Phase.RUNNING, timeout=PATIENCE_MS)
+    tab_to(window.header.suspend)
+    press(Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: store.phase is Phase.SUSPENDED, timeout=PATIENCE_MS)
+    assert agent.asked("stop") == [{"policy": "suspend"}]
+    tab_to(window.header.start)
+    press(Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: store.phase is Phase.RUNNING, timeout=PATIENCE_MS)
+
+    # To the checkpoints by the palette, and make one.
+    press(Qt.Key.Key_K, CONTROL)
+    palette = palette_of(window)
+    QTest.keyClicks(palette.field, "checkpoints")
+    assert palette.titles[0] == "Checkpoints", palette.titles[:3]
+    QTest.keyClick(palette.field, Qt.Key.Key_Return)
+    view = machine_page(window).checkpoints
+    qtbot.waitUntil(lambda: view.proxy.rowCount() == 3, timeout=PATIENCE_MS)
+    activate()
+    tab_to(view.create_button)
+    press(Qt.Key.Key_Return)
+    (dialog,) = window.findChildren(CreateDialog)
+    QTest.keyClicks(dialog.name, "mine")
+    QTest.keyClick(dialog.name, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: agent.asked("checkpoints.create") == [{"name": "mine"}], timeout=PATIENCE_MS)
+
+    # Choose one and delete it: nothing is lost by a Return too many.
+    qtbot.waitUntil(lambda: not dialog_is_open(window), timeout=PATIENCE_MS)
+    activate()
+    tab_to(view.table)
+    press(Qt.Key.Key_Down)
+    assert len(view.selected) == 1
+    press(Qt.Key.Key_Delete)
+    (box,) = window.findChildren(QMessageBox)
+    assert box.defaultButton().text() == "Cancel"
+    QTest.keyClick(box, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: not dialog_is_open(window), timeout=PATIENCE_MS)
+    assert agent.asked("checkpoints.delete") == []
+
+    # Quit: the question comes, and Escape takes it back.
+    activate()
+    press(Qt.Key.Key_Q, CONTROL)
+    (question,) = window.findChildren(QuitDialog)
+    QTest.keyClick(question, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: not dialog_is_open(window), timeout=PATIENCE_MS)
+    assert window.isVisible()
+
+
+def dialog_is_open(window: QWidget) -> bool:
+    return any(found.isVisible() for found in window.findChildren(QDialog))

@@ -10,12 +10,15 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from app.main_window import MainWindow
+from app.palette_entries import machine_entries
 from app.search import Query, fold
 from app.store import AppStore
 from app.views.palette import Palette
 from backend.engine.types import ContainerAction
+from backend.model import Phase
 from tests.gui import samples
 from tests.gui.screenshots import palette_of, running
+from tests.gui.upkeep_scenes import MOVING, show_machine
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -143,3 +146,20 @@ def test_a_thousand_containers_are_quick(store: AppStore, palette: Palette) -> N
         palette.field.setText(typed)
         worst = max(worst, time.process_time() - began)
     assert worst < 0.1, "a key press must not be felt, even on a slow computer"
+
+
+def test_what_the_machine_takes_is_offered_and_nothing_while_it_is_busy(store: AppStore, qtbot: QtBot) -> None:
+    def offered() -> set[str]:
+        return {entry.key.removeprefix("action:") for entry in machine_entries(store)}
+
+    show_machine(store, Phase.RUNNING)
+    assert {"suspend", "restart", "stop", "checkpoints", "update", "reclaim", "suspend-and-quit"} <= offered()
+    suspend = next(entry for entry in machine_entries(store) if entry.key == "action:suspend")
+    assert suspend.title == "Suspend the machine"
+    with qtbot.waitSignal(store.intents.suspend_machine):
+        suspend.run()
+    show_machine(store, Phase.SUSPENDED)
+    assert "start" in offered()
+    assert "reclaim" not in offered()
+    show_machine(store, Phase.RUNNING, operation=MOVING)
+    assert offered() == {"refresh", "checks", "quit"}

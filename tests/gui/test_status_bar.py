@@ -18,6 +18,7 @@ from backend.model import Phase
 from backend.stats import StatsSample
 from tests.gui import samples, stats_samples
 from tests.gui.screenshots import machine, running
+from tests.gui.upkeep_scenes import MOVING, show_machine
 
 WIDE = 1400
 
@@ -150,3 +151,14 @@ def test_shares_and_rates() -> None:
     ]  # fmt: skip
     assert figures.rate(1536) == "1.5 KiB/s"
     assert figures.used_of(256 * 1024**2, 2 * 1024**3) == "256 MiB of 2 GiB"
+
+
+def test_an_update_and_an_operation_are_said(store: AppStore, bar: StatusBar) -> None:
+    show_machine(store, Phase.RUNNING, image_offer="2026.12.0")
+    assert bar.update_offer.text() == "Update 2026.12.0"
+    assert "Update 2026.12.0" in bar.accessibleDescription()
+    show_machine(store, Phase.RUNNING, image_offer="2026.12.0", operation=MOVING)
+    assert bar.engine.text() == "Moving the disk · 42 %"
+    assert bar.update_offer.text() == ""
+    show_machine(store, Phase.SUSPENDED)
+    assert bar.engine.text() == "Engine suspended"
