@@ -6,22 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import shiboken6
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from app.application import WherryApp
 from app.main_window import MainWindow
 from app.store import AppStore
-from app.views.checkpoints import CheckpointsView, CreateDialog
-from app.views.machine import MachineView
 from app.views.problem import ActionButton, ProblemView
 from app.views.settings.page import SettingsPage, offered_settings
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import Notice, OperationStatus, Phase
-from tests.gui import samples, settings_samples
+from tests.gui import settings_samples
 from tests.gui.fake_agent import FakeAgent
 from tests.gui.upkeep_scenes import (
     DISK_FULL,
@@ -31,85 +27,17 @@ from tests.gui.upkeep_scenes import (
     MOVING,
     UPDATE,
     UPDATING,
-    checkpoint,
-    checkpoints_answer,
     machine_page,
     show_machine,
 )
+from tests.gui.upkeep_whole import Whole, buttons_of, started
 
-PATIENCE_MS = 10_000
 GIB = 1024**3
-
-
-class Whole:
-    """The application, and a machine that is what a test says."""
-
-    def __init__(self, app: WherryApp, agent: FakeAgent, qtbot: QtBot) -> None:
-        self.app, self.agent, self._qtbot = app, agent, qtbot
-        self.store, self.window = app.store, app.window
-        self.notices: list[str] = []
-        self.store.noticed.connect(lambda notice: self.notices.append(notice.text))
-        self._seq = 1
-
-    def publish(self, phase: Phase, **changes: Any) -> None:
-        """The machine from now on; waits until the window knows."""
-        self._seq += 1
-        status = samples.status(phase, seq=self._seq, **changes)
-        self.agent.publish(status)
-        self.wait(lambda: self.store.machine == status)
-
-    def wait(self, condition: Any) -> None:
-        self._qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE_MS)
-
-    def asked(self, name: str, count: int = 1) -> list[dict[str, Any]]:
-        """The arguments of requests, once there are so many."""
-        self.wait(lambda: len(self.agent.asked(name)) >= count)
-        return self.agent.asked(name)
-
-    def confirm(self) -> str:
-        """Go on in the question that is open; gives its words."""
-        box = self.box()
-        words = f"{box.text()}\n{box.informativeText()}"
-        self.press(go_on=True)
-        return words
-
-    def press(self, *, go_on: bool) -> None:
-        """Answer the question that is open."""
-        (button,) = [made for made in self.box().buttons() if (made.text() != "Cancel") is go_on]
-        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
-
-    def box(self) -> QMessageBox:
-        """The question that is open."""
-        (box,) = [found for found in self.window.findChildren(QMessageBox) if found.isVisible()]
-        return box
-
-    def part(self, name: str) -> MachineView:
-        """The Machine page, open at a part of it."""
-        self.window.show_machine(name)
-        return machine_page(self.window)
 
 
 @pytest.fixture
 def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[Whole]:
-    agent.answers |= {
-        "config.get": settings_samples.config_answer(),
-        "daemon.get": settings_samples.daemon_answer(),
-        "context.get": settings_samples.context_answer(),
-        "autostart.get": {"on": False, "place": "x"},
-        "checkpoints.list": checkpoints_answer(5),
-        "update.check": UPDATE,
-    }
-    agent.status = samples.status(Phase.RUNNING)
-    app = WherryApp(qapp, lambda: str(agent.path))
-    app.start(background=False)
-    with qtbot.waitExposed(app.window):
-        pass
-    made = Whole(app, agent, qtbot)
-    made.wait(lambda: app.store.settings.machine is not None and app.store.phase is Phase.RUNNING)
-    yield made
-    app.close()
-    shiboken6.delete(app.window)
-    shiboken6.delete(app)
+    yield from started(qapp, agent, qtbot)
 
 
 def usable(window: MainWindow) -> list[str]:
@@ -117,10 +45,6 @@ def usable(window: MainWindow) -> list[str]:
     header = window.header
     buttons = (header.start, header.suspend, header.restart, header.stop, header.cancel)
     return [made.accessibleName() for made in buttons if made.isVisible() and made.isEnabled()]
-
-
-def buttons_of(widget: QWidget) -> dict[str, QPushButton]:
-    return {made.text(): made for made in widget.findChildren(QPushButton) if made.isVisible()}
 
 
 # Suspended
@@ -263,145 +187,6 @@ def test_a_warning_does_not_look_broken(whole: Whole) -> None:
     assert whole.window.alert.property("level") == "warning"
     whole.publish(Phase.RUNNING)
     assert not whole.window.alert.isVisible()
-
-
-# Checkpoints
-
-
-@pytest.fixture
-def checkpoints(whole: Whole) -> CheckpointsView:
-    view = whole.part("checkpoints").checkpoints
-    whole.wait(lambda: whole.store.upkeep.checkpoints)
-    return view
-
-
-def choose(view: CheckpointsView, *rows: int) -> None:
-    flags = view.table.selectionModel().SelectionFlag
-    view.table.clearSelection()
-    for row in rows:
-        view.table.selectionModel().select(view.proxy.index(row, 0), flags.Select | flags.Rows)
-
-
-def test_checkpoints_are_listed_newest_first_with_why(whole: Whole, checkpoints: CheckpointsView) -> None:
-    table = checkpoints.proxy
-    whys = [table.index(row, 1).data() for row in range(table.rowCount())]
-    assert whys == [
-        "By hand",
-        "Automatic: before an update",
-        "Automatic: before going back",
-        "By hand",
-        "Not made by Wherry",
-    ]
-    assert "5 checkpoints" in checkpoints._count.text()
-    assert "newest 5 are kept, for 14 days" in checkpoints.policy.text()
-    checkpoints.change_policy.click()
-    assert whole.window.page_name == "settings"
-
-
-def test_a_checkpoint_is_made(whole: Whole, checkpoints: CheckpointsView) -> None:
-    whole.agent.answers["checkpoints.create"] = {"id": "new"}
-    whole.agent.answers["checkpoints.list"] = checkpoints_answer(6)
-    checkpoints.create_button.click()
-    (dialog,) = whole.window.findChildren(CreateDialog)
-    QTest.keyClicks(dialog.name, "before I try it")
-    QTest.keyClick(dialog.name, Qt.Key.Key_Return)
-    assert whole.asked("checkpoints.create") == [{"name": "before I try it"}]
-    whole.wait(lambda: checkpoints.proxy.rowCount() == 6)
-    assert "The checkpoint was made." in whole.notices
-
-
-def test_going_back_asks_once_and_says_what_is_lost_and_kept(whole: Whole, checkpoints: CheckpointsView) -> None:
-    choose(checkpoints, 0)
-    checkpoints.restore_button.click()
-    assert whole.agent.asked("checkpoints.restore") == []
-    words = whole.confirm()
-    assert "before the experiment 0" in words
-    assert "Gone from the machine" in words
-    assert "Kept: the present" in words
-    assert whole.asked("checkpoints.restore") == [{"id": "c0"}]
-
-
-def test_several_are_deleted_one_after_the_other(whole: Whole, checkpoints: CheckpointsView) -> None:
-    whole.agent.holds.add("checkpoints.delete")
-    choose(checkpoints, 0, 2, 3)
-    assert not checkpoints.restore_button.isEnabled(), "one can be gone back to, not three"
-    checkpoints.delete_button.click()
-    assert "Delete 3 checkpoints?" in whole.confirm()
-    assert whole.asked("checkpoints.delete") == [{"id": "c0"}], "the agent refuses a second one meanwhile"
-    whole.agent.answers["checkpoints.list"] = checkpoints_answer(2)
-    whole.agent.release("checkpoints.delete")
-    assert whole.asked("checkpoints.delete", 3) == [{"id": "c0"}, {"id": "c2"}, {"id": "c3"}]
-    whole.wait(lambda: checkpoints.proxy.rowCount() == 2)
-
-
-def test_a_refused_deletion_ends_the_row_and_is_said(whole: Whole, checkpoints: CheckpointsView) -> None:
-    whole.agent.answers["checkpoints.delete"] = Problem(code=ProblemCode.BUSY, summary="An update is under way.")
-    choose(checkpoints, 0, 1)
-    checkpoints.delete_button.click()
-    whole.confirm()
-    whole.wait(lambda: whole.store.problem is not None)
-    assert len(whole.agent.asked("checkpoints.delete")) == 1
-
-
-def test_return_and_delete_are_keys_of_the_list(whole: Whole, checkpoints: CheckpointsView, qtbot: QtBot) -> None:
-    whole.window.activateWindow()
-    checkpoints.table.setFocus()
-    choose(checkpoints, 1)
-    QTest.keyClick(checkpoints.table, Qt.Key.Key_Delete)
-    whole.press(go_on=False)
-    whole.wait(lambda: not whole.window.findChildren(QMessageBox))
-    # The offscreen platform gives the keyboard to nobody when a dialog was closed.
-    with qtbot.waitActive(whole.window):
-        whole.window.activateWindow()
-    checkpoints.table.setFocus()
-    QTest.keyClick(checkpoints.table, Qt.Key.Key_Return)
-    assert "Go back to" in whole.box().text()
-    whole.box().reject()
-    assert whole.agent.asked("checkpoints.delete") == []
-
-
-def test_a_list_that_cannot_be_read_is_a_problem_and_not_empty(whole: Whole) -> None:
-    whole.agent.answers["checkpoints.list"] = Problem(code=ProblemCode.CHECKPOINT_FAILED, summary="Unreadable.")
-    view = whole.part("checkpoints").checkpoints
-    whole.wait(view.problem.isVisible)
-    assert not view.empty.isVisible()
-    whole.agent.answers["checkpoints.list"] = checkpoints_answer(0)
-    buttons_of(view.problem)["Try again"].click()
-    whole.wait(view.empty.isVisible)
-    assert not view.problem.isVisible()
-
-
-def test_the_list_is_read_anew_after_an_operation_of_somebody_else(whole: Whole, checkpoints: CheckpointsView) -> None:
-    before = len(whole.agent.asked("checkpoints.list"))
-    whole.publish(Phase.RUNNING, operation=UPDATING)
-    assert not checkpoints.create_button.isEnabled()
-    whole.publish(Phase.RUNNING)
-    whole.asked("checkpoints.list", before + 1)
-
-
-def test_it_is_not_read_while_nobody_looks(whole: Whole) -> None:
-    whole.publish(Phase.RUNNING, operation=UPDATING)
-    whole.publish(Phase.RUNNING)
-    assert whole.agent.asked("checkpoints.list") == []
-
-
-def test_a_hundred_scroll_and_hostile_names_are_plain(store: AppStore, window: MainWindow) -> None:
-    show_machine(store, Phase.RUNNING)
-    answer = checkpoints_answer(100)
-    answer["checkpoints"][0] = checkpoint(0, name="<b>x</b>\x1b[31m\u202e")
-    store.upkeep.take("checkpoints.list", answer)
-    window.show_machine("checkpoints")
-    view = machine_page(window).checkpoints
-    assert view.proxy.rowCount() == 100
-    assert view.table.verticalScrollBar().maximum() > 0
-    assert "\x1b" not in view.proxy.index(0, 0).data()
-
-
-def test_an_answer_that_is_not_understood_is_said(store: AppStore, window: MainWindow) -> None:
-    show_machine(store, Phase.RUNNING)
-    window.show_machine("checkpoints")
-    assert store.upkeep.take("checkpoints.list", {"checkpoints": [{}], "policy": {}}) is not None
-    assert machine_page(window).checkpoints.problem.isVisible()
 
 
 # Updates
