@@ -70,9 +70,10 @@ def machine_actions(store: AppStore) -> list[MachineAction]:
     """What is offered now, the first thing first. Empty while nothing is known of the machine."""
     phase, intents, reason = store.phase, store.intents, refusal(store)
 
-    def offer(name: str, words: str, glyph: str, run: Callable[[], None]) -> MachineAction:
+    def offer(name: str, words: str, glyph: str, run: Callable[[], None], tip: str = "") -> MachineAction:
         sentence = text(f"search.{words}")
-        return MachineAction(name, text(words), sentence, reason or text(f"{words}.tip"), glyph, not reason, run)
+        tip = reason or text(tip or f"{words}.tip")
+        return MachineAction(name, text(words), sentence, tip, glyph, not reason, run)
 
     suspend = offer("suspend", "machine.suspend", "pause", intents.suspend_machine.emit)
     restart = offer("restart", "machine.restart", "restart", intents.restart_machine.emit)
@@ -81,7 +82,8 @@ def machine_actions(store: AppStore) -> list[MachineAction]:
         case None | Phase.STOPPING:
             return []
         case Phase.SUSPENDED:
-            return [offer("start", "machine.resume", "play", intents.start_machine.emit)]
+            close = offer("stop", "machine.stop", "stop", intents.stop_machine.emit, "machine.stop.suspended.tip")
+            return [offer("start", "machine.resume", "play", intents.start_machine.emit), close]
         case Phase.FAILED:
             return [offer("start", "machine.start-again", "play", intents.start_machine.emit)]
         case Phase.STOPPED:

@@ -315,7 +315,7 @@ class MainWindow(QMainWindow):
         ):
             entry.setEnabled(name in offered and offered[name].enabled)
         self.start_action.setText(start_words(self._store))
-        self.kill_action.setEnabled(phase is not None and phase.is_live and not refused)
+        self.kill_action.setEnabled(phase is not None and (phase.is_live or phase is Phase.SUSPENDED) and not refused)
         keeps, up = self._store.machine_keeps_running, phase in (Phase.RUNNING, Phase.DEGRADED)
         self.quit_action.setText(text("quit.asks" if keeps else "quit.plain"))
         self.suspend_and_quit_action.setVisible(keeps and up)

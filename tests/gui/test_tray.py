@@ -39,7 +39,7 @@ def test_before_anything_is_known(tray: Tray) -> None:
                 *("Suspend machine and quit", "Stop machine and quit"),
             ],
         ),
-        (Phase.SUSPENDED, ["Resume", "Settings", "Quit"]),
+        (Phase.SUSPENDED, ["Resume", "Stop", "Settings", "Quit"]),
         (Phase.STOPPING, ["Settings", "Quit (the machine keeps running)", "Stop machine and quit"]),
         (Phase.FAILED, ["Start again", "Settings", "Quit"]),
     ],

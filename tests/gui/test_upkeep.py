@@ -57,7 +57,7 @@ def test_suspend_and_resume(whole: Whole) -> None:
     whole.publish(Phase.STOPPING)
     assert "Saving memory" in whole.window.header._detail.whole
     whole.publish(Phase.SUSPENDED)
-    assert usable(whole.window) == ["Resume"]
+    assert usable(whole.window) == ["Resume", "Stop"]
     assert not whole.store.machine_keeps_running
     assert whole.window.containers.empty.isVisible()
     buttons_of(whole.window.containers.empty)["Resume"].click()

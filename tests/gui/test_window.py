@@ -59,7 +59,7 @@ def row_named(window: MainWindow, name: str) -> int:
         (Phase.RUNNING, False, True, True),
         (Phase.DEGRADED, False, True, True),
         (Phase.STOPPING, False, False, False),
-        (Phase.SUSPENDED, True, False, False),
+        (Phase.SUSPENDED, True, False, True),
         (Phase.FAILED, True, False, False),
     ],
 )

@@ -6,9 +6,10 @@ from typing import Final
 
 TEXTS: Final[dict[str, str]] = {
     "phase.suspended": "Suspended",
-    "step.resume": "Going on from the saved state",
+    "step.restore": "Going on from the suspended state",
     "machine.suspend": "Suspend",
     "machine.suspend.tip": "Pause: memory is saved to disk, and containers continue where they were",
+    "machine.stop.suspended.tip": "The machine comes up once more, so that its containers can be stopped in order",
     "machine.resume": "Resume",
     "machine.resume.tip": "Go on where the machine was suspended",
     "machine.start-again.tip": "Start the machine and its Docker engine",

@@ -6,9 +6,10 @@ from typing import Final
 
 TEXTS: Final[dict[str, str]] = {
     "phase.suspended": "Suspensa",
-    "step.resume": "Retomar do estado guardado",
+    "step.restore": "Retomar do estado suspenso",
     "machine.suspend": "Suspender",
     "machine.suspend.tip": "Pausar: a memória é guardada no disco, e os contêineres continuam de onde estavam",
+    "machine.stop.suspended.tip": "A máquina volta uma vez, para que os contêineres possam ser parados em ordem",
     "machine.resume": "Retomar",
     "machine.resume.tip": "Continuar de onde a máquina foi suspensa",
     "machine.start-again.tip": "Iniciar a máquina e o motor Docker",
