@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from backend.agent.protocol import (
     PROTOCOL,
@@ -26,9 +26,9 @@ from backend.agent.protocol import (
     decode_from_client,
     encode,
 )
-from backend.errors import Problem
-from backend.model import Desired, EngineEndpoint, MachineStatus, Notice, Phase, StepState
-from tests.gui import samples
+from backend.errors import Problem, ProblemCode
+from backend.model import Desired, EngineEndpoint, MachineStatus, Notice, OperationStatus, Phase, StepState
+from tests.gui import samples, settings_samples, upkeep_scenes
 
 _FITS = 16_384
 """So much is taken by a socket whose reader does not read."""
@@ -166,43 +166,88 @@ class FakeAgent:
                         self.on_request(message)
 
 
+_STEPS: Final = 8
+_LONG: Final = ("update.apply", "checkpoints.restore", "disk.move", "disk.grow", "reset")
+_WISHES: Final = ("start", "stop", "restart", "operation.cancel", *_LONG)
+
+
 class Director:
-    """Plays a machine for somebody who watches: a second for each step."""
+    """Plays a machine for somebody who watches: a second for each step of a start, a stop, or an operation."""
 
     def __init__(self, agent: FakeAgent, engine_url: str) -> None:
         self._agent = agent
         self._url = engine_url
         self._asked = threading.Event()
-        self._last = "stop"
+        self._last = Request(id=0, name="stop", args={})
         agent.on_request = self._on_request
+        agent.holds.update(_LONG)
+        agent.answers |= {
+            "config.get": settings_samples.config_answer(),
+            "config.set": settings_samples.config_answer(),
+            "daemon.get": settings_samples.daemon_answer(),
+            "context.get": settings_samples.context_answer(),
+            "autostart.get": {"on": False, "place": "x"},
+            "checkpoints.list": upkeep_scenes.checkpoints_answer(40),
+            "update.check": upkeep_scenes.UPDATE,
+            "reclaim": {"memory_before": 3 << 30, "memory_after": 1 << 30, "disk_before": None, "disk_after": None},
+        }
 
     def run(self) -> None:
         """Until interrupted."""
         while True:
             self._asked.wait()
             self._asked.clear()
-            if self._last in ("stop", "restart"):
+            asked = self._last
+            if asked.name in ("stop", "restart"):
                 self._show(samples.status(Phase.STOPPING, desired=Desired.STOPPED))
                 self._asked.wait(1)
-                self._show(samples.status(Phase.STOPPED))
-            if self._last in ("start", "restart"):
+                suspends = asked.args.get("policy") == "suspend"
+                self._show(samples.status(Phase.SUSPENDED if suspends else Phase.STOPPED))
+            if asked.name in ("start", "restart"):
                 self._start()
+            if asked.name in _LONG:
+                self._operate(asked)
 
     def _start(self) -> None:
         for at, phase in enumerate((Phase.PREPARING, Phase.BOOTING, Phase.BOOTING, Phase.BOOTING, Phase.CONNECTING)):
             self._show(samples.status(phase, steps=samples.steps(at)))
             if self._asked.wait(1):
                 return
-        running = samples.status(Phase.RUNNING)
-        self._show(dataclasses.replace(running, endpoint=EngineEndpoint(url=self._url, ready=True)))
+        self._show(self._running())
+
+    def _running(self) -> MachineStatus:
+        running = samples.status(Phase.RUNNING, image_offer="2026.12.0")
+        return dataclasses.replace(running, endpoint=EngineEndpoint(url=self._url, ready=True))
+
+    def _operate(self, asked: Request) -> None:
+        """An operation, which `operation.cancel` ends early."""
+        was = self._agent.status
+        for number in range(_STEPS):
+            operation = OperationStatus(
+                name=asked.name,
+                title=asked.name,
+                step=f"Step {number + 1} of {_STEPS}",
+                fraction=number / _STEPS,
+                cancellable=True,
+            )
+            self._show(dataclasses.replace(was, operation=operation))
+            if self._asked.wait(1):
+                self._agent.answers[asked.name] = Problem(code=ProblemCode.CANCELLED, summary="Cancelled.")
+                break
+        self._show(was)
+        self._agent.release(asked.name)
+        self._agent.answers.pop(asked.name, None)
+        self._agent.holds.add(asked.name)
+        self._asked.clear()
 
     def _show(self, status: MachineStatus) -> None:
         assert all(step.state in StepState for step in status.steps)
         self._agent.publish(dataclasses.replace(status, seq=self._agent.status.seq + 1))
 
     def _on_request(self, request: Request) -> None:
-        self._last = request.name
-        self._asked.set()
+        if request.name in _WISHES:
+            self._last = request
+            self._asked.set()
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ TEXTS: Final[dict[str, str]] = {
     "tray.more": "{count} more…",
     "tray.hidden.title": "Wherry is still here",
     "tray.hidden.text": "The window is closed; Wherry stays in the tray. Quit from its menu.",
-    "tray.none": "This desktop shows no tray icons: closing the window quits Wherry. The machine keeps running.",
+    "tray.none": "This desktop shows no tray icons: closing the window quits Wherry.",
     "notify.one": "{name} failed",
     "notify.several.one": "{count} container failed",
     "notify.several.other": "{count} containers failed",

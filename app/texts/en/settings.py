@@ -17,9 +17,11 @@ TEXTS: Final[dict[str, str]] = {
     "settings.start-machine": "Start the machine when Wherry starts",
     "settings.start-machine.help": "Docker is then ready a few seconds after Wherry is opened.",
     "settings.close-to-tray": "Keep Wherry in the tray when its window is closed",
-    "settings.close-to-tray.help": "Otherwise closing the window quits Wherry. The machine keeps running either way.",
+    "settings.close-to-tray.help": "Otherwise closing the window quits Wherry. What happens to the machine then is set "
+    "in Lifecycle.",
     "settings.notifications": "Tell me when a container fails",
-    "settings.notifications.help": "When one ends with an error, or its health check fails; not when I stop it myself.",
+    "settings.notifications.help": "When one ends with an error, or its health check fails; not when I stop it myself. "
+    "And when the machine itself is in trouble.",
     "settings.theme": "Theme",
     "settings.theme.system": "As the desktop",
     "settings.theme.light": "Light",

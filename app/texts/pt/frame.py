@@ -52,7 +52,7 @@ TEXTS: Final[dict[str, str]] = {
     "tray.more": "mais {count}…",
     "tray.hidden.title": "O Wherry continua aqui",
     "tray.hidden.text": "A janela está fechada; o Wherry fica na bandeja. Saia pelo menu dele.",
-    "tray.none": "Este ambiente não mostra ícones na bandeja: fechar a janela encerra o Wherry. A máquina continua.",
+    "tray.none": "Este ambiente não mostra ícones na bandeja: fechar a janela encerra o Wherry.",
     "notify.one": "{name} falhou",
     "notify.several.one": "{count} contêiner falhou",
     "notify.several.other": "{count} contêineres falharam",

@@ -17,11 +17,11 @@ TEXTS: Final[dict[str, str]] = {
     "settings.start-machine": "Iniciar a máquina quando o Wherry inicia",
     "settings.start-machine.help": "O Docker fica pronto poucos segundos depois de abrir o Wherry.",
     "settings.close-to-tray": "Manter o Wherry na bandeja quando a janela se fecha",
-    "settings.close-to-tray.help": "De outro modo, fechar a janela encerra o Wherry. A máquina continua em ambos os "
-    "casos.",
+    "settings.close-to-tray.help": "De outro modo, fechar a janela encerra o Wherry. O que acontece então com a "
+    "máquina está em Ciclo de vida.",
     "settings.notifications": "Avisar quando um contêiner falha",
     "settings.notifications.help": "Quando um termina com erro ou a verificação de saúde falha; não quando sou eu a "
-    "pará-lo.",
+    "pará-lo. E quando a própria máquina tem problemas.",
     "settings.theme": "Tema",
     "settings.theme.system": "Como o ambiente",
     "settings.theme.light": "Claro",
