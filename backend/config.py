@@ -1,7 +1,7 @@
 """The user's settings: config.toml, checked as a whole, written without losing the user's comments.
 
 version = 1
-[machine]  cpus, memory_mib (0: chosen from the host), disk_gib, accelerator
+[machine]  cpus, memory_mib (0: chosen from the host), disk_gib, accelerator, start_on_demand, idle_minutes, idle_action
 [image]    directory ("" : the newest in the image cache)
 [qemu]     binary ("" : looked for)
 [docker]   context (make a docker context named "wherry")
@@ -26,6 +26,9 @@ VERSION: Final = 1
 _MAX_BYTES: Final = 1_048_576
 
 Accelerator = Literal["auto", "kvm", "hvf", "whpx", "tcg"]
+IdleAction = Literal["suspend", "stop"]
+LIFECYCLE_KEYS: Final = frozenset({"machine.start_on_demand", "machine.idle_minutes", "machine.idle_action"})
+"""Take effect at once, without a restart of the machine."""
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,7 +36,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class MachineSection(_Section, frozen=True, kw_only=True):
-    """What the machine is given. Every change takes effect at its next start."""
+    """What the machine is given, which takes effect at its next start; and when it is put away and fetched again."""
 
     cpus: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     """0: half of the host's, at least 2 where it has them, at most 8."""
@@ -42,6 +45,11 @@ class MachineSection(_Section, frozen=True, kw_only=True):
     disk_gib: Annotated[int, msgspec.Meta(ge=4, le=16_384)] = 64
     """Largest size of the data disk; it takes only what is used. A disk that exists grows, and never shrinks."""
     accelerator: Accelerator = "auto"
+    start_on_demand: bool = True
+    """Whether a docker command that finds the machine stopped or suspended starts it."""
+    idle_minutes: Annotated[int, msgspec.Meta(ge=0, le=10_080)] = 0
+    """After so long without a running container and without a docker command the machine is put away; 0: never."""
+    idle_action: IdleAction = "suspend"
 
 
 class ImageSection(_Section, frozen=True, kw_only=True):

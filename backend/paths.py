@@ -93,6 +93,26 @@ class MachineDir:
         return self.machine / "run.json"
 
     @property
+    def desired(self) -> Path:
+        """What the user asked for last; see backend/agent/wish.py."""
+        return self.machine / "desired.json"
+
+    @property
+    def suspended_record(self) -> Path:
+        """What the saved state of a suspended machine belongs to; see backend/vm/suspended.py."""
+        return self.machine / "suspended.json"
+
+    @property
+    def suspended_state(self) -> Path:
+        """The memory and processors of a suspended machine: as private as all that its containers held."""
+        return self.machine / "suspended.state"
+
+    @property
+    def suspended_partial(self) -> Path:
+        """A state that is being saved."""
+        return self.machine / "suspended.state.partial"
+
+    @property
     def qemu_pid(self) -> Path:
         """QEMU's process id, written and locked by QEMU itself."""
         return self.machine / "qemu.pid"

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from backend import VERSION, config, host
 from backend.agent.files import ContainerFiles
+from backend.agent.idleness import Idleness
 from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
 from backend.agent.readiness import Deadlines
 from backend.agent.server import ControlServer
@@ -64,6 +65,7 @@ class Agent:
             notify=self._notify,
             open_endpoint=self._open_endpoint,
             announce_endpoint=self._announce_endpoint,
+            may_start_on_demand=self._may_start_on_demand,
             deadlines=deadlines,
         )
         self._settings = SettingsService(
@@ -85,6 +87,12 @@ class Agent:
         )
         self._stats = StatsFeed(self._follow, self._host_figures, self._server.publish_stats)
         self._front = ApiFront(self._supervisor.dial)
+        self._idleness = Idleness(
+            self._supervisor,
+            self._front.activity,
+            load_config=lambda: config.load(directory.config),
+            notify=self._notify,
+        )
 
     async def run(self) -> None:
         """Serve until asked to end, or idle."""
@@ -96,14 +104,17 @@ class Agent:
         supervising = asyncio.create_task(self._supervisor.run(), name="supervisor")
         idling = asyncio.create_task(self._end_when_idle(), name="idle")
         feeding = asyncio.create_task(self._stats.run(), name="stats feed")
+        resting = asyncio.create_task(self._idleness.run(), name="idle machine")
         ended = asyncio.create_task(self._ended.wait(), name="ended")
         try:
             self._control = await self._host.listen(self._dir.agent_socket, self._server.handle)
+            with contextlib.suppress(WherryError):  # held by somebody else: the next start says so
+                await self._open_endpoint()
             await asyncio.wait({supervising, ended}, return_when=asyncio.FIRST_COMPLETED)
             if supervising.done():
                 supervising.result()
         finally:
-            tasks = {supervising, idling, feeding, ended}
+            tasks = {supervising, idling, feeding, resting, ended}
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=5)
@@ -125,6 +136,8 @@ class Agent:
             await asyncio.sleep(tick_s)
             busy = self._server.clients or self._supervisor.is_live
             idle_s = 0.0 if busy else idle_s + tick_s
+            if idle_s >= self._idle_s and await self._may_start_on_demand():
+                idle_s = 0.0  # docker clients may come: there has to be somebody who hears them
         _log.info("idle; ending")
         self._ended.set()
 
@@ -161,6 +174,15 @@ class Agent:
         _log.info("notice: %s", notice.text)
         self._server.notify(notice)
 
+    async def _may_start_on_demand(self) -> bool:
+        """Whether docker clients bring up the machine: where the settings want it, once it has been started before."""
+        if not self._dir.data_disk.exists():
+            return False
+        try:
+            return (await asyncio.to_thread(config.load, self._dir.config)).machine.start_on_demand
+        except WherryError:
+            return False  # a start says what is wrong with the settings
+
     async def _open_endpoint(self) -> None:
         if self._endpoint is None:
             self._endpoint = await self._host.listen(self._dir.docker_socket, self._front.handle)
@@ -194,8 +216,10 @@ class Agent:
             ) from error
         return {"seq": await self._supervisor.ask(StopRequested(policy))}
 
-    async def _restart(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-        return {"seq": await self._supervisor.ask(RestartRequested())}
+    async def _restart(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """`kill`: at once, without waiting for containers."""
+        policy = StopPolicy.KILL if arguments.get("kill") is True else StopPolicy.POWER_DOWN
+        return {"seq": await self._supervisor.ask(RestartRequested(policy))}
 
     async def _status(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
         return {"phase": self._supervisor.phase.value}

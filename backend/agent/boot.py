@@ -52,8 +52,8 @@ async def boot(
     deadlines: Deadlines,
     requested_at: float,
     earlier: tuple[str, ...],
-) -> AcceleratorStatus:
-    """Start QEMU in this way and wait until its kernel has shown life.
+) -> RunRecord:
+    """Start QEMU in this way and wait until its kernel has shown life. Returns the record of what runs.
 
     Args:
         earlier: why better candidates failed in this start, for the user.
@@ -77,6 +77,7 @@ async def boot(
         engine_version=preparation.image.engine_version,
         requested_at=requested_at,
         argv=argv,
+        qemu_version=preparation.qemu.version_text,
     )
     progress.begin(LAUNCH)
     try:
@@ -87,7 +88,7 @@ async def boot(
     except WherryError as error:
         await asyncio.shield(driver.kill())
         raise _candidate_failed(error.problem, candidate, preparation, directory, accelerator) from error
-    return accelerator
+    return record
 
 
 async def wait_services(driver: VmDriver, guest: Guest, *, deadline_s: float, progress: Progress) -> None:

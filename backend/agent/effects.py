@@ -10,9 +10,11 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any, Final
 
+from backend.agent import suspending
 from backend.agent.boot import CandidateFailed, boot, explain_exit, wait_services
 from backend.agent.guest import Guest, explain
 from backend.agent.lifecycle import (
@@ -26,21 +28,22 @@ from backend.agent.lifecycle import (
     LaunchFailed,
     Prepared,
     PrepareFailed,
-    StartRequested,
 )
 from backend.agent.link import EngineLink
 from backend.agent.prepare import Preparation, explain_os_error, prepare_within
 from backend.agent.progress import Progress
-from backend.agent.readiness import GUEST, PREPARE, Deadlines
+from backend.agent.readiness import GUEST, LADDER, PREPARE, Deadlines
 from backend.agent.tasks import Tasks
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
 from backend.model import AcceleratorStatus, MachineResources, Notice, StopPolicy
 from backend.paths import MachineDir
 from backend.ssh.keys import MachineKeys, ensure_keys
+from backend.vm import suspended
 from backend.vm.guest import GuestProblem, ProblemSolved
 from backend.vm.qemu import QemuDriver
 from backend.vm.run import RunRecord
+from backend.vm.suspended import Suspended
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +69,15 @@ class Hooks:
     """Lets docker clients know of it; called when the engine answers. MUST NOT raise."""
 
 
+class Found(Enum):
+    """What a new agent finds of the machine."""
+
+    NOTHING = "no QEMU runs"
+    ADOPTED = "QEMU runs and is ours"
+    LOST = "QEMU ran, could not be taken over and was ended"
+    STRANGER = "something else answers, and was left alone"
+
+
 class Effects:
     """Of one machine. Only the supervisor begins them."""
 
@@ -87,6 +99,7 @@ class Effects:
         self.accelerator: AcceleratorStatus | None = None
         self.resources: MachineResources | None = None
         self.record: RunRecord | None = None
+        self._is_adopted = False
         self.guest: Guest | None = None
         self.link: EngineLink | None = None
         self.failed_before: tuple[str, ...] = ()
@@ -95,28 +108,34 @@ class Effects:
         self._watcher: asyncio.Task[None] | None = None
         self._doom: Problem | None = None
         """Why we end the QEMU that runs, where nobody asked for it."""
+        self._saved = False
+        """Whether the QEMU that runs was suspended, and is only to be ended."""
 
-    async def adopt(self) -> RunRecord | None:
-        """Take over the QEMU that an earlier agent started. None: there is none, or an event tells why it cannot be."""
+    async def adopt(self) -> Found:
+        """Take over the QEMU that an earlier agent started, if there is one."""
         try:
             record = await self.driver.adopt()
             if record is None:
-                return None
+                return Found.NOTHING
             _log.info("adopting the QEMU %s (pid %s)", record.uuid, self.driver.pid)
+            if not await suspending.settle(self._dir, self.driver):
+                await self.driver.kill()
+                await asyncio.to_thread(suspended.touch, self._dir)
+                return Found.NOTHING
             self.link = self._new_link(await asyncio.to_thread(ensure_keys, self._dir.keys))
         except WherryError as error:
             if error.problem.code is ProblemCode.NOT_OURS:
                 self._post(AdoptFailed(error.problem))
-                return None
+                return Found.STRANGER
             _log.warning("the running QEMU cannot be adopted: %s", error.problem.as_text())
             await self.driver.abandon()
-            self._post(AdoptFailed(error.problem))
-            self._post(StartRequested())  # it was wanted, and no longer runs: bring it back
-            return None
+            self._notify(Notice(level="error", text=f"The machine was lost: {error.problem.summary}"))
+            return Found.LOST
         self.record = record
+        self._is_adopted = True
         self.accelerator = record.accelerator
         self.resources = record.resources
-        return record
+        return Found.ADOPTED
 
     async def detach(self) -> None:
         """Let go of everything without touching the machine."""
@@ -142,8 +161,21 @@ class Effects:
         self._doom = problem
         await self.driver.kill()
 
+    @property
+    def has_saved_state(self) -> bool:
+        """Whether there is a state to go on from. Reads a small file."""
+        return suspended.load(self._dir) is not None
+
+    def discard(self) -> None:
+        """Give the saved state up; see lifecycle.Discard."""
+        try:
+            suspended.discard(self._dir)
+        except OSError as error:
+            self._notify(Notice(level="error", text=explain_os_error(error).summary))
+
     def watch(self, run: int) -> None:
         self._doom = None
+        self._saved = False
         self._watcher = self.tasks.spawn(self._watch_exit(run), "watch QEMU")
 
     @property
@@ -163,14 +195,20 @@ class Effects:
             self._post(PrepareFailed(run, explain_os_error(error)))
         else:
             self.resources = self.preparation.resources
+            if self.preparation.given_up is not None:
+                told = suspending.misfit_problem(self.preparation.given_up)
+                self._notify(Notice(level="warning", text=f"{told.summary} {told.hint}"))
             self._post(Prepared(run, len(self.preparation.plan.candidates)))
 
     async def launch(self, run: int, number: int) -> None:
         preparation = self.preparation
         assert preparation is not None
+        if preparation.suspended is not None and await self._resume(preparation, preparation.suspended):
+            await self._reach_guest(run, preparation.keys)
+            return
         candidate = preparation.plan.candidates[number]
         try:
-            self.accelerator = await boot(
+            self.record = await boot(
                 self._host,
                 self._dir,
                 self.driver,
@@ -191,7 +229,38 @@ class Effects:
             await self.driver.kill()
             self._post(LaunchFailed(run, explain_os_error(error), try_next=False))
             return
-        self.link = self._new_link(preparation.keys)
+        self.accelerator = self.record.accelerator
+        await self._reach_guest(run, preparation.keys)
+
+    async def _resume(self, preparation: Preparation, found: Suspended) -> bool:
+        """Whether the machine goes on from its saved state. If not, that is given up, and it is to be booted."""
+        self.preparation = replace(preparation, suspended=None)  # whatever happens: it is good once
+        try:
+            self.record = await suspending.resume(
+                self._dir,
+                self.driver,
+                found,
+                preparation,
+                progress=self._progress,
+                deadlines=self._deadlines,
+                requested_at=self.requested_at,
+            )
+        except (WherryError, OSError) as error:
+            _log.warning("the machine does not go on from its saved state: %s", error)
+            await asyncio.shield(self.driver.kill())
+            self.discard()
+            problem = error.problem if isinstance(error, WherryError) else explain_os_error(error)
+            told = suspending.misfit_problem(f"it could not be restored ({problem.summary.rstrip('.')})")
+            self._notify(Notice(level="warning", text=f"{told.summary} {told.hint}"))
+            self._progress.climb(LADDER)
+            return False
+        self.accelerator = self.record.accelerator
+        self.resources = self.record.resources
+        return True
+
+    async def _reach_guest(self, run: int, keys: MachineKeys) -> None:
+        """QEMU runs: open the ways into the guest and wait until its services are there."""
+        self.link = self._new_link(keys)
         self.watch(run)
         try:
             guest = await self._open_guest(run)
@@ -277,16 +346,19 @@ class Effects:
     async def _watch_exit(self, run: int) -> None:
         exit_ = await self.driver.wait()
         orderly = self.guest is not None and self.guest.shut_down_in_order
-        problem = None if orderly else self._doom or explain_exit(exit_)
+        problem = None if orderly or self._saved else self._doom or explain_exit(exit_)
         await self._release()
-        self._post(Exited(run, orderly, problem))
+        self._post(Exited(run, orderly or self._saved, problem, suspended=self._saved))
 
     async def shut_down(self, run: int, policy: StopPolicy) -> None:
         if self.driver.pid is None:
             await self._release()
             self._post(Exited(run, orderly=True, problem=None))
             return
-        if policy is StopPolicy.POWER_DOWN and (guest := await self._listening_guest(run)) is not None:
+        if policy is StopPolicy.SUSPEND and await self._suspend(run):
+            await self.driver.kill()
+            return
+        if policy is not StopPolicy.KILL and (guest := await self._listening_guest(run)) is not None:
             with contextlib.suppress(ConnectionError):
                 await guest.control.send("poweroff")
                 if await self._gone_within(self._deadlines.shutdown_s(hardware=self._is_hardware)):
@@ -298,9 +370,26 @@ class Effects:
             await self._release()
             self._post(Exited(run, orderly=True, problem=None))
 
+    async def _suspend(self, run: int) -> bool:
+        """Whether the machine's state is saved and QEMU only waits to be ended."""
+        record = self.record
+        try:
+            if record is None or await self._listening_guest(run) is None:
+                raise fail(ProblemCode.SUSPEND_FAILED, "The machine is not up yet.")
+            await suspending.suspend(
+                self._host, self._dir, self.driver, record, link=self.link, deadlines=self._deadlines
+            )
+        except WherryError as error:
+            _log.warning("not suspended: %s", error.problem.as_text())
+            told = f"The machine is shut down instead of suspended. {error.problem.summary} {error.problem.hint or ''}"
+            self._notify(Notice(level="warning", text=told.strip()))
+            return False
+        self._saved = True
+        return True
+
     async def _listening_guest(self, run: int) -> Guest | None:
         """The guest, if there is one that can shut itself down. One that was just adopted is given time to say so."""
-        if self.record is not None:
+        if self._is_adopted:
             with contextlib.suppress(WherryError, TimeoutError):
                 async with asyncio.timeout(_GUEST_CONNECT_S):
                     await (self.guest or await self._open_guest(run)).any_stage()
@@ -321,6 +410,7 @@ class Effects:
         guest, self.guest = self.guest, None
         self.accelerator = None
         self.record = None
+        self._is_adopted = False
         if link is not None:
             await link.aclose()
         if guest is not None:

@@ -8,6 +8,9 @@ effect as soon as the phase allows. Every effect ends in exactly one event, so t
          |                        v                      v                           v                    v  |
          +------ exited ------ STOPPING <----------------+---------------------------+------- stop -- DEGRADED
 
+A stop by suspending ends in SUSPENDED instead of STOPPED, where it could be done; a start goes on from there. To stop a
+suspended machine in order it has to be brought up once more (`closing`), so that its containers can end.
+
 An effect that is under way when its phase ends is cancelled by the supervisor, and its late event is dropped by the
 `run` number that every event of an effect carries.
 """
@@ -40,6 +43,8 @@ class StopRequested:
 @dataclass(frozen=True, slots=True)
 class RestartRequested:
     """The user wants it stopped and running again."""
+
+    policy: StopPolicy = StopPolicy.POWER_DOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +120,18 @@ class Exited:
     """Whether the guest shut itself down in order."""
     problem: Problem | None
     """Why, where nobody had asked for it."""
+    suspended: bool = False
+    """Whether its memory and processors were saved before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
     """A QEMU of a former agent runs and is ours now."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSuspended:
+    """No QEMU runs, and there is a saved state to go on from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +155,7 @@ Event = (
     | EngineLost
     | Exited
     | Adopted
+    | FoundSuspended
     | AdoptFailed
 )
 
@@ -177,7 +190,12 @@ class CancelWork:
     """Cancel Prepare, Launch or Connect, whichever is under way; its event is not awaited."""
 
 
-Effect = Prepare | Launch | Connect | ShutDown | CancelWork
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Give up the saved state of a suspended machine. Ends in no event: nothing waits for it."""
+
+
+Effect = Prepare | Launch | Connect | ShutDown | CancelWork | Discard
 
 
 # -- state ------------------------------------------------------------------------------------------------------
@@ -194,6 +212,10 @@ class State:
     candidates: int = 0
     revivals: int = 0
     problems: tuple[Problem, ...] = ()
+    policy: StopPolicy = StopPolicy.POWER_DOWN
+    """How it was to be stopped last."""
+    closing: bool = False
+    """A suspended machine is brought up only to be shut down in order."""
 
 
 Result = tuple[State, tuple[Effect, ...]]
@@ -209,10 +231,12 @@ def reduce(state: State, event: Event) -> Result:
             return _start(state)
         case StopRequested(policy):
             return _stop(state, policy)
-        case RestartRequested():
-            return _restart(state)
+        case RestartRequested(policy):
+            return _restart(state, policy)
         case Adopted():
             return replace(state, phase=Phase.CONNECTING, desired=Desired.RUNNING, run=state.run + 1), (Connect(),)
+        case FoundSuspended():
+            return (replace(state, phase=Phase.SUSPENDED) if state.phase is Phase.STOPPED else state), ()
         case AdoptFailed(problem):
             return replace(state, phase=Phase.FAILED, problems=(problem,)), ()
         case Exited():
@@ -230,6 +254,8 @@ def reduce(state: State, event: Event) -> Result:
             if try_next and following < state.candidates:
                 return replace(state, candidate=following), (Launch(following),)
             return _failed(state, problem)
+        case GuestReached() if state.closing:
+            return replace(state, phase=Phase.STOPPING), (ShutDown(state.policy),)
         case GuestReached():
             return replace(state, phase=Phase.CONNECTING), (Connect(),)
         case EngineReady():
@@ -248,41 +274,56 @@ def reduce(state: State, event: Event) -> Result:
 
 
 def _start(state: State) -> Result:
-    wanted = replace(state, desired=Desired.RUNNING)
-    if state.phase in (Phase.STOPPED, Phase.FAILED):
+    wanted = replace(state, desired=Desired.RUNNING, closing=False)
+    if not state.phase.is_live:
         return _prepare(replace(wanted, problems=(), revivals=0))
     return wanted, ()  # running or on its way; while STOPPING, Exited starts it
 
 
 def _stop(state: State, policy: StopPolicy) -> Result:
-    wanted = replace(state, desired=Desired.STOPPED)
+    wanted = replace(state, desired=Desired.STOPPED, policy=policy)
     match state.phase:
         case Phase.STOPPED:
             return wanted, ()
         case Phase.FAILED:
             return replace(wanted, phase=Phase.STOPPED, problems=()), ()
-        case Phase.STOPPING if policy is not StopPolicy.KILL:
+        case Phase.SUSPENDED if policy is StopPolicy.SUSPEND:
             return wanted, ()
-    return replace(wanted, phase=Phase.STOPPING, problems=()), (CancelWork(), ShutDown(policy))
+        case Phase.SUSPENDED if policy is StopPolicy.KILL:
+            return replace(wanted, phase=Phase.STOPPED), (Discard(),)
+        case Phase.SUSPENDED:
+            return _prepare(replace(wanted, closing=True, problems=(), revivals=0))
+        case Phase.STOPPING if policy is not StopPolicy.KILL:
+            return replace(state, desired=Desired.STOPPED), ()
+    if state.closing and policy is not StopPolicy.KILL:
+        return wanted, ()
+    # To be killed while its saved state is being restored means to give that up, too.
+    given_up: tuple[Effect, ...] = (Discard(),) if policy is StopPolicy.KILL else ()
+    return replace(wanted, phase=Phase.STOPPING, problems=()), (CancelWork(), ShutDown(policy), *given_up)
 
 
-def _restart(state: State) -> Result:
+def _restart(state: State, policy: StopPolicy) -> Result:
     if state.phase in (Phase.STOPPED, Phase.FAILED):
         return _start(state)
-    stopping, effects = _stop(state, StopPolicy.POWER_DOWN)
+    stopping, effects = _stop(state, policy)
+    if not stopping.phase.is_live:
+        stopping, more = _start(stopping)
+        return stopping, (*effects, *more)
     return replace(stopping, desired=Desired.RUNNING), effects
 
 
 def _exited(state: State, event: Exited) -> Result:
-    if state.phase in (Phase.STOPPED, Phase.FAILED):
+    if not state.phase.is_live:
         return state, ()
     if state.phase is Phase.STOPPING:
         if state.desired is Desired.RUNNING:
-            return _prepare(state, CancelWork())
-        return replace(state, phase=Phase.STOPPED, problems=()), (CancelWork(),)
-    if event.orderly:
+            return _prepare(replace(state, closing=False), CancelWork())
+        ended = Phase.SUSPENDED if event.suspended else Phase.STOPPED
+        return replace(state, phase=ended, problems=(), closing=False), (CancelWork(),)
+    if event.orderly or state.closing:
         # Somebody typed `poweroff` in the guest: that is a wish, not an accident.
-        return replace(state, phase=Phase.STOPPED, desired=Desired.STOPPED, problems=()), (CancelWork(),)
+        stopped = replace(state, phase=Phase.STOPPED, desired=Desired.STOPPED, problems=(), closing=False)
+        return stopped, (CancelWork(),)
     problem = event.problem or Problem(code=ProblemCode.MACHINE_DIED, summary="The virtual machine ended by itself.")
     if state.revivals >= MAX_REVIVALS or state.phase is Phase.BOOTING:
         failed, effects = _failed(state, problem)
@@ -297,4 +338,4 @@ def _prepare(state: State, *before: Effect) -> Result:
 
 
 def _failed(state: State, problem: Problem) -> Result:
-    return replace(state, phase=Phase.FAILED, problems=(problem,)), ()
+    return replace(state, phase=Phase.FAILED, problems=(problem,), closing=False), ()

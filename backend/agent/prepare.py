@@ -22,9 +22,10 @@ from backend.host.process import total_memory_mib
 from backend.model import MachineResources
 from backend.paths import MachineDir
 from backend.ssh.keys import MachineKeys, ensure_keys
-from backend.vm import binary, disks, image, ladder
+from backend.vm import binary, disks, image, ladder, suspended
 from backend.vm.ladder import Plan
 from backend.vm.spec import Candidate, GuestImage, LaunchSpec, QemuFacts, UnixAddress
+from backend.vm.suspended import Suspended
 
 IMAGE_VARIABLE = "WHERRY_IMAGE"
 """Environment variable that names the image's directory, over the settings."""
@@ -44,6 +45,10 @@ class Preparation:
     inputs: tuple[tuple[str, Path], ...]
     uuid: str
     """Of this run."""
+    suspended: Suspended | None = None
+    """The saved state to go on from."""
+    given_up: str | None = None
+    """Why the saved state that there was is of no use."""
 
     def spec(self, host: Host, directory: MachineDir, candidate: Candidate) -> LaunchSpec:
         """What the command line is built from."""
@@ -115,8 +120,9 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
     loading = asyncio.to_thread(image.load, image_directory(config, host), arch=host.arch, stamp=directory.image_stamp)
     finding = asyncio.to_thread(_find_qemu, config, host, directory)
     making = asyncio.to_thread(_make_inputs, directory)
-    guest_image, (qemu, disk_gib), (keys, inputs) = await asyncio.gather(loading, finding, making)
-    await asyncio.to_thread(write_private, directory.used_config, msgspec.json.encode(config))
+    guest_image, (qemu, disk_gib, saved, given_up), (keys, inputs) = await asyncio.gather(loading, finding, making)
+    if saved is None:  # else it goes on with the settings of then
+        await asyncio.to_thread(write_private, directory.used_config, msgspec.json.encode(config))
     facts = host.accelerators()
     plan = ladder.plan(
         arch=host.arch,
@@ -142,6 +148,8 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
         keys=keys,
         inputs=inputs,
         uuid=str(uuid.uuid4()),
+        suspended=saved,
+        given_up=given_up,
     )
 
 
@@ -175,12 +183,24 @@ def resources(config: Config, *, disk_gib: int) -> MachineResources:
     )
 
 
-def _find_qemu(config: Config, host: Host, directory: MachineDir) -> tuple[QemuFacts, int]:
+def _find_qemu(
+    config: Config, host: Host, directory: MachineDir
+) -> tuple[QemuFacts, int, Suspended | None, str | None]:
+    """QEMU, the disk's size, and the saved state to go on from, or why there is no going on from the one there was."""
     qemu = binary.find(host, host.arch, configured=config.qemu.binary)
+    saved, why = suspended.load(directory), None
+    if saved is not None:
+        why = suspended.misfit(saved, qemu, directory.data_disk, cpu=host.cpu_identity())
+        saved = None if why else saved
+    if saved is None:
+        suspended.discard(directory)
     size = disks.ensure_data_disk(
-        directory.data_disk, size_gib=config.machine.disk_gib, image_tool=binary.find_image_tool(qemu)
+        directory.data_disk,
+        # A guest that goes on knows its disk: it grows at the next real start.
+        size_gib=0 if saved is not None else config.machine.disk_gib,
+        image_tool=binary.find_image_tool(qemu),
     )
-    return qemu, size
+    return qemu, size, saved, why
 
 
 def _make_inputs(directory: MachineDir) -> tuple[MachineKeys, tuple[tuple[str, Path], ...]]:

@@ -20,6 +20,7 @@ class Progress:
         self._failed: str | None = None
         self._active: str | None = None
         self._started_at: float | None = None
+        self._ladder: tuple[Step, ...] = LADDER
 
     def reset(self) -> None:
         """A new start begins."""
@@ -27,13 +28,18 @@ class Progress:
         self._ended.clear()
         self._failed = self._active = None
         self._started_at = self._clock()
+        self._ladder = LADDER
         self._changed()
+
+    def climb(self, ladder: tuple[Step, ...]) -> None:
+        """The start goes on by these rungs; what was done of them stays done."""
+        self._ladder = ladder
 
     def begin(self, step: Step) -> None:
         """`step` is under way; the one before it is done. Begun again (another accelerator), its time restarts."""
         self._close()
-        position = LADDER.index(step)
-        for later in LADDER[position:]:
+        position = self._ladder.index(step)
+        for later in self._ladder[position:]:
             self._begun.pop(later.name, None)
             self._ended.pop(later.name, None)
         self._failed = None
@@ -68,7 +74,7 @@ class Progress:
         """The whole ladder; empty when nothing was begun."""
         if not self._begun:
             return ()
-        return tuple(self._status(step) for step in LADDER)
+        return tuple(self._status(step) for step in self._ladder)
 
     def _status(self, step: Step) -> StepStatus:
         begun = self._begun.get(step.name)

@@ -40,6 +40,13 @@ KERNEL: Final = Step(
     90,
     "See the guest's console: wherry logs guest",
 )
+RESTORE: Final = Step(
+    "restore",
+    "Going on from the suspended state",
+    60,
+    120,
+    "The disk of this computer may be very slow or failing; see QEMU's own messages: wherry logs qemu",
+)
 GUEST: Final = Step(
     "guest",
     "Starting the guest's services",
@@ -59,7 +66,10 @@ ENGINE: Final = Step(
 LADDER: Final = (PREPARE, LAUNCH, KERNEL, GUEST, SSH, ENGINE)
 """In order. KERNEL's hardware deadline is short on purpose: it decides whether the next accelerator is tried."""
 
-BY_NAME: Final = {step.name: step for step in LADDER}
+RESUME_LADDER: Final = (PREPARE, LAUNCH, RESTORE, GUEST, SSH, ENGINE)
+"""Of a machine that goes on from its suspended state."""
+
+BY_NAME: Final = {step.name: step for step in (*LADDER, RESTORE)}
 
 SHUTDOWN: Final = "shutdown"
 IDLE: Final = "idle"

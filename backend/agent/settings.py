@@ -121,7 +121,11 @@ class SettingsService:
             return []  # started by a version that did not note it
         names = config.keys()
         reasons = [
-            key for key in names if not key.startswith("docker.") and config.get(used, key) != config.get(loaded, key)
+            key
+            for key in names
+            if not key.startswith("docker.")
+            and key not in config.LIFECYCLE_KEYS
+            and config.get(used, key) != config.get(loaded, key)
         ]
         with contextlib.suppress(OSError, ValueError, WherryError):  # a broken one is told by daemon.get
             options = msgspec.json.decode(self._dir.used_daemon_json.read_bytes())

@@ -12,25 +12,30 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from backend.agent import lifecycle
-from backend.agent.effects import Effects, Hooks
+from backend.agent import lifecycle, wish
+from backend.agent.effects import Effects, Found, Hooks
 from backend.agent.lifecycle import (
     Adopted,
     CancelWork,
     Connect,
+    Discard,
     Effect,
     EngineReady,
     Event,
     Exited,
+    FoundSuspended,
     Launch,
     Prepare,
     RanWell,
     ShutDown,
+    StartRequested,
     State,
+    StopRequested,
 )
 from backend.agent.link import EngineLink
 from backend.agent.progress import Progress
 from backend.agent.readiness import Deadlines
+from backend.agent.wish import Wish
 from backend.errors import ProblemCode, WherryError, fail
 from backend.host.base import Host
 from backend.model import (
@@ -61,6 +66,7 @@ class Supervisor:
         notify: Callable[[Notice], None],
         open_endpoint: Callable[[], Coroutine[Any, Any, None]],
         announce_endpoint: Callable[[], Coroutine[Any, Any, None]],
+        may_start_on_demand: Callable[[], Coroutine[Any, Any, bool]],
         deadlines: Deadlines | None = None,
     ) -> None:
         """Make a supervisor that owns nothing yet.
@@ -70,11 +76,13 @@ class Supervisor:
             notify: called with things that happened once.
             open_endpoint: serves the docker endpoint, if it is not served yet. Raises WherryError.
             announce_endpoint: lets docker clients know of it; called when the engine answers. MUST NOT raise.
+            may_start_on_demand: whether a docker client may bring up a machine that does not run.
             deadlines: other ones than the ladder's own.
         """
         self._docker_url = host.docker_url(directory.docker_socket)
         self._publish = publish
         self._notify = notify
+        self._may_start_on_demand = may_start_on_demand
         self._state = State()
         self._events: asyncio.Queue[tuple[Event, asyncio.Future[int] | None]] = asyncio.Queue()
         self._progress = Progress(self._push)
@@ -91,6 +99,8 @@ class Supervisor:
         self._last: MachineStatus | None = None
         self._running_since: float | None = None
         self._boot_seconds: float | None = None
+        self._desired_file = directory.desired
+        self._wish: Wish | None = None
 
     # -- what others ask ------------------------------------------------------------------------------------------
     def post(self, event: Event) -> None:
@@ -126,6 +136,9 @@ class Supervisor:
         deadline = asyncio.get_running_loop().time() + _DIAL_S
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             if self._state.desired is Desired.STOPPED or not self._state.phase.is_live:
+                if await self._may_start_on_demand() and self._state.phase is not Phase.FAILED:
+                    await self._start_on_demand()
+                    continue
                 raise fail(
                     ProblemCode.MACHINE_STOPPED,
                     "The Wherry machine is not running.",
@@ -144,6 +157,12 @@ class Supervisor:
                 await asyncio.sleep(0.05)
         raise fail(ProblemCode.ENGINE_DOWN, f"The engine did not answer within {_DIAL_S:g} s.", retryable=True)
 
+    async def _start_on_demand(self) -> None:
+        """A docker client wants the engine, and the machine does not run or is on its way down."""
+        if self._state.desired is Desired.STOPPED:
+            self._notify(Notice(level="info", text="The machine is started, because a docker client asked for it."))
+        await self.ask(StartRequested())
+
     @property
     def link(self) -> EngineLink | None:
         """The way into the guest, while there is one."""
@@ -158,6 +177,7 @@ class Supervisor:
             before = self._state
             self._state, effects = lifecycle.reduce(before, event)
             _log.info("%s: %s -> %s %s", event, before.phase.value, self._state.phase.value, list(effects))
+            await self._remember_wish()
             self._note(event, before)
             self._push()
             if taken is not None and not taken.done():
@@ -187,9 +207,11 @@ class Supervisor:
                 self._notify(Notice(level="error", text=problem.summary + again))
         if not self._state.phase.is_live:
             self._running_since = None
+        if self._state.phase is Phase.STOPPED and before.phase is Phase.FAILED and self._effects.has_saved_state:
+            self.post(FoundSuspended())  # it could not go on from it, and still can once the cause is gone
         if self._state.phase is Phase.FAILED and before.phase is not Phase.FAILED:
             self._progress.fail()
-        if self._state.phase is Phase.STOPPED and before.phase is not Phase.STOPPED:
+        if self._state.phase in (Phase.STOPPED, Phase.SUSPENDED) and before.phase is not self._state.phase:
             self._progress.clear()
 
     async def _perform(self, effect: Effect) -> None:
@@ -204,6 +226,8 @@ class Supervisor:
                 self._effects.tasks.begin(self._effects.connect(self._state.run), "connect")
             case ShutDown(policy):
                 self._effects.tasks.shut_down(self._effects.shut_down(self._state.run, policy))
+            case Discard():
+                await asyncio.to_thread(self._effects.discard)
 
     async def _tell_ran_well(self, run: int) -> None:
         await asyncio.sleep(_RAN_WELL_S)
@@ -211,16 +235,38 @@ class Supervisor:
 
     # -- effects --------------------------------------------------------------------------------------------------
     async def _adopt(self) -> None:
-        record = await self._effects.adopt()
-        if record is None:
+        self._wish = await asyncio.to_thread(wish.load, self._desired_file)
+        found = await self._effects.adopt()
+        if found is not Found.ADOPTED:
+            if self._effects.has_saved_state:
+                self.post(FoundSuspended())
+            wanted = self._wish.desired is Desired.RUNNING if self._wish is not None else found is Found.LOST
+            if wanted and found is not Found.STRANGER:
+                _log.warning("the machine was wanted and does not run; it is started")
+                self.post(StartRequested())
             self._push()
             return
-        self._running_since = record.requested_at
+        assert self._effects.record is not None
+        self._running_since = self._effects.record.requested_at
         self._state, effects = lifecycle.reduce(self._state, Adopted())
         self._effects.watch(self._state.run)
         self._push()
         for effect in effects:
             await self._perform(effect)
+        if self._wish is not None and self._wish.desired is Desired.STOPPED:
+            _log.warning("the machine was to be stopped, which an earlier agent did not finish")
+            self.post(StopRequested(self._wish.policy))
+
+    async def _remember_wish(self) -> None:
+        desired = Desired.STOPPED if self._state.phase is Phase.FAILED else self._state.desired
+        fresh = Wish(desired=desired, policy=self._state.policy)
+        if fresh == self._wish:
+            return
+        self._wish = fresh
+        try:
+            await asyncio.to_thread(wish.save, self._desired_file, fresh)
+        except OSError as error:  # a full disk: the machine goes on; only an agent that is killed now forgets it
+            _log.warning("%s was not written: %s", self._desired_file, error)
 
     # -- snapshots ------------------------------------------------------------------------------------------------
     def _snapshot(self) -> MachineStatus:

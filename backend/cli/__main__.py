@@ -72,7 +72,15 @@ def _parser() -> argparse.ArgumentParser:
     verb("start", "Start the machine and wait until the engine answers", "machine", "start")
     sub = verb("stop", "Stop the machine; containers are stopped in order", "machine", "stop")
     sub.add_argument("--kill", action="store_true", help="at once, without waiting for containers")
+    sub.add_argument("--quit", action="store_true", help="also end the agent: no docker command starts the machine")
+    verb(
+        "suspend",
+        "Save the running machine to disk; a start, or its use, goes on from there",
+        "machine",
+        "suspend",
+    )
     sub = verb("restart", "Stop and start the machine", "machine", "restart")
+    sub.add_argument("--kill", action="store_true", help="at once, without waiting for containers")
     sub.add_argument("--agent", action="store_true", help="restart only the agent; containers go on")
     verb("status", "Say what the machine is doing", "machine", "status")
     sub = verb("shell", "Open a shell in the machine, or run one command there", "guest", "shell")

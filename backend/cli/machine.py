@@ -1,4 +1,4 @@
-"""start, stop, restart, status: the verbs that talk to the agent."""
+"""start, stop, suspend, restart, status: the verbs that talk to the agent."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from backend.agent import wish
 from backend.agent.launch import agent_answers, machine_directory
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED
 from backend.cli.output import ProgressPrinter, describe, print_json, print_problem
 from backend.client import MachineClient, end_agent
 from backend.errors import Problem, ProblemCode
 from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
+from backend.vm import suspended
 
 _START_TIMEOUT_S: Final = 1200.0
 _STOP_TIMEOUT_S: Final = 150.0
@@ -32,44 +34,69 @@ def restart(options: argparse.Namespace) -> int:
         end_agent(options.home)
         _await_agent_end(options)
         with MachineClient.open(options.home) as client:
-            return _until_started(client, options) if client.status.phase is not Phase.STOPPED else EXIT_OK
+            return _until_started(client, options) if client.status.phase.is_live else EXIT_OK
     with MachineClient.open(options.home) as client:
-        return _until_started(client, options, request="restart")
+        return _until_started(client, options, request="restart", kill=options.kill)
+
+
+def suspend(options: argparse.Namespace) -> int:
+    """Save the machine with its containers as they are; a start, or a docker command, goes on from there."""
+    if not may_be_alive(options):
+        return _report(_at_rest(options), options)
+    with MachineClient.open(options.home) as client:
+        if client.status.phase is Phase.STOPPED:
+            return _report(client.status, options)
+        client.request("stop", policy=StopPolicy.SUSPEND.value)
+        final = _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
+        if final is None:
+            return _too_slow("suspend", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
+        return _report(final, options)
 
 
 def stop(options: argparse.Namespace) -> int:
     """Stop the machine and wait until it is down."""
     if not may_be_alive(options):
-        return _report(MachineStatus(seq=0, phase=Phase.STOPPED, desired=Desired.STOPPED), options)
+        return _report(_at_rest(options), options)
     with MachineClient.open(options.home) as client:
         policy = StopPolicy.KILL if options.kill else StopPolicy.POWER_DOWN
         client.request("stop", policy=policy.value)
         final = _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         if final is None:
             return _too_slow("stop", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
+        if options.quit:
+            end_agent(options.home)
         return _report(final, options)
 
 
 def status(options: argparse.Namespace) -> int:
     """Print the machine's state. Starts nothing: an agent is started only to adopt a machine that runs."""
     if not may_be_alive(options):
-        stopped = MachineStatus(seq=0, phase=Phase.STOPPED, desired=Desired.STOPPED)
-        print_json(stopped) if options.json else print(describe(stopped))
+        at_rest = _at_rest(options)
+        print_json(at_rest) if options.json else print(describe(at_rest))
         return EXIT_STOPPED
     with MachineClient.open(options.home) as client:
         found = client.status
         print_json(found) if options.json else print(describe(found))
-        if found.phase is Phase.STOPPED:
+        if found.phase in (Phase.STOPPED, Phase.SUSPENDED):
             return EXIT_STOPPED
         return EXIT_PROBLEM if found.problems else EXIT_OK
 
 
 def may_be_alive(options: argparse.Namespace) -> bool:
-    """Whether there is an agent, or a machine that an agent would have to adopt."""
+    """Whether there is an agent, or a machine that an agent would have to adopt or to bring back."""
     from backend import host
 
     directory = machine_directory(options.home)
-    return directory.run_record.exists() or agent_answers(host.current(), directory)
+    if directory.run_record.exists() or agent_answers(host.current(), directory):
+        return True
+    wanted = wish.load(directory.desired)
+    return wanted is not None and wanted.desired is Desired.RUNNING
+
+
+def _at_rest(options: argparse.Namespace) -> MachineStatus:
+    """The state of a machine that nobody runs: only its files tell."""
+    saved = suspended.load(machine_directory(options.home)) is not None
+    return MachineStatus(seq=0, phase=Phase.SUSPENDED if saved else Phase.STOPPED, desired=Desired.STOPPED)
 
 
 def _is_down(status: MachineStatus) -> bool:
@@ -85,7 +112,9 @@ def _await_agent_end(options: argparse.Namespace) -> None:
         time.sleep(0.05)
 
 
-def _until_started(client: MachineClient, options: argparse.Namespace, *, request: str | None = None) -> int:
+def _until_started(
+    client: MachineClient, options: argparse.Namespace, *, request: str | None = None, kill: bool = False
+) -> int:
     """Make the request and wait for its end; Ctrl-C at any time from then on undoes it."""
 
     def settled(status: MachineStatus) -> bool:
@@ -95,7 +124,7 @@ def _until_started(client: MachineClient, options: argparse.Namespace, *, reques
 
     try:
         if request is not None:
-            client.request(request)
+            client.request(request, **({"kill": True} if kill else {}))
         final = _follow(client, options, _START_TIMEOUT_S, settled)
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted: the start is undone. Press Ctrl-C again to leave it to the agent.\n")

@@ -99,6 +99,8 @@ def describe(status: MachineStatus) -> str:
     lines = [f"machine      {status.phase.value}"]
     if status.active_step is not None:
         lines[0] += f": {status.active_step.title}"
+    if status.phase is Phase.SUSPENDED:
+        lines[0] += ": its containers go on where they were when it is started or used"
     if status.accelerator is not None:
         lines.append(f"accelerator  {status.accelerator.title}")
         lines.extend(f"             not {reason}" for reason in status.accelerator.reasons)

@@ -8,6 +8,7 @@ client in its own language that the machine is stopped, and saves the guest a co
     front_exchange.py   one client's requests, one after the other
     front_upstream.py   the idle connections to the engine
     front_stream.py     streams that can be watched; reading heads; the byte pump after an upgrade
+    front_activity.py   whether anybody wants anything
     front_hooks.py      what others may do with a request
     http_head.py        heads, by h11
     http_body.py        where a body ends
@@ -19,6 +20,7 @@ import asyncio
 import contextlib
 import logging
 
+from backend.engine.front_activity import Activity
 from backend.engine.front_exchange import ClientConnection
 from backend.engine.front_hooks import FrontHooks, NoHooks
 from backend.engine.front_stream import WatchedStream
@@ -44,6 +46,8 @@ class ApiFront:
         self._hooks: FrontHooks = hooks or NoHooks()
         self._connections: set[asyncio.Task[None]] = set()
         self._closed = False
+        self.activity = Activity()
+        """What clients want, for who puts an idle machine away."""
 
     async def handle(self, client: ByteStream) -> None:
         """Serve one client on a stream that somebody else accepted; returns when it is over and closed.
@@ -84,7 +88,7 @@ class ApiFront:
         watched = WatchedStream(client)
         try:
             if not self._closed:
-                await ClientConnection(watched, self._pool, self._hooks).serve()
+                await ClientConnection(watched, self._pool, self._hooks, self.activity).serve()
         except Exception:  # noqa: BLE001 -- the task's boundary: one client's failure is not the others'
             _log.exception("a docker client's connection ended by a defect of ours")
         finally:

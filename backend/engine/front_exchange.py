@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
+from backend.engine.front_activity import Activity
 from backend.engine.front_hooks import FrontHooks
 from backend.engine.front_stream import WatchedStream, read_head, tunnel
 from backend.engine.front_upstream import UpstreamPool
@@ -68,10 +69,11 @@ class _Exchange:
 class ClientConnection:
     """See the module. `serve` runs once."""
 
-    def __init__(self, client: WatchedStream, pool: UpstreamPool, hooks: FrontHooks) -> None:
+    def __init__(self, client: WatchedStream, pool: UpstreamPool, hooks: FrontHooks, activity: Activity) -> None:
         self._client = client
         self._pool = pool
         self._hooks = hooks
+        self._activity = activity
         self._task: asyncio.Task[None] | None = None
         self._exchange: _Exchange | None = None
         self._reason: Exception | None = None
@@ -92,8 +94,12 @@ class ClientConnection:
                 return False
             head = parse_request_head(untrusted_head)
             exchange = _Exchange(head=head, wire=head.wire, body=track(head.framing, head.length))
-            await self._collect_body(exchange)
-            return await self._forward(exchange)
+            ended = self._activity.begin(head.target)
+            try:
+                await self._collect_body(exchange)
+                return await self._forward(exchange)
+            finally:
+                ended()
         except (MalformedHead, BadFraming) as error:
             status = error.status if isinstance(error, MalformedHead) else 400
             answer = _Answer(status, f"The request cannot be understood: {error}.")

@@ -102,6 +102,10 @@ class Host(Protocol):
         """Better than software emulation, best first. Takes milliseconds, never raises."""
         ...
 
+    def cpu_identity(self) -> str:
+        """Changes with what a guest on a hardware accelerator may have found in the processor. Never raises."""
+        ...
+
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
         """Where the QEMU for `arch` may be, best first; only files that exist."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
@@ -113,6 +114,11 @@ class LinuxHost(PosixHost):
             if key.strip() == name:
                 return value.strip()
         return ""
+
+    def cpu_identity(self) -> str:
+        """The model with a digest of its features."""
+        features = " ".join(sorted((self._cpuinfo_field("flags") or self._cpuinfo_field("Features")).split()))
+        return f"{self._cpu_model()}/{hashlib.sha256(features.encode()).hexdigest()[:16]}"
 
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
         """The distribution's QEMU, on the PATH."""

@@ -55,6 +55,10 @@ class MacHost(PosixHost):
             ),
         )
 
+    def cpu_identity(self) -> str:
+        """As far as Python tells."""
+        return f"{platform.machine()}/{platform.processor()}"
+
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
         """On the PATH, or where Homebrew puts it: an app started from the Dock has a short PATH."""
         name = _BINARIES[arch]

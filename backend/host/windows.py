@@ -89,6 +89,10 @@ class WindowsHost:
             ),
         )
 
+    def cpu_identity(self) -> str:
+        """As far as Python tells."""
+        return f"{platform.machine()}/{platform.processor()}"
+
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
         """On the PATH, or where QEMU's installer puts it."""
         name = _BINARIES[arch]

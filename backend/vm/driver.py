@@ -35,6 +35,11 @@ class VmDriver(Protocol):
 
     monitor: Monitor
 
+    @property
+    def pid(self) -> int | None:
+        """QEMU's process id while it runs."""
+        ...
+
     async def launch(self, record: RunRecord, argv: list[str], *, timeout_s: float) -> None:
         """Start QEMU. MUST write the run record first; MUST NOT return before the monitor answers.
 

@@ -99,6 +99,18 @@ class Monitor:
         except (QMPError, OSError) as error:
             raise fail(ProblemCode.MACHINE_DIED, f"QEMU's monitor is gone ({command}: {error}).") from error
 
+    async def hand_over(self, descriptor: int, name: str) -> None:
+        """Give QEMU a file descriptor to be called `name`; ours can be closed afterwards.
+
+        Raises:
+            WherryError: as `execute`; SUSPEND_FAILED where this system cannot hand descriptors over.
+        """
+        try:
+            self._client.send_fd_scm(descriptor)
+        except (QMPError, OSError, AttributeError, NotImplementedError) as error:
+            raise fail(ProblemCode.SUSPEND_FAILED, f"QEMU cannot be given a file here: {error}.") from error
+        await self.execute("getfd", {"fdname": name})
+
     async def forward_tcp(self, guest_port: int) -> int:
         """Forward a port of 127.0.0.1, chosen by the kernel, to the guest's; return the host's port.
 

@@ -22,6 +22,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     requested_at: float
     """When the start was asked for, seconds since the epoch."""
     argv: list[str]
+    qemu_version: str = ""
+    """As in "7.2.22"; "" in the record of a Wherry that did not note it."""
 
 
 def save(path: Path, record: RunRecord) -> None:

@@ -39,6 +39,9 @@ class Watched:
         async def nothing() -> None:
             pass
 
+        async def no() -> bool:
+            return False
+
         self.notices: list[str] = []
         self._status: MachineStatus | None = None
         self._changed = asyncio.Event()
@@ -49,6 +52,7 @@ class Watched:
             notify=self._note,
             open_endpoint=nothing,
             announce_endpoint=nothing,
+            may_start_on_demand=no,
             deadlines=Deadlines.parse(deadlines),
         )
 

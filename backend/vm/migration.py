@@ -1,0 +1,127 @@
+"""The guest's memory and processors to a file and back, by QEMU's migration.
+
+The file is handed over as a descriptor (`fd:`): that works since long before `file:` does (QEMU 8.2), needs no quoting
+of its name, and leaves `-sandbox spawn=deny` in force. CPython on Windows cannot hand one over, and WHPX refuses
+migration anyway: there a clean stop takes its place.
+
+Measured (QEMU 7.2, 4 GiB given, 340 MiB not zero): 0.4 s to save, 0.4 s to load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from backend.errors import ProblemCode, WherryError, fail
+from backend.vm.monitor import Monitor
+
+_POLL_S: Final = 0.02
+_CANCEL_S: Final = 5.0
+_NAME: Final = "state"
+_UNBOUNDED: Final = 1 << 40
+"""Bytes per second: QEMU's default of 128 MiB/s spares a network that is not there."""
+
+
+async def blockers(monitor: Monitor) -> str | None:
+    """Why this QEMU cannot be suspended, in its own words; None when it can. Raises WherryError."""
+    answer = await monitor.execute("query-migrate")
+    reasons = answer.get("blocked-reasons") or []
+    return "; ".join(str(reason) for reason in reasons) or None
+
+
+async def save(monitor: Monitor, path: Path, *, timeout_s: float) -> None:
+    """Write the state of a guest that stands still to `path`, which is made anew, private.
+
+    The guest stands still afterwards, too. When this is cancelled or fails, QEMU is left as it was, the file is gone.
+
+    Raises:
+        WherryError: SUSPEND_FAILED with QEMU's words, HOST_DISK_FULL, STEP_TIMED_OUT.
+    """
+    try:
+        path.unlink(missing_ok=True)
+        await _hand_over(monitor, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        await monitor.execute("migrate-set-parameters", {"max-bandwidth": _UNBOUNDED})
+        await monitor.execute("migrate", {"uri": f"fd:{_NAME}"})
+        await _completed(monitor, "Saving the machine's state", timeout_s=timeout_s)
+    except OSError as error:
+        raise fail(
+            ProblemCode.SUSPEND_FAILED,
+            f"The machine's state cannot be written: {error.strerror or error}.",
+            command=str(path),
+            hint="Check that the machine's home belongs to you and that its disk has room.",
+        ) from error
+    except BaseException:
+        await asyncio.shield(cancel(monitor))
+        path.unlink(missing_ok=True)
+        raise
+
+
+async def load(monitor: Monitor, path: Path, *, timeout_s: float) -> None:
+    """Read the state into a QEMU that was started with `-incoming defer`. The guest stands still afterwards.
+
+    Raises:
+        WherryError: SUSPEND_FAILED with QEMU's words, STEP_TIMED_OUT, MACHINE_DIED.
+    """
+    try:
+        await _hand_over(monitor, path, os.O_RDONLY)
+    except OSError as error:
+        raise fail(
+            ProblemCode.SUSPEND_FAILED,
+            f"The saved state cannot be read: {error.strerror or error}.",
+            command=str(path),
+        ) from error
+    await monitor.execute("migrate-incoming", {"uri": f"fd:{_NAME}"})
+    await _completed(monitor, "Restoring the machine's state", timeout_s=timeout_s)
+
+
+async def cancel(monitor: Monitor) -> None:
+    """End a migration that is under way, if there is one; what goes wrong is not told: it was to be ended anyway."""
+    with contextlib.suppress(WherryError, TimeoutError):
+        async with asyncio.timeout(_CANCEL_S):
+            await monitor.execute("migrate_cancel")
+            while (await _state(monitor)).get("status") in ("setup", "active", "cancelling", "device"):
+                await asyncio.sleep(_POLL_S)
+
+
+async def _hand_over(monitor: Monitor, path: Path, flags: int) -> None:
+    # O_BINARY exists, and is needed, on Windows alone.
+    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        await monitor.hand_over(descriptor, _NAME)
+    finally:
+        os.close(descriptor)
+
+
+async def _completed(monitor: Monitor, what: str, *, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                state = await _state(monitor)
+                status = state.get("status")
+                if status == "completed":
+                    return
+                if status in ("failed", "cancelled"):
+                    words = str(state.get("error-desc", "")).strip()
+                    full = "No space left" in words
+                    raise fail(
+                        ProblemCode.HOST_DISK_FULL if full else ProblemCode.SUSPEND_FAILED,
+                        f"{what} failed" + (f": {words}." if words else "."),
+                        command="migrate",
+                        hint="Free some space on this computer's disk." if full else "See wherry logs qemu.",
+                    )
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError as error:
+        raise fail(
+            ProblemCode.STEP_TIMED_OUT,
+            f"{what}: not done within {timeout_s:g} s.",
+            command="migrate",
+            hint="The disk of this computer may be very slow or failing.",
+        ) from error
+
+
+async def _state(monitor: Monitor) -> dict[str, Any]:
+    answer = await monitor.execute("query-migrate")
+    return answer if isinstance(answer, dict) else {}
