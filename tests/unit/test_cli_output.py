@@ -111,6 +111,7 @@ def test_a_problem_goes_whole_to_people_and_programs(capsys: pytest.CaptureFixtu
         "command": "cat it",
         "tail": ["one", "two"],
         "retryable": False,
+        "action": None,
     }
 
 

@@ -43,6 +43,7 @@ def in_phase(phase: Phase) -> State:
         Phase.RUNNING: running(),
         Phase.DEGRADED: play(running(), lc.EngineLost(1, PROBLEM))[0],
         Phase.STOPPING: play(running(), lc.StopRequested())[0],
+        Phase.SUSPENDED: play(State(), lc.FoundSuspended())[0],
         Phase.FAILED: play(State(), lc.StartRequested(), lc.PrepareFailed(1, PROBLEM))[0],
     }
     assert starts[phase].phase is phase
@@ -57,7 +58,7 @@ def test_a_start_runs_through() -> None:
     assert effects == [lc.Prepare(), lc.Launch(0), lc.Connect()]
 
 
-@pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in (Phase.STOPPED, Phase.FAILED)])
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase.is_live])
 def test_a_stop_is_never_lost(phase: Phase) -> None:
     state, effects = play(in_phase(phase), lc.StopRequested())
     assert (state.phase, state.desired) == (Phase.STOPPING, Desired.STOPPED)
@@ -79,7 +80,7 @@ def test_a_start_always_leads_to_running(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_requests_are_idempotent(phase: Phase) -> None:
-    for request in (lc.StartRequested(), lc.StopRequested()):
+    for request in (lc.StartRequested(), lc.StopRequested(), lc.StopRequested(StopPolicy.SUSPEND)):
         once, _ = play(in_phase(phase), request)
         twice, effects = play(once, request)
         assert (twice.phase, twice.desired) == (once.phase, once.desired)
@@ -171,12 +172,61 @@ def test_adoption() -> None:
     assert (state.phase, state.problems, effects) == (Phase.FAILED, (PROBLEM,), [])
 
 
+def test_a_machine_is_suspended_and_goes_on() -> None:
+    state, effects = play(running(), lc.StopRequested(StopPolicy.SUSPEND))
+    assert (state.phase, effects) == (Phase.STOPPING, [lc.CancelWork(), lc.ShutDown(StopPolicy.SUSPEND)])
+    state, _ = play(state, lc.Exited(1, orderly=True, problem=None, suspended=True))
+    assert (state.phase, state.desired) == (Phase.SUSPENDED, Desired.STOPPED)
+    state, effects = play(state, lc.StartRequested())
+    assert (state.phase, state.desired, effects) == (Phase.PREPARING, Desired.RUNNING, [lc.Prepare()])
+
+
+def test_a_start_during_a_suspend_goes_on_from_it() -> None:
+    state, _ = play(running(), lc.StopRequested(StopPolicy.SUSPEND), lc.StartRequested())
+    state, effects = play(state, lc.Exited(1, orderly=True, problem=None, suspended=True))
+    assert (state.phase, effects) == (Phase.PREPARING, [lc.CancelWork(), lc.Prepare()])
+
+
+def test_what_could_not_be_suspended_is_stopped() -> None:
+    state, _ = play(running(), lc.StopRequested(StopPolicy.SUSPEND), lc.Exited(1, orderly=True, problem=None))
+    assert state.phase is Phase.STOPPED
+
+
+def test_to_stop_a_suspended_machine_its_containers_are_ended_in_order() -> None:
+    state, effects = play(in_phase(Phase.SUSPENDED), lc.StopRequested())
+    assert (state.phase, state.desired, effects) == (Phase.PREPARING, Desired.STOPPED, [lc.Prepare()])
+    state, _ = play(state, lc.StopRequested())  # said again: it is under way
+    state, effects = play(state, lc.Prepared(1, candidates=1), lc.GuestReached(1))
+    assert (state.phase, effects) == (Phase.STOPPING, [lc.Launch(0), lc.ShutDown(StopPolicy.POWER_DOWN)])
+    state, _ = play(state, lc.Exited(1, orderly=True, problem=None))
+    assert (state.phase, state.closing) == (Phase.STOPPED, False)
+
+
+def test_a_start_overtakes_the_end_of_a_suspended_machine() -> None:
+    state, effects = play(
+        in_phase(Phase.SUSPENDED), lc.StopRequested(), lc.StartRequested(), lc.Prepared(1, 1), lc.GuestReached(1)
+    )
+    assert (state.phase, state.desired) == (Phase.CONNECTING, Desired.RUNNING)
+    assert effects == [lc.Prepare(), lc.Launch(0), lc.Connect()]
+
+
+def test_to_kill_a_suspended_machine_gives_its_state_up() -> None:
+    state, effects = play(in_phase(Phase.SUSPENDED), lc.StopRequested(StopPolicy.KILL))
+    assert (state.phase, effects) == (Phase.STOPPED, [lc.Discard()])
+    state, effects = play(in_phase(Phase.SUSPENDED), lc.StartRequested(), lc.StopRequested(StopPolicy.KILL))
+    assert (state.phase, lc.Discard() in effects) == (Phase.STOPPING, True)
+    state, effects = play(in_phase(Phase.SUSPENDED), lc.RestartRequested(StopPolicy.KILL))
+    assert (state.phase, effects) == (Phase.PREPARING, [lc.Discard(), lc.Prepare()])
+
+
 def test_every_event_is_understood_in_every_phase() -> None:
     events: list[lc.Event] = [
         lc.StartRequested(),
         lc.StopRequested(),
         lc.StopRequested(StopPolicy.KILL),
+        lc.StopRequested(StopPolicy.SUSPEND),
         lc.RestartRequested(),
+        lc.RestartRequested(StopPolicy.KILL),
         lc.Prepared(1, candidates=1),
         lc.PrepareFailed(1, PROBLEM),
         lc.GuestReached(1),
@@ -187,7 +237,9 @@ def test_every_event_is_understood_in_every_phase() -> None:
         lc.EngineLost(1, PROBLEM),
         lc.Exited(1, orderly=False, problem=PROBLEM),
         lc.Exited(1, orderly=True, problem=None),
+        lc.Exited(1, orderly=True, problem=None, suspended=True),
         lc.Adopted(),
+        lc.FoundSuspended(),
         lc.AdoptFailed(PROBLEM),
     ]
     for phase, first, second in itertools.product(Phase, events, events):
