@@ -1,10 +1,11 @@
 """The guest's control port: lines both ways over a virtio-serial port, from the first moments of its init.
 
     guest -> host    stage NAME UPTIME | service NAME started | service NAME exited CODE | problem CODE TEXT
-                     solved CODE | pong ID | ok | error TEXT
-    host  -> guest   hello | ping ID | time EPOCH | poweroff | restart NAME | trim
+                     solved CODE | pong ID | done ID TEXT | failed ID TEXT | ok | error TEXT
+    host  -> guest   hello | ping ID | freeze ID | thaw ID | time EPOCH | poweroff | restart NAME | trim
 
-After `hello` the guest repeats all that still holds, so whoever connects late, or again, misses nothing.
+After `hello` the guest repeats all that still holds, so whoever connects late, or again, misses nothing. A command with
+an ID is answered with that ID: `ask` waits for it, for as long as somebody follows `events`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import asyncio
 import contextlib
 import logging
 import math
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
+from backend.errors import ProblemCode, fail
 from backend.host.base import Host
 from backend.stream import ByteStream
 from backend.vm.spec import SocketAddress, UnixAddress
@@ -60,11 +63,29 @@ class ProblemSolved:
 GuestEvent = Stage | ServiceChange | GuestProblem | ProblemSolved
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the guest says to the command that carried this ID."""
+
+    identity: str
+    ok: bool
+    untrusted_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownCommand:
+    """The guest's image is older than the command."""
+
+    name: str
+
+
 class GuestControl:
     """One connection to the control port."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
+        self._asked: dict[str, tuple[str, asyncio.Future[Answer]]] = {}
+        """ID -> the command and who waits for its answer."""
 
     @classmethod
     async def connect(cls, host: Host, address: SocketAddress, *, timeout_s: float) -> GuestControl:
@@ -89,27 +110,83 @@ class GuestControl:
         """Send one line. Raises ConnectionError."""
         await self._stream.write(line.encode() + b"\n")
 
+    async def ask(self, command: str, *, timeout_s: float) -> str:
+        """Send a command that is answered (ping, freeze, thaw) and return what the guest says to it, cleaned.
+
+        Raises:
+            WherryError: GUEST_HUNG when no answer comes in time, GUEST_FAULT when the guest refuses or does not know
+                the command, MACHINE_DIED when the connection ends.
+        """
+        identity = secrets.token_hex(4)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._asked[identity] = (command, future)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.send(f"{command} {identity}")
+                answer = await future
+        except TimeoutError as error:
+            raise fail(
+                ProblemCode.GUEST_HUNG,
+                f"The guest did not answer {command!r} within {timeout_s:g} s.",
+                hint="It may hang, or have too much to do. See its console: wherry logs guest",
+                retryable=True,
+            ) from error
+        except ConnectionError as error:
+            raise fail(ProblemCode.MACHINE_DIED, f"The guest's control port closed before {command!r}.") from error
+        finally:
+            del self._asked[identity]
+        text = "".join(c for c in answer.untrusted_text if c.isprintable())
+        if not answer.ok:
+            raise fail(
+                ProblemCode.GUEST_FAULT,
+                f"The guest could not do {command!r}.",
+                tail=(text,) if text else (),
+                hint="See the guest's console: wherry logs guest",
+                retryable=True,
+            )
+        return text
+
+    def _heed(self, answer: Answer | UnknownCommand) -> None:
+        for identity, (command, future) in self._asked.items():
+            if future.done():
+                continue
+            if isinstance(answer, UnknownCommand):
+                if answer.name == command:
+                    future.set_result(Answer(identity, False, "this guest image does not know the command"))
+            elif answer.identity == identity:
+                future.set_result(answer)
+
     async def events(self) -> AsyncIterator[GuestEvent]:
-        """Yield what the guest says until the connection ends. Lines that mean nothing to us are logged and passed."""
+        """Yield what the guest says until the connection ends; answers go to who asked.
+
+        Lines that mean nothing to us are logged and passed.
+        """
         pending = b""
-        with contextlib.suppress(ConnectionError):
-            while chunk := await self._stream.read(_MAX_LINE_BYTES):
-                pending += chunk
-                *lines, pending = pending.split(b"\n")
-                if len(pending) > _MAX_LINE_BYTES:
-                    pending = b""
-                for line in lines:
-                    event = parse(line)
-                    if event is not None:
-                        yield event
+        try:
+            with contextlib.suppress(ConnectionError):
+                while chunk := await self._stream.read(_MAX_LINE_BYTES):
+                    pending += chunk
+                    *lines, pending = pending.split(b"\n")
+                    if len(pending) > _MAX_LINE_BYTES:
+                        pending = b""
+                    for line in lines:
+                        event = parse(line)
+                        if isinstance(event, Answer | UnknownCommand):
+                            self._heed(event)
+                        elif event is not None:
+                            yield event
+        finally:
+            for _, future in self._asked.values():
+                if not future.done():
+                    future.set_exception(ConnectionResetError("the control port closed"))
 
     async def aclose(self) -> None:
         """Leave the port to the next agent. Idempotent."""
         await self._stream.aclose()
 
 
-def parse(untrusted_line: bytes) -> GuestEvent | None:
-    """One line of the guest; None for what needs no action (answers) or cannot be read."""
+def parse(untrusted_line: bytes) -> GuestEvent | Answer | UnknownCommand | None:
+    """One line of the guest; None for what needs no action or cannot be read."""
     words = untrusted_line.decode("utf-8", errors="replace").strip().split(" ")
     try:
         match words:
@@ -123,7 +200,13 @@ def parse(untrusted_line: bytes) -> GuestEvent | None:
                 return GuestProblem(code, " ".join(text))
             case ["solved", code]:
                 return ProblemSolved(code)
-            case ["pong" | "ok" | "", *_]:
+            case ["pong", identity]:
+                return Answer(identity, True, "")
+            case ["done" | "failed" as word, identity, *text]:
+                return Answer(identity, word == "done", " ".join(text))
+            case ["error", "unknown", "command", name]:
+                return UnknownCommand(name)
+            case ["ok" | "", *_]:
                 return None
     except ValueError:
         pass

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.vm.guest import GuestControl, GuestEvent, GuestProblem, ProblemSolved, ServiceChange, Stage, parse
+from backend.errors import ProblemCode, WherryError
+from backend.vm.guest import (
+    Answer,
+    GuestControl,
+    GuestEvent,
+    GuestProblem,
+    ProblemSolved,
+    ServiceChange,
+    Stage,
+    UnknownCommand,
+    parse,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +34,13 @@ from backend.vm.guest import GuestControl, GuestEvent, GuestProblem, ProblemSolv
         (b"solved data-full", ProblemSolved("data-full")),
         (b"solved", None),
         (b"problem odd", GuestProblem("odd", "")),
-        (b"pong 7", None),
+        (b"pong 7", Answer("7", True, "")),
+        (b"pong", None),
+        (b"done 7", Answer("7", True, "")),
+        (b"done 7 it is so", Answer("7", True, "it is so")),
+        (b"failed 7 no such thing", Answer("7", False, "no such thing")),
+        (b"failed", None),
+        (b"error unknown command freeze", UnknownCommand("freeze")),
         (b"ok", None),
         (b"", None),
         (b"error no such service", None),
@@ -37,13 +55,15 @@ from backend.vm.guest import GuestControl, GuestEvent, GuestProblem, ProblemSolv
         (b"\xff\xfe\x00", None),
     ],
 )
-def test_a_line_means_one_thing_or_nothing(line: bytes, event: GuestEvent | None) -> None:
+def test_a_line_means_one_thing_or_nothing(line: bytes, event: GuestEvent | Answer | UnknownCommand | None) -> None:
     assert parse(line) == event
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_no_line_does_harm(line: bytes) -> None:
-    assert parse(line) is None or isinstance(parse(line), Stage | ServiceChange | GuestProblem | ProblemSolved)
+    assert parse(line) is None or isinstance(
+        parse(line), Stage | ServiceChange | GuestProblem | ProblemSolved | Answer | UnknownCommand
+    )
 
 
 class Chunks:
@@ -92,3 +112,63 @@ def test_a_line_without_an_end_does_not_fill_the_memory_and_the_next_is_read() -
 
 def test_the_end_of_the_guest_is_the_end_of_its_events() -> None:
     assert events(b"stage init 1.0\nstage da", broken=True) == [Stage("init", 1.0)]
+
+
+class Speaking:
+    """A guest that answers each line as `answer` says, and goes on listening until it is told to end."""
+
+    def __init__(self, answer: Callable[[str], str | None]) -> None:
+        self._answer = answer
+        self._said: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def read(self, max_bytes: int = 262_144) -> bytes:
+        return await self._said.get()
+
+    async def write(self, data: bytes) -> None:
+        said = self._answer(data.decode().strip())
+        if said is not None:
+            self._said.put_nowait(said.encode())
+
+    async def write_eof(self) -> None:
+        self._said.put_nowait(b"")
+
+    async def aclose(self) -> None:
+        self._said.put_nowait(b"")
+
+
+async def ask(stream: Speaking, command: str, *, timeout_s: float = 10) -> str:
+    control = GuestControl(stream)
+
+    async def follow() -> None:
+        async for _ in control.events():
+            pass
+
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(follow())
+        try:
+            return await control.ask(command, timeout_s=timeout_s)
+        finally:
+            following.cancel()
+
+
+def refusal(stream: Speaking, *, timeout_s: float = 10) -> ProblemCode:
+    with pytest.raises(ExceptionGroup) as caught:
+        asyncio.run(ask(stream, "freeze", timeout_s=timeout_s))
+    error = caught.value.exceptions[0]
+    assert isinstance(error, WherryError)
+    return error.problem.code
+
+
+def test_who_asks_gets_the_answer_to_its_own_command() -> None:
+    def answer(line: str) -> str:
+        identity = line.split()[1]
+        return f"pong 00000000\ndone other no\nstage sshd 1.0\ndone {identity} it\x07 is frozen\n"
+
+    assert asyncio.run(ask(Speaking(answer), "freeze")) == "it is frozen"
+
+
+def test_what_is_refused_unknown_unanswered_or_cut_off_is_told_apart() -> None:
+    assert refusal(Speaking(lambda line: f"failed {line.split()[1]} busy\n")) is ProblemCode.GUEST_FAULT
+    assert refusal(Speaking(lambda line: f"error unknown command {line.split()[0]}\n")) is ProblemCode.GUEST_FAULT
+    assert refusal(Speaking(lambda line: None), timeout_s=0.05) is ProblemCode.GUEST_HUNG
+    assert refusal(Speaking(lambda line: "")) is ProblemCode.MACHINE_DIED
