@@ -114,7 +114,7 @@ from backend.stats import ContainerUsage, MachineUsage, StatsSample
 
 if TYPE_CHECKING:
     from backend.agent.launch import ensure_agent
-    from backend.doctor import CheckResult, check_results_as_text, examine_home
+    from backend.doctor import CheckResult, CheckSeverity, check_results_as_text, examine_home, repair_home
     from backend.engine import archive, inside
     from backend.engine import exec as programs
     from backend.engine.client import EngineClient
@@ -137,6 +137,7 @@ __all__ = [
     "Cancelled",
     "ChangeKind",
     "CheckResult",
+    "CheckSeverity",
     "Container",
     "ContainerAction",
     "ContainerDetails",
@@ -225,6 +226,7 @@ __all__ = [
     "preferences_file",
     "programs",
     "recreate_container",
+    "repair_home",
     "run_command",
     "spec_of",
     "split_image_name",
@@ -235,6 +237,8 @@ __all__ = [
 
 _LAZY = {
     "CheckResult": "backend.doctor",
+    "CheckSeverity": "backend.doctor",
+    "repair_home": "backend.doctor",
     "check_results_as_text": "backend.doctor",
     "examine_home": "backend.doctor",
     "EngineClient": "backend.engine.client",

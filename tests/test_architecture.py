@@ -20,7 +20,7 @@ ONE_IMPORTER = {
     "h11": "backend/engine/http",
     "psutil": "backend/host/",
     "platformdirs": "backend/host/dirs.py",
-    "filelock": "backend/agent/__main__.py",
+    "filelock": "backend/agent/",
     "tomlkit": "backend/config.py",
     "PySide6": "app/",
     "qtawesome": "app/",

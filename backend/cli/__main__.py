@@ -93,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = verb("stats", "Show what the machine and its containers use", "stats", "stats")
     sub.add_argument("--no-stream", action="store_true", help="print one sample and end")
     verb("env", "Print the setting that points docker at the engine: eval $(wherry env)", "guest", "environment")
-    verb("doctor", "Check everything that the machine needs", "settings", "run_doctor")
+    sub = verb("doctor", "Check everything that the machine needs", "doctor", "run_doctor")
+    sub.add_argument("checks", nargs="*", metavar="CHECK", help="only these checks, by id (--json prints the ids)")
+    sub.add_argument("--fix", action="store_true", help="mend what can be mended without losing anything")
     sub = verb("reset", "Delete the machine's disk: all containers, images and volumes", "settings", "reset")
     sub.add_argument("--yes", action="store_true", help="do not ask")
 

@@ -1,11 +1,11 @@
-"""config, context, reset, doctor: what is kept, and whether it is in order."""
+"""config, context, reset: what is kept."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from backend import config, doctor, host
+from backend import config, host
 from backend.agent.launch import machine_directory
 from backend.agent.settings import set_autostart
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
@@ -108,16 +108,6 @@ def reset(options: argparse.Namespace) -> int:
     else:
         print("The machine is as new." if existed else "There was no disk to delete.")
     return EXIT_OK
-
-
-def run_doctor(options: argparse.Namespace) -> int:
-    """Run every check and say what to mend."""
-    results = doctor.examine_home(options.home)
-    if options.json:
-        print_json(results)
-    else:
-        print(doctor.check_results_as_text(results))
-    return EXIT_OK if all(result.passed for result in results) else EXIT_PROBLEM
 
 
 def _text(value: int | str | bool) -> str:

@@ -99,6 +99,11 @@ def overriding_variable() -> str | None:
     return next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if os.environ.get(name)), None)
 
 
+def variable_value(name: str) -> str:
+    """What it is set to."""
+    return os.environ.get(name, "")
+
+
 def remove(*, config_directory: Path | None = None) -> ContextChange:
     """Take the context away, and go back to docker's default if it was in use. Raises as `install`."""
     directory = config_directory or _config_directory()

@@ -28,6 +28,10 @@ class Autostart(Protocol):
         """Whether our program is started at login, by all that this system tells. Never raises."""
         ...
 
+    def program(self) -> str | None:
+        """What is started; None when the entry cannot be read. Never raises."""
+        ...
+
     def turn_on(self, argv: Sequence[str]) -> None:
         """Have this program started. Raises OSError."""
         ...
@@ -57,6 +61,15 @@ class XdgAutostart:
             return False
         values = {key.strip(): value.strip().lower() for key, _, value in (line.partition("=") for line in lines)}
         return values.get("Hidden") != "true" and values.get("X-GNOME-Autostart-enabled") != "false"
+
+    def program(self) -> str | None:
+        """See Autostart."""
+        try:
+            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return None
+        command = next((line.partition("=")[2] for line in lines if line.startswith("Exec=")), "")
+        return _unquoted(command)
 
     def turn_on(self, argv: Sequence[str]) -> None:
         """See Autostart."""
@@ -96,6 +109,14 @@ class LaunchAgent:
         except (OSError, ValueError, plistlib.InvalidFileException):
             return False
         return isinstance(content, dict) and bool(content.get("RunAtLoad")) and not content.get("Disabled")
+
+    def program(self) -> str | None:
+        """See Autostart."""
+        try:
+            words = plistlib.loads(self._path.read_bytes())["ProgramArguments"]
+            return str(words[0])
+        except (OSError, ValueError, plistlib.InvalidFileException, KeyError, IndexError, TypeError):
+            return None
 
     def turn_on(self, argv: Sequence[str]) -> None:
         """See Autostart."""
@@ -139,6 +160,17 @@ class RunKey:
         except OSError:
             return False
 
+    def program(self) -> str | None:
+        """See Autostart. The first word of the command line, in quotes or up to a blank."""
+        registry = self._registry
+        try:
+            with registry.OpenKey(registry.HKEY_CURRENT_USER, _RUN_KEY) as key:
+                command = str(registry.QueryValueEx(key, _NAME)[0]).strip()
+        except OSError:
+            return None
+        word = command[1:].partition('"')[0] if command.startswith('"') else command.partition(" ")[0]
+        return word or None
+
     def turn_on(self, argv: Sequence[str]) -> None:
         """See Autostart."""
         registry = self._registry
@@ -169,6 +201,21 @@ def _quoted(argument: str) -> str:
     for letter in ("\\", '"', "`", "$"):
         argument = argument.replace(letter, f"\\{letter}")
     return '"' + argument.replace("\\", "\\\\").replace("%", "%%") + '"'
+
+
+def _unquoted(command: str) -> str | None:
+    """The first argument of an Exec line, undoing `_quoted`; a bare word as another program may have written it."""
+    if not command.startswith('"'):
+        return command.partition(" ")[0] or None
+    # Backslashes were doubled for the file, last of all; undo that first.
+    text = command.replace("\\\\", "\\")
+    word = ""
+    letters = iter(text[1:])
+    for letter in letters:
+        if letter == '"':
+            return word.replace("%%", "%") or None
+        word += next(letters, "") if letter == "\\" else letter
+    return None
 
 
 def _replace(path: Path, content: bytes) -> None:

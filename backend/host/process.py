@@ -72,3 +72,28 @@ def holders_of(path: str) -> list[str]:
             if any(file.path == path for file in process.open_files()):
                 found.append(f"{process.info['name']} ({process.info['pid']})")
     return found
+
+
+def exists(pid: int) -> bool:
+    """Whether there is a process of this id, whichever it is."""
+    return psutil.pid_exists(pid)
+
+
+def names_of_processes() -> set[str]:
+    """The names of all processes that can be seen."""
+    found = set()
+    for process in psutil.process_iter(["name"]):
+        if process.info["name"]:
+            found.add(str(process.info["name"]))
+    return found
+
+
+def unix_listener(path: str) -> str | None:
+    """Who holds the Unix socket at `path`, as "name (pid)"; None where this system does not let us see it."""
+    try:
+        for connection in psutil.net_connections(kind="unix"):
+            if str(connection.laddr) == path and connection.pid is not None:
+                return f"{psutil.Process(connection.pid).name()} ({connection.pid})"
+    except (psutil.Error, OSError):
+        pass
+    return None

@@ -81,6 +81,17 @@ def known_hosts_line(host_public_line: str, *, port: int, host: str = "127.0.0.1
     return f"{name} {kind} {blob}"
 
 
+def pair_is_whole(private_path: Path) -> bool:
+    """Whether both halves are there and belong together. Changes nothing. Raises OSError."""
+    try:
+        private_bytes = private_path.read_bytes()
+        public_line = private_path.with_name(private_path.name + ".pub").read_text(encoding="ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+    heads = private_bytes.startswith(_PRIVATE_HEAD) and public_line.startswith(_PUBLIC_HEAD)
+    return heads and _holds_public(private_bytes, public_line)
+
+
 def _ensure_pair(private_path: Path, *, comment: str) -> KeyPair:
     public_path = private_path.with_name(private_path.name + ".pub")
     public_line = _read_pair(private_path, public_path)

@@ -155,4 +155,9 @@ def remember_failure(path: Path, key: str, reason: str) -> None:
     verdicts[key] = reason
     # Keys hold the host's boot: old ones never match again, and a handful is plenty.
     kept = dict(list(verdicts.items())[-8:])
-    write_private(path, json.dumps(kept, indent=2, ensure_ascii=False).encode())
+    save_verdicts(path, kept)
+
+
+def save_verdicts(path: Path, verdicts: Mapping[str, str]) -> None:
+    """Put these in the place of all. Raises OSError."""
+    write_private(path, json.dumps(dict(verdicts), indent=2, ensure_ascii=False).encode())

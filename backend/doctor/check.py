@@ -1,0 +1,189 @@
+"""What a check is: a small unit of data with a function that looks, and perhaps one that mends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from backend.doctor.subject import Subject
+from backend.errors import WherryError
+
+_log = logging.getLogger(__name__)
+
+
+class CheckSeverity(StrEnum):
+    """How much a finding matters."""
+
+    OK = "ok"
+    NOTE = "note"  # worth knowing; nothing is wrong
+    WARNING = "warning"  # it works, but worse than it could, or not for long
+    FAILURE = "failure"  # the machine does not start, or something that should work does not
+
+
+_SYMBOLS: Final = {
+    CheckSeverity.OK: "✓",
+    CheckSeverity.NOTE: "•",
+    CheckSeverity.WARNING: "!",
+    CheckSeverity.FAILURE: "✗",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What one check found."""
+
+    id: str
+    title: str
+    passed: bool
+    """Whether nothing has to be done: `severity` is OK or NOTE."""
+    finding: str
+    hint: str | None = None
+    """What the user can do."""
+    severity: CheckSeverity = CheckSeverity.OK
+    group: str = ""
+    """Heading under which it is shown."""
+    explanation: str = ""
+    """Why it matters."""
+    fix: str | None = None
+    """What Wherry would do about it by itself, as a sentence; None: it cannot."""
+    fixed: bool = False
+    """Whether it was wrong and has just been mended."""
+
+    def __post_init__(self) -> None:
+        if not self.passed and self.severity is CheckSeverity.OK:
+            object.__setattr__(self, "severity", CheckSeverity.FAILURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check's function gives back; see `ok` and its like."""
+
+    severity: CheckSeverity
+    text: str
+    hint: str | None = None
+    fixable: bool = False
+    """Whether the check's fix mends just this."""
+
+
+def ok(text: str) -> Finding:
+    """Nothing to be said against it."""
+    return Finding(CheckSeverity.OK, text)
+
+
+def note(text: str, hint: str | None = None, *, fixable: bool = False) -> Finding:
+    """Worth knowing."""
+    return Finding(CheckSeverity.NOTE, text, hint, fixable)
+
+
+def warning(text: str, hint: str | None = None, *, fixable: bool = False) -> Finding:
+    """Works, but badly."""
+    return Finding(CheckSeverity.WARNING, text, hint, fixable)
+
+
+def failure(text: str, hint: str | None = None, *, fixable: bool = False) -> Finding:
+    """Does not work."""
+    return Finding(CheckSeverity.FAILURE, text, hint, fixable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """What Wherry can do by itself. Idempotent; never deletes anything of the user's."""
+
+    sentence: str
+    """What it will do: "Close it to other users (chmod 700)"."""
+    apply: Callable[[Subject], None]
+    """Raises WherryError or OSError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing to look at."""
+
+    id: str
+    title: str
+    group: str
+    explanation: str
+    """Why it matters, for somebody who does not know what it is."""
+    look: Callable[[Subject], Finding]
+    """Changes nothing. Raises WherryError or OSError, which are findings too."""
+    applies: Callable[[Subject], bool] = lambda _subject: True
+    fix: Fix | None = None
+
+
+def run_check(check: Check, subject: Subject, *, fix: bool) -> CheckResult | None:
+    """Look, mend if that is wanted and possible, and look again. None: the check does not apply here."""
+    if not _applies(check, subject):
+        return None
+    finding = _look(check, subject)
+    fixed = False
+    if fix and finding.fixable and check.fix is not None:
+        try:
+            check.fix.apply(subject)
+        except WherryError as error:
+            return _result(check, Finding(finding.severity, f"{finding.text}. {error.problem.summary}", finding.hint))
+        except OSError as error:
+            why = f"It could not be mended: {error.strerror or error}"
+            return _result(check, Finding(finding.severity, f"{finding.text}. {why}", finding.hint))
+        subject.forget()
+        finding = _look(check, subject)
+        fixed = not finding.fixable
+    return _result(check, finding, fixed=fixed)
+
+
+def _applies(check: Check, subject: Subject) -> bool:
+    try:
+        return check.applies(subject)
+    except (WherryError, OSError):
+        return True  # then looking says what is wrong
+
+
+def _look(check: Check, subject: Subject) -> Finding:
+    try:
+        return check.look(subject)
+    except WherryError as error:
+        return failure(error.problem.summary, error.problem.hint)
+    except OSError as error:
+        return failure(f"It cannot be looked at: {error.strerror or error}", str(error.filename or "") or None)
+    except Exception as error:  # noqa: BLE001 -- a check's border: a defect of ours must not hide what the others find
+        _log.exception("the check %s failed", check.id)
+        return failure(f"Wherry made a mistake while it looked: {error!r}", "Please report it.")
+
+
+def _result(check: Check, finding: Finding, *, fixed: bool = False) -> CheckResult:
+    return CheckResult(
+        id=check.id,
+        title=check.title,
+        passed=finding.severity in (CheckSeverity.OK, CheckSeverity.NOTE),
+        finding=finding.text,
+        hint=finding.hint,
+        severity=finding.severity,
+        group=check.group,
+        explanation=check.explanation,
+        fix=check.fix.sentence if finding.fixable and check.fix is not None else None,
+        fixed=fixed,
+    )
+
+
+def check_results_as_text(results: Sequence[CheckResult]) -> str:
+    """All of it in plain lines, to be read or sent to somebody."""
+    lines: list[str] = []
+    group = None
+    for result in results:
+        if result.group and result.group != group:
+            lines.extend(["", result.group] if lines else [result.group])
+        group = result.group
+        lines.append(
+            f"{_SYMBOLS[result.severity]} {result.title}: {result.finding}{' (mended)' if result.fixed else ''}"
+        )
+        if result.severity is CheckSeverity.OK:
+            continue
+        if not result.passed and result.explanation:
+            lines.append(f"    why it matters: {result.explanation}")
+        if result.hint:
+            lines.append(f"    what to do: {result.hint}")
+        if result.fix:
+            lines.append(f"    wherry doctor --fix {result.id}: {result.fix}")
+    return "\n".join(lines)

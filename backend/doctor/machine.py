@@ -1,0 +1,219 @@
+"""The machine's files: image, disks, room for them, and what a crash may have left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+from backend.agent.owner import hold
+from backend.agent.prepare import image_directory, resources
+from backend.doctor.check import Check, Finding, Fix, failure, note, ok, warning
+from backend.doctor.leftovers import leftovers
+from backend.doctor.subject import Subject
+from backend.errors import ProblemCode, fail
+from backend.host.process import total_memory_mib
+from backend.vm import disks, image
+
+_GROUP: Final = "Machine"
+_CHECK_TIMEOUT_S: Final = 300
+_LOW_ROOM_BYTES: Final = 5 * 1024**3
+_MOST_MEMORY: Final = 0.75
+_LEAKS: Final = 3
+"""Exit code of `qemu-img check`: only leaks, which cost room and nothing else."""
+_NOT_SUPPORTED: Final = 63
+
+
+def _image(subject: Subject) -> Finding:
+    where = image_directory(subject.config, subject.host)
+    subject.directory.create()
+    loaded = image.load(where, arch=subject.host.arch, stamp=subject.directory.image_stamp)
+    text = f"{where} holds version {loaded.version} with Docker {loaded.engine_version}"
+    offered = subject.status.image_offer if subject.status is not None else None
+    if offered is not None:
+        return note(f"{text}; version {offered} is there too", "Take it: wherry update")
+    return ok(text)
+
+
+def _place(subject: Subject) -> Path:
+    place = subject.directory.machine if subject.directory.machine.exists() else subject.directory.home
+    while not place.exists():
+        place = place.parent
+    return place
+
+
+def _room(subject: Subject) -> Finding:
+    place = _place(subject)
+    disks.check_room(place)
+    free = shutil.disk_usage(place).free
+    if free < _LOW_ROOM_BYTES:
+        return warning(
+            f"only {free // 1024**2} MiB free for the machine's disk",
+            "Free some space on this computer. What the machine no longer needs: docker system prune, wherry reclaim",
+        )
+    return ok(f"{free // 1024**3} GiB free for the machine's disk")
+
+
+def _memory(subject: Subject) -> Finding:
+    given, total = resources(subject.config, disk_gib=0).memory_mib, total_memory_mib()
+    if given > total * _MOST_MEMORY:
+        return warning(
+            f"the machine is given {given} MiB of this computer's {total} MiB",
+            "Give it less: wherry config set machine.memory_mib 0",
+        )
+    return ok(f"{given} MiB of this computer's {total} MiB")
+
+
+def _disk(subject: Subject) -> Finding:
+    disk = subject.directory.data_disk
+    if not disk.exists():
+        return ok("will be made by the first start")
+    size = disks.ensure_data_disk(disk, size_gib=0, image_tool=subject.image_tool)
+    holders = subject.disk_holders
+    if holders and not subject.directory.run_record.exists():
+        return failure(f"{disk} is held by {', '.join(holders)}", "End that program, then start the machine.")
+    return ok(f"{disk}, up to {size} GiB" + (f", used by {', '.join(holders)}" if holders else ""))
+
+
+def _qemu_img_check(subject: Subject, *options: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and report. qemu-img's own lock keeps it from a disk that is in use."""
+    argv = [str(subject.image_tool), "check", "--output=json", *options, str(subject.directory.data_disk)]
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, errors="replace", timeout=_CHECK_TIMEOUT_S, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise fail(
+            ProblemCode.STEP_TIMED_OUT, f"{argv[0]} did not finish within {_CHECK_TIMEOUT_S} s.", command=" ".join(argv)
+        ) from error
+    if disks.is_lock_message(done.stderr):
+        raise fail(
+            ProblemCode.DISK_LOCKED,
+            "Another process uses the data disk.",
+            command=" ".join(argv),
+            hint="Stop the machine, then run the check again.",
+        )
+    try:
+        report = json.loads(done.stdout)
+    except ValueError:
+        report = {}
+    return done.returncode, report if isinstance(report, dict) else {}
+
+
+def _health(subject: Subject) -> Finding:
+    code, report = _qemu_img_check(subject)
+    if code == 0:
+        return ok("no errors, no leaks")
+    if code == _LEAKS:
+        return warning(f"{report.get('leaks', '?')} clusters are held for nothing", "It costs room only.", fixable=True)
+    if code == _NOT_SUPPORTED:
+        return note("this kind of disk cannot be checked")
+    return failure(
+        f"{report.get('corruptions', 'some')} errors in the disk's own tables",
+        "Do not start the machine before you have copied the disk. Go back to a checkpoint (wherry checkpoint list), "
+        f"or try on the copy: qemu-img check -r all {subject.directory.data_disk.name}",
+    )
+
+
+def _give_back_leaks(subject: Subject) -> None:
+    with hold(subject.directory):
+        _qemu_img_check(subject, "-r", "leaks")
+
+
+def _leftovers(subject: Subject) -> Finding:
+    found = leftovers(subject.host, subject.directory)
+    if not found:
+        return ok("none")
+    names = ", ".join(path.name for path in found[:6]) + (" …" if len(found) > 6 else "")
+    return note(f"left by a crash, harmless: {names}", fixable=True)
+
+
+def _remove_leftovers(subject: Subject) -> None:
+    # Under the agent's lock nobody can begin to use them between the proof and the removal.
+    with hold(subject.directory):
+        for path in leftovers(subject.host, subject.directory):
+            path.unlink(missing_ok=True)
+
+
+def _autostart(subject: Subject) -> Finding:
+    entry = subject.host.autostart()
+    if not entry.is_on():
+        return ok("off")
+    program = entry.program()
+    if program is None:
+        return warning(f"{entry.place} names no program", "Make it anew: wherry autostart on", fixable=True)
+    if shutil.which(program) is None:
+        return warning(f"{entry.place} names {program}, which is not there", fixable=True)
+    return ok(f"on: {program}")
+
+
+def _mend_autostart(subject: Subject) -> None:
+    from backend.agent.launch import desktop_program
+
+    subject.host.autostart().turn_on(desktop_program(subject.directory))
+
+
+def _is_idle(subject: Subject) -> bool:
+    """Whether nothing of the machine runs: only then its files can be judged."""
+    return not subject.agent_alive and not subject.qemu_runs
+
+
+CHECKS: Final = (
+    Check(
+        id="image",
+        title="Guest image",
+        group=_GROUP,
+        explanation="The machine boots it; its files are compared with their digests before they are run.",
+        look=_image,
+    ),
+    Check(
+        id="room",
+        title="Disk space",
+        group=_GROUP,
+        explanation="When this computer's disk is full, every write of a container fails.",
+        look=_room,
+    ),
+    Check(
+        id="memory",
+        title="Memory",
+        group=_GROUP,
+        explanation="A machine that is given most of the memory makes everything else slow, or is ended by the system.",
+        look=_memory,
+    ),
+    Check(
+        id="disk",
+        title="Data disk",
+        group=_GROUP,
+        explanation="All containers, images and volumes are on it. Only one process may have it open.",
+        look=_disk,
+    ),
+    Check(
+        id="disk-health",
+        title="Data disk's tables",
+        group=_GROUP,
+        explanation="Errors there may lose data; leaked clusters only take room.",
+        look=_health,
+        applies=lambda subject: subject.directory.data_disk.is_file() and _is_idle(subject),
+        fix=Fix(sentence="Give the leaked clusters back (qemu-img check -r leaks).", apply=_give_back_leaks),
+    ),
+    Check(
+        id="leftovers",
+        title="Files left behind",
+        group=_GROUP,
+        explanation="A crash leaves sockets and records behind. Wherry passes over them; without them all is clearer.",
+        look=_leftovers,
+        applies=lambda subject: subject.directory.home.is_dir() and _is_idle(subject),
+        fix=Fix(sentence="Remove those that are proved to be of no use.", apply=_remove_leftovers),
+    ),
+    Check(
+        id="autostart",
+        title="Start at login",
+        group=_GROUP,
+        explanation="After Wherry was moved or updated, the entry may name a program that is gone.",
+        look=_autostart,
+        fix=Fix(sentence="Write the entry anew, for this Wherry.", apply=_mend_autostart),
+    ),
+)
