@@ -102,8 +102,13 @@ class MachineClient:
         assert self._status is not None
         return self._status
 
-    def request(self, name: str, **arguments: Any) -> dict[str, Any]:
+    def request(self, name: str, /, *, reply_timeout_s: float = _REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:
         """Ask for something and return the result; `status` heeds the request then.
+
+        Args:
+            name: of the request.
+            reply_timeout_s: how long the agent may say nothing at all; more for what begins a long operation.
+            **arguments: of the request.
 
         Raises:
             WherryError: what the agent answered, or its loss.
@@ -112,17 +117,10 @@ class MachineClient:
         self._next_id += 1
         self._send(Request(id=number, name=name, args=arguments))
         while True:
-            message = self._receive_reply()
+            message = self._receive_reply(reply_timeout_s)
             if isinstance(message, Reply) and message.id in (number, 0):
                 if message.problem is not None:
-                    raise fail(
-                        message.problem.code,
-                        message.problem.summary,
-                        hint=message.problem.hint,
-                        command=message.problem.command,
-                        tail=message.problem.tail,
-                        retryable=message.problem.retryable,
-                    )
+                    raise WherryError(message.problem)
                 heeded_by = message.result.get("seq", 0)
                 while self.status.seq < heeded_by:
                     self._take(self._receive_reply())
@@ -191,14 +189,14 @@ class MachineClient:
         except OSError as error:
             raise self._lost(error) from error
 
-    def _receive_reply(self) -> FromAgent:
+    def _receive_reply(self, timeout_s: float = _REPLY_TIMEOUT_S) -> FromAgent:
         """The next message of an agent that has to say something now."""
         try:
-            return self._receive(_REPLY_TIMEOUT_S)
+            return self._receive(timeout_s)
         except TimeoutError as error:
             raise fail(
                 ProblemCode.AGENT_UNREACHABLE,
-                f"The agent did not answer within {_REPLY_TIMEOUT_S:g} s.",
+                f"The agent did not answer within {timeout_s:g} s.",
                 command=f"connect {self._address}",
                 hint="It may be suspended or hang. End its process, then run the command again: the machine goes on.",
                 retryable=True,

@@ -5,6 +5,7 @@ version = 1
 [image]    directory ("" : the newest in the image cache)
 [qemu]     binary ("" : looked for)
 [docker]   context (make a docker context named "wherry")
+[checkpoints]  keep_automatic, keep_days (0: for ever)
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ _MAX_BYTES: Final = 1_048_576
 
 Accelerator = Literal["auto", "kvm", "hvf", "whpx", "tcg"]
 IdleAction = Literal["suspend", "stop"]
-LIFECYCLE_KEYS: Final = frozenset({"machine.start_on_demand", "machine.idle_minutes", "machine.idle_action"})
+LIFECYCLE_KEYS: Final = frozenset(
+    {
+        "machine.start_on_demand",
+        "machine.idle_minutes",
+        "machine.idle_action",
+        "checkpoints.keep_automatic",
+        "checkpoints.keep_days",
+    }
+)
 """Take effect at once, without a restart of the machine."""
 
 
@@ -70,6 +79,15 @@ class DockerSection(_Section, frozen=True, kw_only=True):
     context: bool = True
 
 
+class CheckpointsSection(_Section, frozen=True, kw_only=True):
+    """Which checkpoints are kept of those that Wherry takes of its own accord; those by hand always stay."""
+
+    keep_automatic: Annotated[int, msgspec.Meta(ge=0, le=100)] = 5
+    """The newest so many; the one just taken stays until the next day in any case."""
+    keep_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 14
+    """Not longer than so many days; 0: for ever."""
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """All settings, with their defaults."""
 
@@ -78,6 +96,7 @@ class Config(_Section, frozen=True, kw_only=True):
     image: ImageSection = ImageSection()
     qemu: QemuSection = QemuSection()
     docker: DockerSection = DockerSection()
+    checkpoints: CheckpointsSection = CheckpointsSection()
 
 
 MINIMUM_MEMORY_MIB: Final = 512

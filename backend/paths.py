@@ -88,6 +88,11 @@ class MachineDir:
         return self.machine / "data.qcow2"
 
     @property
+    def restore_journal(self) -> Path:
+        """How far the restore of a checkpoint got; there only while one is under way."""
+        return self.machine / "restore.json"
+
+    @property
     def run_record(self) -> Path:
         """What the running QEMU was started with; written before it starts, removed when it has ended."""
         return self.machine / "run.json"

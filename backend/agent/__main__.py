@@ -21,6 +21,7 @@ from typing import Any, Final
 from filelock import FileLock, Timeout
 
 from backend import VERSION, config, host
+from backend.agent.checkpoints import Checkpoints
 from backend.agent.files import ContainerFiles
 from backend.agent.idleness import Idleness
 from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
@@ -71,6 +72,7 @@ class Agent:
         self._settings = SettingsService(
             machine_host, directory, is_live=lambda: self._supervisor.is_live, execute=self._execute
         )
+        self._checkpoints = Checkpoints(machine_host, directory, self._supervisor, notify=self._notify)
         self._server = ControlServer(
             {
                 "start": self._start,
@@ -79,6 +81,7 @@ class Agent:
                 "status": self._status,
                 "shutdown": self._shutdown,
                 **self._settings.methods(),
+                **self._checkpoints.methods(),
                 "files.list": ContainerFiles(self._supervisor.dial, self._execute).list_directory,
             },
             self._supervisor.status,
@@ -105,6 +108,7 @@ class Agent:
         idling = asyncio.create_task(self._end_when_idle(), name="idle")
         feeding = asyncio.create_task(self._stats.run(), name="stats feed")
         resting = asyncio.create_task(self._idleness.run(), name="idle machine")
+        keeping = asyncio.create_task(self._checkpoints.run(), name="checkpoints")
         ended = asyncio.create_task(self._ended.wait(), name="ended")
         try:
             self._control = await self._host.listen(self._dir.agent_socket, self._server.handle)
@@ -114,10 +118,11 @@ class Agent:
             if supervising.done():
                 supervising.result()
         finally:
-            tasks = {supervising, idling, feeding, resting, ended}
+            tasks = {supervising, idling, feeding, resting, keeping, ended}
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=5)
+            await self._checkpoints.aclose()
             await self._close()
 
     async def _close(self) -> None:
@@ -134,7 +139,7 @@ class Agent:
         idle_s = 0.0
         while idle_s < self._idle_s:
             await asyncio.sleep(tick_s)
-            busy = self._server.clients or self._supervisor.is_live
+            busy = self._server.clients or self._supervisor.is_live or self._checkpoints.is_restoring
             idle_s = 0.0 if busy else idle_s + tick_s
             if idle_s >= self._idle_s and await self._may_start_on_demand():
                 idle_s = 0.0  # docker clients may come: there has to be somebody who hears them
@@ -176,7 +181,7 @@ class Agent:
 
     async def _may_start_on_demand(self) -> bool:
         """Whether docker clients bring up the machine: where the settings want it, once it has been started before."""
-        if not self._dir.data_disk.exists():
+        if not self._dir.data_disk.exists() or self._checkpoints.is_restoring:
             return False
         try:
             return (await asyncio.to_thread(config.load, self._dir.config)).machine.start_on_demand
@@ -201,6 +206,7 @@ class Agent:
 
     # -- requests -------------------------------------------------------------------------------------------------
     async def _start(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        self._checkpoints.refuse_meanwhile()
         return {"seq": await self._supervisor.ask(StartRequested())}
 
     async def _stop(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,11 +220,13 @@ class Agent:
                     hint="There are: " + ", ".join(policy.value for policy in StopPolicy) + ".",
                 )
             ) from error
+        self._checkpoints.refuse_meanwhile()
         return {"seq": await self._supervisor.ask(StopRequested(policy))}
 
     async def _restart(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """`kill`: at once, without waiting for containers."""
         policy = StopPolicy.KILL if arguments.get("kill") is True else StopPolicy.POWER_DOWN
+        self._checkpoints.refuse_meanwhile()
         return {"seq": await self._supervisor.ask(RestartRequested(policy))}
 
     async def _status(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:

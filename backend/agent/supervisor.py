@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from backend.agent import lifecycle, wish
 from backend.agent.effects import Effects, Found, Hooks
+from backend.agent.guest import Guest
 from backend.agent.lifecycle import (
     Adopted,
     CancelWork,
@@ -43,10 +44,12 @@ from backend.model import (
     EngineEndpoint,
     MachineStatus,
     Notice,
+    OperationStatus,
     Phase,
 )
 from backend.paths import MachineDir
 from backend.stream import ByteStream
+from backend.vm.monitor import Monitor
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +104,7 @@ class Supervisor:
         self._boot_seconds: float | None = None
         self._desired_file = directory.desired
         self._wish: Wish | None = None
+        self._operation: OperationStatus | None = None
 
     # -- what others ask ------------------------------------------------------------------------------------------
     def post(self, event: Event) -> None:
@@ -167,6 +171,26 @@ class Supervisor:
     def link(self) -> EngineLink | None:
         """The way into the guest, while there is one."""
         return self._effects.link
+
+    @property
+    def guest(self) -> Guest | None:
+        """The guest's control port, while it is open."""
+        return self._effects.guest
+
+    @property
+    def monitor(self) -> Monitor:
+        """QEMU's monitor; connected while there is a machine."""
+        return self._effects.driver.monitor
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is known if there is a machine to be adopted."""
+        return self._last is not None
+
+    def show_operation(self, operation: OperationStatus | None) -> None:
+        """Something long is being done with the machine, or no longer; everybody is told."""
+        self._operation = operation
+        self._push()
 
     # -- life -----------------------------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -291,6 +315,7 @@ class Supervisor:
             boot_seconds=self._boot_seconds,
             image_version=machine.record.image_version if machine.record else image.version if image else None,
             engine_version=versions.engine_version if versions else None,
+            operation=self._operation,
         )
 
     def _push(self) -> None:

@@ -102,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = verb("autostart", "Start the Wherry window when you log in", "settings", "turn_autostart")
     sub.add_argument("wanted", nargs="?", default="status", choices=("on", "off", "status"), help="default: status")
 
+    checkpoint = verbs.add_parser("checkpoint", help="Keep the machine's disk as it is, and go back", parents=[common])
+    _checkpoint_verbs(checkpoint, common)
+
     config = verbs.add_parser("config", help="Read and change settings", parents=[common])
     config_verbs = config.add_subparsers(metavar="get|set", required=True)
     sub = config_verbs.add_parser("get", help="print one setting, or all", parents=[common])
@@ -119,6 +122,26 @@ def _parser() -> argparse.ArgumentParser:
     sub = context_verbs.add_parser("remove", help="remove it; docker goes back to its default", parents=[common])
     sub.set_defaults(run=_lazy("settings", "remove_context"))
     return parser
+
+
+def _checkpoint_verbs(checkpoint: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    verbs = checkpoint.add_subparsers(metavar="list|create|restore|delete", required=True)
+
+    def verb(name: str, help_text: str, function: str, *, asks: bool = False) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=help_text, description=help_text, parents=[common])
+        sub.set_defaults(run=_lazy("checkpoints", function))
+        if asks:
+            sub.add_argument("--yes", action="store_true", help="do not ask")
+        return sub
+
+    verb("list", "list them, oldest first", "show")
+    sub = verb("create", "take one; of a machine that runs, too", "create")
+    sub.add_argument("name", nargs="?", help="to know it by")
+    sub.add_argument("--force", action="store_true", help="even if the guest does not hold its writes meanwhile")
+    sub = verb("restore", "make all containers, images and volumes what they were then", "restore", asks=True)
+    sub.add_argument("id")
+    sub = verb("delete", "delete some; what only they hold is free again", "delete", asks=True)
+    sub.add_argument("id", nargs="+")
 
 
 _LOGS = ("agent", "qemu", "guest", "engine", "containerd", "sshd")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from backend.vm.spec import CONTROL_PORT_NAME, INPUT_PREFIX, NETDEV, LaunchSpec, SocketAddress, UnixAddress
+from backend.vm.spec import CONTROL_PORT_NAME, DATA_NODE, INPUT_PREFIX, NETDEV, LaunchSpec, SocketAddress, UnixAddress
 
 _MACHINES: Final = {
     "q35": "q35,sata=off,smbus=off,usb=off,vmport=off",
@@ -78,8 +78,8 @@ def _disks(spec: LaunchSpec) -> list[str]:
         *("-blockdev", "driver=raw,node-name=root,file=root-file,read-only=on"),
         *("-device", "virtio-blk-pci,drive=root,serial=root"),
         *("-blockdev", f"driver=file,node-name=data-file,filename={_path(spec.data_disk)},discard=unmap"),
-        *("-blockdev", "driver=qcow2,node-name=data,file=data-file,discard=unmap,detect-zeroes=unmap"),
-        *("-device", "virtio-blk-pci,drive=data,serial=data,discard=on"),
+        *("-blockdev", f"driver=qcow2,node-name={DATA_NODE},file=data-file,discard=unmap,detect-zeroes=unmap"),
+        *("-device", f"virtio-blk-pci,drive={DATA_NODE},serial=data,discard=on"),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import struct
 import subprocess
@@ -51,7 +52,7 @@ def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
         temporary = path.with_name(f".{path.name}.new")
         temporary.unlink(missing_ok=True)
         # No lazy reference counts: they would be counted anew, for seconds, after every QEMU that was killed.
-        _run(
+        run_tool(
             [str(image_tool), "create", "-q", "-f", "qcow2", str(temporary), f"{size_gib}G"],
             path,
         )
@@ -62,7 +63,7 @@ def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
         raise fail(
             ProblemCode.DISK_DAMAGED, f"{path} is not a file.", hint="Move it away; the next start makes a new one."
         )
-    output = _run([str(image_tool), "info", "--output=json", "-U", str(path)], path)
+    output = run_tool([str(image_tool), "info", "--output=json", "-U", str(path)], path)
     try:
         information = json.loads(output)
         if information["format"] != "qcow2":
@@ -76,7 +77,7 @@ def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
         ) from error
     if size_gib <= present_gib:
         return present_gib
-    _run([str(image_tool), "resize", "-q", "-f", "qcow2", str(path), f"{size_gib}G"], path)
+    run_tool([str(image_tool), "resize", "-q", "-f", "qcow2", str(path), f"{size_gib}G"], path)
     return size_gib
 
 
@@ -113,11 +114,16 @@ def is_lock_message(tail: str) -> bool:
     return 'Failed to get "write" lock' in tail or "Is another process using the image" in tail
 
 
-def _run(argv: list[str], path: Path) -> str:
-    command = " ".join(argv)
+def run_tool(argv: list[str], path: Path, *, timeout_s: float = _TIMEOUT_S) -> str:
+    """Run qemu-img on the disk `path` and return what it printed.
+
+    Raises:
+        WherryError: HOST_DISK_FULL, DISK_LOCKED, TOOL_MISSING, STEP_TIMED_OUT, or DISK_DAMAGED for anything else.
+    """
+    command = shlex.join(argv)
     try:
         answer = subprocess.run(
-            argv, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False,
+            argv, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except OSError as error:
@@ -130,7 +136,7 @@ def _run(argv: list[str], path: Path) -> str:
     except subprocess.TimeoutExpired as error:
         raise fail(
             ProblemCode.STEP_TIMED_OUT,
-            f"{argv[0]} did not answer within {_TIMEOUT_S} s.",
+            f"{argv[0]} did not answer within {timeout_s:g} s.",
             command=command,
             hint=f"The disk that holds {path} may be very slow or failing.",
             retryable=True,

@@ -1,0 +1,137 @@
+"""checkpoint list, create, restore, delete: what the data disk was, kept in the disk itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any, Final
+
+import msgspec
+
+from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
+from backend.cli.output import print_json, print_problem
+from backend.client import MachineClient
+from backend.errors import Problem, ProblemCode, fail
+
+_CHANGE_S: Final = 600.0
+_RESTORE_S: Final = 2700.0
+"""A stop, a start that is given up, and another start."""
+_GIB: Final = 1024**3
+_WHY: Final = {
+    "manual": "by hand",
+    "before-update": "before an update",
+    "before-resize": "before the disk grew",
+    "before-reset": "before a reset",
+    "before-restore": "before a restore",
+}
+
+
+def show(options: argparse.Namespace) -> int:
+    """List them, oldest first, and what the disk takes in all."""
+    with MachineClient.open(options.home) as client:
+        found = client.request("checkpoints.list", reply_timeout_s=_CHANGE_S)
+    if options.json:
+        print_json(found)
+        return EXIT_OK
+    if found["problem"] is not None:
+        print_problem(msgspec.convert(found["problem"], type=Problem), as_json=False)
+    rows = [_row(entry) for entry in found["checkpoints"]]
+    if not rows:
+        print("There are no checkpoints. Take one with: wherry checkpoint create [NAME]")
+        return EXIT_OK
+    rows.insert(0, ("ID", "TAKEN", "WHY", "HOLDS", "NAME"))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        print("  ".join((*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4])).rstrip())
+    print(f"The disk takes {_size(found['disk_bytes'] / _GIB)} on this computer, with all checkpoints.")
+    return EXIT_OK
+
+
+def create(options: argparse.Namespace) -> int:
+    """Take one of the machine, running or stopped."""
+    with MachineClient.open(options.home) as client:
+        arguments = {"name": options.name or "", "force": options.force}
+        made = client.request("checkpoints.create", reply_timeout_s=_CHANGE_S, **arguments)
+    print_json(made) if options.json else print(made["id"])
+    return EXIT_OK
+
+
+def restore(options: argparse.Namespace) -> int:
+    """Go back to one, after one question."""
+    with MachineClient.open(options.home) as client:
+        entry = _find(client, options.id)
+        what = f"This makes all containers, images and volumes what they were at {_describe(entry)}."
+        if not _confirmed(options, "restore", f"{what} The present is kept as a checkpoint, too."):
+            return EXIT_PROBLEM
+        if not options.json:
+            sys.stderr.write("Going back; the machine is stopped for it, and started again if it runs.\n")
+        done = client.request("checkpoints.restore", reply_timeout_s=_RESTORE_S, id=options.id)
+    if options.json:
+        print_json(done)
+    else:
+        print(f"Restored. Back to what was before: wherry checkpoint restore {done['present']}")
+    return EXIT_OK
+
+
+def delete(options: argparse.Namespace) -> int:
+    """Delete some, after one question."""
+    freed = 0
+    with MachineClient.open(options.home) as client:
+        chosen = [_find(client, identity) for identity in dict.fromkeys(options.id)]
+        named = "\n".join(f"  {_describe(entry)}" for entry in chosen)
+        if not _confirmed(options, "delete", f"This deletes what is only in these checkpoints:\n{named}"):
+            return EXIT_PROBLEM
+        for entry in chosen:
+            freed += client.request("checkpoints.delete", reply_timeout_s=_CHANGE_S, id=entry["id"])["freed_bytes"]
+    if options.json:
+        print_json({"deleted": [entry["id"] for entry in chosen], "freed_bytes": freed})
+    else:
+        print(f"Deleted; {_size(freed / _GIB)} are free again.")
+    return EXIT_OK
+
+
+def _find(client: MachineClient, identity: str) -> dict[str, Any]:
+    found = client.request("checkpoints.list", reply_timeout_s=_CHANGE_S)["checkpoints"]
+    for entry in found:
+        if entry["id"] == identity:
+            assert isinstance(entry, dict)
+            return entry
+    raise fail(
+        ProblemCode.BAD_REQUEST,
+        f"There is no checkpoint {identity[:40]!r}.",
+        hint="See which there are: wherry checkpoint list",
+    )
+
+
+def _confirmed(options: argparse.Namespace, verb: str, question: str) -> bool:
+    if options.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            f"checkpoint {verb} asks first, and there is no terminal to ask on.",
+            hint="Confirm with --yes.",
+        )
+    print(question)
+    if input("Type yes to go on: ").strip().lower() == "yes":
+        return True
+    print("Nothing was changed.")
+    return False
+
+
+def _row(entry: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    why = "another program's" if entry["foreign"] else _WHY.get(entry["reason"], entry["reason"])
+    return entry["id"], _time(entry), why, _size(entry["size_gib"]), entry["name"]
+
+
+def _describe(entry: dict[str, Any]) -> str:
+    return f"{_time(entry)} ({entry['id']}{', ' + entry['name'] if entry['name'] else ''})"
+
+
+def _time(entry: dict[str, Any]) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["created_at"]))
+
+
+def _size(gib: float) -> str:
+    return f"{gib:.1f} GiB" if gib >= 1 else f"{gib * 1024:.0f} MiB"
