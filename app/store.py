@@ -55,6 +55,7 @@ class Intents(QObject):
     open_url = Signal(str)
     refresh = Signal()
     run_checks = Signal()  # of everything that the machine needs
+    fix_checks = Signal(tuple)  # ids of checks: mend what they found
     watch_checkpoints = Signal(bool)  # whether somebody looks at the list of them
     watch_listing = Signal(str, bool)  # "images", "volumes" or "networks": whether somebody looks at it
     show_window = Signal()

@@ -33,7 +33,8 @@ class Checkpoint:
     """ "manual", "before-update"..."""
     created_at: float
     """Seconds since the epoch."""
-    size_gib: float
+    size_gib: int | None
+    """Size of the disk then; None where nobody noted it."""
     automatic: bool
     foreign: bool
     """Not made by Wherry."""
@@ -131,7 +132,7 @@ class UpkeepStore(QObject):
                 name=clean_text(str(entry["name"]), limit=200),
                 reason=str(entry["reason"]),
                 created_at=float(entry["created_at"]),
-                size_gib=float(entry["size_gib"]),
+                size_gib=None if entry["size_gib"] is None else int(entry["size_gib"]),
                 automatic=bool(entry["automatic"]),
                 foreign=bool(entry["foreign"]),
             )

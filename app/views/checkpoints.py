@@ -69,7 +69,7 @@ class CheckpointsView(QWidget):
                 lambda entry: -entry.created_at,
                 lambda entry: figures.moment(entry.created_at),
             ),
-            Column("checkpoints.column.size", 0.14, 90, _size, lambda entry: entry.size_gib),
+            Column("checkpoints.column.size", 0.14, 90, _size, lambda entry: entry.size_gib or 0),
         )
         self.model = ListingModel(columns, self)
         self.proxy = QSortFilterProxyModel(self)
@@ -111,9 +111,7 @@ class CheckpointsView(QWidget):
             self._show_rows(entries)
         again = [(text("problem.retry"), lambda: self._store.intents.ask_upkeep.emit("checkpoints.list", {}))]
         self.problem.show_problem(upkeep.problem("checkpoints.list"), again)
-        size = sum(entry.size_gib for entry in entries)
-        counted = texts.plural("checkpoints.count", len(entries), size=_gib(size))
-        self._count.setText(counted if entries else "")
+        self._count.setText(texts.plural("checkpoints.count", len(entries)) if entries else "")
         self._show_policy()
         self._enable()
         if entries:
@@ -318,8 +316,4 @@ def ask_deletion(parent: QWidget, store: AppStore, entries: list[Checkpoint]) ->
 
 
 def _size(entry: Checkpoint) -> str:
-    return _gib(entry.size_gib)
-
-
-def _gib(value: float) -> str:
-    return figures.size(round(value * 1024**3))
+    return "–" if entry.size_gib is None else text("size.gib", value=entry.size_gib)

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app import icons, texts, theme
+from app.checks_store import CheckEntry, CheckState
+from app.safe_text import tooltip
 from app.store import AppStore
 from app.texts import text
+from app.views.confirm import ask
 from app.views.problem import ProblemView
 from app.widgets import Card, CopyButton, button, label
 
-if TYPE_CHECKING:
-    from backend.api import CheckResult
+_GLYPHS = {
+    CheckState.BROKEN: "alert-circle",
+    CheckState.WARNING: "alert",
+    CheckState.NOTE: "information-outline",
+    CheckState.GOOD: "check-circle",
+}
+_ORDER = tuple(CheckState)
+_WRONG = (CheckState.BROKEN, CheckState.WARNING)
 
 
 class ChecksView(QScrollArea):
@@ -30,6 +46,7 @@ class ChecksView(QScrollArea):
         page.setObjectName("page")
         column = QVBoxLayout(page)
         column.setContentsMargins(theme.px(2), theme.px(14), theme.px(14), theme.px(18))
+        column.setSpacing(theme.px(14))
         column.addWidget(self.card)
         column.addStretch(1)
         self.setWidget(page)
@@ -41,16 +58,17 @@ class ChecksCard(Card):
     def __init__(self, store: AppStore) -> None:
         super().__init__(text("checks.title"))
         self._store = store
-        self.run = button(text("checks.run"), store.intents.run_checks.emit)
+        self.run = button(text("checks.run"), store.intents.run_checks.emit, "primary")
+        self.fix_all = button(text("checks.fix-all"), self._fix_all)
         self.copy = CopyButton(lambda: store.checks.as_text, text("checks.copy"))
         self._sum = label("", "muted", wrap=True)
         self._problem = ProblemView(store)
         self._rows: list[_Row] = []
         self._list = QVBoxLayout()
-        self._list.setSpacing(theme.px(10))
+        self._list.setSpacing(theme.px(12))
         buttons = QHBoxLayout()
-        buttons.addWidget(self.run)
-        buttons.addWidget(self.copy)
+        for made in (self.run, self.fix_all, self.copy):
+            buttons.addWidget(made)
         buttons.addWidget(self._sum, 1)
         self.body.addWidget(label(text("checks.text"), "muted", wrap=True))
         self.body.addLayout(buttons)
@@ -66,22 +84,33 @@ class ChecksCard(Card):
         self.run.setText(text(key))
         self.run.setAccessibleName(text(key))
         self.run.setEnabled(not checks.running)
+        count = len(checks.fixable)
+        self.fix_all.setVisible(count > 1)
+        self.fix_all.setText(text("checks.fix-all", count=count))
+        self.fix_all.setAccessibleName(self.fix_all.text())
+        self.fix_all.setEnabled(not checks.running)
         self.copy.setVisible(bool(checks.as_text))
         self._problem.show_problem(checks.problem)
-        results = checks.results or ()
-        failed = sum(not result.passed for result in results)
+        results = sorted(checks.results or (), key=lambda entry: _ORDER.index(entry.state))
+        failed = sum(entry.state in _WRONG for entry in results)
         if checks.results is None or checks.running:
             self._sum.setText("")
         else:
             self._sum.setText(texts.plural("checks.sum.bad", failed) if failed else text("checks.sum.good"))
         while len(self._rows) < len(results):
-            row = _Row()
+            row = _Row(self._fix)
             self._rows.append(row)
             self._list.addWidget(row)
         for number, row in enumerate(self._rows):
             row.setVisible(number < len(results))
             if number < len(results):
-                row.show_result(results[number])
+                row.show_entry(results[number], running=checks.running, fixing=results[number].id in checks.fixing)
+
+    def _fix(self, entry: CheckEntry) -> None:
+        ask_fix(self, self._store, (entry,))
+
+    def _fix_all(self) -> None:
+        ask_fix(self, self._store, self._store.checks.fixable)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -89,37 +118,72 @@ class ChecksCard(Card):
             self.refresh()
 
 
-class _Row(QWidget):
-    """A mark, what was checked, what was found, what to do."""
+def ask_fix(parent: QWidget, store: AppStore, entries: tuple[CheckEntry, ...]) -> QMessageBox:
+    """Says what is going to be changed, and asks."""
+    return ask(
+        parent,
+        text("checks.fix.title"),
+        texts.plural("checks.fix.question", len(entries), title=entries[0].title),
+        [entry.fix for entry in entries],
+        confirm=text("checks.fix"),
+        confirmed=lambda _ticked: store.intents.fix_checks.emit(tuple(entry.id for entry in entries)),
+        danger=False,
+    )
 
-    def __init__(self) -> None:
+
+class _Row(QWidget):
+    """A mark, what was checked, what was found, what to do, and a button where Wherry can do it."""
+
+    def __init__(self, fix: Callable[[CheckEntry], object]) -> None:
         super().__init__()
+        self._wanted = fix
+        self._entry: CheckEntry | None = None
         self._mark = QLabel()
         self._mark.setFixedSize(theme.px(18), theme.px(18))
         self._title = label("", "heading", wrap=True)
         self._finding = label("", wrap=True, selectable=True)
+        self._explanation = label("", "muted", wrap=True)
         self._hint = label("", "muted", wrap=True, selectable=True)
+        self.fix = button(text("checks.fix"), self._ask)
         words = QVBoxLayout()
         words.setSpacing(2)
-        for one in (self._title, self._finding, self._hint):
+        for one in (self._title, self._finding, self._explanation, self._hint):
             words.addWidget(one)
         across = QHBoxLayout(self)
         across.setContentsMargins(0, 0, 0, 0)
         across.setSpacing(theme.px(10))
-        marked = QVBoxLayout()
-        marked.addWidget(self._mark)
-        marked.addStretch(1)
-        across.addLayout(marked)
+        across.addWidget(self._mark, 0, Qt.AlignmentFlag.AlignTop)
         across.addLayout(words, 1)
+        across.addWidget(self.fix, 0, Qt.AlignmentFlag.AlignTop)
 
-    def show_result(self, result: CheckResult) -> None:
+    def _ask(self) -> None:
+        if self._entry is not None:
+            self._wanted(self._entry)
+
+    def show_entry(self, entry: CheckEntry, *, running: bool, fixing: bool) -> None:
+        self._entry = entry
+        bad = entry.state in _WRONG
         colours = theme.current()
-        glyph, colour = ("check-circle", colours.running) if result.passed else ("alert-circle", colours.danger)
-        self._mark.setPixmap(icons.glyph(glyph, colour).pixmap(QSize(theme.px(18), theme.px(18))))
-        said = text("checks.passed" if result.passed else "checks.failed")
+        colour = {
+            CheckState.BROKEN: colours.danger,
+            CheckState.WARNING: colours.warning,
+            CheckState.NOTE: colours.accent,
+            CheckState.GOOD: colours.running,
+        }[entry.state]
+        self._mark.setPixmap(icons.glyph(_GLYPHS[entry.state], colour).pixmap(QSize(theme.px(18), theme.px(18))))
+        said = text("checks.fixed" if entry.fixed else f"checks.state.{entry.state.value}")
         self._mark.setAccessibleName(said)
         self._mark.setToolTip(said)
-        self._title.setText(result.title)
-        self._finding.setText(result.finding)
-        self._hint.setText(text("checks.hint", hint=result.hint) if result.hint else "")
-        self._hint.setVisible(bool(result.hint) and not result.passed)
+        self._title.setText(f"{entry.title} · {text('checks.fixed')}" if entry.fixed else entry.title)
+        self._finding.setText(entry.finding)
+        for widget, words in (
+            (self._explanation, entry.explanation if bad else ""),
+            (self._hint, text("checks.hint", hint=entry.hint) if entry.hint else ""),
+        ):
+            widget.setText(words)
+            widget.setVisible(bool(words))
+        self.fix.setVisible(bool(entry.fix))
+        self.fix.setText(text("checks.fixing" if fixing else "checks.fix"))
+        self.fix.setAccessibleName(text("checks.fix.name", title=entry.title))
+        self.fix.setToolTip(tooltip(entry.fix))
+        self.fix.setEnabled(not running)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from app.checks_store import CheckEntry, CheckState
 from backend.doctor import CheckResult
 from backend.engine.answers import container_from_answer
 from backend.engine.listings import (
@@ -203,6 +204,47 @@ def hostile_images() -> tuple[ImageEntry, ...]:
     """Images of which every text is hostile."""
     uses = uses_from({"Id": "0" * 64, "Names": [f"/{words}"], "ImageID": "x"} for words in HOSTILE.values())
     return images_from(({"Id": "x", "RepoTags": [f"{words}:{words}"]} for words in HOSTILE.values()), uses)
+
+
+def check_entries() -> tuple[CheckEntry, ...]:
+    """What the doctor could find, as the window holds it."""
+    return (
+        CheckEntry(id="home", title="Home directory", state=CheckState.GOOD, finding="/home/ana/.local/share/wherry"),
+        CheckEntry(
+            id="accelerator",
+            title="Accelerator",
+            state=CheckState.WARNING,
+            finding="only software emulation, many times slower: KVM: you may not open /dev/kvm",
+            explanation="With hardware virtualisation the machine starts in seconds and runs at full speed.",
+            hint="Join its group: sudo usermod -aG kvm $USER, then log in again.",
+        ),
+        CheckEntry(
+            id="other",
+            title="Other engines",
+            state=CheckState.NOTE,
+            finding="Docker Desktop is installed, and owns /var/run/docker.sock",
+        ),
+        CheckEntry(id="keys", title="Keys", state=CheckState.GOOD, finding="whole and private", fixed=True),
+        CheckEntry(id="image", title="Guest image", state=CheckState.GOOD, finding="version 3 with Docker 28.5.1"),
+        CheckEntry(
+            id="lock",
+            title="Stale lock",
+            state=CheckState.BROKEN,
+            finding="run/machine.lock was left by the process 4711, which does not run any more",
+            explanation="A machine whose lock was left behind does not start.",
+            fix="Remove the file run/machine.lock.",
+        ),
+        CheckEntry(
+            id="context",
+            title="docker context",
+            state=CheckState.WARNING,
+            finding="it leads to unix:///old, this machine is at unix:///new",
+            fix="Point the context wherry to this machine.",
+        ),
+        CheckEntry(
+            id="room", title="Disk space", state=CheckState.BROKEN, finding="<b>2</b> GiB are free " + "very " * 60
+        ),
+    )
 
 
 def check_results() -> tuple[CheckResult, ...]:

@@ -24,7 +24,6 @@ from app.views.listing import ListingView
 from app.views.logs.page import LogsPage
 from app.views.palette import Palette
 from app.views.settings.page import SettingsPage
-from backend.doctor import check_results_as_text
 from backend.engine.types import ContainerAction
 from backend.errors import Problem, ProblemCode
 from backend.model import Notice, Phase
@@ -254,8 +253,7 @@ def _machine_busy(store: AppStore, window: MainWindow) -> None:
 def _machine_checked(store: AppStore, window: MainWindow) -> None:
     machine(store, Phase.FAILED)
     window.show_page("machine")
-    results = samples.check_results()
-    store.checks.finish(results, check_results_as_text(results))
+    store.checks.finish(samples.check_entries(), "Home directory: /home/ana/.local/share/wherry")
     window.show_machine("checks")
 
 

@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.engine_link import EngineLink
@@ -132,6 +132,7 @@ def test_the_window_goes_on_while_they_run_and_they_run_once(
     qtbot.waitUntil(lambda: not store.checks.running)
     assert len(calls) == 1
     assert "2 checks need attention" in wired.checks.card._sum.text()
+    assert [entry.state.value for entry in store.checks.results or ()].count("broken") == 2
 
 
 def test_checks_that_fail_themselves_are_a_problem(
@@ -145,3 +146,44 @@ def test_checks_that_fail_themselves_are_a_problem(
     qtbot.waitUntil(lambda: store.checks.problem is not None)
     assert wired.checks.card._problem.isVisible()
     assert wired.checks.card.run.isEnabled()
+
+
+def result(identifier: str, severity: doctor.CheckSeverity, **changes: object) -> doctor.CheckResult:
+    passed = severity in (doctor.CheckSeverity.OK, doctor.CheckSeverity.NOTE)
+    values = {"id": identifier, "title": identifier.title(), "passed": passed, "finding": "x", "severity": severity}
+    return doctor.CheckResult(**(values | changes))  # type: ignore[arg-type]  # values by name
+
+
+def test_what_can_be_mended_is_asked_about_mended_and_looked_at_again(
+    store: AppStore, wired: MachineView, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mended: list[tuple[Path | None, tuple[str, ...]]] = []
+    found = [
+        result("home", doctor.CheckSeverity.OK),
+        result("lock", doctor.CheckSeverity.FAILURE, fix="Remove the lock."),
+        result("keys", doctor.CheckSeverity.WARNING, fix="Make the keys private."),
+    ]
+
+    def repair(home: Path | None, *, only: tuple[str, ...]) -> list[doctor.CheckResult]:
+        mended.append((home, only))
+        return [result(each, doctor.CheckSeverity.OK, fixed=True) for each in only]
+
+    monkeypatch.setattr("backend.doctor.examine_home", lambda _home: found)
+    monkeypatch.setattr("backend.doctor.repair_home", repair)
+    store.intents.run_checks.emit()
+    qtbot.waitUntil(lambda: store.checks.results is not None)
+    card = wired.checks.card
+    rows = [row for row in card._rows if row.isVisible()]
+    assert [row._title.text() for row in rows] == ["Lock", "Keys", "Home"], "what is wrong comes first"
+    assert [row.fix.isVisible() for row in rows] == [True, True, False]
+    assert card.fix_all.text() == "Fix all (2)"
+    rows[0].fix.click()
+    (box,) = card.findChildren(QMessageBox)
+    assert "Remove the lock." in box.informativeText()
+    assert mended == []
+    next(made for made in box.buttons() if made.text() == "Fix").click()
+    qtbot.waitUntil(lambda: not store.checks.running)
+    assert [ids for _home, ids in mended] == [("lock",)]
+    states = {entry.id: (entry.state.value, entry.fixed) for entry in store.checks.results or ()}
+    assert states == {"home": ("good", False), "lock": ("good", True), "keys": ("warning", False)}
+    assert not card.fix_all.isVisible(), "one is left, with a button of its own"

@@ -9,6 +9,7 @@ from typing import Any, cast
 from app.main_window import MainWindow
 from app.store import AppStore, LinkState
 from app.views.checkpoints import CreateDialog, ask_deletion, ask_restore
+from app.views.checks import ask_fix
 from app.views.machine import MachineView
 from app.views.quit_dialog import QuitDialog
 from app.views.settings.data_disk import ask_move, ask_reset
@@ -67,7 +68,7 @@ def checkpoint(number: int, **changes: Any) -> dict[str, Any]:
         "name": f"before the experiment {number}",
         "reason": "manual",
         "created_at": time.time() - (number + 0.1) * DAY,
-        "size_gib": 0.3 + number % 7,
+        "size_gib": 64,
         "automatic": False,
         "foreign": False,
     }
@@ -79,9 +80,9 @@ def checkpoints_answer(count: int = 5) -> dict[str, Any]:
     kinds: tuple[dict[str, Any], ...] = (
         {},
         {"name": "", "reason": "before-update", "automatic": True},
-        {"name": "", "reason": "before-restore", "automatic": True, "size_gib": 12.5},
-        {"name": "a name as long as one may be, which no column has room for at all", "size_gib": 0.004},
-        {"name": "snap-by-virt-manager", "reason": "", "foreign": True},
+        {"name": "", "reason": "before-restore", "automatic": True},
+        {"name": "a name as long as one may be, which no column has room for at all"},
+        {"name": "snap-by-virt-manager", "reason": "", "foreign": True, "size_gib": None},
         {"name": "", "reason": "before-resize", "automatic": True},
     )
     made = [checkpoint(number, **kinds[number % len(kinds)]) for number in range(count)]
@@ -204,7 +205,23 @@ def _quitting(phase: Phase = Phase.RUNNING, **changes: Any) -> Scene:
     return show
 
 
+def checks_scene(then: Callable[[AppStore, MachineView], object]) -> Scene:
+    """The diagnostics, with what they found."""
+
+    def show(store: AppStore, window: MainWindow) -> None:
+        show_machine(store, Phase.RUNNING)
+        window.show_machine("checks")
+        store.checks.finish(samples.check_entries(), "x")
+        then(store, machine_page(window))
+
+    return show
+
+
 SCENES: dict[str, Scene] = {
+    "checks-never": lambda _store, window: window.show_machine("checks"),
+    "checks-found": checks_scene(lambda _store, _page: None),
+    "checks-fixing": checks_scene(lambda store, _page: store.checks.begin(frozenset({"lock"}))),
+    "checks-fix": checks_scene(lambda store, page: ask_fix(page.checks.card, store, store.checks.fixable)),
     "suspended-containers": _page("containers", Phase.SUSPENDED),
     "suspended-images": _page("images", Phase.SUSPENDED),
     "suspended-logs": _page("logs", Phase.SUSPENDED),

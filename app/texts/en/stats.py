@@ -78,8 +78,6 @@ TEXTS: Final[dict[str, str]] = {
     "checks.running": "Checking…",
     "checks.again": "Run again",
     "checks.copy": "Copy all",
-    "checks.passed": "Passed",
-    "checks.failed": "Needs attention",
     "checks.sum.good": "Everything is in order.",
     "checks.sum.bad.one": "{count} check needs attention.",
     "checks.sum.bad.other": "{count} checks need attention.",

@@ -78,8 +78,6 @@ TEXTS: Final[dict[str, str]] = {
     "checks.running": "Verificando…",
     "checks.again": "Verificar de novo",
     "checks.copy": "Copiar tudo",
-    "checks.passed": "Em ordem",
-    "checks.failed": "Requer atenção",
     "checks.sum.good": "Está tudo em ordem.",
     "checks.sum.bad.one": "{count} verificação requer atenção.",
     "checks.sum.bad.other": "{count} verificações requerem atenção.",
