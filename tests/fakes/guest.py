@@ -85,6 +85,19 @@ class FakeGuest:
             await self._until(Path(path).exists)
             await self._power_off()
 
+    def save(self) -> dict[str, Any]:
+        """What a suspended guest keeps."""
+        return {"stages": self._stages}
+
+    async def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state: everything is there as it was."""
+        for name, line in state.get("stages", {}).items():
+            self._stages[name] = line
+            self.say(line)
+        self._ssh_up = not self._cues.get("ssh_refused")
+        self._engine_up = "dockerd" in self._stages
+        self._begin(self._restart_engine_on_cue())
+
     async def _restart_engine_on_cue(self) -> None:
         """While the file named by `engine_away` exists, dockerd is down."""
         path = self._cues.get("engine_away")

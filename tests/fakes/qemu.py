@@ -18,9 +18,12 @@ It misbehaves on cue. Cues are a JSON object in `fake-cues.json` beside the data
     ignore_powerdown
     poweroff_when   a file: once it exists, somebody types `poweroff` in the guest
     stats_exit      the guest's program for figures ends at once with this code
+    migrate_blocked words: query-migrate says that this machine cannot be migrated
+    migrate_fails   "save" or "load"
     die_after       seconds, then it exits with code 1
     babble          lines that the guest says first of all
-    hold            {step: file}: steps launch, kernel, guest, ssh, engine, off wait until the file exists
+    hold            {step: file}: steps launch, kernel, guest, ssh, engine, off wait until the file exists,
+                    as does migrate
     only            {accelerator: cues}: cues for this accelerator alone, over the others
 
 Each launch adds a line, "PID ACCELERATOR", to `fake-launches.txt` in the same place, and each line that the guest is
@@ -46,6 +49,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tests.fakes.guest import FakeGuest
+from tests.fakes.migration import FdChannel, Migration
 
 CUES = "fake-cues.json"
 LAUNCHES = "fake-launches.txt"
@@ -100,6 +104,7 @@ class CommandLine:
         self.files: dict[str, Path] = {}
         self.sockets: dict[str, Path] = {}
         self.console_log = Path()
+        self.incoming = "-incoming" in argv
         for option, value in itertools.pairwise(argv):
             match option:
                 case "-uuid":
@@ -135,11 +140,15 @@ class FakeQemu:
         self._cues = cues
         self._forwards: dict[int, socket.socket] = {}
         self._greeted = asyncio.Event()
-        self._monitor_client: asyncio.StreamWriter | None = None
+        self._monitor_client: FdChannel | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._console_file = line.console_log.open("w", encoding="utf-8", buffering=1)
         told = (line.data_disk.parent / TOLD).open("a", encoding="utf-8", buffering=1)
+        self._stands = line.incoming
+        self._going_on = asyncio.Event()
         self._guest = FakeGuest(cues, console=self._print, end=self._end, inputs=line.inputs, told=told)
+        self._migration = Migration(cues, save=self._guest.save, incoming=line.incoming)
+        self._descriptors: list[int] = []
 
     async def run(self) -> None:
         """Open the sockets and run until something ends the process."""
@@ -149,9 +158,13 @@ class FakeQemu:
         await self._serve_one_by_one("console", self._swallow)
         await self._serve_one_by_one("control", self._guest.serve_control)
         if not self._cues.get("no_monitor"):
-            await self._serve_one_by_one("monitor", self._serve_monitor)
+            await self._serve_one_by_one("monitor", self._swallow)
             await self._greeted.wait()  # no kernel is as quick as our driver
-        await self._guest.boot()
+        if self._line.incoming:
+            await self._going_on.wait()
+            await self._guest.go_on(self._migration.loaded or {})
+        else:
+            await self._guest.boot()
         await asyncio.get_running_loop().create_future()
 
     async def _serve_one_by_one(
@@ -168,6 +181,13 @@ class FakeQemu:
         async def accept() -> None:
             while True:
                 connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+                if name == "monitor":
+                    channel = FdChannel(connection)
+                    try:
+                        await self._serve_monitor(channel)
+                    finally:
+                        channel.close()
+                    continue
                 reader, writer = await asyncio.open_unix_connection(sock=connection)
                 try:
                     await serve(reader, writer)
@@ -182,13 +202,15 @@ class FakeQemu:
                 pass
 
     # -- the monitor ----------------------------------------------------------------------------------------------
-    async def _serve_monitor(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_monitor(self, writer: FdChannel) -> None:
+        self._descriptors = writer.descriptors
         major, minor, micro = (int(part) for part in VERSION.split("."))
         version = {"qemu": {"micro": micro, "minor": minor, "major": major}, "package": ""}
         self._send(writer, {"QMP": {"version": version, "capabilities": ["oob"]}})
+        await writer.drain()
         negotiated = False
         try:
-            async for request in _objects(reader):
+            async for request in _objects(writer.reader):
                 name = request.get("execute", "")
                 if not negotiated and name != "qmp_capabilities":
                     answer = _error("CommandNotFound", "Expecting capabilities negotiation with 'qmp_capabilities'")
@@ -213,13 +235,21 @@ class FakeQemu:
             case "qmp_capabilities" | "quit":
                 return {"return": {}}
             case "query-status":
-                running = self._guest.status == "running"
-                return {"return": {"status": self._guest.status, "singlestep": False, "running": running}}
+                status = self._guest.status
+                if self._stands and status == "running":
+                    status = "inmigrate" if self._migration.incoming else "paused"
+                return {"return": {"status": status, "singlestep": False, "running": status == "running"}}
+            case "stop" | "cont":
+                self._stands = name == "stop"
+                if name == "cont":
+                    self._going_on.set()
+                return {"return": {}}
             case "query-uuid":
                 return {"return": {"UUID": self._cues.get("uuid", self._line.uuid)}}
             case "human-monitor-command":
                 return {"return": self._human(str(arguments.get("command-line", "")))}
-        return _error("CommandNotFound", f"The command {name} has not been found")
+        answer = self._migration.execute(name, arguments, self._descriptors)
+        return answer or _error("CommandNotFound", f"The command {name} has not been found")
 
     def _human(self, line: str) -> str:
         words = line.split()
@@ -251,7 +281,7 @@ class FakeQemu:
             connection.setblocking(True)
             self._guest.serve_ssh(connection)
 
-    def _send(self, writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+    def _send(self, writer: FdChannel, message: dict[str, Any]) -> None:
         writer.write(json.dumps(message).encode() + b"\r\n")
 
     # -- the end --------------------------------------------------------------------------------------------------

@@ -1,0 +1,212 @@
+"""Suspending and going on, on the fake QEMU: what goes wrong in between, and who is killed in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+
+import pytest
+
+from backend.model import Desired, MachineStatus, Notice, Phase
+from backend.vm import suspended
+from tests.agent.machine import PATIENCE_S, Machine, eventually, kill, until
+
+
+def suspended_machine(machine: Machine) -> None:
+    machine.started()
+    with machine.client() as client:
+        client.request("stop", policy="suspend")
+        status = until(client, Phase.SUSPENDED)
+    assert status.desired is Desired.STOPPED
+    assert machine.paths.suspended_state.exists()
+    assert not machine.paths.run_record.exists()
+
+
+def started_again(machine: Machine) -> tuple[MachineStatus, list[str]]:
+    """Start it; the status once it runs, and what was told meanwhile."""
+    told: list[str] = []
+    with machine.client() as client:
+        client.request("start")
+        for update in client.updates(timeout_s=PATIENCE_S):
+            if isinstance(update, Notice):
+                told.append(update.text)
+            elif update.phase is Phase.RUNNING:
+                return update, told
+    raise AssertionError(f"it did not run again: {told}")
+
+
+def test_a_suspended_machine_goes_on(machine: Machine) -> None:
+    suspended_machine(machine)
+    assert machine.paths.suspended_state.stat().st_mode & 0o777 == 0o600
+    status, _ = started_again(machine)
+    assert [step.name for step in status.steps] == ["prepare", "launch", "restore", "guest", "ssh", "engine"]
+    assert not machine.paths.suspended_state.exists()
+    assert not machine.paths.suspended_record.exists()
+    assert len(machine.launches) == 2
+
+
+def test_it_can_be_suspended_again_and_again(machine: Machine) -> None:
+    for _ in range(3):
+        suspended_machine(machine)
+    status, _ = started_again(machine)
+    assert status.phase is Phase.RUNNING
+    assert len(machine.launches) == 4
+
+
+@pytest.mark.parametrize(
+    "cues", [{"migrate_blocked": "State blocked by the accelerator"}, {"migrate_fails": "save"}], ids=str
+)
+def test_where_it_cannot_be_suspended_it_is_shut_down_in_order(machine: Machine, cues: dict[str, str]) -> None:
+    machine.cue(**cues)
+    machine.started()
+    told: list[str] = []
+    with machine.client() as client:
+        client.request("stop", policy="suspend")
+        for update in client.updates(timeout_s=PATIENCE_S):
+            if isinstance(update, Notice):
+                told.append(update.text)
+            elif not update.phase.is_live:
+                break
+        assert client.status.phase is Phase.STOPPED
+    assert any("shut down instead of suspended" in text for text in told), told
+    assert "poweroff" in machine.told_the_guest()
+    assert not machine.paths.suspended_state.exists()
+    assert not machine.paths.suspended_partial.exists()
+
+
+def test_a_state_that_cannot_be_restored_is_given_up_and_the_machine_booted(machine: Machine) -> None:
+    suspended_machine(machine)
+    machine.cue(migrate_fails="load")
+    status, told = started_again(machine)
+    assert any("given up" in text for text in told), told
+    assert [step.name for step in status.steps][2] == "kernel"
+    assert not machine.paths.suspended_state.exists()
+    assert machine.paths.data_disk.exists()
+
+
+def test_a_state_of_another_qemu_is_given_up(machine: Machine) -> None:
+    suspended_machine(machine)
+    record = json.loads(machine.paths.suspended_record.read_text())
+    record["run"]["qemu_version"] = "6.2.0"
+    machine.paths.suspended_record.write_text(json.dumps(record))
+    status, told = started_again(machine)
+    assert any("QEMU 6.2.0" in text for text in told), told
+    assert status.phase is Phase.RUNNING
+    assert not machine.paths.suspended_state.exists()
+
+
+def test_a_state_whose_disk_was_changed_since_is_given_up(machine: Machine) -> None:
+    suspended_machine(machine)
+    later = time.time() + 3600
+    os.utime(machine.paths.data_disk, (later, later))
+    _, told = started_again(machine)
+    assert any("disk was changed" in text for text in told), told
+
+
+def test_a_state_that_was_cut_off_is_none(machine: Machine) -> None:
+    suspended_machine(machine)
+    machine.ended()
+    with machine.paths.suspended_state.open("r+b") as file:
+        file.truncate(100)
+    assert suspended.load(machine.paths) is None
+    with machine.client() as client:
+        assert client.status.phase is Phase.STOPPED
+    assert machine.started().phase is Phase.RUNNING
+    assert not machine.paths.suspended_state.exists()
+
+
+def test_an_agent_killed_while_it_saves_leaves_a_machine_that_is_suspended_by_the_next(machine: Machine) -> None:
+    machine.hold("migrate")
+    machine.started()
+    with machine.client() as client:
+        client.request("stop", policy="suspend")
+        eventually(machine.paths.suspended_partial.exists, "it saves")
+        kill(client.agent_pid)
+    machine.release("migrate")
+    with machine.client() as client:
+        until(client, Phase.SUSPENDED)
+    status, told = started_again(machine)
+    assert (status.phase, told) == (Phase.RUNNING, [])
+    assert not machine.paths.suspended_partial.exists()
+
+
+def test_an_agent_killed_while_it_restores_leaves_the_state_for_the_next(machine: Machine) -> None:
+    suspended_machine(machine)
+    machine.hold("migrate")
+    with machine.client() as client:
+        client.request("start")
+        until(client, Phase.BOOTING, step="restore")
+        kill(client.agent_pid)
+    machine.release("migrate")
+    with machine.client() as client:
+        status = until(client, Phase.RUNNING)
+    assert "restore" in [step.name for step in status.steps]
+    assert not machine.paths.suspended_state.exists()
+
+
+def test_a_suspended_machine_is_told_of_without_an_agent(machine: Machine) -> None:
+    suspended_machine(machine)
+    machine.ended()
+    assert "suspended" in machine.wherry("status", code=3).stdout
+    with machine.client() as client:
+        assert client.status.phase is Phase.SUSPENDED
+
+
+def test_to_stop_it_brings_it_up_and_shuts_it_down_in_order(machine: Machine) -> None:
+    suspended_machine(machine)
+    machine.wherry("stop")
+    assert machine.told_the_guest()[-1] == "poweroff"
+    assert not machine.paths.suspended_state.exists()
+    with machine.client() as client:
+        assert client.status.phase is Phase.STOPPED
+
+
+def test_to_kill_it_gives_the_state_up(machine: Machine) -> None:
+    suspended_machine(machine)
+    machine.wherry("stop", "--kill")
+    assert not machine.paths.suspended_state.exists()
+    assert len(machine.launches) == 1
+
+
+def test_a_kill_overtakes_a_suspend(machine: Machine) -> None:
+    machine.hold("migrate")
+    machine.started()
+    with machine.client() as client:
+        client.request("stop", policy="suspend")
+        eventually(machine.paths.suspended_partial.exists, "it saves")
+        client.request("stop", policy="kill")
+        until(client, Phase.STOPPED)
+    assert not machine.paths.suspended_partial.exists()
+    assert not machine.paths.suspended_state.exists()
+
+
+def test_a_docker_command_brings_up_what_is_put_away(machine: Machine) -> None:
+    suspended_machine(machine)
+    assert b"200 OK" in ping(machine)
+    with machine.client() as client:
+        assert client.status.phase is Phase.RUNNING
+        client.request("stop")
+        until(client, Phase.STOPPED)
+    assert b"200 OK" in ping(machine)
+
+
+def test_but_not_where_the_settings_say_no(machine: Machine) -> None:
+    suspended_machine(machine)
+    machine.configure(machine={"accelerator": "tcg", "start_on_demand": False})
+    answer = ping(machine)
+    assert b"503" in answer
+    assert b"wherry start" in answer
+
+
+def ping(machine: Machine) -> bytes:
+    """Ask the endpoint as docker does."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE_S)
+        client.connect(str(machine.paths.docker_socket))
+        client.sendall(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while piece := client.recv(4096):
+            answer += piece
+    return answer
