@@ -2,8 +2,8 @@
 
     python -m tests.bench.bench_resume --image DIR [--rounds 3] [--containers 3] [--accelerator auto]
 
-The machine is stopped, or suspended, before each round; its containers run before and after. What is timed is the docker
-command alone, from its start to its exit. The agent runs already, as it does on a desktop; the host's files are cached.
+The machine is stopped, or suspended, before each round; its containers run before and after. What is timed is the
+docker command alone, from its start to its exit. The agent runs already, as on a desktop; the host's files are cached.
 """
 
 from __future__ import annotations
