@@ -93,6 +93,11 @@ class MachineDir:
         return self.machine / "restore.json"
 
     @property
+    def operation_journal(self) -> Path:
+        """How far a long operation got; there only while one is under way. See backend/agent/journal.py."""
+        return self.machine / "operation.json"
+
+    @property
     def run_record(self) -> Path:
         """What the running QEMU was started with; written before it starts, removed when it has ended."""
         return self.machine / "run.json"

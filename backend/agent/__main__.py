@@ -25,6 +25,7 @@ from backend.agent.checkpoints import Checkpoints
 from backend.agent.files import ContainerFiles
 from backend.agent.idleness import Idleness
 from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
+from backend.agent.operations import Operations
 from backend.agent.readiness import Deadlines
 from backend.agent.server import ControlServer
 from backend.agent.settings import SettingsService
@@ -38,6 +39,7 @@ from backend.host.process import resident_bytes
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
 from backend.paths import MachineDir
 from backend.ssh.session import FollowedCommand, Result
+from backend.stream import ByteStream
 
 EXIT_ALREADY_OWNED: Final = 3
 """Another agent owns the machine: the caller connects to that one."""
@@ -67,12 +69,19 @@ class Agent:
             open_endpoint=self._open_endpoint,
             announce_endpoint=self._announce_endpoint,
             may_start_on_demand=self._may_start_on_demand,
+            is_held=lambda: self._operations.has_left,
             deadlines=deadlines,
         )
         self._settings = SettingsService(
             machine_host, directory, is_live=lambda: self._supervisor.is_live, execute=self._execute
         )
         self._checkpoints = Checkpoints(machine_host, directory, self._supervisor, notify=self._notify)
+        self._operations = Operations(
+            directory.operation_journal,
+            self._supervisor,
+            notify=self._notify,
+            refuse_too=self._checkpoints.refuse_meanwhile,
+        )
         self._server = ControlServer(
             {
                 "start": self._start,
@@ -81,7 +90,12 @@ class Agent:
                 "status": self._status,
                 "shutdown": self._shutdown,
                 **self._settings.methods(),
-                **self._checkpoints.methods(),
+                **self._operations.keep_apart(
+                    self._checkpoints.methods(),
+                    begins={"checkpoints.restore": "Going back to a checkpoint"},
+                    changes=("checkpoints.create", "checkpoints.delete"),
+                ),
+                **self._operations.methods(),
                 "files.list": ContainerFiles(self._supervisor.dial, self._execute).list_directory,
             },
             self._supervisor.status,
@@ -89,7 +103,7 @@ class Agent:
             stats_wanted=self._want_stats,
         )
         self._stats = StatsFeed(self._follow, self._host_figures, self._server.publish_stats)
-        self._front = ApiFront(self._supervisor.dial)
+        self._front = ApiFront(self._dial)
         self._idleness = Idleness(
             self._supervisor,
             self._front.activity,
@@ -109,6 +123,7 @@ class Agent:
         feeding = asyncio.create_task(self._stats.run(), name="stats feed")
         resting = asyncio.create_task(self._idleness.run(), name="idle machine")
         keeping = asyncio.create_task(self._checkpoints.run(), name="checkpoints")
+        settling = asyncio.create_task(self._operations.run_recovery(), name="settle")
         ended = asyncio.create_task(self._ended.wait(), name="ended")
         try:
             self._control = await self._host.listen(self._dir.agent_socket, self._server.handle)
@@ -118,10 +133,11 @@ class Agent:
             if supervising.done():
                 supervising.result()
         finally:
-            tasks = {supervising, idling, feeding, resting, keeping, ended}
+            tasks = {supervising, idling, feeding, resting, keeping, settling, ended}
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=5)
+            await self._operations.aclose()
             await self._checkpoints.aclose()
             await self._close()
 
@@ -139,7 +155,7 @@ class Agent:
         idle_s = 0.0
         while idle_s < self._idle_s:
             await asyncio.sleep(tick_s)
-            busy = self._server.clients or self._supervisor.is_live or self._checkpoints.is_restoring
+            busy = self._server.clients or self._supervisor.is_live or self._operations.is_busy
             idle_s = 0.0 if busy else idle_s + tick_s
             if idle_s >= self._idle_s and await self._may_start_on_demand():
                 idle_s = 0.0  # docker clients may come: there has to be somebody who hears them
@@ -181,12 +197,17 @@ class Agent:
 
     async def _may_start_on_demand(self) -> bool:
         """Whether docker clients bring up the machine: where the settings want it, once it has been started before."""
-        if not self._dir.data_disk.exists() or self._checkpoints.is_restoring:
+        if self._operations.is_busy or not self._dir.data_disk.exists():
             return False
         try:
             return (await asyncio.to_thread(config.load, self._dir.config)).machine.start_on_demand
         except WherryError:
             return False  # a start says what is wrong with the settings
+
+    async def _dial(self) -> ByteStream:
+        """A stream to the engine for a docker client. Raises WherryError."""
+        await self._operations.admit()
+        return await self._supervisor.dial()
 
     async def _open_endpoint(self) -> None:
         if self._endpoint is None:
@@ -206,7 +227,7 @@ class Agent:
 
     # -- requests -------------------------------------------------------------------------------------------------
     async def _start(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-        self._checkpoints.refuse_meanwhile()
+        self._operations.refuse_meanwhile()
         return {"seq": await self._supervisor.ask(StartRequested())}
 
     async def _stop(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,19 +241,20 @@ class Agent:
                     hint="There are: " + ", ".join(policy.value for policy in StopPolicy) + ".",
                 )
             ) from error
-        self._checkpoints.refuse_meanwhile()
+        self._operations.refuse_meanwhile()
         return {"seq": await self._supervisor.ask(StopRequested(policy))}
 
     async def _restart(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """`kill`: at once, without waiting for containers."""
         policy = StopPolicy.KILL if arguments.get("kill") is True else StopPolicy.POWER_DOWN
-        self._checkpoints.refuse_meanwhile()
+        self._operations.refuse_meanwhile()
         return {"seq": await self._supervisor.ask(RestartRequested(policy))}
 
     async def _status(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
         return {"phase": self._supervisor.phase.value}
 
     async def _shutdown(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        self._operations.refuse_meanwhile()
         asyncio.get_running_loop().call_later(0.05, self._ended.set)
         return {}
 

@@ -104,7 +104,8 @@ class Checkpoints:
                 self._left = None
         await asyncio.sleep(_FIRST_PRUNE_S)
         while True:
-            if self._supervisor.phase.is_settled and not self.is_restoring and self._dir.data_disk.exists():
+            is_free = self._supervisor.phase.is_settled and self._supervisor.status().operation is None
+            if is_free and not self.is_restoring and self._dir.data_disk.exists():
                 async with self._changing:
                     await self._prune()
             await asyncio.sleep(_PRUNE_EVERY_S)

@@ -78,7 +78,9 @@ class Idleness:
         while True:
             await asyncio.sleep(self._tick_s)
             minutes, policy = await self._wanted()
-            if not minutes or self._machine.status().phase is not Phase.RUNNING or not await self._is_idle():
+            status = self._machine.status()
+            may_rest = minutes and status.phase is Phase.RUNNING and status.operation is None
+            if not may_rest or not await self._is_idle():
                 idle_since = None
                 continue
             idle_since = idle_since or time.monotonic()

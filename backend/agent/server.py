@@ -36,6 +36,7 @@ _log = logging.getLogger(__name__)
 Method = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 _HELLO_TIMEOUT_S: Final = 10.0
 _MAX_QUEUED: Final = 256
+_MAX_UNHEARD: Final = 8
 
 
 class ControlServer:
@@ -64,7 +65,8 @@ class ControlServer:
         self._stats_wanted = stats_wanted
         self._subscribers: set[_Client] = set()
         self._clients: set[_Client] = set()
-        self._idle_since: float | None = None
+        self._unheard: deque[Notice] = deque(maxlen=_MAX_UNHEARD)
+        """Warnings that came while nobody was connected; the next client hears them."""
 
     @property
     def clients(self) -> int:
@@ -82,7 +84,9 @@ class ControlServer:
             client.send_stats(push)
 
     def notify(self, notice: Notice) -> None:
-        """Tell everyone of a thing that happened."""
+        """Tell everyone of a thing that happened; a warning that nobody hears is kept for who comes next."""
+        if not self._clients and notice.level != "info":
+            self._unheard.append(notice)
         for client in tuple(self._clients):
             client.send(encode(NoticePush(notice=notice)))
 
@@ -125,6 +129,8 @@ class ControlServer:
             )
         self._clients.add(client)
         client.send_status(self._status())
+        while self._unheard:
+            client.send(encode(NoticePush(notice=self._unheard.popleft())))
         while (line := await lines.next()) is not None:
             message = decode_from_client(line)
             if isinstance(message, Request):

@@ -70,6 +70,7 @@ class Supervisor:
         open_endpoint: Callable[[], Coroutine[Any, Any, None]],
         announce_endpoint: Callable[[], Coroutine[Any, Any, None]],
         may_start_on_demand: Callable[[], Coroutine[Any, Any, bool]],
+        is_held: Callable[[], bool] = lambda: False,
         deadlines: Deadlines | None = None,
     ) -> None:
         """Make a supervisor that owns nothing yet.
@@ -80,12 +81,14 @@ class Supervisor:
             open_endpoint: serves the docker endpoint, if it is not served yet. Raises WherryError.
             announce_endpoint: lets docker clients know of it; called when the engine answers. MUST NOT raise.
             may_start_on_demand: whether a docker client may bring up a machine that does not run.
+            is_held: whether something has to be settled before a machine that was wanted is started.
             deadlines: other ones than the ladder's own.
         """
         self._docker_url = host.docker_url(directory.docker_socket)
         self._publish = publish
         self._notify = notify
         self._may_start_on_demand = may_start_on_demand
+        self._is_held = is_held
         self._state = State()
         self._events: asyncio.Queue[tuple[Event, asyncio.Future[int] | None]] = asyncio.Queue()
         self._progress = Progress(self._push)
@@ -265,7 +268,7 @@ class Supervisor:
             if self._effects.has_saved_state:
                 self.post(FoundSuspended())
             wanted = self._wish.desired is Desired.RUNNING if self._wish is not None else found is Found.LOST
-            if wanted and found is not Found.STRANGER:
+            if wanted and found is not Found.STRANGER and not self._is_held():
                 _log.warning("the machine was wanted and does not run; it is started")
                 self.post(StartRequested())
             self._push()

@@ -87,6 +87,8 @@ def may_be_alive(options: argparse.Namespace) -> bool:
     from backend import host
 
     directory = machine_directory(options.home)
+    if directory.operation_journal.exists():
+        return True
     if directory.run_record.exists() or agent_answers(host.current(), directory):
         return True
     wanted = wish.load(directory.desired)
