@@ -223,6 +223,8 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _broken(path, str(error)) from error
+    except RecursionError as error:
+        raise _broken(path, "it is nested too deeply") from error
 
 
 def _check(values: dict[str, Any], path: Path) -> Config:

@@ -37,6 +37,8 @@ Method = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 _HELLO_TIMEOUT_S: Final = 10.0
 _MAX_QUEUED: Final = 256
 _MAX_UNHEARD: Final = 8
+_MAX_UNDER_WAY: Final = 64
+"""Requests of one client that are being answered; more are read when one of these has ended."""
 
 
 class ControlServer:
@@ -135,6 +137,7 @@ class ControlServer:
             message = decode_from_client(line)
             if isinstance(message, Request):
                 client.spawn(self._answer(client, message))
+                await client.has_room()
 
     def _subscribe(self, client: _Client, wanted: bool) -> None:
         before = bool(self._subscribers)
@@ -225,6 +228,11 @@ class _Client:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def has_room(self) -> None:
+        """Return when another request may be taken on."""
+        while len(self._tasks) >= _MAX_UNDER_WAY:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def write_all(self) -> None:
         try:

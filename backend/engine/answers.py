@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -25,6 +25,12 @@ from backend.engine.types import (
 from backend.errors import ProblemCode, WherryError, fail
 
 _MAX_EVENT_BYTES: Final = 1_048_576
+NOT_UNDERSTOOD: Final = (
+    *(ValueError, KeyError, IndexError, TypeError, AttributeError),
+    *(OverflowError, RecursionError),
+)
+"""What reading an answer raises when it is of another shape than an engine's: wrong kinds, numbers, or depths."""
+_Made = TypeVar("_Made")
 _EXITED: Final = re.compile(r"Exited \((-?\d+)\)")
 
 
@@ -45,8 +51,27 @@ def json_value(untrusted_bytes: bytes) -> Any:
     """
     try:
         return msgspec.json.decode(untrusted_bytes)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError(f"not JSON: {error}") from error
+
+
+def understood(command: str, make: Callable[[], _Made]) -> _Made:
+    """What `make` makes of an answer. Raises WherryError (ENGINE_ERROR) where the answer is of another shape."""
+    try:
+        return make()
+    except NOT_UNDERSTOOD as error:
+        raise not_understood(command, error) from error
+
+
+def not_understood(command: str, error: BaseException) -> WherryError:
+    """The error for an answer of another shape."""
+    return fail(
+        ProblemCode.ENGINE_ERROR,
+        "The Docker engine's answer was not understood.",
+        command=command,
+        tail=(clean_text(f"{type(error).__name__}: {error}", 500),),
+        hint="Check that nothing else listens at the engine's address.",
+    )
 
 
 def container_from_answer(untrusted: dict[str, Any]) -> Container:

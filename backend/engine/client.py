@@ -24,7 +24,16 @@ from docker import APIClient, auth
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 
-from backend.engine.answers import container_from_answer, events, is_debug_helper, json_value, refused
+from backend.engine.answers import (
+    NOT_UNDERSTOOD,
+    container_from_answer,
+    events,
+    is_debug_helper,
+    json_value,
+    not_understood,
+    refused,
+    understood,
+)
 from backend.engine.client_socket import open_api
 from backend.engine.client_stream import EngineStream, down
 from backend.engine.details import ContainerDetails, details_from_answer
@@ -106,6 +115,9 @@ class EngineClient:
     def info(self) -> EngineInfo:
         """What the engine says of its host."""
         answer = self._ask("docker info", lambda: dict(self._api.info()))
+        return understood("docker info", lambda: self._info(answer))
+
+    def _info(self, answer: dict[str, Any]) -> EngineInfo:
         return EngineInfo(
             name=clean_text(str(answer.get("Name", ""))),
             containers=int(answer.get("Containers", 0)),
@@ -122,7 +134,9 @@ class EngineClient:
         """All containers, newest first, as the engine orders them; but not our own debug shells, which come and go."""
         command = "docker ps --all" if include_stopped else "docker ps"
         answer = self.call(command, "GET", "/containers/json", params={"all": int(include_stopped)})
-        return tuple(container_from_answer(entry) for entry in answer if not is_debug_helper(entry))
+        return understood(
+            command, lambda: tuple(container_from_answer(entry) for entry in answer if not is_debug_helper(entry))
+        )
 
     def start(self, container_id: str) -> None:
         """Start a container; one that runs already is left alone."""
@@ -169,7 +183,8 @@ class EngineClient:
         """Everything that the engine knows of one container."""
         command = f"docker inspect {container_id[:12]}"
         check_id(container_id, command)
-        return details_from_answer(self.call(command, "GET", f"/containers/{container_id}/json"))
+        answer = self.call(command, "GET", f"/containers/{container_id}/json")
+        return understood(command, lambda: details_from_answer(answer))
 
     def act(self, action: ContainerAction, container_id: str) -> None:
         """Carry out `action` with the defaults of its method; REMOVE kills first."""
@@ -403,15 +418,9 @@ class EngineClient:
             raise refused(command, error.status_code or 0, str(error.explanation or error)) from error
         except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise down(command, error) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except NOT_UNDERSTOOD as error:
             # An answer of a shape that docker-py does not expect: something else listens there.
-            raise fail(
-                ProblemCode.ENGINE_ERROR,
-                "The Docker engine's answer was not understood.",
-                command=command,
-                tail=(clean_text(str(error), 500),),
-                hint="Check that nothing else listens at the engine's address.",
-            ) from error
+            raise not_understood(command, error) from error
 
 
 def _wait_for_ever(response: requests.Response) -> None:

@@ -10,6 +10,7 @@ from typing import Final, Self, TypeVar
 import requests
 import urllib3
 
+from backend.engine.answers import NOT_UNDERSTOOD, not_understood
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, WherryError, fail
 
@@ -51,6 +52,8 @@ class EngineStream(Iterator[_Result]):
                 # Closing under a read ends it in whichever of these ways the library was caught at.
                 raise StopIteration from None
             raise down(self._command, error) from error
+        except NOT_UNDERSTOOD as error:
+            raise not_understood(self._command, error) from error
 
     def __enter__(self) -> Self:
         return self

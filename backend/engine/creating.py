@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from backend.engine.answers import understood
 from backend.engine.spec import ContainerSpec
 from backend.engine.spec_inspect import spec_from_inspect
 from backend.engine.spec_request import create_body
@@ -60,7 +61,9 @@ def local_images(client: EngineClient) -> tuple[str, ...]:
 def network_names(client: EngineClient) -> tuple[str, ...]:
     """The names of all networks."""
     answer = client.call("docker network ls", "GET", "/networks")
-    return tuple(sorted(clean_text(str(network.get("Name", ""))) for network in answer))
+    return understood(
+        "docker network ls", lambda: tuple(sorted(clean_text(str(network.get("Name", ""))) for network in answer))
+    )
 
 
 def has_image(client: EngineClient, reference: str) -> bool:
@@ -71,7 +74,8 @@ def has_image(client: EngineClient, reference: str) -> bool:
 def spec_of(client: EngineClient, container_id: str) -> ContainerSpec:
     """What the user of a container set."""
     raw = client.inspect(container_id).untrusted_raw
-    return spec_from_inspect(raw, _image(client, str(raw.get("Image", ""))))
+    image = _image(client, str(raw.get("Image", "")))
+    return understood(f"docker inspect {container_id[:12]}", lambda: spec_from_inspect(raw, image))
 
 
 def create_container(client: EngineClient, spec: ContainerSpec, *, start: bool = True) -> Created:

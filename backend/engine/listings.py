@@ -7,13 +7,13 @@ a shorter list.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
+from backend.engine.answers import understood
 from backend.engine.details import epoch_of
 from backend.engine.types import clean_text
-from backend.errors import ProblemCode, fail
 
 if TYPE_CHECKING:
     from backend.engine.client import EngineClient
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 SIZES_TIMEOUT_S: Final = 120.0
 """The engine walks through every volume to add up its size."""
 _ANONYMOUS_CHARS: Final = 64
-
-_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,26 +106,26 @@ Listing = tuple[ImageEntry, ...] | tuple[VolumeEntry, ...] | tuple[NetworkEntry,
 def list_images(client: EngineClient) -> tuple[ImageEntry, ...]:
     """All images but the intermediate ones of builds, a row for each tag. Raises WherryError."""
     command = "docker images"
-    return _understood(command, lambda: images_from(_get(client, command, "/images/json"), _uses(client)))
+    return understood(command, lambda: images_from(_get(client, command, "/images/json"), _uses(client)))
 
 
 def list_volumes(client: EngineClient) -> tuple[VolumeEntry, ...]:
     """All volumes. Raises WherryError."""
     command = "docker volume ls"
-    return _understood(command, lambda: volumes_from(_get(client, command, "/volumes"), _uses(client)))
+    return understood(command, lambda: volumes_from(_get(client, command, "/volumes"), _uses(client)))
 
 
 def list_networks(client: EngineClient) -> tuple[NetworkEntry, ...]:
     """All networks. Raises WherryError."""
     command = "docker network ls"
-    return _understood(command, lambda: networks_from(_get(client, command, "/networks"), _uses(client)))
+    return understood(command, lambda: networks_from(_get(client, command, "/networks"), _uses(client)))
 
 
 def volume_sizes(client: EngineClient) -> dict[str, int]:
     """The bytes in each volume by its name, where the engine knows. Takes seconds where there is much in them."""
     command = "docker system df --verbose"
     answer = client.call(command, "GET", "/system/df", params={"type": "volume"}, timeout_s=SIZES_TIMEOUT_S)
-    return _understood(command, lambda: sizes_from(answer))
+    return understood(command, lambda: sizes_from(answer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,17 +231,3 @@ def _uses(client: EngineClient) -> Uses:
 
 def _get(client: EngineClient, command: str, path: str, **params: int) -> Any:
     return client.call(command, "GET", path, params=params)
-
-
-def _understood(command: str, make: Callable[[], _Made]) -> _Made:
-    """What `make` makes of an answer. Raises WherryError where the answer is of another shape."""
-    try:
-        return make()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise fail(
-            ProblemCode.ENGINE_ERROR,
-            "The Docker engine's answer was not understood.",
-            command=command,
-            tail=(clean_text(f"{type(error).__name__}: {error}", 500),),
-            hint="Check that nothing else listens at the engine's address.",
-        ) from error

@@ -1,0 +1,239 @@
+"""The engine's answers, and the user's own files: what is not understood is a Problem, never a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from backend import config, daemon_json
+from backend.doctor.engine_answer import read_answer
+from backend.engine import listings
+from backend.engine.answers import events
+from backend.engine.archive import safe_part
+from backend.engine.client import EngineClient
+from backend.engine.client_stream import EngineStream
+from backend.engine.creating import network_names, spec_of
+from backend.engine.log_records import LOG_LINE_BYTES, LogRecords, log_blocks
+from backend.engine.pulling import pull_progress
+from backend.engine.spec_command import run_command
+from backend.engine.spec_request import create_body
+from backend.errors import WherryError
+from tests.fuzz.material import ODD_TEXTS, changed, json_bytes, noise, pieces, spoil, token, words
+from tests.fuzz.streams import VirtualLoop
+
+_RECORDED = Path(__file__).parents[1] / "gui" / "recorded"
+
+
+@cache
+def recorded(name: str) -> Any:
+    """A real engine's answer."""
+    return json.loads((_RECORDED / f"{name}.json").read_text())
+
+
+@cache
+def _samples() -> dict[str, Any]:
+    whole = recorded("listings")
+    return {
+        "containers": recorded("containers")[:3],
+        "images": whole["images"][:3],
+        "volumes": whole["volumes"],
+        "networks": whole["networks"][:3],
+        "df": whole["df"],
+        "inspect": recorded("inspect")["chatty"],
+    }
+
+
+def _client(answers: Callable[[str], Any]) -> EngineClient:
+    """A client whose engine says what a test wants."""
+    client = EngineClient.__new__(EngineClient)
+    client.call = lambda _command, _method, path, **_options: answers(path)  # type: ignore[method-assign]  # no engine
+    return client
+
+
+def make_answers(source: random.Random) -> dict[str, Any]:
+    """One answer of each kind."""
+    samples = _samples()
+    chosen = source.choice(sorted(samples))
+    # The others are as they should be, so that what is odd in one is reached.
+    return {name: changed(source, sample, 14) if name == chosen else sample for name, sample in samples.items()} | {
+        "chosen": chosen
+    }
+
+
+def run_answers(_loop: VirtualLoop, answers: dict[str, Any]) -> None:
+    """Clean values or a problem."""
+
+    def answer(path: str) -> Any:
+        if path.startswith("/containers/json"):
+            return answers["containers"]
+        if path.startswith("/images/json"):
+            return answers["images"]
+        if path.startswith("/volumes"):
+            return answers["volumes"]
+        if path.startswith("/networks"):
+            return answers["networks"]
+        if path.startswith("/system/df"):
+            return answers["df"]
+        return answers["inspect"]
+
+    client = _client(answer)
+    calls: dict[str, tuple[Callable[[], Any], ...]] = {
+        "containers": (client.list_containers, lambda: listings.list_images(client)),
+        "images": (lambda: listings.list_images(client),),
+        "volumes": (lambda: listings.list_volumes(client),),
+        "networks": (lambda: listings.list_networks(client), lambda: network_names(client)),
+        "df": (lambda: listings.volume_sizes(client),),
+        "inspect": (lambda: client.inspect("abc"), lambda: _through_spec(client)),
+    }
+    for call in calls[answers["chosen"]]:
+        with contextlib.suppress(WherryError):
+            call()
+
+
+def _through_spec(client: EngineClient) -> None:
+    spec = spec_of(client, "abc")
+    run_command(spec)
+    json.dumps(create_body(spec))
+
+
+def make_events(source: random.Random) -> list[bytes]:
+    """An answer without end: events, or the steps of a pull."""
+    samples = (
+        recorded("event"),
+        {"status": "Downloading", "progressDetail": {"current": 1, "total": 2}, "id": "a"},
+        {"error": "no", "errorDetail": {"message": "no"}},
+    )
+    lines = [json_bytes(source, source.choice(samples)) for _ in range(source.randrange(1, 4))]
+    return pieces(source, b"\n".join(lines) + b"\n")
+
+
+def run_events(_loop: VirtualLoop, blocks: list[bytes]) -> None:
+    """Events and steps, or a problem."""
+    for items in (events, lambda found: pull_progress(found, command="docker pull x")):
+        stream: EngineStream[Any] = EngineStream(cast(Any, None), items, "docker events", iter(blocks))
+        try:
+            for item in stream:
+                str(item)
+        except WherryError:
+            pass
+
+
+_LOG = (
+    *(b"5\r\nhello\r\n", b"0\r\n\r\n", b"\r\n", b"\n", b"2026-01-01T00:00:00.123456789Z ", b"text", b"x" * 17_000),
+    *(b"\1\0\0\0\0\0\0\5hello", b"\2\0\0\0\0\0\0\6hello\n"),
+    *(b"\1\0\0\0\xff\xff\xff\xff", b"ffffffffff\r\n", b"-5\r\n"),
+    *(b"d\r\n\1\0\0\0\0\0\0\5abcd\n\r\n", b"\3\0\0\0\0\0\0\1\n", b"+5\r\n", b"0x5\r\n", b"1_0\r\n"),
+)
+
+
+def make_log(source: random.Random) -> tuple[bool, bool, list[bytes]]:
+    """Bytes of a log's answer."""
+    data = words(source, _LOG, 12)
+    return source.randrange(2) == 0, source.randrange(2) == 0, pieces(source, data + noise(source, 20))
+
+
+def run_log(_loop: VirtualLoop, log: tuple[bool, bool, list[bytes]]) -> None:
+    """Records of bounded length at the places that are named, or an end with a problem."""
+    chunked, framed, blocks = log
+    records = LogRecords(chunked=chunked, framed=framed)
+    try:
+        for block in log_blocks(iter(blocks), records):
+            for start in block.starts:
+                length = int.from_bytes(block.untrusted_data[start + 4 : start + 8], "big")
+                assert length <= LOG_LINE_BYTES + 1
+                assert block.untrusted_data[start + 7 + length : start + 8 + length] == b"\n"
+    except (ValueError, OSError):
+        pass  # EngineStream makes problems of these
+    assert len(records._rest) <= 140_000
+    assert len(records._frame) <= 140_000
+
+
+_TOML = (
+    *(
+        b"[machine]\n",
+        b"[image]\n",
+        b"[checkpoints]\n",
+        b"cpus = 2\n",
+        b"memory_mib = 9999999999999999999\n",
+        b"[[machine]]\n",
+    ),
+    *(
+        b"version = 1\n",
+        b"version = 2\n",
+        b"version = true\n",
+        b"accelerator = 'kvm'\n",
+        b"disk_gib = -1\n",
+        b"x = nan\n",
+    ),
+    *(
+        b"directory = '''\n",
+        b"cpus = 1e400\n",
+        b"a.b.c = 1\n",
+        b"# \xff\n",
+        b"d = 9999-99-99\n",
+        b"context = 'yes'\n",
+        b"= 1\n",
+    ),
+)
+
+
+def make_files(source: random.Random) -> tuple[bytes, bytes]:
+    """A config.toml and a daemon.json."""
+    deep = b"a = " + b"[" * source.choice((5, 3000)) + b"\n" if source.randrange(20) == 0 else b""
+    options = {"dns": ["1.1.1.1"], "mtu": 1400, "debug": True, "log-opts": {"max-size": "1m"}, "hosts": [], "mtuu": 1}
+    return words(source, _TOML, 8) + deep, json_bytes(source, options)
+
+
+_FILES = tempfile.TemporaryDirectory(prefix="wherry-fuzz-")
+
+
+def run_files(_loop: VirtualLoop, files: tuple[bytes, bytes]) -> None:
+    """Settings or a problem; checking never fails."""
+    toml, daemon = Path(_FILES.name) / "config.toml", Path(_FILES.name) / "daemon.json"
+    toml.write_bytes(files[0])
+    daemon.write_bytes(files[1])
+    for read in (lambda: config.load(toml), lambda: config.daemon_options(daemon)):
+        with contextlib.suppress(WherryError):
+            read()
+    daemon_json.check(files[1].decode("utf-8", "replace"))
+
+
+def make_version(source: random.Random) -> bytes:
+    """What answers at the endpoint when the doctor asks it."""
+    head = words(
+        source,
+        (
+            b"HTTP/1.0 200 OK\r\n",
+            b"HTTP/1.1 503 X\r\n",
+            b"Date: Thu, 01 Jan 1970 00:01:40 GMT\r\n",
+            b"Date: x\r\n",
+            b":\r\n",
+        ),
+        5,
+    )
+    return spoil(source, head + b"\r\n" + json_bytes(source, {"Version": "28.5", "message": "no"}))
+
+
+def run_version(_loop: VirtualLoop, answer: bytes) -> None:
+    """An answer or a problem."""
+    with contextlib.suppress(WherryError):
+        assert read_answer(answer, Path("/s"), seconds=0.1, now=100.0).version.isprintable()
+
+
+def make_name(source: random.Random) -> str:
+    """A file's name in an archive of the engine's."""
+    return source.choice(ODD_TEXTS) + token(source, (b"/", b"\\", b"..", b"a", b"CON", b"\0")).decode("latin-1")
+
+
+def run_name(_loop: VirtualLoop, name: str) -> None:
+    """A part of a path that stays in its directory; nothing for a name that means a place."""
+    part = safe_part(name)
+    assert part not in (".", "..")
+    assert "/" not in part
+    assert "\0" not in part

@@ -1,0 +1,236 @@
+"""The agent's lines: control channel, the guest's control port, its figures, QEMU's events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from backend.agent.guest import Guest
+from backend.agent.protocol import MAX_LINE_BYTES, decode_from_agent, decode_from_client
+from backend.agent.server import ControlServer
+from backend.agent.stats_feed import _Reader
+from backend.agent.stats_lines import MAX_CONTAINERS, container_usages, machine_usage
+from backend.errors import WherryError
+from backend.model import Desired, MachineStatus, Phase
+from backend.vm.guest import GuestControl
+from backend.vm.monitor import _event
+from tests.fuzz.material import changed, json_bytes, noise, pieces, spoil, value, words
+from tests.fuzz.streams import Scripted, VirtualLoop
+
+STATUS = MachineStatus(seq=1, phase=Phase.STOPPED, desired=Desired.STOPPED)
+_HELLO: dict[str, Any] = {"type": "hello", "protocol": 1, "version": "0.1.0", "pid": 1}
+_REQUESTS: tuple[dict[str, Any], ...] = (
+    {"type": "request", "id": 1, "name": "echo", "args": {"a": [1, {"b": None}]}},
+    {"type": "request", "id": 2, "name": "refuse"},
+    {"type": "request", "id": 3, "name": "slow", "args": {}},
+    {"type": "request", "id": 4, "name": "break"},
+    {"type": "request", "id": 5, "name": "stats.subscribe"},
+    {"type": "request", "id": 6, "name": "no such thing"},
+)
+_FROM_AGENT: tuple[dict[str, Any], ...] = (
+    {"type": "status", "status": {"seq": 1, "phase": "stopped", "desired": "stopped", "problems": []}},
+    {"type": "reply", "id": 1, "result": {}, "problem": {"code": "busy", "summary": "x", "tail": ["a"]}},
+    {"type": "notice", "notice": {"level": "info", "text": "x"}},
+    {"type": "stats", "sample": None, "problem": None},
+)
+
+
+def make_client(source: random.Random) -> tuple[list[bytes], str, int | None]:
+    """What a client sends to the control channel, in pieces; how it ends; when it stops reading."""
+    hello = json.dumps(_HELLO).encode() if source.randrange(5) else json_bytes(source, _HELLO)
+    lines = [hello, *(json_bytes(source, source.choice(_REQUESTS)) for _ in range(source.randrange(6)))]
+    if source.randrange(20) == 0:
+        lines.append(noise(source, 400))
+    said = b"\n".join(lines) + (b"\n" if source.randrange(4) else b"")
+    fails = source.choice((None, None, None, 0, 300))
+    return pieces(source, said), source.choice(("eof", "reset", "silence")), fails
+
+
+def run_client(loop: VirtualLoop, said: tuple[list[bytes], str, int | None]) -> None:
+    """The server serves it to its end, holds back nothing, and leaves no task; a request's defect is its answer."""
+
+    async def echo(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(arguments)
+
+    async def refuse(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return decode_from_client(b"no") and {}  # type: ignore[return-value]  # it raises
+
+    async def slow(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        await asyncio.sleep(100)
+        return {}
+
+    async def breaks(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        raise RuntimeError("a defect")
+
+    async def work() -> None:
+        wanted: list[bool] = []
+        server = ControlServer(
+            {"echo": echo, "refuse": refuse, "slow": slow, "break": breaks}, lambda: STATUS, stats_wanted=wanted.append
+        )
+        stream = Scripted(said[0], ending=said[1], write_fails_after=said[2])
+        serving = loop.create_task(server.handle(stream))
+        if said[1] == "silence":
+            loop.call_later(3600, serving.cancel)
+        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+            await serving
+        assert stream.closed, "the connection is left open"
+        assert server.clients == 0
+        assert not wanted or wanted[-1] is False, "the figures are still followed for nobody"
+        for line in bytes(stream.written).splitlines():
+            decode_from_agent(line)
+
+    loop.play(work())
+
+
+def make_message(source: random.Random) -> bytes:
+    """One line of either side."""
+    return json_bytes(source, source.choice((*_REQUESTS, *_FROM_AGENT, _HELLO)))
+
+
+def run_message(_loop: VirtualLoop, line: bytes) -> None:
+    """It is a message, or a problem."""
+    for decode in (decode_from_client, decode_from_agent):
+        try:
+            decode(line)
+        except WherryError:
+            assert len(line) <= MAX_LINE_BYTES or decode is not None
+
+
+_GUEST = (
+    *(
+        b"stage",
+        b"service",
+        b"problem",
+        b"solved",
+        b"pong",
+        b"ok",
+        b"error",
+        b"unknown",
+        b" ",
+        b" ",
+        b" ",
+        b"\n",
+        b"\n",
+    ),
+    *(
+        b"1.5",
+        b"nan",
+        b"inf",
+        b"1e400",
+        b"started",
+        b"exited",
+        b"-9",
+        b"data-full",
+        b"engine-crash",
+        b"dockerd",
+        b"off",
+    ),
+)
+
+
+def make_guest(source: random.Random) -> tuple[list[bytes], str]:
+    """What a guest writes to its control port."""
+    said = words(source, _GUEST, 60)
+    if source.randrange(15) == 0:
+        said += b"stage " + b"x" * source.choice((4000, 5000, 20_000)) + b" 1\nstage y 2\n"
+    if source.randrange(15) == 0:
+        said += b"".join(b"problem p%d x\nstage s%d 1\n" % (number, number) for number in range(150))
+    return pieces(source, said), source.choice(("eof", "reset"))
+
+
+def run_guest(loop: VirtualLoop, said: tuple[list[bytes], str]) -> None:
+    """Followed to its end; what is kept of it is bounded, and can be shown."""
+
+    async def work() -> None:
+        stream = Scripted(said[0], ending=said[1])
+        guest = Guest(GuestControl(stream))
+
+        async def follow() -> None:
+            async for _ in guest.events():
+                pass
+
+        following = loop.create_task(follow())
+        with contextlib.suppress(WherryError):
+            await guest.control.ask("ping", timeout_s=5)
+        await following
+        assert len(guest.stages) <= 100
+        problems = guest.problems
+        assert len(problems) <= 20
+        assert all(len(line) <= 20_000 for problem in problems for line in problem.tail)
+        assert all(line.isprintable() for problem in problems for line in problem.tail)
+        await guest.control.aclose()
+        assert stream.closed
+
+    loop.play(work())
+
+
+_ID = b"0123456789abcdef" * 4
+_STATS = (
+    *(b"sample 12.50\n", b"sample 14.50\n", b"end\n"),
+    *(b"end\n", b"cpu  1 2 3 4 5 6 7 8 9 10\n", b"MemTotal: 1000 kB\n"),
+    *(b"MemFree: 10 kB\n", b"Cached: 5 kB\n", b"disk 4096 1000 20\n", b"process " + _ID + b" 77\n", b"sample nan\n"),
+    *(b"docker/" + _ID + b"/cpu.stat:usage_usec 5\n", b"docker/" + _ID + b"/memory.current:99\n"),
+    *(
+        b"docker/" + _ID + b"/memory.max:max\n",
+        b"docker/" + _ID + b"/cpu.max:5 0\n",
+        b"docker/" + _ID + b"/pids.current:3\n",
+    ),
+    *(b"/proc/77/net/dev:  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n", b"docker/x/io.stat:8:0 rbytes=1\n"),
+    *(
+        b"docker/" + _ID + b"/io.stat:8:0 rbytes=1 wbytes=-2\n",
+        b"disk 9 9\n",
+        b"cpu 1\n",
+        b"\n",
+        b"docker/" + _ID + b"/x:1\n",
+    ),
+)
+
+
+def make_stats(source: random.Random) -> list[bytes]:
+    """What the guest's program prints."""
+    said = words(source, _STATS, 40)
+    if source.randrange(30) == 0:
+        said += (
+            b"sample 1.00\n"
+            + b"".join(b"docker/%064x/memory.current:1\n" % number for number in range(2100))
+            + b"end\n"
+        )
+    return pieces(source, spoil(source, said))
+
+
+def run_stats(_loop: VirtualLoop, said: list[bytes]) -> None:
+    """Samples of bounded size, and figures that can be sent."""
+    reader = _Reader()
+    samples = [sample for piece in said for sample in reader.feed(piece)]
+    assert len(reader._rest) <= 8192
+    for before, now in itertools.pairwise(samples):
+        usage = machine_usage(now, before)
+        assert 0 <= usage.cpu_percent <= 100
+        for container in container_usages(now, before):
+            assert container.memory_bytes >= 0
+    assert all(len(sample.containers) <= MAX_CONTAINERS for sample in samples)
+
+
+_QMP: dict[str, Any] = {
+    "event": "SHUTDOWN",
+    "data": {"guest": True, "reason": "guest-shutdown"},
+    "timestamp": {"seconds": 1, "microseconds": 2},
+}
+
+
+def make_event(source: random.Random) -> dict[str, Any]:
+    """An event as QEMU's library hands it on: an object with "event"; the rest may be anything."""
+    made = changed(source, _QMP, 4)
+    return {**(made if isinstance(made, dict) else {"data": made}), "event": value(source)}
+
+
+def run_event(_loop: VirtualLoop, message: dict[str, Any]) -> None:
+    """It has a name and a table of data, whatever was in it."""
+    event = _event(message)  # type: ignore[arg-type]  # the library's Message is a mapping, as this is
+    assert isinstance(event.name, str)
+    assert isinstance(event.data, dict)
