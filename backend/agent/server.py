@@ -109,6 +109,7 @@ class ControlServer:
         finally:
             self._clients.discard(client)
             self._subscribe(client, False)
+            client.drop_requests()  # those, too, that came after the writer had found its end
             writer.cancel()
             await asyncio.wait({writer}, timeout=2)
 
@@ -229,6 +230,11 @@ class _Client:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def drop_requests(self) -> None:
+        """Nobody is left to be answered."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
     async def has_room(self) -> None:
         """Return when another request may be taken on."""
         while len(self._tasks) >= _MAX_UNDER_WAY:
@@ -253,8 +259,7 @@ class _Client:
         except ConnectionError:
             pass
         finally:
-            for task in tuple(self._tasks):
-                task.cancel()
+            self.drop_requests()
             await self._stream.aclose()
 
 

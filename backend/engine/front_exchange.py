@@ -178,11 +178,14 @@ class ClientConnection:
             self._exchange = None
             if exchange.watch is not None:
                 exchange.watch.cancel()
-            if exchange.upload is not None and not exchange.upload.done():
-                exchange.upload.cancel()
-                await asyncio.wait((exchange.upload,))
-            if exchange.upstream is not None:
-                await exchange.upstream.aclose()
+            try:
+                if exchange.upload is not None and not exchange.upload.done():
+                    exchange.upload.cancel()
+                    await asyncio.wait((exchange.upload,))
+            finally:
+                # Also when that wait is cut off: the listener ends its clients, and then the front ends them again.
+                if exchange.upstream is not None:
+                    await exchange.upstream.aclose()
 
     async def _request(self, exchange: _Exchange) -> ResponseHead:
         """Send the request and return the head of its final response; `exchange.upstream` is what it came on."""
