@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, cast, runtime_checkable
 
-from PySide6.QtCore import QByteArray, Signal
+from PySide6.QtCore import QByteArray, QEvent, QSize, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app import icons, theme
 from app.machine_actions import machine_actions, refusal, start_words
@@ -135,7 +135,7 @@ class MainWindow(QMainWindow):
 
     def show_notice(self, notice: Notice) -> None:
         """Say something once."""
-        self._notice.show_words(notice.text)
+        self._notice.show_notice(notice)
 
     def allow_close(self) -> None:
         """From now on closing is closing, and nobody is asked."""
@@ -330,21 +330,47 @@ class MainWindow(QMainWindow):
         self._problem_holder.setVisible(problem is not None)
 
 
+_NOTICES: Final = {
+    "info": ("information-outline", "accent"),
+    "warning": ("alert-outline", "warning"),
+    "error": ("alert-circle", "danger"),
+}
+"""By a notice's level, its glyph and the name of its colour."""
+
+
 class _NoticeBar(QFrame):
     """One sentence and a button to be rid of it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("notice")
+        self._level = "info"
+        self._mark = QLabel()
+        self._mark.setFixedSize(theme.px(18), theme.px(18))
         self._words = label("", wrap=True)
         close = IconButton("close", text("problem.dismiss"))
         close.clicked.connect(self.hide)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(20), theme.px(6), theme.px(20), theme.px(6))
+        row.setSpacing(theme.px(10))
+        row.addWidget(self._mark)
         row.addWidget(self._words, 1)
         row.addWidget(close)
         self.hide()
 
-    def show_words(self, words: str) -> None:
-        self._words.setText(words)
+    def show_notice(self, notice: Notice) -> None:
+        self._level = notice.level
+        self._words.setText(notice.text)
+        self._mark.setAccessibleName(text(f"notice.{notice.level}") if notice.level in _NOTICES else "")
+        self._colour()
         self.show()
+
+    def _colour(self) -> None:
+        glyph, colour = _NOTICES.get(self._level, _NOTICES["info"])
+        picture = icons.glyph(glyph, getattr(theme.current(), colour))
+        self._mark.setPixmap(picture.pixmap(QSize(theme.px(18), theme.px(18))))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_level"):
+            self._colour()

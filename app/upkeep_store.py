@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject, Signal
 
-from backend.api import Problem, ProblemCode, clean_text
+from backend.api import Action, Problem, ProblemCode, clean_text
 
 REQUESTS: Final = (
     *("checkpoints.list", "checkpoints.create", "checkpoints.restore", "checkpoints.delete"),
@@ -33,8 +33,12 @@ class Checkpoint:
     """ "manual", "before-update"..."""
     created_at: float
     """Seconds since the epoch."""
-    size_gib: int | None
+    size_gib: float
+    """What deleting it alone gives back."""
+    disk_gib: int | None
     """Size of the disk then; None where nobody noted it."""
+    image_version: str
+    """Of the guest image then; "" if nobody noted it."""
     automatic: bool
     foreign: bool
     """Not made by Wherry."""
@@ -86,6 +90,8 @@ class UpkeepStore(QObject):
         self.checkpoints: tuple[Checkpoint, ...] | None = None
         """Newest first; None: never listed."""
         self.policy: CheckpointPolicy | None = None
+        self.restore_problem: Problem | None = None
+        """What became of a restore during which the agent ended, if that was not well."""
         self.update: UpdateState | None = None
         self.reclaimed: Reclaimed | None = None
         """What giving back brought the last time."""
@@ -132,13 +138,17 @@ class UpkeepStore(QObject):
                 name=clean_text(str(entry["name"]), limit=200),
                 reason=str(entry["reason"]),
                 created_at=float(entry["created_at"]),
-                size_gib=None if entry["size_gib"] is None else int(entry["size_gib"]),
+                size_gib=float(entry["size_gib"]),
+                disk_gib=None if entry.get("disk_gib") is None else int(entry["disk_gib"]),
+                image_version=clean_text(str(entry.get("image_version", "")), limit=80),
                 automatic=bool(entry["automatic"]),
                 foreign=bool(entry["foreign"]),
             )
             for entry in result["checkpoints"]
         ]
         self.checkpoints = tuple(sorted(found, key=lambda entry: -entry.created_at))
+        left = result.get("problem")
+        self.restore_problem = None if left is None else _problem(left)
         self.policy = CheckpointPolicy(keep_automatic=int(policy["keep_automatic"]), keep_days=int(policy["keep_days"]))
 
     def _take_update(self, result: dict[str, Any]) -> None:
@@ -159,6 +169,19 @@ class UpkeepStore(QObject):
         "update.check": _take_update,
         "reclaim": _take_reclaimed,
     }
+
+
+def _problem(entry: dict[str, Any]) -> Problem:
+    action = entry.get("action")
+    return Problem(
+        code=ProblemCode(entry["code"]),
+        summary=clean_text(str(entry["summary"]), limit=900),
+        hint=None if entry.get("hint") is None else clean_text(str(entry["hint"]), limit=900),
+        command=None if entry.get("command") is None else clean_text(str(entry["command"]), limit=900),
+        tail=tuple(clean_text(str(line), limit=900) for line in entry.get("tail", ())),
+        retryable=bool(entry.get("retryable", False)),
+        action=None if action is None else Action(action),
+    )
 
 
 def _image(entry: dict[str, Any]) -> ImageFacts:

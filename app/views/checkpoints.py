@@ -32,6 +32,7 @@ from app.views.listing_model import ENTRY_ROLE, SORT_ROLE, Column, ListingModel
 from app.views.listing_table import ListingTable
 from app.views.problem import ProblemView
 from app.widgets import button, label
+from backend.api import Phase
 
 NAME_LIMIT: Final = 60
 _NAMED: Final = 5
@@ -69,7 +70,7 @@ class CheckpointsView(QWidget):
                 lambda entry: -entry.created_at,
                 lambda entry: figures.moment(entry.created_at),
             ),
-            Column("checkpoints.column.size", 0.14, 90, _size, lambda entry: entry.size_gib or 0),
+            Column("checkpoints.column.size", 0.14, 90, _size, lambda entry: entry.size_gib, _facts),
         )
         self.model = ListingModel(columns, self)
         self.proxy = QSortFilterProxyModel(self)
@@ -110,7 +111,8 @@ class CheckpointsView(QWidget):
         if entries != self.model.rows:
             self._show_rows(entries)
         again = [(text("problem.retry"), lambda: self._store.intents.ask_upkeep.emit("checkpoints.list", {}))]
-        self.problem.show_problem(upkeep.problem("checkpoints.list"), again)
+        unread = upkeep.problem("checkpoints.list")
+        self.problem.show_problem(unread or upkeep.restore_problem, again if unread is not None else ())
         self._count.setText(texts.plural("checkpoints.count", len(entries)) if entries else "")
         self._show_policy()
         self._enable()
@@ -126,7 +128,7 @@ class CheckpointsView(QWidget):
             waits = self._store.phase is not None
             self.empty.show_state(picture, "checkpoints.waiting", progress=(0, 0) if waits else None)
         else:
-            action = (text("checkpoints.create"), self._create) if not refusal(self._store) else None
+            action = (text("checkpoints.create"), self._create) if self.create_button.isEnabled() else None
             self.empty.show_state(picture, "checkpoints.empty", action=action)
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -162,11 +164,18 @@ class CheckpointsView(QWidget):
         self.table.verticalScrollBar().setValue(place)
 
     def _enable(self) -> None:
-        reason, count, asked = refusal(self._store), len(self.selected), self._store.upkeep.asked
+        chosen, asked = self.selected, self._store.upkeep.asked
+        suspended = text("checkpoints.suspended") if self._store.phase is Phase.SUSPENDED else ""
+        reason, count = refusal(self._store) or suspended, len(chosen)
+        foreign = any(entry.foreign for entry in chosen)
         busy = bool(asked & {"checkpoints.create", "checkpoints.restore", "checkpoints.delete"})
         for made, usable, tip in (
             (self.create_button, True, "checkpoints.create.tip"),
-            (self.restore_button, count == 1, "checkpoints.restore.tip"),
+            (
+                self.restore_button,
+                count == 1 and not foreign,
+                "checkpoints.restore.foreign" if foreign else "checkpoints.restore.tip",
+            ),
             (self.delete_button, count > 0, "checkpoints.delete.tip"),
         ):
             made.setEnabled(usable and not reason and not busy)
@@ -297,7 +306,9 @@ def ask_restore(parent: QWidget, store: AppStore, entry: Checkpoint) -> QMessage
 def ask_deletion(parent: QWidget, store: AppStore, entries: list[Checkpoint]) -> QMessageBox:
     """Really delete? Several are one question."""
     count = len(entries)
+    size = figures.size(round(sum(entry.size_gib for entry in entries) * 1024**3))
     lines = [text("checkpoints.delete.lost"), text("checkpoints.delete.kept")]
+    lines.append(text("checkpoints.delete.size", size=size))
     if 1 < count <= _NAMED:
         lines.insert(0, ", ".join(display_name(entry) for entry in entries))
 
@@ -316,4 +327,13 @@ def ask_deletion(parent: QWidget, store: AppStore, entries: list[Checkpoint]) ->
 
 
 def _size(entry: Checkpoint) -> str:
-    return "–" if entry.size_gib is None else text("size.gib", value=entry.size_gib)
+    return figures.size(round(entry.size_gib * 1024**3))
+
+
+def _facts(entry: Checkpoint) -> str:
+    lines = [text("checkpoints.size.tip", size=_size(entry))]
+    if entry.disk_gib is not None:
+        lines.append(text("checkpoints.disk.tip", size=text("size.gib", value=entry.disk_gib)))
+    if entry.image_version:
+        lines.append(text("machine.versions.image", version=entry.image_version))
+    return "\n".join(lines)

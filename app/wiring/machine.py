@@ -14,7 +14,7 @@ from backend.api import Action, MachineStatus, Phase, Problem, ProblemCode, Stop
 _log = logging.getLogger(__name__)
 
 
-_WISHES: Final = ("start", "stop", "restart")
+_WISHES: Final = ("start", "stop", "restart", "continue")
 
 
 class MachineWiring(QObject):
@@ -47,8 +47,10 @@ class MachineWiring(QObject):
         """What a problem offers."""
         intents, link = self._parts.store.intents, self._parts.machine_link
         match action:
-            case Action.START | Action.CONTINUE:
+            case Action.START:
                 link.request("start")
+            case Action.CONTINUE:
+                link.request("continue")
             case Action.RESTART:
                 link.request("restart")
             case Action.FORCE_RESTART:

@@ -23,6 +23,7 @@ class NotificationsWiring(QObject):
         self._watch.alarm.connect(self._tell)
         self._machine = MachineWatch(parts.store, self)
         self._machine.alarm.connect(self._tell_of_machine)
+        parts.store.noticed.connect(self._on_notice)
         parts.tray.message_clicked.connect(self._open)
 
     def _tell(self, alarm: Alarm) -> None:
@@ -37,6 +38,11 @@ class NotificationsWiring(QObject):
         if desktop.tray_is_shown() and not self._parts.window.isActiveWindow():
             self._last = alarm
             self._parts.tray.message(alarm.title, alarm.words)
+
+    def _on_notice(self, notice: Notice) -> None:
+        """What the agent warns of once, such as a process that was killed for want of memory."""
+        if notice.level == "error" and self._parts.store.preferences.notifications:
+            self._tell_of_machine(Alarm(text("app.name"), notice.text, ()))
 
     def _open(self) -> None:
         """The log of the one that failed, or the list where it was several."""

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from app.main_window import MainWindow
 from app.store import AppStore
 from app.views.checkpoints import CheckpointsView, CreateDialog
-from backend.errors import Problem, ProblemCode
+from backend.errors import Action, Problem, ProblemCode
 from backend.model import Phase
 from tests.gui.fake_agent import FakeAgent
 from tests.gui.upkeep_scenes import (
@@ -165,3 +165,31 @@ def test_an_answer_that_is_not_understood_is_said(store: AppStore, window: MainW
     window.show_machine("checkpoints")
     assert store.upkeep.take("checkpoints.list", {"checkpoints": [{}], "policy": {}}) is not None
     assert machine_page(window).checkpoints.problem.isVisible()
+
+
+def test_what_cannot_be_done_says_why(store: AppStore, window: MainWindow) -> None:
+    show_machine(store, Phase.RUNNING)
+    store.upkeep.take("checkpoints.list", checkpoints_answer(5))
+    window.show_machine("checkpoints")
+    view = machine_page(window).checkpoints
+    choose(view, 4)
+    assert view.delete_button.isEnabled()
+    assert not view.restore_button.isEnabled()
+    assert "did not make this one" in view.restore_button.toolTip()
+    show_machine(store, Phase.SUSPENDED)
+    for button in (view.create_button, view.restore_button, view.delete_button):
+        assert not button.isEnabled()
+        assert "suspended" in button.toolTip()
+
+
+def test_what_became_of_an_interrupted_restore_is_said(store: AppStore, window: MainWindow) -> None:
+    show_machine(store, Phase.RUNNING)
+    left = {"code": "checkpoint-failed", "summary": "The present was put back.", "tail": ["x"], "action": "doctor"}
+    store.upkeep.take("checkpoints.list", {**checkpoints_answer(2), "problem": left})
+    window.show_machine("checkpoints")
+    shown = machine_page(window).checkpoints.problem
+    assert shown.isVisible()
+    assert shown.problem is not None
+    assert (shown.problem.code, shown.problem.action) == (ProblemCode.CHECKPOINT_FAILED, Action.DOCTOR)
+    store.upkeep.take("checkpoints.list", {**checkpoints_answer(2), "problem": None})
+    assert not shown.isVisible()

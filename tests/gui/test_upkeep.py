@@ -128,7 +128,7 @@ def test_an_operation_that_this_window_does_not_know_has_the_agents_words(whole:
     ("action", "request_", "args"),
     [
         (Action.START, "start", {}),
-        (Action.CONTINUE, "start", {}),
+        (Action.CONTINUE, "continue", {}),
         (Action.RESTART, "restart", {}),
         (Action.FORCE_RESTART, "restart", {"kill": True}),
         (Action.RESTART_ENGINE, "engine.restart", {}),

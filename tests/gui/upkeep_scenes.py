@@ -68,7 +68,9 @@ def checkpoint(number: int, **changes: Any) -> dict[str, Any]:
         "name": f"before the experiment {number}",
         "reason": "manual",
         "created_at": time.time() - (number + 0.1) * DAY,
-        "size_gib": 64,
+        "size_gib": 0.3 + number % 7,
+        "disk_gib": 64,
+        "image_version": "2026.11.1",
         "automatic": False,
         "foreign": False,
     }
@@ -82,7 +84,7 @@ def checkpoints_answer(count: int = 5) -> dict[str, Any]:
         {"name": "", "reason": "before-update", "automatic": True},
         {"name": "", "reason": "before-restore", "automatic": True},
         {"name": "a name as long as one may be, which no column has room for at all"},
-        {"name": "snap-by-virt-manager", "reason": "", "foreign": True, "size_gib": None},
+        {"name": "snap-by-virt-manager", "reason": "", "foreign": True, "disk_gib": None, "image_version": ""},
         {"name": "", "reason": "before-resize", "automatic": True},
     )
     made = [checkpoint(number, **kinds[number % len(kinds)]) for number in range(count)]
@@ -240,6 +242,7 @@ SCENES: dict[str, Scene] = {
     "checkpoints-unknown": lambda _store, window: window.show_machine("checkpoints"),
     "checkpoints-normal": _checkpoints(6, selected=1),
     "checkpoints-hundred": _checkpoints(100, selected=3),
+    "checkpoints-suspended": _checkpoints(6, selected=1, phase=Phase.SUSPENDED),
     "checkpoints-busy": _checkpoints(6, selected=1, operation=UPDATING),
     "checkpoints-problem": _checkpoints_refused,
     "checkpoints-create": _checkpoint_dialog(lambda _store, page: CreateDialog(page, lambda _name: None).open()),

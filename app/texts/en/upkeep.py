@@ -56,7 +56,7 @@ TEXTS: Final[dict[str, str]] = {
     "checkpoints.column.name": "Name",
     "checkpoints.column.reason": "Why",
     "checkpoints.column.created": "Made",
-    "checkpoints.column.size": "Disk",
+    "checkpoints.column.size": "Size",
     "checkpoints.reason.manual": "By hand",
     "checkpoints.reason.before-update": "Before an update",
     "checkpoints.reason.before-resize": "Before a change of size",
@@ -89,6 +89,11 @@ TEXTS: Final[dict[str, str]] = {
     "checkpoints.delete.question.other": "Delete {count} checkpoints?",
     "checkpoints.delete.lost": "Lost for good: the way back to that state.",
     "checkpoints.delete.kept": "Kept: the machine's disk as it is now, and all other checkpoints.",
+    "checkpoints.delete.size": "Given back to this computer: {size}, and more where several held the same.",
+    "checkpoints.size.tip": "Deleting it alone gives back {size}",
+    "checkpoints.disk.tip": "The disk had up to {size}",
+    "checkpoints.suspended": "Not while the machine is suspended: resume it, or stop it.",
+    "checkpoints.restore.foreign": "Wherry did not make this one, and does not know what is in it",
     "checkpoints.delete.confirm": "Delete",
     "checkpoints.policy.one": (
         "Of the automatic ones the newest {count} is kept, for {days}. Those made by hand stay until you delete them."

@@ -57,7 +57,7 @@ TEXTS: Final[dict[str, str]] = {
     "checkpoints.column.name": "Nome",
     "checkpoints.column.reason": "Motivo",
     "checkpoints.column.created": "Criado",
-    "checkpoints.column.size": "Disco",
+    "checkpoints.column.size": "Tamanho",
     "checkpoints.reason.manual": "À mão",
     "checkpoints.reason.before-update": "Antes de uma atualização",
     "checkpoints.reason.before-resize": "Antes de uma mudança de tamanho",
@@ -90,6 +90,11 @@ TEXTS: Final[dict[str, str]] = {
     "checkpoints.delete.question.other": "Apagar {count} pontos?",
     "checkpoints.delete.lost": "Perde-se de vez: o caminho de volta a esse estado.",
     "checkpoints.delete.kept": "Guardado: o disco da máquina como está agora, e todos os outros pontos.",
+    "checkpoints.delete.size": "Devolvido a este computador: {size}, e mais onde vários guardavam o mesmo.",
+    "checkpoints.size.tip": "Apagá-lo devolve {size}",
+    "checkpoints.disk.tip": "O disco tinha até {size}",
+    "checkpoints.suspended": "Não enquanto a máquina está suspensa: retome-a, ou pare-a.",
+    "checkpoints.restore.foreign": "Não foi criado pelo Wherry, que não sabe o que contém",
     "checkpoints.delete.confirm": "Apagar",
     "checkpoints.policy.one": (
         "Dos automáticos guarda-se o mais novo, por {days} ({count}). Os criados à mão ficam até que os apague."
