@@ -120,6 +120,7 @@ if TYPE_CHECKING:
     from backend.engine.client import EngineClient
     from backend.engine.client_stream import EngineStream
     from backend.host.dirs import user_cache_dir
+    from backend.support.bundle import SupportBundle, make_support_bundle
 
 __all__ = [
     "LEAST_MEMORY_BYTES",
@@ -193,6 +194,7 @@ __all__ = [
     "StepState",
     "StepStatus",
     "StopPolicy",
+    "SupportBundle",
     "TerminalSize",
     "Transfer",
     "VolumeEntry",
@@ -222,6 +224,7 @@ __all__ = [
     "list_volumes",
     "local_images",
     "log_record",
+    "make_support_bundle",
     "network_names",
     "preferences_file",
     "programs",
@@ -241,6 +244,8 @@ _LAZY = {
     "repair_home": "backend.doctor",
     "check_results_as_text": "backend.doctor",
     "examine_home": "backend.doctor",
+    "SupportBundle": "backend.support.bundle",
+    "make_support_bundle": "backend.support.bundle",
     "EngineClient": "backend.engine.client",
     "EngineStream": "backend.engine.client_stream",
     "ensure_agent": "backend.agent.launch",

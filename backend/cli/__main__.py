@@ -96,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = verb("doctor", "Check everything that the machine needs", "doctor", "run_doctor")
     sub.add_argument("checks", nargs="*", metavar="CHECK", help="only these checks, by id (--json prints the ids)")
     sub.add_argument("--fix", action="store_true", help="mend what can be mended without losing anything")
+    sub = verb("support-bundle", "Collect logs and facts, without secrets, in one file", "doctor", "support_bundle")
+    sub.add_argument("file", nargs="?", type=Path, help="the archive to make (wherry-support-TIME.zip)")
     sub = verb("reset", "Delete the machine's disk: all containers, images and volumes", "settings", "reset")
     sub.add_argument("--yes", action="store_true", help="do not ask")
 

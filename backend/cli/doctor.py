@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 from backend import doctor
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.output import print_json
 from backend.doctor import CheckSeverity
+from backend.support.bundle import default_name, make_support_bundle
 
 
 def run_doctor(options: argparse.Namespace) -> int:
@@ -37,3 +40,29 @@ def _sum(results: list[doctor.CheckResult]) -> str:
         + (f" Mended: {mended}." if mended else "")
         + (f" Wherry can mend {fixable} of these: wherry doctor --fix" if fixable else "")
     )
+
+
+def support_bundle(options: argparse.Namespace) -> int:
+    """Make a bundle, and say what is in it."""
+    live = sys.stderr.isatty() and not options.json
+
+    def tell(what: str, fraction: float) -> None:
+        if live:
+            sys.stderr.write(f"\r\x1b[K{fraction:4.0%} {what}")
+            sys.stderr.flush()
+
+    try:
+        made = make_support_bundle(options.home, options.file or Path(default_name()), progress=tell)
+    finally:
+        if live:
+            sys.stderr.write("\r\x1b[K")
+    if options.json:
+        print_json({"path": str(made.path), "size": made.size, "entries": made.entries, "missing": made.missing})
+        return EXIT_OK
+    print(f"{made.path} ({made.size / 1024:.0f} KiB), readable by you alone. It was sent nowhere. In it:")
+    for entry in made.entries:
+        print(f"  {entry.name}: {entry.what}")
+    for line in made.missing:
+        print(f"  (not had) {line}")
+    print("Passwords, tokens, keys, your name and your home's name were removed. Have a look before you send it.")
+    return EXIT_OK

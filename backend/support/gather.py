@@ -1,0 +1,200 @@
+"""What goes into a bundle. Each piece is had by itself: what fails is named, and costs nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import os
+import platform
+import shlex
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from backend import VERSION, doctor
+from backend.doctor.subject import Subject
+from backend.errors import ProblemCode, WherryError, fail
+from backend.host import engines
+from backend.host.base import Host
+from backend.host.process import total_memory_mib
+from backend.paths import MachineDir
+from backend.support.redact import Redactor
+from backend.vm import run
+
+PIECE_BYTES: Final = 1_048_576
+"""Of a log its last so many bytes."""
+_GUEST_LOGS: Final = ("dockerd", "containerd", "sshd")
+_GUEST_TIMEOUT_S: Final = 20
+_TOOL_TIMEOUT_S: Final = 30
+_MAX_FILES: Final = 2000
+_VARIABLES: Final = ("DOCKER_", "WHERRY_", "COMPOSE_", "BUILDKIT_", "QT_", "XDG_")
+_PROXIES: Final = ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One file of the bundle."""
+
+    name: str
+    what: str
+    """For the user who wants to know what is sent."""
+    content: Callable[[], str]
+    """Raises WherryError or OSError when it cannot be had."""
+
+
+class Gatherer:
+    """Knows one machine. The secrets of its settings are learnt before anything is read for the bundle."""
+
+    def __init__(self, host: Host, directory: MachineDir, *, agent_alive: bool) -> None:
+        self._host = host
+        self._dir = directory
+        self._subject = Subject(host, directory, agent_alive=agent_alive)
+        self._agent_alive = agent_alive
+        self._docker = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):
+            user = ""
+        self.redactor = Redactor(user=user, home=str(Path.home()))
+        self._learn()
+
+    def _learn(self) -> None:
+        for path in (self._docker / "config.json", self._dir.daemon_json, self._dir.used_daemon_json):
+            with contextlib.suppress(OSError, ValueError, RecursionError):
+                self.redactor.scan(json.loads(_tail(path)))
+        for name, value in os.environ.items():
+            self.redactor.scan(value, name)
+        for path in self._dir.keys.glob("*"):
+            if not path.name.endswith(".pub"):
+                with contextlib.suppress(OSError):
+                    self.redactor.learn_key(_tail(path))
+
+    def pieces(self) -> Iterator[Piece]:
+        """All of them, in order. The content is not cleaned yet."""
+        yield Piece("facts.json", "versions, this computer, variables that concern docker", self._facts)
+        yield Piece("status.json", "what the machine does", self._status)
+        yield Piece("doctor.txt", "what the checks found", self._doctor)
+        yield Piece("settings/config.toml", "Wherry's settings", lambda: _tail(self._dir.config))
+        yield Piece("settings/daemon.json", "options for dockerd", lambda: _tail(self._dir.daemon_json))
+        yield Piece("settings/docker-config.json", "docker's own settings", lambda: _tail(self._docker / "config.json"))
+        yield Piece("settings/docker-contexts.json", "names of docker contexts", self._contexts)
+        yield Piece("machine/qemu-command.txt", "how QEMU was started", self._command)
+        yield Piece("machine/data-disk.json", "the data disk by qemu-img info", self._disk)
+        yield Piece("machine/accelerators.json", "accelerators that failed", lambda: _tail(self._dir.verdicts))
+        yield Piece("machine/files.txt", "the machine's files: mode, size, name", self._files)
+        logs = [self._dir.agent_log, self._dir.agent_output, self._dir.qemu_log, self._dir.serial_log]
+        older = [self._dir.agent_log.with_name(f"{self._dir.agent_log.name}.{number}") for number in (1, 2)]
+        for path in (*logs, *(path for path in older if path.exists())):
+            yield Piece(f"logs/{path.name}", "a log of this computer", partial(_tail, path))
+        for name in _GUEST_LOGS:
+            yield Piece(f"logs/guest-{name}.log", "a log of the guest", partial(self._guest_log, name))
+
+    def _facts(self) -> str:
+        facts: dict[str, Any] = {
+            "wherry": VERSION,
+            "python": sys.version,
+            "system": platform.platform(),
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+            "memory_mib": total_memory_mib(),
+            "home": str(self._dir.home),
+            "variables": {
+                name: value
+                for name, value in sorted(os.environ.items())
+                if name.startswith(_VARIABLES) or name.lower() in _PROXIES
+            },
+        }
+        with contextlib.suppress(WherryError):
+            facts["qemu"] = {"program": str(self._subject.qemu.binary), "version": self._subject.qemu.version_text}
+        return _json(facts)
+
+    def _status(self) -> str:
+        status, problem = self._subject.agent
+        if status is None:
+            return _json({"agent": "not running" if problem is None else problem.as_text()})
+        return _json(msgspec.to_builtins(status))
+
+    def _doctor(self) -> str:
+        results = doctor.examine(self._host, self._dir, agent_alive=self._agent_alive)
+        return doctor.check_results_as_text(results)
+
+    def _contexts(self) -> str:
+        return _json(engines.context_names())
+
+    def _command(self) -> str:
+        record = run.load(self._dir.run_record)
+        if record is None:
+            raise fail(ProblemCode.MACHINE_STOPPED, "The machine does not run; see the agent's log for its last start.")
+        return shlex.join(record.argv)
+
+    def _disk(self) -> str:
+        argv = [str(self._subject.image_tool), "info", "--output=json", "-U", str(self._dir.data_disk)]
+        try:
+            done = subprocess.run(
+                argv, capture_output=True, text=True, errors="replace", timeout=_TOOL_TIMEOUT_S, check=False,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise fail(ProblemCode.STEP_TIMED_OUT, "qemu-img did not answer.", command=shlex.join(argv)) from error
+        return done.stdout or done.stderr
+
+    def _files(self) -> str:
+        lines = []
+        for number, path in enumerate(sorted(self._dir.home.rglob("*"))):
+            if number >= _MAX_FILES:
+                lines.append("…")
+                break
+            with contextlib.suppress(OSError):
+                found = path.lstat()
+                lines.append(f"{stat.filemode(found.st_mode)} {found.st_size:>14} {path.relative_to(self._dir.home)}")
+        return "\n".join(lines)
+
+    def _guest_log(self, name: str) -> str:
+        from backend.cli.guest import ssh_command
+
+        status = self._subject.status
+        if status is None:
+            raise fail(ProblemCode.MACHINE_STOPPED, "The machine does not run.")
+        command = ssh_command(self._dir, status, ["tail", "-c", str(PIECE_BYTES), f"/data/log/{name}.log"])
+        try:
+            done = subprocess.run(
+                command, capture_output=True, timeout=_GUEST_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
+            )
+        except subprocess.TimeoutExpired as error:
+            raise fail(ProblemCode.SSH_FAILED, f"The guest did not answer within {_GUEST_TIMEOUT_S} s.") from error
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace").strip()[:300]
+            raise fail(ProblemCode.SSH_FAILED, f"The guest did not give it: {said}")
+        return done.stdout[-PIECE_BYTES:].decode(errors="replace")
+
+    def clean(self, piece: Piece) -> str:
+        """A piece's content without secrets. Raises as its `content`."""
+        text = piece.content()
+        if piece.name.endswith(".json"):
+            with contextlib.suppress(ValueError, RecursionError):
+                value = json.loads(text)
+                self.redactor.scan(value)
+                text = _json(self.redactor.value(value))
+        return self.redactor.text(text)
+
+
+def _tail(path: Path) -> str:
+    """The end of a text file; its first line is left out where the file is longer. Raises OSError."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - PIECE_BYTES))
+        data = file.read(PIECE_BYTES)
+    text = data.decode("utf-8", errors="replace")
+    return text.partition("\n")[2] if size > PIECE_BYTES else text
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
