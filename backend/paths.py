@@ -128,6 +128,11 @@ class MachineDir:
         return self.machine / "qemu.pid"
 
     @property
+    def usage_peaks(self) -> Path:
+        """The most that the running machine has taken of this computer."""
+        return self.machine / "usage-peaks.json"
+
+    @property
     def guest_inputs(self) -> Path:
         """Files handed to the guest by fw_cfg."""
         return self.machine / "inputs"

@@ -45,6 +45,12 @@ class MachineUsage:
     """What the data disk's file takes on the host."""
     memory_on_host_bytes: int | None = None
     """What the QEMU process has resident on the host."""
+    memory_given_bytes: int | None = None
+    """What the machine may take of the host's memory."""
+    memory_returned_bytes: int | None = None
+    """The most that QEMU has had resident since its start, less what it has now."""
+    disk_returned_bytes: int | None = None
+    """The most that the data disk's file has taken since QEMU's start, as far as was seen, less what it takes now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

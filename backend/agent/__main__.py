@@ -31,6 +31,7 @@ from backend.agent.server import ControlServer
 from backend.agent.settings import SettingsService
 from backend.agent.stats_feed import HostFigures, StatsFeed
 from backend.agent.supervisor import Supervisor
+from backend.agent.upkeep import Upkeep, host_figures
 from backend.engine import context
 from backend.engine.front import ApiFront
 from backend.errors import Problem, ProblemCode, WherryError, fail
@@ -96,6 +97,7 @@ class Agent:
                     changes=("checkpoints.create", "checkpoints.delete"),
                 ),
                 **self._operations.methods(),
+                **Upkeep(self._supervisor, self._host_figures, deadlines).methods(),
                 "files.list": ContainerFiles(self._supervisor.dial, self._execute).list_directory,
             },
             self._supervisor.status,
@@ -186,9 +188,12 @@ class Agent:
 
     def _host_figures(self) -> HostFigures:
         pid = self._supervisor.status().pid
-        return HostFigures(
+        resources = self._supervisor.status().resources
+        return host_figures(
             disk=self._host.allocated_bytes(self._dir.data_disk),
             memory=resident_bytes(pid) if pid is not None else None,
+            given_mib=resources.memory_mib if resources is not None else None,
+            peaks=self._supervisor.peaks,
         )
 
     def _notify(self, notice: Notice) -> None:
@@ -228,6 +233,8 @@ class Agent:
     # -- requests -------------------------------------------------------------------------------------------------
     async def _start(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
         self._operations.refuse_meanwhile()
+        with contextlib.suppress(WherryError):  # a machine that cannot be asked is told of by its watchdog
+            await self._supervisor.watchdog.go_on()
         return {"seq": await self._supervisor.ask(StartRequested())}
 
     async def _stop(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

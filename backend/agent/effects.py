@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from backend.agent import suspending
 from backend.agent.boot import CandidateFailed, boot, explain_exit, wait_services
-from backend.agent.guest import Guest, explain
+from backend.agent.guest import Guest, explain, explain_oom, is_warning
 from backend.agent.lifecycle import (
     AdoptFailed,
     ConnectFailed,
@@ -30,17 +30,19 @@ from backend.agent.lifecycle import (
     PrepareFailed,
 )
 from backend.agent.link import EngineLink
+from backend.agent.peaks import Peaks
 from backend.agent.prepare import Preparation, explain_os_error, prepare_within
 from backend.agent.progress import Progress
 from backend.agent.readiness import GUEST, LADDER, PREPARE, Deadlines
 from backend.agent.tasks import Tasks
+from backend.agent.watchdog import Surroundings, Watchdog
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
-from backend.model import AcceleratorStatus, MachineResources, Notice, StopPolicy
+from backend.model import AcceleratorStatus, MachineResources, Notice, Phase, StopPolicy
 from backend.paths import MachineDir
 from backend.ssh.keys import MachineKeys, ensure_keys
 from backend.vm import suspended
-from backend.vm.guest import GuestProblem, ProblemSolved
+from backend.vm.guest import GuestProblem, OutOfMemory, ProblemSolved
 from backend.vm.qemu import QemuDriver
 from backend.vm.run import RunRecord
 from backend.vm.suspended import Suspended
@@ -49,7 +51,6 @@ _log = logging.getLogger(__name__)
 
 _GUEST_CONNECT_S: Final = 10.0
 _ENDPOINT_RETRY_S: Final = 1.0
-_CLOCK_EVERY_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,8 @@ class Hooks:
     """Takes an event for the reducer."""
     run: Callable[[], int]
     """The number of the present run."""
+    phase: Callable[[], Phase]
+    """The present phase."""
     changed: Callable[[], None]
     """Something that the snapshot shows is different."""
     notify: Callable[[Notice], None]
@@ -103,6 +106,20 @@ class Effects:
         self.guest: Guest | None = None
         self.link: EngineLink | None = None
         self.failed_before: tuple[str, ...] = ()
+        self.peaks = Peaks(host, directory)
+        self.watchdog = Watchdog(
+            Surroundings(
+                driver=self.driver,
+                phase=hooks.phase,
+                link=lambda: self.link,
+                hardware=lambda: self._is_hardware,
+                changed=hooks.changed,
+                notify=hooks.notify,
+                data_disk=lambda: directory.data_disk,
+                look=lambda: self.peaks.look(self.record.uuid if self.record is not None else None, self.driver.pid),
+            ),
+            deadlines,
+        )
         self.tasks = Tasks(self._crashed)
         self.requested_at = time.time()
         self._watcher: asyncio.Task[None] | None = None
@@ -286,7 +303,7 @@ class Effects:
         self.guest = guest = Guest(control)
         assert self.link is not None
         self.tasks.spawn(self._follow_guest(guest, self.link, run), f"guest events {run}")
-        self.tasks.spawn(self._keep_clock(control, run), "clock")
+        self.tasks.spawn(self.watchdog.watch(guest), f"watchdog {run}")
         return guest
 
     async def _follow_guest(self, guest: Guest, link: EngineLink, run: int) -> None:
@@ -294,18 +311,13 @@ class Effects:
         async for event in guest.events():
             link.heed(event)
             if isinstance(event, GuestProblem):
-                self._notify(Notice(level="error", text=explain(event).summary))
+                self._notify(Notice(level="warning" if is_warning(event) else "error", text=explain(event).summary))
                 for problem in guest.without_engine:
                     self._post(ConnectFailed(run, problem))
+            if isinstance(event, OutOfMemory):
+                self._notify(explain_oom(event))
             if isinstance(event, GuestProblem | ProblemSolved):
                 self._changed()
-
-    async def _keep_clock(self, control: Any, run: int) -> None:
-        """The guest's clock stands still while the host sleeps; it is told the time every few seconds."""
-        with contextlib.suppress(ConnectionError):
-            while run == self._run():
-                await control.send(f"time {time.time():.3f}")
-                await asyncio.sleep(_CLOCK_EVERY_S)
 
     async def connect(self, run: int) -> None:
         link = self.link

@@ -4,34 +4,75 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, NamedTuple
 
-from backend.errors import Problem, ProblemCode
-from backend.vm.guest import GuestControl, GuestEvent, GuestProblem, ProblemSolved, ServiceChange, Stage
+from backend.errors import Action, Problem, ProblemCode
+from backend.model import Notice
+from backend.vm.guest import (
+    GuestControl,
+    GuestEvent,
+    GuestProblem,
+    OutOfMemory,
+    ProblemSolved,
+    ServiceChange,
+    ServiceContinued,
+    Stage,
+    Trimmed,
+)
 
 _log = logging.getLogger(__name__)
 _MAX_STAGES: Final = 100
 _MAX_PROBLEMS: Final = 20
 
+
+class _Meaning(NamedTuple):
+    code: ProblemCode
+    summary: str
+    hint: str
+    action: Action | None = None
+    warning: bool = False
+    """The engine goes on."""
+
+
 _MEANINGS: Final = {
-    "data-disk": (
+    "data-disk": _Meaning(
         ProblemCode.DISK_DAMAGED,
         "The guest cannot use its data disk, so the engine was not started. The disk was left as it is.",
         "Look at it with `wherry shell`, put back a copy, or give up its contents with: wherry reset",
     ),
-    "data-full": (
+    "data-full": _Meaning(
         ProblemCode.DATA_DISK_FULL,
         "The machine's data disk is almost full.",
-        "Remove what is not needed: docker system prune",
+        "Remove what is not needed (docker system prune), or give the machine a larger disk in the settings.",
+        warning=True,
     ),
-    "engine-crash": (
+    "data-full-now": _Meaning(
+        ProblemCode.DATA_DISK_FULL,
+        "The machine's data disk is full: containers and the engine can hardly write any more.",
+        "Remove what is not needed (docker system prune), or give the machine a larger disk in the settings.",
+    ),
+    "memory-low": _Meaning(
+        ProblemCode.MEMORY_LOW,
+        "The machine is running out of memory: soon the kernel ends containers.",
+        "Stop containers that are not needed, or give the machine more memory in the settings.",
+        Action.RECLAIM,
+        warning=True,
+    ),
+    "engine-crash": _Meaning(
         ProblemCode.ENGINE_DOWN,
         "A service of the engine keeps ending and is started again and again.",
         "The engine's own words: wherry logs engine. A setting in daemon.json may be the cause.",
+        Action.RESTART,
     ),
 }
-"""The guest's code -> ours, what happened, and what to do. Other codes are shown with the guest's own words."""
+"""The guest's code -> what it means. Other codes are shown with the guest's own words."""
+
+_UNKNOWN: Final = _Meaning(
+    ProblemCode.GUEST_FAULT, "The guest reports a fault.", "See the guest's console: wherry logs guest"
+)
+_OOM: Final = re.compile(r"constraint=(\w+).*?task_memcg=\S*?/([0-9a-f]{64})?[^,]*,task=(.{1,15}?),pid=(\d+)")
 
 _WITHOUT_ENGINE: Final = frozenset({"data-disk", "engine-crash"})
 
@@ -73,6 +114,10 @@ class Guest:
                     self._problems.pop(code, None)
                 case ServiceChange(name, exit_code):
                     _log.info("guest service %s %s", name, "started" if exit_code is None else f"exited {exit_code}")
+                case ServiceContinued(name):
+                    _log.warning("guest service %s was stopped by a signal; the guest let it go on", name)
+                case Trimmed(untrusted_text):
+                    _log.info("the guest gave room back: %r", untrusted_text[:200])
             self._changed.set()
             yield event
 
@@ -92,8 +137,33 @@ class Guest:
 def explain(problem: GuestProblem) -> Problem:
     """A problem of the guest as the user is shown it."""
     words = "".join(c for c in problem.untrusted_text if c.isprintable())
-    code, summary, hint = _MEANINGS.get(
-        problem.code,
-        (ProblemCode.GUEST_FAULT, "The guest reports a fault.", "See the guest's console: wherry logs guest"),
+    meaning = _MEANINGS.get(problem.code, _UNKNOWN)
+    return Problem(
+        code=meaning.code,
+        summary=meaning.summary,
+        tail=(words,) if words else (),
+        hint=meaning.hint,
+        retryable=True,
+        action=meaning.action,
     )
-    return Problem(code=code, summary=summary, tail=(words,) if words else (), hint=hint, retryable=True)
+
+
+def is_warning(problem: GuestProblem) -> bool:
+    """Whether the engine goes on in spite of it."""
+    return _MEANINGS.get(problem.code, _UNKNOWN).warning
+
+
+def explain_oom(event: OutOfMemory) -> Notice:
+    """Whom the guest's kernel ended for want of memory, as the user is told."""
+    found = _OOM.search(event.untrusted_text)
+    if found is None:
+        return Notice(level="error", text="Memory ran out in the machine, and its kernel ended a process.")
+    constraint, container, untrusted_task, pid = found.groups()
+    task = "".join(c for c in untrusted_task if c.isprintable())
+    of = f" of the container {container[:12]}" if container else ""
+    others = f" and {event.count - 1} more" if event.count > 1 else ""
+    if constraint == "CONSTRAINT_MEMCG":
+        text = f"The process {task} ({pid}){of}{others} was ended by the kernel: its memory limit was reached."
+        return Notice(level="warning", text=text)
+    text = f"The machine ran out of memory, and its kernel ended the process {task} ({pid}){of}{others}."
+    return Notice(level="error", text=text)

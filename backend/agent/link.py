@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from backend.agent.progress import Progress
 from backend.agent.readiness import ENGINE, SSH, Deadlines
-from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.errors import Action, Problem, ProblemCode, WherryError, fail
 from backend.files import write_private
 from backend.ssh.keys import MachineKeys, known_hosts_line
 from backend.ssh.session import FollowedCommand, Result, SshSession
@@ -32,6 +32,8 @@ _GUEST_SSH_PORT: Final = 22
 _CONNECT_TIMEOUT_S: Final = 20.0
 _RETRY_S: Final = 0.25
 _ENGINE_RETRY_S: Final = 0.05
+_PROBE_S: Final = 3600.0
+_PING_S: Final = 30.0
 _PING: Final = b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n"
 
 
@@ -106,6 +108,38 @@ class EngineLink:
         await self._lost.wait()
         self._ready.clear()
         return self._why_lost
+
+    async def probe(self, opened: Callable[[], None]) -> bool:
+        """Ask the engine once; tells whether it answers in half a minute. Waits for SSH however long that takes.
+
+        Args:
+            opened: called once SSH has opened the way to the engine.
+
+        Raises:
+            WherryError: the way is closed.
+            ConnectionError: it broke.
+        """
+        session = self._session
+        if session is None:
+            raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
+        stream = await session.open_unix(ENGINE_SOCKET, timeout_s=_PROBE_S)
+        opened()
+        try:
+            return await _ping_within(stream, _PING_S)
+        finally:
+            await stream.aclose()
+
+    async def lose(self, why: str, *, drop: bool) -> None:
+        """It is known that the way leads nowhere now: it is found again as soon as it can be.
+
+        Args:
+            drop: the connection itself is at fault, so that another one is needed.
+        """
+        self._mark_lost(why)
+        if drop:
+            session, self._session = self._session, None
+            if session is not None:
+                await session.aclose()
 
     def heed(self, event: GuestEvent) -> None:
         """Take note of what the guest says: an engine that ends is a loss at once, before anybody asks it in vain."""
@@ -186,7 +220,7 @@ class EngineLink:
             try:
                 stream = await session.open_unix(ENGINE_SOCKET, timeout_s=_CONNECT_TIMEOUT_S)
                 try:
-                    if await _ping(stream):
+                    if await _ping_within(stream, _PING_S):
                         return
                 finally:
                     await stream.aclose()
@@ -218,6 +252,7 @@ class EngineLink:
             tail=(self._last_refusal.summary,) if self._last_refusal else (),
             hint=SSH.hint,
             retryable=True,
+            action=Action.RESTART,
         )
 
     async def _engine_slow(self, deadline_s: float) -> Problem:
@@ -233,7 +268,17 @@ class EngineLink:
             tail=tail,
             hint=ENGINE.hint,
             retryable=True,
+            action=Action.RESTART_ENGINE,
         )
+
+
+async def _ping_within(stream: ByteStream, seconds: float) -> bool:
+    """Whether the engine answers in this time; a connection that it forgot must not be waited for for ever."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _ping(stream)
+    except TimeoutError:
+        return False
 
 
 async def _ping(stream: ByteStream) -> bool:

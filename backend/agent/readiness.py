@@ -73,8 +73,23 @@ BY_NAME: Final = {step.name: step for step in (*LADDER, RESTORE)}
 
 SHUTDOWN: Final = "shutdown"
 IDLE: Final = "idle"
-_OTHERS: Final = {SHUTDOWN: (30.0, 60.0), IDLE: (10.0, 10.0)}
-"""What is no rung: the guest's orderly end, and how long an agent stays without a machine and clients."""
+DEAF: Final = "deaf"
+HUNG: Final = "hung"
+SILENT: Final = "silent"
+REVIVED: Final = "revived"
+WATCH: Final = "watch"
+_OTHERS: Final = {
+    SHUTDOWN: (30.0, 60.0),
+    IDLE: (10.0, 10.0),
+    DEAF: (30.0, 60.0),
+    HUNG: (45.0, 120.0),
+    SILENT: (45.0, 120.0),
+    REVIVED: (90.0, 300.0),
+    WATCH: (1.0, 1.0),
+}
+"""What is no rung: the guest's orderly end, how long an agent stays without a machine and clients; how long QEMU's
+monitor, the guest and the engine may be silent, and the engine again after its restart; how often all that is looked
+at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +100,7 @@ class Deadlines:
     """
 
     given: Mapping[str, float] = field(default_factory=dict)
-    """Seconds, by a rung's name, SHUTDOWN or IDLE; "NAME.hardware" and "NAME.software" are for one kind alone."""
+    """Seconds, by a rung's name or one of the others; "NAME.hardware" and "NAME.software" are for one kind alone."""
 
     @classmethod
     def parse(cls, text: str) -> Deadlines:
@@ -106,6 +121,10 @@ class Deadlines:
     def shutdown_s(self, *, hardware: bool) -> float:
         """How long a guest may take to shut down in order."""
         return self._of(SHUTDOWN, *_OTHERS[SHUTDOWN], hardware=hardware)
+
+    def watch_s(self, name: str, *, hardware: bool) -> float:
+        """How long DEAF, HUNG, SILENT, REVIVED and WATCH are."""
+        return self._of(name, *_OTHERS[name], hardware=hardware)
 
     @property
     def idle_s(self) -> float:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
 from backend.agent.protocol import StatsPush
@@ -54,6 +55,11 @@ class HostFigures(NamedTuple):
 
     disk: int | None
     memory: int | None
+    memory_given: int | None = None
+    """What the machine may take."""
+    memory_returned: int | None = None
+    """The most that it had taken since its start, less what it holds now."""
+    disk_returned: int | None = None
 
 
 class StatsFeed:
@@ -171,7 +177,12 @@ class StatsFeed:
         host = self._host_figures()
         return StatsSample(
             at=time.time(),
-            machine=machine_usage(now, before, disk_on_host=host.disk, memory_on_host=host.memory),
+            machine=replace(
+                machine_usage(now, before, disk_on_host=host.disk, memory_on_host=host.memory),
+                memory_given_bytes=host.memory_given,
+                memory_returned_bytes=host.memory_returned,
+                disk_returned_bytes=host.disk_returned,
+            ),
             containers=container_usages(now, before),
         )
 

@@ -34,8 +34,10 @@ from backend.agent.lifecycle import (
     StopRequested,
 )
 from backend.agent.link import EngineLink
+from backend.agent.peaks import Peaks
 from backend.agent.progress import Progress
 from backend.agent.readiness import Deadlines
+from backend.agent.watchdog import Watchdog
 from backend.agent.wish import Wish
 from backend.errors import ProblemCode, WherryError, fail
 from backend.host.base import Host
@@ -95,6 +97,7 @@ class Supervisor:
         hooks = Hooks(
             post=self.post,
             run=lambda: self._state.run,
+            phase=lambda: self._state.phase,
             changed=self._push,
             notify=notify,
             open_endpoint=open_endpoint,
@@ -194,6 +197,16 @@ class Supervisor:
         """Something long is being done with the machine, or no longer; everybody is told."""
         self._operation = operation
         self._push()
+
+    @property
+    def watchdog(self) -> Watchdog:
+        """Who looks after the machine that runs."""
+        return self._effects.watchdog
+
+    @property
+    def peaks(self) -> Peaks:
+        """The most that the machine has taken of the host."""
+        return self._effects.peaks
 
     # -- life -----------------------------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -311,7 +324,11 @@ class Supervisor:
             accelerator=machine.accelerator if live else None,
             endpoint=EngineEndpoint(url=self._docker_url, ready=ready) if live else None,
             resources=machine.resources if live else None,
-            problems=tuple(dict.fromkeys((*self._state.problems, *guest_problems))),
+            problems=tuple(
+                dict.fromkeys(
+                    (*machine.watchdog.problems, *self._state.problems, *guest_problems, *machine.watchdog.warnings)
+                )
+            ),
             pid=machine.driver.pid,
             ssh_port=machine.link.ssh_port if machine.link is not None else None,
             started_at=self._running_since if live else None,

@@ -82,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = verb("restart", "Stop and start the machine", "machine", "restart")
     sub.add_argument("--kill", action="store_true", help="at once, without waiting for containers")
     sub.add_argument("--agent", action="store_true", help="restart only the agent; containers go on")
+    sub.add_argument("--engine", action="store_true", help="restart only the Docker engine in the machine")
+    verb("reclaim", "Have the machine give back memory and disk that it does not use", "upkeep", "reclaim")
     verb("status", "Say what the machine is doing", "machine", "status")
     sub = verb("shell", "Open a shell in the machine, or run one command there", "guest", "shell")
     sub.add_argument("command", nargs=argparse.REMAINDER, help="the command; none opens a shell")

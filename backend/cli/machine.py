@@ -12,6 +12,7 @@ from backend.agent import wish
 from backend.agent.launch import agent_answers, machine_directory
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED
 from backend.cli.output import ProgressPrinter, describe, print_json, print_problem
+from backend.cli.upkeep import describe_usage, restart_engine
 from backend.client import MachineClient, end_agent
 from backend.errors import Problem, ProblemCode
 from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
@@ -29,13 +30,16 @@ def start(options: argparse.Namespace) -> int:
 
 
 def restart(options: argparse.Namespace) -> int:
-    """Restart the machine; with --agent only the agent, which adopts the running machine."""
+    """Restart the machine; with --agent or --engine only that."""
     if options.agent:
         end_agent(options.home)
         _await_agent_end(options)
         with MachineClient.open(options.home) as client:
             return _until_started(client, options) if client.status.phase.is_live else EXIT_OK
     with MachineClient.open(options.home) as client:
+        if options.engine:
+            restart_engine(client, quiet=options.json)
+            return _until_started(client, options)
         return _until_started(client, options, request="restart", kill=options.kill)
 
 
@@ -76,7 +80,10 @@ def status(options: argparse.Namespace) -> int:
         return EXIT_STOPPED
     with MachineClient.open(options.home) as client:
         found = client.status
-        print_json(found) if options.json else print(describe(found))
+        if options.json:
+            print_json(found)
+        else:
+            print(describe(found, usage=describe_usage(client, found)))
         if found.phase in (Phase.STOPPED, Phase.SUSPENDED):
             return EXIT_STOPPED
         return EXIT_PROBLEM if found.problems else EXIT_OK

@@ -94,8 +94,8 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def describe(status: MachineStatus) -> str:
-    """A status as `wherry status` prints it."""
+def describe(status: MachineStatus, *, usage: str | None = None) -> str:
+    """A status as `wherry status` prints it, with these lines of what the machine uses."""
     lines = [f"machine      {status.phase.value}"]
     if status.active_step is not None:
         lines[0] += f": {status.active_step.title}"
@@ -109,6 +109,8 @@ def describe(status: MachineStatus) -> str:
     if status.resources is not None:
         given = status.resources
         lines.append(f"given        {given.cpus} CPUs, {given.memory_mib} MiB memory, {given.disk_gib} GiB disk")
+    if usage:
+        lines.append(usage)
     if status.engine_version is not None:
         lines.append(f"engine       Docker {status.engine_version}")
     if status.boot_seconds is not None:

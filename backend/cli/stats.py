@@ -95,8 +95,11 @@ def _machine(usage: MachineUsage) -> str:
         f"disk {_size(usage.disk_used_bytes)} / {_size(usage.disk_total_bytes)}",
     ]
     on_host = [
-        f"{name} {_size(value)}"
-        for name, value in (("memory", usage.memory_on_host_bytes), ("disk", usage.disk_on_host_bytes))
+        f"{name} {_size(value)}" + (f" ({_size(returned)} returned)" if returned else "")
+        for name, value, returned in (
+            ("memory", usage.memory_on_host_bytes, usage.memory_returned_bytes),
+            ("disk", usage.disk_on_host_bytes, usage.disk_returned_bytes),
+        )
         if value is not None
     ]
     if on_host:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -62,6 +63,28 @@ def resident_bytes(pid: int) -> int | None:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
         return None
+
+
+def peak_resident_bytes(pid: int) -> int | None:
+    """The most memory that a process ever had in use, as its system counted it; None where that is not told."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        try:
+            peak = getattr(psutil.Process(pid).memory_info(), "peak_wset", None)
+        except psutil.Error:
+            return None
+        return int(peak) if peak is not None else None
+    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
+    return int(line.split()[1]) * 1024 if line is not None else None
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal (or a debugger) has stopped the process."""
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.Error:
+        return False
 
 
 def holders_of(path: str) -> list[str]:

@@ -1,8 +1,10 @@
 """The guest's control port: lines both ways over a virtio-serial port, from the first moments of its init.
 
-    guest -> host    stage NAME UPTIME | service NAME started | service NAME exited CODE | problem CODE TEXT
-                     solved CODE | pong ID | done ID TEXT | failed ID TEXT | ok | error TEXT
-    host  -> guest   hello | ping ID | freeze ID | thaw ID | time EPOCH | poweroff | restart NAME | trim
+    guest -> host    stage NAME UPTIME | service NAME started | service NAME exited CODE | service NAME continued
+                     problem CODE TEXT | solved CODE | oom COUNT TEXT | trimmed TEXT
+                     pong ID UPTIME EPOCH | done ID TEXT | failed ID TEXT | ok | error TEXT
+    host  -> guest   hello | ping ID | freeze ID | thaw ID | time EPOCH | poweroff | restart NAME ID | trim ID
+                     reclaim ID
 
 After `hello` the guest repeats all that still holds, so whoever connects late, or again, misses nothing. A command with
 an ID is answered with that ID: `ask` waits for it, for as long as somebody follows `events`.
@@ -60,7 +62,29 @@ class ProblemSolved:
     code: str
 
 
-GuestEvent = Stage | ServiceChange | GuestProblem | ProblemSolved
+@dataclass(frozen=True, slots=True)
+class ServiceContinued:
+    """A service that a signal had stopped was let go on by the guest."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """The guest's kernel ended `count` processes for want of memory; the text is its line about the last of them."""
+
+    count: int
+    untrusted_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """The guest gave room on the data disk back by itself."""
+
+    untrusted_text: str
+
+
+GuestEvent = Stage | ServiceChange | ServiceContinued | GuestProblem | ProblemSolved | OutOfMemory | Trimmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +220,18 @@ def parse(untrusted_line: bytes) -> GuestEvent | Answer | UnknownCommand | None:
                 return ServiceChange(name, None)
             case ["service", name, "exited", code, *_]:
                 return ServiceChange(name, int(code))
+            case ["service", name, "continued"]:
+                return ServiceContinued(name)
+            case ["oom", count, *text]:
+                return OutOfMemory(int(count), " ".join(text))
+            case ["trimmed", *text]:
+                return Trimmed(" ".join(text))
             case ["problem", code, *text]:
                 return GuestProblem(code, " ".join(text))
             case ["solved", code]:
                 return ProblemSolved(code)
-            case ["pong", identity]:
-                return Answer(identity, True, "")
+            case ["pong", identity, *clocks]:
+                return Answer(identity, True, " ".join(clocks))
             case ["done" | "failed" as word, identity, *text]:
                 return Answer(identity, word == "done", " ".join(text))
             case ["error", "unknown", "command", name]:

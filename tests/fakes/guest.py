@@ -49,6 +49,7 @@ class FakeGuest:
         self._clients: set[asyncio.StreamWriter] = set()
         self._ssh_up = False
         self._engine_up = False
+        self._clock_offset_s = float(cues.get("clock_offset", 0.0))
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def boot(self) -> None:
@@ -109,6 +110,25 @@ class FakeGuest:
             self._engine_up = True
             self.say("service dockerd started")
 
+    async def _restart(self, service: str) -> None:
+        """dockerd ends and comes back, and what made it hang is gone with it, unless it is to last."""
+        if service != "dockerd":
+            return
+        self._engine_up = False
+        self.say("service dockerd exited 0")
+        cue = self._cues.get("engine_hang")
+        if isinstance(cue, str) and not self._cues.get("engine_hang_lasts"):
+            Path(cue).unlink(missing_ok=True)
+        await asyncio.sleep(0.2)
+        self._engine_up = True
+        self.say("service dockerd started")
+
+    @property
+    def is_hung(self) -> bool:
+        """Whether the guest takes lines and does nothing."""
+        cue = self._cues.get("guest_hang")
+        return isinstance(cue, str) and Path(cue).exists()
+
     @property
     def engine_accepts(self) -> bool:
         """Whether the engine's socket is there."""
@@ -147,10 +167,19 @@ class FakeGuest:
                     self.say(line)
                 for line in self._stages.values():
                     self.say(line)
+            case _ if self.is_hung:
+                pass
             case ["ping", name]:
-                self.say(f"pong {name}")
-            case ["time", _]:
+                now = time.time() + self._clock_offset_s
+                self.say(f"pong {name} {time.monotonic() - self._started:.2f} {now:.6f}")
+            case ["time", epoch]:
+                self._clock_offset_s = float(epoch) - time.time()
                 self.say("ok")
+            case ["restart", service, name]:
+                self.say(f"done {name}")
+                self._begin(self._restart(service))
+            case ["reclaim", name]:
+                self.say(f"done {name} /data: 0 bytes trimmed")
             case ["poweroff"]:
                 self.say("ok")
                 if not self._cues.get("ignore_powerdown"):

@@ -14,6 +14,12 @@ It misbehaves on cue. Cues are a JSON object in `fake-cues.json` beside the data
     services_hang   the kernel lives, its services never come
     ssh_refused     sshd never lets anybody in
     engine_hang     true, or a file: (while it exists) the engine takes connections and does not answer
+    engine_hang_lasts  a restart of dockerd does not end engine_hang
+    guest_hang      a file: while it exists, the guest does nothing of what it is told
+    clock_offset    by how many seconds the guest's clock is ahead when it starts
+    io_error        a file: while it exists, the processors stand as if the host's disk were full; "cont" removes it
+    paused          a file: while it exists, the processors are paused; "cont" removes it
+    deaf            a file: while it exists, the monitor takes commands and does not answer
     engine_away     a file: while it exists, dockerd is down
     ignore_powerdown
     poweroff_when   a file: once it exists, somebody types `poweroff` in the guest
@@ -218,6 +224,8 @@ class FakeQemu:
                     negotiated = True
                     self._greeted.set()
                     self._monitor_client = writer
+                    while "deaf" in self._cues and Path(self._cues["deaf"]).exists():
+                        await asyncio.sleep(0.02)
                     answer = self._execute(name, request.get("arguments") or {})
                 if "id" in request:
                     answer["id"] = request["id"]
@@ -235,14 +243,20 @@ class FakeQemu:
             case "qmp_capabilities" | "quit":
                 return {"return": {}}
             case "query-status":
-                status = self._guest.status
+                status = self._halted() or self._guest.status
                 if self._stands and status == "running":
                     status = "inmigrate" if self._migration.incoming else "paused"
                 return {"return": {"status": status, "singlestep": False, "running": status == "running"}}
+            case "query-block":
+                full = self._halted() == "io-error"
+                return {"return": [{"device": "", "io-status": "ok"}, {"io-status": "nospace" if full else "ok"}]}
             case "stop" | "cont":
                 self._stands = name == "stop"
                 if name == "cont":
                     self._going_on.set()
+                    for cue in ("io_error", "paused"):
+                        if cue in self._cues:
+                            Path(self._cues[cue]).unlink(missing_ok=True)
                 return {"return": {}}
             case "query-uuid":
                 return {"return": {"UUID": self._cues.get("uuid", self._line.uuid)}}
@@ -250,6 +264,13 @@ class FakeQemu:
                 return {"return": self._human(str(arguments.get("command-line", "")))}
         answer = self._migration.execute(name, arguments, self._descriptors)
         return answer or _error("CommandNotFound", f"The command {name} has not been found")
+
+    def _halted(self) -> str | None:
+        """Why the processors stand still on cue."""
+        for cue, status in (("io_error", "io-error"), ("paused", "paused")):
+            if cue in self._cues and Path(self._cues[cue]).exists():
+                return status
+        return None
 
     def _human(self, line: str) -> str:
         words = line.split()
