@@ -47,6 +47,9 @@ EXIT_ALREADY_OWNED: Final = 3
 EXIT_FAILED: Final = 1
 DEADLINES_VARIABLE: Final = "WHERRY_DEADLINES"
 """Other deadlines than the ladder's, as `Deadlines.parse` reads them; clients hand it on to the agent they start."""
+_BEGIN_S: Final = 10.0
+"""A QEMU whose monitor is deaf takes about so long to be given up; clients wait 20 s for an agent."""
+_BEGIN_POLL_S: Final = 0.005
 _LOG_BYTES: Final = 1_048_576
 
 _log = logging.getLogger("backend.agent")
@@ -105,7 +108,7 @@ class Agent:
             stats_wanted=self._want_stats,
         )
         self._stats = StatsFeed(self._follow, self._host_figures, self._server.publish_stats)
-        self._front = ApiFront(self._dial)
+        self._front = ApiFront(self._dial, dial_quietly=self._dial_quietly)
         self._idleness = Idleness(
             self._supervisor,
             self._front.activity,
@@ -128,6 +131,10 @@ class Agent:
         settling = asyncio.create_task(self._operations.run_recovery(), name="settle")
         ended = asyncio.create_task(self._ended.wait(), name="ended")
         try:
+            # A client's first snapshot is to tell the truth, not that it is not known yet.
+            begun_by = loop.time() + _BEGIN_S
+            while not self._supervisor.has_begun and not supervising.done() and loop.time() < begun_by:
+                await asyncio.sleep(_BEGIN_POLL_S)
             self._control = await self._host.listen(self._dir.agent_socket, self._server.handle)
             with contextlib.suppress(WherryError):  # held by somebody else: the next start says so
                 await self._open_endpoint()
@@ -213,6 +220,11 @@ class Agent:
         """A stream to the engine for a docker client. Raises WherryError."""
         await self._operations.admit()
         return await self._supervisor.dial()
+
+    async def _dial_quietly(self) -> ByteStream:
+        """The same for a client that only listens: it brings up nothing. Raises WherryError."""
+        await self._operations.admit()
+        return await self._supervisor.dial(wakes=False)
 
     async def _open_endpoint(self) -> None:
         if self._endpoint is None:

@@ -48,6 +48,7 @@ from backend.model import (
     Notice,
     OperationStatus,
     Phase,
+    StopPolicy,
 )
 from backend.paths import MachineDir
 from backend.stream import ByteStream
@@ -137,8 +138,11 @@ class Supervisor:
         """The present snapshot."""
         return self._last if self._last is not None else self._snapshot()
 
-    async def dial(self) -> ByteStream:
+    async def dial(self, *, wakes: bool = True) -> ByteStream:
         """A stream to the engine, for the API front; waits while the machine is on its way up.
+
+        Args:
+            wakes: whether a machine that is stopped or suspended may be started for it.
 
         Raises:
             WherryError: MACHINE_STOPPED or ENGINE_DOWN.
@@ -146,9 +150,10 @@ class Supervisor:
         deadline = asyncio.get_running_loop().time() + _DIAL_S
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             if self._state.desired is Desired.STOPPED or not self._state.phase.is_live:
-                if await self._may_start_on_demand() and self._state.phase is not Phase.FAILED:
-                    await self._start_on_demand()
+                if wakes and await self._may_wake():
                     continue
+                if self._state.phase is Phase.FAILED and self._state.problems:
+                    raise WherryError(self._state.problems[0])
                 raise fail(
                     ProblemCode.MACHINE_STOPPED,
                     "The Wherry machine is not running.",
@@ -167,11 +172,22 @@ class Supervisor:
                 await asyncio.sleep(0.05)
         raise fail(ProblemCode.ENGINE_DOWN, f"The engine did not answer within {_DIAL_S:g} s.", retryable=True)
 
-    async def _start_on_demand(self) -> None:
-        """A docker client wants the engine, and the machine does not run or is on its way down."""
+    async def _may_wake(self) -> bool:
+        """Start the machine for a docker client, if it may be. False: it may not.
+
+        Not while it is being stopped: the first client whose connection breaks would undo the user's stop. A suspend
+        is waited for, being short, and gone on from.
+        """
+        phase = self._state.phase
+        if phase is Phase.FAILED or not await self._may_start_on_demand():
+            return False
+        if self._state.phase is Phase.STOPPING:
+            await asyncio.sleep(0.05)
+            return self._state.policy is StopPolicy.SUSPEND
         if self._state.desired is Desired.STOPPED:
             self._notify(Notice(level="info", text="The machine is started, because a docker client asked for it."))
         await self.ask(StartRequested())
+        return True
 
     @property
     def link(self) -> EngineLink | None:
@@ -279,7 +295,7 @@ class Supervisor:
         found = await self._effects.adopt()
         if found is not Found.ADOPTED:
             if self._effects.has_saved_state:
-                self.post(FoundSuspended())
+                self._state, _ = lifecycle.reduce(self._state, FoundSuspended())
             wanted = self._wish.desired is Desired.RUNNING if self._wish is not None else found is Found.LOST
             if wanted and found is not Found.STRANGER and not self._is_held():
                 _log.warning("the machine was wanted and does not run; it is started")

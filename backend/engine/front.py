@@ -33,16 +33,25 @@ _log = logging.getLogger(__name__)
 class ApiFront:
     """See the module. All methods belong to one event loop."""
 
-    def __init__(self, dial: Dial, *, hooks: FrontHooks | None = None, max_idle_upstreams: int = 4) -> None:
+    def __init__(
+        self,
+        dial: Dial,
+        *,
+        dial_quietly: Dial | None = None,
+        hooks: FrontHooks | None = None,
+        max_idle_upstreams: int = 4,
+    ) -> None:
         """Make a front that serves nobody yet.
 
         Args:
             dial: opens a stream to the engine. MAY wait (for a machine that is starting), with a deadline of its own.
                 When it raises WherryError, the client gets a 503 with the problem's summary and hint.
+            dial_quietly: the same for a client that only listens, which must not bring up a machine; `dial` if there
+                is none.
             hooks: see FrontHooks; none by default.
             max_idle_upstreams: streams to the engine that are kept open between requests.
         """
-        self._pool = UpstreamPool(dial, max_idle=max_idle_upstreams)
+        self._pool = UpstreamPool(dial, dial_quietly=dial_quietly, max_idle=max_idle_upstreams)
         self._hooks: FrontHooks = hooks or NoHooks()
         self._connections: set[asyncio.Task[None]] = set()
         self._closed = False

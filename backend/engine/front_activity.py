@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-_LISTENING = ("/events",)
+
+def only_listens(target: str) -> bool:
+    """Whether a request for `target` (path and query as sent) only waits for what others do."""
+    return urlsplit(target).path.endswith("/events")
 
 
 class Activity:
@@ -22,7 +25,7 @@ class Activity:
 
     def begin(self, target: str) -> Callable[[], None]:
         """Note a request for `target` (path and query as sent); returns what is to be called once at its end."""
-        if urlsplit(target).path.endswith(_LISTENING):
+        if only_listens(target):
             return lambda: None
         self._under_way += 1
         self._last = self._clock()

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from backend.engine.front_activity import Activity
+from backend.engine.front_activity import Activity, only_listens
 from backend.engine.front_hooks import FrontHooks
 from backend.engine.front_stream import WatchedStream, read_head, tunnel
 from backend.engine.front_upstream import UpstreamPool
@@ -191,7 +191,7 @@ class ClientConnection:
         """Send the request and return the head of its final response; `exchange.upstream` is what it came on."""
         fresh = False
         while True:
-            upstream = exchange.upstream = await self._take_upstream(fresh=fresh)
+            upstream = exchange.upstream = await self._take_upstream(exchange, fresh=fresh)
             try:
                 await upstream.write(exchange.wire)
                 if not exchange.body.complete:
@@ -210,9 +210,9 @@ class ClientConnection:
             await upstream.aclose()
             fresh = True
 
-    async def _take_upstream(self, *, fresh: bool) -> WatchedStream:
+    async def _take_upstream(self, exchange: _Exchange, *, fresh: bool) -> WatchedStream:
         try:
-            return await self._pool.take(fresh=fresh)
+            return await self._pool.take(fresh=fresh, quietly=only_listens(exchange.head.target))
         except WherryError as error:
             raise _Answer(503, _text_of(error.problem)) from error
         except (ConnectionError, TimeoutError) as error:

@@ -18,26 +18,31 @@ request after the other would pay for each."""
 class UpstreamPool:
     """Idle upstream streams, the last used first. All methods belong to one loop."""
 
-    def __init__(self, dial: Dial, *, max_idle: int = 4, idle_s: float = 60.0) -> None:
+    def __init__(
+        self, dial: Dial, *, dial_quietly: Dial | None = None, max_idle: int = 4, idle_s: float = 60.0
+    ) -> None:
         """Make an empty pool.
 
         Args:
             dial: opens a stream to the engine; has a deadline of its own.
+            dial_quietly: the same for who only listens; `dial` if there is none.
             max_idle: streams kept; each costs the guest a descriptor and a goroutine.
             idle_s: how long an unused one is kept.
         """
         self._dial = dial
+        self._dial_quietly = dial_quietly or dial
         self._max_idle = max_idle
         self._idle_s = idle_s
         self._idle: dict[WatchedStream, asyncio.TimerHandle] = {}
         self._closings: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def take(self, *, fresh: bool = False) -> WatchedStream:
+    async def take(self, *, fresh: bool = False, quietly: bool = False) -> WatchedStream:
         """Return an idle stream that is alive as far as is known, or a new one.
 
         Args:
             fresh: whether idle ones are not trusted: they are all dropped.
+            quietly: whether the request only listens.
 
         Raises:
             WherryError, ConnectionError: what `dial` raises.
@@ -49,7 +54,7 @@ class UpstreamPool:
                 stream.reused = True
                 return stream
             self._close_soon(stream)
-        return WatchedStream(await self._dial())
+        return WatchedStream(await (self._dial_quietly if quietly else self._dial)())
 
     def give(self, stream: WatchedStream) -> None:
         """Take back a stream on which the last response is complete."""

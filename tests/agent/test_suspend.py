@@ -192,6 +192,25 @@ def test_a_docker_command_brings_up_what_is_put_away(machine: Machine) -> None:
     assert b"200 OK" in ping(machine)
 
 
+def test_a_client_that_only_listens_brings_up_nothing(machine: Machine) -> None:
+    suspended_machine(machine)
+    assert b"503" in ask(machine, "/v1.50/events")
+    with machine.client() as client:
+        assert client.status.phase is Phase.SUSPENDED
+
+
+def test_a_stop_is_not_undone_by_a_client_that_comes_meanwhile(machine: Machine) -> None:
+    machine.hold("off")
+    machine.started()
+    with machine.client() as client:
+        client.request("stop")
+        until(client, Phase.STOPPING)
+        assert b"503" in ping(machine)
+        machine.release("off")
+        until(client, Phase.STOPPED)
+        assert client.status.desired is Desired.STOPPED
+
+
 def test_but_not_where_the_settings_say_no(machine: Machine) -> None:
     suspended_machine(machine)
     machine.configure(machine={"accelerator": "tcg", "start_on_demand": False})
@@ -201,11 +220,16 @@ def test_but_not_where_the_settings_say_no(machine: Machine) -> None:
 
 
 def ping(machine: Machine) -> bytes:
-    """Ask the endpoint as docker does."""
+    """Ask the endpoint as docker does first of all."""
+    return ask(machine, "/_ping")
+
+
+def ask(machine: Machine, path: str) -> bytes:
+    """The endpoint's answer to one GET."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(PATIENCE_S)
         client.connect(str(machine.paths.docker_socket))
-        client.sendall(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while piece := client.recv(4096):
             answer += piece
