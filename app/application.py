@@ -20,6 +20,7 @@ from app.store import AppStore
 from app.texts import text
 from app.tray import Tray
 from app.wiring.appearance import AppearanceWiring, apply_language, apply_theme
+from app.wiring.bundle import BundleWiring
 from app.wiring.checks import ChecksWiring
 from app.wiring.container_form import ContainerFormWiring
 from app.wiring.containers import ContainersWiring
@@ -78,6 +79,7 @@ class WherryApp(QObject):
         self._detail = DetailWiring(parts, self)
         ListingsWiring(parts, self)
         self._checks = ChecksWiring(parts, home, self)
+        self._bundle = BundleWiring(parts, home, self)
         self._logs = LogsWiring(parts, self)
         self._leaving = LeavingWiring(parts, machine, self)
         StatsWiring(parts, self)
@@ -135,6 +137,7 @@ class WherryApp(QObject):
         self.window.close_for_good()
         self._detail.close()
         self._checks.close()
+        self._bundle.close()
         self._logs.close()
         self.machine_link.close()
         self.engine_link.close()

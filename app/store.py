@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from PySide6.QtCore import QObject, Signal
 
+from app.bundle_store import BundleStore
 from app.checks_store import ChecksStore
 from app.detail_store import DetailStore
 from app.listing_store import ListingStore
@@ -55,6 +56,8 @@ class Intents(QObject):
     open_url = Signal(str)
     refresh = Signal()
     run_checks = Signal()  # of everything that the machine needs
+    make_bundle = Signal(str)  # path of a file: gather what a report of a defect needs
+    cancel_bundle = Signal()
     fix_checks = Signal(tuple)  # ids of checks: mend what they found
     watch_checkpoints = Signal(bool)  # whether somebody looks at the list of them
     watch_listing = Signal(str, bool)  # "images", "volumes" or "networks": whether somebody looks at it
@@ -87,6 +90,7 @@ class AppStore(QObject):
         self.stats = StatsStore(self)
         self.listings = ListingStore(self)
         self.checks = ChecksStore(self)
+        self.bundle = BundleStore(self)
         self.settings = SettingsStore(self)
         self.detail = DetailStore(self)
         self.logs = LogStore(self)

@@ -19,6 +19,7 @@ from app.checks_store import CheckEntry, CheckState
 from app.safe_text import tooltip
 from app.store import AppStore
 from app.texts import text
+from app.views.bundle import BundleCard
 from app.views.confirm import ask
 from app.views.problem import ProblemView
 from app.widgets import Card, CopyButton, button, label
@@ -42,12 +43,15 @@ class ChecksView(QScrollArea):
         self.setAccessibleName(text("checks.title"))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.card = ChecksCard(store)
+        self.bundle = BundleCard(store)
         page = QWidget()
         page.setObjectName("page")
         column = QVBoxLayout(page)
         column.setContentsMargins(theme.px(2), theme.px(14), theme.px(14), theme.px(18))
         column.setSpacing(theme.px(14))
+        column.setSpacing(theme.px(14))
         column.addWidget(self.card)
+        column.addWidget(self.bundle)
         column.addStretch(1)
         self.setWidget(page)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+from app.bundle_store import MadeBundle
 from app.main_window import MainWindow
 from app.store import AppStore, LinkState
 from app.views.checkpoints import CreateDialog, ask_deletion, ask_restore
@@ -219,7 +220,30 @@ def checks_scene(then: Callable[[AppStore, MachineView], object]) -> Scene:
     return show
 
 
+def _bundled(store: AppStore, page: MachineView) -> None:
+    names = ("checks.txt", "status.json", "config.toml", "logs/agent.log", "logs/qemu.log", "logs/console.log")
+    store.checks.finish((samples.check_entries()[0],), "x")
+    missing = ("engine.json: The Docker engine does not answer.",)
+    store.bundle.finish(MadeBundle(path="/home/ana/a folder/support.zip", size=81_920, contents=names, missing=missing))
+    page.checks.ensureWidgetVisible(page.checks.bundle)
+
+
+def _bundling(store: AppStore, page: MachineView) -> None:
+    store.checks.finish((), "")
+    store.bundle.progress("logs/agent.log", 0.4)
+    page.checks.ensureWidgetVisible(page.checks.bundle)
+
+
+def _bundle_refused(store: AppStore, page: MachineView) -> None:
+    store.checks.finish((), "")
+    store.bundle.fail(Problem(code=ProblemCode.PATH_UNUSABLE, summary="/root cannot be written."))
+    page.checks.ensureWidgetVisible(page.checks.bundle)
+
+
 SCENES: dict[str, Scene] = {
+    "checks-bundling": checks_scene(_bundling),
+    "checks-bundled": checks_scene(_bundled),
+    "checks-bundle-refused": checks_scene(_bundle_refused),
     "checks-never": lambda _store, window: window.show_machine("checks"),
     "checks-found": checks_scene(lambda _store, _page: None),
     "checks-fixing": checks_scene(lambda store, _page: store.checks.begin(frozenset({"lock"}))),

@@ -166,4 +166,17 @@ TEXTS: Final[dict[str, str]] = {
     "checks.state.note": "Worth knowing",
     "checks.fixed": "Fixed",
     "checks.state.broken": "Needs attention",
+    "bundle.title": "Support bundle",
+    "bundle.text": (
+        "One file with logs, settings and facts about this computer, to be sent with a report of a defect. "
+        "Passwords, tokens and values of environment variables are taken out."
+    ),
+    "bundle.make": "Save a support bundle…",
+    "bundle.running": "Collecting logs and facts",
+    "bundle.choose": "Save the support bundle",
+    "bundle.filter": "Archive (*.zip)",
+    "bundle.open": "Open the folder",
+    "bundle.contents": "{size}. In it: {names}",
+    "bundle.gathering": "Gathering: {what}",
+    "bundle.missing": "Could not be had: {names}",
 }

@@ -166,4 +166,17 @@ TEXTS: Final[dict[str, str]] = {
     "checks.state.note": "Bom saber",
     "checks.fixed": "Corrigido",
     "checks.state.broken": "Precisa de atenção",
+    "bundle.title": "Pacote de suporte",
+    "bundle.text": (
+        "Um arquivo com registros, definições e fatos sobre este computador, para enviar com o relato de um "
+        "defeito. Senhas, tokens e valores de variáveis de ambiente são retirados."
+    ),
+    "bundle.make": "Salvar um pacote de suporte…",
+    "bundle.running": "Reunindo registros e fatos",
+    "bundle.choose": "Salvar o pacote de suporte",
+    "bundle.filter": "Arquivo compactado (*.zip)",
+    "bundle.open": "Abrir a pasta",
+    "bundle.contents": "{size}. Contém: {names}",
+    "bundle.gathering": "Reunindo: {what}",
+    "bundle.missing": "Não foi possível obter: {names}",
 }
