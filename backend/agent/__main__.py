@@ -21,6 +21,7 @@ from typing import Any, Final
 from filelock import FileLock, Timeout
 
 from backend import VERSION, config, host
+from backend.agent import leavings
 from backend.agent.checkpoints import Checkpoints
 from backend.agent.files import ContainerFiles
 from backend.agent.idleness import Idleness
@@ -303,6 +304,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _set_up_log(directory.agent_log)
         _log.info("agent %s starts for %s", VERSION, directory.home)
+        leavings.clear(directory, own_pid=os.getpid())
         with asyncio.Runner(loop_factory=machine_host.new_event_loop) as runner:
             runner.run(Agent(machine_host, directory, deadlines=options.deadlines).run())
         _log.info("agent ends")

@@ -52,6 +52,11 @@ class ProcessIdentity:
                 process.kill()
 
 
+def is_running(pid: int) -> bool:
+    """Whether any process has this id now."""
+    return bool(psutil.pid_exists(pid))
+
+
 def total_memory_mib() -> int:
     """The host's memory."""
     return int(psutil.virtual_memory().total // 1024**2)

@@ -27,6 +27,7 @@ class FakeGuest:
         end: Callable[[int], None],
         inputs: dict[str, str],
         told: TextIO,
+        lines: Path,
     ) -> None:
         """Make a guest that is switched off.
 
@@ -36,6 +37,7 @@ class FakeGuest:
             end: ends QEMU, with an exit code.
             inputs: the files given by fw_cfg, by name.
             told: gets every line that the host sends.
+            lines: what the engine was given to keep.
         """
         self.status = "running"
         """As query-status tells it."""
@@ -44,6 +46,7 @@ class FakeGuest:
         self._end = end
         self._inputs = inputs
         self._told = told
+        self._lines = lines
         self._stages: dict[str, str] = {}
         self._started = time.monotonic()
         self._clients: set[asyncio.StreamWriter] = set()
@@ -140,6 +143,10 @@ class FakeGuest:
         cue = self._cues.get("engine_hang")
         return not (Path(cue).exists() if isinstance(cue, str) else cue)
 
+    def _ssh_is_cut(self) -> bool:
+        cue = self._cues.get("ssh_cut")
+        return isinstance(cue, str) and Path(cue).exists()
+
     # -- the control port -----------------------------------------------------------------------------------------
     async def serve_control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve the one client of the control port until it leaves."""
@@ -198,7 +205,7 @@ class FakeGuest:
     # -- SSH ------------------------------------------------------------------------------------------------------
     def serve_ssh(self, connection: socket.socket) -> None:
         """Take a connection to port 22. Serves it in a thread, or drops it as long as sshd is not up."""
-        if not self._ssh_up:
+        if not self._ssh_up or self._ssh_is_cut():
             connection.close()
             return
 
@@ -209,7 +216,9 @@ class FakeGuest:
                 SshServer,
             )  # paramiko: a fifth of a second that the monitor need not wait
 
-            engine = Engine(accepts=lambda: self.engine_accepts, answers=lambda: self.engine_answers)
+            engine = Engine(
+                accepts=lambda: self.engine_accepts, answers=lambda: self.engine_answers, lines=self._lines
+            )  # fmt: skip
             server = SshServer(
                 host_key=Path(self._inputs["ssh-host-key"]),
                 authorized_keys=Path(self._inputs["authorized-keys"]),
@@ -217,6 +226,7 @@ class FakeGuest:
                 figures=Figures(
                     lambda line: print(line, file=self._told, flush=True), exit_code=self._cues.get("stats_exit")
                 ),
+                cut=self._ssh_is_cut,
             )
             server.serve(connection)
 

@@ -21,6 +21,7 @@ It misbehaves on cue. Cues are a JSON object in `fake-cues.json` beside the data
     paused          a file: while it exists, the processors are paused; "cont" removes it
     deaf            a file: while it exists, the monitor takes commands and does not answer
     engine_away     a file: while it exists, dockerd is down
+    ssh_cut         a file: while it exists, every SSH connection breaks and none is let in
     ignore_powerdown
     poweroff_when   a file: once it exists, somebody types `poweroff` in the guest
     stats_exit      the guest's program for figures ends at once with this code
@@ -33,7 +34,8 @@ It misbehaves on cue. Cues are a JSON object in `fake-cues.json` beside the data
     only            {accelerator: cues}: cues for this accelerator alone, over the others
 
 Each launch adds a line, "PID ACCELERATOR", to `fake-launches.txt` in the same place, and each line that the guest is
-told on its control port goes to `fake-told.txt`, as do "stats begun" and "stats ended".
+told on its control port goes to `fake-told.txt`, as do "stats begun" and "stats ended". The engine keeps the lines
+that it is given in `fake-lines.txt`.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ from tests.fakes.migration import FdChannel, Migration
 
 CUES = "fake-cues.json"
 LAUNCHES = "fake-launches.txt"
+LINES = "fake-lines.txt"
 TOLD = "fake-told.txt"
 VERSION = "7.2.22"
 _WRITE_BYTES = (101, 201)  # block/file-posix.c: RAW_LOCK_PERM_BASE and RAW_LOCK_SHARED_BASE, plus BLK_PERM_WRITE's bit
@@ -152,7 +155,10 @@ class FakeQemu:
         told = (line.data_disk.parent / TOLD).open("a", encoding="utf-8", buffering=1)
         self._stands = line.incoming
         self._going_on = asyncio.Event()
-        self._guest = FakeGuest(cues, console=self._print, end=self._end, inputs=line.inputs, told=told)
+        self._guest = FakeGuest(
+            cues, console=self._print, end=self._end, inputs=line.inputs, told=told,
+            lines=line.data_disk.parent / LINES,
+        )  # fmt: skip
         self._migration = Migration(cues, save=self._guest.save, incoming=line.incoming)
         self._descriptors: list[int] = []
 

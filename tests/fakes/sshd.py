@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import socket
 import threading
 import time
@@ -25,15 +26,17 @@ _PATIENCE_S = 60.0
 class Engine:
     """Answers the few requests that Wherry itself makes of dockerd."""
 
-    def __init__(self, *, accepts: Callable[[], bool], answers: Callable[[], bool]) -> None:
+    def __init__(self, *, accepts: Callable[[], bool], answers: Callable[[], bool], lines: Path) -> None:
         """Make an engine.
 
         Args:
             accepts: whether its socket is there.
             answers: whether a connection that was accepted gets an answer.
+            lines: where it keeps what it is given by `POST /lines/WORD`, as a line each, durably before it answers.
         """
         self.accepts = accepts
         self.answers = answers
+        self._lines = lines
 
     def serve(self, channel: paramiko.Channel) -> None:
         """Serve one connection to its end."""
@@ -47,18 +50,39 @@ class Engine:
                         return
                     pending += chunk
                 head, _, pending = pending.partition(b"\r\n\r\n")
-                if not self.answers():
-                    while channel.recv(65_536):  # it is hung: it takes everything and says nothing
-                        pass
+                while not self.answers():  # it hangs, and answers when it goes on
+                    if channel.closed or channel.eof_received:
+                        return
+                    time.sleep(0.02)
+                if head.startswith(b"GET /events"):
+                    self._tick(channel)
                     return
+                if head.startswith(b"POST /lines/"):
+                    self._keep(head.split(b" ", 2)[1].rsplit(b"/", 1)[-1])
                 channel.sendall(_answer(head))
                 if b"connection: close" in head.lower():
                     return
 
+    def _tick(self, channel: paramiko.Channel) -> None:
+        """An answer without end: a line now and then, while the engine is there and somebody reads."""
+        channel.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while self.accepts():
+            if self.answers():
+                channel.sendall(b"3\r\n{}\n\r\n")
+            time.sleep(0.05)
+
+    def _keep(self, word: bytes) -> None:
+        descriptor = os.open(self._lines, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, word + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
 
 def _answer(head: bytes) -> bytes:
     target = head.split(b" ", 2)[1].split(b"?")[0]
-    if target.endswith(b"/_ping"):
+    if target.endswith(b"/_ping") or target.startswith(b"/lines/"):
         status, kind, body = b"200 OK", b"text/plain", b"OK"
     elif target.endswith(b"/version"):
         status, kind, body = b"200 OK", b"application/json", json.dumps({"ApiVersion": "1.51"}).encode()
@@ -161,12 +185,20 @@ class _Server(paramiko.ServerInterface):
 class SshServer:
     """Serves connections that somebody else accepted."""
 
-    def __init__(self, *, host_key: Path, authorized_keys: Path, engine: Engine, figures: Figures) -> None:
+    def __init__(
+        self, *, host_key: Path, authorized_keys: Path, engine: Engine, figures: Figures, cut: Callable[[], bool]
+    ) -> None:
+        """Make a server.
+
+        Args:
+            cut: whether connections break now.
+        """
         self._host_key = paramiko.Ed25519Key.from_private_key_file(str(host_key))
         lines = authorized_keys.read_text(encoding="ascii").splitlines()
         self._authorized = frozenset(base64.b64decode(line.split()[1]) for line in lines if line.strip())
         self._engine = engine
         self._figures = figures
+        self._cut = cut
 
     def serve(self, connection: socket.socket) -> None:
         """Serve one connection to its end; for a thread of its own."""
@@ -176,7 +208,7 @@ class SshServer:
         server = _Server(self._authorized, self._engine, self._figures)
         try:
             transport.start_server(server=server)
-            while transport.is_active():
+            while transport.is_active() and not self._cut():
                 channel = transport.accept(0.2)
                 if channel is not None and server.kinds.get(channel.get_id()) == STREAM_LOCAL:
                     threading.Thread(target=self._serve_engine, args=(channel,), daemon=True).start()

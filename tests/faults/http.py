@@ -1,0 +1,67 @@
+"""The engine's API over its socket, asked directly: quick, and with a bound on every answer."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("docker", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        try:
+            self.sock.connect(str(self._path))
+        except BaseException:
+            self.sock.close()
+            raise
+
+
+def ask(path: Path, method: str, target: str, *, timeout_s: float) -> tuple[int, bytes]:
+    """Make a request of the engine behind the socket `path`; returns the status and the body. Raises OSError."""
+    connection = _Connection(path, timeout_s)
+    try:
+        connection.request(method, target, headers={"Connection": "close"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"{method} {target}: {error!r}") from error
+    finally:
+        connection.close()
+
+
+def listing(path: Path, target: str, *, timeout_s: float) -> Any:
+    """A JSON answer of the engine. Raises OSError, or AssertionError for another status than 200."""
+    status, body = ask(path, "GET", target, timeout_s=timeout_s)
+    assert status == 200, f"GET {target}: {status} {body[:500]!r}"
+    return json.loads(body)
+
+
+def answers(path: Path, *, timeout_s: float) -> bool:
+    """Whether the engine answers there."""
+    try:
+        return ask(path, "GET", "/_ping", timeout_s=timeout_s)[0] == 200
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def stream(path: Path, target: str, *, timeout_s: float) -> Iterator[http.client.HTTPResponse]:
+    """An answer without end, to be read. Raises OSError."""
+    connection = _Connection(path, timeout_s)
+    try:
+        connection.request("GET", target)
+        yield connection.getresponse()
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"GET {target}: {error!r}") from error
+    finally:
+        connection.close()

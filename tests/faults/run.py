@@ -1,0 +1,261 @@
+"""One fault from its beginning to its end, and a list of them: what became of the machine, and how long it took."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from backend.errors import Action, WherryError
+from backend.model import Desired, MachineStatus, Phase
+from tests.faults import http
+from tests.faults.plan import FREEZES, FROM_STOPPED, IN_GUEST, LEADS_TO_STOPPED, Fault, Kind, Stage
+from tests.faults.target import Command, Target, Violation, describe
+
+_STOPS = frozenset(
+    {Kind.AGENT_STOP, Kind.QEMU_STOP, Kind.VERB_STOP, Kind.CLIENT_STOP, Kind.SSHD_STOP, Kind.DOCKERD_STOP}
+)
+_VERB_GONE = frozenset({Kind.VERB_KILL})
+_POLL_S = 0.05
+_LASTING_S = 1.5
+_ANSWER_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one fault."""
+
+    fault: Fault
+    how: str
+    """"itself", "again" (the command was run again, as it said), "action" (what the Problem offered), "failed"."""
+    hit: bool
+    """Whether there was anything to hit at that moment."""
+    seconds: float
+    """From the fault (what is stopped: from its going on) until all was as it should be."""
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            **self.fault.as_dict(), "how": self.how, "hit": self.hit, "seconds": round(self.seconds, 3),
+            "note": self.note,
+        }  # fmt: skip
+
+
+def perform(target: Target, fault: Fault) -> Outcome:
+    """Make the fault and see what becomes of it; whatever is wrong ends in the outcome, not in an exception."""
+    attempt = _Attempt(target, fault)
+    try:
+        attempt.make()
+        attempt.settle()
+        attempt.check()
+    except (AssertionError, WherryError, OSError, ValueError) as error:
+        said = error.problem.as_text() if isinstance(error, WherryError) else f"{type(error).__name__}: {error}"
+        return Outcome(
+            fault=fault, how="failed", hit=attempt.hit, seconds=time.monotonic() - attempt.began, note=said[:4000]
+        )  # fmt: skip
+    finally:
+        target.release()
+        attempt.end()
+    seconds = max(0.0, attempt.reached - attempt.began)
+    return Outcome(fault=fault, how=attempt.how, hit=attempt.hit, seconds=seconds, note=attempt.note)
+
+
+class _Attempt:
+    def __init__(self, target: Target, fault: Fault) -> None:
+        self.how = "itself"
+        self.hit = False
+        self.note = ""
+        self._target = target
+        self._fault = fault
+        self.began = time.monotonic()
+        """When the fault came; what was stopped: when it went on."""
+        self.reached = 0.0
+        """When everything was as it should be."""
+        self._armed = False
+        self._command: Command | None = None
+        self._code: int | None = 0
+        goal = {Phase.RUNNING}
+        if fault.stage is Stage.SUSPEND:
+            goal = {Phase.SUSPENDED, Phase.STOPPED}
+        elif fault.stage is Stage.STOP:
+            goal = {Phase.STOPPED}
+        self._goal = frozenset(goal)
+
+    def make(self) -> None:
+        target, fault = self._target, self._fault
+        before = Phase.RUNNING
+        if fault.stage in FROM_STOPPED:
+            before = Phase.STOPPED if fault.stage is Stage.START else Phase.SUSPENDED
+        target.bring_to(before)
+        target.note_before(fault)
+        delay_s = fault.moment * target.lengths.get(fault.stage, 1.0)
+        self._armed = fault.kind in IN_GUEST and target.arm(fault, delay_s)
+        self._command = target.begin_stage(fault)
+        time.sleep(delay_s)
+        self.began = time.monotonic()
+        self.hit = self._armed or target.inject(fault, self._command)
+        if fault.kind in _STOPS:
+            time.sleep(fault.hold_s * target.hold)
+            target.release()
+            self.began = time.monotonic()
+
+    def settle(self) -> None:
+        """Wait until everything is as it should be, doing what a user would do. Raises Violation."""
+        target, fault = self._target, self._fault
+        deadline = time.monotonic() + target.recovery_s
+        if self._command is not None:
+            self._code = self._command.finish(target.command_s)
+            if self._code is None:
+                raise Violation(f"{self._command.argv[3:]} did not end within {target.command_s:g} s")
+            if "Traceback" in self._command.said:
+                raise Violation(f"{self._command.argv[3:]} broke: {self._command.said}")
+            if fault.kind in _STOPS:
+                deadline = time.monotonic() + target.recovery_s
+        stuck_since: float | None = None
+        last = "no agent answered"
+        while time.monotonic() < deadline:
+            try:
+                status = target.status()
+            except WherryError as error:
+                last = error.problem.summary
+                time.sleep(_POLL_S)
+                continue
+            last = describe(status)
+            if self._is_good(status):
+                self.reached = self.reached or time.monotonic()
+                # A fault that was armed inside the guest happens about then: good is only what has lasted.
+                if not self._armed or time.monotonic() - self.reached > _LASTING_S:
+                    return
+            else:
+                self.reached = 0.0
+            if self.reached or not self._is_stuck(status):
+                stuck_since = None
+            else:
+                stuck_since = stuck_since or time.monotonic()
+                if time.monotonic() - stuck_since > target.patience_s(status):
+                    stuck_since = None
+                    self._help(status)
+                    deadline = time.monotonic() + target.recovery_s
+            time.sleep(_POLL_S)
+        raise Violation(f"not as it should be within {target.recovery_s:g} s: {last}{self._told()}")
+
+    def _is_good(self, status: MachineStatus) -> bool:
+        if status.phase not in self._goal or status.operation is not None:
+            return False
+        if self._fault.stage in LEADS_TO_STOPPED:
+            return True
+        return http.answers(self._target.paths.docker_socket, timeout_s=_ANSWER_S)
+
+    def _is_stuck(self, status: MachineStatus) -> bool:
+        """Whether it will stay like this, and somebody has to do something."""
+        if status.operation is not None or not status.phase.is_settled:
+            return False
+        return status.phase not in self._goal or bool(status.problems)
+
+    def _help(self, status: MachineStatus) -> None:
+        """What a user would do now."""
+        target, fault = self._target, self._fault
+        if status.problems:
+            action = next((problem.action for problem in status.problems if problem.action is not None), None)
+            if action is None or self.how == "action":
+                raise Violation(f"{describe(status)}: nothing is offered that helps{self._told()}")
+            self._act(action)
+            return
+        lost = self._command is not None and (self._code != 0 or fault.kind in _VERB_GONE)
+        if not lost or self.how != "itself":
+            raise Violation(f"it stays {describe(status)} (wanted: {sorted(self._goal)}){self._told()}")
+        arguments = target.stage_command(fault)
+        assert arguments is not None
+        code, said = target.wherry(*arguments)
+        self.how, self.note = "again", " ".join(arguments)
+        if code != 0:
+            raise Violation(f"wherry {' '.join(arguments)}, run again, ended with {code}: {said[-2000:]}")
+
+    def _act(self, action: Action) -> None:
+        arguments = action.command.split()[1:]
+        code, said = self._target.wherry(*arguments)
+        self.how, self.note = "action", action.command
+        if code != 0:
+            raise Violation(f"{action.command} ended with {code}: {said[-2000:]}")
+
+    def _told(self) -> str:
+        if self._command is None:
+            return ""
+        return f"; the command ended with {self._code}: {self._command.said[-600:]}"
+
+    def check(self) -> None:
+        """Everything that must hold now. Raises Violation."""
+        target = self._target
+        if self._fault.kind in FREEZES:
+            target.release()
+        target.note_end(self._fault)
+        status = target.status()
+        wanted = Desired.STOPPED if self._fault.stage in LEADS_TO_STOPPED else Desired.RUNNING
+        if status.desired is not wanted:
+            raise Violation(f"the machine is {status.phase}, but {status.desired} is wanted")
+        target.check_leavings(status)
+        if status.phase is Phase.RUNNING:
+            target.check_running(self._fault)
+
+    def end(self) -> None:
+        """Leave no command behind."""
+        if self._command is not None and self._command.process.poll() is None:
+            self._command.process.kill()
+            self._command.finish(5)
+
+
+def perform_all(
+    target: Target,
+    faults: Iterable[Fault],
+    *,
+    until: float | None = None,
+    artefact: TextIO | None = None,
+    head: dict[str, Any] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Outcome]:
+    """Make each fault in turn; a machine that one of them left in a bad state is put right by force for the next.
+
+    Args:
+        until: no fault is begun after this moment (time.monotonic).
+        artefact: gets a JSON line for each.
+        head: fields that each line has in addition: seed, target.
+        tell: called with a line of text for each.
+    """
+    outcomes = []
+    for fault in faults:
+        if until is not None and time.monotonic() > until:
+            break
+        outcome = perform(target, fault)
+        outcomes.append(outcome)
+        tell(
+            f"{fault.number:4} {fault.stage.value:10} {fault.kind.value:20} {outcome.how:7}"
+            f"{' ' if outcome.hit else '*'}{outcome.seconds:6.2f} s  {outcome.note}"
+        )
+        line = {**(head or {}), **outcome.as_dict()}
+        if outcome.how == "failed":
+            line["logs"] = target.logs()
+        if artefact is not None:
+            artefact.write(json.dumps(line) + "\n")
+            artefact.flush()
+        if outcome.how == "failed" and not _put_right(target):
+            tell("the machine cannot be brought back: the run ends here")
+            break
+    return outcomes
+
+
+def _put_right(target: Target) -> bool:
+    target.release()
+    with contextlib.suppress(Violation, WherryError):
+        if target.status().phase in (Phase.RUNNING, Phase.STOPPED, Phase.SUSPENDED):
+            return True
+    target.end_processes()
+    try:
+        target.bring_to(Phase.STOPPED)
+        target.bring_to(Phase.RUNNING)
+    except (Violation, WherryError):
+        return False
+    return True
