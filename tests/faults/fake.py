@@ -66,15 +66,14 @@ class FakeTarget(Target):
         image = make_image(self._tools / "image")
         binary = qemu.install(self._tools / "bin")
         self.paths.config.write_text(
-            'version = 1\n[machine]\naccelerator = "tcg"\n'
+            'version = 1\n[machine]\naccelerator = "tcg"\nstart_on_demand = false\n'
             f'[qemu]\nbinary = "{binary}"\n[image]\ndirectory = "{image}"\n[docker]\ncontext = false\n',
             encoding="utf-8",
         )
         cues = {gate: str(self._gate(gate)) for gate in set(_GATES.values())}
         (self.paths.machine / qemu.CUES).write_text(json.dumps(cues), encoding="utf-8")
         self.bring_to(Phase.RUNNING)
-        self.bring_to(Phase.STOPPED)
-        self.bring_to(Phase.RUNNING)
+        self.lengths[Stage.STOP] = 0.7 * self.lengths[Stage.START]
         self.lengths[Stage.RUNNING] = 0.3
         self.lengths[Stage.RESTART] = self.lengths[Stage.START] + self.lengths[Stage.STOP]
         for client in self._clients:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -138,6 +138,15 @@ def make(
     while len(chosen) < count:
         chance.shuffle(pairs)
         chosen += pairs
+    return _timed(chance, _thrifty(chosen[:count]))
+
+
+def of_pairs(seed: int, pairs: Iterable[tuple[Stage, Kind]]) -> list[Fault]:
+    """These faults in this order, at moments made from the seed."""
+    return _timed(random.Random(seed), pairs)
+
+
+def _timed(chance: random.Random, pairs: Iterable[tuple[Stage, Kind]]) -> list[Fault]:
     return [
         Fault(
             number=number,
@@ -147,7 +156,7 @@ def make(
             hold_s=round(chance.uniform(*_HOLD_S), 2),
             choice=chance.randrange(1_000_000),
         )
-        for number, (stage, kind) in enumerate(_thrifty(chosen[:count]), 1)
+        for number, (stage, kind) in enumerate(pairs, 1)
     ]
 
 

@@ -136,7 +136,7 @@ class _Attempt:
                 stuck_since = None
             else:
                 stuck_since = stuck_since or time.monotonic()
-                if time.monotonic() - stuck_since > target.patience_s(status):
+                if time.monotonic() - stuck_since > self._patience_s(status):
                     stuck_since = None
                     self._help(status)
                     deadline = time.monotonic() + target.recovery_s
@@ -155,6 +155,11 @@ class _Attempt:
         if status.operation is not None or not status.phase.is_settled:
             return False
         return status.phase not in self._goal or bool(status.problems)
+
+    def _patience_s(self, status: MachineStatus) -> float:
+        """How long a user looks at a state that does not change before doing something about it."""
+        mends_itself = status.phase in (*self._goal, Phase.DEGRADED)
+        return self._target.degraded_s if mends_itself else self._target.settled_s
 
     def _help(self, status: MachineStatus) -> None:
         """What a user would do now."""

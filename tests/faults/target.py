@@ -252,10 +252,6 @@ class Target(ABC):
                 return True
         return self.inject_other(fault)
 
-    def patience_s(self, status: MachineStatus) -> float:
-        """How long a user looks at a state that does not change before doing something about it."""
-        return self.degraded_s if status.phase in (Phase.DEGRADED, Phase.RUNNING) else self.settled_s
-
     @abstractmethod
     def inject_other(self, fault: Fault) -> bool:
         """The same for the kinds that are this target's own."""
