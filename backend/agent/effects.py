@@ -373,12 +373,14 @@ class Effects:
         if policy is not StopPolicy.KILL and (guest := await self._listening_guest(run)) is not None:
             with contextlib.suppress(ConnectionError):
                 await guest.control.send("poweroff")
-                if await self._gone_within(self._deadlines.shutdown_s(hardware=self._is_hardware)):
+                if await self._gone_within(self._deadlines.shutdown_s(hardware=self._is_hardware), run):
                     return
+            if run != self._run():
+                return
             _log.warning("the guest did not shut down in time")
             self._notify(Notice(level="warning", text="The guest did not shut down in time and was ended."))
         await self.driver.kill()
-        if not self._is_watched:  # it was stopped before its kernel showed life
+        if not self._is_watched and run == self._run():  # it was stopped before its kernel showed life
             await self._release()
             self._post(Exited(run, orderly=True, problem=None))
 
@@ -407,10 +409,13 @@ class Effects:
                     await (self.guest or await self._open_guest(run)).any_stage()
         return self.guest if self.guest is not None and self.guest.stages else None
 
-    async def _gone_within(self, seconds: float) -> bool:
-        """Whether QEMU is gone within the time (`_watch_exit` tells the reducer)."""
+    async def _gone_within(self, seconds: float, run: int) -> bool:
+        """Whether the QEMU of this run is gone within the time (`_watch_exit` tells the reducer).
+
+        In a restart the next one is there at once: it is not the one that is waited for.
+        """
         deadline = asyncio.get_running_loop().time() + seconds
-        while self.driver.pid is not None:
+        while self.driver.pid is not None and run == self._run():
             if asyncio.get_running_loop().time() > deadline:
                 return False
             await asyncio.sleep(0.05)

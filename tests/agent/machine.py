@@ -147,6 +147,11 @@ class Machine:
             client.request("start")
             return until(client, Phase.RUNNING)
 
+    def status_now(self) -> MachineStatus:
+        """The status, as a client sees it that is opened now."""
+        with self.client() as client:
+            return client.status
+
     def ended(self) -> None:
         """Return once no agent is left, having asked it to go."""
         with self.client() as client:

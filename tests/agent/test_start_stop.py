@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 
 import pytest
@@ -159,6 +160,19 @@ def test_a_restart_makes_a_new_machine(machine: Machine) -> None:
         assert client.status.phase is Phase.RUNNING
         assert client.status.pid != before.pid
     assert len(machine.launches) == 2
+
+
+def test_a_restart_leaves_the_new_machine_alone(make_machine: Callable[..., Machine]) -> None:
+    """The new one may be there before anybody saw that the old one was gone; its time to shut down is not over."""
+    machine = make_machine(deadlines="shutdown=0.7")
+    machine.started()
+    for _ in range(4):
+        machine.wherry("restart")
+    restarted = machine.status_now()
+    time.sleep(1.5)
+    assert machine.status_now().pid == restarted.pid
+    assert len(machine.launches) == 5
+    assert "ended by itself" not in machine.log()
 
 
 def test_docker_clients_are_served_through_the_endpoint(machine: Machine) -> None:

@@ -102,7 +102,7 @@ class FakeTarget(Target):
     def note_before(self, fault: Fault) -> None:
         """See Target."""
 
-    def note_end(self, fault: Fault) -> None:
+    def note_end(self, fault: Fault, came: float) -> None:
         """See Target."""
 
     # -- the workload ---------------------------------------------------------------------------------------------

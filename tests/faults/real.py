@@ -163,10 +163,10 @@ class RealTarget(Target):
         if fault.kind in (Kind.CLIENT_KILL, Kind.CLIENT_STOP):
             self._client = self._start_client(fault.choice)
 
-    def note_end(self, fault: Fault) -> None:
+    def note_end(self, fault: Fault, came: float) -> None:
         """See Target."""
         if fault.kind in CRASHES:
-            self.workload.ledger.crash()
+            self.workload.ledger.crash(came)
 
     def check_running(self, fault: Fault) -> None:
         """See Target."""

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from backend.errors import Action, WherryError
 from backend.model import Desired, MachineStatus, Phase
 from tests.faults import http
-from tests.faults.plan import FREEZES, FROM_STOPPED, IN_GUEST, LEADS_TO_STOPPED, Fault, Kind, Stage
+from tests.faults.plan import CRASHES, FREEZES, FROM_STOPPED, IN_GUEST, LEADS_TO_STOPPED, Fault, Kind, Stage
 from tests.faults.target import Command, Target, Violation, describe
 
 _STOPS = frozenset(
@@ -76,6 +76,7 @@ class _Attempt:
         self.reached = 0.0
         """When everything was as it should be."""
         self._armed = False
+        self._deaths = 0
         self._command: Command | None = None
         self._code: int | None = 0
         goal = {Phase.RUNNING}
@@ -93,6 +94,7 @@ class _Attempt:
         target.bring_to(before)
         target.note_before(fault)
         delay_s = fault.moment * target.lengths.get(fault.stage, 1.0)
+        self._deaths = target.deaths()
         self._armed = fault.kind in IN_GUEST and target.arm(fault, delay_s)
         self._command = target.begin_stage(fault)
         time.sleep(delay_s)
@@ -197,7 +199,9 @@ class _Attempt:
         target = self._target
         if self._fault.kind in FREEZES:
             target.release()
-        target.note_end(self._fault)
+        target.note_end(self._fault, self.began)
+        if target.deaths() > self._deaths and self._fault.kind not in CRASHES:
+            raise Violation("QEMU ended though nothing was done to it; see the agent's log")
         status = target.status()
         wanted = Desired.STOPPED if self._fault.stage in LEADS_TO_STOPPED else Desired.RUNNING
         if status.desired is not wanted:

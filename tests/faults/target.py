@@ -279,8 +279,19 @@ class Target(ABC):
         """Called when the stage is about to begin."""
 
     @abstractmethod
-    def note_end(self, fault: Fault) -> None:
-        """Called when the machine is as it should be, before it is checked."""
+    def note_end(self, fault: Fault, came: float) -> None:
+        """Called when the machine is as it should be, before it is checked.
+
+        Args:
+            came: when the fault came (time.monotonic).
+        """
+
+    def deaths(self) -> int:
+        """How many QEMUs the agents have found dead that nobody asked to end."""
+        text = (
+            self.paths.agent_log.read_text(encoding="utf-8", errors="replace") if self.paths.agent_log.exists() else ""
+        )
+        return text.count("notice: The virtual machine ended by itself")
 
     def check_disk(self) -> str:
         """After a full stop: the data disk is whole. Returns a word on it. Raises Violation."""

@@ -127,12 +127,13 @@ def test_the_ledger_forgives_a_crash_only_what_is_young(monkeypatch: pytest.Monk
     with ledger.changing("volumes", "young", exists=True) as done:
         done()
     now += 1
-    ledger.crash()
+    ledger.crash(now)
+    now += 60
     with pytest.raises(Violation, match="old is missing"):
         ledger.compare("volumes", set())
     with ledger.changing("volumes", "new", exists=True) as done:
         done()
-    ledger.crash()
+    ledger.crash(now)
     ledger.compare("volumes", set())
 
 
@@ -154,7 +155,7 @@ class Abandoned(FakeTarget):
 class Forgetful(FakeTarget):
     """It loses a line that it acknowledged."""
 
-    def note_end(self, fault: Fault) -> None:
+    def note_end(self, fault: Fault, came: float) -> None:
         lines = (self.paths.machine / qemu.LINES).read_text().splitlines()
         (self.paths.machine / qemu.LINES).write_text("\n".join([*lines[:1], *lines[2:]]) + "\n")
 
@@ -162,7 +163,7 @@ class Forgetful(FakeTarget):
 class Untidy(FakeTarget):
     """It leaves a temporary file."""
 
-    def note_end(self, fault: Fault) -> None:
+    def note_end(self, fault: Fault, came: float) -> None:
         (self.paths.machine / ".run.json.1.new").touch()
 
 

@@ -59,12 +59,11 @@ class Ledger:
 
         yield done
 
-    def crash(self) -> None:
-        """The guest lost what it had not written: changes of the last seconds are uncertain."""
-        now = time.monotonic()
+    def crash(self, when_it_came: float) -> None:
+        """The guest lost what it had not written then (time.monotonic): changes of the seconds before are uncertain."""
         with self._lock:
             for key, (_, before, when) in self._facts.items():
-                if now - when < _RECENT_S:
+                if when_it_came - when < _RECENT_S:
                     self._facts[key] = (None, before, when)
 
     def compare(self, kind: str, present: set[str]) -> None:
