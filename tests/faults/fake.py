@@ -75,6 +75,8 @@ class FakeTarget(Target):
         self.bring_to(Phase.RUNNING)
         self.lengths[Stage.STOP] = 0.7 * self.lengths[Stage.START]
         self.lengths[Stage.RUNNING] = 0.3
+        self.lengths[Stage.CHECKPOINT] = 0.5
+        self.lengths[Stage.RESTORE] = 2.0
         self.lengths[Stage.RESTART] = self.lengths[Stage.START] + self.lengths[Stage.STOP]
         for client in self._clients:
             client.start()
@@ -98,6 +100,9 @@ class FakeTarget(Target):
 
     def _gate(self, name: str) -> Path:
         return self.paths.machine / f"gate-{name}"
+
+    def pause(self) -> None:
+        """See Target. Lines are kept beside the disk: no checkpoint has them."""
 
     def note_before(self, fault: Fault) -> None:
         """See Target."""

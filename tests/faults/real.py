@@ -75,6 +75,8 @@ class RealTarget(Target):
         self.lengths.setdefault(Stage.STOP, 3.0)
         self.lengths[Stage.RESTART] = self.lengths[Stage.START] + self.lengths[Stage.STOP]
         self.lengths[Stage.RUNNING] = 2.0
+        self.lengths[Stage.CHECKPOINT] = 1.5
+        self.lengths[Stage.RESTORE] = self.lengths[Stage.RESTART] + 2.0
 
     # -- faults ---------------------------------------------------------------------------------------------------
     def arm(self, fault: Fault, delay_s: float) -> bool:
@@ -148,9 +150,17 @@ class RealTarget(Target):
         client.communicate(timeout=10)
 
     # -- around a fault -------------------------------------------------------------------------------------------
+    def pause(self) -> None:
+        """See Target."""
+        self.workload.pause()
+        self.workload.settle()
+        self.workload.mark()
+
     def note_before(self, fault: Fault) -> None:
         """See Target."""
-        if fault.stage in LEADS_TO_STOPPED | {Stage.RESTART}:
+        if fault.stage is Stage.RESTORE:
+            self.workload.set_marker()
+        elif fault.stage in LEADS_TO_STOPPED | {Stage.RESTART}:
             self.workload.pause()
         elif fault.stage not in FROM_STOPPED:
             self.workload.attach()
@@ -167,6 +177,8 @@ class RealTarget(Target):
         """See Target."""
         if fault.kind in CRASHES:
             self.workload.ledger.crash(came)
+        if fault.stage is Stage.RESTORE:
+            self.workload.recall_if_gone_back()
 
     def check_running(self, fault: Fault) -> None:
         """See Target."""

@@ -92,6 +92,9 @@ class _Attempt:
         if fault.stage in FROM_STOPPED:
             before = Phase.STOPPED if fault.stage is Stage.START else Phase.SUSPENDED
         target.bring_to(before)
+        if fault.stage is Stage.RESTORE:
+            target.pause()
+            self._target.checkpoint = target.take_checkpoint()
         target.note_before(fault)
         delay_s = fault.moment * target.lengths.get(fault.stage, 1.0)
         self._deaths = target.deaths()
@@ -160,7 +163,9 @@ class _Attempt:
 
     def _patience_s(self, status: MachineStatus) -> float:
         """How long a user looks at a state that does not change before doing something about it."""
-        mends_itself = status.phase in (*self._goal, Phase.DEGRADED)
+        # A restore or an update that was cut off is ended by the next agent, which stops and starts the machine for it.
+        long = self._fault.stage in (Stage.RESTORE, Stage.UPDATE)
+        mends_itself = long or status.phase in (*self._goal, Phase.DEGRADED)
         return self._target.degraded_s if mends_itself else self._target.settled_s
 
     def _help(self, status: MachineStatus) -> None:
@@ -209,6 +214,8 @@ class _Attempt:
         target.check_leavings(status)
         if status.phase is Phase.RUNNING:
             target.check_running(self._fault)
+        if self._fault.stage in (Stage.CHECKPOINT, Stage.RESTORE):
+            target.check_checkpoints()
 
     def end(self) -> None:
         """Leave no command behind."""

@@ -34,6 +34,7 @@ _COMMANDS = {
     Stage.SUSPEND: ("suspend",),
     Stage.RESUME: ("start",),
 }
+_KEPT_CHECKPOINTS = 3
 _VERBS = {
     Stage.CHECKPOINT: "checkpoint",
     Stage.RESTORE: "checkpoint",
@@ -138,6 +139,8 @@ class Target(ABC):
         self.lengths: dict[Stage, float] = {}
         """The usual length of each stage, in seconds."""
         self.stopped_for_now: list[psutil.Process] = []
+        self.checkpoint = ""
+        """Id of the one that the present stage goes back to."""
 
     # -- the product ----------------------------------------------------------------------------------------------
     def features(self) -> frozenset[Stage]:
@@ -165,7 +168,27 @@ class Target(ABC):
 
     def stage_command(self, fault: Fault) -> tuple[str, ...] | None:
         """What a user types for the stage."""
+        if fault.stage is Stage.RESTORE:
+            return ("checkpoint", "restore", self.checkpoint, "--yes")
         return _COMMANDS.get(fault.stage)
+
+    def take_checkpoint(self) -> str:
+        """Take one without a fault, and return its id. Raises Violation."""
+        code, said = self.wherry("checkpoint", "create", "before-fault")
+        if code != 0:
+            raise Violation(f"checkpoint create ended with {code}: {said}")
+        return said.split()[-1]
+
+    def check_checkpoints(self) -> None:
+        """They can be listed and deleted. Raises Violation."""
+        with self.client() as client:
+            found = client.request("checkpoints.list", reply_timeout_s=self.command_s)
+        if found["problem"] is not None:
+            raise Violation(f"checkpoints: {found['problem']}")
+        for entry in found["checkpoints"][:-_KEPT_CHECKPOINTS]:
+            code, said = self.wherry("checkpoint", "delete", entry["id"], "--yes")
+            if code != 0:
+                raise Violation(f"checkpoint delete ended with {code}: {said}")
 
     @contextlib.contextmanager
     def client(self) -> Iterator[MachineClient]:
@@ -273,6 +296,10 @@ class Target(ABC):
     @abstractmethod
     def check_running(self, fault: Fault) -> None:
         """Of a machine that runs: its engine, its containers, its data, its clients. Raises Violation."""
+
+    @abstractmethod
+    def pause(self) -> None:
+        """Let nothing come or go until the next check: what is there now is to be known."""
 
     @abstractmethod
     def note_before(self, fault: Fault) -> None:

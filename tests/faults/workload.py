@@ -32,6 +32,7 @@ while :; do
     sleep 0.3
 done
 """
+_MARKER = "made-after-the-checkpoint"
 _CLIENT_S = 240.0
 """A docker command that has not ended by then hangs: nothing that it asks for takes so long, a start included."""
 _RECENT_S = 12.0
@@ -58,6 +59,16 @@ class Ledger:
                 self._facts[kind, name] = (exists, before, time.monotonic())
 
         yield done
+
+    def remembered(self) -> dict[tuple[str, str], tuple[bool | None, bool | None, float]]:
+        """All that is known, for `recall`."""
+        with self._lock:
+            return dict(self._facts)
+
+    def recall(self, facts: dict[tuple[str, str], tuple[bool | None, bool | None, float]]) -> None:
+        """The machine was taken back to when this was known."""
+        with self._lock:
+            self._facts = dict(facts)
 
     def crash(self, when_it_came: float) -> None:
         """The guest lost what it had not written then (time.monotonic): changes of the seconds before are uncertain."""
@@ -138,6 +149,7 @@ class Workload:
         self._complaints: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._churner = threading.Thread(target=self._churn, daemon=True)
         self._number = 0
+        self._before: tuple[dict[tuple[str, str], tuple[bool | None, bool | None, float]], dict[str, int]] = ({}, {})
 
     def begin(self) -> None:
         """Make the containers that stay, and set everything going."""
@@ -177,6 +189,11 @@ class Workload:
     def pause(self) -> None:
         """Begin no new command until `attach`; the machine is going to stop."""
         self._may_run.clear()
+
+    def settle(self) -> None:
+        """Wait until the last command has ended, too. Raises Violation."""
+        if not self._idle.wait(_CLIENT_S):
+            raise Violation("a docker command does not end")
 
     def attached(self, choice: int) -> Attached:
         """One of the attached clients."""
@@ -230,6 +247,25 @@ class Workload:
         except subprocess.TimeoutExpired:
             self._complaints.put(f"docker {' '.join(arguments)} did not end within {_CLIENT_S:g} s")
             return False
+
+    # -- going back -----------------------------------------------------------------------------------------------
+    def mark(self) -> None:
+        """Called when a checkpoint is about to be taken, with nothing coming or going."""
+        self._before = (self.ledger.remembered(), dict(self.acknowledged))
+
+    def set_marker(self) -> None:
+        """Make the volume that tells the present from what was at the checkpoint."""
+        self._machine.docker("volume", "create", _MARKER)
+
+    def recall_if_gone_back(self) -> None:
+        """The machine may have gone back to the checkpoint or not: from now on what holds is what was known then."""
+        volumes = http.listing(self._socket, "/volumes", timeout_s=60)["Volumes"] or []
+        if any(entry["Name"] == _MARKER for entry in volumes):
+            self._machine.docker("volume", "rm", _MARKER)
+            return
+        facts, acknowledged = self._before
+        self.ledger.recall(facts)
+        self.acknowledged.update(acknowledged)
 
     # -- what must hold -------------------------------------------------------------------------------------------
     def check(self, *, timeout_s: float) -> None:
