@@ -19,6 +19,8 @@ from tests.faults.target import Target, Violation
 _AWAY_S = 0.1
 _ANSWER_S = 15.0
 """No docker client waits longer than this for anything on a machine without a guest."""
+_STAGES = frozenset({Stage.START, Stage.RUNNING, Stage.STOP, Stage.RESTART})
+"""The fake has no disk inside: what checkpoints and updates do to one is for the real machine."""
 _GATES = {
     Kind.DOCKERD_KILL: "engine_away",
     Kind.DOCKERD_STOP: "engine_hang",
@@ -75,11 +77,13 @@ class FakeTarget(Target):
         self.bring_to(Phase.RUNNING)
         self.lengths[Stage.STOP] = 0.7 * self.lengths[Stage.START]
         self.lengths[Stage.RUNNING] = 0.3
-        self.lengths[Stage.CHECKPOINT] = 0.5
-        self.lengths[Stage.RESTORE] = 2.0
         self.lengths[Stage.RESTART] = self.lengths[Stage.START] + self.lengths[Stage.STOP]
         for client in self._clients:
             client.start()
+
+    def features(self) -> frozenset[Stage]:
+        """See Target."""
+        return super().features() & _STAGES
 
     def inject_other(self, fault: Fault) -> bool:
         """See Target."""
