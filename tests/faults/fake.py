@@ -19,7 +19,7 @@ from tests.faults.target import Target, Violation
 _AWAY_S = 0.1
 _ANSWER_S = 15.0
 """No docker client waits longer than this for anything on a machine without a guest."""
-_STAGES = frozenset({Stage.START, Stage.RUNNING, Stage.STOP, Stage.RESTART})
+_STAGES = frozenset({Stage.START, Stage.RUNNING, Stage.STOP, Stage.RESTART, Stage.SUSPEND, Stage.RESUME})
 """The fake has no disk inside: what checkpoints and updates do to one is for the real machine."""
 _GATES = {
     Kind.DOCKERD_KILL: "engine_away",
