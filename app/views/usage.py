@@ -32,6 +32,7 @@ class UsageCards(QWidget):
         self._grid.setSpacing(theme.px(14))
         self._cards: list[Card] = []
         self._brought: dict[str, QLabel] = {}
+        self.returned: dict[str, QLabel] = {}
         self.reclaim = button(text("upkeep.reclaim"), self._ask)
         self._columns = 0
         for kind, bars in (
@@ -42,6 +43,8 @@ class UsageCards(QWidget):
             for bar in bars:
                 card.body.addWidget(bar)
             card.body.addWidget(label(text(f"usage.hint.{kind}"), "muted", wrap=True))
+            self.returned[kind] = label("", wrap=True)
+            card.body.addWidget(self.returned[kind])
             card.body.addLayout(self._below(kind))
             card.body.addStretch(1)
             card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
@@ -109,6 +112,9 @@ class UsageCards(QWidget):
         self.memory_on_host.show_share(usage.memory_on_host_bytes, memory)
         self.disk_used.show_share(usage.disk_used_bytes, disk)
         self.disk_on_host.show_share(usage.disk_on_host_bytes, disk)
+        for kind, returned in (("memory", usage.memory_returned_bytes), ("disk", usage.disk_returned_bytes)):
+            self.returned[kind].setVisible(returned is not None)
+            self.returned[kind].setText(text(f"usage.{kind}.returned", size=figures.size(returned or 0)))
 
 
 class _Bar(QWidget):

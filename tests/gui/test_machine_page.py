@@ -59,6 +59,14 @@ def test_memory_and_disk_given_used_and_taken(store: AppStore, page: MachineView
     assert len([graph for graph in page.overview.graphs.graphs if graph.isVisible()]) == 4
 
 
+def test_what_was_given_back_is_said_where_it_is_known(store: AppStore, page: MachineView) -> None:
+    running(store)
+    store.stats.add(usage(memory_returned_bytes=3 * GIB // 2, disk_returned_bytes=None))
+    returned = page.overview.usage.returned
+    assert returned["memory"].text() == "Given back to this computer since the start: 1.5 GiB"
+    assert not returned["disk"].isVisible()
+
+
 def test_what_the_host_does_not_tell_is_said_to_be_unknown(store: AppStore, page: MachineView) -> None:
     running(store)
     store.stats.add(usage(memory_on_host_bytes=None))

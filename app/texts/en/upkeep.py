@@ -46,8 +46,8 @@ TEXTS: Final[dict[str, str]] = {
     "upkeep.reclaimed.disk": "Disk: {before} → {after}",
     "upkeep.brought": "Last time: {before} → {after}",
     "upkeep.reclaimed.unknown": "Given back. This computer does not tell how much.",
-    "usage.memory.returned": "Given back to this computer",
-    "usage.disk.returned": "Given back to this computer",
+    "usage.memory.returned": "Given back to this computer since the start: {size}",
+    "usage.disk.returned": "Given back to this computer since the start: {size}",
     "checkpoints.title": "Checkpoints",
     "checkpoints.text": (
         "A checkpoint keeps the machine's disk as it is at a moment: containers, images and volumes. It "

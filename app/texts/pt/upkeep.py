@@ -47,8 +47,8 @@ TEXTS: Final[dict[str, str]] = {
     "upkeep.reclaimed.disk": "Disco: {before} → {after}",
     "upkeep.brought": "Da última vez: {before} → {after}",
     "upkeep.reclaimed.unknown": "Devolvido. Este computador não diz quanto.",
-    "usage.memory.returned": "Devolvido a este computador",
-    "usage.disk.returned": "Devolvido a este computador",
+    "usage.memory.returned": "Devolvido a este computador desde o início: {size}",
+    "usage.disk.returned": "Devolvido a este computador desde o início: {size}",
     "checkpoints.title": "Pontos de restauração",
     "checkpoints.text": (
         "Um ponto de restauração guarda o disco da máquina como está num momento: contêineres, imagens e "
