@@ -90,6 +90,8 @@ class UpkeepWiring(QObject):
             return
         if name == "reclaim":
             store.notice(Notice(level="info", text=self._reclaimed()))
+        elif name == "disk.grow" and result.get("now") is False:
+            store.notice(Notice(level="info", text=text("upkeep.done.grow-later")))
         elif name in _ENDED:
             store.notice(Notice(level="info", text=text(_ENDED[name])))
         if name == "checkpoints.delete" and self._deletions:

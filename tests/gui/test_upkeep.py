@@ -284,6 +284,13 @@ def test_the_disk_grows_at_once_and_the_rest_is_saved(whole: Whole) -> None:
     assert "Not now: Moving the disk" in resources.apply.toolTip()
 
 
+def test_a_disk_that_grows_later_is_not_said_to_have_grown(whole: Whole) -> None:
+    whole.agent.answers["disk.grow"] = {"size_gib": 96, "now": False}
+    whole.store.intents.ask_upkeep.emit("disk.grow", {"size_gib": 96})
+    whole.wait(lambda: "The disk becomes larger at the next start." in whole.notices)
+    assert "The disk was made larger." not in whole.notices
+
+
 def test_the_disk_is_moved(whole: Whole) -> None:
     from app.views.settings.data_disk import ask_move
 

@@ -24,6 +24,7 @@ TEXTS: Final[dict[str, str]] = {
     ),
     "upkeep.done.update": "The guest image was updated. All containers, images and volumes are there.",
     "upkeep.done.grow": "The disk was made larger.",
+    "upkeep.done.grow-later": "The disk becomes larger at the next start.",
     "upkeep.done.move": "The disk was moved.",
     "upkeep.done.reset": "The machine has an empty disk now.",
     "upkeep.done.engine": "The Docker engine was restarted.",

@@ -24,6 +24,7 @@ TEXTS: Final[dict[str, str]] = {
     ),
     "upkeep.done.update": "A imagem da máquina foi atualizada. Todos os contêineres, imagens e volumes estão lá.",
     "upkeep.done.grow": "O disco foi aumentado.",
+    "upkeep.done.grow-later": "O disco aumenta no próximo início.",
     "upkeep.done.move": "O disco foi movido.",
     "upkeep.done.reset": "A máquina tem agora um disco vazio.",
     "upkeep.done.engine": "O motor Docker foi reiniciado.",
