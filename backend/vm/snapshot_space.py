@@ -7,6 +7,7 @@ has changed are read: a few of 64 KiB each. Of a disk that a QEMU writes to, the
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 from array import array
@@ -24,6 +25,8 @@ _OFFSET: Final = 0x00FF_FFFF_FFFF_FE00
 _COMPRESSED: Final = 1 << 62
 _MAX_TABLE_BYTES: Final = 32 * 1024**2
 _MAX_SNAPSHOTS: Final = 65_536
+_MOST_BYTES: Final = 1024**3
+"""More is not read in all: such tables are damaged."""
 
 
 def held_alone(path: Path) -> dict[str, int]:
@@ -42,6 +45,8 @@ def held_alone(path: Path) -> dict[str, int]:
 class _Disk:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._size = file.seek(0, os.SEEK_END)
+        self._left = _MOST_BYTES
         header = _HEADER.unpack(self._read(0, _HEADER.size))
         magic, version, _, _, cluster_bits, _, _, _, _, table, table_clusters, count, snapshots, features = header[:14]
         order = header[16]
@@ -95,10 +100,13 @@ class _Disk:
         return words
 
     def _read(self, offset: int, length: int) -> bytes:
-        if length > _MAX_TABLE_BYTES:
-            raise ValueError("a table is too long")
+        self._left -= length
+        if length > _MAX_TABLE_BYTES or self._left < 0:
+            raise ValueError("the tables are too long")
+        if offset + length > self._size:
+            raise ValueError("a table points beyond the file's end")
         self._file.seek(offset)
         content = self._file.read(length)
         if len(content) != length:
-            raise ValueError("a table points beyond the file's end")
+            raise ValueError("the file was cut")
         return content

@@ -53,6 +53,7 @@ class FakeGuest:
         self._ssh_up = False
         self._engine_up = False
         self._clock_offset_s = float(cues.get("clock_offset", 0.0))
+        self._frozen = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def boot(self) -> None:
@@ -182,6 +183,8 @@ class FakeGuest:
             case ["time", epoch]:
                 self._clock_offset_s = float(epoch) - time.time()
                 self.say("ok")
+            case ["freeze" | "thaw" as command, name]:
+                self._freeze(command, name)
             case ["restart", service, name]:
                 self.say(f"done {name}")
                 self._begin(self._restart(service))
@@ -192,7 +195,17 @@ class FakeGuest:
                 if not self._cues.get("ignore_powerdown"):
                     self._begin(self._power_off())
             case _:
-                self.say("error unknown command")
+                self.say(f"error unknown command {' '.join(words[:1])}")
+
+    def _freeze(self, command: str, name: str) -> None:
+        cue = self._cues.get("freeze")
+        if cue == "unknown":
+            self.say(f"error unknown command {command}")
+        elif cue == "refused" and command == "freeze":
+            self.say(f"failed {name} Operation not supported")
+        elif not (cue == "hang" and command == "freeze") and not (command == "thaw" and self._cues.get("thaw_lost")):
+            was, self._frozen = self._frozen, command == "freeze"
+            self.say(f"failed {name} it was not frozen any more" if command == "thaw" and not was else f"done {name}")
 
     async def _power_off(self) -> None:
         await self._held("off")

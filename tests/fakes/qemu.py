@@ -27,6 +27,9 @@ It misbehaves on cue. Cues are a JSON object in `fake-cues.json` beside the data
     stats_exit      the guest's program for figures ends at once with this code
     migrate_blocked words: query-migrate says that this machine cannot be migrated
     migrate_fails   "save" or "load"
+    freeze          "hang": never answers; "refused": cannot; "unknown": an image that is too old for it
+    thaw_lost       the guest does not answer when it is told to go on
+    snapshot_fails  QEMU's words when it is to take a snapshot
     die_after       seconds, then it exits with code 1
     babble          lines that the guest says first of all
     hold            {step: file}: steps launch, kernel, guest, ssh, engine, off wait until the file exists,
@@ -56,6 +59,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tests.fakes import snapshots
 from tests.fakes.guest import FakeGuest
 from tests.fakes.migration import FdChannel, Migration
 
@@ -144,8 +148,9 @@ def _fields(value: str) -> dict[str, str]:
 class FakeQemu:
     """The process."""
 
-    def __init__(self, line: CommandLine, cues: dict[str, Any]) -> None:
+    def __init__(self, line: CommandLine, cues: dict[str, Any], lock: int) -> None:
         self._line = line
+        self._lock = lock
         self._cues = cues
         self._forwards: dict[int, socket.socket] = {}
         self._greeted = asyncio.Event()
@@ -268,6 +273,10 @@ class FakeQemu:
                 return {"return": {"UUID": self._cues.get("uuid", self._line.uuid)}}
             case "human-monitor-command":
                 return {"return": self._human(str(arguments.get("command-line", "")))}
+            case "blockdev-snapshot-internal-sync" if "snapshot_fails" in self._cues:
+                return _error("GenericError", str(self._cues["snapshot_fails"]))
+            case _ if name in snapshots.COMMANDS:
+                return snapshots.execute(self._line.data_disk, self._lock, name, arguments)
         answer = self._migration.execute(name, arguments, self._descriptors)
         return answer or _error("CommandNotFound", f"The command {name} has not been found")
 
@@ -381,7 +390,7 @@ def main(argv: list[str]) -> int:
         return 1
     line.pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(FakeQemu(line, cues).run())
+        asyncio.run(FakeQemu(line, cues, disk).run())
     os.close(disk)
     return 0
 

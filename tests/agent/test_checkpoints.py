@@ -1,0 +1,270 @@
+"""Checkpoints by the real agent on the fake QEMU and real disks: taken, refused, restored, and killed in between."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from backend.agent import restore_journal
+from backend.agent.restore_journal import RestoreJournal, RestoreStep
+from backend.client import MachineClient
+from backend.errors import ProblemCode
+from backend.model import MachineStatus, Phase
+from tests.agent.machine import Machine, alive, eventually, kill, refused, until
+
+REAL_TOOL = shutil.which("qemu-img")
+
+
+def made(machine: Machine) -> None:
+    """Give a machine that was never started a disk."""
+    machine.paths.data_disk.unlink(missing_ok=True)
+    qemu_img("create", "-q", "-f", "qcow2", str(machine.paths.data_disk), "64G")
+    mark(machine, 0x11)
+
+
+def qemu_img(*words: str) -> None:
+    subprocess.run(["qemu-img", *words], check=True, timeout=60)
+
+
+def mark(machine: Machine, value: int) -> None:
+    """Write to the disk of a machine that is stopped."""
+    command = ["qemu-io", "-f", "qcow2", "-c", f"write -P {value} 1G 64k", str(machine.paths.data_disk)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)
+
+
+def marked(machine: Machine, value: int) -> bool:
+    command = ["qemu-io", "-U", "-r", "-f", "qcow2", "-c", f"read -P {value} 1G 64k", str(machine.paths.data_disk)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    return "verification failed" not in said
+
+
+def listed(client: MachineClient) -> list[dict[str, Any]]:
+    found = client.request("checkpoints.list")["checkpoints"]
+    assert isinstance(found, list)
+    return found
+
+
+def reasons(client: MachineClient) -> list[str]:
+    return [entry["reason"] for entry in listed(client)]
+
+
+def spoil_tool(machine: Machine, option: str, count: int = 1) -> None:
+    """Let this option of `qemu-img snapshot` fail, so many times."""
+    script = machine.qemu.with_name("qemu-img")
+    budget = machine.home / "spoilt"
+    budget.write_text("x" * count)
+    script.write_text(
+        f'#!/bin/sh\nif [ "$1 $3" = "snapshot {option}" ] && [ -s "{budget}" ]; then\n'
+        f'  truncate -s -1 "{budget}"; echo "qemu-img: spoilt" >&2; exit 1\nfi\nexec {REAL_TOOL} "$@"\n'
+    )
+    script.chmod(0o755)
+
+
+def test_a_machine_that_was_never_started_has_none(machine: Machine) -> None:
+    with machine.client() as client:
+        assert listed(client) == []
+        assert refused(lambda: client.request("checkpoints.create")) is ProblemCode.CHECKPOINT_FAILED
+        assert refused(lambda: client.request("checkpoints.restore", id="nope")) is ProblemCode.BAD_REQUEST
+
+
+def test_a_stopped_machine_goes_back_and_the_present_is_kept(machine: Machine) -> None:
+    made(machine)
+    with machine.client() as client:
+        first = client.request("checkpoints.create", name="the first")["id"]
+        mark(machine, 0x22)
+        done = client.request("checkpoints.restore", id=first)
+        assert done["running"] is False
+        assert marked(machine, 0x11)
+        assert [(entry["name"], entry["automatic"]) for entry in listed(client)] == [("the first", False), ("", True)]
+        client.request("checkpoints.restore", id=done["present"])
+        assert marked(machine, 0x22)
+        assert client.status.phase is Phase.STOPPED
+        assert client.status.operation is None
+    assert not machine.launches
+    assert not machine.paths.restore_journal.exists()
+
+
+def test_a_running_machine_is_frozen_for_it_and_runs_again_after_a_restore(machine: Machine) -> None:
+    machine.started()
+    with machine.client() as client:
+        made_id = client.request("checkpoints.create", name='-x, "é"')["id"]
+        words = [line.split()[0] for line in machine.told_the_guest()]
+        assert words.index("freeze") < words.index("thaw")
+        seen: list[str] = []
+        done = client.request("checkpoints.restore", id=made_id)
+        assert done["running"] is True
+        seen = [entry["reason"] for entry in listed(client)]
+        assert seen == ["manual", "before-restore"]
+        assert until(client, Phase.RUNNING).operation is None
+        assert len(machine.launches) == 2
+        for entry in listed(client):
+            client.request("checkpoints.delete", id=entry["id"])
+        assert listed(client) == []
+
+
+@pytest.mark.parametrize("cue", ["refused", "unknown"])
+def test_a_guest_that_cannot_freeze_is_a_refusal_that_can_be_overruled(machine: Machine, cue: str) -> None:
+    machine.cue(freeze=cue)
+    machine.started()
+    with machine.client() as client:
+        assert refused(lambda: client.request("checkpoints.create")) is ProblemCode.CHECKPOINT_FAILED
+        assert listed(client) == []
+        client.request("checkpoints.create", force=True)
+        assert reasons(client) == ["manual"]
+
+
+def test_a_guest_that_never_answers_and_one_whose_answer_is_lost(machine: Machine) -> None:
+    machine.cue(thaw_lost=True)
+    machine.started()
+    with machine.client() as client:
+        client.request("checkpoints.create", reply_timeout_s=60)  # the freeze held; it ends by itself
+        assert reasons(client) == ["manual"]
+
+
+def test_a_snapshot_that_fails_lets_the_guest_go_on(machine: Machine) -> None:
+    machine.cue(snapshot_fails="Failed to create snapshot: Could not write snapshot table: No space left on device")
+    machine.started()
+    with machine.client() as client:
+        assert refused(lambda: client.request("checkpoints.create")) is ProblemCode.HOST_DISK_FULL
+        assert machine.told_the_guest()[-1].startswith(("thaw", "time"))
+        assert any(line.startswith("thaw") for line in machine.told_the_guest())
+        assert listed(client) == []
+
+
+def test_a_restore_that_fails_leaves_the_present(machine: Machine) -> None:
+    made(machine)
+    with machine.client() as client:
+        first = client.request("checkpoints.create")["id"]
+        mark(machine, 0x22)
+        spoil_tool(machine, "-a")
+        assert refused(lambda: client.request("checkpoints.restore", id=first)) is ProblemCode.CHECKPOINT_FAILED
+        assert marked(machine, 0x22)
+        spoil_tool(machine, "-c")
+        assert refused(lambda: client.request("checkpoints.restore", id=first)) is ProblemCode.CHECKPOINT_FAILED
+        assert marked(machine, 0x22)
+        client.request("checkpoints.restore", id=first)
+        assert marked(machine, 0x11)
+
+
+def test_a_checkpoint_from_which_nothing_starts_is_given_up(machine: Machine) -> None:
+    machine.started()
+    with machine.client() as client:
+        first = client.request("checkpoints.create")["id"]
+        client.request("stop")
+        until(client, Phase.STOPPED)
+        mark(machine, 0x22)
+        client.request("start")
+        until(client, Phase.RUNNING)
+        machine.cue(exit_early={"stderr": "qemu: no", "code": 1})
+        assert refused(lambda: client.request("checkpoints.restore", id=first)) is ProblemCode.CHECKPOINT_FAILED
+        machine.cue()
+        assert marked(machine, 0x22)
+        assert not machine.paths.restore_journal.exists()
+
+
+def test_others_are_told_to_wait(machine: Machine) -> None:
+    machine.started()
+    with machine.client() as client, machine.client() as other:
+        first = client.request("checkpoints.create")["id"]
+        machine.hold("engine")
+        restoring = machine.popen("checkpoint", "restore", "--yes", first)
+
+        def operation() -> str | None:
+            for update in other.updates(timeout_s=0.1):
+                if isinstance(update, MachineStatus) and update.operation and update.phase is Phase.CONNECTING:
+                    return update.operation.name
+            return None
+
+        assert eventually(operation, "the restore to be shown") == "checkpoints.restore"
+        for request in ("start", "stop", "restart", "checkpoints.create"):
+            assert refused(functools.partial(other.request, request)) is ProblemCode.BUSY, request
+        machine.release("engine")
+        out, err = restoring.communicate(timeout=60)
+        assert restoring.returncode == 0, err
+        assert "Restored" in out
+
+
+@pytest.mark.parametrize("step", list(RestoreStep))
+def test_an_agent_that_was_killed_in_a_restore_is_followed_by_one_that_settles_it(
+    machine: Machine, step: RestoreStep
+) -> None:
+    made(machine)
+    with machine.client() as client:
+        first = client.request("checkpoints.create")["id"]
+        mark(machine, 0x22)
+        present = client.request("checkpoints.create", name="the present")["id"]
+        pid = client.agent_pid
+    kill(pid)
+    if step is not RestoreStep.STOPPING:  # as qemu-img had left it
+        tags = json.loads(
+            subprocess.run(
+                ["qemu-img", "info", "--output=json", str(machine.paths.data_disk)], check=True, capture_output=True
+            ).stdout
+        )["snapshots"]
+        qemu_img(
+            "snapshot", "-a", next(one["name"] for one in tags if first in one["name"]), str(machine.paths.data_disk)
+        )
+    journal = RestoreJournal(step=step, target=first, present=present, was_running=True)
+    restore_journal.save(machine.paths.restore_journal, journal)
+    with machine.client() as client:
+        until(client, Phase.RUNNING)
+        eventually(lambda: not machine.paths.restore_journal.exists(), "the journal is settled")
+        expected = 0x11 if step is RestoreStep.PROVING else 0x22
+        assert marked(machine, expected)
+        told = client.request("checkpoints.list")["problem"]
+        assert (told is None) is (step is RestoreStep.PROVING)
+
+
+def test_an_agent_killed_in_the_midst_leaves_a_machine_that_comes_back(machine: Machine) -> None:
+    machine.started()
+    with machine.client() as client:
+        first = client.request("checkpoints.create")["id"]
+        pid = client.agent_pid
+    machine.hold("engine")
+    restoring = machine.popen("checkpoint", "restore", "--yes", first)
+    eventually(lambda: len(machine.launches) == 2, "it starts from the checkpoint")
+    kill(pid)
+    out, err = restoring.communicate(timeout=60)
+    assert restoring.returncode == 1, out + err
+    machine.release("engine")
+    with machine.client() as client:
+        until(client, Phase.RUNNING)
+        eventually(lambda: not machine.paths.restore_journal.exists(), "the restore is settled")
+        assert reasons(client) == ["manual", "before-restore"]
+    assert alive(machine.launches[-1][0])
+
+
+def test_automatic_ones_are_pruned_and_those_by_hand_stay(machine: Machine) -> None:
+    made(machine)
+    machine.configure(checkpoints={"keep_automatic": 2})
+    with machine.client() as client:
+        first = client.request("checkpoints.create", name="keep me")["id"]
+        qemu_img("snapshot", "-c", "another program's", str(machine.paths.data_disk))
+        for _ in range(4):
+            client.request("checkpoints.restore", id=first)
+        assert sorted(reasons(client)) == ["", "before-restore", "before-restore", "manual"]
+        foreign = next(entry for entry in listed(client) if entry["foreign"])
+        assert refused(lambda: client.request("checkpoints.restore", id=foreign["id"])) is ProblemCode.BAD_REQUEST
+        client.request("checkpoints.delete", id=foreign["id"])
+        assert client.request("checkpoints.list")["policy"] == {"keep_automatic": 2, "keep_days": 14}
+
+
+def test_the_command_line(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no checkpoints" in machine.wherry("checkpoint", "list").stdout
+    made(machine)
+    first = machine.wherry("checkpoint", "create", "before the upgrade").stdout.strip()
+    table = machine.wherry("checkpoint", "list").stdout
+    assert first in table
+    assert "before the upgrade" in table
+    assert "by hand" in table
+    assert "--yes" in machine.wherry("checkpoint", "restore", first, code=1).stderr
+    assert "no checkpoint" in machine.wherry("checkpoint", "delete", "--yes", "nope", code=1).stderr
+    assert "Restored" in machine.wherry("checkpoint", "restore", "--yes", first).stdout
+    ids = [entry["id"] for entry in json.loads(machine.wherry("checkpoint", "list", "--json").stdout)["checkpoints"]]
+    answer = json.loads(machine.wherry("checkpoint", "delete", "--yes", "--json", *ids).stdout)
+    assert answer["deleted"] == ids
