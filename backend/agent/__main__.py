@@ -74,13 +74,15 @@ class Agent:
             open_endpoint=self._open_endpoint,
             announce_endpoint=self._announce_endpoint,
             may_start_on_demand=self._may_start_on_demand,
-            is_held=lambda: self._operations.has_left,
+            is_held=lambda: self._operations.has_left or self._checkpoints.is_restoring,
             deadlines=deadlines,
         )
         self._settings = SettingsService(
             machine_host, directory, is_live=lambda: self._supervisor.is_live, execute=self._execute
         )
-        self._checkpoints = Checkpoints(machine_host, directory, self._supervisor, notify=self._notify)
+        self._checkpoints = Checkpoints(
+            machine_host, directory, self._supervisor, notify=self._notify, freeze_s=deadlines.freeze_s
+        )
         self._operations = Operations(
             directory.operation_journal,
             self._supervisor,
@@ -165,7 +167,7 @@ class Agent:
         idle_s = 0.0
         while idle_s < self._idle_s:
             await asyncio.sleep(tick_s)
-            busy = self._server.clients or self._supervisor.is_live or self._operations.is_busy
+            busy = self._server.clients or self._supervisor.is_live or self._is_busy
             idle_s = 0.0 if busy else idle_s + tick_s
             if idle_s >= self._idle_s and await self._may_start_on_demand():
                 idle_s = 0.0  # docker clients may come: there has to be somebody who hears them
@@ -208,9 +210,14 @@ class Agent:
         _log.info("notice: %s", notice.text)
         self._server.notify(notice)
 
+    @property
+    def _is_busy(self) -> bool:
+        """Whether something owns the machine, or is to be settled first."""
+        return self._operations.is_busy or self._checkpoints.is_restoring
+
     async def _may_start_on_demand(self) -> bool:
         """Whether docker clients bring up the machine: where the settings want it, once it has been started before."""
-        if self._operations.is_busy or not self._dir.data_disk.exists():
+        if self._is_busy or not self._dir.data_disk.exists():
             return False
         try:
             return (await asyncio.to_thread(config.load, self._dir.config)).machine.start_on_demand

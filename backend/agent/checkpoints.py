@@ -39,8 +39,6 @@ _log = logging.getLogger(__name__)
 
 FREEZE_S: Final = 10.0
 """How long the guest holds its writes at most (`most` in its control-freeze)."""
-_FREEZE_TIMEOUT_S: Final = 45.0
-"""The guest writes out what it holds before it freezes."""
 _THAW_TIMEOUT_S: Final = 15.0
 _SPARE_BYTES: Final = 1024**3
 """A disk with a checkpoint grows by what changes: with less room than this it would soon stand still."""
@@ -55,8 +53,21 @@ class Checkpoints:
     """One per agent."""
 
     def __init__(
-        self, host: Host, directory: MachineDir, supervisor: Supervisor, *, notify: Callable[[Notice], None]
+        self,
+        host: Host,
+        directory: MachineDir,
+        supervisor: Supervisor,
+        *,
+        notify: Callable[[Notice], None],
+        freeze_s: float,
     ) -> None:
+        """Make it.
+
+        Args:
+            notify: called with things that happened once.
+            freeze_s: how long the guest may take to write out what it holds, before it freezes.
+        """
+        self._freeze_s = freeze_s
         self._host = host
         self._dir = directory
         self._supervisor = supervisor
@@ -236,7 +247,7 @@ class Checkpoints:
             refusal = Problem(code=ProblemCode.GUEST_HUNG, summary="The guest's control port is not open.")
         else:
             try:
-                await guest.control.ask("freeze", timeout_s=_FREEZE_TIMEOUT_S)
+                await guest.control.ask("freeze", timeout_s=self._freeze_s)
             except WherryError as error:
                 refusal = error.problem
         try:

@@ -195,13 +195,17 @@ class Operations:
 
         Args:
             methods: all of it.
-            begins: those that are long operations themselves, with their titles.
+            begins: those that are long operations themselves, with their titles; docker clients wait meanwhile.
             changes: those that are refused while one is under way.
         """
 
         def wrap(name: str, method: Method) -> Method:
             async def begin(arguments: Mapping[str, Any]) -> dict[str, Any]:
-                return await self.run(name, begins[name], lambda _operation: method(arguments))
+                async def work(operation: Operation) -> dict[str, Any]:
+                    operation.holds_clients = True
+                    return await method(arguments)
+
+                return await self.run(name, begins[name], work)
 
             async def change(arguments: Mapping[str, Any]) -> dict[str, Any]:
                 self.refuse_meanwhile()

@@ -73,6 +73,7 @@ BY_NAME: Final = {step.name: step for step in (*LADDER, RESTORE)}
 
 SHUTDOWN: Final = "shutdown"
 IDLE: Final = "idle"
+FREEZE: Final = "freeze"
 DEAF: Final = "deaf"
 HUNG: Final = "hung"
 SILENT: Final = "silent"
@@ -81,15 +82,16 @@ WATCH: Final = "watch"
 _OTHERS: Final = {
     SHUTDOWN: (30.0, 60.0),
     IDLE: (10.0, 10.0),
+    FREEZE: (45.0, 45.0),
     DEAF: (30.0, 60.0),
     HUNG: (45.0, 120.0),
     SILENT: (45.0, 120.0),
     REVIVED: (90.0, 300.0),
     WATCH: (1.0, 1.0),
 }
-"""What is no rung: the guest's orderly end, how long an agent stays without a machine and clients; how long QEMU's
-monitor, the guest and the engine may be silent, and the engine again after its restart; how often all that is looked
-at."""
+"""What is no rung: the guest's orderly end, how long an agent stays without a machine and clients; how long the guest may
+write out what it holds before a checkpoint; how long QEMU's monitor, the guest and the engine may be silent, and the
+engine again after its restart; how often all that is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,11 @@ class Deadlines:
     def idle_s(self) -> float:
         """How long an agent stays for nobody."""
         return self._of(IDLE, *_OTHERS[IDLE], hardware=True)
+
+    @property
+    def freeze_s(self) -> float:
+        """How long the guest may take to hold its writes."""
+        return self._of(FREEZE, *_OTHERS[FREEZE], hardware=True)
 
     def _of(self, name: str, hardware_s: float, software_s: float, *, hardware: bool) -> float:
         kind = "hardware" if hardware else "software"

@@ -6,6 +6,7 @@ import functools
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -118,7 +119,18 @@ def test_a_guest_that_cannot_freeze_is_a_refusal_that_can_be_overruled(machine: 
         assert reasons(client) == ["manual"]
 
 
-def test_a_guest_that_never_answers_and_one_whose_answer_is_lost(machine: Machine) -> None:
+def test_a_guest_that_never_answers_is_told_of_and_can_be_overruled(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine(deadlines="freeze=0.5")
+    machine.cue(freeze="hang")
+    machine.started()
+    with machine.client() as client:
+        assert refused(lambda: client.request("checkpoints.create")) is ProblemCode.CHECKPOINT_FAILED
+        assert listed(client) == []
+        client.request("checkpoints.create", force=True)
+        assert reasons(client) == ["manual"]
+
+
+def test_an_answer_that_is_lost_does_no_harm(machine: Machine) -> None:
     machine.cue(thaw_lost=True)
     machine.started()
     with machine.client() as client:
