@@ -89,9 +89,9 @@ _OTHERS: Final = {
     REVIVED: (90.0, 300.0),
     WATCH: (1.0, 1.0),
 }
-"""What is no rung: the guest's orderly end, how long an agent stays without a machine and clients; how long the guest may
-write out what it holds before a checkpoint; how long QEMU's monitor, the guest and the engine may be silent, and the
-engine again after its restart; how often all that is looked at."""
+"""What is no rung: the guest's orderly end, how long an agent stays without a machine and clients; how long the guest
+may write out what it holds before a checkpoint; how long QEMU's monitor, the guest and the engine may be silent, and
+the engine again after its restart; how often all that is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
