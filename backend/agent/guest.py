@@ -72,7 +72,7 @@ _MEANINGS: Final = {
 _UNKNOWN: Final = _Meaning(
     ProblemCode.GUEST_FAULT, "The guest reports a fault.", "See the guest's console: wherry logs guest"
 )
-_OOM: Final = re.compile(r"constraint=(\w+).*?task_memcg=\S*?/([0-9a-f]{64})?[^,]*,task=(.{1,15}?),pid=(\d+)")
+_OOM: Final = re.compile(r"constraint=(\w+).*?task_memcg=(?:[^,]*?/([0-9a-f]{64}))?[^,]*,task=(.{1,15}?),pid=(\d+)")
 
 _WITHOUT_ENGINE: Final = frozenset({"data-disk", "engine-crash"})
 

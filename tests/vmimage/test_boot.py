@@ -44,7 +44,7 @@ def test_control_port_and_services(boot: Boot, disk: Path) -> None:
 
     # Lines both ways, also after the host went away and came back.
     vm.send("ping 42")
-    vm.expect("pong 42", 20)
+    vm.expect(r"pong 42 [0-9]+\.[0-9]+ [0-9]+\.[0-9]+", 20)
     vm.send("time 2000000000.25")
     vm.expect("ok", 20)
     assert 2000000000 <= int(vm.ssh("date +%s")) < 2000000120
@@ -58,6 +58,11 @@ def test_control_port_and_services(boot: Boot, disk: Path) -> None:
     seen = len(vm.lines)
     vm.send("trim")
     vm.expect("ok .*", 60, since=seen)
+    for command in ("trim 7a", "reclaim 7b"):
+        vm.send(command)
+        vm.expect(f"done {command.split()[1]} /data: .*", 60, since=seen)
+    vm.send("restart nobody 7c")
+    vm.expect("failed 7c there is no service nobody", 20, since=seen)
 
     # Whatever dies comes back by itself.
     for name, program in (("sshd", "/usr/sbin/sshd"), ("containerd", "containerd"), ("dockerd", "dockerd")):
@@ -79,7 +84,7 @@ def test_control_port_and_services(boot: Boot, disk: Path) -> None:
     for number in range(43, 53):
         vm.send(f"ping {number}")
         try:
-            vm.expect(f"pong {number}", 5, since=seen)
+            vm.expect(f"pong {number} .*", 5, since=seen)
             break
         except AssertionError:
             if number == 52:
