@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import select
 import socket
 import stat
+import struct
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,9 @@ _PROBE_S = 2.0
 _FLUSH_S = 2.0
 _BACKLOG = 128
 _CLOSE_S = 5.0
+_PEER = struct.Struct("=iII")
+"""Linux's struct ucred: process, user, group (unix(7))."""
+_log = logging.getLogger(__name__)
 _ACCEPT_TURNS = 4
 MAX_PATH_BYTES = 103
 """macOS: a socket's path of 104 with its NUL. Linux has 108; one limit keeps homes portable."""
@@ -110,6 +115,25 @@ class UnixStream(asyncio.BufferedProtocol):
         """Drop the connection and what was not sent yet. `aclose` still has to be called."""
         if self._transport is not None:
             self._transport.abort()
+
+    def peer_may_connect(self) -> bool:
+        """Whether the peer is this user, or root, who cannot be kept out.
+
+        The modes of directory and socket have said so before; this holds, too, if somebody opens those later.
+        """
+        if self._transport is None or not hasattr(socket, "SO_PEERCRED"):
+            return True
+        try:
+            credentials = self._transport.get_extra_info("socket").getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size
+            )
+        except OSError:
+            return False  # gone already
+        _, user, _ = _PEER.unpack(credentials)
+        if user in (os.geteuid(), 0):
+            return True
+        _log.warning("a process of the user %d was turned away", user)
+        return False
 
     def peer_is_gone(self) -> bool:
         """See PresenceAware. Known on Linux, where unix(7) sockets report POLLHUP once both sides are closed."""
@@ -248,7 +272,8 @@ class UnixListener:
 
     async def _serve(self, stream: UnixStream) -> None:
         try:
-            await self._handler(stream)
+            if stream.peer_may_connect():
+                await self._handler(stream)
         except ConnectionError:
             pass  # the peer left
         except asyncio.CancelledError:
