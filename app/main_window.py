@@ -135,7 +135,14 @@ class MainWindow(QMainWindow):
 
     def show_notice(self, notice: Notice) -> None:
         """Say something once."""
-        self._notice.show_notice(notice)
+        if notice.text not in self._said_below:
+            self._notice.show_notice(notice)
+
+    @property
+    def _said_below(self) -> set[str]:
+        """What is said for as long as it holds, and need not be said once more."""
+        machine = self._store.machine
+        return {problem.summary for problem in machine.problems} if machine is not None else set()
 
     def allow_close(self) -> None:
         """From now on closing is closing, and nobody is asked."""
@@ -315,6 +322,7 @@ class MainWindow(QMainWindow):
         ):
             entry.setEnabled(name in offered and offered[name].enabled)
         self.start_action.setText(start_words(self._store))
+        self._notice.drop(self._said_below)
         self.kill_action.setEnabled(phase is not None and (phase.is_live or phase is Phase.SUSPENDED) and not refused)
         keeps, up = self._store.machine_keeps_running, phase in (Phase.RUNNING, Phase.DEGRADED)
         self.quit_action.setText(text("quit.asks" if keeps else "quit.plain"))
@@ -364,6 +372,11 @@ class _NoticeBar(QFrame):
         self._mark.setAccessibleName(text(f"notice.{notice.level}") if notice.level in _NOTICES else "")
         self._colour()
         self.show()
+
+    def drop(self, words: set[str]) -> None:
+        """Say no more what is one of these."""
+        if self._words.text() in words:
+            self.hide()
 
     def _colour(self) -> None:
         glyph, colour = _NOTICES.get(self._level, _NOTICES["info"])

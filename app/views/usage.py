@@ -79,7 +79,7 @@ class UsageCards(QWidget):
             "disk": (found.disk_before, found.disk_after) if found else (None, None),
         }
         for kind, (before, after) in pairs.items():
-            known = before is not None and after is not None
+            known = before is not None and after is not None and after < before
             self._brought[kind].setVisible(known)
             if before is not None and after is not None:
                 figures_ = {"before": figures.size(before), "after": figures.size(after)}

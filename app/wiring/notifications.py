@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 from PySide6.QtCore import QObject
 
 from app import desktop
@@ -9,6 +12,9 @@ from app.notifications import Alarm, ContainerWatch, MachineWatch
 from app.texts import text
 from app.wiring.parts import Parts
 from backend.api import Notice
+
+ONCE_S: Final = 60.0
+"""What a notice says and then a problem is told once."""
 
 
 class NotificationsWiring(QObject):
@@ -19,6 +25,7 @@ class NotificationsWiring(QObject):
         self._parts = parts
         self._watch = ContainerWatch(parts.store, self)
         self._last: Alarm | None = None
+        self._told = ("", 0.0)
         parts.engine_link.event_seen.connect(self._watch.note)
         self._watch.alarm.connect(self._tell)
         self._machine = MachineWatch(parts.store, self)
@@ -34,8 +41,10 @@ class NotificationsWiring(QObject):
             self._parts.store.notice(Notice(level="warning", text=text("notify.line", **_fields(alarm))))
 
     def _tell_of_machine(self, alarm: Alarm) -> None:
-        # The window says it by itself, in a strip that is hard to miss.
-        if desktop.tray_is_shown() and not self._parts.window.isActiveWindow():
+        # The window says it by itself, in a strip that is hard to miss; what a notice told first is told once.
+        (words, at), self._told = self._told, (alarm.words, time.monotonic())
+        again = alarm.words == words and time.monotonic() - at < ONCE_S
+        if not again and desktop.tray_is_shown() and not self._parts.window.isActiveWindow():
             self._last = alarm
             self._parts.tray.message(alarm.title, alarm.words)
 

@@ -122,6 +122,8 @@ class UpkeepWiring(QObject):
         assert found is not None
         parts = [
             text(f"upkeep.reclaimed.{kind}", before=figures.size(before), after=figures.size(after))
+            if after < before
+            else text(f"upkeep.reclaimed.{kind}.nothing")
             for kind, before, after in (
                 ("memory", found.memory_before, found.memory_after),
                 ("disk", found.disk_before, found.disk_after),

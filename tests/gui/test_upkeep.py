@@ -181,6 +181,17 @@ def test_all_problems_are_reached_and_broken_ones_come_first(whole: Whole) -> No
         assert len(view.findChildren(ActionButton)) == 1
 
 
+def test_what_holds_is_not_said_a_second_time(whole: Whole) -> None:
+    whole.agent.notice(HUNG.summary)
+    whole.wait(whole.window._notice.isVisible)
+    whole.publish(Phase.DEGRADED, problems=(HUNG,))
+    assert not whole.window._notice.isVisible()
+    whole.agent.notice(HUNG.summary)
+    whole.wait(lambda: len(whole.notices) == 2)
+    assert not whole.window._notice.isVisible()
+    assert whole.window.alert.isVisible()
+
+
 def test_a_warning_does_not_look_broken(whole: Whole) -> None:
     whole.publish(Phase.RUNNING, problems=(DISK_FULL,))
     assert whole.window.header._phase.text() == "Running"
@@ -250,11 +261,11 @@ def test_memory_and_disk_are_given_back(whole: Whole) -> None:
     usage = whole.part("overview").overview.usage
     assert usage.isVisible()
     whole.agent.answers["reclaim"] = {
-        "memory_before": 3 * GIB, "memory_after": GIB, "disk_before": 20 * GIB, "disk_after": None,
+        "memory_before": 3 * GIB, "memory_after": GIB, "disk_before": GIB, "disk_after": GIB,
     }  # fmt: skip
     usage.reclaim.click()
     assert whole.asked("reclaim") == [{}]
-    whole.wait(lambda: "Given back. Memory: 3 GiB → 1 GiB" in whole.notices)
+    whole.wait(lambda: "Given back. Memory: 3 GiB → 1 GiB, Disk: nothing to give back" in whole.notices)
     assert usage._brought["memory"].text() == "Last time: 3 GiB → 1 GiB"
     assert not usage._brought["disk"].isVisible()
 

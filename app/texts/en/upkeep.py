@@ -45,6 +45,8 @@ TEXTS: Final[dict[str, str]] = {
     "upkeep.reclaimed": "Given back. {figures}",
     "upkeep.reclaimed.memory": "Memory: {before} → {after}",
     "upkeep.reclaimed.disk": "Disk: {before} → {after}",
+    "upkeep.reclaimed.memory.nothing": "Memory: nothing to give back",
+    "upkeep.reclaimed.disk.nothing": "Disk: nothing to give back",
     "upkeep.brought": "Last time: {before} → {after}",
     "upkeep.reclaimed.unknown": "Given back. This computer does not tell how much.",
     "usage.memory.returned": "Given back to this computer since the start: {size}",

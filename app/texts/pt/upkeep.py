@@ -46,6 +46,8 @@ TEXTS: Final[dict[str, str]] = {
     "upkeep.reclaimed": "Devolvido. {figures}",
     "upkeep.reclaimed.memory": "Memória: {before} → {after}",
     "upkeep.reclaimed.disk": "Disco: {before} → {after}",
+    "upkeep.reclaimed.memory.nothing": "Memória: nada a devolver",
+    "upkeep.reclaimed.disk.nothing": "Disco: nada a devolver",
     "upkeep.brought": "Da última vez: {before} → {after}",
     "upkeep.reclaimed.unknown": "Devolvido. Este computador não diz quanto.",
     "usage.memory.returned": "Devolvido a este computador desde o início: {size}",
