@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import signal
@@ -37,8 +38,8 @@ _IN_GUEST: Final = {
 class RealTarget(Target):
     """See the module."""
 
-    recovery_s = 240.0
-    command_s = 300.0
+    recovery_s = 300.0
+    command_s = 600.0
     settled_s = 3.0
     degraded_s = 45.0
 
@@ -50,6 +51,9 @@ class RealTarget(Target):
             home=self.home, image=find_image(), tools=self.tools, docker_config=Path(os.environ["DOCKER_CONFIG"])
         )
         self.workload = Workload(self.machine, self.paths.docker_socket)
+        self._images: dict[str, Path] = {}
+        self._other = Path()
+        """The image that the machine does not have."""
         self._window: subprocess.Popen[bytes] | None = None
         self._client: subprocess.Popen[bytes] | None = None
 
@@ -66,7 +70,8 @@ class RealTarget(Target):
     def set_up(self) -> None:
         """See Target."""
         self.paths.create()
-        self.wherry("config", "set", "image.directory", str(self.machine.image))
+        self._images = {name: self._copy_image(name) for name in ("first", "second")}
+        self.wherry("config", "set", "image.directory", str(self._images["first"]))
         self.wherry("config", "set", "machine.disk_gib", "8")
         self.wherry("config", "set", "machine.start_on_demand", "false")  # else our clients start what a fault stopped
         self.bring_to(Phase.RUNNING)
@@ -76,6 +81,7 @@ class RealTarget(Target):
         self.lengths[Stage.RESTART] = self.lengths[Stage.START] + self.lengths[Stage.STOP]
         self.lengths[Stage.RUNNING] = 2.0
         self.lengths[Stage.CHECKPOINT] = 1.5
+        self.lengths[Stage.UPDATE] = self.lengths[Stage.RESTART] + 5.0
         self.lengths[Stage.RESTORE] = self.lengths[Stage.RESTART] + 2.0
 
     # -- faults ---------------------------------------------------------------------------------------------------
@@ -100,6 +106,24 @@ class RealTarget(Target):
             case Kind.CLIENT_KILL | Kind.CLIENT_STOP:
                 return self._hit_client(fault)
         return False
+
+    def stage_command(self, fault: Fault) -> tuple[str, ...] | None:
+        """See Target. An update goes from the one image to the other, whichever it has."""
+        if fault.stage is Stage.UPDATE:
+            return ("update", "--image", str(self._other))
+        return super().stage_command(fault)
+
+    def _copy_image(self, name: str) -> Path:
+        """The image under test by links, with a version of its own."""
+        place = self.home.parent / name
+        place.mkdir()
+        manifest = json.loads((self.machine.image / "manifest.json").read_text(encoding="utf-8"))
+        for part in ("kernel", "initramfs", "root"):
+            source = self.machine.image / manifest[part]["file"]
+            (place / source.name).symlink_to(source)
+        manifest["version"] += f"-{name}"
+        (place / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        return place
 
     def _hit_client(self, fault: Fault) -> bool:
         """Of the clients that stay attached, or of one that has just been started for it."""
@@ -160,10 +184,14 @@ class RealTarget(Target):
         """See Target."""
         if fault.stage is Stage.RESTORE:
             self.workload.set_marker()
-        elif fault.stage in LEADS_TO_STOPPED | {Stage.RESTART}:
+        elif fault.stage in LEADS_TO_STOPPED | {Stage.RESTART, Stage.UPDATE}:
             self.workload.pause()
         elif fault.stage not in FROM_STOPPED:
             self.workload.attach()
+        if fault.stage is Stage.UPDATE:
+            self.workload.settle()
+            present = self.status().image_version or ""
+            self._other = self._images["second" if present.endswith("-first") else "first"]
         if fault.kind is Kind.WINDOW_KILL:
             self._window = subprocess.Popen(
                 [sys.executable, "-m", "app", "--home", str(self.home)],
