@@ -15,7 +15,7 @@ from backend.doctor.leftovers import leftovers
 from backend.doctor.subject import Subject
 from backend.errors import ProblemCode, fail
 from backend.host.process import total_memory_mib
-from backend.vm import disks, image
+from backend.vm import disks, image, suspended
 
 _GROUP: Final = "Machine"
 _CHECK_TIMEOUT_S: Final = 300
@@ -108,7 +108,11 @@ def _health(subject: Subject) -> Finding:
     if code == 0:
         return ok("no errors, no leaks")
     if code == _LEAKS:
-        return warning(f"{report.get('leaks', '?')} clusters are held for nothing", "It costs room only.", fixable=True)
+        text = f"{report.get('leaks', '?')} clusters are held for nothing"
+        if subject.directory.suspended_record.exists():
+            # A disk that was written to since does not fit the saved state, which would be lost.
+            return note(f"{text}, which costs room only", "Start the machine and stop it, then run this again.")
+        return warning(text, "It costs room only.", fixable=True)
     if code == _NOT_SUPPORTED:
         return note("this kind of disk cannot be checked")
     return failure(
@@ -120,7 +124,19 @@ def _health(subject: Subject) -> Finding:
 
 def _give_back_leaks(subject: Subject) -> None:
     with hold(subject.directory):
-        _qemu_img_check(subject, "-r", "leaks")
+        if not subject.directory.suspended_record.exists():
+            _qemu_img_check(subject, "-r", "leaks")
+
+
+def _suspended(subject: Subject) -> Finding:
+    found = suspended.load(subject.directory)
+    boots = "The next start discards it and boots; the data disk is left as it is."
+    if found is None:
+        return warning("it is not whole", boots)
+    why = suspended.misfit(found, subject.qemu, subject.directory.data_disk, cpu=subject.host.cpu_identity())
+    if why is not None:
+        return warning(f"it cannot be gone on from: {why}", boots)
+    return ok("it fits; the next start goes on from there")
 
 
 def _leftovers(subject: Subject) -> Finding:
@@ -198,6 +214,14 @@ CHECKS: Final = (
         look=_health,
         applies=lambda subject: subject.directory.data_disk.is_file() and _is_idle(subject),
         fix=Fix(sentence="Give the leaked clusters back (qemu-img check -r leaks).", apply=_give_back_leaks),
+    ),
+    Check(
+        id="suspended",
+        title="Saved state",
+        group=_GROUP,
+        explanation="A suspended machine goes on where it was, unless QEMU, the processor or the disk has changed since.",
+        look=_suspended,
+        applies=lambda subject: subject.directory.suspended_record.exists() and _is_idle(subject),
     ),
     Check(
         id="leftovers",

@@ -124,6 +124,12 @@ def test_leaks_are_given_back_and_errors_are_left(host: TestHost, directory: Mac
         file.write((1).to_bytes(2, "big"))
         file.truncate(41 * 65_536)
     assert one(host, directory, "disk-health").severity is CheckSeverity.WARNING
+    directory.suspended_record.write_text("{}")
+    leaking = disk.stat().st_mtime_ns
+    assert not one(host, directory, "disk-health", fix=True).fixed
+    assert disk.stat().st_mtime_ns == leaking, "the saved state would not fit a disk that was written to"
+    assert one(host, directory, "suspended").severity is CheckSeverity.WARNING
+    directory.suspended_record.unlink()
     mended(host, directory, "disk-health")
     with disk.open("r+b") as file:
         file.seek(block + 2 * 2)
