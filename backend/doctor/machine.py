@@ -219,7 +219,7 @@ CHECKS: Final = (
         id="suspended",
         title="Saved state",
         group=_GROUP,
-        explanation="A suspended machine goes on where it was, unless QEMU, the processor or the disk has changed since.",
+        explanation="A suspended machine goes on where it was, unless QEMU, the processor or the disk has changed.",
         look=_suspended,
         applies=lambda subject: subject.directory.suspended_record.exists() and _is_idle(subject),
     ),
