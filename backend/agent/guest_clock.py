@@ -22,8 +22,10 @@ _log = logging.getLogger(__name__)
 EVERY_S: Final = 5.0
 TOLERANCE_S: Final = 0.1
 SHARP_S: Final = 0.5
-"""A trip that took longer tells nothing of the clock; it is made again at once."""
+"""A trip that took longer tells little of the clock; it is made again soon."""
 _AGAIN_S: Final = 0.1
+_BUSY_AGAIN_S: Final = 1.0
+_MOST_HALF_TRIP_S: Final = 0.25
 _ANSWER_S: Final = 20.0
 """Then it is asked again: a line is lost that comes while the guest's side of the port is being started anew."""
 _LOGGED_S: Final = 1.0
@@ -84,13 +86,13 @@ class GuestClock:
         with contextlib.suppress(ConnectionError):
             while True:
                 self._woken.clear()
-                exact = await self._measure()
+                pause_s = await self._measure()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(EVERY_S if exact else _AGAIN_S):
+                    async with asyncio.timeout(pause_s):
                         await self._woken.wait()
 
-    async def _measure(self) -> bool:
-        """Ask once, and set the guest's clock if it is wrong. False: it is to be asked again soon."""
+    async def _measure(self) -> float:
+        """Ask once, and set the guest's clock if it is wrong. Returns after how many seconds to ask again."""
         begun = self._clock.steady()
         self.is_waiting = True
         try:
@@ -99,24 +101,22 @@ class GuestClock:
             if error.problem.code is ProblemCode.MACHINE_DIED:
                 raise ConnectionResetError(error.problem.summary) from error
             if error.problem.code is ProblemCode.GUEST_HUNG:
-                return False
+                return _AGAIN_S
             _log.info("no answer to a ping: %s", error.problem.summary)
-            return True
+            return EVERY_S
         self.is_waiting = False
         took = self._clock.steady() - begun
         epoch = read_pong(answer)
         if epoch is None:  # a guest of an image that does not tell its time
             await self._send(f"time {self._clock.wall():.3f}")
-            return True
-        if took > SHARP_S:
-            return False
+            return EVERY_S
         self.offset_s = epoch - (self._clock.wall() - took / 2)
-        if abs(self.offset_s) <= max(TOLERANCE_S, took):
-            return True
+        if abs(self.offset_s) <= max(TOLERANCE_S, took):  # it is right, or nobody can tell by such a trip
+            return EVERY_S if took <= SHARP_S else _BUSY_AGAIN_S
         if abs(self.offset_s) >= _LOGGED_S:
             _log.info("the guest's clock is off by %+.3f s; it is set", self.offset_s)
-        await self._send(f"time {self._clock.wall() + took / 2:.3f}")
-        return False
+        await self._send(f"time {self._clock.wall() + min(took / 2, _MOST_HALF_TRIP_S):.3f}")
+        return _AGAIN_S
 
 
 def read_pong(answer: str) -> float | None:

@@ -34,6 +34,7 @@ class GuestSide:
         self.trips_s = trips_s or []
         self.asked = 0
         self.told: list[str] = []
+        self.left: list[float] = []
         self.until: Callable[[], bool] = lambda: self.asked >= 3
 
     async def ask(self, command: str, timeout_s: float) -> str:
@@ -54,10 +55,12 @@ class GuestSide:
         self.told.append(line)
         self.clocks.now += 0.005
         self.ahead = float(line.split()[1]) - self.clocks.wall()
+        self.left.append(self.ahead)
 
 
 def play(guest: GuestSide, monkeypatch: pytest.MonkeyPatch) -> GuestClock:
     monkeypatch.setattr("backend.agent.guest_clock.EVERY_S", 0.01)
+    monkeypatch.setattr("backend.agent.guest_clock._BUSY_AGAIN_S", 0.01)
     clock = GuestClock(guest.ask, guest.send, guest.clocks)
     asyncio.run(asyncio.wait_for(clock.run(), 20))
     return clock
@@ -84,8 +87,16 @@ def test_a_guest_that_stood_still_for_minutes_finds_no_old_time_waiting(monkeypa
     guest = GuestSide(Clocks(), ahead=-180.0, trips_s=[600.0, 600.0, 15.0, SHARP_S + 0.1])
     guest.until = lambda: guest.asked >= 6
     play(guest, monkeypatch)
-    assert len(guest.told) == 1, "nothing is sent on the ground of an answer that came late"
+    assert guest.told
+    assert all(abs(ahead) < 0.5 for ahead in guest.left), "no time was sent that was not the time of then"
     assert abs(guest.ahead) < 0.02
+
+
+def test_a_busy_host_whose_trips_are_long_sets_a_clock_that_is_far_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    guest = GuestSide(Clocks(), ahead=-3600.0, trips_s=[SHARP_S * 4] * 3)
+    play(guest, monkeypatch)
+    assert len(guest.told) == 1
+    assert abs(guest.ahead) < 1
 
 
 def test_silence_lasts_until_an_answer() -> None:
