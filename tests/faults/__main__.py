@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
+import signal
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +32,8 @@ from tests.faults.target import Target, isolated
 FAKE_WEIGHTS = {Stage.START: 2, Stage.STOP: 2}
 DEADLINES = {"fake": "idle=60,shutdown=10", "real": ""}
 REAL_WEIGHTS = {Stage.RUNNING: 2}
+
+_asked_to_end = threading.Event()
 
 
 def main() -> int:
@@ -47,6 +52,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.count > 100_000 and options.minutes is None and not options.replay:
         parser.error("say --count or --minutes")
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # the machines are ended after the present fault, and the table is told
+        signal.signal(number, lambda *_: _asked_to_end.set())
     print(f"seed {options.seed}", flush=True)
     out = options.out.open("a", encoding="utf-8") if options.out else None
     try:
@@ -71,7 +81,7 @@ def make_target(name: str, base: Path) -> Target:
 
 
 def _run(options: argparse.Namespace, part: int, base: Path, out: TextIO | None) -> list[Outcome]:
-    until = time.monotonic() + options.minutes * 60 if options.minutes else None
+    until = time.monotonic() + options.minutes * 60 if options.minutes else math.inf
     target = make_target(options.target, base)
     seed = options.seed + part
     try:
@@ -79,7 +89,12 @@ def _run(options: argparse.Namespace, part: int, base: Path, out: TextIO | None)
         faults = _replayed(options) if options.replay else faults_of(target, seed, options, part)
         head = {"seed": seed, "target": options.target}
         outcomes = perform_all(
-            target, faults, until=until, artefact=out, head=head, tell=lambda line: print(line, flush=True)
+            target,
+            faults,
+            is_over=lambda: _asked_to_end.is_set() or time.monotonic() > until,
+            artefact=out,
+            head=head,
+            tell=lambda line: print(line, flush=True),
         )
         if target.status().phase.is_live:
             target.wherry("stop")

@@ -228,7 +228,7 @@ def perform_all(
     target: Target,
     faults: Iterable[Fault],
     *,
-    until: float | None = None,
+    is_over: Callable[[], bool] = lambda: False,
     artefact: TextIO | None = None,
     head: dict[str, Any] | None = None,
     tell: Callable[[str], None] = lambda _: None,
@@ -236,14 +236,14 @@ def perform_all(
     """Make each fault in turn; a machine that one of them left in a bad state is put right by force for the next.
 
     Args:
-        until: no fault is begun after this moment (time.monotonic).
+        is_over: no fault is begun once this is true.
         artefact: gets a JSON line for each.
         head: fields that each line has in addition: seed, target.
         tell: called with a line of text for each.
     """
     outcomes = []
     for fault in faults:
-        if until is not None and time.monotonic() > until:
+        if is_over():
             break
         outcome = perform(target, fault)
         outcomes.append(outcome)
