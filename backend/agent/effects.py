@@ -36,7 +36,7 @@ from backend.agent.progress import Progress
 from backend.agent.readiness import GUEST, LADDER, PREPARE, Deadlines
 from backend.agent.tasks import Tasks
 from backend.agent.watchdog import Surroundings, Watchdog
-from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.errors import Action, Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
 from backend.model import AcceleratorStatus, MachineResources, Notice, Phase, StopPolicy
 from backend.paths import MachineDir
@@ -340,6 +340,7 @@ class Effects:
             summary=f"The Docker engine does not answer: {why}. Wherry is reconnecting.",
             hint="It is started again by itself. If that does not help: wherry restart",
             retryable=True,
+            action=Action.RESTART,
         )
         self._post(EngineLost(run, problem))
 

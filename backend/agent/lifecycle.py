@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from backend.errors import Problem, ProblemCode
+from backend.errors import Action, Problem, ProblemCode
 from backend.model import Desired, Phase, StopPolicy
 
 MAX_REVIVALS: Final = 3
@@ -324,7 +324,9 @@ def _exited(state: State, event: Exited) -> Result:
         # Somebody typed `poweroff` in the guest: that is a wish, not an accident.
         stopped = replace(state, phase=Phase.STOPPED, desired=Desired.STOPPED, problems=(), closing=False)
         return stopped, (CancelWork(),)
-    problem = event.problem or Problem(code=ProblemCode.MACHINE_DIED, summary="The virtual machine ended by itself.")
+    problem = event.problem or Problem(
+        code=ProblemCode.MACHINE_DIED, summary="The virtual machine ended by itself.", retryable=True
+    )
     if state.revivals >= MAX_REVIVALS or state.phase is Phase.BOOTING:
         failed, effects = _failed(state, problem)
         return failed, (CancelWork(), *effects)
@@ -338,4 +340,6 @@ def _prepare(state: State, *before: Effect) -> Result:
 
 
 def _failed(state: State, problem: Problem) -> Result:
+    if problem.action is None and problem.retryable:
+        problem = replace(problem, action=Action.START)
     return replace(state, phase=Phase.FAILED, problems=(problem,), closing=False), ()

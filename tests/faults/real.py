@@ -41,7 +41,7 @@ class RealTarget(Target):
     recovery_s = 300.0
     command_s = 600.0
     settled_s = 3.0
-    degraded_s = 45.0
+    degraded_s = 120.0
 
     def __init__(self, base: Path) -> None:
         super().__init__(base / "home")

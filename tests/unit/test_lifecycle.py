@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from backend.agent import lifecycle as lc
 from backend.agent.lifecycle import State, reduce
-from backend.errors import Problem, ProblemCode
+from backend.errors import Action, Problem, ProblemCode
 from backend.model import Desired, Phase, StopPolicy
 
 PROBLEM = Problem(code=ProblemCode.BOOT_FAILED, summary="It did not boot.")
@@ -106,6 +107,14 @@ def test_the_next_accelerator_is_tried_and_the_last_failure_is_shown() -> None:
     assert (state.phase, state.problems, effects) == (Phase.FAILED, (PROBLEM,), [])
     state, effects = play(booting, lc.LaunchFailed(1, PROBLEM, try_next=False))
     assert (state.phase, effects) == (Phase.FAILED, [])
+
+
+def test_a_failure_that_can_be_tried_again_offers_to() -> None:
+    state, _ = play(State(), lc.StartRequested(), lc.PrepareFailed(1, replace(PROBLEM, retryable=True)))
+    assert [problem.action for problem in state.problems] == [Action.START]
+    own = replace(PROBLEM, retryable=True, action=Action.DOCTOR)
+    state, _ = play(State(), lc.StartRequested(), lc.PrepareFailed(1, own))
+    assert state.problems == (own,)
 
 
 def test_kill_overtakes_a_slow_shutdown() -> None:
