@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -126,6 +126,48 @@ class MachineClient:
                     self._take(self._receive_reply())
                 return message.result
             self._take(message)
+
+    def operate(
+        self, name: str, /, *, show: Callable[[MachineStatus | Notice], None], timeout_s: float, **arguments: Any
+    ) -> dict[str, Any]:
+        """Ask for a long operation, and return its result when it has ended.
+
+        A KeyboardInterrupt is turned into `operation.cancel`; a second one leaves it to the agent.
+
+        Args:
+            name: of the request.
+            show: called with each snapshot and notice meanwhile.
+            timeout_s: how long the agent may say nothing at all.
+            **arguments: of the request.
+
+        Raises:
+            WherryError: what became of it, or the agent's loss.
+        """
+        number = self._next_id
+        self._next_id += 2  # the next but one is for cancelling
+        self._send(Request(id=number, name=name, args=arguments))
+        cancelled = False
+        while True:
+            try:
+                message = self._receive_reply(timeout_s)
+            except KeyboardInterrupt:
+                if cancelled:
+                    raise
+                cancelled = True
+                self._send(Request(id=number + 1, name="operation.cancel"))
+                continue
+            if isinstance(message, Reply) and message.id in (number, 0):
+                if message.problem is not None:
+                    raise WherryError(message.problem)
+                return message.result
+            if isinstance(message, Reply) and message.problem is not None:  # it cannot be cancelled any more
+                show(Notice(level="warning", text=message.problem.summary))
+            if isinstance(message, StatusPush):
+                show(message.status)
+            if isinstance(message, NoticePush):
+                show(message.notice)
+            else:
+                self._take(message)
 
     def updates(self, *, timeout_s: float) -> Iterator[MachineStatus | Notice]:
         """Yield the present snapshot, then each new one and each notice, until the time is over (then it returns).

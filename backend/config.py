@@ -1,8 +1,9 @@
 """The user's settings: config.toml, checked as a whole, written without losing the user's comments.
 
 version = 1
-[machine]  cpus, memory_mib (0: chosen from the host), disk_gib, accelerator, start_on_demand, idle_minutes, idle_action
-[image]    directory ("" : the newest in the image cache)
+[machine]  cpus, memory_mib (0: chosen from the host), disk_gib, disk_directory,
+           accelerator, start_on_demand, idle_minutes, idle_action
+[image]    directory ("" : the one it ran with before, or the newest in the image cache), update
 [qemu]     binary ("" : looked for)
 [docker]   context (make a docker context named "wherry")
 [checkpoints]  keep_automatic, keep_days (0: for ever)
@@ -20,24 +21,29 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from backend import daemon_json
-from backend.errors import ProblemCode, fail
+from backend.errors import ProblemCode, WherryError, fail
 from backend.files import write_private
 
 VERSION: Final = 1
 _MAX_BYTES: Final = 1_048_576
 
 Accelerator = Literal["auto", "kvm", "hvf", "whpx", "tcg"]
+ImageUpdate = Literal["ask", "auto"]
 IdleAction = Literal["suspend", "stop"]
 LIFECYCLE_KEYS: Final = frozenset(
     {
         "machine.start_on_demand",
         "machine.idle_minutes",
         "machine.idle_action",
+        "image.update",
         "checkpoints.keep_automatic",
         "checkpoints.keep_days",
     }
 )
 """Take effect at once, without a restart of the machine."""
+
+
+DISK_DIRECTORY: Final = "machine.disk_directory"
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +59,8 @@ class MachineSection(_Section, frozen=True, kw_only=True):
     """0: a quarter of the host's, from 1024 to 4096."""
     disk_gib: Annotated[int, msgspec.Meta(ge=4, le=16_384)] = 64
     """Largest size of the data disk; it takes only what is used. A disk that exists grows, and never shrinks."""
+    disk_directory: str = ""
+    """Where the data disk is; "": in the machine's home. Changed by moving the disk, not by hand."""
     accelerator: Accelerator = "auto"
     start_on_demand: bool = True
     """Whether a docker command that finds the machine stopped or suspended starts it."""
@@ -65,6 +73,8 @@ class ImageSection(_Section, frozen=True, kw_only=True):
     """Which guest image is booted."""
 
     directory: str = ""
+    update: ImageUpdate = "ask"
+    """What becomes of a newer one in the cache: offered, or taken at the next start by the user."""
 
 
 class QemuSection(_Section, frozen=True, kw_only=True):
@@ -134,12 +144,39 @@ def set_value(path: Path, key: str, text: str) -> Config:
     return set_values(path, {key: _typed(get(load(path), key), text, key)})
 
 
-def set_values(path: Path, values: Mapping[str, int | str | bool]) -> Config:
+def disk_directory(path: Path) -> Path | None:
+    """Where the settings have the data disk; None: in the machine's home.
+
+    Read anew only when the file has changed. As long as it is broken, the answer is the last one: whoever starts a
+    machine reads the settings first, and refuses.
+    """
+    try:
+        status = path.stat()
+        mark = (status.st_mtime_ns, status.st_size, status.st_ino)
+    except OSError:
+        return None
+    known = _disk_directories.get(path)
+    if known is not None and known[0] == mark:
+        return known[1]
+    try:
+        named = load(path).machine.disk_directory
+    except WherryError:
+        return known[1] if known is not None else None
+    found = Path(named) if named else None
+    _disk_directories[path] = (mark, found)
+    return found
+
+
+_disk_directories: dict[Path, tuple[tuple[int, int, int], Path | None]] = {}
+
+
+def set_values(path: Path, values: Mapping[str, int | str | bool], *, moved: bool = False) -> Config:
     """Change settings in the file, all or none, keeping everything else of it, comments included.
 
     Args:
         path: the config file; made when missing.
         values: by key, as in `keys`.
+        moved: the data disk has been moved, so that `machine.disk_directory` may be changed.
 
     Raises:
         WherryError: BAD_REQUEST for an unknown key or a bad value, CONFIG_BROKEN or CONFIG_TOO_NEW for a file that
@@ -150,6 +187,12 @@ def set_values(path: Path, values: Mapping[str, int | str | bool]) -> Config:
     for key in values:
         _split(key)
     before = load(path)
+    if not moved and values.get(DISK_DIRECTORY, before.machine.disk_directory) != before.machine.disk_directory:
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            f"{DISK_DIRECTORY} says where the data disk is, and follows when that is moved.",
+            hint="Move it with: wherry disk move DIR",
+        )
     document = tomlkit.parse(_read(path) or f"version = {VERSION}\n")
     for key, value in values.items():
         section, name = _split(key)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+
+from backend.errors import Problem, ProblemCode
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -19,3 +22,21 @@ def write_private(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def explain_os_error(error: OSError) -> Problem:
+    """What it means for the machine that a file of it could not be read or written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem(
+            code=ProblemCode.HOST_DISK_FULL,
+            summary="The disk that holds the machine is full.",
+            command=str(error.filename or ""),
+            hint="Free some space, then start the machine again. Nothing of it was lost.",
+            retryable=True,
+        )
+    return Problem(
+        code=ProblemCode.PATH_UNUSABLE,
+        summary=f"A file of the machine cannot be used: {error.strerror or error}.",
+        command=str(error.filename or ""),
+        hint="Check that the machine's home belongs to you: wherry doctor",
+    )

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from backend import config
+
 SOCKET_NAMES: Final = ("docker.sock", "agent.sock", "monitor.sock", "control.sock", "console.sock")
 
 
@@ -84,8 +86,26 @@ class MachineDir:
 
     @property
     def data_disk(self) -> Path:
-        """All state of the engine: images, containers, volumes. The only file whose loss hurts."""
-        return self.machine / "data.qcow2"
+        """All state of the engine: images, containers, volumes. The only file whose loss hurts.
+
+        In `machine`, unless the settings have it elsewhere: it may be another one after each await.
+        """
+        return self.disk_in(config.disk_directory(self.config) or self.machine)
+
+    @staticmethod
+    def disk_in(directory: Path) -> Path:
+        """The data disk's file, if `directory` has it."""
+        return directory / "data.qcow2"
+
+    @staticmethod
+    def moving_disk_in(directory: Path) -> Path:
+        """A copy of the data disk that is being made there; of no use to anybody until it is renamed."""
+        return directory / ".data.qcow2.moving"
+
+    @property
+    def blank_disk(self) -> Path:
+        """An empty file, as large as the data disk, that is there only while that is being blanked."""
+        return self.machine / "blank.raw"
 
     @property
     def restore_journal(self) -> Path:
@@ -156,6 +176,11 @@ class MachineDir:
     def image_stamp(self) -> Path:
         """Which image files were verified last, by size and time, so that they are hashed once."""
         return self.machine / "image-verified.json"
+
+    @property
+    def image_pin(self) -> Path:
+        """Which guest image the machine keeps; see backend/agent/images.py."""
+        return self.machine / "image.json"
 
     @property
     def agent_lock(self) -> Path:

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from backend import VERSION, config, host
 from backend.agent import leavings
 from backend.agent.checkpoints import Checkpoints
+from backend.agent.disk_work import DiskWork
 from backend.agent.files import ContainerFiles
 from backend.agent.idleness import Idleness
 from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
@@ -32,6 +33,7 @@ from backend.agent.server import ControlServer
 from backend.agent.settings import SettingsService
 from backend.agent.stats_feed import HostFigures, StatsFeed
 from backend.agent.supervisor import Supervisor
+from backend.agent.updating import Updates
 from backend.agent.upkeep import Upkeep, host_figures
 from backend.engine import context
 from backend.engine.front import ApiFront
@@ -89,6 +91,12 @@ class Agent:
             notify=self._notify,
             refuse_too=self._checkpoints.refuse_meanwhile,
         )
+        self._updates = Updates(
+            machine_host, directory, self._supervisor, self._operations, self._checkpoints, notify=self._notify
+        )
+        self._disk_work = DiskWork(
+            machine_host, directory, self._supervisor, self._operations, self._checkpoints, execute=self._execute
+        )
         self._server = ControlServer(
             {
                 "start": self._start,
@@ -104,6 +112,8 @@ class Agent:
                 ),
                 **self._operations.methods(),
                 **Upkeep(self._supervisor, self._host_figures, deadlines).methods(),
+                **self._updates.methods(),
+                **self._disk_work.methods(),
                 "files.list": ContainerFiles(self._supervisor.dial, self._execute).list_directory,
             },
             self._supervisor.status,
@@ -131,6 +141,7 @@ class Agent:
         feeding = asyncio.create_task(self._stats.run(), name="stats feed")
         resting = asyncio.create_task(self._idleness.run(), name="idle machine")
         keeping = asyncio.create_task(self._checkpoints.run(), name="checkpoints")
+        updating = asyncio.create_task(self._updates.run(), name="updates")
         settling = asyncio.create_task(self._operations.run_recovery(), name="settle")
         ended = asyncio.create_task(self._ended.wait(), name="ended")
         try:
@@ -145,7 +156,7 @@ class Agent:
             if supervising.done():
                 supervising.result()
         finally:
-            tasks = {supervising, idling, feeding, resting, keeping, settling, ended}
+            tasks = {supervising, idling, feeding, resting, keeping, settling, updating, ended}
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=5)
@@ -176,6 +187,7 @@ class Agent:
 
     def _publish(self, status: MachineStatus) -> None:
         self._server.publish(status)
+        self._updates.heed(status)
         self._stats.set_up(status.phase in (Phase.RUNNING, Phase.DEGRADED) and status.ssh_port is not None)
 
     def _want_stats(self, wanted: bool) -> None:
@@ -255,6 +267,9 @@ class Agent:
         self._operations.refuse_meanwhile()
         with contextlib.suppress(WherryError):  # a machine that cannot be asked is told of by its watchdog
             await self._supervisor.watchdog.go_on()
+        if await self._updates.wants_update():
+            await self._updates.update_in_background()
+            return {"seq": self._supervisor.status().seq}
         return {"seq": await self._supervisor.ask(StartRequested())}
 
     async def _stop(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,12 +31,13 @@ from backend.agent.lifecycle import (
 )
 from backend.agent.link import EngineLink
 from backend.agent.peaks import Peaks
-from backend.agent.prepare import Preparation, explain_os_error, prepare_within
+from backend.agent.prepare import Preparation, prepare_within
 from backend.agent.progress import Progress
 from backend.agent.readiness import GUEST, LADDER, PREPARE, Deadlines
 from backend.agent.tasks import Tasks
 from backend.agent.watchdog import Surroundings, Watchdog
 from backend.errors import Action, Problem, ProblemCode, WherryError, fail
+from backend.files import explain_os_error
 from backend.host.base import Host
 from backend.model import AcceleratorStatus, MachineResources, Notice, Phase, StopPolicy
 from backend.paths import MachineDir

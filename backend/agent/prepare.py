@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import os
 import uuid
@@ -13,10 +12,11 @@ from pathlib import Path
 import msgspec
 
 from backend import config as settings
+from backend.agent import images
 from backend.agent.readiness import PREPARE
 from backend.config import Config
-from backend.errors import Problem, ProblemCode, WherryError, fail
-from backend.files import write_private
+from backend.errors import ProblemCode, WherryError, fail
+from backend.files import explain_os_error, write_private
 from backend.host.base import AcceleratorFact, Host
 from backend.host.process import total_memory_mib
 from backend.model import MachineResources
@@ -26,9 +26,6 @@ from backend.vm import binary, disks, image, ladder, suspended
 from backend.vm.ladder import Plan
 from backend.vm.spec import Candidate, GuestImage, LaunchSpec, QemuFacts, UnixAddress
 from backend.vm.suspended import Suspended
-
-IMAGE_VARIABLE = "WHERRY_IMAGE"
-"""Environment variable that names the image's directory, over the settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,24 +87,6 @@ async def prepare_within(deadline_s: float, host: Host, directory: MachineDir) -
         raise WherryError(explain_os_error(error)) from error
 
 
-def explain_os_error(error: OSError) -> Problem:
-    """What it means for the machine that a file of it could not be read or written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Problem(
-            code=ProblemCode.HOST_DISK_FULL,
-            summary="The disk that holds the machine is full.",
-            command=str(error.filename or ""),
-            hint="Free some space, then start the machine again. Nothing of it was lost.",
-            retryable=True,
-        )
-    return Problem(
-        code=ProblemCode.PATH_UNUSABLE,
-        summary=f"A file of the machine cannot be used: {error.strerror or error}.",
-        command=str(error.filename or ""),
-        hint="Check that the machine's home belongs to you: wherry doctor",
-    )
-
-
 async def prepare(host: Host, directory: MachineDir) -> Preparation:
     """See `prepare_within`. The slow parts (digests, the disk, asking QEMU) run in threads, side by side.
 
@@ -117,7 +96,10 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
     directory.create()
     config = settings.load(directory.config)
     await asyncio.to_thread(disks.check_room, directory.machine)
-    loading = asyncio.to_thread(image.load, image_directory(config, host), arch=host.arch, stamp=directory.image_stamp)
+    if config.machine.disk_directory and directory.data_disk.exists():
+        await asyncio.to_thread(disks.check_room, directory.data_disk.parent)
+    chosen = images.directory_of(config, host, directory)
+    loading = asyncio.to_thread(image.load, chosen, arch=host.arch, stamp=directory.image_stamp)
     finding = asyncio.to_thread(_find_qemu, config, host, directory)
     making = asyncio.to_thread(_make_inputs, directory)
     guest_image, (qemu, disk_gib, saved, given_up), (keys, inputs) = await asyncio.gather(loading, finding, making)
@@ -153,25 +135,6 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
     )
 
 
-def image_directory(config: Config, host: Host) -> Path:
-    """Where the image is: the environment's word, the settings', else the newest of the cache.
-
-    Raises:
-        WherryError: IMAGE_MISSING.
-    """
-    named = os.environ.get(IMAGE_VARIABLE) or config.image.directory
-    if named:
-        return Path(named).expanduser()
-    found = sorted(host.image_cache().glob(f"{host.arch}-*/{image.MANIFEST}"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise fail(
-            ProblemCode.IMAGE_MISSING,
-            f"There is no guest image for {host.arch} in {host.image_cache()}.",
-            hint="Build it: python3 packaging/dev.py image",
-        )
-    return found[-1].parent
-
-
 def resources(config: Config, *, disk_gib: int) -> MachineResources:
     """What the machine gets: the settings, or a modest share of the host."""
     cpus = os.cpu_count() or 1
@@ -194,6 +157,13 @@ def _find_qemu(
         saved = None if why else saved
     if saved is None:
         suspended.discard(directory)
+    if config.machine.disk_directory and not directory.data_disk.exists():
+        raise fail(
+            ProblemCode.PATH_UNUSABLE,
+            f"The data disk was moved to {directory.data_disk.parent}, and is not there.",
+            command=f"ls -l {directory.data_disk}",
+            hint="Connect the drive that has it. To give it up and begin anew: wherry reset --no-checkpoint",
+        )
     size = disks.ensure_data_disk(
         directory.data_disk,
         # A guest that goes on knows its disk: it grows at the next real start.

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from backend.agent.prepare import explain_os_error
 from backend.errors import WherryError
-from backend.files import write_private
+from backend.files import explain_os_error, write_private
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final
+
+import msgspec
 
 from backend.agent import lifecycle, wish
 from backend.agent.effects import Effects, Found, Hooks
@@ -53,6 +56,7 @@ from backend.model import (
 from backend.paths import MachineDir
 from backend.stream import ByteStream
 from backend.vm.monitor import Monitor
+from backend.vm.run import RunRecord
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +116,7 @@ class Supervisor:
         self._desired_file = directory.desired
         self._wish: Wish | None = None
         self._operation: OperationStatus | None = None
+        self._offer: str | None = None
 
     # -- what others ask ------------------------------------------------------------------------------------------
     def post(self, event: Event) -> None:
@@ -223,6 +228,26 @@ class Supervisor:
     def peaks(self) -> Peaks:
         """The most that the machine has taken of the host."""
         return self._effects.peaks
+
+    def show_offer(self, version: str | None) -> None:
+        """There is a newer guest image, or no longer."""
+        if version != self._offer:
+            self._offer = version
+            self._push()
+
+    def show_disk(self, size_gib: int) -> None:
+        """The running machine's disk was made larger."""
+        machine = self._effects
+        if machine.resources is not None:
+            machine.resources = replace(machine.resources, disk_gib=size_gib)
+            if machine.record is not None:
+                machine.record = msgspec.structs.replace(machine.record, resources=machine.resources)
+            self._push()
+
+    @property
+    def record(self) -> RunRecord | None:
+        """Of the QEMU that runs."""
+        return self._effects.record
 
     # -- life -----------------------------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -352,6 +377,7 @@ class Supervisor:
             image_version=machine.record.image_version if machine.record else image.version if image else None,
             engine_version=versions.engine_version if versions else None,
             operation=self._operation,
+            image_offer=self._offer,
         )
 
     def _push(self) -> None:

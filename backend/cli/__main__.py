@@ -100,8 +100,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--fix", action="store_true", help="mend what can be mended without losing anything")
     sub = verb("support-bundle", "Collect logs and facts, without secrets, in one file", "doctor", "support_bundle")
     sub.add_argument("file", nargs="?", type=Path, help="the archive to make (wherry-support-TIME.zip)")
-    sub = verb("reset", "Delete the machine's disk: all containers, images and volumes", "settings", "reset")
+    sub = verb("reset", "Make the machine as new; what it has is kept as a checkpoint", "operations", "reset")
     sub.add_argument("--yes", action="store_true", help="do not ask")
+    sub.add_argument("--no-checkpoint", action="store_true", help="delete everything for good")
+    sub = verb("update", "Update the guest image; containers, images and volumes stay", "operations", "update")
+    sub.add_argument("--check", action="store_true", help="only say whether there is a newer one")
+    sub.add_argument("--image", type=Path, metavar="DIR", help="take the image in DIR")
 
     sub = verb("autostart", "Start the Wherry window when you log in", "settings", "turn_autostart")
     sub.add_argument("wanted", nargs="?", default="status", choices=("on", "off", "status"), help="default: status")
@@ -118,6 +122,19 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("key")
     sub.add_argument("value")
     sub.set_defaults(run=_lazy("settings", "set_value"))
+
+    disk = verbs.add_parser("disk", help="Grow or move the data disk, or say where it is", parents=[common])
+    disk_verbs = disk.add_subparsers(metavar="status|grow|move", required=True)
+    sub = disk_verbs.add_parser("status", help="say where it is and how large", parents=[common])
+    sub.set_defaults(run=_lazy("operations", "disk_status"))
+    sub = disk_verbs.add_parser("grow", help="make it larger, while the machine runs too", parents=[common])
+    sub.add_argument("size_gib", type=_positive, metavar="GIB", help="its size afterwards, in GiB")
+    sub.set_defaults(run=_lazy("operations", "disk_grow"))
+    sub = disk_verbs.add_parser(
+        "move", help="move it to another folder; the machine is stopped meanwhile", parents=[common]
+    )
+    sub.add_argument("directory", type=Path, metavar="DIR")
+    sub.set_defaults(run=_lazy("operations", "disk_move"))
 
     context = verbs.add_parser("context", help="Make or remove the docker context", parents=[common])
     context_verbs = context.add_subparsers(metavar="add|remove", required=True)

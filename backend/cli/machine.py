@@ -127,6 +127,8 @@ def _until_started(
     """Make the request and wait for its end; Ctrl-C at any time from then on undoes it."""
 
     def settled(status: MachineStatus) -> bool:
+        if status.operation is not None:
+            return False  # an update that the settings want comes first
         if status.desired is Desired.STOPPED:
             return not status.phase.is_live  # somebody else stopped it meanwhile
         return status.phase in (Phase.RUNNING, Phase.FAILED, Phase.DEGRADED)

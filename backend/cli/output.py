@@ -10,7 +10,7 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from backend.errors import Problem
-from backend.model import MachineStatus, Notice, Phase, StepState
+from backend.model import MachineStatus, Notice, OperationStatus, Phase, StepState
 
 _TICK_S: Final = 0.2
 
@@ -46,6 +46,9 @@ class ProgressPrinter:
                 mark = "✓" if step.state is StepState.DONE else "✗"
                 self._line(f"{mark} {step.title}  {step.elapsed_s or 0:.1f} s")
                 self._printed.add(step.name)
+        if status.operation is not None and status.operation.step:
+            self._operation(status.operation)
+            return
         active = status.active_step if self._steps else None
         if active is not None:
             if active.name != self._active:
@@ -54,6 +57,14 @@ class ProgressPrinter:
             self._tick(active.title)
         elif status.phase is Phase.STOPPING:
             self._tick("Shutting the machine down")
+
+    def _operation(self, operation: OperationStatus) -> None:
+        if operation.step != self._active:
+            self._active, self._active_since = operation.step, time.monotonic()
+            if not self._live:
+                self._line(f"… {operation.step}")
+        done = "" if operation.fraction is None else f"  {operation.fraction:.0%}"
+        self._tick(f"{operation.step}{done}")
 
     def note(self, notice: Notice) -> None:
         """Take a notice."""
@@ -101,6 +112,9 @@ def describe(status: MachineStatus, *, usage: str | None = None) -> str:
         lines[0] += f": {status.active_step.title}"
     if status.phase is Phase.SUSPENDED:
         lines[0] += ": its containers go on where they were when it is started or used"
+    if status.operation is not None:
+        step = f": {status.operation.step}" if status.operation.step else ""
+        lines.append(f"under way    {status.operation.title}{step}")
     if status.accelerator is not None:
         lines.append(f"accelerator  {status.accelerator.title}")
         lines.extend(f"             not {reason}" for reason in status.accelerator.reasons)
@@ -113,6 +127,8 @@ def describe(status: MachineStatus, *, usage: str | None = None) -> str:
         lines.append(usage)
     if status.engine_version is not None:
         lines.append(f"engine       Docker {status.engine_version}")
+    if status.image_offer is not None:
+        lines.append(f"offer        guest image {status.image_offer}; take it with: wherry update")
     if status.boot_seconds is not None:
         lines.append(f"last start   {status.boot_seconds:.1f} s")
     for problem in status.problems:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from backend import config, host
 from backend.agent.launch import machine_directory
 from backend.agent.settings import set_autostart
-from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
+from backend.cli.exits import EXIT_OK
 from backend.cli.output import print_json
-from backend.client import MachineClient
 from backend.engine import context
-from backend.errors import ProblemCode, fail
-from backend.model import Desired, Phase, StopPolicy
 from backend.vm import disks
 
 _STOP_TIMEOUT_S = 60.0
@@ -77,36 +73,6 @@ def turn_autostart(options: argparse.Namespace) -> int:
 
 def _tell(change: context.ContextChange, options: argparse.Namespace) -> int:
     print_json(change) if options.json else print(change.note)
-    return EXIT_OK
-
-
-def reset(options: argparse.Namespace) -> int:
-    """Stop the machine and delete its disk, after one question."""
-    directory = machine_directory(options.home)
-    if not options.yes:
-        if not sys.stdin.isatty():
-            raise fail(
-                ProblemCode.BAD_REQUEST,
-                "reset deletes every container, image and volume of the machine, and asks first.",
-                hint="Without a terminal, confirm with: wherry reset --yes",
-            )
-        print(f"This deletes {directory.data_disk} with every container, image and volume. Settings and keys stay.")
-        if input("Type yes to go on: ").strip().lower() != "yes":
-            print("Nothing was changed.")
-            return EXIT_PROBLEM
-    with MachineClient.open(options.home) as client:
-        client.request("stop", policy=StopPolicy.KILL.value)
-        for _ in client.updates(timeout_s=_STOP_TIMEOUT_S):
-            if client.status.phase in (Phase.STOPPED, Phase.FAILED) and client.status.desired is Desired.STOPPED:
-                break
-        else:
-            raise fail(ProblemCode.STEP_TIMED_OUT, "The machine did not stop, so its disk was not touched.")
-        existed = directory.data_disk.exists()
-        directory.data_disk.unlink(missing_ok=True)
-    if options.json:
-        print_json({"deleted": str(directory.data_disk) if existed else None})
-    else:
-        print("The machine is as new." if existed else "There was no disk to delete.")
     return EXIT_OK
 
 

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
+from backend.agent.images import directory_of
 from backend.agent.owner import hold
-from backend.agent.prepare import image_directory, resources
+from backend.agent.prepare import resources
 from backend.doctor.check import Check, Finding, Fix, failure, note, ok, warning
 from backend.doctor.leftovers import leftovers
 from backend.doctor.subject import Subject
@@ -27,7 +28,7 @@ _NOT_SUPPORTED: Final = 63
 
 
 def _image(subject: Subject) -> Finding:
-    where = image_directory(subject.config, subject.host)
+    where = directory_of(subject.config, subject.host, subject.directory)
     subject.directory.create()
     loaded = image.load(where, arch=subject.host.arch, stamp=subject.directory.image_stamp)
     text = f"{where} holds version {loaded.version} with Docker {loaded.engine_version}"

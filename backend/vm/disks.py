@@ -7,14 +7,18 @@ import shlex
 import shutil
 import struct
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from backend.errors import ProblemCode, fail
+from backend.errors import ProblemCode, WherryError, fail
+from backend.files import explain_os_error
 
 MINIMUM_FREE_BYTES: Final = 512 * 1024**2
 """Less than this on the host and the engine could not even start its containers."""
 _TIMEOUT_S: Final = 60
+_BLANK_S: Final = 300.0
+_CHECK_S: Final = 1800.0
 _GIB: Final = 1024**3
 _MAGIC: Final = b"QFI\xfb"
 _HEADER: Final = struct.Struct(">4sIQIIQ")
@@ -93,6 +97,57 @@ def present_size_gib(path: Path) -> int | None:
     return int(_HEADER.unpack(header)[-1]) // _GIB
 
 
+def blank(path: Path, *, empty: Path, size_gib: int, image_tool: Path) -> None:
+    """Make the disk as new, of this size, with the checkpoints in it kept. Killed in the middle, it is partly blank.
+
+    Args:
+        path: the disk.
+        empty: a file for as long as this lasts.
+        size_gib: its size afterwards, smaller than before too.
+        image_tool: qemu-img.
+
+    Raises:
+        WherryError: as `run_tool`; HOST_DISK_FULL, PATH_UNUSABLE.
+    """
+    information = json.loads(run_tool([str(image_tool), "info", "--output=json", str(path)], path))
+    try:
+        with empty.open("wb") as file:
+            file.truncate(int(information["virtual-size"]))
+        run_tool(
+            [str(image_tool), "convert", "-n", "-f", "raw", "-O", "qcow2", str(empty), str(path)],
+            path,
+            timeout_s=_BLANK_S,
+        )
+    except OSError as error:
+        raise WherryError(explain_os_error(error)) from error
+    finally:
+        empty.unlink(missing_ok=True)
+    run_tool([str(image_tool), "resize", "-q", "-f", "qcow2", "--shrink", str(path), f"{size_gib}G"], path)
+
+
+def check(path: Path, *, image_tool: Path) -> None:
+    """Have qemu-img look through the disk's tables. Clusters that nothing uses are no fault.
+
+    Raises:
+        WherryError: DISK_DAMAGED, or as `run_tool`.
+    """
+    output = run_tool(
+        [str(image_tool), "check", "--output=json", str(path)], path, timeout_s=_CHECK_S, accepted=(0, 2, 3)
+    )
+    try:
+        found = json.loads(output)
+        corruptions, errors = int(found.get("corruptions", 0)), int(found.get("check-errors", 0))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise fail(ProblemCode.DISK_DAMAGED, f"qemu-img does not tell how {path} is.", tail=(output[:300],)) from error
+    if corruptions or errors:
+        raise fail(
+            ProblemCode.DISK_DAMAGED,
+            f"The data disk {path} is damaged: {corruptions} faults, {errors} places that cannot be read.",
+            command=f"{image_tool} check {path}",
+            hint="See what can be done: wherry doctor",
+        )
+
+
 def check_size(path: Path, size_gib: int) -> None:
     """Refuse a size that the disk could only have by being cut.
 
@@ -114,7 +169,7 @@ def is_lock_message(tail: str) -> bool:
     return 'Failed to get "write" lock' in tail or "Is another process using the image" in tail
 
 
-def run_tool(argv: list[str], path: Path, *, timeout_s: float = _TIMEOUT_S) -> str:
+def run_tool(argv: list[str], path: Path, *, timeout_s: float = _TIMEOUT_S, accepted: Collection[int] = (0,)) -> str:
     """Run qemu-img on the disk `path` and return what it printed.
 
     Raises:
@@ -141,7 +196,7 @@ def run_tool(argv: list[str], path: Path, *, timeout_s: float = _TIMEOUT_S) -> s
             hint=f"The disk that holds {path} may be very slow or failing.",
             retryable=True,
         ) from error
-    if answer.returncode == 0:
+    if answer.returncode in accepted:
         return answer.stdout
     tail = answer.stderr.splitlines()[-8:]
     if "No space left" in answer.stderr:

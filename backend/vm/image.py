@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,29 @@ class _Manifest(msgspec.Struct, frozen=True):
     cmdline: str
     docker_version: str
     cmdline_emulated: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What an image says of itself."""
+
+    directory: Path
+    version: str
+    engine_version: str
+    digest: str
+    """Of its manifest, which has the digests of all of it."""
+
+
+def peek(directory: Path) -> ImageFacts:
+    """Read the manifest alone. Raises WherryError (IMAGE_MISSING, IMAGE_DAMAGED)."""
+    manifest = _read_manifest(directory)
+    try:
+        digest = hashlib.sha256((directory / MANIFEST).read_bytes()).hexdigest()
+    except OSError as error:
+        raise _damaged(directory, f"its manifest cannot be read: {error.strerror}") from error
+    return ImageFacts(
+        directory=directory, version=manifest.version, engine_version=manifest.docker_version, digest=digest
+    )
 
 
 def load(directory: Path, *, arch: str, stamp: Path) -> GuestImage:

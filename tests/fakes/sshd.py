@@ -60,7 +60,7 @@ class Engine:
                 if head.startswith(b"POST /lines/"):
                     self._keep(head.split(b" ", 2)[1].rsplit(b"/", 1)[-1])
                 channel.sendall(_answer(head))
-                if b"connection: close" in head.lower():
+                if b"connection: close" in head.lower() or b" HTTP/1.0\r\n" in head:
                     return
 
     def _tick(self, channel: paramiko.Channel) -> None:
@@ -80,12 +80,23 @@ class Engine:
             os.close(descriptor)
 
 
+_LISTS = {
+    b"/containers/json": [],
+    b"/images/json": [{"Id": "sha256:" + "a" * 64}],
+    b"/volumes": {"Volumes": [{"Name": "hold"}]},
+    b"/networks": [{"Name": "bridge"}, {"Name": "quay"}],
+}
+"""What the engine has, by the path that tells it."""
+
+
 def _answer(head: bytes) -> bytes:
     target = head.split(b" ", 2)[1].split(b"?")[0]
     if target.endswith(b"/_ping") or target.startswith(b"/lines/"):
         status, kind, body = b"200 OK", b"text/plain", b"OK"
     elif target.endswith(b"/version"):
         status, kind, body = b"200 OK", b"application/json", json.dumps({"ApiVersion": "1.51"}).encode()
+    elif target in _LISTS:
+        status, kind, body = b"200 OK", b"application/json", json.dumps(_LISTS[target]).encode()
     else:
         status, kind, body = b"404 Not Found", b"application/json", json.dumps({"message": "no such page"}).encode()
     fields = [b"HTTP/1.1 " + status, b"Api-Version: 1.51", b"Content-Type: " + kind]

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from backend import config as settings
-from backend.agent.prepare import Preparation, explain_os_error, image_directory, prepare_within, resources
+from backend.agent.images import directory_of
+from backend.agent.prepare import Preparation, prepare_within, resources
 from backend.config import Config, ImageSection, MachineSection
 from backend.errors import ProblemCode, WherryError
+from backend.files import explain_os_error
 from backend.host.linux import LinuxHost
 from backend.paths import MachineDir
 from tests.agent.machine import make_image
@@ -50,17 +52,17 @@ def prepared(host: CacheHost, directory: MachineDir, *, deadline_s: float = 30) 
 
 
 def test_the_environment_wins_over_the_settings_and_they_over_the_cache(
-    host: CacheHost, monkeypatch: pytest.MonkeyPatch
+    host: CacheHost, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = make_image(host.cache / "amd64-old", arch="amd64")
     new = make_image(host.cache / "amd64-new", arch="amd64")
     make_image(host.cache / "arm64-newest", arch="arm64")
     os.utime(old / "manifest.json", (1, 1))
     named = Config(image=ImageSection(directory="/named"))
-    assert image_directory(Config(), host) == new
-    assert image_directory(named, host) == Path("/named")
+    assert directory_of(Config(), host, directory) == new
+    assert directory_of(named, host, directory) == Path("/named")
     monkeypatch.setenv("WHERRY_IMAGE", "/urgent")
-    assert image_directory(named, host) == Path("/urgent")
+    assert directory_of(named, host, directory) == Path("/urgent")
 
 
 def test_the_share_of_the_host_is_modest_and_the_settings_win() -> None:

@@ -1,0 +1,147 @@
+"""What the engine has, so that it can be proved that nothing of it is gone after an update.
+
+Networks are compared by name: the engine makes its own anew at each start. Containers that were run with --rm, and the
+volumes without a name that belong to them, go with any end of the engine: they are told, and not missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from backend.engine.types import clean_text
+from backend.errors import ProblemCode, fail
+from backend.stream import ByteStream
+
+_ANSWER_BYTES: Final = 67_108_864
+_ANSWER_S: Final = 120.0
+_RAN: Final = frozenset({"running", "paused", "restarting"})
+
+Dial = Callable[[], Awaitable[ByteStream]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """Of one moment. Names are cleaned; ids are the engine's."""
+
+    containers: dict[str, str]
+    """Name by id."""
+    ran: tuple[str, ...]
+    """Ids of the containers that ran, but for passing ones."""
+    passing: dict[str, str]
+    """Those that ran with --rm: name by id."""
+    images: frozenset[str]
+    volumes: frozenset[str]
+    """But for those that go with a passing container."""
+    networks: frozenset[str]
+
+
+async def take(dial: Dial) -> Inventory:
+    """Ask the engine. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
+    listed = await _get(dial, "/containers/json?all=1")
+    ran = [entry for entry in listed if entry.get("State") in _RAN]
+    passing: dict[str, str] = {}
+    passing_volumes: set[str] = set()
+    for entry in ran:
+        details = await _get(dial, f"/containers/{quote(str(entry['Id']), safe='')}/json")
+        if (details.get("HostConfig") or {}).get("AutoRemove"):
+            passing[entry["Id"]] = _name(entry)
+            passing_volumes |= {
+                str(mount.get("Name"))
+                for mount in details.get("Mounts") or ()
+                if mount.get("Type") == "volume" and len(str(mount.get("Name"))) == 64
+            }
+    volumes = (await _get(dial, "/volumes")).get("Volumes") or ()
+    return Inventory(
+        containers={str(entry["Id"]): _name(entry) for entry in listed if entry["Id"] not in passing},
+        ran=tuple(str(entry["Id"]) for entry in ran if entry["Id"] not in passing),
+        passing=passing,
+        images=frozenset(str(entry["Id"]) for entry in await _get(dial, "/images/json")),
+        volumes=frozenset(str(entry["Name"]) for entry in volumes) - passing_volumes,
+        networks=frozenset(str(entry["Name"]) for entry in await _get(dial, "/networks")),
+    )
+
+
+def missing(before: Inventory, now: Inventory) -> list[str]:
+    """What is not there any more, one line each; empty if all is."""
+    lost = [f"container {name}" for identity, name in before.containers.items() if identity not in now.containers]
+    for kind, had, has in (
+        ("image", before.images, now.images),
+        ("volume", before.volumes, now.volumes),
+        ("network", before.networks, now.networks),
+    ):
+        lost += [f"{kind} {clean_text(name, 80)}" for name in sorted(had - has)]
+    return lost
+
+
+async def run_again(dial: Dial, containers: tuple[str, ...]) -> list[str]:
+    """Start those that ran; one that its restart policy has started already is left alone.
+
+    Returns:
+        What did not start, one line each, with the engine's reason.
+
+    Raises:
+        WherryError: the engine does not answer.
+    """
+    refused: list[str] = []
+    for identity in containers:
+        status, body = await _ask(dial, "POST", f"/containers/{quote(identity, safe='')}/start")
+        if status not in (204, 304):
+            refused.append(f"container {identity[:12]}: {_reason(body)}")
+    return refused
+
+
+def _name(entry: dict[str, Any]) -> str:
+    names = entry.get("Names") or [str(entry.get("Id", ""))[:12]]
+    return clean_text(str(names[0]).removeprefix("/"), 80)
+
+
+def _reason(body: bytes) -> str:
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = {}
+    text = said.get("message") if isinstance(said, dict) else None
+    return clean_text(str(text or "the engine gave no reason"), 300)
+
+
+async def _get(dial: Dial, path: str) -> Any:
+    status, body = await _ask(dial, "GET", path)
+    try:
+        if status != 200:
+            raise ValueError(_reason(body))
+        return json.loads(body)
+    except ValueError as error:
+        raise fail(
+            ProblemCode.ENGINE_ERROR, f"The engine does not tell what it has: {error}.", command=f"GET {path}"
+        ) from error
+
+
+async def _ask(dial: Dial, method: str, path: str) -> tuple[int, bytes]:
+    """Raises WherryError (ENGINE_DOWN)."""
+    answer = bytearray()
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            stream = await dial()
+            try:
+                # HTTP/1.0: the answer comes whole, and ends with the connection.
+                await stream.write(f"{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Length: 0\r\n\r\n".encode())
+                while piece := await stream.read():
+                    answer += piece
+                    if len(answer) > _ANSWER_BYTES:
+                        raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer is too long.", command=path)
+            finally:
+                await stream.aclose()
+    except (ConnectionError, TimeoutError) as error:
+        raise fail(
+            ProblemCode.ENGINE_DOWN, f"The engine did not answer: {error or 'nothing came'}.", command=path
+        ) from error
+    head, _, body = bytes(answer).partition(b"\r\n\r\n")
+    words = head.split(b"\r\n", 1)[0].split()
+    if len(words) < 2 or not words[1].isdigit():
+        raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer was not understood.", command=path)
+    return int(words[1]), body

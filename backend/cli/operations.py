@@ -1,0 +1,153 @@
+"""update, disk, reset: long operations, which the agent does and whose progress is shown."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from typing import Any, Final
+
+from backend import config, host
+from backend.agent.launch import machine_directory
+from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
+from backend.cli.output import ProgressPrinter, print_json
+from backend.client import MachineClient
+from backend.errors import ProblemCode, fail
+from backend.model import MachineStatus, Notice
+from backend.vm import disks
+
+_SILENCE_S: Final = 2700.0
+"""A step that tells no progress may take so long: a start on a slow computer, a check of a large disk."""
+_GIB: Final = 1024**3
+
+
+def update(options: argparse.Namespace) -> int:
+    """Take the newest image of the cache, or the one that is named; or only look."""
+    with MachineClient.open(options.home) as client:
+        if options.check:
+            return _tell_check(client.request("update.check"), options)
+        arguments = {} if options.image is None else {"directory": str(options.image.expanduser().absolute())}
+        if options.image is None:
+            found = client.request("update.check")
+            if found["offer"] is None:
+                return _tell_check(found, options)
+        done = _operate(client, options, "update.apply", **arguments)
+    if options.json:
+        print_json(done)
+    else:
+        print(f"The guest image is {done['version']} now; it was {done['before']}. Everything that was there is there.")
+    return EXIT_OK
+
+
+def disk_status(options: argparse.Namespace) -> int:
+    """Say where the disk is, how large it may become, and what it takes. Asks no agent."""
+    directory = machine_directory(options.home)
+    path = directory.data_disk
+    wanted = config.load(directory.config).machine.disk_gib
+    size = disks.present_size_gib(path)
+    taken = host.current().allocated_bytes(path) if path.exists() else None
+    free = shutil.disk_usage(path.parent).free if path.parent.exists() else None
+    found = {
+        "path": str(path),
+        "exists": path.exists(),
+        "size_gib": size,
+        "wanted_gib": wanted,
+        "allocated_bytes": taken,
+        "free_bytes": free,
+    }
+    if options.json:
+        print_json(found)
+        return EXIT_OK
+    print(f"place  {path}" + ("" if path.exists() else "  (not made yet)"))
+    grows = f", {wanted} GiB after the next start" if size is not None and wanted > size else ""
+    print(f"size   {size or wanted} GiB{grows}")
+    if taken is not None:
+        print(f"takes  {_size(taken)} on this computer")
+    if free is not None:
+        print(f"free   {_size(free)} where it is")
+    return EXIT_OK
+
+
+def disk_grow(options: argparse.Namespace) -> int:
+    """Make the disk larger."""
+    with MachineClient.open(options.home) as client:
+        done = _operate(client, options, "disk.grow", size_gib=options.size_gib)
+    if options.json:
+        print_json(done)
+    else:
+        when = "now" if done["now"] else "from the next start on"
+        print(f"The data disk has {done['size_gib']} GiB {when}.")
+    return EXIT_OK
+
+
+def disk_move(options: argparse.Namespace) -> int:
+    """Move the disk to another folder."""
+    with MachineClient.open(options.home) as client:
+        done = _operate(client, options, "disk.move", directory=str(options.directory.expanduser().absolute()))
+    print_json(done) if options.json else print(f"The data disk is {done['path']} now.")
+    return EXIT_OK
+
+
+def reset(options: argparse.Namespace) -> int:
+    """Make the machine as new, after one question."""
+    directory = machine_directory(options.home)
+    keep = not options.no_checkpoint
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise fail(
+                ProblemCode.BAD_REQUEST,
+                "reset takes every container, image and volume away from the machine, and asks first.",
+                hint="Without a terminal, confirm with: wherry reset --yes",
+            )
+        what = "empties" if keep else "deletes"
+        kept = "A checkpoint of it is kept." if keep else "Nothing of it is kept."
+        print(f"This {what} {directory.data_disk} with every container, image and volume. {kept} Settings stay.")
+        if input("Type yes to go on: ").strip().lower() != "yes":
+            print("Nothing was changed.")
+            return EXIT_PROBLEM
+    with MachineClient.open(options.home) as client:
+        done = _operate(client, options, "reset", keep=keep)
+    deleted = str(directory.data_disk) if done["existed"] and done["checkpoint"] is None else None
+    if options.json:
+        print_json({"deleted": deleted, "checkpoint": done["checkpoint"]})
+    elif not done["existed"]:
+        print("There was no disk to reset.")
+    elif done["checkpoint"] is None:
+        print("The machine is as new.")
+    else:
+        print(f"The machine is as new. Back to what was: wherry checkpoint restore {done['checkpoint']}")
+    return EXIT_OK
+
+
+def _operate(client: MachineClient, options: argparse.Namespace, name: str, **arguments: Any) -> dict[str, Any]:
+    printer = ProgressPrinter(quiet=options.json, steps=False)
+
+    def show(update: MachineStatus | Notice) -> None:
+        if isinstance(update, Notice):
+            printer.note(update)
+        elif update.operation is not None:
+            printer.show(update)
+
+    try:
+        return client.operate(name, show=show, timeout_s=_SILENCE_S, **arguments)
+    finally:
+        printer.close()
+
+
+def _tell_check(found: dict[str, Any], options: argparse.Namespace) -> int:
+    if options.json:
+        print_json(found)
+        return EXIT_OK
+    current, offer = found["current"], found["offer"]
+    print(f"image   {current['version']} with Docker {current['engine_version']}, in {current['directory']}")
+    if offer is None:
+        print("There is no newer one.")
+    else:
+        print(f"newer   {offer['version']} with Docker {offer['engine_version']}, in {offer['directory']}")
+        when = "It is taken at the next start." if found["automatic"] else "Take it with: wherry update"
+        print(when)
+    return EXIT_OK
+
+
+def _size(count: int) -> str:
+    return f"{count / _GIB:.1f} GiB" if count >= _GIB else f"{count // 1024**2} MiB"

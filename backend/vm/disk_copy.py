@@ -1,0 +1,145 @@
+"""Copying the data disk to another place: only what is in it, with progress, and proved byte by byte.
+
+A stretch of zeros is a hole in the copy, on whichever file system: FAT, which has no holes, gets the zeros. The digest
+of a file leaves them out, so that both sides can be compared by what they hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from backend.errors import ProblemCode, fail
+
+_BLOCK: Final = 1_048_576
+_SPARE_BYTES: Final = 536_870_912
+"""What has to stay free on the disk that the copy goes to."""
+
+Tick = Callable[[float], None]
+"""Called with how much is done, 0 to 1; may raise to end the copy."""
+
+
+def check_target(source: Path, directory: Path, target: Path) -> None:
+    """Refuse a place that cannot take the disk.
+
+    Raises:
+        WherryError: BAD_REQUEST or HOST_DISK_FULL.
+    """
+    if not directory.is_dir():
+        raise fail(
+            ProblemCode.BAD_REQUEST, f"{directory} is no directory.", hint="Make it first, or connect its drive."
+        )
+    is_own = not hasattr(os, "getuid") or directory.stat().st_uid == os.getuid()
+    if not is_own or not os.access(directory, os.W_OK | os.X_OK):
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            f"{directory} is not yours, or cannot be written to.",
+            command=f"ls -ld {directory}",
+            hint="Choose a directory that belongs to you: the disk holds everything of your containers.",
+        )
+    if target.exists() or target.is_symlink():
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            f"There is a {target.name} in {directory} already, and it is left alone.",
+            hint="Move it away, or choose another directory.",
+        )
+    needed = _held_bytes(source) + _SPARE_BYTES
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise fail(
+            ProblemCode.HOST_DISK_FULL,
+            f"The disk takes {needed // 1024**2} MiB, with some to spare; in {directory}, {free // 1024**2} MiB are "
+            "free.",
+            command=f"df -h {directory}",
+            hint="Free some space there, or choose another directory. Nothing was changed.",
+        )
+
+
+def copy(source: Path, target: Path, tick: Tick) -> str:
+    """Copy what is in `source`, durably, to the new file `target`; returns the digest of what was read.
+
+    Raises:
+        OSError: as the system has it, with `target` half written.
+    """
+    size = source.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(descriptor, "wb") as written:
+        for at, block in _blocks(source, size, tick):
+            digest.update(at.to_bytes(8, "little"))
+            digest.update(block)
+            written.seek(at)
+            written.write(block)
+        written.truncate(size)
+        written.flush()
+        os.fsync(written.fileno())
+        _forget_cached(written.fileno())
+    return digest.hexdigest()
+
+
+def digest_of(path: Path, tick: Tick) -> str:
+    """The digest of what is in the file, as `copy` returns it. Raises OSError."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    for at, block in _blocks(path, size, tick):
+        digest.update(at.to_bytes(8, "little"))
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _blocks(path: Path, size: int, tick: Tick) -> Iterator[tuple[int, bytes]]:
+    """What is not zero, block by block, with its place."""
+    zeros = bytes(_BLOCK)
+    with path.open("rb", buffering=0) as file:
+        at = 0
+        while at < size:
+            data = _next_data(file.fileno(), at)
+            if data is None:
+                break
+            at = data // _BLOCK * _BLOCK
+            tick(at / size)
+            file.seek(at)
+            block = _read(file.fileno(), min(_BLOCK, size - at))
+            if block != zeros[: len(block)]:
+                yield at, block
+            at += _BLOCK
+    tick(1.0)
+
+
+def _read(descriptor: int, wanted: int) -> bytes:
+    pieces = bytearray()
+    while len(pieces) < wanted:
+        piece = os.read(descriptor, wanted - len(pieces))
+        if not piece:
+            break
+        pieces += piece
+    return bytes(pieces)
+
+
+def _next_data(descriptor: int, at: int) -> int | None:
+    """Where the next data is that may not be a hole; None: only holes follow."""
+    if not hasattr(os, "SEEK_DATA"):
+        return at
+    try:
+        return os.lseek(descriptor, at, os.SEEK_DATA)
+    except OSError as error:
+        return None if error.errno == errno.ENXIO else at
+
+
+def _held_bytes(path: Path) -> int:
+    status = path.stat()
+    blocks = getattr(status, "st_blocks", None)
+    return blocks * 512 if blocks is not None else status.st_size
+
+
+def _forget_cached(descriptor: int) -> None:
+    """Have the proof read what is on the disk, not what is in memory."""
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

@@ -1,0 +1,132 @@
+"""Updates, the disk and resets on the real machine: what the engine has is there afterwards, whatever went wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.vm.machine import BUSYBOX, Machine
+
+pytestmark = pytest.mark.vm
+
+
+class OwnMachine(Machine):
+    """One whose image nobody names, so that it keeps and updates it by itself."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        cache = self.home.parent / "cache"
+        rest = {name: value for name, value in super().environment.items() if name != "WHERRY_IMAGE"}
+        return {**rest, "XDG_CACHE_HOME": str(cache)}
+
+    @property
+    def images(self) -> Path:
+        return self.home.parent / "cache/wherry/images"
+
+    def add_image(self, name: str, *, age_s: float, version: str | None = None, broken: bool = False) -> Path:
+        """Put an image into the cache: the one under test, by links, with another version or a root that is none."""
+        place = self.images / f"{self.image.name.split('-')[0]}-{name}"
+        place.mkdir(parents=True)
+        manifest = json.loads((self.image / "manifest.json").read_text())
+        for part in ("kernel", "initramfs", "root"):
+            source = self.image / manifest[part]["file"]
+            (place / source.name).symlink_to(source)
+        manifest["version"] = version or manifest["version"]
+        if broken:
+            entry = manifest["root"]
+            (place / entry["file"]).unlink()
+            content = b"this is no file system\n" * 100_000
+            (place / entry["file"]).write_bytes(content)
+            entry |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        path = place / "manifest.json"
+        path.write_text(json.dumps(manifest))
+        written = path.stat().st_mtime - age_s
+        os.utime(path, (written, written))
+        return place
+
+    def fill(self) -> None:
+        """Give the engine something to lose."""
+        self.import_busybox()
+        self.docker("network", "create", "quay")
+        self.docker("volume", "create", "hold")
+        self.docker("run", "--rm", "-v", "hold:/hold", BUSYBOX, "sh", "-c", "echo cargo >/hold/manifest; sync")
+        self.docker("run", "-d", "--name", "stays", "--network", "quay", "-v", "hold:/hold", BUSYBOX, "sleep", "100000")
+        self.docker("run", "-d", "--name", "always", "--restart", "always", BUSYBOX, "sleep", "100000")
+        self.docker("create", "--name", "idle", BUSYBOX, "true")
+
+    def assert_full(self) -> None:
+        """All of it is there, and what ran runs."""
+        names = set(self.docker("ps", "-a", "--format", "{{.Names}}").stdout.split())
+        assert names == {"stays", "always", "idle"}
+        assert set(self.docker("ps", "--format", "{{.Names}}").stdout.split()) == {"stays", "always"}
+        assert self.docker("exec", "stays", "cat", "/hold/manifest").stdout == "cargo\n"
+        assert "quay" in self.docker("network", "ls", "--format", "{{.Name}}").stdout.split()
+
+
+@pytest.fixture
+def own(fresh: Machine) -> OwnMachine:
+    return OwnMachine(home=fresh.home, image=fresh.image, tools=fresh.tools, docker_config=fresh.docker_config)
+
+
+def test_an_update_keeps_everything_and_a_broken_one_is_taken_back(own: OwnMachine) -> None:
+    first = own.add_image("first", age_s=3000)
+    own.wherry("start")
+    own.fill()
+    own.add_image("second", age_s=2000, version="2-second")
+    assert own.json("update", "--check")["offer"]["version"] == "2-second"
+    assert own.status()["image_offer"] == "2-second"
+    done = own.json("update", check=True)
+    assert done["version"] == "2-second"
+    status = own.status()
+    assert (status["phase"], status["image_version"], status["operation"]) == ("running", "2-second", None)
+    assert status["image_offer"] is None
+    own.assert_full()
+    reasons = [entry["reason"] for entry in own.json("checkpoint", "list")["checkpoints"]]
+    assert reasons == ["before-update"]
+
+    own.add_image("third", age_s=1000, version="3-broken", broken=True)
+    refused = own.json("update")["problem"]
+    assert refused["code"] == "update-failed"
+    assert refused["tail"], "what the console said belongs to it"
+    status = own.status()
+    assert (status["phase"], status["image_version"]) == ("running", "2-second")
+    own.assert_full()
+    shutil.rmtree(first)
+    own.wherry("restart")
+    assert own.status()["image_version"] == "2-second", "a newer image in the cache changes nothing by itself"
+
+
+def test_the_disk_grows_moves_and_is_reset_with_a_way_back(own: OwnMachine, tmp_path: Path) -> None:
+    own.add_image("first", age_s=3000)
+    own.wherry("config", "set", "machine.disk_gib", "8")
+    own.wherry("start")
+    own.fill()
+
+    grown = own.json("disk", "grow", "12", check=True)
+    assert grown == {"size_gib": 12, "now": True}
+    blocks = own.wherry("shell", "--", "df", "-k", "/data").stdout.splitlines()[-1].split()[1]
+    assert int(blocks) > 11 * 1024**2
+    assert own.status()["resources"]["disk_gib"] == 12
+    own.assert_full()
+
+    place = tmp_path / "a larger drive"
+    place.mkdir()
+    former = own.home / "machine/data.qcow2"
+    moved = own.json("disk", "move", str(place), check=True)
+    assert moved == {"path": str(place / "data.qcow2")}
+    assert not former.exists()
+    assert sorted(path.name for path in place.iterdir()) == ["data.qcow2"]
+    assert own.status()["phase"] == "running"
+    own.assert_full()
+
+    checkpoint = own.json("reset", "--yes", check=True)["checkpoint"]
+    own.wherry("start")
+    assert own.docker("ps", "-aq").stdout == ""
+    own.wherry("checkpoint", "restore", checkpoint, "--yes", timeout_s=600)
+    own.docker("start", "stays")
+    own.assert_full()
