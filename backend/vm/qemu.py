@@ -25,7 +25,8 @@ _log = logging.getLogger(__name__)
 
 KERNEL_ALIVE: Final = b"wherry: kernel alive"
 """The first thing that the guest's initramfs prints."""
-_ADOPT_TIMEOUT_S: Final = 5.0
+_ADOPT_TIMEOUT_S: Final = 12.0
+"""A QEMU on a host that is very busy, or has just woken up, is slow and not deaf: its end costs its containers."""
 _EXIT_TIMEOUT_S: Final = 5.0
 _POLL_S: Final = 0.02
 _TAIL_LINES: Final = 12

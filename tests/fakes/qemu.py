@@ -223,10 +223,10 @@ class FakeQemu:
         self._descriptors = writer.descriptors
         major, minor, micro = (int(part) for part in VERSION.split("."))
         version = {"qemu": {"micro": micro, "minor": minor, "major": major}, "package": ""}
-        self._send(writer, {"QMP": {"version": version, "capabilities": ["oob"]}})
-        await writer.drain()
         negotiated = False
         try:
+            self._send(writer, {"QMP": {"version": version, "capabilities": ["oob"]}})
+            await writer.drain()
             async for request in _objects(writer.reader):
                 name = request.get("execute", "")
                 if not negotiated and name != "qmp_capabilities":

@@ -314,11 +314,13 @@ class Target(ABC):
         """
 
     def deaths(self) -> int:
-        """How many QEMUs the agents have found dead that nobody asked to end."""
+        """How many QEMUs the agents have found dead, or have given up, that nobody asked to end."""
         text = (
             self.paths.agent_log.read_text(encoding="utf-8", errors="replace") if self.paths.agent_log.exists() else ""
         )
-        return text.count("notice: The virtual machine ended by itself")
+        return sum(
+            text.count(f"notice: {words}") for words in ("The virtual machine ended by itself", "The machine was lost")
+        )
 
     def check_disk(self) -> str:
         """After a full stop: the data disk is whole. Returns a word on it. Raises Violation."""
