@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from backend import config
 from backend.agent import images, inventory
 from backend.agent.checkpoints import Checkpoints
@@ -31,6 +33,7 @@ from backend.agent.power import Power
 from backend.agent.server import Method
 from backend.agent.supervisor import Supervisor
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
+from backend.files import write_private
 from backend.host.base import Host
 from backend.model import MachineStatus, Notice, Phase
 from backend.paths import MachineDir
@@ -243,8 +246,16 @@ class Updates:
         """Keep the image. Raises WherryError."""
         if config.load(self._dir.config).image.directory:
             config.set_values(self._dir.config, {"image.directory": str(new.directory)})
+            self._note_used(str(new.directory))
         else:
             images.pin(self._dir, new)
+
+    def _note_used(self, directory: str) -> None:
+        """The machine runs with this setting already: no restart is to be advised for it."""
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            used = msgspec.json.decode(self._dir.used_config.read_bytes(), type=config.Config)
+            section = msgspec.structs.replace(used.image, directory=directory)
+            write_private(self._dir.used_config, msgspec.json.encode(msgspec.structs.replace(used, image=section)))
 
     # -- back -----------------------------------------------------------------------------------------------------
     async def _resume_former(self, operation: Operation, why: Problem, ran: tuple[str, ...]) -> None:
