@@ -109,7 +109,7 @@ class DiskWork:
             return {"size_gib": size_gib, "now": present is not None}
         await operation.note("growing", was_running=phase.is_live, before=present)
         operation.step("Taking a checkpoint")
-        # A guest that cannot hold its writes is no reason not to grow: the file system's journal mends such a checkpoint.
+        # A guest that cannot hold its writes may grow all the same: the file system's journal mends the checkpoint.
         await self._checkpoints.take(BEFORE_RESIZE, force=True)
         await self._set({"machine.disk_gib": size_gib})
         if not phase.is_live:
