@@ -66,12 +66,11 @@ def run() -> int:
     """The main job: a running machine, and the window where there is a screen."""
     install(*FOR_MACHINE, *FOR_IMAGE, *FOR_WINDOW)
     make_venv()
-    environment = {**os.environ, "WHERRY_IMAGE": str(build_image())}
+    build_image()  # into the cache, where the first start finds it; a machine that has one is offered a newer one
     wherry = str(VENV / "bin" / "wherry")
-    subprocess.run([wherry, "config", "set", "image.directory", environment["WHERRY_IMAGE"]], check=True)
-    code = subprocess.run([wherry, "start"], env=environment, check=False).returncode
+    code = subprocess.run([wherry, "start"], check=False).returncode
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        return subprocess.run([str(VENV / "bin" / "wherry-desktop")], env=environment, check=False).returncode
+        return subprocess.run([str(VENV / "bin" / "wherry-desktop")], check=False).returncode
     if code == 0:
         print("\nThere is no screen here, so no window. Try:")
         print(f"  eval $({wherry} env) && docker ps\n  {wherry} status\n  {wherry} stop")
