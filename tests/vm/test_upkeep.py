@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -74,7 +73,7 @@ def own(fresh: Machine) -> OwnMachine:
 
 
 def test_an_update_keeps_everything_and_a_broken_one_is_taken_back(own: OwnMachine) -> None:
-    first = own.add_image("first", age_s=3000)
+    own.add_image("first", age_s=3000)
     own.wherry("start")
     own.fill()
     own.add_image("second", age_s=2000, version="2-second")
@@ -96,9 +95,6 @@ def test_an_update_keeps_everything_and_a_broken_one_is_taken_back(own: OwnMachi
     status = own.status()
     assert (status["phase"], status["image_version"]) == ("running", "2-second")
     own.assert_full()
-    shutil.rmtree(first)
-    own.wherry("restart")
-    assert own.status()["image_version"] == "2-second", "a newer image in the cache changes nothing by itself"
 
 
 def test_the_disk_grows_moves_and_is_reset_with_a_way_back(own: OwnMachine, tmp_path: Path) -> None:
