@@ -51,7 +51,7 @@ def machine(image_directory: Path, tools: Tools, tmp_path_factory: pytest.TempPa
     made.wherry("start")
     made.import_busybox()
     yield made
-    made.wherry("stop", check=False)
+    made.wherry("stop", "--quit", check=False)
     ARTIFACTS.mkdir(exist_ok=True)
     shutil.copytree(made.home / "logs", ARTIFACTS / "machine-logs", dirs_exist_ok=True)
 
@@ -64,7 +64,7 @@ def fresh(image_directory: Path, tools: Tools, tmp_path: Path) -> Iterator[Machi
     made = Machine(home=tmp_path / "home", image=image_directory, tools=tools, docker_config=docker_config)
     yield made
     if made.home.exists():
-        made.wherry("stop", "--kill", check=False)
+        made.wherry("stop", "--kill", "--quit", check=False)
 
 
 @pytest.fixture(scope="session")
