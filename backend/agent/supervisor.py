@@ -324,8 +324,9 @@ class Supervisor:
             wanted = self._wish.desired is Desired.RUNNING if self._wish is not None else found is Found.LOST
             if wanted and found is not Found.STRANGER and not self._is_held():
                 _log.warning("the machine was wanted and does not run; it is started")
-                self.post(StartRequested())
-            self._push()
+                self.post(StartRequested())  # its snapshot is the first: no client is to see a machine that rests
+            else:
+                self._push()
             return
         assert self._effects.record is not None
         self._running_since = self._effects.record.requested_at

@@ -81,6 +81,7 @@ def test_a_wanted_machine_that_ended_without_an_agent_is_brought_back(machine: M
     kill(status.pid)
     assert machine.paths.monitor_socket.exists(), "a killed QEMU leaves its socket"
     with machine.client() as client:
+        assert client.status.phase.is_live, "no client is told that it rests"
         again = until(client, Phase.RUNNING)
     assert again.problems == ()
     assert again.pid not in (None, status.pid)
