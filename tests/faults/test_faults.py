@@ -79,6 +79,7 @@ def test_the_fake_machine_mends_itself(base: Path) -> None:
 
 @pytest.mark.vm
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_real_machine_mends_itself() -> None:
     from tests.faults.real import RealTarget
 
