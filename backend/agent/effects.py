@@ -147,7 +147,8 @@ class Effects:
                 return Found.STRANGER
             _log.warning("the running QEMU cannot be adopted: %s", error.problem.as_text())
             await self.driver.abandon()
-            self._notify(Notice(level="error", text=f"The machine was lost: {error.problem.summary}"))
+            if not self.has_saved_state:  # else nothing is: the state is read again
+                self._notify(Notice(level="error", text=f"The machine was lost: {error.problem.summary}"))
             return Found.LOST
         self.record = record
         self._is_adopted = True
