@@ -59,7 +59,7 @@ def test_the_phase_is_unknown_while_the_agent_is_away(store: AppStore) -> None:
 @pytest.mark.parametrize("phase", list(Phase))
 def test_what_keeps_running(store: AppStore, phase: Phase) -> None:
     store.set_machine(samples.status(phase))
-    assert store.machine_keeps_running is (phase not in (Phase.STOPPED, Phase.FAILED))
+    assert store.machine_keeps_running is phase.is_live
 
 
 def test_pending_actions_come_and_go(store: AppStore) -> None:
