@@ -178,6 +178,8 @@ class Agent:
         idle_s = 0.0
         while idle_s < self._idle_s:
             await asyncio.sleep(tick_s)
+            if self._control is None:
+                continue  # nobody can come yet
             busy = self._server.clients or self._supervisor.is_live or self._is_busy
             idle_s = 0.0 if busy else idle_s + tick_s
             if idle_s >= self._idle_s and await self._may_start_on_demand():

@@ -88,10 +88,10 @@ def main() -> None:
             )) * 1024  # fmt: skip
             print("memory freed   ", shrinks(lambda: resident(machine), peak, peak - small, timeout_s=60), flush=True)
 
-            machine.docker("volume", "create", "v")
+            machine.docker("volume", "create", "cached")
             keep = f"dd if=/dev/zero of=/v/big bs=1000000 count={count} 2>/dev/null; cat /v/big >/dev/null; sync"
             small = resident(machine)
-            machine.docker("run", "--rm", "-v", "v:/v", BUSYBOX, "sh", "-c", keep, timeout_s=900)
+            machine.docker("run", "--rm", "-v", "cached:/v", BUSYBOX, "sh", "-c", keep, timeout_s=900)
             full = resident(machine)
             begun = time.monotonic()
             answer = machine.json("reclaim")
