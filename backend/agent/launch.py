@@ -52,9 +52,10 @@ def ensure_agent(home: Path | None) -> str:
             if agent_answers(machine_host, directory):
                 return str(directory.agent_socket)
             code = process.poll()
-            if code == _ALREADY_OWNED:
-                # Another one is on its way up, or on its way out: then nobody else would start the next.
-                refused = True
+            if code in (_ALREADY_OWNED, 0):
+                # Another one is on its way up, or on its way out (or ours was, being idle): then nobody else would
+                # start the next.
+                refused = code == _ALREADY_OWNED
                 time.sleep(_RESPAWN_S)
                 process = _spawn(machine_host, directory)
             elif code is not None:

@@ -67,13 +67,15 @@ class ControlServer:
         self._stats_wanted = stats_wanted
         self._subscribers: set[_Client] = set()
         self._clients: set[_Client] = set()
+        self._connected = 0
+        """Those, and who has not said hello yet: an agent must not end before it has heard them."""
         self._unheard: deque[Notice] = deque(maxlen=_MAX_UNHEARD)
         """Warnings that came while nobody was connected; the next client hears them."""
 
     @property
     def clients(self) -> int:
         """How many are connected."""
-        return len(self._clients)
+        return self._connected
 
     def publish(self, status: MachineStatus) -> None:
         """Send a snapshot to everyone."""
@@ -96,6 +98,7 @@ class ControlServer:
         """Serve one client to its end."""
         client = _Client(stream, cut_off=_cancel_this_task())
         writer = asyncio.create_task(client.write_all(), name="control writer")
+        self._connected += 1
         try:
             await self._converse(client, stream)
         except TimeoutError:
@@ -107,6 +110,7 @@ class ControlServer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(writer), 2)
         finally:
+            self._connected -= 1
             self._clients.discard(client)
             self._subscribe(client, False)
             client.drop_requests()  # those, too, that came after the writer had found its end
