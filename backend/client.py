@@ -31,7 +31,7 @@ from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.model import MachineStatus, Notice
 
 _REPLY_TIMEOUT_S: Final = 20.0
-_TRIES: Final = 5
+_TRIES: Final = 20
 """An agent that ends for want of work may do so between a client's finding it and its greeting."""
 
 

@@ -176,7 +176,7 @@ class Agent:
         """An agent without a machine and without clients is of no use to anybody."""
         tick_s = min(1.0, self._idle_s / 4)
         idle_s = 0.0
-        while idle_s < self._idle_s:
+        while idle_s < self._idle_s or not self._server.retire():
             await asyncio.sleep(tick_s)
             if self._control is None:
                 continue  # nobody can come yet

@@ -69,6 +69,7 @@ class ControlServer:
         self._clients: set[_Client] = set()
         self._connected = 0
         """Those, and who has not said hello yet: an agent must not end before it has heard them."""
+        self._retired = False
         self._unheard: deque[Notice] = deque(maxlen=_MAX_UNHEARD)
         """Warnings that came while nobody was connected; the next client hears them."""
 
@@ -76,6 +77,14 @@ class ControlServer:
     def clients(self) -> int:
         """How many are connected."""
         return self._connected
+
+    def retire(self) -> bool:
+        """Serve nobody any more, if nobody is connected; False, and nothing changed, when somebody is.
+
+        Whoever connects afterwards is let go before the greeting, which tells it that another agent is needed.
+        """
+        self._retired = self._connected == 0
+        return self._retired
 
     def publish(self, status: MachineStatus) -> None:
         """Send a snapshot to everyone."""
@@ -96,6 +105,9 @@ class ControlServer:
 
     async def handle(self, stream: ByteStream) -> None:
         """Serve one client to its end."""
+        if self._retired:
+            await stream.aclose()
+            return
         client = _Client(stream, cut_off=_cancel_this_task())
         writer = asyncio.create_task(client.write_all(), name="control writer")
         self._connected += 1

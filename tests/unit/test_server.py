@@ -309,3 +309,23 @@ def test_a_defect_in_a_method_is_answered() -> None:
         await handling
 
     play(story)
+
+
+def test_a_server_that_ends_for_want_of_clients_greets_nobody_whom_it_would_leave() -> None:
+    async def story() -> None:
+        serving, early, late = server(), Wire(), Wire()
+        handling = asyncio.create_task(serving.handle(early))
+        await settle()  # connected, and nothing said yet
+        assert not serving.retire()
+        await early.incoming.put(HELLO)
+        await settle()
+        assert b"hello" in early.written
+        await early.incoming.put(b"")
+        await handling
+        assert serving.retire()
+        await late.incoming.put(HELLO)
+        await serving.handle(late)
+        assert late.closed
+        assert late.written == b""
+
+    play(story)
