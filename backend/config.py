@@ -7,6 +7,8 @@ version = 1
 [qemu]     binary ("" : looked for)
 [docker]   context (make a docker context named "wherry")
 [checkpoints]  keep_automatic, keep_days (0: for ever)
+[network]  publish, dns, subnet, ipv6, proxy, http_proxy, https_proxy, no_proxy, proxy_in_containers,
+           certificates, certificates_in_containers
 """
 
 from __future__ import annotations
@@ -30,6 +32,10 @@ _MAX_BYTES: Final = 1_048_576
 Accelerator = Literal["auto", "kvm", "hvf", "whpx", "tcg"]
 ImageUpdate = Literal["ask", "auto"]
 IdleAction = Literal["suspend", "stop"]
+Publish = Literal["loopback", "all"]
+Ipv6 = Literal["auto", "on", "off"]
+ProxySource = Literal["system", "manual", "none"]
+CertificateSource = Literal["system", "none"]
 LIFECYCLE_KEYS: Final = frozenset(
     {
         "machine.start_on_demand",
@@ -38,6 +44,7 @@ LIFECYCLE_KEYS: Final = frozenset(
         "image.update",
         "checkpoints.keep_automatic",
         "checkpoints.keep_days",
+        "network.dns",
     }
 )
 """Take effect at once, without a restart of the machine."""
@@ -98,6 +105,30 @@ class CheckpointsSection(_Section, frozen=True, kw_only=True):
     """Not longer than so many days; 0: for ever."""
 
 
+class NetworkSection(_Section, frozen=True, kw_only=True):
+    """How containers reach the world, and the world them. Takes effect at the machine's next start, but for `dns`."""
+
+    publish: Publish = "loopback"
+    """Where a port is published whose `-p` names no address: on 127.0.0.1 and ::1, or on all of the host's."""
+    dns: str = ""
+    """DNS servers instead of the host's, with commas between: "192.0.2.1, 192.0.2.2#5353"; "": as the host resolves."""
+    subnet: str = ""
+    """Network between host and machine, a /24: "10.0.2.0/24"; "": one that no route of the host needs."""
+    ipv6: Ipv6 = "auto"
+    """Whether containers have IPv6 outwards; "auto": when the host has it."""
+    proxy: ProxySource = "system"
+    http_proxy: str = ""
+    """This and the next two: with `proxy = "manual"`, as the environment variables of these names."""
+    https_proxy: str = ""
+    no_proxy: str = ""
+    proxy_in_containers: bool = False
+    """Whether containers and builds get the proxies in their environment, where they do not set them themselves."""
+    certificates: CertificateSource = "system"
+    """Whether the engine trusts the authorities that the host trusts."""
+    certificates_in_containers: bool = False
+    """Whether containers and builds trust them too."""
+
+
 class Config(_Section, frozen=True, kw_only=True):
     """All settings, with their defaults."""
 
@@ -107,6 +138,7 @@ class Config(_Section, frozen=True, kw_only=True):
     qemu: QemuSection = QemuSection()
     docker: DockerSection = DockerSection()
     checkpoints: CheckpointsSection = CheckpointsSection()
+    network: NetworkSection = NetworkSection()
 
 
 MINIMUM_MEMORY_MIB: Final = 512

@@ -54,6 +54,11 @@ class ProblemCode(StrEnum):
     ENDPOINT_TAKEN = "endpoint-taken"
     CONTEXT_FAILED = "context-failed"
     MACHINE_STOPPED = "machine-stopped"
+    # Ports and network
+    PORT_TAKEN = "port-taken"
+    PORT_REFUSED = "port-refused"
+    SUBNET_CLASH = "subnet-clash"
+    NETWORK_FAILED = "network-failed"
     # The conversation between client and agent
     AGENT_UNREACHABLE = "agent-unreachable"
     AGENT_TOO_OLD = "agent-too-old"

@@ -37,7 +37,7 @@ def build(spec: LaunchSpec) -> list[str]:
         *_processor(spec),
         *_kernel(spec),
         *_disks(spec),
-        *_network(),
+        *_network(spec),
         *("-device", "virtio-rng-pci"),
         *_balloon(spec),
         *_channels(spec),
@@ -83,10 +83,13 @@ def _disks(spec: LaunchSpec) -> list[str]:
     ]
 
 
-def _network() -> list[str]:
+def _network(spec: LaunchSpec) -> list[str]:
     # Forwards are added over the monitor, where QEMU chooses the port and tells it.
+    network = spec.network
+    ipv6 = "on" if network.ipv6 else "off"
+    place = f"net={network.net},host={network.gateway},dns={network.nameserver},dhcpstart={network.guest}"
     return [
-        *("-netdev", f"user,id={NETDEV},ipv6=off"),
+        *("-netdev", f"user,id={NETDEV},{place},ipv6={ipv6}"),
         *("-device", f"virtio-net-pci,netdev={NETDEV},romfile="),
     ]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
-GUEST_ADDRESS: Final = "10.0.2.15"
-"""The guest's fixed address in QEMU's user network."""
 NETDEV: Final = "net0"
 """Id of the network back end, for hostfwd_add."""
+DEFAULT_NET: Final = IPv4Network("10.0.2.0/24")
+"""Between host and guest, as QEMU has it."""
 DATA_NODE: Final = "data"
 """Name of the data disk's block node, for the monitor."""
 CONTROL_PORT_NAME: Final = "io.wherry.control"
@@ -99,6 +100,29 @@ class QemuFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserNetwork:
+    """The network between host and guest, which QEMU plays."""
+
+    net: IPv4Network = DEFAULT_NET
+    ipv6: bool = False
+
+    @property
+    def gateway(self) -> str:
+        """Where the guest finds the host's loopback, and the world."""
+        return str(self.net[2])
+
+    @property
+    def nameserver(self) -> str:
+        """QEMU's own resolver, which asks the host's first server."""
+        return str(self.net[3])
+
+    @property
+    def guest(self) -> str:
+        """The guest's fixed address."""
+        return str(self.net[15])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSpec:
     """Everything that the command line depends on."""
 
@@ -118,3 +142,4 @@ class LaunchSpec:
     pid_file: Path
     inputs: tuple[tuple[str, Path], ...] = field(default=())
     """Name below INPUT_PREFIX, and the file that holds it."""
+    network: UserNetwork = UserNetwork()
