@@ -25,6 +25,7 @@ import msgspec
 from backend import daemon_json
 from backend.errors import ProblemCode, WherryError, fail
 from backend.files import write_private
+from backend.net import subnets
 
 VERSION: Final = 1
 _MAX_BYTES: Final = 1_048_576
@@ -326,6 +327,8 @@ def _check_ranges(config: Config, where: str) -> None:
             f"machine.memory_mib = {memory} in {where} is less than the engine needs.",
             hint=f"Give it {MINIMUM_MEMORY_MIB} or more, or 0 to let Wherry choose.",
         )
+    if config.network.subnet.strip():
+        subnets.parse(config.network.subnet)
 
 
 def _split(key: str) -> tuple[str, str]:

@@ -78,6 +78,8 @@ async def boot(
         requested_at=requested_at,
         argv=argv,
         qemu_version=preparation.qemu.version_text,
+        network=str(preparation.network.net),
+        ipv6=preparation.network.ipv6,
     )
     progress.begin(LAUNCH)
     try:

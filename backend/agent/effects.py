@@ -217,6 +217,8 @@ class Effects:
             if self.preparation.given_up is not None:
                 told = suspending.misfit_problem(self.preparation.given_up)
                 self._notify(Notice(level="warning", text=f"{told.summary} {told.hint}"))
+            if (unknown := self.preparation.routes_unknown) is not None:
+                self._notify(Notice(level="warning", text=f"{unknown.summary} {unknown.hint}"))
             self._post(Prepared(run, len(self.preparation.plan.candidates)))
 
     async def launch(self, run: int, number: int) -> None:

@@ -15,16 +15,19 @@ from backend import config as settings
 from backend.agent import images
 from backend.agent.readiness import PREPARE
 from backend.config import Config
-from backend.errors import ProblemCode, WherryError, fail
+from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.files import explain_os_error, write_private
 from backend.host.base import AcceleratorFact, Host
 from backend.host.process import total_memory_mib
+from backend.host.routes import Route
 from backend.model import MachineResources
+from backend.net import subnets
+from backend.net.engine_options import merged
 from backend.paths import MachineDir
 from backend.ssh.keys import MachineKeys, ensure_keys
 from backend.vm import binary, disks, image, ladder, suspended
 from backend.vm.ladder import Plan
-from backend.vm.spec import Candidate, GuestImage, LaunchSpec, QemuFacts, UnixAddress
+from backend.vm.spec import Candidate, GuestImage, LaunchSpec, QemuFacts, UnixAddress, UserNetwork
 from backend.vm.suspended import Suspended
 
 
@@ -40,8 +43,12 @@ class Preparation:
     resources: MachineResources
     keys: MachineKeys
     inputs: tuple[tuple[str, Path], ...]
+    network: UserNetwork
+    """Between host and guest. A guest that goes on keeps the one of then, which is in its record."""
     uuid: str
     """Of this run."""
+    routes_unknown: Problem | None = None
+    """Why the network was chosen without knowledge of this computer's routes."""
     suspended: Suspended | None = None
     """The saved state to go on from."""
     given_up: str | None = None
@@ -64,6 +71,7 @@ class Preparation:
             serial_log=directory.serial_log,
             pid_file=directory.qemu_pid,
             inputs=self.inputs,
+            network=self.network,
         )
 
 
@@ -101,8 +109,8 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
     chosen = images.directory_of(config, host, directory)
     loading = asyncio.to_thread(image.load, chosen, arch=host.arch, stamp=directory.image_stamp)
     finding = asyncio.to_thread(_find_qemu, config, host, directory)
-    making = asyncio.to_thread(_make_inputs, directory)
-    guest_image, (qemu, disk_gib, saved, given_up), (keys, inputs) = await asyncio.gather(loading, finding, making)
+    making = asyncio.to_thread(_make_inputs, config, host, directory)
+    guest_image, (qemu, disk_gib, saved, given_up), given = await asyncio.gather(loading, finding, making)
     if saved is None:  # else it goes on with the settings of then
         await asyncio.to_thread(write_private, directory.used_config, msgspec.json.encode(config))
     facts = host.accelerators()
@@ -127,8 +135,10 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
         facts=facts,
         plan=plan,
         resources=resources(config, disk_gib=disk_gib),
-        keys=keys,
-        inputs=inputs,
+        keys=given.keys,
+        inputs=given.inputs,
+        network=given.network,
+        routes_unknown=given.routes_unknown,
         uuid=str(uuid.uuid4()),
         suspended=saved,
         given_up=given_up,
@@ -173,19 +183,40 @@ def _find_qemu(
     return qemu, size, saved, why
 
 
-def _make_inputs(directory: MachineDir) -> tuple[MachineKeys, tuple[tuple[str, Path], ...]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What the guest is given, and what was found out for it."""
+
+    keys: MachineKeys
+    inputs: tuple[tuple[str, Path], ...]
+    network: UserNetwork
+    routes_unknown: Problem | None
+
+
+def _make_inputs(config: Config, host: Host, directory: MachineDir) -> _Given:
     """Write the files that the guest reads by fw_cfg."""
     keys = ensure_keys(directory.keys)
-    options = settings.daemon_options(directory.daemon_json)
+    unknown: Problem | None = None
+    routes: tuple[Route, ...] = ()
+    try:
+        routes = host.routes()
+    except WherryError as error:  # told; the machine is of use all the same
+        unknown = error.problem
+    network = UserNetwork(net=subnets.choose_user_network(routes, wanted=config.network.subnet))
+    options = merged(
+        settings.daemon_options(directory.daemon_json),
+        subnets.engine_options(routes, user_network=network.net),
+    )
     directory.guest_inputs.mkdir(mode=0o700, exist_ok=True)
     contents = {
         "authorized-keys": keys.client.public_line + "\n",
         "daemon.json": json.dumps(options, indent=2, ensure_ascii=False) + "\n",
         "hostname": "wherry\n",
+        "network": network.as_input(),
     }
     inputs = [("ssh-host-key", keys.host.private_path)]
     for name, content in contents.items():
         path = directory.guest_inputs / name
         write_private(path, content.encode())
         inputs.append((name, path))
-    return keys, tuple(inputs)
+    return _Given(keys=keys, inputs=tuple(inputs), network=network, routes_unknown=unknown)

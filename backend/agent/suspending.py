@@ -114,6 +114,8 @@ async def resume(
         requested_at=requested_at,
         argv=argv,
         qemu_version=found.run.qemu_version,
+        network=found.run.network,
+        ipv6=found.run.ipv6,
     )
     progress.climb(RESUME_LADDER)
     progress.begin(LAUNCH)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from backend.host.autostart import Autostart
+from backend.host.routes import Route
 from backend.stream import ByteStream
 
 
@@ -149,6 +150,14 @@ class Host(Protocol):
 
     def allocated_bytes(self, path: Path) -> int | None:
         """What a file takes on the host's disk, which is less than its size where it has holes; None if it is gone."""
+        ...
+
+    def routes(self) -> tuple[Route, ...]:
+        """Where this computer leads packets, both families. May take a second: not for the loop.
+
+        Raises:
+            WherryError: TOOL_MISSING; the system does not tell.
+        """
         ...
 
     def docker_url(self, address: Path) -> str:

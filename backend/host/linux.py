@@ -15,9 +15,12 @@ from backend.host.autostart import XdgAutostart
 from backend.host.base import AcceleratorFact
 from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.host.posix import PosixHost
+from backend.host.routes import Route, parse_linux_v4, parse_linux_v6, unreadable
 
 _KVM_GET_API_VERSION: Final = 0xAE00
 _KVM_API_VERSION: Final = 12
+PROC_NET_VARIABLE: Final = "WHERRY_PROC_NET"
+"""Another directory than /proc/net, for tests of what is done when routes come and go."""
 _BINARIES: Final = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
 
 
@@ -33,8 +36,10 @@ class LinuxHost(PosixHost):
         kvm_device: Path = Path("/dev/kvm"),
         cpuinfo: Path = Path("/proc/cpuinfo"),
         modules: Path = Path("/sys/module"),
+        proc_net: Path | None = None,
     ) -> None:
         super().__init__(arch)
+        self._proc_net = proc_net or Path(os.environ.get(PROC_NET_VARIABLE) or "/proc/net")
         self._kvm_device = kvm_device
         self._cpuinfo = cpuinfo
         self._modules = modules
@@ -119,6 +124,18 @@ class LinuxHost(PosixHost):
         """The model with a digest of its features."""
         features = " ".join(sorted((self._cpuinfo_field("flags") or self._cpuinfo_field("Features")).split()))
         return f"{self._cpu_model()}/{hashlib.sha256(features.encode()).hexdigest()[:16]}"
+
+    def routes(self) -> tuple[Route, ...]:
+        """The kernel's main tables."""
+        try:
+            text = (self._proc_net / "route").read_text(encoding="ascii", errors="replace")
+        except OSError as error:
+            raise unreadable(f"cat {self._proc_net / 'route'}", error.strerror or str(error)) from error
+        try:
+            text6 = (self._proc_net / "ipv6_route").read_text(encoding="ascii", errors="replace")
+        except OSError:  # a kernel without IPv6
+            text6 = ""
+        return parse_linux_v4(text) + parse_linux_v6(text6)
 
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
         """The distribution's QEMU, on the PATH."""

@@ -12,6 +12,7 @@ from backend.host.autostart import LaunchAgent
 from backend.host.base import AcceleratorFact
 from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.host.posix import PosixHost
+from backend.host.routes import Route, parse_mac, run_and_parse
 
 _BINARIES: Final = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
 _SYSCTL: Final = ("/usr/sbin/sysctl", "-n", "kern.hv_support")
@@ -58,6 +59,10 @@ class MacHost(PosixHost):
     def cpu_identity(self) -> str:
         """As far as Python tells."""
         return f"{platform.machine()}/{platform.processor()}"
+
+    def routes(self) -> tuple[Route, ...]:
+        """As netstat lists them."""
+        return run_and_parse(("/usr/sbin/netstat", "-rn"), parse_mac)
 
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
         """On the PATH, or where Homebrew puts it: an app started from the Dock has a short PATH."""

@@ -27,6 +27,7 @@ from backend.errors import ProblemCode, WherryError, fail
 from backend.host.autostart import RunKey
 from backend.host.base import AcceleratorFact, BlockingStream, DetachedProcess, Listener, StreamHandler
 from backend.host.dirs import user_cache_dir, user_data_dir
+from backend.host.routes import Route, parse_windows, run_and_parse
 from backend.stream import ByteStream
 
 _BINARIES: Final = {"amd64": "qemu-system-x86_64w.exe", "arm64": "qemu-system-aarch64w.exe"}
@@ -92,6 +93,10 @@ class WindowsHost:
     def cpu_identity(self) -> str:
         """As far as Python tells."""
         return f"{platform.machine()}/{platform.processor()}"
+
+    def routes(self) -> tuple[Route, ...]:
+        """IPv4 only, as the system's own program lists them."""
+        return run_and_parse(("route.exe", "print", "-4"), parse_windows)
 
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
         """On the PATH, or where QEMU's installer puts it."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import msgspec
 
 from backend.files import write_private
 from backend.model import AcceleratorStatus, MachineResources
+from backend.vm.spec import DEFAULT_NET, UserNetwork
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +26,19 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     argv: list[str]
     qemu_version: str = ""
     """As in "7.2.22"; "" in the record of a Wherry that did not note it."""
+    network: str = str(DEFAULT_NET)
+    """Between host and guest: "10.0.2.0/24"."""
+    ipv6: bool = False
+    """Whether that network carries IPv6."""
+
+    def __post_init__(self) -> None:
+        """Refuse a record that tells no network. Raises ValueError."""
+        IPv4Network(self.network)
+
+    @property
+    def user_network(self) -> UserNetwork:
+        """The network that it was started with."""
+        return UserNetwork(net=IPv4Network(self.network), ipv6=self.ipv6)
 
 
 def save(path: Path, record: RunRecord) -> None:

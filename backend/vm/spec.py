@@ -121,6 +121,10 @@ class UserNetwork:
         """The guest's fixed address."""
         return str(self.net[15])
 
+    def as_input(self) -> str:
+        """The guest's input `network`."""
+        return f"address={self.guest}\ngateway={self.gateway}\nnameserver={self.nameserver}\nipv6={int(self.ipv6)}\n"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSpec:

@@ -79,7 +79,7 @@ def test_what_the_guest_is_given_is_private_and_whole(host: CacheHost, directory
     directory.daemon_json.write_text('{"debug": true, "labels": ["ö"]}')
     preparation = prepared(host, directory)
     inputs = dict(preparation.inputs)
-    assert set(inputs) == {"ssh-host-key", "authorized-keys", "daemon.json", "hostname"}
+    assert set(inputs) == {"ssh-host-key", "authorized-keys", "daemon.json", "hostname", "network"}
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in inputs.values())
     assert json.loads(inputs["daemon.json"].read_text()) == {"debug": True, "labels": ["ö"]}
     assert inputs["authorized-keys"].read_text().startswith("ssh-ed25519 ")

@@ -47,6 +47,20 @@ fw() {
     [ -e "$fw" ]
 }
 
+# network_settings: sets $address, $gateway, $nameserver and $ipv6 to what the host says of the network to it.
+network_settings() {
+    address=10.0.2.15 gateway=10.0.2.2 nameserver=10.0.2.3 ipv6=0
+    fw network || return 0
+    while IFS='=' read -r key value; do
+        case $key in
+        address) address=$value ;;
+        gateway) gateway=$value ;;
+        nameserver) nameserver=$value ;;
+        ipv6) ipv6=$value ;;
+        esac
+    done <"$fw"
+}
+
 # wait_for PATH: returns once PATH exists.
 wait_for() {
     while [ ! -e "$1" ]; do
