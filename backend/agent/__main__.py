@@ -329,6 +329,7 @@ def main(arguments: list[str] | None = None) -> int:
         _set_up_log(directory.agent_log)
         _log.info("agent %s starts for %s", VERSION, directory.home)
         leavings.clear(directory, own_pid=os.getpid())
+        machine_host.raise_file_limit()
         with asyncio.Runner(loop_factory=machine_host.new_event_loop) as runner:
             runner.run(Agent(machine_host, directory, deadlines=options.deadlines).run())
         _log.info("agent ends")

@@ -160,6 +160,13 @@ class Host(Protocol):
         """
         ...
 
+    low_ports_on_wildcard_only: bool
+    """Whether everybody may listen on ports below 1024, but on all addresses at once only (macOS)."""
+
+    def raise_file_limit(self) -> None:
+        """Let this process, and what it starts, have many files and sockets open: each published port is one."""
+        ...
+
     def docker_url(self, address: Path) -> str:
         """DOCKER_HOST for an endpoint made by `listen`."""
         ...

@@ -28,6 +28,7 @@ class LinuxHost(PosixHost):
     """See Host."""
 
     name = "linux"
+    low_ports_on_wildcard_only = False
 
     def __init__(
         self,

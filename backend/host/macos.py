@@ -23,6 +23,7 @@ class MacHost(PosixHost):
     """See Host."""
 
     name = "darwin"
+    low_ports_on_wildcard_only = True
 
     def default_home(self) -> Path:
         """~/Library/Application Support/wherry."""

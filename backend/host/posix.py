@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import socket
@@ -16,6 +17,7 @@ from backend.host.base import BlockingStream, DetachedProcess, StreamHandler
 from backend.stream import ByteStream
 
 _BACKLOG = 128
+_FILE_LIMITS = (65_536, 10_240)
 _LEAVE = b"\x1d"  # Ctrl-]
 _WRITE_HIGH_WATER_BYTES = 1_048_576
 _detached: list[subprocess.Popen[bytes]] = []
@@ -109,6 +111,18 @@ class PosixHost:
             return path.stat().st_blocks * 512
         except OSError:
             return None
+
+    def raise_file_limit(self) -> None:
+        """See Host: the soft limit, up to the hard one; macOS takes no more than 10,240 of an unlimited one."""
+        import resource  # not on Windows, where this module must still be importable
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        for limit in _FILE_LIMITS:
+            wanted = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+            if soft != resource.RLIM_INFINITY and soft < wanted:
+                with contextlib.suppress(ValueError, OSError):
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                    return
 
     def docker_url(self, address: Path) -> str:
         """unix:// and the path."""

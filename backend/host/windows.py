@@ -42,6 +42,7 @@ class WindowsHost:
     """See Host."""
 
     name = "windows"
+    low_ports_on_wildcard_only = False
     max_socket_path_bytes = 32_000  # names of pipes are made from a digest, whatever the path's length
 
     def __init__(self, arch: str) -> None:
@@ -170,6 +171,9 @@ class WindowsHost:
             return path.stat().st_size
         except OSError:
             return None
+
+    def raise_file_limit(self) -> None:
+        """See Host: Windows has no such limit."""
 
     def docker_url(self, address: Path) -> str:
         """npipe:// and the pipe's name with forward slashes."""

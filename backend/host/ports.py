@@ -1,0 +1,200 @@
+"""Who has a port of this computer, as far as the system tells its user."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import itertools
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import psutil
+
+from backend.net.model import Holder, Protocol
+
+_LSOF_S: Final = 8.0
+_LISTENING: Final = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
+_PUBLISHERS: Final = {
+    "docker-proxy": "Docker Engine",
+    "com.docker.backend": "Docker Desktop",
+    "com.docker.backend.exe": "Docker Desktop",
+    "vpnkit-bridge": "Docker Desktop",
+    "rootlessport": "Podman",
+    "rootlessport-child": "Podman",
+    "conmon": "Podman",
+    "gvproxy": "Podman",
+    "gvproxy.exe": "Podman",
+    "win-sshproxy.exe": "Podman",
+    "pasta": "Podman",
+    "pasta.avx2": "Podman",
+    "rootlesskit": "a rootless engine",
+    "limactl": "Lima",
+    "OrbStack Helper": "OrbStack",
+    "host-switch.exe": "Rancher Desktop",
+    "wslrelay.exe": "WSL",
+}
+"""Programs that publish the ports of other engines' containers."""
+
+
+class _Socket(NamedTuple):
+    address: str
+    pid: int | None
+    listens: bool
+
+
+def port_holder(protocol: Protocol, address: str, port: int) -> Holder | None:
+    """Find who has a port, so that it cannot be bound at `address`.
+
+    May take seconds: call it in a thread. A program that publishes the ports of another container engine is named with
+    it, as in "docker-proxy of Docker Engine".
+
+    Args:
+        address: as `ipaddress` writes it; one that stands for all is met by any, and the other way round.
+
+    Returns:
+        None: nobody has it, or the system does not say. `Holder.pid` is None where it tells no more than the user.
+    """
+    sockets = [found for found in _sockets(protocol, port) if _meet(found.address, address)]
+    # Who listens keeps others away; a connection only does where nobody listens.
+    sockets.sort(key=lambda found: (not found.listens, found.pid is None))
+    if not sockets:
+        return None
+    pid = sockets[0].pid
+    if pid is None:
+        return _foreign_proxy(port) or Holder(pid=None, name=_owner(protocol, address, port))
+    with contextlib.suppress(psutil.Error):
+        return Holder(pid=pid, name=_titled(psutil.Process(pid).name()))
+    return Holder(pid=pid, name="")
+
+
+def _sockets(protocol: Protocol, port: int) -> Iterator[_Socket]:
+    try:
+        connections = psutil.net_connections(kind=protocol.value)
+    except psutil.AccessDenied:  # macOS: only root sees those of all
+        yield from _by_lsof(protocol, port)
+        return
+    except (psutil.Error, OSError, RuntimeError):
+        return
+    for connection in connections:
+        local = connection.laddr
+        if local and local.port == port:
+            listens = connection.status == psutil.CONN_LISTEN or (protocol is Protocol.UDP and not connection.raddr)
+            yield _Socket(local.ip, connection.pid, listens)
+
+
+def _by_lsof(protocol: Protocol, port: int) -> Iterator[_Socket]:
+    """Of this user's processes alone, unless we are root."""
+    program = shutil.which("lsof") or shutil.which("lsof", path="/usr/sbin:/usr/bin")
+    if program is None:
+        return
+    try:
+        answer = subprocess.run(
+            [program, "-nP", f"-i{protocol.value.upper()}:{port}", "-FpnT"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_LSOF_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return
+    yield from parse_lsof(answer.stdout, port)
+
+
+def parse_lsof(output: str, port: int) -> Iterator[_Socket]:
+    """Read what `lsof -FpnT` prints: a line for each field, "p" and the process before its files, "n" for each."""
+    pid: int | None = None
+    name = ""
+    listens = True
+
+    def whole() -> Iterator[_Socket]:
+        local, arrow, _ = name.partition("->")
+        address, _, number = local.rpartition(":")
+        if number == str(port):
+            address = address.strip("[]")
+            yield _Socket("0.0.0.0" if address == "*" else address, pid, listens and not arrow)
+
+    for line in output.splitlines():
+        field, value = line[:1], line[1:]
+        if field in ("p", "f"):
+            yield from whole()
+            name, listens = "", True
+        if field == "p":
+            pid = int(value) if value.isdigit() else None
+        elif field == "n":
+            name = value
+        elif field == "T" and value.startswith("ST="):
+            listens = value == "ST=LISTEN"
+    yield from whole()
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether two addresses cannot both be bound at one port."""
+    try:
+        first, second = ipaddress.ip_address(one.partition("%")[0]), ipaddress.ip_address(other.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(first, ipaddress.IPv6Address) and first.ipv4_mapped is not None:
+        first = first.ipv4_mapped
+    if first == second:
+        return True
+    # "::" takes IPv4 as well unless it is told not to.
+    return (first.is_unspecified and (first.version == 6 or second.version == 4)) or (
+        second.is_unspecified and first.version == second.version
+    )
+
+
+def _titled(name: str) -> str:
+    engine = _PUBLISHERS.get(name)
+    return f"{name} of {engine}" if engine is not None else name
+
+
+def _foreign_proxy(port: int) -> Holder | None:
+    """The proxy of an engine that runs as root: its socket's owner is not told, its arguments are."""
+    for process in psutil.process_iter(["pid", "name"]):
+        with contextlib.suppress(psutil.Error):
+            if process.info["name"] == "docker-proxy":
+                arguments = process.cmdline()
+                if ("-host-port", str(port)) in itertools.pairwise(arguments):
+                    return Holder(pid=process.pid, name=_titled("docker-proxy"))
+    return None
+
+
+def _owner(protocol: Protocol, address: str, port: int) -> str:
+    """As in "a program of the user root"; "" where the system does not tell that either."""
+    for path in (Path(f"/proc/net/{protocol.value}"), Path(f"/proc/net/{protocol.value}6")):
+        with contextlib.suppress(OSError):
+            owner = owner_in(path.read_text(encoding="ascii", errors="replace"), protocol, address, port)
+            if owner is not None:
+                return f"a program of {_user(owner)}"
+    return ""
+
+
+def owner_in(table: str, protocol: Protocol, address: str, port: int) -> int | None:
+    """The user id of who holds a port, from the text of /proc/net/tcp, tcp6, udp or udp6."""
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 8 or (protocol is Protocol.TCP and fields[3] != _LISTENING):
+            continue
+        local, _, number = fields[1].partition(":")
+        if re.fullmatch(r"[0-9A-F]{8}|[0-9A-F]{32}", local) and int(number, 16) == port:
+            words = [bytes.fromhex(local[at : at + 8])[::-1] for at in range(0, len(local), 8)]
+            packed = b"".join(words)
+            family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+            if _meet(socket.inet_ntop(family, packed), address) and fields[7].isdigit():
+                return int(fields[7])
+    return None
+
+
+def _user(uid: int) -> str:
+    try:
+        import pwd  # not on Windows, where this module must still be importable
+
+        return f"the user {pwd.getpwuid(uid).pw_name}"
+    except (ImportError, KeyError):
+        return f"user {uid}"

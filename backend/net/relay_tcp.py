@@ -1,0 +1,262 @@
+"""The TCP half of a relay: pairs of connections that are joined end to end, with half-close and back-pressure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+import struct
+from typing import Final
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG: Final = 512
+_CONNECT_S: Final = 10.0
+_HIGH_WATER_BYTES: Final = 262_144
+"""What may wait for a slow receiver, in each direction of a connection; beyond it the sender is not read."""
+_LOOK_S: Final = 15.0
+_LINGER_NOT: Final = struct.pack("ii", 1, 0)
+"""On, for no time. Windows has two shorts there, which the first four bytes are as well (little-endian)."""
+
+
+class TcpRelay:
+    """One listening socket and its connections."""
+
+    def __init__(self, bound: socket.socket, target: tuple[str, int], *, only_from_loopback: bool) -> None:
+        self.port: int = bound.getsockname()[1]
+        self.target = target
+        self.only_from_loopback = only_from_loopback
+        self._pairs: set[_Pair] = set()
+        self._server: asyncio.Server | None = None
+        self._looking: asyncio.TimerHandle | None = None
+        self._none_left = asyncio.Event()
+        self._none_left.set()
+        self._closed = False
+
+    @classmethod
+    async def serve(cls, bound: socket.socket, target: tuple[str, int], *, only_from_loopback: bool) -> TcpRelay:
+        """Listen on a socket that is bound. Raises OSError."""
+        relay = cls(bound, target, only_from_loopback=only_from_loopback)
+        loop = asyncio.get_running_loop()
+        relay._server = await loop.create_server(lambda: _Pair(relay).client, sock=bound, backlog=_BACKLOG)
+        return relay
+
+    @property
+    def connections(self) -> int:
+        """See Relay."""
+        return len(self._pairs)
+
+    @property
+    def received_bytes(self) -> int:
+        """See Relay."""
+        return sum(pair.client.read_bytes for pair in self._pairs)
+
+    @property
+    def sent_bytes(self) -> int:
+        """See Relay."""
+        return sum(pair.target.read_bytes for pair in self._pairs)
+
+    def add(self, pair: _Pair) -> bool:
+        """Take note of a new connection; False when there must be none any more."""
+        if self._closed:
+            return False
+        self._pairs.add(pair)
+        self._none_left.clear()
+        return True
+
+    def discard(self, pair: _Pair) -> None:
+        """Take note of the end of a connection."""
+        self._pairs.discard(pair)
+        if not self._pairs:
+            self._none_left.set()
+
+    def look_after_halves(self) -> None:
+        """A connection is closed from one side: see `_Side.is_broken`."""
+        if self._looking is None and not self._closed:
+            self._looking = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        for pair in [pair for pair in self._pairs if pair.is_half]:
+            if pair.client.is_broken() or pair.target.is_broken():
+                pair.break_off()
+            else:
+                self.look_after_halves()
+
+    async def aclose(self) -> None:
+        """See Relay; waits for the sockets to be closed."""
+        self._closed = True
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        if self._server is not None:
+            self._server.close()
+        for pair in list(self._pairs):
+            pair.break_off()
+        await self._none_left.wait()
+        if self._server is not None:
+            await self._server.wait_closed()
+
+
+class _Pair:
+    """A client's connection, and ours to the target."""
+
+    def __init__(self, relay: TcpRelay) -> None:
+        self.relay = relay
+        self.client = _Side(self)
+        self.target = _Side(self)
+        self.client.other, self.target.other = self.target, self.client
+        self._connecting: asyncio.Task[None] | None = None
+
+    @property
+    def is_half(self) -> bool:
+        return self.client.ended or self.target.ended
+
+    def begin(self) -> None:
+        """The client is there; it is read once the target is."""
+        transport = self.client.transport
+        assert transport is not None
+        if not self._welcomes(transport) or not self.relay.add(self):
+            self.client.break_off()
+            return
+        transport.pause_reading()
+        self._connecting = asyncio.create_task(self._connect(), name="relay-connect")
+
+    def _welcomes(self, transport: asyncio.Transport) -> bool:
+        return not self.relay.only_from_loopback or ipaddress.ip_address(self._peer(transport)).is_loopback
+
+    def _peer(self, transport: asyncio.Transport) -> str:
+        peer = transport.get_extra_info("peername")
+        return str(peer[0]).partition("%")[0] if peer else "0.0.0.0"
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        host, port = self.relay.target
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await loop.create_connection(lambda: self.target, host, port)
+        except OSError as error:  # a TimeoutError is one
+            _log.debug("nobody answers at %s port %d: %s", host, port, error)
+            self.client.break_off()
+            return
+        if self.client.is_closed:
+            self.target.break_off()
+        elif self.client.transport is not None:
+            self.client.send_early()
+            self.client.transport.resume_reading()
+
+    def break_off(self) -> None:
+        """Break both connections: their peers see that it is not an end."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self.client.break_off()
+        self.target.break_off()
+
+    def lost(self, side: _Side, error: Exception | None) -> None:
+        """One connection is closed, by its peer or by us."""
+        other = side.other
+        if other.transport is None:
+            if self._connecting is not None and not self._connecting.done():
+                self._connecting.cancel()
+        elif not other.is_closed:
+            if error is None and side.ended:
+                other.close()
+            else:
+                other.break_off()
+        if side.is_closed and (other.is_closed or other.transport is None):
+            self.relay.discard(self)
+
+
+class _Side(asyncio.Protocol):
+    """One of the two connections. What comes from it goes to the other."""
+
+    other: _Side
+
+    def __init__(self, pair: _Pair) -> None:
+        self._pair = pair
+        self.transport: asyncio.Transport | None = None
+        self.is_closed = False
+        self.ended = False
+        """Whether its peer sends no more."""
+        self.read_bytes = 0
+        self._early: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
+        if self is self._pair.client:
+            self._pair.begin()
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        self.read_bytes += len(data)
+        onward = self.other.transport
+        if onward is not None:
+            onward.write(data)
+        else:  # not every version of asyncio heeds a pause that is asked for in connection_made
+            self._early.append(data)
+
+    def send_early(self) -> None:
+        """The other side is there now."""
+        early, self._early = self._early, []
+        assert self.other.transport is not None
+        self.other.transport.writelines(early)
+
+    def eof_received(self) -> bool:
+        """See asyncio.Protocol."""
+        self.ended = True
+        onward = self.other.transport
+        if onward is None or self.other.is_closed:
+            return False
+        if self.other.ended:
+            onward.close()  # after what is still to be sent
+            return False
+        if onward.can_write_eof():
+            onward.write_eof()
+        self._pair.relay.look_after_halves()
+        return True
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol."""
+        source = self.other.transport
+        if source is not None and not self.other.is_closed:
+            source.pause_reading()
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        source = self.other.transport
+        if source is not None and not self.other.is_closed:
+            source.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self.is_closed = True
+        self._pair.lost(self, exc)
+
+    def is_broken(self) -> bool:
+        """Whether the peer reset the connection after it had ended its sending: the loop no longer reads it."""
+        if self.transport is None or self.is_closed:
+            return False
+        connection = self.transport.get_extra_info("socket")
+        try:
+            return bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0)
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        """End it, after what is still to be sent."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def break_off(self) -> None:
+        """Close it so that the peer sees it broken: what it has got is not all there was."""
+        if self.transport is None or self.is_closed:
+            return
+        connection = self.transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        self.transport.abort()
