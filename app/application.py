@@ -31,6 +31,7 @@ from app.wiring.logs import LogsWiring
 from app.wiring.machine import MachineWiring
 from app.wiring.notifications import NotificationsWiring
 from app.wiring.parts import Parts
+from app.wiring.ports import PortsWiring
 from app.wiring.settings import SettingsWiring
 from app.wiring.stats import StatsWiring
 from app.wiring.upkeep import UpkeepWiring
@@ -78,6 +79,7 @@ class WherryApp(QObject):
         ContainerFormWiring(parts, self)
         self._detail = DetailWiring(parts, self)
         ListingsWiring(parts, self)
+        PortsWiring(parts, self)
         self._checks = ChecksWiring(parts, home, self)
         self._bundle = BundleWiring(parts, home, self)
         self._logs = LogsWiring(parts, self)

@@ -15,7 +15,7 @@ from PySide6.QtCore import QByteArray, QEvent, QSize, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from app import icons, theme
+from app import icons, texts, theme
 from app.machine_actions import machine_actions, refusal, start_words
 from app.palette_entries import Entry, machine_entries, preference_entries
 from app.store import AppStore
@@ -29,6 +29,7 @@ from app.views.listing import ImagesView, NetworksView, VolumesView
 from app.views.logs.page import LogsPage
 from app.views.machine import MachineView
 from app.views.palette import Palette
+from app.views.ports import PortsView
 from app.views.problem import ProblemView
 from app.views.rail import Rail, RailEntry
 from app.views.settings.page import SettingsPage, offered_settings
@@ -66,6 +67,7 @@ PAGES: Final[dict[str, Page]] = {
     "images": Page("images.title", "layers-outline", ImagesView),
     "volumes": Page("volumes.title", "database-outline", VolumesView),
     "networks": Page("networks.title", "lan", NetworksView),
+    "ports": Page("ports.title", "swap-horizontal", PortsView),
     "logs": Page("logs.page", "text-box-multiple-outline", LogsPage),
     "machine": Page("machine.title", "server", MachineView, at_bottom=True),
     "settings": Page("settings.title", "cog-outline", SettingsPage, at_bottom=True),
@@ -88,6 +90,7 @@ class MainWindow(QMainWindow):
         store.problem_changed.connect(self._show_problem)
         store.noticed.connect(self.show_notice)
         store.machine_changed.connect(self._enable_actions)
+        store.ports.changed.connect(self._show_badges)
         store.intents.show_page.connect(self.show_page)
         store.settings.first_run_changed.connect(self._show_current)
         store.intents.open_container.connect(lambda _id, _tab: self.show_page("containers"))
@@ -199,6 +202,7 @@ class MainWindow(QMainWindow):
         self.show_page(page_name)
         self._make_menus()
         self._enable_actions()
+        self._show_badges()
         self._show_problem()
         # Nothing looks chosen before the first key; Tab then goes to the rail.
         whole = self.centralWidget()
@@ -330,6 +334,10 @@ class MainWindow(QMainWindow):
         self.stop_and_quit_action.setVisible(keeps)
         for entry in (self.suspend_and_quit_action, self.stop_and_quit_action):
             entry.setEnabled(not refused)
+
+    def _show_badges(self) -> None:
+        count = len(self._store.ports.conflicts)
+        self._rail.set_badge("ports", count, texts.plural("ports.badge", count) if count else "")
 
     def _show_problem(self) -> None:
         problem = self._store.problem

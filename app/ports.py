@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from backend.api import Container, PortBinding
 
-_ANY = (None, "", "0.0.0.0", "::", "127.0.0.1", "::1")
-_TLS_PORTS = (443, 8443, 9443)
+LOOPBACK: Final = ("127.0.0.1", "::1")
+WILDCARD: Final = ("0.0.0.0", "::")
+_EVERYBODYS: Final = (None, "", *WILDCARD, *LOOPBACK)
+"""What a container's port is reached by as "localhost"."""
+_TLS_PORTS: Final = (443, 4443, 6443, 8443, 9443)
 
 
 class PortLink(NamedTuple):
@@ -20,28 +23,44 @@ class PortLink(NamedTuple):
 
 
 def port_links(container: Container) -> tuple[PortLink, ...]:
-    """Published ports first. The two bindings that the engine makes for IPv4 and IPv6 are one for the user."""
+    """Published ports first. The bindings that the engine makes for IPv4 and IPv6 are one for the user."""
     published: dict[str, PortLink] = {}
     exposed: dict[str, PortLink] = {}
-    for port in container.ports:
+    # Of twins that of IPv4 is taken: "localhost" leads to it everywhere.
+    for port in sorted(container.ports, key=lambda port: ":" in (port.host_ip or "")):
         suffix = "" if port.protocol == "tcp" else f"/{port.protocol}"
         if port.host_port is None:
             words = f"{port.container_port}/{port.protocol}"
             exposed[words] = PortLink(words, None)
             continue
-        where = "" if port.host_ip in _ANY else f"{_host(port)}:"
+        where = "" if port.host_ip in _EVERYBODYS else f"{_host(port)}:"
         words = f"{where}{port.host_port}:{port.container_port}{suffix}"
         opens = port.protocol == "tcp" and container.state.is_up
-        published.setdefault(words, PortLink(words, _url(port) if opens else None))
+        url = browser_url(_host(port), port.host_port, port.container_port) if opens else None
+        published.setdefault(words, PortLink(words, url))
     return (*published.values(), *exposed.values())
 
 
+def browser_url(host: str, port: int, container_port: int | None) -> str:
+    """The address of a published port; whether it is https is guessed by the port.
+
+    Args:
+        host: as it stands in a URL, with brackets around an IPv6 address.
+    """
+    scheme = "https" if (container_port or port) in _TLS_PORTS else "http"
+    default = {"http": 80, "https": 443}[scheme]
+    return f"{scheme}://{host}" if port == default else f"{scheme}://{host}:{port}"
+
+
+def bracketed(address: str) -> str:
+    """As an address stands before a port: "[::1]"."""
+    return f"[{address}]" if ":" in address else address
+
+
 def _host(port: PortBinding) -> str:
-    if port.host_ip is None or port.host_ip in _ANY:
+    # A name that the resolver gives to 127.0.0.1 first would not reach what listens on ::1 alone.
+    if port.host_ip == "::1":
+        return "[::1]"
+    if port.host_ip is None or port.host_ip in _EVERYBODYS:
         return "localhost"
-    return f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
-
-
-def _url(port: PortBinding) -> str:
-    scheme = "https" if port.container_port in _TLS_PORTS else "http"
-    return f"{scheme}://{_host(port)}:{port.host_port}"
+    return bracketed(port.host_ip)

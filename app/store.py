@@ -18,6 +18,7 @@ from app.checks_store import ChecksStore
 from app.detail_store import DetailStore
 from app.listing_store import ListingStore
 from app.log_store import LogStore
+from app.ports_store import PortsStore
 from app.preferences import Preferences
 from app.settings_store import SettingsStore
 from app.stats_store import StatsStore
@@ -60,6 +61,7 @@ class Intents(QObject):
     cancel_bundle = Signal()
     fix_checks = Signal(tuple)  # ids of checks: mend what they found
     watch_checkpoints = Signal(bool)  # whether somebody looks at the list of them
+    watch_ports = Signal(bool)  # whether somebody looks at the published ports
     watch_listing = Signal(str, bool)  # "images", "volumes" or "networks": whether somebody looks at it
     show_window = Signal()
     show_page = Signal(str)  # name of a page of the main window
@@ -95,6 +97,7 @@ class AppStore(QObject):
         self.detail = DetailStore(self)
         self.logs = LogStore(self)
         self.upkeep = UpkeepStore(self)
+        self.ports = PortsStore(self)
         self._machine: MachineStatus | None = None
         self._machine_at = 0.0
         self._agent_link = LinkState.CONNECTING

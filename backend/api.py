@@ -109,6 +109,9 @@ from backend.model import (
     StepStatus,
     StopPolicy,
 )
+from backend.net.model import Origin as PortOrigin
+from backend.net.model import PortState, PortStatus
+from backend.net.model import Protocol as PortProtocol
 from backend.preferences import PreferencesFile, preferences_file
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
 
@@ -176,7 +179,11 @@ __all__ = [
     "OperationStatus",
     "Phase",
     "PortBinding",
+    "PortOrigin",
+    "PortProtocol",
     "PortSpec",
+    "PortState",
+    "PortStatus",
     "PreferencesFile",
     "Problem",
     "ProblemCode",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtGui import QColor, QIcon
 
 from app.safe_text import tooltip
 from app.texts import text
@@ -33,6 +34,14 @@ class Column:
     """A number to sort by; None: the words, with numbers in them as numbers."""
     tip: Callable[[Any], str] | None = None
     """In place of the words."""
+    is_amount: bool = True
+    """Whether what has a number to sort by is shown as one: at the right."""
+    icon: Callable[[Any], QIcon] | None = None
+    """Before the words."""
+    colour: Callable[[Any], str] | None = None
+    """Of the words, as "#rrggbb"."""
+    said: Callable[[Any], str] | None = None
+    """What a screen reader says in place of the words."""
 
 
 class ListingModel(QAbstractTableModel):
@@ -49,6 +58,14 @@ class ListingModel(QAbstractTableModel):
         self.rows = tuple(rows)
         self.endResetModel()
 
+    def revise(self, rows: Sequence[Any]) -> None:
+        """The same things in the same order, of which some look different: selection and place stay."""
+        assert len(rows) == len(self.rows)
+        before, self.rows = self.rows, tuple(rows)
+        for number, (old, new) in enumerate(zip(before, self.rows, strict=True)):
+            if old != new:
+                self.dataChanged.emit(self.index(number, 0), self.index(number, len(self.columns) - 1))
+
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 -- Qt's own default
         return 0 if parent.isValid() else len(self.rows)
 
@@ -60,7 +77,7 @@ class ListingModel(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return text(self.columns[section].key)
-        if role == Qt.ItemDataRole.TextAlignmentRole and self.columns[section].order is not None:
+        if role == Qt.ItemDataRole.TextAlignmentRole and _is_right(self.columns[section]):
             return _RIGHT
         return None
 
@@ -70,23 +87,40 @@ class ListingModel(QAbstractTableModel):
         entry, column = self.rows[index.row()], self.columns[index.column()]
         if role == ENTRY_ROLE:
             return entry
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+        if role == Qt.ItemDataRole.DisplayRole:
             return column.words(entry)
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return (column.said or column.words)(entry)
         if role == Qt.ItemDataRole.ToolTipRole:
             return tooltip(column.tip(entry) if column.tip is not None else column.words(entry))
         if role == SORT_ROLE:
             # Qt compares numbers of different kinds as texts: all of them are floats.
             return float(column.order(entry)) if column.order is not None else natural(column.words(entry))
-        if role == Qt.ItemDataRole.TextAlignmentRole and column.order is not None:
+        if role == Qt.ItemDataRole.TextAlignmentRole and _is_right(column):
             return _RIGHT
+        if role == Qt.ItemDataRole.DecorationRole and column.icon is not None:
+            return column.icon(entry)
+        if role == Qt.ItemDataRole.ForegroundRole and column.colour is not None:
+            return QColor(column.colour(entry))
         return None
 
 
 class ListingFilter(QSortFilterProxyModel):
     """Rows that contain every word of the filter somewhere."""
 
-    def __init__(self, source: ListingModel, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        source: ListingModel,
+        parent: QObject | None = None,
+        also: Callable[[Any], Iterable[str]] = lambda entry: (entry.id, *entry.used_by),
+    ) -> None:
+        """Make it.
+
+        Args:
+            also: words by which an entry is found beside those of its columns.
+        """
         super().__init__(parent)
+        self._also = also
         self._needles: list[str] = []
         self.setSourceModel(source)
         self.setSortRole(SORT_ROLE)
@@ -102,9 +136,15 @@ class ListingFilter(QSortFilterProxyModel):
         source = self.sourceModel()
         assert isinstance(source, ListingModel)
         entry = source.rows[row]
-        said = (*(column.words(entry) for column in source.columns), entry.id, *entry.used_by)
+        if not self._needles:
+            return True
+        said = (*(column.words(entry) for column in source.columns), *self._also(entry))
         haystack = " ".join(said).casefold()
         return all(needle in haystack for needle in self._needles)
+
+
+def _is_right(column: Column) -> bool:
+    return column.order is not None and column.is_amount
 
 
 def natural(words: str) -> str:

@@ -27,7 +27,15 @@ from app.views.settings.page import SettingsPage
 from backend.engine.types import ContainerAction
 from backend.errors import Problem, ProblemCode
 from backend.model import Notice, Phase
-from tests.gui import detail_scenes, log_samples, samples, settings_samples, stats_samples, upkeep_scenes
+from tests.gui import (
+    detail_scenes,
+    log_samples,
+    network_scenes,
+    samples,
+    settings_samples,
+    stats_samples,
+    upkeep_scenes,
+)
 from tests.gui.container_scenes import CONTAINER_SCENES
 
 _AGENT_PROBLEM = Problem(
@@ -353,6 +361,7 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "machine-failed": _machine_page(Phase.FAILED),
     **detail_scenes.SCENES,
     **upkeep_scenes.SCENES,
+    **network_scenes.SCENES,
 }
 """By name, how to bring the store and the window there."""
 

@@ -12,6 +12,7 @@ from app.texts.pt import (
     listings,
     logs,
     machine,
+    network,
     problems,
     settings,
     stats,
@@ -30,4 +31,5 @@ TABLE: Final[dict[str, str]] = {
     **stats.TEXTS,
     **lifecycle.TEXTS,
     **upkeep.TEXTS,
+    **network.TEXTS,
 }

@@ -1,0 +1,141 @@
+"""Ports and network: scenes for `screenshots`, and what an agent answers about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from app.main_window import MainWindow
+from app.store import AppStore, LinkState
+from app.views.ports import PortsView
+from backend.engine.types import Container
+from backend.errors import Problem, ProblemCode
+from backend.model import Phase
+from tests.gui import samples
+
+Scene = Callable[[AppStore, MainWindow], None]
+
+TAKEN = "nginx (process 4711) listens there. Stop it, or publish another port of this computer: -p 5433:5432."
+REFUSED = "Only an administrator may listen on ports below 1024 here. Publish a port from 1024 on: -p 8443:443."
+LIST_PROBLEM = Problem(
+    code=ProblemCode.NETWORK_FAILED,
+    summary="QEMU did not say what it forwards within 5 s.",
+    hint="Restart the machine if that does not pass.",
+    retryable=True,
+)
+
+
+def port(number: int, container: Container | None = None, **changes: Any) -> dict[str, Any]:
+    """One entry of `ports.list`."""
+    entry = {
+        "protocol": "tcp",
+        "address": "127.0.0.1",
+        "port": number,
+        "state": "open",
+        "origin": "container",
+        "container_id": container.id if container is not None else "",
+        "container": container.name if container is not None else "web",
+        "container_port": 80,
+        "connections": None,
+        "received_bytes": None,
+        "sent_bytes": None,
+        "problem": "",
+    }
+    return entry | changes
+
+
+def twins(number: int, container: Container | None = None, **changes: Any) -> list[dict[str, Any]]:
+    """A port at 127.0.0.1 and at ::1."""
+    return [port(number, container, address=address, **changes) for address in ("127.0.0.1", "::1")]
+
+
+def ports_answer(*, conflicts: bool = True, more: int = 0) -> dict[str, Any]:
+    """What an agent answers to `ports.list`."""
+    web, db, *others = [entry for entry in samples.containers() if entry.state.is_up]
+    listed = [
+        *twins(8080, web, connections=2, received_bytes=48_213, sent_bytes=3 << 20),
+        *twins(49_153, others[0], container_port=8443),
+        port(5353, others[0], protocol="udp", container_port=53),
+        port(9000, others[0], address="0.0.0.0", container_port=9000, connections=0, received_bytes=0, sent_bytes=0),
+        port(9000, others[0], address="::", container_port=9000, connections=0, received_bytes=0, sent_bytes=0),
+        port(8081, others[1], address="192.0.2.7", container_port=80),
+        port(3000, others[-1], origin="host-network", container_port=3000),
+        port(8088, origin="service", state="opening") | {"container": "shop_front"},
+    ]
+    if conflicts:
+        listed += [
+            *twins(5432, db, container_port=5432, state="taken", problem=TAKEN),
+            port(443, web, container_port=443, state="refused", problem=REFUSED),
+            port(443, web, address="::1", container_port=443, connections=1, received_bytes=900, sent_bytes=80_000),
+        ]
+    for number in range(more):
+        listed += twins(20_000 + number, web, container_port=20_000 + number)
+    return {"ports": listed, "subnet": "10.0.2.0/24"}
+
+
+def ports_page(window: MainWindow) -> PortsView:
+    """The page, open."""
+    window.show_page("ports")
+    page = window.page("ports")
+    assert isinstance(page, PortsView)
+    return page
+
+
+def up(store: AppStore) -> None:
+    """A machine that runs, with the recorded containers."""
+    store.set_agent_link(LinkState.UP)
+    store.set_machine(samples.status(Phase.RUNNING))
+    store.set_engine_link(LinkState.UP)
+    store.set_containers(samples.containers())
+
+
+def _ports(*, conflicts: bool = True, more: int = 0, words: str = "") -> Scene:
+    def show(store: AppStore, window: MainWindow) -> None:
+        up(store)
+        store.ports.take(ports_answer(conflicts=conflicts, more=more))
+        page = ports_page(window)
+        page.filter.setText(words)
+        page.table.selectRow(min(3, page.proxy.rowCount() - 1))
+
+    return show
+
+
+def _ports_in(phase: Phase) -> Scene:
+    def show(store: AppStore, window: MainWindow) -> None:
+        store.set_agent_link(LinkState.UP)
+        store.set_machine(samples.status(phase))
+        ports_page(window)
+
+    return show
+
+
+def _ports_empty(store: AppStore, window: MainWindow) -> None:
+    up(store)
+    store.ports.take({"ports": [], "subnet": "10.0.2.0/24"})
+    ports_page(window)
+
+
+def _ports_problem(store: AppStore, window: MainWindow) -> None:
+    up(store)
+    store.ports.fail(LIST_PROBLEM)
+    ports_page(window)
+
+
+def _ports_old(store: AppStore, window: MainWindow) -> None:
+    _ports(conflicts=False)(store, window)
+    store.ports.fail(LIST_PROBLEM)
+
+
+SCENES: dict[str, Scene] = {
+    "ports-normal": _ports(conflicts=False),
+    "ports-conflicts": _ports(),
+    "ports-many": _ports(more=1000),
+    "ports-no-match": _ports(words="nothing like this"),
+    "ports-empty": _ports_empty,
+    "ports-stopped": _ports_in(Phase.STOPPED),
+    "ports-suspended": _ports_in(Phase.SUSPENDED),
+    "ports-starting": _ports_in(Phase.BOOTING),
+    "ports-waiting": _ports_in(Phase.RUNNING),
+    "ports-problem": _ports_problem,
+    "ports-old": _ports_old,
+}
