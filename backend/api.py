@@ -118,6 +118,13 @@ from backend.stats import ContainerUsage, MachineUsage, StatsSample
 if TYPE_CHECKING:
     from backend.agent.launch import ensure_agent
     from backend.doctor import CheckResult, CheckSeverity, check_results_as_text, examine_home, repair_home
+    from backend.doctor.network import (
+        HopState,
+        NetworkDiagnosis,
+        NetworkHop,
+        diagnose_network,
+        diagnosis_as_text,
+    )
     from backend.engine import archive, inside
     from backend.engine import exec as programs
     from backend.engine.client import EngineClient
@@ -164,6 +171,7 @@ __all__ = [
     "Health",
     "HealthProbe",
     "Hello",
+    "HopState",
     "ImageEntry",
     "Listing",
     "LogBlock",
@@ -173,7 +181,9 @@ __all__ = [
     "MountPoint",
     "MountSpec",
     "NetworkAttachment",
+    "NetworkDiagnosis",
     "NetworkEntry",
+    "NetworkHop",
     "Notice",
     "NoticePush",
     "OperationStatus",
@@ -215,6 +225,8 @@ __all__ = [
     "clean_text",
     "create_container",
     "decode_from_agent",
+    "diagnose_network",
+    "diagnosis_as_text",
     "encode",
     "ensure_agent",
     "examine_home",
@@ -246,6 +258,11 @@ __all__ = [
 ]
 
 _LAZY = {
+    "HopState": "backend.doctor.network",
+    "NetworkDiagnosis": "backend.doctor.network",
+    "NetworkHop": "backend.doctor.network",
+    "diagnose_network": "backend.doctor.network",
+    "diagnosis_as_text": "backend.doctor.network",
     "CheckResult": "backend.doctor",
     "CheckSeverity": "backend.doctor",
     "repair_home": "backend.doctor",

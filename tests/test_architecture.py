@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 OURS = ("app", "backend", "vmimage", "packaging")
 
-ONE_IMPORTER = {
+ONE_IMPORTER: dict[str, str | tuple[str, ...]] = {
     "paramiko": "backend/ssh/",
-    "cryptography": "backend/ssh/keys.py",
+    "cryptography": ("backend/ssh/keys.py", "backend/doctor/network/tls.py"),
     "qemu": "backend/vm/monitor.py",
     "docker": "backend/engine/client",
     "requests": "backend/engine/client",

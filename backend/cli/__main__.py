@@ -96,7 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--no-stream", action="store_true", help="print one sample and end")
     verb("env", "Print the setting that points docker at the engine: eval $(wherry env)", "guest", "environment")
     sub = verb("doctor", "Check everything that the machine needs", "doctor", "run_doctor")
-    sub.add_argument("checks", nargs="*", metavar="CHECK", help="only these checks, by id (--json prints the ids)")
+    sub.add_argument(
+        "checks",
+        nargs="*",
+        metavar="CHECK",
+        help="only these checks, by id (--json prints the ids); or: network [IMAGE], why an image cannot be pulled",
+    )
     sub.add_argument("--fix", action="store_true", help="mend what can be mended without losing anything")
     sub = verb("support-bundle", "Collect logs and facts, without secrets, in one file", "doctor", "support_bundle")
     sub.add_argument("file", nargs="?", type=Path, help="the archive to make (wherry-support-TIME.zip)")

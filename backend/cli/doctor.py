@@ -10,11 +10,14 @@ from backend import doctor
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.output import print_json
 from backend.doctor import CheckSeverity
+from backend.errors import ProblemCode, fail
 from backend.support.bundle import default_name, make_support_bundle
 
 
 def run_doctor(options: argparse.Namespace) -> int:
     """Run the checks, mend with --fix, and say what is left; fails only if something does not work."""
+    if options.checks[:1] == ["network"]:
+        return _network(options)
     run = doctor.repair_home if options.fix else doctor.examine_home
     results = run(options.home, only=options.checks)
     if options.json:
@@ -23,6 +26,25 @@ def run_doctor(options: argparse.Namespace) -> int:
         print(doctor.check_results_as_text(results))
         print("\n" + _sum(results))
     return EXIT_PROBLEM if any(result.severity is CheckSeverity.FAILURE for result in results) else EXIT_OK
+
+
+def _network(options: argparse.Namespace) -> int:
+    """Every hop on the way to an image, each as soon as it is known; fails if a pull ends at one."""
+    from backend.doctor.network import NetworkHop, diagnose_network, hop_as_text
+
+    if len(options.checks) > 2 or options.fix:
+        raise fail(ProblemCode.BAD_REQUEST, "It is: wherry doctor network [IMAGE]")
+
+    def show(hop: NetworkHop) -> None:
+        if not options.json:
+            print(hop_as_text(hop), flush=True)
+
+    diagnosis = diagnose_network(options.home, "".join(options.checks[1:]), on_hop=show)
+    if options.json:
+        print_json(diagnosis)
+    else:
+        print(f"\n{diagnosis.verdict}")
+    return EXIT_OK if diagnosis.failed is None else EXIT_PROBLEM
 
 
 def _sum(results: list[doctor.CheckResult]) -> str:

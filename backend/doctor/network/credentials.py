@@ -1,0 +1,77 @@
+"""The user's credentials for a registry, as far as they can be had without running anything: docker's config.json."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+_HUB_KEY: Final = "https://index.docker.io/v1/"
+_MAX_BYTES: Final = 4_194_304
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What was found for one registry."""
+
+    basic: str = ""
+    """Value of an Authorization header; MUST NOT be shown."""
+    helper: str = ""
+    """Name of the program that keeps them, which is not run: it may ask the user for things."""
+    trouble: str = ""
+    """Why the file could not be read."""
+
+    def registry_auth(self, domain: str) -> str:
+        """X-Registry-Auth for the engine; "" without credentials."""
+        if not self.basic:
+            return ""
+        user, _, password = (
+            base64.b64decode(self.basic.removeprefix("Basic ")).decode("utf-8", "replace").partition(":")
+        )
+        record = {"username": user, "password": password, "serveraddress": domain}
+        return base64.urlsafe_b64encode(json.dumps(record).encode()).decode()
+
+
+def config_path() -> Path:
+    """docker's config.json of this user."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+
+
+def find(domain: str, *, is_hub: bool, path: Path) -> Credentials:
+    """Look them up as the docker CLI does."""
+    try:
+        with path.open("rb") as file:
+            config = json.loads(file.read(_MAX_BYTES))
+    except FileNotFoundError:
+        return Credentials()
+    except (OSError, ValueError, RecursionError) as error:
+        return Credentials(trouble=f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
+    if not isinstance(config, dict):
+        return Credentials(trouble=f"{path} holds no object")
+    keys = (_HUB_KEY, "docker.io", "index.docker.io") if is_hub else (domain, f"https://{domain}", f"http://{domain}")
+    auths, helpers = (_table(config, name) for name in ("auths", "credHelpers"))
+    for key in keys:
+        if helper := helpers.get(key):
+            return Credentials(helper=f"docker-credential-{helper}")
+    for key in keys:
+        entry = auths.get(key, auths.get(f"{key}/"))
+        if not isinstance(entry, dict):
+            continue
+        if isinstance(entry.get("auth"), str) and entry["auth"]:
+            try:
+                base64.b64decode(entry["auth"], validate=True)
+            except (binascii.Error, ValueError):
+                return Credentials(trouble=f"the entry for {key} in {path} cannot be read")
+            return Credentials(basic=f"Basic {entry['auth']}")
+        if store := config.get("credsStore"):
+            return Credentials(helper=f"docker-credential-{store}")
+    return Credentials()
+
+
+def _table(config: dict[str, Any], name: str) -> dict[str, Any]:
+    found = config.get(name)
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,166 @@
+"""What the hops depend on: settings, proxies and trust of both sides, the way into the machine if there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from backend import config as settings
+from backend.agent.launch import agent_answers
+from backend.config import Config
+from backend.doctor.network.http import Answer, exchange
+from backend.doctor.network.proxy import ProxyRules
+from backend.doctor.network.sides import MachineSide
+from backend.doctor.network.types import Unreached
+from backend.errors import WherryError
+from backend.host.base import Host
+from backend.model import MachineStatus, Phase
+from backend.paths import MachineDir
+from backend.ssh.keys import ensure_keys
+from backend.ssh.session import SshSession
+
+_SSH_S: Final = 20.0
+_ENGINE_S: Final = 60.0
+_ENVIRONMENT: Final = "cat /sys/firmware/qemu_fw_cfg/by_name/opt/io.wherry/environment/raw 2>/dev/null || true"
+_TRUST: Final = "cat /etc/ssl/certs/ca-certificates.crt"
+_CLOCK: Final = "date +%s.%N"
+_GATEWAY: Final = "ip route show default"
+
+
+@dataclass(kw_only=True)
+class Surroundings:
+    """Found once."""
+
+    host: Host
+    directory: MachineDir
+    config: Config = field(default_factory=Config)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The user's daemon.json."""
+    trouble: str = ""
+    """Why the settings could not be read."""
+    host_rules: ProxyRules = field(default_factory=ProxyRules)
+    machine: MachineSide | None = None
+    absent: str = ""
+    """Why there is no machine to try from."""
+    machine_rules: ProxyRules = field(default_factory=ProxyRules)
+    machine_pem: str = ""
+    gateway: str = "host.docker.internal"
+    """How the machine names this computer."""
+    clock_ahead_s: float | None = None
+    """How far the machine's clock is before ours."""
+
+    def strings(self, option: str) -> list[str]:
+        """An option of daemon.json that is a list of texts."""
+        found = self.options.get(option)
+        return [entry for entry in found if isinstance(entry, str)] if isinstance(found, list) else []
+
+    async def ask_engine(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """One question to the engine at our endpoint. Raises Unreached."""
+        try:
+            async with asyncio.timeout(_ENGINE_S):
+                stream = await self.host.connect(self.directory.docker_socket)
+                try:
+                    return await exchange(stream, "GET", target, {"Host": "docker", **(headers or {})})
+                finally:
+                    await stream.aclose()
+        except TimeoutError as error:
+            raise Unreached(f"the engine did not answer within {_ENGINE_S:g} s") from error
+        except OSError as error:
+            raise Unreached(f"the engine does not answer: {error.strerror or error}") from error
+
+
+@contextlib.asynccontextmanager
+async def look(host: Host, directory: MachineDir) -> AsyncIterator[Surroundings]:
+    """Find everything out; the way into the machine is open while the block lasts."""
+    found = Surroundings(host=host, directory=directory)
+    try:
+        found.config = await asyncio.to_thread(settings.load, directory.config)
+        found.options = await asyncio.to_thread(settings.daemon_options, directory.daemon_json)
+    except WherryError as error:
+        found.trouble = error.problem.summary
+    found.host_rules = _host_rules(found.config)
+    session: SshSession | None = None
+    try:
+        session = await _open_session(found)
+        if session is not None:
+            found.machine = MachineSide(session)
+            await _ask_machine(found, found.machine)
+        yield found
+    finally:
+        if session is not None:
+            await session.aclose()
+
+
+def _host_rules(config: Config) -> ProxyRules:
+    network = config.network
+    if network.proxy == "none":
+        return ProxyRules(source="the settings, which turn them off")
+    if network.proxy == "manual":
+        variables = {
+            "HTTP_PROXY": network.http_proxy, "HTTPS_PROXY": network.https_proxy, "NO_PROXY": network.no_proxy
+        }  # fmt: skip
+        return ProxyRules.from_environment(variables, source="the settings")
+    system = urllib.request.getproxies()
+    variables = {f"{name.upper()}_PROXY": url for name, url in system.items()}
+    return ProxyRules.from_environment(variables, source="this system")
+
+
+async def _open_session(found: Surroundings) -> SshSession | None:
+    status = await asyncio.to_thread(_status, found)
+    if status is None or status.ssh_port is None:
+        return None
+    try:
+        keys = await asyncio.to_thread(ensure_keys, found.directory.keys)
+        return await SshSession.connect(
+            "127.0.0.1",
+            status.ssh_port,
+            username="root",
+            key_path=keys.client.private_path,
+            host_key_public=keys.host.public_line,
+            timeout_s=_SSH_S,
+        )
+    except WherryError as error:
+        found.absent = f"the machine runs, and cannot be entered: {error.problem.summary}"
+        return None
+
+
+def _status(found: Surroundings) -> MachineStatus | None:
+    """The machine's state, if it can be tried from; an agent is not started for it."""
+    from backend.client import MachineClient
+
+    found.absent = "the machine does not run; start it (wherry start) to see what it reaches"
+    if not agent_answers(found.host, found.directory):
+        return None
+    try:
+        with MachineClient(str(found.directory.agent_socket)) as client:
+            status = client.status
+    except WherryError as error:
+        found.absent = f"the agent does not tell about the machine: {error.problem.summary}"
+        return None
+    if status.phase not in (Phase.RUNNING, Phase.DEGRADED):
+        return None
+    found.absent = ""
+    return status
+
+
+async def _ask_machine(found: Surroundings, machine: MachineSide) -> None:
+    environment = await machine.read(_ENVIRONMENT) or ""
+    pairs = (line.partition("=") for line in environment.splitlines() if "=" in line)
+    found.machine_rules = ProxyRules.from_environment(
+        {name: value for name, _, value in pairs}, source="the machine's settings"
+    )
+    found.machine_pem = await machine.read(_TRUST) or ""
+    words = (await machine.read(_GATEWAY) or "").split()
+    if "via" in words[:-1]:
+        found.gateway = words[words.index("via") + 1]
+    before = time.time()
+    try:
+        theirs = float(await machine.read(_CLOCK) or "")
+    except ValueError:
+        return
+    found.clock_ahead_s = theirs - (before + time.time()) / 2

@@ -1,0 +1,230 @@
+"""HTTP(S) from one side, hop by hop: name, connection, proxy, TLS. Each hop that fails says which it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from backend import VERSION
+from backend.doctor.network.http import Answer, exchange, read_head, start_tls
+from backend.doctor.network.proxy import Proxy, ProxyRules
+from backend.doctor.network.sides import Side
+from backend.doctor.network.tls import believing_all, explain, facts_of, trusting
+from backend.doctor.network.types import Unreached
+from backend.engine.types import clean_text
+from backend.stream import ByteStream
+
+PROXY_S: Final = 15.0
+TLS_S: Final = 15.0
+ANSWER_S: Final = 30.0
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a URL leads."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str = "/"
+
+    @classmethod
+    def of(cls, url: str) -> Place:
+        """Raises Unreached."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise Unreached(f"{clean_text(url, 100)!r} is no URL") from error
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+            raise Unreached(f"{clean_text(url, 100)!r} is no URL of a registry")
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return cls(scheme=parts.scheme, host=parts.hostname, port=port or _DEFAULT_PORTS[parts.scheme], target=target)
+
+    @property
+    def authority(self) -> str:
+        """As in the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+class Web:
+    """One side's way to the world, with its proxies and what it trusts."""
+
+    def __init__(self, side: Side, rules: ProxyRules, trust_pem: str | None) -> None:
+        """Make one.
+
+        Args:
+            side: from where.
+            rules: which proxies it uses.
+            trust_pem: whom it believes; None: whom this computer believes.
+        """
+        self.side = side
+        self.rules = rules
+        self._pem = trust_pem
+        self.context: Callable[[], ssl.SSLContext] = self._make_context
+        self._context: ssl.SSLContext | None = None
+
+    def _make_context(self) -> ssl.SSLContext:
+        if self._context is None:
+            try:
+                self._context = trusting(self._pem)
+            except ssl.SSLError as error:
+                raise Unreached(f"the trusted authorities cannot be read: {error.reason or error}") from error
+        return self._context
+
+    def proxy_for(self, place: Place) -> Proxy | None:
+        """Raises Unreached."""
+        try:
+            return self.rules.choose(place.scheme, place.host, place.port)
+        except ValueError as error:
+            raise Unreached(
+                f"the proxy of {self.rules.source} cannot be read: {error}",
+                "Write it as http://proxy.example.com:3128.",
+            ) from error
+
+    async def tunnel(self, place: Place) -> ByteStream:
+        """A stream to the place, or to its proxy if that is to be spoken to in plain HTTP. Raises Unreached."""
+        proxy = self.proxy_for(place)
+        if proxy is None:
+            return await self.side.connect(place.host, place.port)
+        if proxy.scheme not in ("http", "https"):
+            raise Unreached(
+                f"a proxy of the kind {proxy.scheme} cannot be looked at here",
+                "What the engine itself says, stands below.",
+            )
+        stream = await self.side.connect(proxy.host, proxy.port)
+        try:
+            if proxy.scheme == "https":
+                stream = await self._secure(stream, proxy.host)
+            if place.scheme == "https":
+                await self._connect_through(stream, proxy, place)
+        except BaseException:
+            await stream.aclose()
+            raise
+        return stream
+
+    async def _connect_through(self, stream: ByteStream, proxy: Proxy, place: Place) -> None:
+        name = f"[{place.host}]" if ":" in place.host else place.host
+        lines = [f"CONNECT {name}:{place.port} HTTP/1.1", f"Host: {name}:{place.port}"]
+        if proxy.authorization:
+            lines.append(f"Proxy-Authorization: {proxy.authorization}")
+        try:
+            async with asyncio.timeout(PROXY_S):
+                await stream.write("\r\n".join([*lines, "", ""]).encode())
+                head = await read_head(stream)
+        except TimeoutError as error:
+            raise Unreached(f"the proxy {proxy} did not answer within {PROXY_S:g} s") from error
+        except ConnectionError as error:
+            raise Unreached(f"the proxy {proxy} broke the connection off: {error}") from error
+        check_proxy_answer(head, proxy, place)
+
+    async def _secure(self, stream: ByteStream, host: str, *, check: bool = True) -> ByteStream:
+        try:
+            async with asyncio.timeout(TLS_S):
+                return await start_tls(stream, self._make_context() if check else believing_all(), host)
+        except TimeoutError as error:
+            raise Unreached(
+                f"{host} did not answer to TLS within {TLS_S:g} s",
+                "A firewall that lets connections through but not what is sent on them does this.",
+            ) from error
+        except ConnectionError as error:
+            raise Unreached(
+                f"the connection to {host} was cut when TLS began: {error}",
+                "Firewalls cut connections to what they forbid by its name: ask who runs your network.",
+            ) from error
+
+    async def open(self, place: Place, *, check: bool = True) -> ByteStream:
+        """A stream on which HTTP can be spoken with the place.
+
+        Raises:
+            Unreached: it could not be had.
+            ssl.SSLError: TLS failed; `why_not_trusted` explains it.
+        """
+        stream = await self.tunnel(place)
+        if place.scheme != "https":
+            return stream
+        try:
+            return await self._secure(stream, place.host, check=check)
+        except BaseException:
+            await stream.aclose()
+            raise
+
+    async def why_not_trusted(self, place: Place, error: ssl.SSLError, *, believed_elsewhere: bool) -> Unreached:
+        """Look at the certificate that was refused, and say why."""
+        facts = None
+        if isinstance(error, ssl.SSLCertVerificationError):
+            with contextlib.suppress(Unreached, ssl.SSLError, ConnectionError):
+                stream = await self.open(place, check=False)
+                try:
+                    facts = facts_of(getattr(stream, "ssl").getpeercert(True))  # noqa: B009 -- a ByteStream by type
+                finally:
+                    await stream.aclose()
+        return explain(error, facts, host=place.host, believed_elsewhere=believed_elsewhere)
+
+    async def ask(
+        self, method: str, place: Place, headers: Mapping[str, str] | None = None, *, check: bool = True,
+        body_bytes: int = 4_194_304,
+    ) -> Answer:  # fmt: skip
+        """One request and its answer, on a connection of its own. Raises Unreached."""
+        async with self._opened(place, check) as stream:
+            sent = {"Host": place.authority, "User-Agent": f"wherry/{VERSION}", "Accept": "*/*", **(headers or {})}
+            target = place.target
+            if place.scheme == "http" and (proxy := self.proxy_for(place)) is not None:
+                target = f"http://{place.authority}{place.target}"
+                if proxy.authorization:
+                    sent["Proxy-Authorization"] = proxy.authorization
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    answer = await exchange(stream, method, target, sent, body_bytes=body_bytes)
+            except TimeoutError as error:
+                raise Unreached(f"{place.host} did not answer within {ANSWER_S:g} s") from error
+            except ConnectionError as error:
+                raise Unreached(f"{place.host} broke the connection off: {error}") from error
+            if answer.status == 407:
+                raise _wants_credentials()
+            return answer
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, place: Place, check: bool) -> AsyncIterator[ByteStream]:
+        try:
+            stream = await self.open(place, check=check)
+        except ssl.SSLError as error:
+            raise await self.why_not_trusted(place, error, believed_elsewhere=False) from error
+        try:
+            yield stream
+        finally:
+            await stream.aclose()
+
+
+def check_proxy_answer(head: bytes, proxy: Proxy, place: Place) -> None:
+    """Raises Unreached where a proxy does not let us through."""
+    words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
+    status = words[1] if len(words) > 1 else "?"
+    if status.startswith("2"):
+        return
+    if status == "407":
+        raise _wants_credentials()
+    said = clean_text(" ".join(words[1:]), 100)
+    if status in ("403", "451"):
+        raise Unreached(
+            f"the proxy {proxy} forbids {place.host} ({said})", f"Ask who runs the proxy to allow {place.host}."
+        )
+    raise Unreached(
+        f"the proxy {proxy} does not reach {place.host}:{place.port} ({said})",
+        f"Ask who runs the proxy, or exclude {place.host} from it: wherry config set network.no_proxy …",
+    )
+
+
+def _wants_credentials() -> Unreached:
+    return Unreached(
+        "the proxy wants a user name and a password (407)",
+        "Write them into its address, with special characters as %XX: wherry config set network.proxy manual, "
+        "wherry config set network.https_proxy http://USER:PASSWORD@PROXY:PORT, then wherry restart.",
+    )
