@@ -19,6 +19,7 @@ from backend.agent.protocol import StatsPush
 from backend.agent.stats_lines import MAX_LINE_BYTES, BadLine, Parser, RawSample, container_usages, machine_usage
 from backend.errors import Problem, ProblemCode, WherryError
 from backend.stats import StatsSample
+from backend.while_wanted import WhileWanted
 
 _log = logging.getLogger(__name__)
 
@@ -81,45 +82,24 @@ class StatsFeed:
         self._follow = follow
         self._host_figures = host_figures
         self._publish = publish
-        self._wanted = False
-        self._up = False
-        self._go = asyncio.Event()
-        self._following: asyncio.Task[None] | None = None
+        self._work = WhileWanted(self._keep_following, name="the figures", stopped=self._stopped)
         self.newest: StatsPush | None = None
         """For a subscriber who comes later."""
 
     def set_wanted(self, wanted: bool) -> None:
         """Whether anybody subscribed."""
-        self._wanted = wanted
-        self._decide()
+        self._work.set_wanted(wanted)
 
     def set_up(self, up: bool) -> None:
         """Whether there is a machine that can be asked."""
-        self._up = up
-        self._decide()
-
-    def _decide(self) -> None:
-        if self._wanted and self._up:
-            self._go.set()
-        else:
-            self._go.clear()
-            if self._following is not None:
-                self._following.cancel()
-            self.newest = None
+        self._work.set_up(up)
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            await self._go.wait()
-            following = self._following = asyncio.create_task(self._keep_following(), name="stats")
-            try:
-                await asyncio.wait({following})
-            finally:
-                following.cancel()
-                self._following = None
-            if not following.cancelled() and (error := following.exception()) is not None:
-                _log.error("the figures failed by a defect", exc_info=error)
-                await asyncio.sleep(BACK_OFF_S[-1])
+        await self._work.run()
+
+    def _stopped(self) -> None:
+        self.newest = None
 
     async def _keep_following(self) -> None:
         """Until cancelled, which happens when nobody wants it any more, or the machine ends."""

@@ -1,0 +1,65 @@
+"""One piece of work that goes on while somebody wants it and there is something to do it on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+_log = logging.getLogger(__name__)
+
+_AFTER_A_DEFECT_S: Final = 30.0
+
+
+class WhileWanted:
+    """Begins the work, and cancels it. `run` it; the rest only tells it what is so."""
+
+    def __init__(self, work: Callable[[], Awaitable[None]], *, name: str, stopped: Callable[[], None]) -> None:
+        """Make one that is neither wanted nor possible yet.
+
+        Args:
+            work: goes on until it is cancelled.
+            name: of its task, and for the log.
+            stopped: called at once when the work is no longer wanted or possible.
+        """
+        self._work = work
+        self._name = name
+        self._stopped = stopped
+        self._wanted = False
+        self._up = False
+        self._go = asyncio.Event()
+        self._task: asyncio.Future[None] | None = None
+
+    def set_wanted(self, wanted: bool) -> None:
+        """Whether anybody wants it."""
+        self._wanted = wanted
+        self._decide()
+
+    def set_up(self, up: bool) -> None:
+        """Whether there is a machine to do it on."""
+        self._up = up
+        self._decide()
+
+    def _decide(self) -> None:
+        if self._wanted and self._up:
+            self._go.set()
+        else:
+            self._go.clear()
+            if self._task is not None:
+                self._task.cancel()
+            self._stopped()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._go.wait()
+            task = self._task = asyncio.ensure_future(self._work())
+            try:
+                await asyncio.wait({task})
+            finally:
+                task.cancel()
+                self._task = None
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _log.error("%s failed by a defect", self._name, exc_info=error)
+                await asyncio.sleep(_AFTER_A_DEFECT_S)
