@@ -168,6 +168,16 @@ class MachineDir:
         return self.guest_inputs / "daemon.json"
 
     @property
+    def engine_options(self) -> Path:
+        """Those with Wherry's own, as the guest gets them."""
+        return self.guest_inputs / "engine-options.json"
+
+    @property
+    def published_addresses(self) -> Path:
+        """Which addresses of the guest's loopback stand for which of the host; see backend/net/aliases.py."""
+        return self.machine / "published-addresses.json"
+
+    @property
     def verdicts(self) -> Path:
         """Which accelerators were found to work, or not, on this host."""
         return self.machine / "accelerators.json"

@@ -28,6 +28,7 @@ from backend.agent.files import ContainerFiles
 from backend.agent.idleness import Idleness
 from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
 from backend.agent.operations import Operations
+from backend.agent.ports import PortsService
 from backend.agent.readiness import Deadlines
 from backend.agent.server import ControlServer
 from backend.agent.settings import SettingsService
@@ -74,7 +75,7 @@ class Agent:
             publish=self._publish,
             notify=self._notify,
             open_endpoint=self._open_endpoint,
-            announce_endpoint=self._announce_endpoint,
+            announce_endpoint=self._engine_answers,
             may_start_on_demand=self._may_start_on_demand,
             is_held=lambda: self._operations.has_left or self._checkpoints.is_restoring,
             deadlines=deadlines,
@@ -97,6 +98,13 @@ class Agent:
         self._disk_work = DiskWork(
             machine_host, directory, self._supervisor, self._operations, self._checkpoints, execute=self._execute
         )
+        self._ports = PortsService(
+            machine_host,
+            directory,
+            monitor=lambda: self._supervisor.monitor,
+            dial=lambda: self._supervisor.dial(wakes=False),
+            notify=self._notify,
+        )
         self._server = ControlServer(
             {
                 "start": self._start,
@@ -114,6 +122,7 @@ class Agent:
                 **Upkeep(self._supervisor, self._host_figures, deadlines).methods(),
                 **self._updates.methods(),
                 **self._disk_work.methods(),
+                **self._ports.methods(),
                 "files.list": ContainerFiles(self._supervisor.dial, self._execute).list_directory,
             },
             self._supervisor.status,
@@ -121,7 +130,7 @@ class Agent:
             stats_wanted=self._want_stats,
         )
         self._stats = StatsFeed(self._follow, self._host_figures, self._server.publish_stats)
-        self._front = ApiFront(self._dial, dial_quietly=self._dial_quietly)
+        self._front = ApiFront(self._dial, dial_quietly=self._dial_quietly, hooks=self._ports.hooks(self._dial))
         self._idleness = Idleness(
             self._supervisor,
             self._front.activity,
@@ -142,6 +151,7 @@ class Agent:
         resting = asyncio.create_task(self._idleness.run(), name="idle machine")
         keeping = asyncio.create_task(self._checkpoints.run(), name="checkpoints")
         updating = asyncio.create_task(self._updates.run(), name="updates")
+        publishing = asyncio.create_task(self._ports.run(), name="ports")
         settling = asyncio.create_task(self._operations.run_recovery(), name="settle")
         ended = asyncio.create_task(self._ended.wait(), name="ended")
         try:
@@ -156,7 +166,7 @@ class Agent:
             if supervising.done():
                 supervising.result()
         finally:
-            tasks = {supervising, idling, feeding, resting, keeping, settling, updating, ended}
+            tasks = {supervising, idling, feeding, resting, keeping, settling, updating, publishing, ended}
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=5)
@@ -190,6 +200,7 @@ class Agent:
     def _publish(self, status: MachineStatus) -> None:
         self._server.publish(status)
         self._updates.heed(status)
+        self._ports.heed(status)
         self._stats.set_up(status.phase in (Phase.RUNNING, Phase.DEGRADED) and status.ssh_port is not None)
 
     def _want_stats(self, wanted: bool) -> None:
@@ -241,7 +252,9 @@ class Agent:
     async def _dial(self) -> ByteStream:
         """A stream to the engine for a docker client. Raises WherryError."""
         await self._operations.admit()
-        return await self._supervisor.dial()
+        stream = await self._supervisor.dial()
+        await self._ports.restored()
+        return stream
 
     async def _dial_quietly(self) -> ByteStream:
         """The same for a client that only listens: it brings up nothing. Raises WherryError."""
@@ -251,6 +264,11 @@ class Agent:
     async def _open_endpoint(self) -> None:
         if self._endpoint is None:
             self._endpoint = await self._host.listen(self._dir.docker_socket, self._front.handle)
+
+    async def _engine_answers(self) -> None:
+        """Have everything in place that a client expects of an engine."""
+        await self._ports.restore()
+        await self._announce_endpoint()
 
     async def _announce_endpoint(self) -> None:
         """Make the docker context, where the settings want it; what goes wrong is told, and fails nothing."""

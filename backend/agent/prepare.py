@@ -8,6 +8,7 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -22,7 +23,7 @@ from backend.host.process import total_memory_mib
 from backend.host.routes import Route
 from backend.model import MachineResources
 from backend.net import subnets
-from backend.net.engine_options import merged
+from backend.net.engine_options import merged, publishing
 from backend.paths import MachineDir
 from backend.ssh.keys import MachineKeys, ensure_keys
 from backend.vm import binary, disks, image, ladder, suspended
@@ -203,20 +204,25 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir) -> _Given:
     except WherryError as error:  # told; the machine is of use all the same
         unknown = error.problem
     network = UserNetwork(net=subnets.choose_user_network(routes, wanted=config.network.subnet))
+    user_options = settings.daemon_options(directory.daemon_json)
     options = merged(
-        settings.daemon_options(directory.daemon_json),
+        publishing(user_options, publish_everywhere=config.network.publish == "all"),
         subnets.engine_options(routes, user_network=network.net),
     )
     directory.guest_inputs.mkdir(mode=0o700, exist_ok=True)
+    write_private(directory.used_daemon_json, _json(user_options))
     contents = {
-        "authorized-keys": keys.client.public_line + "\n",
-        "daemon.json": json.dumps(options, indent=2, ensure_ascii=False) + "\n",
-        "hostname": "wherry\n",
-        "network": network.as_input(),
+        "authorized-keys": (directory.guest_inputs / "authorized-keys", (keys.client.public_line + "\n").encode()),
+        "daemon.json": (directory.engine_options, _json(options)),
+        "hostname": (directory.guest_inputs / "hostname", b"wherry\n"),
+        "network": (directory.guest_inputs / "network", network.as_input().encode()),
     }
     inputs = [("ssh-host-key", keys.host.private_path)]
-    for name, content in contents.items():
-        path = directory.guest_inputs / name
-        write_private(path, content.encode())
+    for name, (path, content) in contents.items():
+        write_private(path, content)
         inputs.append((name, path))
     return _Given(keys=keys, inputs=tuple(inputs), network=network, routes_unknown=unknown)
+
+
+def _json(options: dict[str, Any]) -> bytes:
+    return (json.dumps(options, indent=2, ensure_ascii=False) + "\n").encode()

@@ -12,7 +12,7 @@ import contextlib
 from dataclasses import dataclass
 
 from backend.engine.front_activity import Activity, only_listens
-from backend.engine.front_hooks import FrontHooks
+from backend.engine.front_hooks import FrontHooks, Rewrite
 from backend.engine.front_stream import WatchedStream, read_head, tunnel
 from backend.engine.front_upstream import UpstreamPool
 from backend.engine.http_body import BadFraming, BodyTracker, dechunk, track
@@ -30,6 +30,7 @@ from backend.errors import Problem, WherryError
 SMALL_BODY_BYTES = 64 * 1024
 """A request body up to this is read before the engine is spoken to: it needs no task, and a slow client no stream."""
 HOOKED_BODY_BYTES = 4 * 1024 * 1024
+REWRITTEN_BODY_BYTES = 64 * 1024 * 1024
 HEAD_TIMEOUT_S = 60.0
 _WATCH_AFTER_S = 0.05
 _LINGER_S = 2.0
@@ -189,6 +190,9 @@ class ClientConnection:
 
     async def _request(self, exchange: _Exchange) -> ResponseHead:
         """Send the request and return the head of its final response; `exchange.upstream` is what it came on."""
+        problem = await self._hooks.before_request(exchange.head.method, exchange.head.target)
+        if problem is not None:
+            raise _Answer(500, _text_of(problem))
         fresh = False
         while True:
             upstream = exchange.upstream = await self._take_upstream(exchange, fresh=fresh)
@@ -240,6 +244,9 @@ class ClientConnection:
             raise _Answer(500, _text_of(problem))
         if response.is_hijack:
             return await self._tunnel(exchange, response, upstream)
+        rewrite = self._hooks.rewrite_response(head.method, head.target, response.status)
+        if rewrite is not None and response.framing is not Framing.NONE:
+            return await self._respond_rewritten(exchange, response, rewrite)
         exchange.response_begun = True
         keep_alive = head.keep_alive and response.framing is not Framing.UNTIL_CLOSE
         body = track(response.framing, response.length)
@@ -255,6 +262,33 @@ class ClientConnection:
                     break
                 return False  # cut short: so is the client, which knows by the framing
             data = self._body_part(body, data)
+        return await self._conclude(exchange, response, keep_alive=keep_alive)
+
+    async def _respond_rewritten(self, exchange: _Exchange, response: ResponseHead, rewrite: Rewrite) -> bool:
+        """Pass on a response whose body is made anew."""
+        upstream = exchange.upstream
+        assert upstream is not None
+        body = track(response.framing, response.length)
+        raw = bytearray(self._body_part(body, upstream.take_back()))
+        while not body.complete:
+            data = await upstream.read()
+            if not data:
+                if response.framing is Framing.UNTIL_CLOSE:
+                    break
+                raise _Answer(502, "The engine closed the connection before its answer was complete.")
+            raw += self._body_part(body, data)
+            if len(raw) > REWRITTEN_BODY_BYTES:
+                raise _Answer(502, f"The engine's answer is larger than {REWRITTEN_BODY_BYTES // 1024} KiB.")
+        content = rewrite(dechunk(bytes(raw)) if response.framing is Framing.CHUNKED else bytes(raw))
+        keep_alive = exchange.head.keep_alive
+        exchange.response_begun = True
+        await self._to_client(response.with_length(len(content), closing=not keep_alive) + content)
+        return await self._conclude(exchange, response, keep_alive=keep_alive)
+
+    async def _conclude(self, exchange: _Exchange, response: ResponseHead, *, keep_alive: bool) -> bool:
+        """The response has been passed on whole: keep what can be used again."""
+        upstream = exchange.upstream
+        assert upstream is not None
         sent_whole = exchange.body.complete and (exchange.upload is None or exchange.upload.done())
         if sent_whole and response.keep_alive and not exchange.half_closed:
             exchange.upstream = None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from backend.errors import Problem
 
 Headers = tuple[tuple[str, str], ...]
 """(name in lower case, value) in the order they came."""
+
+
+Rewrite = Callable[[bytes], bytes]
+"""Makes a response's body of the engine's. Quick, and MUST NOT raise."""
 
 
 class FrontHooks(Protocol):
@@ -23,6 +28,20 @@ class FrontHooks(Protocol):
         Raises:
             WherryError: the request cannot be passed on; the client gets a 400 with the problem's text.
         """
+        ...
+
+    async def before_request(self, method: str, target: str) -> Problem | None:
+        """Return when the request may be sent to the engine; its body may be still to come.
+
+        The client waits meanwhile, so MUST return within a deadline of its own.
+
+        Returns:
+            None to send it; a Problem to answer 500 with its text in its stead.
+        """
+        ...
+
+    def rewrite_response(self, method: str, target: str, status: int) -> Rewrite | None:
+        """Return what makes the response's body, which is then collected first (64 MiB); None to leave it."""
         ...
 
     async def before_response(self, method: str, target: str, status: int) -> Problem | None:
@@ -48,5 +67,13 @@ class NoHooks:
         return None
 
     async def before_response(self, method: str, target: str, status: int) -> Problem | None:  # noqa: ARG002
+        """See FrontHooks."""
+        return None
+
+    async def before_request(self, method: str, target: str) -> Problem | None:  # noqa: ARG002
+        """See FrontHooks."""
+        return None
+
+    def rewrite_response(self, method: str, target: str, status: int) -> Rewrite | None:  # noqa: ARG002
         """See FrontHooks."""
         return None

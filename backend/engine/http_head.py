@@ -62,11 +62,7 @@ class RequestHead:
 
     def wire_with_length(self, length: int) -> bytes:
         """Return the head for a body of another length: what is sent on when the body was rewritten."""
-        lines = self.wire.split(b"\r\n")
-        # Expect too: the front has answered it, to get the body.
-        dropped = (b"content-length:", b"transfer-encoding:", b"expect:")
-        kept = [line for line in lines[:-2] if not line.lower().startswith(dropped)]
-        return b"\r\n".join([*kept, b"Content-Length: %d" % length, b"", b""])
+        return _with_length(self.wire, length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +80,18 @@ class ResponseHead:
     """The head to send on to a client that keeps its connection."""
     wire_closing: bytes
     """The same with Connection: close."""
+
+    def with_length(self, length: int, *, closing: bool) -> bytes:
+        """Return the head to send on for a body of another length."""
+        return _with_length(self.wire_closing if closing else self.wire, length)
+
+
+def _with_length(wire: bytes, length: int) -> bytes:
+    lines = wire.split(b"\r\n")
+    # Expect too: the front has answered it, to get the body.
+    dropped = (b"content-length:", b"transfer-encoding:", b"expect:", b"trailer:")
+    kept = [line for line in lines[:-2] if not line.lower().startswith(dropped)]
+    return b"\r\n".join([*kept, b"Content-Length: %d" % length, b"", b""])
 
 
 def parse_request_head(untrusted_head: bytes) -> RequestHead:

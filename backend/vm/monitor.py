@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,12 +16,14 @@ from typing import Any, Final
 from qemu.qmp import ExecuteError, Message, QMPClient, QMPError
 
 from backend.errors import ProblemCode, fail
-from backend.vm.spec import NETDEV, SocketAddress, UnixAddress
+from backend.net.model import Protocol
+from backend.vm import usernet
+from backend.vm.spec import SocketAddress, UnixAddress
+from backend.vm.usernet import HostForward, UserNetTable
 
 _log = logging.getLogger(__name__)
 _EXECUTE_TIMEOUT_S: Final = 10.0
 _RETRY_S: Final = 0.01
-_FORWARD_ROW: Final = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,29 +113,41 @@ class Monitor:
         await self.execute("getfd", {"fdname": name})
 
     async def forward_tcp(self, guest_port: int) -> int:
-        """Forward a port of 127.0.0.1, chosen by the kernel, to the guest's; return the host's port.
+        """Forward a port of 127.0.0.1, chosen by the kernel, to one of the guest's own address; return the host's port.
 
         Raises:
             WherryError: as `execute`; INTERNAL when QEMU does not list the forward.
         """
-        existing = await self.tcp_forwards()
-        if guest_port in existing:
-            return existing[guest_port]
-        answer = await self._human(f"hostfwd_add {NETDEV} tcp:127.0.0.1:0-:{guest_port}")
-        if answer.strip():
-            raise fail(ProblemCode.INTERNAL, f"QEMU did not forward port {guest_port}: {answer.strip()}")
-        forwards = await self.tcp_forwards()
-        if guest_port not in forwards:
+        if (there := _leading_to(await self.usernet(), "", guest_port)) is not None:
+            return there
+        await self.add_forward(HostForward(Protocol.TCP, "127.0.0.1", 0, "", guest_port))
+        if (made := _leading_to(await self.usernet(), "", guest_port)) is None:
             raise fail(ProblemCode.INTERNAL, f"QEMU does not list its forward to port {guest_port}.")
-        return forwards[guest_port]
+        return made
 
-    async def tcp_forwards(self) -> dict[int, int]:
-        """Guest port -> port on 127.0.0.1, of the TCP forwards that there are."""
-        table = await self._human("info usernet")
-        return {int(guest): int(host) for host, guest in _FORWARD_ROW.findall(table)}
+    async def usernet(self) -> UserNetTable:
+        """The forwards that there are, and the connections that came in by them. Raises WherryError, as `execute`."""
+        return usernet.parse(await self._human("info usernet"))
+
+    async def add_forward(self, forward: HostForward) -> None:
+        """Listen on the host for the guest.
+
+        Raises:
+            WherryError: as `execute`; PORT_REFUSED when QEMU cannot listen there. It does not say why.
+        """
+        command = usernet.add_command(forward)
+        if answer := (await self._human(command)).strip():
+            raise fail(ProblemCode.PORT_REFUSED, f"QEMU cannot forward the port: {answer}", command=command)
+
+    async def remove_forward(self, forward: HostForward) -> None:
+        """Listen no longer; connections that came in stay. Nothing happens where there is no such forward.
+
+        Raises:
+            WherryError: as `execute`.
+        """
+        await self._human(usernet.remove_command(forward))
 
     async def _human(self, line: str) -> str:
-        # There is no QMP command for the user network's forwards up to QEMU 11.
         return str(await self.execute("human-monitor-command", {"command-line": line}))
 
     async def events(self) -> AsyncIterator[MonitorEvent]:
@@ -165,3 +178,12 @@ class Monitor:
 def _event(message: Message) -> MonitorEvent:
     data = message.get("data")
     return MonitorEvent(str(message["event"]), data if isinstance(data, dict) else {})
+
+
+def _leading_to(table: UserNetTable, guest_ip: str, guest_port: int) -> int | None:
+    """The port of 127.0.0.1 that leads there already; `guest_ip` "" is the guest's own address."""
+    for one in table.forwards:
+        is_there = one.guest_ip == guest_ip if guest_ip else not one.guest_ip.startswith("127.")
+        if one.protocol is Protocol.TCP and one.host_ip == "127.0.0.1" and one.guest_port == guest_port and is_there:
+            return one.host_port
+    return None

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.engine.front_hooks import Headers
+from backend.engine.front_hooks import Headers, NoHooks
 from backend.errors import Problem, ProblemCode, fail
 from backend.stream import ByteStream
 
@@ -88,7 +88,7 @@ def test_a_client_that_leaves_while_the_machine_starts_ends_the_dial(stage: Make
     run(main())
 
 
-class RecordingHooks:
+class RecordingHooks(NoHooks):
     """Rewrites what is created and holds what is started."""
 
     def __init__(self) -> None:

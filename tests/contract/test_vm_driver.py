@@ -270,10 +270,11 @@ def test_a_launch_that_is_cancelled_leaves_a_qemu_that_can_be_killed(bench: Benc
 def test_a_port_is_chosen_and_read_back_and_kept(bench: Bench) -> None:
     async def story() -> None:
         driver, _ = await bench.launched()
-        assert await driver.monitor.tcp_forwards() == {}
+        assert (await driver.monitor.usernet()).forwards == ()
         port = await driver.monitor.forward_tcp(22)
         assert await driver.monitor.forward_tcp(22) == port
-        assert await driver.monitor.tcp_forwards() == {22: port}
+        (row,) = (await driver.monitor.usernet()).forwards
+        assert (row.host_ip, row.host_port, row.guest_port) == ("127.0.0.1", port, 22)
         with socket.create_connection(("127.0.0.1", port), timeout=5):
             pass
         await driver.detach()

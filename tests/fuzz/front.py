@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 
 from backend.engine.front import ApiFront
+from backend.engine.front_hooks import NoHooks, Rewrite
 from backend.engine.http_body import BadFraming, ChunkedTracker, dechunk
 from backend.engine.http_head import MalformedHead, parse_request_head, parse_response_head
 from backend.errors import ProblemCode, fail
@@ -130,7 +131,7 @@ def make_play(source: random.Random) -> Play:
     )
 
 
-class _Hooks:
+class _Hooks(NoHooks):
     def wants_body(self, method: str, target: str) -> bool:
         return True
 
@@ -139,8 +140,8 @@ class _Hooks:
     ) -> bytes | None:
         return body * 2 if len(body) % 2 else None
 
-    async def before_response(self, method: str, target: str, status: int) -> None:
-        return None
+    def rewrite_response(self, method: str, target: str, status: int) -> Rewrite | None:
+        return (lambda body: body * 2) if status % 2 == 0 else None
 
 
 def run_play(loop: VirtualLoop, play: Play) -> None:

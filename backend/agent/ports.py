@@ -1,0 +1,126 @@
+"""The agent's side of published ports: the parts put together, fed with the machine's life, shown to clients."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from backend.agent.server import Method
+from backend.config import Config
+from backend.engine.ask import Dial
+from backend.errors import Problem, ProblemCode, WherryError
+from backend.host.base import Host
+from backend.model import MachineStatus, Notice, Phase
+from backend.net.aliases import Aliases
+from backend.net.bindings import Published, Reader
+from backend.net.forwarder import Forwarder, Traffic
+from backend.net.front import NetworkHooks, Rewriter
+from backend.net.model import PortState, PortStatus
+from backend.net.publisher import Publisher
+from backend.paths import MachineDir
+from backend.vm.monitor import Monitor
+
+_log = logging.getLogger(__name__)
+
+_RESTORE_S: Final = 30.0
+_SERVING: Final = (Phase.CONNECTING, Phase.RUNNING, Phase.DEGRADED, Phase.STOPPING)
+
+
+class PortsService:
+    """One per agent."""
+
+    def __init__(
+        self,
+        host: Host,
+        directory: MachineDir,
+        *,
+        monitor: Callable[[], Monitor],
+        dial: Dial,
+        notify: Callable[[Notice], None],
+    ) -> None:
+        """Make it. Reads a small file.
+
+        Args:
+            monitor: of the QEMU that runs.
+            dial: opens a stream to the engine, and wakes nothing. Raises WherryError.
+            notify: told of what fails with no client to tell.
+
+        Raises:
+            WherryError: CONFIG_BROKEN.
+        """
+        self._dir = directory
+        self._aliases = Aliases(directory.published_addresses)
+        self._forwarder = Forwarder(monitor, low_ports_on_any=host.name == "darwin")
+        self._publisher = Publisher(dial, self._forwarder, reader=self._reader, notify=notify)
+        self._forgetting: asyncio.Task[None] | None = None
+        self._served = False
+
+    def hooks(self, dial: Dial, rewriters: tuple[Rewriter, ...] = ()) -> NetworkHooks:
+        """For the API front. `dial` opens a stream to the engine for a client, and may wake the machine."""
+        return NetworkHooks(self._publisher, self._aliases, dial, rewriters)
+
+    def methods(self) -> dict[str, Method]:
+        """For the control channel."""
+        return {"ports.list": self.list_ports}
+
+    @property
+    def run(self) -> Callable[[], Coroutine[Any, Any, None]]:
+        """The task that follows the engine."""
+        return self._publisher.run
+
+    async def restore(self) -> None:
+        """The engine answers: publish what runs in it. Does not raise."""
+        await self._publisher.restore(timeout_s=_RESTORE_S)
+
+    async def restored(self) -> None:
+        """Return when what runs in the engine is published, or that takes too long."""
+        await self._publisher.restored(timeout_s=_RESTORE_S)
+
+    def heed(self, status: MachineStatus) -> None:
+        """The machine is in another phase."""
+        serves = status.phase in _SERVING
+        if self._served and not serves:
+            self._forgetting = asyncio.create_task(self._publisher.forget(), name="forget ports")
+        self._served = serves
+
+    async def list_ports(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """All published ports: {"ports": [PortStatus]}, by port. Raises WherryError."""
+        traffic = await self._forwarder.traffic() if self._served else {}
+        failed, opened = self._publisher.failed, self._forwarder.opened
+        rows = [
+            _status(one, failed.get(one.forward), traffic.get(one.forward), is_open=one.forward in opened)
+            for one in self._publisher.published()
+        ]
+        rows.sort(key=lambda row: (row.port, row.protocol.value, ":" in row.address, row.address))
+        return {"ports": msgspec.to_builtins(rows)}
+
+    def _reader(self) -> Reader:
+        try:
+            used = msgspec.json.decode(self._dir.used_config.read_bytes(), type=Config)
+        except (OSError, msgspec.MsgspecError):
+            used = Config()
+        return Reader(used.network.publish == "all", self._aliases.host_address)
+
+
+def _status(one: Published, problem: Problem | None, traffic: Traffic | None, *, is_open: bool) -> PortStatus:
+    state = PortState.OPEN if is_open else PortState.OPENING
+    if problem is not None and not is_open:
+        state = PortState.TAKEN if problem.code is ProblemCode.PORT_TAKEN else PortState.REFUSED
+    return PortStatus(
+        protocol=one.forward.protocol,
+        address=one.forward.host_ip,
+        port=one.forward.host_port,
+        state=state,
+        origin=one.origin,
+        container_id=one.owner_id,
+        container=one.owner_name,
+        container_port=one.owner_port,
+        connections=traffic.connections if traffic is not None else None,
+        received_bytes=traffic.received_bytes if traffic is not None else None,
+        sent_bytes=traffic.sent_bytes if traffic is not None else None,
+        problem=f"{problem.summary} {problem.hint or ''}".strip() if problem is not None and not is_open else "",
+    )

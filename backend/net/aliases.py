@@ -1,0 +1,109 @@
+"""Addresses of the guest's loopback that stand for addresses of the host, where the guest cannot have the latter.
+
+`-p [::1]:8080:80` names an address that is the guest's own too, but that QEMU's user network does not reach;
+`-p 192.168.1.5:8080:80` one that only the host has. The request to create the container is rewritten to an alias
+(127.66.0.0/16, all of which a Linux has without being told), which containers keep for good; what the engine answers
+is turned back. So the table outlives agents and machines: it only grows, and is written before an alias is used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from ipaddress import IPv4Address, IPv4Network, ip_address
+from pathlib import Path
+from typing import Final
+
+from backend.errors import ProblemCode, fail
+from backend.files import write_private
+
+NETWORK: Final = IPv4Network("127.66.0.0/16")
+_FIRST: Final = 1
+_LIMIT: Final = 4096
+_IN_ANSWERS: Final = re.compile(rb'("(?:HostIp|IP)"\s*:\s*")(127\.66\.\d{1,3}\.\d{1,3})(")')
+
+
+class Aliases:
+    """The table of one machine. Blocking: it reads and writes a small file."""
+
+    def __init__(self, path: Path) -> None:
+        """Read it; an empty one when there is none yet.
+
+        Raises:
+            WherryError: CONFIG_BROKEN when it cannot be read: containers' addresses would be lost.
+        """
+        self._path = path
+        self._by_alias: dict[str, str] = {}
+        try:
+            rows = json.loads(path.read_bytes())
+            for alias, address in rows.items():
+                self._by_alias[str(IPv4Address(alias))] = str(ip_address(address))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, AttributeError) as error:
+            raise fail(
+                ProblemCode.CONFIG_BROKEN,
+                f"The table of published addresses cannot be read: {error}.",
+                command=f"read {path}",
+                hint=f"Remove {path}; containers that publish on ::1 or on one address of this computer are to be "
+                "created again then.",
+            ) from error
+        self._by_address = {address: alias for alias, address in self._by_alias.items()}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no container can have an alias."""
+        return not self._by_alias
+
+    def host_address(self, guest_ip: str) -> str:
+        """What an address of the guest stands for; itself if it is no alias."""
+        return self._by_alias.get(guest_ip, guest_ip)
+
+    def alias_of(self, host_ip: str) -> str:
+        """The alias of an address, made and written down if need be.
+
+        Raises:
+            WherryError: PATH_UNUSABLE when it cannot be written, BAD_REQUEST when there are too many.
+        """
+        known = self._by_address.get(host_ip)
+        if known is not None:
+            return known
+        if len(self._by_alias) >= _LIMIT:
+            raise fail(
+                ProblemCode.BAD_REQUEST,
+                f"Containers have been published on {_LIMIT} different addresses; there is no room for another.",
+                hint="Publish on 127.0.0.1 or 0.0.0.0.",
+            )
+        alias = str(NETWORK[_FIRST + len(self._by_alias)])
+        rows = self._by_alias | {alias: host_ip}
+        try:
+            write_private(self._path, json.dumps(rows, indent=1).encode())
+        except OSError as error:
+            raise fail(
+                ProblemCode.PATH_UNUSABLE,
+                f"The table of published addresses cannot be written: {error.strerror}.",
+                command=f"write {self._path}",
+            ) from error
+        self._by_alias = rows
+        self._by_address[host_ip] = alias
+        return alias
+
+    def restore(self, answer: bytes) -> bytes:
+        """The engine's answer with the host's addresses in it."""
+        return _IN_ANSWERS.sub(self._restored, answer)
+
+    def _restored(self, match: re.Match[bytes]) -> bytes:
+        return match[1] + self.host_address(match[2].decode()).encode() + match[3]
+
+
+def needs_alias(host_ip: str) -> str | None:
+    """The address in its usual form if the guest cannot have it; None for what the engine is to be told as it is."""
+    try:
+        address = ip_address(host_ip)
+    except ValueError:
+        return None  # the engine says what is wrong with it
+    if address.version == 6 and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.version == 4 and (address.is_loopback or address.is_unspecified):
+        return None
+    return str(address)

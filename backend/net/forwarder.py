@@ -1,0 +1,227 @@
+"""Makes and removes forwards: by QEMU itself where it can, else by a relay of ours that leads to a forward of QEMU's.
+
+QEMU's user network listens on IPv4 only, and where the system keeps ports below 1024 from us on one address it cannot
+filter who comes on all of them. Such a forward is a `Relay` here, whose target is the IPv4 forward to the same place
+if there is one, else one made for it on a port that the kernel chose.
+
+Forwards of QEMU outlive the agent, relays do not: whoever takes over reads the first from the monitor and makes the
+second anew. Nothing is on disk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from backend.errors import ProblemCode, WherryError, fail
+from backend.net.bind_errors import try_bind
+from backend.net.bindings import ANY, LOOPBACK
+from backend.net.model import Forward, Protocol
+from backend.net.relay import Relay
+from backend.vm.monitor import Monitor
+from backend.vm.usernet import HostForward, UserNetTable
+
+_log = logging.getLogger(__name__)
+
+_SSH_PORT: Final = 22
+_Place = tuple[Protocol, str, int]
+"""Where a forward leads in the guest: protocol, its address ("" its own), port."""
+
+
+@dataclass(slots=True, eq=False)
+class _Hidden:
+    """A forward that nobody asked for, from a port of 127.0.0.1 that the kernel chose."""
+
+    made: HostForward
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What goes through one forward now; None: not known."""
+
+    connections: int | None = None
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
+
+
+class Forwarder:
+    """Of one machine. Its methods MUST NOT run side by side; the reconciler sees to that."""
+
+    def __init__(self, monitor: Callable[[], Monitor], *, low_ports_on_any: bool = False) -> None:
+        """Make one that has nothing open.
+
+        Args:
+            monitor: of the QEMU that runs.
+            low_ports_on_any: whether the system keeps ports below 1024 from us on one address, but not on all (macOS).
+        """
+        self._monitor = monitor
+        self._low_ports_on_any = low_ports_on_any
+        self._direct: dict[Forward, HostForward] = {}
+        self._relays: dict[Forward, Relay] = {}
+        self._hidden: dict[_Place, _Hidden] = {}
+
+    @property
+    def opened(self) -> frozenset[Forward]:
+        """What is open."""
+        return frozenset(self._direct) | frozenset(self._relays)
+
+    async def adopt(self, wanted: Iterable[Forward]) -> None:
+        """Learn what QEMU has open; keep of it what is wanted, and close the rest.
+
+        Raises:
+            WherryError: the monitor does not answer.
+        """
+        table = await self._monitor().usernet()
+        ports = {row.host_port for row in table.forwards}
+        if any(hidden.made.host_port not in ports for hidden in self._hidden.values()):
+            await self.drop()  # another QEMU: the relays lead nowhere
+        there = {_key(row): row for row in table.forwards}
+        self._direct = {one: there.pop(_wanted_key(one)) for one in wanted if _wanted_key(one) in there}
+        leading = {_place(hidden.made): hidden.made.host_port for hidden in self._hidden.values()}
+        for row in there.values():
+            if _place(row) == (Protocol.TCP, "", _SSH_PORT) and row.host_ip == LOOPBACK:
+                continue  # the agent's own way in
+            if leading.get(_place(row)) != row.host_port:
+                await self._monitor().remove_forward(row)
+
+    async def open(self, forward: Forward) -> None:
+        """Listen on the host.
+
+        Raises:
+            WherryError: PORT_TAKEN or PORT_REFUSED with who has the port and what to do; or the monitor does not
+                answer.
+        """
+        if forward in self._direct or forward in self._relays:
+            return
+        if ":" in forward.host_ip:
+            await self._open_relay(forward, forward.host_ip)
+            return
+        problem = await try_bind(forward)
+        if problem is None:
+            row = HostForward(
+                forward.protocol, forward.host_ip, forward.host_port, forward.guest_ip, forward.guest_port
+            )
+            await self._monitor().add_forward(row)
+            self._direct[forward] = row
+        elif problem.code is ProblemCode.PORT_REFUSED and self._low_ports_on_any and forward.host_ip == LOOPBACK:
+            await self._open_relay(forward, ANY, only_from_loopback=True)
+        else:
+            raise WherryError(problem)
+
+    async def close(self, forward: Forward) -> None:
+        """Listen no longer; connections through QEMU stay, as they do with any engine. Nothing if it is not open.
+
+        Raises:
+            WherryError: the monitor does not answer.
+        """
+        relay = self._relays.pop(forward, None)
+        if relay is not None:
+            await relay.aclose()
+            await self._release(forward)
+        row = self._direct.pop(forward, None)
+        if row is not None:
+            await self._monitor().remove_forward(row)
+
+    async def drop(self) -> None:
+        """QEMU is gone, and its forwards with it."""
+        relays, self._relays = self._relays, {}
+        self._direct.clear()
+        self._hidden.clear()
+        for relay in relays.values():
+            await relay.aclose()
+
+    async def traffic(self) -> Mapping[Forward, Traffic]:
+        """What goes through each forward.
+
+        Raises:
+            WherryError: the monitor does not answer.
+        """
+        table = await self._monitor().usernet()
+        found: dict[Forward, Traffic] = {}
+        relayed: dict[tuple[str, int], int] = {}
+        for forward, relay in self._relays.items():
+            found[forward] = Traffic(relay.connections, relay.received_bytes, relay.sent_bytes)
+            if forward.protocol is Protocol.TCP:
+                target = self._direct_address(forward)
+                relayed[target] = relayed.get(target, 0) + relay.connections
+        for forward in self._direct:
+            count = None
+            if forward.protocol is Protocol.TCP:
+                key = (forward.host_ip, forward.host_port)
+                count = max(0, table.connections.get(key, 0) - relayed.get(key, 0))
+            found[forward] = Traffic(count)
+        return found
+
+    async def _open_relay(self, forward: Forward, host_ip: str, *, only_from_loopback: bool = False) -> None:
+        target = await self._target(forward)
+        try:
+            relay = await Relay.open(
+                forward.protocol, host_ip, forward.host_port, target, only_from_loopback=only_from_loopback
+            )
+        except BaseException:
+            await self._release(forward)
+            raise
+        self._relays[forward] = relay
+
+    def _direct_address(self, forward: Forward) -> tuple[str, int]:
+        """The address and port that QEMU listens on for this place, as its table lists it."""
+        for other, row in self._direct.items():
+            if _wanted_place(other) == _wanted_place(forward) and other.host_ip in (LOOPBACK, ANY):
+                return row.host_ip, row.host_port
+        hidden = self._hidden.get(_wanted_place(forward))
+        return (LOOPBACK, hidden.made.host_port) if hidden is not None else (LOOPBACK, 0)
+
+    async def _target(self, forward: Forward) -> tuple[str, int]:
+        """Where a relay leads: a port of the host's loopback that leads to the guest."""
+        place = _wanted_place(forward)
+        _, port = self._direct_address(forward)
+        if port and place not in self._hidden:
+            return LOOPBACK, port
+        hidden = self._hidden.get(place)
+        if hidden is None:
+            row = HostForward(forward.protocol, LOOPBACK, 0, forward.guest_ip, forward.guest_port)
+            known = {one.host_port for one in (await self._monitor().usernet()).forwards}
+            await self._monitor().add_forward(row)
+            made = _made(await self._monitor().usernet(), place, known)
+            hidden = self._hidden[place] = _Hidden(made, 0)
+        hidden.users += 1
+        return LOOPBACK, hidden.made.host_port
+
+    async def _release(self, forward: Forward) -> None:
+        place = _wanted_place(forward)
+        hidden = self._hidden.get(place)
+        if hidden is not None:
+            hidden.users -= 1
+            if hidden.users <= 0:
+                del self._hidden[place]
+                await self._monitor().remove_forward(hidden.made)
+
+
+def _guest_ip(address: str) -> str:
+    return address if address.startswith("127.") else ""
+
+
+def _place(row: HostForward) -> _Place:
+    return row.protocol, _guest_ip(row.guest_ip), row.guest_port
+
+
+def _wanted_place(forward: Forward) -> _Place:
+    return forward.protocol, forward.guest_ip, forward.guest_port
+
+
+def _key(row: HostForward) -> tuple[_Place, str, int]:
+    return _place(row), row.host_ip, row.host_port
+
+
+def _wanted_key(forward: Forward) -> tuple[_Place, str, int]:
+    return _wanted_place(forward), forward.host_ip, forward.host_port
+
+
+def _made(table: UserNetTable, place: _Place, known: set[int]) -> HostForward:
+    for row in table.forwards:
+        if _place(row) == place and row.host_ip == LOOPBACK and row.host_port not in known:
+            return row
+    raise fail(ProblemCode.INTERNAL, f"QEMU does not list its forward to port {place[2]}.")
