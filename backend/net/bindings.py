@@ -81,10 +81,18 @@ class Reader:
                 protocol, number = _protocol(one.get("Protocol")), _port(one.get("PublishedPort"))
                 if protocol is None or not number or one.get("PublishMode") == "host":
                     continue
-                name = str(_dig(service, "Spec", "Name") or "")
-                found += self._everywhere_or_here(
-                    Origin.SERVICE, str(service.get("ID")), name, _port(one.get("TargetPort")), protocol, number
-                )
+                for forward, is_companion in self._addresses(ANY, protocol, number, defaulted=True):
+                    found.append(
+                        Published(
+                            forward=forward,
+                            origin=Origin.SERVICE,
+                            owner_id=str(service.get("ID")),
+                            owner_name=str(_dig(service, "Spec", "Name") or ""),
+                            owner_port=_port(one.get("TargetPort")) or None,
+                            is_companion=is_companion,
+                            is_chosen=False,
+                        )
+                    )
         return tuple(dict.fromkeys(found))
 
     def listeners(
@@ -134,20 +142,6 @@ class Reader:
                 owner_port=port,
                 is_companion=is_companion,
                 is_chosen=is_chosen,
-            )
-
-    def _everywhere_or_here(
-        self, origin: Origin, owner_id: str, name: str, port: int, protocol: Protocol, number: int
-    ) -> Iterator[Published]:
-        for forward, is_companion in self._addresses(ANY, protocol, number, defaulted=True):
-            yield Published(
-                forward=forward,
-                origin=origin,
-                owner_id=owner_id,
-                owner_name=name,
-                owner_port=port or None,
-                is_companion=is_companion,
-                is_chosen=False,
             )
 
     def _addresses(

@@ -48,9 +48,7 @@ def parse(untrusted_table: str) -> UserNetTable:
     for protocol, state, _, host_ip, host_port, guest_ip, guest_port in _ROW.findall(untrusted_table):
         address = "0.0.0.0" if host_ip == "*" else host_ip
         if state == _LISTENING:
-            forwards.append(
-                HostForward(Protocol(protocol.lower()), address, int(host_port), guest_ip, int(guest_port))
-            )
+            forwards.append(HostForward(Protocol(protocol.lower()), address, int(host_port), guest_ip, int(guest_port)))
         elif protocol == "TCP" and state in _OPEN_STATES:
             seen.append((address, int(host_port)))
     listening = {(one.host_ip, one.host_port) for one in forwards if one.protocol is Protocol.TCP}
