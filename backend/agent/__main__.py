@@ -102,6 +102,7 @@ class Agent:
             machine_host,
             directory,
             monitor=lambda: self._supervisor.monitor,
+            qemu_pid=lambda: self._supervisor.status().pid,
             dial=lambda: self._supervisor.dial(wakes=False),
             notify=self._notify,
         )

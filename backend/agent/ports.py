@@ -12,7 +12,7 @@ import msgspec
 from backend.agent.server import Method
 from backend.config import Config
 from backend.engine.ask import Dial
-from backend.errors import Problem, ProblemCode, WherryError
+from backend.errors import Problem, ProblemCode
 from backend.host.base import Host
 from backend.model import MachineStatus, Notice, Phase
 from backend.net.aliases import Aliases
@@ -39,6 +39,7 @@ class PortsService:
         directory: MachineDir,
         *,
         monitor: Callable[[], Monitor],
+        qemu_pid: Callable[[], int | None],
         dial: Dial,
         notify: Callable[[Notice], None],
     ) -> None:
@@ -46,6 +47,7 @@ class PortsService:
 
         Args:
             monitor: of the QEMU that runs.
+            qemu_pid: its process.
             dial: opens a stream to the engine, and wakes nothing. Raises WherryError.
             notify: told of what fails with no client to tell.
 
@@ -54,7 +56,13 @@ class PortsService:
         """
         self._dir = directory
         self._aliases = Aliases(directory.published_addresses)
-        self._forwarder = Forwarder(monitor, low_ports_on_any=host.name == "darwin")
+        self._forwarder = Forwarder(
+            monitor,
+            deepen=lambda descriptor, backlog: (
+                (pid := qemu_pid()) is not None and host.deepen_backlog(pid, descriptor, backlog)
+            ),
+            low_ports_on_any=host.low_ports_on_wildcard_only,
+        )
         self._publisher = Publisher(dial, self._forwarder, reader=self._reader, notify=notify)
         self._forgetting: asyncio.Task[None] | None = None
         self._served = False

@@ -167,6 +167,14 @@ class Host(Protocol):
         """Let this process, and what it starts, have many files and sockets open: each published port is one."""
         ...
 
+    def deepen_backlog(self, pid: int, descriptor: int, backlog: int) -> bool:
+        """Let more connections wait at a listening socket of another process of this user.
+
+        Returns:
+            False where the system has no way to, or refuses.
+        """
+        ...
+
     def docker_url(self, address: Path) -> str:
         """DOCKER_HOST for an endpoint made by `listen`."""
         ...

@@ -11,6 +11,7 @@ from typing import Final
 
 import psutil
 
+from backend.host import linux_sockets
 from backend.host.autostart import XdgAutostart
 from backend.host.base import AcceleratorFact
 from backend.host.dirs import user_cache_dir, user_data_dir
@@ -44,6 +45,10 @@ class LinuxHost(PosixHost):
         self._kvm_device = kvm_device
         self._cpuinfo = cpuinfo
         self._modules = modules
+
+    def deepen_backlog(self, pid: int, descriptor: int, backlog: int) -> bool:
+        """See Host: `listen` on a duplicate of the socket (Linux 5.6, and a process that we might debug)."""
+        return linux_sockets.listen_again(pid, descriptor, backlog)
 
     def default_home(self) -> Path:
         """$XDG_DATA_HOME/wherry."""

@@ -58,6 +58,10 @@ class PosixHost:
         _detached.append(process)
         return DetachedProcess(pid=process.pid, poll=process.poll, kill=process.kill)
 
+    def deepen_backlog(self, pid: int, descriptor: int, backlog: int) -> bool:  # noqa: ARG002 -- Host
+        """See Host: not here."""
+        return False
+
     async def listen(self, address: Path, handler: StreamHandler) -> unix_socket.UnixListener:
         """See Host."""
         return await unix_socket.UnixListener.bind(address, handler)

@@ -175,6 +175,10 @@ class WindowsHost:
     def raise_file_limit(self) -> None:
         """See Host: Windows has no such limit."""
 
+    def deepen_backlog(self, pid: int, descriptor: int, backlog: int) -> bool:  # noqa: ARG002 -- Host
+        """See Host: not here."""
+        return False
+
     def docker_url(self, address: Path) -> str:
         """npipe:// and the pipe's name with forward slashes."""
         return "npipe://" + self.pipe_name(address).replace("\\", "/")

@@ -4,6 +4,10 @@ QEMU's user network listens on IPv4 only, and where the system keeps ports below
 filter who comes on all of them. Such a forward is a `Relay` here, whose target is the IPv4 forward to the same place
 if there is one, else one made for it on a port that the kernel chose.
 
+It also listens with a backlog of one: of a browser's six connections at once some wait a second for a second SYN
+(measured: 64 at once took 165 s, and ten of them broke). Where the system allows it, the backlog of QEMU's sockets is
+made deep from outside; where not, TCP goes through relays too, which connect to QEMU one after the other.
+
 Forwards of QEMU outlive the agent, relays do not: whoever takes over reads the first from the monitor and makes the
 second anew. Nothing is on disk.
 """
@@ -26,6 +30,7 @@ from backend.vm.usernet import HostForward, UserNetTable
 _log = logging.getLogger(__name__)
 
 _SSH_PORT: Final = 22
+_BACKLOG: Final = 1024
 _Place = tuple[Protocol, str, int]
 """Where a forward leads in the guest: protocol, its address ("" its own), port."""
 
@@ -50,11 +55,14 @@ class Traffic:
 class Forwarder:
     """Of one machine. Its methods MUST NOT run side by side; the reconciler sees to that."""
 
-    def __init__(self, monitor: Callable[[], Monitor], *, low_ports_on_any: bool = False) -> None:
+    def __init__(
+        self, monitor: Callable[[], Monitor], *, deepen: Callable[[int, int], bool], low_ports_on_any: bool = False
+    ) -> None:
         """Make one that has nothing open.
 
         Args:
             monitor: of the QEMU that runs.
+            deepen: sets the backlog of one of its sockets, by descriptor; False where that cannot be done.
             low_ports_on_any: whether the system keeps ports below 1024 from us on one address, but not on all (macOS).
         """
         self._monitor = monitor
@@ -62,6 +70,10 @@ class Forwarder:
         self._direct: dict[Forward, HostForward] = {}
         self._relays: dict[Forward, Relay] = {}
         self._hidden: dict[_Place, _Hidden] = {}
+        self._deepen = deepen
+        self._deep: set[HostForward] = set()
+        self._is_shallow = False
+        """Whether QEMU's sockets cannot be given a backlog."""
 
     @property
     def opened(self) -> frozenset[Forward]:
@@ -75,10 +87,14 @@ class Forwarder:
             WherryError: the monitor does not answer.
         """
         table = await self._monitor().usernet()
+        self._deep.clear()
+        self._is_shallow = not self._deepen_all(table)
         ports = {row.host_port for row in table.forwards}
         if any(hidden.made.host_port not in ports for hidden in self._hidden.values()):
             await self.drop()  # another QEMU: the relays lead nowhere
         there = {_key(row): row for row in table.forwards}
+        if self._is_shallow:  # what an earlier agent could have QEMU do goes through relays now
+            wanted = [one for one in wanted if one.protocol is Protocol.UDP]
         self._direct = {one: there.pop(_wanted_key(one)) for one in wanted if _wanted_key(one) in there}
         leading = {_place(hidden.made): hidden.made.host_port for hidden in self._hidden.values()}
         for row in there.values():
@@ -96,8 +112,8 @@ class Forwarder:
         """
         if forward in self._direct or forward in self._relays:
             return
-        if ":" in forward.host_ip:
-            await self._open_relay(forward, forward.host_ip)
+        if ":" in forward.host_ip or (self._is_shallow and forward.protocol is Protocol.TCP):
+            await self._open_relay(forward)
             return
         problem = await try_bind(forward)
         if problem is None:
@@ -107,9 +123,26 @@ class Forwarder:
             await self._monitor().add_forward(row)
             self._direct[forward] = row
         elif problem.code is ProblemCode.PORT_REFUSED and self._low_ports_on_any and forward.host_ip == LOOPBACK:
-            await self._open_relay(forward, ANY, only_from_loopback=True)
+            await self._open_relay(forward, only_from_loopback=True)
         else:
             raise WherryError(problem)
+
+    async def deepen(self) -> None:
+        """Let connections wait at what was opened since the last time.
+
+        Raises:
+            WherryError: the monitor does not answer.
+        """
+        made = [*self._direct.values(), *(hidden.made for hidden in self._hidden.values())]
+        if not self._is_shallow and any(row.protocol is Protocol.TCP and row not in self._deep for row in made):
+            self._deepen_all(await self._monitor().usernet())
+
+    def _deepen_all(self, table: UserNetTable) -> bool:
+        """Returns whether it was done wherever it was tried. A few system calls for each socket."""
+        new = [row for row in table.forwards if row.protocol is Protocol.TCP and row not in self._deep]
+        done = {row for row in new if self._deepen(row.descriptor, _BACKLOG)}
+        self._deep = (self._deep & set(table.forwards)) | done
+        return len(done) == len(new)
 
     async def close(self, forward: Forward) -> None:
         """Listen no longer; connections through QEMU stay, as they do with any engine. Nothing if it is not open.
@@ -124,12 +157,14 @@ class Forwarder:
         row = self._direct.pop(forward, None)
         if row is not None:
             await self._monitor().remove_forward(row)
+            self._deep.discard(row)
 
     async def drop(self) -> None:
         """QEMU is gone, and its forwards with it."""
         relays, self._relays = self._relays, {}
         self._direct.clear()
         self._hidden.clear()
+        self._deep.clear()
         for relay in relays.values():
             await relay.aclose()
 
@@ -155,11 +190,16 @@ class Forwarder:
             found[forward] = Traffic(count)
         return found
 
-    async def _open_relay(self, forward: Forward, host_ip: str, *, only_from_loopback: bool = False) -> None:
+    async def _open_relay(self, forward: Forward, *, only_from_loopback: bool = False) -> None:
         target = await self._target(forward)
         try:
             relay = await Relay.open(
-                forward.protocol, host_ip, forward.host_port, target, only_from_loopback=only_from_loopback
+                forward.protocol,
+                forward.host_ip,
+                forward.host_port,
+                target,
+                only_from_loopback=only_from_loopback,
+                one_by_one=self._is_shallow,
             )
         except BaseException:
             await self._release(forward)

@@ -324,6 +324,8 @@ class Publisher:
                 del self._failed[forward]
             for one in sorted((wanted[each] for each in wanted.keys() - opened), key=lambda each: each.is_companion):
                 await self._try(self._forwarder.open(one.forward), one.forward, one)
+            with contextlib.suppress(WherryError):  # whatever that is, the next step meets it too
+                await self._forwarder.deepen()
 
     async def _try(self, work: Coroutine[Any, Any, None], forward: Forward, one: Published | None) -> None:
         try:

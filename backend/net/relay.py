@@ -41,6 +41,7 @@ class Relay:
         target: tuple[str, int],
         *,
         only_from_loopback: bool = False,
+        one_by_one: bool = False,
     ) -> Relay:
         """Listen, and lead who connects to the target.
 
@@ -51,6 +52,7 @@ class Relay:
             only_from_loopback: listen on all addresses in place of `host_ip`, which MUST be a loopback one, and turn
                 away who comes from elsewhere. For macOS, where ports below 1024 are free to all on the wildcard
                 address and on no other; see `Host.low_ports_on_wildcard_only`.
+            one_by_one: the target lets hardly anybody wait: connect to it one after the other. TCP only.
 
         Raises:
             WherryError: PORT_TAKEN or PORT_REFUSED, with who has the port.
@@ -68,7 +70,9 @@ class Relay:
         listener: TcpRelay | UdpRelay
         try:
             if protocol is Protocol.TCP:
-                listener = await TcpRelay.serve(bound, target, only_from_loopback=only_from_loopback)
+                listener = await TcpRelay.serve(
+                    bound, target, only_from_loopback=only_from_loopback, one_by_one=one_by_one
+                )
             else:
                 listener = await UdpRelay.serve(bound, target, only_from_loopback=only_from_loopback)
         except BaseException:

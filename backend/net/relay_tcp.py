@@ -14,6 +14,9 @@ _log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 512
 _CONNECT_S: Final = 10.0
+_TURN_S: Final = 0.1
+_ACCEPT_S: Final = 0.002
+"""About a turn of the target's own loop, in which it takes one connection."""
 _HIGH_WATER_BYTES: Final = 262_144
 """What may wait for a slow receiver, in each direction of a connection; beyond it the sender is not read."""
 _LOOK_S: Final = 15.0
@@ -24,10 +27,13 @@ _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 class TcpRelay:
     """One listening socket and its connections."""
 
-    def __init__(self, bound: socket.socket, target: tuple[str, int], *, only_from_loopback: bool) -> None:
+    def __init__(
+        self, bound: socket.socket, target: tuple[str, int], *, only_from_loopback: bool, one_by_one: bool
+    ) -> None:
         self.port: int = bound.getsockname()[1]
         self.target = target
         self.only_from_loopback = only_from_loopback
+        self.gate = asyncio.Semaphore(1) if one_by_one else None
         self._pairs: set[_Pair] = set()
         self._server: asyncio.Server | None = None
         self._looking: asyncio.TimerHandle | None = None
@@ -36,9 +42,11 @@ class TcpRelay:
         self._closed = False
 
     @classmethod
-    async def serve(cls, bound: socket.socket, target: tuple[str, int], *, only_from_loopback: bool) -> TcpRelay:
+    async def serve(
+        cls, bound: socket.socket, target: tuple[str, int], *, only_from_loopback: bool, one_by_one: bool = False
+    ) -> TcpRelay:
         """Listen on a socket that is bound. Raises OSError."""
-        relay = cls(bound, target, only_from_loopback=only_from_loopback)
+        relay = cls(bound, target, only_from_loopback=only_from_loopback, one_by_one=one_by_one)
         loop = asyncio.get_running_loop()
         relay._server = await loop.create_server(lambda: _Pair(relay).client, sock=bound, backlog=_BACKLOG)
         return relay
@@ -132,13 +140,14 @@ class _Pair:
         return str(peer[0]).partition("%")[0] if peer else "0.0.0.0"
 
     async def _connect(self) -> None:
-        loop = asyncio.get_running_loop()
-        host, port = self.relay.target
         try:
             async with asyncio.timeout(_CONNECT_S):
-                await loop.create_connection(lambda: self.target, host, port)
+                if self.relay.gate is None:
+                    await self._reach(None)
+                else:
+                    await self._reach_in_turn(self.relay.gate)
         except OSError as error:  # a TimeoutError is one
-            _log.debug("nobody answers at %s port %d: %s", host, port, error)
+            _log.debug("nobody answers at %s port %d: %s", *self.relay.target, error)
             self.client.break_off()
             return
         if self.client.is_closed:
@@ -146,6 +155,23 @@ class _Pair:
         elif self.client.transport is not None:
             self.client.send_early()
             self.client.transport.resume_reading()
+
+    async def _reach(self, within_s: float | None) -> None:
+        """Connect to the target. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(within_s):
+            await loop.create_connection(lambda: self.target, *self.relay.target)
+
+    async def _reach_in_turn(self, gate: asyncio.Semaphore) -> None:
+        """Connect while nobody else does. A SYN that found no room is sent again after a second: so long none waits."""
+        while True:
+            async with gate:
+                try:
+                    await self._reach(_TURN_S)
+                    await asyncio.sleep(_ACCEPT_S)
+                except TimeoutError:
+                    continue
+                return
 
     def break_off(self) -> None:
         """Break both connections: their peers see that it is not an end."""

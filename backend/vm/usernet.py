@@ -8,7 +8,7 @@ connections that came in by them (whose source is the listener's own address), a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from backend.net.model import Protocol
@@ -30,6 +30,8 @@ class HostForward:
     host_port: int
     guest_ip: str
     guest_port: int
+    descriptor: int = field(default=-1, compare=False)
+    """Of its socket, in QEMU's process; -1 before it is listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,14 @@ def parse(untrusted_table: str) -> UserNetTable:
     """Read the answer to `info usernet`; what is no row of it is passed over, as QEMU's versions differ in the rest."""
     forwards: list[HostForward] = []
     seen: list[tuple[str, int]] = []
-    for protocol, state, _, host_ip, host_port, guest_ip, guest_port in _ROW.findall(untrusted_table):
+    for protocol, state, descriptor, host_ip, host_port, guest_ip, guest_port in _ROW.findall(untrusted_table):
         address = "0.0.0.0" if host_ip == "*" else host_ip
         if state == _LISTENING:
-            forwards.append(HostForward(Protocol(protocol.lower()), address, int(host_port), guest_ip, int(guest_port)))
+            forwards.append(
+                HostForward(
+                    Protocol(protocol.lower()), address, int(host_port), guest_ip, int(guest_port), int(descriptor)
+                )
+            )
         elif protocol == "TCP" and state in _OPEN_STATES:
             seen.append((address, int(host_port)))
     listening = {(one.host_ip, one.host_port) for one in forwards if one.protocol is Protocol.TCP}
