@@ -152,7 +152,7 @@ class FakeQemu:
         self._line = line
         self._lock = lock
         self._cues = cues
-        self._forwards: dict[int, socket.socket] = {}
+        self._forwards: dict[tuple[str, str, int], tuple[socket.socket, str, int]] = {}
         self._greeted = asyncio.Event()
         self._monitor_client: FdChannel | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -290,29 +290,48 @@ class FakeQemu:
     def _human(self, line: str) -> str:
         words = line.split()
         if words[:1] == ["hostfwd_add"]:
-            protocol, address, host_port, _, guest_port = words[2].replace("-", ":").split(":")
-            if protocol != "tcp":
-                return f"invalid host forwarding rule '{words[2]}'\r\n"
-            try:
-                listener = socket.create_server((address, int(host_port)))
-            except OSError:
-                return f"could not set up host forwarding rule '{words[2]}'\r\n"
-            listener.setblocking(False)
-            self._forwards[int(guest_port)] = listener
-            self._begin(self._forward(listener))
-            return ""
+            return self._add_forward(words[2])
+        if words[:1] == ["hostfwd_remove"]:
+            protocol, address, host_port = words[2].split(":")
+            found = self._forwards.pop((protocol, address, int(host_port)), None)
+            if found is None:
+                return f"host forwarding rule for {words[2]} not found\r\n"
+            asyncio.get_running_loop().remove_reader(found[0])
+            found[0].close()
+            return f"host forwarding rule for {words[2]} removed\r\n"
         if words == ["info", "usernet"]:
-            ports = ((guest, listener.getsockname()[1]) for guest, listener in self._forwards.items())
             rows = "".join(
-                f"  TCP[HOST_FORWARD]   3       127.0.0.1 {host}       10.0.2.15 {guest:5}     0     0\r\n"
-                for guest, host in ports
+                f"  {protocol.upper()}[HOST_FORWARD] {held.fileno()} {address} {port} {ip} {guest} 0 0\r\n"
+                for (protocol, address, port), (held, ip, guest) in self._forwards.items()
             )
             head = "  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
             return f"Hub -1 (net0):\r\n{head}{rows}"
         return f"unknown command: '{line}'\r\n"
 
+    def _add_forward(self, rule: str) -> str:
+        host, _, guest = rule.rpartition("-")
+        protocol, address, host_port = host.split(":")
+        guest_ip, guest_port = guest.split(":")
+        kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+        held = socket.socket(socket.AF_INET, kind)
+        try:
+            if protocol == "tcp":
+                held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind((address, int(host_port)))
+            if protocol == "tcp":
+                held.listen(1)
+        except OSError:
+            held.close()
+            return f"could not set up host forwarding rule '{rule}'\r\n"
+        held.setblocking(False)
+        port = int(held.getsockname()[1])
+        self._forwards[protocol, address, port] = (held, guest_ip or "10.0.2.15", int(guest_port))
+        if protocol == "tcp" and guest_port == "22":
+            self._begin(self._forward(held))
+        return ""
+
     async def _forward(self, listener: socket.socket) -> None:
-        while True:
+        while listener.fileno() >= 0:
             connection, _ = await asyncio.get_running_loop().sock_accept(listener)
             connection.setblocking(True)
             self._guest.serve_ssh(connection)

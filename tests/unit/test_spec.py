@@ -347,7 +347,8 @@ def test_the_docker_command_understands_it_as_we_do(recorder: tuple[str, list[di
     ran = subprocess.run(command, check=False, capture_output=True, timeout=60, env=environment, text=True)
     assert ran.returncode == 0, ran.stderr
     theirs, ours = bodies[-1], create_body(spec)
-    for key in ("Image", "Env", "User", "Tty", "OpenStdin"):
+    assert sorted(theirs["Env"]) == sorted(ours["Env"])
+    for key in ("Image", "User", "Tty", "OpenStdin"):
         assert theirs[key] == ours[key], key
     assert theirs["Labels"] == {"team": "boats"}
     for key in ("NanoCpus", "Memory", "RestartPolicy", "ExtraHosts", "NetworkMode", "LogConfig", "Ulimits"):
