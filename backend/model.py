@@ -105,6 +105,16 @@ class MachineResources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MachineNetworks:
+    """The ranges of addresses that the running machine uses."""
+
+    user: str
+    """Between this computer and the machine: "10.0.2.0/24"."""
+    bridge: tuple[str, ...] = ()
+    """Of the engine's default bridge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperationStatus:
     """Something long that is being done with the machine: an update, a restore, a move of its disk."""
 
@@ -146,6 +156,7 @@ class MachineStatus:
     engine_version: str | None = None
     operation: OperationStatus | None = None
     """What is under way; other operations, starts and stops are refused meanwhile (BUSY)."""
+    networks: MachineNetworks | None = None
     image_offer: str | None = None
     """Version of a newer guest image that is there and that `update.apply` would take; None: none."""
 

@@ -29,7 +29,8 @@ from backend.agent.idleness import Idleness
 from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
 from backend.agent.operations import Operations
 from backend.agent.ports import PortsService
-from backend.agent.readiness import Deadlines
+from backend.agent.readiness import ROUTES, Deadlines
+from backend.agent.route_watch import RouteWatch, Watched
 from backend.agent.server import ControlServer
 from backend.agent.settings import SettingsService
 from backend.agent.stats_feed import HostFigures, StatsFeed
@@ -132,6 +133,19 @@ class Agent:
         )
         self._stats = StatsFeed(self._follow, self._host_figures, self._server.publish_stats)
         self._front = ApiFront(self._dial, dial_quietly=self._dial_quietly, hooks=self._ports.hooks(self._dial))
+        self._routes = RouteWatch(
+            Watched(
+                routes=machine_host.routes,
+                daemon_options=lambda: config.daemon_options(directory.daemon_json),
+                subnet=lambda: config.load(directory.config).network.subnet,
+                phase=lambda: self._supervisor.phase,
+                record=lambda: self._supervisor.record,
+                dial=self._dial_quietly,
+                show=self._supervisor.show_networks,
+                notify=self._notify,
+            ),
+            every_s=deadlines.watch_s(ROUTES, hardware=True),
+        )
         self._idleness = Idleness(
             self._supervisor,
             self._front.activity,
@@ -151,6 +165,7 @@ class Agent:
         feeding = asyncio.create_task(self._stats.run(), name="stats feed")
         resting = asyncio.create_task(self._idleness.run(), name="idle machine")
         keeping = asyncio.create_task(self._checkpoints.run(), name="checkpoints")
+        routing = asyncio.create_task(self._routes.run(), name="routes")
         updating = asyncio.create_task(self._updates.run(), name="updates")
         publishing = asyncio.create_task(self._ports.run(), name="ports")
         settling = asyncio.create_task(self._operations.run_recovery(), name="settle")
@@ -167,7 +182,7 @@ class Agent:
             if supervising.done():
                 supervising.result()
         finally:
-            tasks = {supervising, idling, feeding, resting, keeping, settling, updating, publishing, ended}
+            tasks = {supervising, idling, feeding, resting, keeping, settling, updating, publishing, routing, ended}
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=5)

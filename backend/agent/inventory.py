@@ -42,12 +42,12 @@ class Inventory:
 
 async def take(dial: Dial) -> Inventory:
     """Ask the engine. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
-    listed = await _get(dial, "/containers/json?all=1")
+    listed = await get(dial, "/containers/json?all=1")
     ran = [entry for entry in listed if entry.get("State") in _RAN]
     passing: dict[str, str] = {}
     passing_volumes: set[str] = set()
     for entry in ran:
-        details = await _get(dial, f"/containers/{quote(str(entry['Id']), safe='')}/json")
+        details = await get(dial, f"/containers/{quote(str(entry['Id']), safe='')}/json")
         if (details.get("HostConfig") or {}).get("AutoRemove"):
             passing[entry["Id"]] = _name(entry)
             passing_volumes |= {
@@ -55,14 +55,14 @@ async def take(dial: Dial) -> Inventory:
                 for mount in details.get("Mounts") or ()
                 if mount.get("Type") == "volume" and len(str(mount.get("Name"))) == 64
             }
-    volumes = (await _get(dial, "/volumes")).get("Volumes") or ()
+    volumes = (await get(dial, "/volumes")).get("Volumes") or ()
     return Inventory(
         containers={str(entry["Id"]): _name(entry) for entry in listed if entry["Id"] not in passing},
         ran=tuple(str(entry["Id"]) for entry in ran if entry["Id"] not in passing),
         passing=passing,
-        images=frozenset(str(entry["Id"]) for entry in await _get(dial, "/images/json")),
+        images=frozenset(str(entry["Id"]) for entry in await get(dial, "/images/json")),
         volumes=frozenset(str(entry["Name"]) for entry in volumes) - passing_volumes,
-        networks=frozenset(str(entry["Name"]) for entry in await _get(dial, "/networks")),
+        networks=frozenset(str(entry["Name"]) for entry in await get(dial, "/networks")),
     )
 
 
@@ -109,7 +109,8 @@ def _reason(body: bytes) -> str:
     return clean_text(str(text or "the engine gave no reason"), 300)
 
 
-async def _get(dial: Dial, path: str) -> Any:
+async def get(dial: Dial, path: str) -> Any:
+    """What the engine answers to this question, as JSON. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
     status, body = await _ask(dial, "GET", path)
     try:
         if status != 200:

@@ -79,6 +79,7 @@ HUNG: Final = "hung"
 SILENT: Final = "silent"
 REVIVED: Final = "revived"
 WATCH: Final = "watch"
+ROUTES: Final = "routes"
 _OTHERS: Final = {
     SHUTDOWN: (30.0, 60.0),
     IDLE: (10.0, 10.0),
@@ -88,10 +89,11 @@ _OTHERS: Final = {
     SILENT: (45.0, 120.0),
     REVIVED: (90.0, 300.0),
     WATCH: (1.0, 1.0),
+    ROUTES: (30.0, 30.0),
 }
 """What is no rung: the guest's orderly end, how long an agent stays without a machine and clients; how long the guest
 may write out what it holds before a checkpoint; how long QEMU's monitor, the guest and the engine may be silent, and
-the engine again after its restart; how often all that is looked at."""
+the engine again after its restart; how often all that is looked at, and how often the routes of this computer are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Deadlines:
         return self._of(SHUTDOWN, *_OTHERS[SHUTDOWN], hardware=hardware)
 
     def watch_s(self, name: str, *, hardware: bool) -> float:
-        """How long DEAF, HUNG, SILENT, REVIVED and WATCH are."""
+        """How long DEAF, HUNG, SILENT, REVIVED, WATCH and ROUTES are."""
         return self._of(name, *_OTHERS[name], hardware=hardware)
 
     @property

@@ -42,11 +42,12 @@ from backend.agent.progress import Progress
 from backend.agent.readiness import Deadlines
 from backend.agent.watchdog import Watchdog
 from backend.agent.wish import Wish
-from backend.errors import ProblemCode, WherryError, fail
+from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
 from backend.model import (
     Desired,
     EngineEndpoint,
+    MachineNetworks,
     MachineStatus,
     Notice,
     OperationStatus,
@@ -117,6 +118,8 @@ class Supervisor:
         self._wish: Wish | None = None
         self._operation: OperationStatus | None = None
         self._offer: str | None = None
+        self._networks: MachineNetworks | None = None
+        self._network_problem: Problem | None = None
 
     # -- what others ask ------------------------------------------------------------------------------------------
     def post(self, event: Event) -> None:
@@ -234,6 +237,11 @@ class Supervisor:
         if version != self._offer:
             self._offer = version
             self._push()
+
+    def show_networks(self, networks: MachineNetworks | None, problem: Problem | None) -> None:
+        """The ranges that the machine uses were found out, and what is wrong with them."""
+        self._networks, self._network_problem = networks, problem
+        self._push()
 
     def show_disk(self, size_gib: int) -> None:
         """The running machine's disk was made larger."""
@@ -368,7 +376,13 @@ class Supervisor:
             resources=machine.resources if live else None,
             problems=tuple(
                 dict.fromkeys(
-                    (*machine.watchdog.problems, *self._state.problems, *guest_problems, *machine.watchdog.warnings)
+                    (
+                        *machine.watchdog.problems,
+                        *self._state.problems,
+                        *guest_problems,
+                        *machine.watchdog.warnings,
+                        *((self._network_problem,) if self._network_problem is not None and live else ()),
+                    )
                 )
             ),
             pid=machine.driver.pid,
@@ -378,6 +392,7 @@ class Supervisor:
             image_version=machine.record.image_version if machine.record else image.version if image else None,
             engine_version=versions.engine_version if versions else None,
             operation=self._operation,
+            networks=self._networks if live else None,
             image_offer=self._offer,
         )
 

@@ -123,6 +123,9 @@ def describe(status: MachineStatus, *, usage: str | None = None) -> str:
     if status.resources is not None:
         given = status.resources
         lines.append(f"given        {given.cpus} CPUs, {given.memory_mib} MiB memory, {given.disk_gib} GiB disk")
+    if status.networks is not None:
+        bridge = f", {', '.join(status.networks.bridge)} for containers" if status.networks.bridge else ""
+        lines.append(f"networks     {status.networks.user} to this computer{bridge}")
     if usage:
         lines.append(usage)
     if status.engine_version is not None:

@@ -8,7 +8,9 @@ from typing import Final
 from backend import VERSION
 from backend.doctor.check import Check, Finding, failure, note, ok, warning
 from backend.doctor.subject import Subject
+from backend.errors import ProblemCode
 from backend.model import Phase
+from backend.net import subnets
 
 _GROUP: Final = "What runs"
 _TIMEOUT_S: Final = 10.0
@@ -81,6 +83,20 @@ def _clock(subject: Subject) -> Finding:
     return ok("agrees with this computer's, to the second")
 
 
+def _networks(subject: Subject) -> Finding:
+    status = subject.status
+    clash = next(
+        (problem for problem in (status.problems if status else ()) if problem.code is ProblemCode.SUBNET_CLASH), None
+    )
+    if clash is not None:
+        return warning(clash.summary, clash.hint)
+    if status is not None and status.networks is not None:
+        bridge = f", {', '.join(status.networks.bridge)} for containers" if status.networks.bridge else ""
+        return ok(f"{status.networks.user} between this computer and the machine{bridge}; no route needs them")
+    chosen = subnets.choose_user_network(subject.host.routes(), wanted=subject.config.network.subnet)
+    return ok(f"the next start takes {chosen} between this computer and the machine")
+
+
 def _has_status(subject: Subject) -> bool:
     return subject.status is not None
 
@@ -120,6 +136,13 @@ CHECKS: Final = (
         explanation="Asked as every docker client asks it.",
         look=_engine,
         applies=_is_up,
+    ),
+    Check(
+        id="networks",
+        title="Networks",
+        group=_GROUP,
+        explanation="Where the machine's networks have the addresses of yours, containers do not reach yours.",
+        look=_networks,
     ),
     Check(
         id="clock",

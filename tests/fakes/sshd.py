@@ -84,7 +84,11 @@ _LISTS = {
     b"/containers/json": [],
     b"/images/json": [{"Id": "sha256:" + "a" * 64}],
     b"/volumes": {"Volumes": [{"Name": "hold"}]},
-    b"/networks": [{"Name": "bridge"}, {"Name": "quay"}],
+    b"/networks": [
+        {"Name": "bridge", "IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]}},
+        {"Name": "quay", "IPAM": {"Config": [{"Subnet": "172.18.0.0/16"}]}, "Labels": {}},
+        {"Name": "none", "IPAM": {"Config": None}, "Labels": None},
+    ],
 }
 """What the engine has, by the path that tells it."""
 
