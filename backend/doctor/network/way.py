@@ -137,9 +137,10 @@ class _Walk:
         if wanted.is_hub:
             await self._try_mirrors((there or here).web, insecure)
         await self._try_both("dns", "Name", self._resolve, here, there)
-        if check and insecure:  # by ranges, which take addresses
+        if check and wanted.host not in names:  # ranges take addresses
+            addresses = list((there or here).addresses)
             for reach in filter(None, (here, there)):
-                reach.check = not is_insecure(wanted.domain, list(reach.addresses), insecure)
+                reach.check = not is_insecure(wanted.domain, addresses, insecure)
         await self._try_both("connect", "Connection", self._connect, here, there)
         await self._try_both("tls", "TLS", self._secure, here, there)
         best = there or here
