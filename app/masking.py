@@ -12,6 +12,7 @@ _SECRET_NAME: Final = re.compile(
 )
 _NOT_SECRET: Final = re.compile(r"^(PWD|OLDPWD)$|_FILE$|_PATH$", re.IGNORECASE)
 _USER_IN_ADDRESS: Final = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
+_PASSWORD_IN_ADDRESS: Final = re.compile(r"(?P<before>(?:^|://)[^/@\s:]*:)(?P<password>(?!//)[^/\s]+)(?=@)")
 _PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 
@@ -21,3 +22,8 @@ def is_secret(name: str, value: str) -> bool:
         return False
     named = bool(_SECRET_NAME.search(name)) and not _NOT_SECRET.search(name)
     return named or bool(_USER_IN_ADDRESS.search(value) or _PRIVATE_KEY.search(value))
+
+
+def without_password(address: str) -> str:
+    """A proxy's address as it may be shown: "http://ana:••••••••@proxy.example:3128"."""
+    return _PASSWORD_IN_ADDRESS.sub(lambda found: found["before"] + MASK, address)

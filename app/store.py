@@ -59,6 +59,7 @@ class Intents(QObject):
     run_checks = Signal()  # of everything that the machine needs
     make_bundle = Signal(str)  # path of a file: gather what a report of a defect needs
     cancel_bundle = Signal()
+    check_network = Signal(str)  # an image that cannot be pulled, "" for none: open the check of the network
     fix_checks = Signal(tuple)  # ids of checks: mend what they found
     watch_checkpoints = Signal(bool)  # whether somebody looks at the list of them
     watch_ports = Signal(bool)  # whether somebody looks at the published ports

@@ -8,10 +8,12 @@ from typing import Any
 from app.main_window import MainWindow
 from app.store import AppStore, LinkState
 from app.views.ports import PortsView
+from app.views.settings.network import NetworkSection
+from app.views.settings.page import SettingsPage
 from backend.engine.types import Container
 from backend.errors import Problem, ProblemCode
 from backend.model import Phase
-from tests.gui import samples
+from tests.gui import samples, settings_samples
 
 Scene = Callable[[AppStore, MainWindow], None]
 
@@ -126,7 +128,50 @@ def _ports_old(store: AppStore, window: MainWindow) -> None:
     store.ports.fail(LIST_PROBLEM)
 
 
+def network_settings(window: MainWindow) -> NetworkSection:
+    """The settings, open at Network."""
+    window.show_page("settings")
+    page = window.page("settings")
+    assert isinstance(page, SettingsPage)
+    page.tabs.setCurrentWidget(page.network)
+    return page.network
+
+
+def _settings(*, refused: Problem | None = None, bottom: bool = False, **values: object) -> Scene:
+    def show(store: AppStore, window: MainWindow) -> None:
+        up(store)
+        reasons = tuple(key.replace("_", ".", 1) for key in values)
+        settings_samples.told(store, reasons=reasons, **values)  # type: ignore[arg-type]  # settings by name
+        section = network_settings(window)
+        if refused is not None:
+            section.texts["network.subnet"].field.setText("10.0.2.0/23")
+            section.texts["network.subnet"].commit()
+            store.settings.refuse("config.set", refused)
+        if bottom:
+            bar = section.verticalScrollBar()
+            bar.setRange(0, 10_000)
+            bar.setValue(bar.maximum())
+
+    return show
+
+
+SUBNET_REFUSED = Problem(
+    code=ProblemCode.BAD_REQUEST,
+    summary="'10.0.2.0/23' is not a value for network.subnet: it is not a /24.",
+    hint="Write it as in 10.0.2.0/24.",
+)
+PROXIES: dict[str, Any] = {
+    "network_proxy": "manual",
+    "network_http_proxy": "http://ana:s3cret@proxy.example.com:3128",
+    "network_https_proxy": "http://proxy.example.com:3128",
+    "network_no_proxy": ".example.com, 10.0.0.0/8",
+}
+
 SCENES: dict[str, Scene] = {
+    "settings-network": _settings(),
+    "settings-network-all": _settings(network_publish="all"),
+    "settings-network-refused": _settings(refused=SUBNET_REFUSED),
+    "settings-network-proxy": _settings(bottom=True, **PROXIES),
     "ports-normal": _ports(conflicts=False),
     "ports-conflicts": _ports(),
     "ports-many": _ports(more=1000),

@@ -14,6 +14,7 @@ from app.views.settings.docker import DockerSection
 from app.views.settings.engine import EngineSection
 from app.views.settings.general import GeneralSection
 from app.views.settings.lifecycle import CONFIG_KEYS, LifecycleSection
+from app.views.settings.network import NETWORK_KEYS, PROXY_KEYS, NetworkSection
 from app.views.settings.resources import ResourcesSection
 from app.widgets import label
 
@@ -29,6 +30,7 @@ SETTINGS: Final = {
     "resources.memory": "resources.memory",
     "resources.disk": "resources.disk",
     "resources.data-disk": "disk.title",
+    **{key: key for key in NETWORK_KEYS},
     "lifecycle.on-demand": "lifecycle.on-demand",
     "lifecycle.idle": "lifecycle.idle",
     "lifecycle.idle-action": "lifecycle.idle-action",
@@ -48,6 +50,9 @@ def offered_settings(store: AppStore) -> dict[str, str]:
     machine = store.settings.machine
     known = machine.values if machine is not None else {}
     hidden = {key for key, name in CONFIG_KEYS.items() if name not in known}
+    hidden.update(key for key in NETWORK_KEYS if key not in known)
+    if known.get("network.proxy") != "manual":
+        hidden.update(PROXY_KEYS)
     if machine is None or not machine.disk_exists:
         hidden.add("resources.data-disk")
     return {key: words for key, words in SETTINGS.items() if key not in hidden}
@@ -64,11 +69,13 @@ class SettingsPage(QWidget):
         self.lifecycle = LifecycleSection(store)
         self.engine = EngineSection(store)
         self.docker = DockerSection(store)
+        self.network = NetworkSection(store)
         self._sections: dict[
-            str, GeneralSection | ResourcesSection | LifecycleSection | EngineSection | DockerSection
+            str, GeneralSection | ResourcesSection | NetworkSection | LifecycleSection | EngineSection | DockerSection
         ] = {
             "general": self.general,
             "resources": self.resources,
+            "network": self.network,
             "lifecycle": self.lifecycle,
             "engine": self.engine,
             "docker": self.docker,

@@ -191,6 +191,8 @@ class RestartBar(QFrame):
 def reason_name(reason: str) -> str:
     """The user's word for a setting that waits for a restart."""
     known = {CPUS: "resources.cpus", MEMORY: "resources.memory", DISK: "resources.disk", "daemon": "settings.engine"}
+    if reason.startswith("network."):
+        return text(reason)
     return text(known[reason]) if reason in known else reason
 
 
