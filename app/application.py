@@ -29,6 +29,7 @@ from app.wiring.leaving import LeavingWiring
 from app.wiring.listings import ListingsWiring
 from app.wiring.logs import LogsWiring
 from app.wiring.machine import MachineWiring
+from app.wiring.network_check import NetworkCheckWiring
 from app.wiring.notifications import NotificationsWiring
 from app.wiring.parts import Parts
 from app.wiring.ports import PortsWiring
@@ -82,6 +83,7 @@ class WherryApp(QObject):
         PortsWiring(parts, self)
         self._checks = ChecksWiring(parts, home, self)
         self._bundle = BundleWiring(parts, home, self)
+        self._network_check = NetworkCheckWiring(parts, home, self)
         self._logs = LogsWiring(parts, self)
         self._leaving = LeavingWiring(parts, machine, self)
         StatsWiring(parts, self)
@@ -140,6 +142,7 @@ class WherryApp(QObject):
         self._detail.close()
         self._checks.close()
         self._bundle.close()
+        self._network_check.close()
         self._logs.close()
         self.machine_link.close()
         self.engine_link.close()

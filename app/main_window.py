@@ -28,6 +28,7 @@ from app.views.header import MachineHeader
 from app.views.listing import ImagesView, NetworksView, VolumesView
 from app.views.logs.page import LogsPage
 from app.views.machine import MachineView
+from app.views.network_check import NetworkCheckDialog
 from app.views.palette import Palette
 from app.views.ports import PortsView
 from app.views.problem import ProblemView
@@ -97,6 +98,7 @@ class MainWindow(QMainWindow):
         store.intents.search.connect(self.open_palette)
         store.intents.show_setting.connect(self.show_setting)
         store.intents.show_machine.connect(self.show_machine)
+        store.intents.check_network.connect(self.check_network)
 
     @property
     def containers(self) -> ContainersView:
@@ -129,6 +131,17 @@ class MainWindow(QMainWindow):
         """Let the user search everything."""
         palette = Palette(self._store, self._palette_entries, self)
         palette.open_over(self)
+
+    def check_network(self, image: str) -> None:
+        """Open the check of the network for an image that cannot be pulled, "" for none, and begin."""
+        # One that was closed may not be gone yet.
+        dialog = next((found for found in self.findChildren(NetworkCheckDialog) if found.isVisible()), None)
+        if dialog is None:
+            dialog = NetworkCheckDialog(self._store, self)
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
+        dialog.check(image)
 
     def rebuild(self) -> None:
         """Make everything inside anew, in the present language and zoom."""
@@ -282,6 +295,7 @@ class MainWindow(QMainWindow):
         machine.addSeparator()
         for key, part in (("search.checkpoints", "checkpoints"), ("search.checks", "checks")):
             machine.addAction(text(key)).triggered.connect(lambda _=False, part=part: intents.show_machine.emit(part))
+        machine.addAction(text("network-check.open")).triggered.connect(lambda _=False: intents.check_network.emit(""))
         bar.addMenu(text("menu.container")).addActions(self.containers.container_actions)
         view = bar.addMenu(text("menu.view"))
         for number, (name, page) in enumerate(PAGES.items()):

@@ -110,6 +110,7 @@ def machine_entries(store: AppStore) -> list[Entry]:
     offered: list[tuple[str, str, str, Callable[[], object]]] = [
         ("refresh", "menu.refresh", "refresh", intents.refresh.emit),
         ("checks", "search.checks", "stethoscope", partial(intents.show_machine.emit, "checks")),
+        ("check-network", "network-check.open", "lan-check", partial(intents.check_network.emit, "")),
     ]
     if not refused:
         offered.append(

@@ -18,6 +18,7 @@ from app.checks_store import ChecksStore
 from app.detail_store import DetailStore
 from app.listing_store import ListingStore
 from app.log_store import LogStore
+from app.network_check_store import NetworkCheckStore
 from app.ports_store import PortsStore
 from app.preferences import Preferences
 from app.settings_store import SettingsStore
@@ -60,6 +61,8 @@ class Intents(QObject):
     make_bundle = Signal(str)  # path of a file: gather what a report of a defect needs
     cancel_bundle = Signal()
     check_network = Signal(str)  # an image that cannot be pulled, "" for none: open the check of the network
+    run_network_check = Signal(str)  # the same image: begin
+    cancel_network_check = Signal()
     fix_checks = Signal(tuple)  # ids of checks: mend what they found
     watch_checkpoints = Signal(bool)  # whether somebody looks at the list of them
     watch_ports = Signal(bool)  # whether somebody looks at the published ports
@@ -99,6 +102,7 @@ class AppStore(QObject):
         self.logs = LogStore(self)
         self.upkeep = UpkeepStore(self)
         self.ports = PortsStore(self)
+        self.network_check = NetworkCheckStore(self)
         self._machine: MachineStatus | None = None
         self._machine_at = 0.0
         self._agent_link = LinkState.CONNECTING

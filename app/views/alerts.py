@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLay
 from app import icons, texts, theme
 from app.store import AppStore
 from app.texts import text
-from app.views.problem import ActionButton, is_warning
+from app.views.problem import ActionButton, is_warning, ways_on
 from app.widgets import button, label
 from backend.api import Phase, Problem
 
@@ -78,8 +78,14 @@ class AlertBar(QFrame):
             self._action.hide()
             self._action.deleteLater()
             self._action = None
-        if problem is not None and problem.action is not None:
+        if problem is None:
+            return
+        ways = ways_on(self._store, problem)
+        if problem.action is not None:
             self._action = ActionButton(self._store, problem.action, "primary")
+        elif ways:
+            self._action = button(*ways[0], "primary")
+        if self._action is not None:
             self._row.insertWidget(2, self._action)
 
     def _colour(self, warns: bool) -> None:

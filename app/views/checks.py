@@ -65,13 +65,16 @@ class ChecksCard(Card):
         self.run = button(text("checks.run"), store.intents.run_checks.emit, "primary")
         self.fix_all = button(text("checks.fix-all"), self._fix_all)
         self.copy = CopyButton(lambda: store.checks.as_text, text("checks.copy"))
+        self.network = button(
+            text("network-check.open"), lambda: store.intents.check_network.emit(""), None, text("network-check.text")
+        )
         self._sum = label("", "muted", wrap=True)
         self._problem = ProblemView(store)
         self._rows: list[_Row] = []
         self._list = QVBoxLayout()
         self._list.setSpacing(theme.px(12))
         buttons = QHBoxLayout()
-        for made in (self.run, self.fix_all, self.copy):
+        for made in (self.run, self.network, self.fix_all, self.copy):
             buttons.addWidget(made)
         buttons.addWidget(self._sum, 1)
         self.body.addWidget(label(text("checks.text"), "muted", wrap=True))

@@ -25,7 +25,7 @@ from app.views.empty import EmptyState
 from app.views.listing_model import ENTRY_ROLE, Column, ListingFilter, ListingModel
 from app.views.listing_table import ListingTable
 from app.views.problem import ProblemView
-from app.widgets import label
+from app.widgets import button, label
 from backend.api import ImageEntry, NetworkEntry, Phase, VolumeEntry
 
 _NAMES_SHOWN: Final = 40
@@ -169,7 +169,7 @@ class ListingView(QWidget):
         self.filter.addAction(icons.glyph("magnify"), QLineEdit.ActionPosition.LeadingPosition)
         self.filter.setMaximumWidth(theme.px(340))
         self.filter.textChanged.connect(self._filter)
-        head = QHBoxLayout()
+        self._head = head = QHBoxLayout()
         head.addWidget(label(text(f"{self._kind}.title"), "title"))
         head.addSpacing(theme.px(8))
         head.addWidget(self._count)
@@ -242,6 +242,10 @@ class ImagesView(ListingView):
             _used_column(0.14),
         )
         super().__init__(store, "images", "layers-outline", columns)
+        self.why = button(
+            text("network-check.why"), lambda: store.intents.check_network.emit(""), None, text("network-check.text")
+        )
+        self._head.addWidget(self.why)
 
 
 class VolumesView(ListingView):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from PySide6.QtCore import Qt
@@ -26,7 +27,10 @@ from app.widgets import MONOSPACE, CopyButton, button, label
 from backend.api import Action, Phase, Problem, ProblemCode
 
 _TAIL_LINES_SHOWN = 8
-WARNINGS: Final = (ProblemCode.DATA_DISK_FULL, ProblemCode.HOST_DISK_FULL, ProblemCode.MEMORY_LOW)
+WARNINGS: Final = (
+    *(ProblemCode.DATA_DISK_FULL, ProblemCode.HOST_DISK_FULL, ProblemCode.MEMORY_LOW),
+    *(ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED),
+)
 """What does not stop a machine that runs: it is said, but nothing is broken."""
 
 
@@ -38,6 +42,15 @@ def is_warning(problem: Problem, phase: Phase | None) -> bool:
 def action_words(action: Action) -> str:
     """On the button that does it."""
     return text(f"problem.action.{action.value}")
+
+
+def ways_on(store: AppStore, problem: Problem) -> list[tuple[str, Callable[[], object]]]:
+    """Where in the window more is to be found about a problem: words for a button, and what it does."""
+    if problem.code in (ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED):
+        return [(text("problem.show-ports"), partial(store.intents.show_page.emit, "ports"))]
+    if problem.code is ProblemCode.NETWORK_FAILED:
+        return [(text("network-check.open"), partial(store.intents.check_network.emit, ""))]
+    return []
 
 
 class ActionButton(QPushButton):
@@ -163,7 +176,7 @@ class ProblemView(QFrame):
         offered = problem.action
         if offered is not None:
             self._buttons.addWidget(ActionButton(self._store, offered, "primary"))
-        for number, (words, clicked) in enumerate(actions):
+        for number, (words, clicked) in enumerate([*actions, *ways_on(self._store, problem)]):
             self._buttons.addWidget(button(words, clicked, "primary" if number == 0 and offered is None else None))
         self._buttons.addWidget(CopyButton(problem.as_text, text("problem.copy")))
         self._buttons.addStretch(1)

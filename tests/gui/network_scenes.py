@@ -6,14 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from app.main_window import MainWindow
+from app.network_check_store import Hop, HopState
 from app.store import AppStore, LinkState
+from app.views.network_check import NetworkCheckDialog
 from app.views.ports import PortsView
 from app.views.settings.network import NetworkSection
 from app.views.settings.page import SettingsPage
+from backend.engine.spec import ContainerSpec
 from backend.engine.types import Container
-from backend.errors import Problem, ProblemCode
+from backend.errors import Action, Problem, ProblemCode
 from backend.model import Phase
 from tests.gui import samples, settings_samples
+from tests.gui.container_scenes import open_form
 
 Scene = Callable[[AppStore, MainWindow], None]
 
@@ -167,7 +171,95 @@ PROXIES: dict[str, Any] = {
     "network_no_proxy": ".example.com, 10.0.0.0/8",
 }
 
+CERTIFICATE = (
+    "the certificate of registry-1.docker.io is signed by “Example Corp Proxy CA”, which this computer trusts and the "
+    "machine does not"
+)
+HOPS = (
+    Hop(id="reference", title="Image", state=HopState.OK, detail="docker.io/library/postgres:17"),
+    Hop(id="proxy", title="Proxy", state=HopState.WARNING, detail="no proxy is set; the system's settings name a PAC "
+        "script, which the engine cannot read", fix="Set the proxy by hand in the settings."),
+    Hop(id="dns-host", title="Name, from this computer", state=HopState.OK, detail="registry.example is 192.0.2.17"),
+    Hop(id="dns-machine", title="Name, from the machine", state=HopState.OK, detail="the same addresses"),
+    Hop(id="tls-machine", title="TLS, from the machine", state=HopState.FAILED, detail=CERTIFICATE,
+        fix="wherry config set network.certificates system, then wherry restart."),
+    Hop(id="api", title="Registry's API", state=HopState.SKIPPED, detail="the hop before it failed"),
+    Hop(id="token", title="Log-in", state=HopState.SKIPPED, detail="the hop before it failed"),
+)  # fmt: skip
+VERDICT = (
+    "The pull ends at TLS: "
+    + CERTIFICATE
+    + ". Let the engine trust this computer's authorities, and restart the machine."
+)
+
+
+def check_dialog(window: MainWindow, image: str = "") -> NetworkCheckDialog:
+    """The check of the network, opened."""
+    window.check_network(image)
+    (dialog,) = [found for found in window.findChildren(NetworkCheckDialog) if found.isVisible()]
+    return dialog
+
+
+def _check(hops: int = len(HOPS), *, verdict: str = VERDICT, problem: Problem | None = None) -> Scene:
+    def show(store: AppStore, window: MainWindow) -> None:
+        up(store)
+        store.intents.run_network_check.connect(store.network_check.begin)
+        check_dialog(window, "postgres:17")
+        for hop in HOPS[:hops]:
+            store.network_check.add(hop)
+        if problem is not None:
+            store.network_check.stop(problem)
+        elif verdict:
+            store.network_check.finish(HOPS[:hops], verdict, "text")
+
+    return show
+
+
+def _pull_failed(store: AppStore, window: MainWindow) -> None:
+    up(store)
+    form = open_form(store, window, ContainerSpec(image="postgres:17"))
+    form.pull.offer("postgres:17")
+    form.pull.hide()
+    form.pull.ended.emit(PULL_PROBLEM)
+
+
+def _clash(*problems: Problem, page: str = "containers") -> Scene:
+    def show(store: AppStore, window: MainWindow) -> None:
+        up(store)
+        store.set_machine(samples.status(Phase.DEGRADED, problems=problems))
+        window.show_page(page)
+
+    return show
+
+
+PULL_PROBLEM = Problem(
+    code=ProblemCode.ENGINE_ERROR,
+    summary="Get “https://registry-1.docker.io/v2/”: tls: failed to verify certificate: x509: certificate signed by "
+    "unknown authority",
+    command="docker pull postgres:17",
+)
+CHECK_PROBLEM = Problem(code=ProblemCode.INTERNAL, summary="The check of the network failed by a defect: KeyError(3).")
+PORT_TAKEN = Problem(
+    code=ProblemCode.PORT_TAKEN,
+    summary="Port 5432 of the container db cannot be published: nginx (process 4711) listens on 127.0.0.1:5432.",
+    hint="Stop it, or publish another port. It is tried again until it works.",
+)
+SUBNET_CLASH = Problem(
+    code=ProblemCode.SUBNET_CLASH,
+    summary="The VPN that was connected uses 10.0.2.0/24, as the machine's network does.",
+    hint="Restart the machine: it takes another network.",
+    action=Action.RESTART,
+)
+
 SCENES: dict[str, Scene] = {
+    "network-check-failed": _check(),
+    "network-check-running": _check(3, verdict=""),
+    "network-check-good": _check(1, verdict="Everything on the way of the pull works."),
+    "network-check-problem": _check(2, problem=CHECK_PROBLEM),
+    "network-pull-failed": _pull_failed,
+    "network-subnet-clash": _clash(SUBNET_CLASH),
+    "network-port-taken": _clash(PORT_TAKEN),
+    "network-problems": _clash(PORT_TAKEN, SUBNET_CLASH, page="machine"),
     "settings-network": _settings(),
     "settings-network-all": _settings(network_publish="all"),
     "settings-network-refused": _settings(refused=SUBNET_REFUSED),

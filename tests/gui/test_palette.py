@@ -162,4 +162,4 @@ def test_what_the_machine_takes_is_offered_and_nothing_while_it_is_busy(store: A
     assert "start" in offered()
     assert "reclaim" not in offered()
     show_machine(store, Phase.RUNNING, operation=MOVING)
-    assert offered() == {"refresh", "checks", "quit"}
+    assert offered() == {"refresh", "checks", "check-network", "quit"}

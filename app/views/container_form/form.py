@@ -170,7 +170,8 @@ class ContainerForm(QDialog):
 
     def _on_pull_ended(self, problem: Problem | None) -> None:
         self._show_buttons()
-        self.problem.show_problem(problem)
+        check = partial(self._store.intents.check_network.emit, self.pull.reference)
+        self.problem.show_problem(problem, [(text("network-check.why"), check)])
 
     def _make(self) -> None:
         spec = self._read()[0]

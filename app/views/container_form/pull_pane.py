@@ -50,6 +50,11 @@ class PullPane(QFrame):
         """Whether a pull is under way."""
         return self._pull is not None
 
+    @property
+    def reference(self) -> str:
+        """What was offered last."""
+        return self._reference
+
     def offer(self, reference: str) -> None:
         """Say that the image is not here, and offer to fetch it."""
         self._reference = reference

@@ -71,7 +71,7 @@ class NetworkSection(Section):
         self.checks = {key: CheckRow(text(key), text(f"{key}.help")) for key in (PROXY_INSIDE, CERTIFICATES_INSIDE)}
         self.warning = label(text("network.publish.warning"), "warning", wrap=True)
         self.missing = label(text("network.proxy.missing"), "warning", wrap=True)
-        self.check = button(text("diagnosis.open"), lambda: store.intents.check_network.emit(""))
+        self.check = button(text("network-check.open"), lambda: store.intents.check_network.emit(""))
         self._rows: dict[str, ChoiceRow | TextRow | CheckRow] = {**self.choices, **self.texts, **self.checks}
         self.controls: dict[str, QWidget] = {key: _control(row) for key, row in self._rows.items()}
         self._lay_out()
