@@ -105,6 +105,7 @@ class Agent:
             monitor=lambda: self._supervisor.monitor,
             qemu_pid=lambda: self._supervisor.status().pid,
             dial=lambda: self._supervisor.dial(wakes=False),
+            follow=self._follow,
             notify=self._notify,
         )
         self._server = ControlServer(

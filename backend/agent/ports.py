@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from backend.net.aliases import Aliases
 from backend.net.bindings import Published, Reader
 from backend.net.forwarder import Forwarder, Traffic
 from backend.net.front import NetworkHooks, Rewriter
+from backend.net.host_network import Followed, HostNetworkFeed, Listener
 from backend.net.model import PortState, PortStatus
 from backend.net.publisher import Publisher
 from backend.paths import MachineDir
@@ -41,6 +43,7 @@ class PortsService:
         monitor: Callable[[], Monitor],
         qemu_pid: Callable[[], int | None],
         dial: Dial,
+        follow: Callable[[str], AbstractAsyncContextManager[Followed]],
         notify: Callable[[Notice], None],
     ) -> None:
         """Make it. Reads a small file.
@@ -49,6 +52,7 @@ class PortsService:
             monitor: of the QEMU that runs.
             qemu_pid: its process.
             dial: opens a stream to the engine, and wakes nothing. Raises WherryError.
+            follow: begins a command in the guest. Raises WherryError.
             notify: told of what fails with no client to tell.
 
         Raises:
@@ -63,8 +67,15 @@ class PortsService:
             ),
             low_ports_on_any=host.low_ports_on_wildcard_only,
         )
-        self._publisher = Publisher(dial, self._forwarder, reader=self._reader, notify=notify)
-        self._forgetting: asyncio.Task[None] | None = None
+        self._listening = HostNetworkFeed(follow, self._listeners_changed)
+        self._publisher = Publisher(
+            dial,
+            self._forwarder,
+            reader=self._reader,
+            notify=notify,
+            want_listeners=self._listening.set_wanted,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
         self._served = False
 
     def hooks(self, dial: Dial, rewriters: tuple[Rewriter, ...] = ()) -> NetworkHooks:
@@ -75,10 +86,16 @@ class PortsService:
         """For the control channel."""
         return {"ports.list": self.list_ports}
 
-    @property
-    def run(self) -> Callable[[], Coroutine[Any, Any, None]]:
-        """The task that follows the engine."""
-        return self._publisher.run
+    async def run(self) -> None:
+        """Follow the engine until cancelled."""
+        listening = asyncio.create_task(self._listening.run(), name="host networks")
+        try:
+            await self._publisher.run()
+        finally:
+            tasks = {listening, *self._tasks}
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=2)
 
     async def restore(self) -> None:
         """The engine answers: publish what runs in it. Does not raise."""
@@ -92,8 +109,9 @@ class PortsService:
         """The machine is in another phase."""
         serves = status.phase in _SERVING
         if self._served and not serves:
-            self._forgetting = asyncio.create_task(self._publisher.forget(), name="forget ports")
+            self._spawn(self._publisher.forget(), "forget ports")
         self._served = serves
+        self._listening.set_up(status.phase in (Phase.RUNNING, Phase.DEGRADED) and status.ssh_port is not None)
 
     async def list_ports(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
         """All published ports: {"ports": [PortStatus]}, by port. Raises WherryError."""
@@ -105,6 +123,14 @@ class PortsService:
         ]
         rows.sort(key=lambda row: (row.port, row.protocol.value, ":" in row.address, row.address))
         return {"ports": msgspec.to_builtins(rows)}
+
+    def _listeners_changed(self, listeners: frozenset[Listener]) -> None:
+        self._spawn(self._publisher.hear(listeners), "ports of host networks")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _reader(self) -> Reader:
         try:

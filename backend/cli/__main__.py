@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("-n", "--lines", type=_positive, default=200, help="how many of the last lines (200)")
     sub = verb("stats", "Show what the machine and its containers use", "stats", "stats")
     sub.add_argument("--no-stream", action="store_true", help="print one sample and end")
+    verb("ports", "List the ports of this computer that lead to containers", "ports", "ports")
     verb("env", "Print the setting that points docker at the engine: eval $(wherry env)", "guest", "environment")
     sub = verb("doctor", "Check everything that the machine needs", "doctor", "run_doctor")
     sub.add_argument(

@@ -7,10 +7,11 @@ and the request to create it are thus both read here, the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from backend.net.host_network import Listener
 from backend.net.model import Forward, Origin, Protocol
 
 LOOPBACK: Final = "127.0.0.1"
@@ -95,21 +96,27 @@ class Reader:
                     )
         return tuple(dict.fromkeys(found))
 
-    def listeners(
-        self, heard: frozenset[tuple[Protocol, str, int, str]], names: Mapping[str, str]
-    ) -> tuple[Published, ...]:
-        """What containers with the host's network listen on: (protocol, guest's address, port, container's id)."""
+    def listeners(self, heard: Iterable[Listener], names: Mapping[str, str]) -> tuple[Published, ...]:
+        """What containers with the host's network listen on.
+
+        Args:
+            heard: all of it.
+            names: of the containers that are known, by id; what others listen on is left out.
+        """
         found: list[Published] = []
-        for protocol, guest_ip, port, container_id in sorted(heard):
-            name = names.get(container_id, "")
-            for forward, is_companion in self._addresses(guest_ip, protocol, port, defaulted=True):
+        for one in sorted(heard, key=lambda each: (each.port, each.protocol, each.guest_ip, each.container_id)):
+            # "::" takes IPv4 too; its other addresses are the guest's own affair, and those of its bridges.
+            guest_ip = ANY if one.guest_ip == _ANY6 else one.guest_ip
+            if one.container_id not in names or not (guest_ip == ANY or guest_ip.startswith("127.")):
+                continue
+            for forward, is_companion in self._addresses(guest_ip, one.protocol, one.port, defaulted=True):
                 found.append(
                     Published(
                         forward=forward,
                         origin=Origin.HOST_NETWORK,
-                        owner_id=container_id,
-                        owner_name=name,
-                        owner_port=port,
+                        owner_id=one.container_id,
+                        owner_name=names[one.container_id],
+                        owner_port=one.port,
                         is_companion=is_companion,
                         is_chosen=False,
                     )
@@ -131,7 +138,9 @@ class Reader:
         asked: list[Mapping[str, Any]] | tuple[Mapping[str, Any], ...] | None,
     ) -> Iterator[Published]:
         # An address that the engine chose, not the user, is the policy's.
-        defaulted = not asked or any(not one.get("HostIp") for one in asked)
+        defaulted = not any(
+            str(one.get("HostIp") or "") == guest_ip and _port(one.get("HostPort")) in (0, number) for one in asked or ()
+        )
         is_chosen = not asked or not any(_port(one.get("HostPort")) == number for one in asked)
         for forward, is_companion in self._addresses(guest_ip, protocol, number, defaulted=defaulted):
             yield Published(

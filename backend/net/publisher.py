@@ -26,6 +26,7 @@ from backend.errors import Problem, ProblemCode, WherryError
 from backend.model import Notice
 from backend.net.bindings import Published, Reader
 from backend.net.forwarder import Forwarder
+from backend.net.host_network import Listener, uses_host_network
 from backend.net.model import Forward
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Publisher:
         *,
         reader: Callable[[], Reader],
         notify: Callable[[Notice], None],
+        want_listeners: Callable[[bool], None] = lambda _wanted: None,
     ) -> None:
         """Make it.
 
@@ -71,6 +73,7 @@ class Publisher:
             forwarder: makes the forwards.
             reader: reads what the engine says, by the settings in force. Called when the engine comes up.
             notify: told of ports that fail with no client to tell.
+            want_listeners: told whether a container with the host's network runs, so that `hear` is to be called.
         """
         self._dial = dial
         self._forwarder = forwarder
@@ -82,8 +85,10 @@ class Publisher:
         self._asked: dict[str, _Asked] = {}
         """By the id of a container that is about to start."""
         self._services: tuple[Published, ...] = ()
-        self._heard: tuple[Published, ...] = ()
-        """What containers with the host's network listen on."""
+        self._want_listeners = want_listeners
+        self._host_network: dict[str, str] = {}
+        """Names of running containers with the host's network, by id."""
+        self._listeners: frozenset[Listener] = frozenset()
         self._failed: dict[Forward, Problem] = {}
         self._applying = asyncio.Lock()
         self._restored = asyncio.Event()
@@ -128,7 +133,10 @@ class Publisher:
         self._restored.clear()
         self._given.clear()
         self._asked.clear()
-        self._services = self._heard = ()
+        self._services = ()
+        self._host_network.clear()
+        self._listeners = frozenset()
+        self._want_listeners(False)
         self._failed.clear()
         async with self._applying:
             await self._forwarder.drop()
@@ -201,11 +209,10 @@ class Publisher:
                 return
             await asyncio.sleep(0.1)
 
-    async def hear(self, heard: tuple[Published, ...]) -> None:
+    async def hear(self, listeners: frozenset[Listener]) -> None:
         """Containers with the host's network listen on these ports now."""
-        if heard != self._heard:
-            self._heard = heard
-            await self._apply()
+        self._listeners = listeners
+        await self._apply()
 
     @property
     def reader(self) -> Reader:
@@ -225,7 +232,8 @@ class Publisher:
     def published(self) -> tuple[Published, ...]:
         """All that is to be open, each forward once."""
         asked = [one.published for one in self._asked.values()]
-        every = [*self._given.values(), *asked, self._services, self._heard]
+        heard = self._reader.listeners(self._listeners, self._host_network)
+        every = [*self._given.values(), *asked, self._services, heard]
         found: dict[Forward, Published] = {}
         for one in (one for group in every for one in group):
             found.setdefault(one.forward, one)
@@ -272,6 +280,12 @@ class Publisher:
 
         keys = [str(row.get("Id")) for row in listed or () if any(one.get("PublicPort") for one in row["Ports"] or ())]
         self._given = dict(await asyncio.gather(*map(read, keys)))
+        self._host_network = {
+            str(row.get("Id")): str((row.get("Names") or [""])[0]).removeprefix("/")
+            for row in listed or ()
+            if uses_host_network([row])
+        }
+        self._want_listeners(bool(self._host_network))
         await self._look_at_services()
         if adopt:
             async with self._applying:
@@ -296,6 +310,11 @@ class Publisher:
             self._given[key] = published
         else:
             self._given.pop(key, None)
+        if _runs_on_host_network(inspected):
+            self._host_network[key] = str(inspected.get("Name") or "").removeprefix("/")
+        else:
+            self._host_network.pop(key, None)
+        self._want_listeners(bool(self._host_network))
         await self._apply()
         return published
 
@@ -350,6 +369,11 @@ class Publisher:
 
 def _is_ipv4(forward: Forward) -> bool:
     return ":" not in forward.host_ip
+
+
+def _runs_on_host_network(inspected: Any) -> bool:
+    state = inspected.get("State") if isinstance(inspected, dict) else None
+    return isinstance(state, dict) and bool(state.get("Running")) and uses_host_network([inspected])
 
 
 def _is_named(key: str, published: tuple[Published, ...], name: str) -> bool:

@@ -1,0 +1,62 @@
+"""`wherry ports`: which ports of this computer lead to containers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any, Final
+
+from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
+from backend.cli.machine import may_be_alive
+from backend.client import MachineClient
+from backend.errors import ProblemCode, fail
+from backend.model import Phase
+from backend.net.model import PortState
+
+_COLUMNS: Final = ("ADDRESS", "CONTAINER", "CONTAINER PORT", "CONNECTIONS", "STATE")
+
+
+def ports(options: argparse.Namespace) -> int:
+    """Print the published ports; EXIT_PROBLEM if one of them is not open."""
+    stopped = fail(ProblemCode.MACHINE_STOPPED, "The machine is not running.", hint="Start it with: wherry start")
+    if not may_be_alive(options):
+        raise stopped
+    with MachineClient.open(options.home) as client:
+        if client.status.phase not in (Phase.RUNNING, Phase.DEGRADED):
+            raise stopped
+        rows = client.request("ports.list")["ports"]
+    if options.json:
+        json.dump({"ports": rows}, sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+    elif not rows:
+        sys.stdout.write("No container publishes a port. For example: docker run -d -p 8080:80 nginx\n")
+    else:
+        sys.stdout.write(table(rows))
+    return EXIT_OK if all(row["state"] == PortState.OPEN for row in rows) else EXIT_PROBLEM
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows of `ports.list` for people; what is not open has its reason below it."""
+    lines = [_COLUMNS, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
+    text = []
+    for number, line in enumerate(lines):
+        cells = zip(line, widths, strict=True)
+        text.append("   ".join(cell.ljust(width) for cell, width in cells).rstrip())
+        if number and (problem := rows[number - 1].get("problem")):
+            text.append(f"    {problem}")
+    return "\n".join(text) + "\n"
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    host = f"[{row['address']}]" if ":" in row["address"] else row["address"]
+    connections = row.get("connections")
+    inside = row.get("container_port")
+    return (
+        f"{host}:{row['port']}/{row['protocol']}",
+        row.get("container") or row.get("container_id", "")[:12],
+        f"{inside}/{row['protocol']}" if inside is not None else "",
+        str(connections) if connections is not None else "-",
+        row["state"],
+    )
