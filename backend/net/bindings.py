@@ -139,7 +139,8 @@ class Reader:
     ) -> Iterator[Published]:
         # An address that the engine chose, not the user, is the policy's.
         defaulted = not any(
-            str(one.get("HostIp") or "") == guest_ip and _port(one.get("HostPort")) in (0, number) for one in asked or ()
+            str(one.get("HostIp") or "") == guest_ip and _port(one.get("HostPort")) in (0, number)
+            for one in asked or ()
         )
         is_chosen = not asked or not any(_port(one.get("HostPort")) == number for one in asked)
         for forward, is_companion in self._addresses(guest_ip, protocol, number, defaulted=defaulted):
