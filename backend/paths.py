@@ -178,6 +178,11 @@ class MachineDir:
         return self.machine / "published-addresses.json"
 
     @property
+    def used_company(self) -> Path:
+        """Proxies and certificates with which the machine was started last, without passwords."""
+        return self.machine / "company-used.json"
+
+    @property
     def verdicts(self) -> Path:
         """Which accelerators were found to work, or not, on this host."""
         return self.machine / "accelerators.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,12 @@ def write(
     timestamp: int,
     docker_version: str,
     artefacts: Mapping[str, Mapping[str, Any]],
+    authorities: Sequence[str] = (),
 ) -> None:
     """Write the manifest of `directory`; keys in a fixed order, so that equal images have equal manifests.
 
     cmdline: what the kernel is always given; cmdline_emulated: what to add where the CPU is emulated.
+    authorities: fingerprints of the certificates that the engine trusts by itself.
     """
     content = {
         "format": FORMAT,
@@ -53,6 +55,7 @@ def write(
         "docker_version": docker_version,
         **artefacts,
         "packages": dict(sorted(packages.items())),
+        "authorities": list(authorities),
     }
     (directory / NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

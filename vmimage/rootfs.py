@@ -7,8 +7,11 @@ The root is stored uncompressed: the download is compressed as a whole, and the 
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
+import ssl
 import stat
 import uuid
 from collections.abc import Iterable, Mapping
@@ -22,6 +25,7 @@ from vmimage.modules import Module
 
 _CERTIFICATES = "usr/share/ca-certificates"
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 
 
 def select(tree: Path, include: Iterable[str], exclude: Iterable[str]) -> list[str]:
@@ -154,6 +158,12 @@ def _add_certificates(packages: Path, stage_dir: Path) -> None:
     bundle = stage_dir / _BUNDLE
     bundle.parent.mkdir(parents=True, exist_ok=True)
     bundle.write_bytes(b"".join(path.read_bytes().rstrip(b"\n") + b"\n" for path in certificates))
+
+
+def authorities(stage_dir: Path) -> list[str]:
+    """SHA-256 of each certificate in the trust bundle, so that a host knows what it need not give to the guest."""
+    texts = _PEM.findall((stage_dir / _BUNDLE).read_text(encoding="latin-1"))
+    return sorted(hashlib.sha256(ssl.PEM_cert_to_DER_cert(text)).hexdigest() for text in texts)
 
 
 def _add_overlay(stage_dir: Path) -> None:

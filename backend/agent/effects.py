@@ -219,6 +219,8 @@ class Effects:
                 self._notify(Notice(level="warning", text=f"{told.summary} {told.hint}"))
             if (unknown := self.preparation.routes_unknown) is not None:
                 self._notify(Notice(level="warning", text=f"{unknown.summary} {unknown.hint}"))
+            for text in self.preparation.notes:
+                self._notify(Notice(level="warning", text=text))
             self._post(Prepared(run, len(self.preparation.plan.candidates)))
 
     async def launch(self, run: int, number: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from backend import config as settings
-from backend.agent import images
+from backend.agent import company, images
 from backend.agent.readiness import PREPARE
 from backend.config import Config
 from backend.errors import Problem, ProblemCode, WherryError, fail
@@ -23,7 +23,7 @@ from backend.host.process import total_memory_mib
 from backend.host.routes import Route
 from backend.model import MachineResources
 from backend.net import subnets
-from backend.net.engine_options import merged, publishing
+from backend.net.engine_options import merged, publishing, with_loopback_registries
 from backend.paths import MachineDir
 from backend.ssh.keys import MachineKeys, ensure_keys
 from backend.vm import binary, disks, image, ladder, suspended
@@ -50,6 +50,8 @@ class Preparation:
     """Of this run."""
     routes_unknown: Problem | None = None
     """Why the network was chosen without knowledge of this computer's routes."""
+    notes: tuple[str, ...] = ()
+    """What the user is to know of what this computer offers and the guest cannot be given."""
     suspended: Suspended | None = None
     """The saved state to go on from."""
     given_up: str | None = None
@@ -110,8 +112,11 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
     chosen = images.directory_of(config, host, directory)
     loading = asyncio.to_thread(image.load, chosen, arch=host.arch, stamp=directory.image_stamp)
     finding = asyncio.to_thread(_find_qemu, config, host, directory)
-    making = asyncio.to_thread(_make_inputs, config, host, directory)
-    guest_image, (qemu, disk_gib, saved, given_up), given = await asyncio.gather(loading, finding, making)
+    guest_image, (qemu, disk_gib, saved, given_up) = await asyncio.gather(loading, finding)
+    if saved is not None:
+        given = await asyncio.to_thread(_kept_inputs, directory, saved)
+    else:
+        given = await asyncio.to_thread(_make_inputs, config, host, directory, chosen)
     if saved is None:  # else it goes on with the settings of then
         await asyncio.to_thread(write_private, directory.used_config, msgspec.json.encode(config))
     facts = host.accelerators()
@@ -140,6 +145,7 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
         inputs=given.inputs,
         network=given.network,
         routes_unknown=given.routes_unknown,
+        notes=given.notes,
         uuid=str(uuid.uuid4()),
         suspended=saved,
         given_up=given_up,
@@ -191,10 +197,21 @@ class _Given:
     keys: MachineKeys
     inputs: tuple[tuple[str, Path], ...]
     network: UserNetwork
-    routes_unknown: Problem | None
+    routes_unknown: Problem | None = None
+    notes: tuple[str, ...] = ()
 
 
-def _make_inputs(config: Config, host: Host, directory: MachineDir) -> _Given:
+def _kept_inputs(directory: MachineDir, saved: Suspended) -> _Given:
+    """What a guest that goes on was given: it has the names and sizes of these files in its memory."""
+    keys = ensure_keys(directory.keys)
+    kept = {path.name: path for path in sorted(directory.guest_inputs.iterdir()) if path.is_file()}
+    if (options := kept.pop(directory.engine_options.name, None)) is not None:
+        kept[directory.used_daemon_json.name] = options
+    inputs = (("ssh-host-key", keys.host.private_path), *kept.items())
+    return _Given(keys=keys, inputs=inputs, network=saved.run.user_network)
+
+
+def _make_inputs(config: Config, host: Host, directory: MachineDir, image_directory: Path) -> _Given:
     """Write the files that the guest reads by fw_cfg."""
     keys = ensure_keys(directory.keys)
     unknown: Problem | None = None
@@ -209,6 +226,14 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir) -> _Given:
         publishing(user_options, publish_everywhere=config.network.publish == "all"),
         subnets.engine_options(routes, user_network=network.net),
     )
+    options = with_loopback_registries(options, network.gateway)
+    found = company.examine(
+        config.network,
+        host,
+        options=options,
+        network=network,
+        known=image.peek(image_directory).authorities,
+    )
     directory.guest_inputs.mkdir(mode=0o700, exist_ok=True)
     write_private(directory.used_daemon_json, _json(user_options))
     contents = {
@@ -216,12 +241,19 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir) -> _Given:
         "daemon.json": (directory.engine_options, _json(options)),
         "hostname": (directory.guest_inputs / "hostname", b"wherry\n"),
         "network": (directory.guest_inputs / "network", network.as_input().encode()),
+        **{name: (directory.guest_inputs / name, content) for name, content in found.contents.items()},
     }
+    for name in company.INPUTS:
+        if name not in contents:
+            (directory.guest_inputs / name).unlink(missing_ok=True)
     inputs = [("ssh-host-key", keys.host.private_path)]
     for name, (path, content) in contents.items():
         write_private(path, content)
         inputs.append((name, path))
-    return _Given(keys=keys, inputs=tuple(inputs), network=network, routes_unknown=unknown)
+    company.note(directory.used_company, found.record)
+    return _Given(
+        keys=keys, inputs=tuple(inputs), network=network, routes_unknown=unknown, notes=found.record.proxy_notes
+    )
 
 
 def _json(options: dict[str, Any]) -> bytes:

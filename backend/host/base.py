@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from backend.host.autostart import Autostart
+from backend.host.certificates import CertificateSource
+from backend.host.proxies import SystemProxies
 from backend.host.routes import Route
 from backend.stream import ByteStream
 
@@ -165,6 +167,12 @@ class Host(Protocol):
 
     def raise_file_limit(self) -> None:
         """Let this process, and what it starts, have many files and sockets open: each published port is one."""
+    def system_proxies(self) -> SystemProxies:
+        """The proxies that this computer is set to. May take seconds: not for the loop. Never raises."""
+        ...
+
+    def system_certificates(self) -> tuple[CertificateSource, ...]:
+        """The authorities that it trusts. May take seconds: not for the loop. Never raises."""
         ...
 
     def deepen_backlog(self, pid: int, descriptor: int, backlog: int) -> bool:

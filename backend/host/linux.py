@@ -11,11 +11,13 @@ from typing import Final
 
 import psutil
 
-from backend.host import linux_sockets
+from backend.host import certificates, linux_sockets, proxies
 from backend.host.autostart import XdgAutostart
 from backend.host.base import AcceleratorFact
+from backend.host.certificates import CertificateSource
 from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.host.posix import PosixHost
+from backend.host.proxies import SystemProxies
 from backend.host.routes import Route, parse_linux_v4, parse_linux_v6, unreadable
 
 _KVM_GET_API_VERSION: Final = 0xAE00
@@ -142,6 +144,14 @@ class LinuxHost(PosixHost):
         except OSError:  # a kernel without IPv6
             text6 = ""
         return parse_linux_v4(text) + parse_linux_v6(text6)
+
+    def system_proxies(self) -> SystemProxies:
+        """Variables of the environment, else GNOME's settings."""
+        return proxies.from_environment() or proxies.from_gnome()
+
+    def system_certificates(self) -> tuple[CertificateSource, ...]:
+        """The bundle of the distribution."""
+        return certificates.from_linux()
 
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
         """The distribution's QEMU, on the PATH."""

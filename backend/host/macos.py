@@ -8,10 +8,13 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from backend.host import certificates, proxies
 from backend.host.autostart import LaunchAgent
 from backend.host.base import AcceleratorFact
+from backend.host.certificates import CertificateSource
 from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.host.posix import PosixHost
+from backend.host.proxies import SystemProxies
 from backend.host.routes import Route, parse_mac, run_and_parse
 
 _BINARIES: Final = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
@@ -64,6 +67,14 @@ class MacHost(PosixHost):
     def routes(self) -> tuple[Route, ...]:
         """As netstat lists them."""
         return run_and_parse(("/usr/sbin/netstat", "-rn"), parse_mac)
+
+    def system_proxies(self) -> SystemProxies:
+        """Variables of the environment, else those of the network in use."""
+        return proxies.from_environment() or proxies.from_macos()
+
+    def system_certificates(self) -> tuple[CertificateSource, ...]:
+        """The keychains."""
+        return certificates.from_macos()
 
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
         """On the PATH, or where Homebrew puts it: an app started from the Dock has a short PATH."""

@@ -24,9 +24,12 @@ from pathlib import Path
 from typing import Final
 
 from backend.errors import ProblemCode, WherryError, fail
+from backend.host import certificates, proxies
 from backend.host.autostart import RunKey
 from backend.host.base import AcceleratorFact, BlockingStream, DetachedProcess, Listener, StreamHandler
+from backend.host.certificates import CertificateSource
 from backend.host.dirs import user_cache_dir, user_data_dir
+from backend.host.proxies import SystemProxies
 from backend.host.routes import Route, parse_windows, run_and_parse
 from backend.stream import ByteStream
 
@@ -98,6 +101,14 @@ class WindowsHost:
     def routes(self) -> tuple[Route, ...]:
         """IPv4 only, as the system's own program lists them."""
         return run_and_parse(("route.exe", "print", "-4"), parse_windows)
+
+    def system_proxies(self) -> SystemProxies:
+        """Variables of the environment, else the Internet settings."""
+        return proxies.from_environment() or proxies.from_windows()
+
+    def system_certificates(self) -> tuple[CertificateSource, ...]:
+        """The stores of the system and the user."""
+        return certificates.from_windows()
 
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
         """On the PATH, or where QEMU's installer puts it."""

@@ -77,7 +77,9 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
         if source.pem:
             places.append(source.place)
     for why, names in list(skipped.items())[:_MOST_NOTES]:
-        notes.append(f"{len(names)} of this computer's certificates {'is' if len(names) == 1 else 'are'} not used: {why}.")
+        notes.append(
+            f"{len(names)} of this computer's certificates {'is' if len(names) == 1 else 'are'} not used: {why}."
+        )
     chosen: list[Authority] = []
     size = 0
     for authority in sorted(found.values(), key=lambda one: one.fingerprint):
@@ -122,5 +124,7 @@ def _name(facts: dict[str, object]) -> str:
     for relative in subject if isinstance(subject, tuple) else ():
         for key, value in relative:
             parts[key] = value
-    name = str(next((parts[key] for key in ("commonName", "organizationalUnitName", "organizationName") if key in parts), "?"))
+    name = str(
+        next((parts[key] for key in ("commonName", "organizationalUnitName", "organizationName") if key in parts), "?")
+    )
     return "".join(character if character.isprintable() else " " for character in name)[:80]

@@ -41,3 +41,12 @@ def merged(user_options: Mapping[str, Any], *defaults: Mapping[str, Any]) -> dic
         for name, value in options.items():
             result.setdefault(name, value)
     return result
+
+
+def with_loopback_registries(options: Mapping[str, Any], gateway: str) -> dict[str, Any]:
+    """The same, and registries on this computer's loopback need no TLS, as dockerd has it for its own 127.0.0.0/8.
+
+    For the engine that loopback is `gateway`, and the name host.docker.internal, which dockerd looks up.
+    """
+    named = options.get("insecure-registries")
+    return {**options, "insecure-registries": [*(named if isinstance(named, list) else []), f"{gateway}/32"]}

@@ -35,6 +35,7 @@ class _Manifest(msgspec.Struct, frozen=True):
     cmdline: str
     docker_version: str
     cmdline_emulated: str = ""
+    authorities: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ class ImageFacts:
     engine_version: str
     digest: str
     """Of its manifest, which has the digests of all of it."""
+    authorities: frozenset[str] = frozenset()
+    """SHA-256 of the certificates that the engine in it trusts by itself; empty in an image that does not tell."""
 
 
 def peek(directory: Path) -> ImageFacts:
@@ -56,7 +59,11 @@ def peek(directory: Path) -> ImageFacts:
     except OSError as error:
         raise _damaged(directory, f"its manifest cannot be read: {error.strerror}") from error
     return ImageFacts(
-        directory=directory, version=manifest.version, engine_version=manifest.docker_version, digest=digest
+        directory=directory,
+        version=manifest.version,
+        engine_version=manifest.docker_version,
+        digest=digest,
+        authorities=manifest.authorities,
     )
 
 
