@@ -25,7 +25,7 @@ import msgspec
 from backend import daemon_json
 from backend.errors import ProblemCode, WherryError, fail
 from backend.files import write_private
-from backend.net import subnets
+from backend.net import proxies, subnets
 
 VERSION: Final = 1
 _MAX_BYTES: Final = 1_048_576
@@ -327,6 +327,8 @@ def _check_ranges(config: Config, where: str) -> None:
             f"machine.memory_mib = {memory} in {where} is less than the engine needs.",
             hint=f"Give it {MINIMUM_MEMORY_MIB} or more, or 0 to let Wherry choose.",
         )
+    for key in ("http_proxy", "https_proxy"):
+        proxies.check_setting(f"network.{key}", getattr(config.network, key))
     if config.network.subnet.strip():
         subnets.parse(config.network.subnet)
 

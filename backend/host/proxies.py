@@ -10,6 +10,7 @@ import ast
 import re
 import shutil
 import subprocess
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass

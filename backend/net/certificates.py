@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import ssl
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,7 +61,7 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
     """
     found: dict[str, Authority] = {}
     already: set[str] = set()
-    skipped: dict[str, list[str]] = {}
+    skipped: Counter[str] = Counter()
     notes: list[str] = []
     places: list[str] = []
     for source in sources:
@@ -69,17 +70,16 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
         for text in _PEM.findall(source.pem):
             authority, wrong = _parse(text, now)
             if authority is None:
-                skipped.setdefault(f"{wrong}, in {source.place}", []).append("")
+                skipped[f"{wrong}, in {source.place}"] += 1
             elif authority.fingerprint in known:
                 already.add(authority.fingerprint)
             else:
                 found[authority.fingerprint] = authority
         if source.pem:
             places.append(source.place)
-    for why, names in list(skipped.items())[:_MOST_NOTES]:
-        notes.append(
-            f"{len(names)} of this computer's certificates {'is' if len(names) == 1 else 'are'} not used: {why}."
-        )
+    for why, count in list(skipped.items())[:_MOST_NOTES]:
+        verb = "is" if count == 1 else "are"
+        notes.append(f"{count} of this computer's certificates {verb} not used: {why}.")
     chosen: list[Authority] = []
     size = 0
     for authority in sorted(found.values(), key=lambda one: one.fingerprint):
@@ -118,13 +118,9 @@ def _parse(pem: str, now: float) -> tuple[Authority | None, str]:
     return Authority(name=_name(facts), pem=text, fingerprint=hashlib.sha256(der).hexdigest()), ""
 
 
-def _name(facts: dict[str, object]) -> str:
+def _name(facts: Mapping[str, object]) -> str:
     subject = facts.get("subject")
-    parts = {}
-    for relative in subject if isinstance(subject, tuple) else ():
-        for key, value in relative:
-            parts[key] = value
-    name = str(
-        next((parts[key] for key in ("commonName", "organizationalUnitName", "organizationName") if key in parts), "?")
-    )
+    parts = dict(pair for relative in subject for pair in relative) if isinstance(subject, tuple) else {}
+    keys = ("commonName", "organizationalUnitName", "organizationName")
+    name = next((str(parts[key]) for key in keys if key in parts), "without a name")
     return "".join(character if character.isprintable() else " " for character in name)[:80]

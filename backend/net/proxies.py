@@ -1,8 +1,8 @@
 """Which proxies the engine, builds and containers use: chosen, checked, and written as the guest needs them. Pure.
 
-A proxy on this computer's loopback is the guest's gateway for the guest, and what must never go by a proxy (the engine's
-own networks, this computer) is always in NO_PROXY. User names and passwords are part of a proxy's URL: `masked` takes
-them out of everything that is shown.
+A proxy on this computer's loopback is the gateway for the guest, and what must never go by a proxy (the engine's own
+networks, this computer) is always in NO_PROXY. User names and passwords are part of a proxy's URL: `masked` takes them
+out of everything that is shown.
 """
 
 from __future__ import annotations
@@ -143,21 +143,14 @@ def with_engine_options(proxies: Proxies, options: Mapping[str, Any]) -> Proxies
 
 def pools(options: Mapping[str, Any]) -> tuple[str, ...]:
     """The networks that the engine makes for containers, by its options."""
-    named: list[str] = []
-    for pool in options.get("default-address-pools") or ():
-        if isinstance(pool, Mapping) and isinstance(pool.get("base"), str):
-            named.append(pool["base"])
-    if not named:
-        named.extend(DEFAULT_POOLS)
-    for key in ("bip", "fixed-cidr"):
-        if isinstance(options.get(key), str):
-            named.append(options[key])
+    listed = [pool.get("base") for pool in options.get("default-address-pools") or () if isinstance(pool, Mapping)]
+    named = [*(listed or DEFAULT_POOLS), options.get("bip"), options.get("fixed-cidr")]
     found = []
     for text in named:
         try:
-            found.append(str(ipaddress.ip_network(text, strict=False)))
+            found.append(str(ipaddress.ip_network(str(text), strict=False)))
         except ValueError:
-            continue  # dockerd will say so
+            continue  # not set, or dockerd will say so
     return tuple(dict.fromkeys(found))
 
 

@@ -1,4 +1,4 @@
-"""Certificates for single registries, kept where docker has them: `certs.d/HOST[:PORT]/ca.crt`, client.cert, client.key.
+"""Certificates for single registries, where docker has them: `certs.d/HOST[:PORT]/ca.crt`, client.cert, client.key.
 
 They go to the guest's /etc/docker/certs.d as a tar archive, which the guest unpacks beside what is there already.
 """
