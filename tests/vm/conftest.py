@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,9 +14,8 @@ from PySide6.QtWidgets import QApplication
 from app.application import WherryApp
 from backend.api import ensure_agent
 from tests.vm.machine import ARTIFACTS, Machine
+from tests.vm.registry import serve_registry
 from tests.vm.tools import Tools, find_tools
-
-_LISTENING = re.compile(r"listening on .*?:(\d+)")
 
 
 @pytest.fixture(scope="session")
@@ -70,29 +66,8 @@ def fresh(image_directory: Path, tools: Tools, tmp_path: Path) -> Iterator[Machi
 @pytest.fixture(scope="session")
 def registry(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real registry; yields its address as the guest reaches it."""
-    base = tmp_path_factory.mktemp("registry")
-    config = base / "config.yml"
-    config.write_text(
-        f"version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {base}/data}}}}\n"
-        "http: {addr: '127.0.0.1:0'}\n"
-    )
-    process = subprocess.Popen(
-        [str(tools.registry), "serve", str(config)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    assert process.stderr is not None
-    port = None
-    for line in process.stderr:
-        if found := _LISTENING.search(line):
-            port = int(found.group(1))
-            break
-    assert port, "the registry did not say where it listens"
-    drain = threading.Thread(target=process.stderr.read)
-    drain.start()
-    yield f"10.0.2.2:{port}"
-    process.terminate()
-    process.wait(timeout=20)
-    drain.join(timeout=20)
-    process.stderr.close()
+    with serve_registry(tools, tmp_path_factory.mktemp("registry")) as port:
+        yield f"10.0.2.2:{port}"
 
 
 @pytest.fixture
