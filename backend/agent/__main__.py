@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from backend import VERSION, config, host
 from backend.agent import leavings
 from backend.agent.checkpoints import Checkpoints
+from backend.agent.company_watch import CompanyWatch
 from backend.agent.disk_work import DiskWork
 from backend.agent.files import ContainerFiles
 from backend.agent.idleness import Idleness
@@ -81,8 +82,15 @@ class Agent:
             is_held=lambda: self._operations.has_left or self._checkpoints.is_restoring,
             deadlines=deadlines,
         )
+        self._company = CompanyWatch(
+            machine_host, directory, is_live=lambda: self._supervisor.is_live, notify=self._notify
+        )
         self._settings = SettingsService(
-            machine_host, directory, is_live=lambda: self._supervisor.is_live, execute=self._execute
+            machine_host,
+            directory,
+            is_live=lambda: self._supervisor.is_live,
+            execute=self._execute,
+            host_changes=lambda: self._company.changed,
         )
         self._checkpoints = Checkpoints(
             machine_host, directory, self._supervisor, notify=self._notify, freeze_s=deadlines.freeze_s
@@ -167,6 +175,7 @@ class Agent:
         resting = asyncio.create_task(self._idleness.run(), name="idle machine")
         keeping = asyncio.create_task(self._checkpoints.run(), name="checkpoints")
         routing = asyncio.create_task(self._routes.run(), name="routes")
+        looking = asyncio.create_task(self._company.run(), name="proxies and certificates")
         updating = asyncio.create_task(self._updates.run(), name="updates")
         publishing = asyncio.create_task(self._ports.run(), name="ports")
         settling = asyncio.create_task(self._operations.run_recovery(), name="settle")
@@ -183,7 +192,7 @@ class Agent:
             if supervising.done():
                 supervising.result()
         finally:
-            tasks = {supervising, idling, feeding, resting, keeping, settling, updating, publishing, routing, ended}
+            tasks = {supervising, idling, feeding, resting, keeping, looking, settling, updating, publishing, routing, ended}
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=5)

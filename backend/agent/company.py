@@ -138,7 +138,7 @@ def examine(
         proxy_notes=found.notes,
         certificate_notes=(*trusted.notes, *registries.notes),
         proxies_digest=_digest(contents["environment"], _lines(for_containers)),
-        certificates_digest=_digest(contents["ca-certificates"], contents["registry-certificates"]),
+        certificates_digest=_digest(trusted.digest.encode(), registries.tar),
     )
     return CompanyInputs(contents={name: one for name, one in contents.items() if one}, record=record)
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,17 +42,27 @@ Execute = Callable[..., Awaitable[Result | None]]
 class SettingsService:
     """One per agent."""
 
-    def __init__(self, host: Host, directory: MachineDir, *, is_live: Callable[[], bool], execute: Execute) -> None:
+    def __init__(
+        self,
+        host: Host,
+        directory: MachineDir,
+        *,
+        is_live: Callable[[], bool],
+        execute: Execute,
+        host_changes: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         """Make it.
 
         Args:
             is_live: whether there is a machine that a restart would change.
             execute: runs a command in the guest, None when there is none to be reached.
+            host_changes: settings for which this computer offers something else than the machine was given.
         """
         self._host = host
         self._dir = directory
         self._is_live = is_live
         self._execute = execute
+        self._host_changes = host_changes
         self._writing = asyncio.Lock()
 
     def methods(self) -> dict[str, Method]:
@@ -131,6 +141,7 @@ class SettingsService:
             options = msgspec.json.decode(self._dir.used_daemon_json.read_bytes())
             if options != config.daemon_options(self._dir.daemon_json):
                 reasons.append("daemon")
+        reasons.extend(sorted(set(self._host_changes()) - set(reasons)))
         return reasons
 
     # -- daemon.json ----------------------------------------------------------------------------------------------

@@ -167,6 +167,8 @@ class Host(Protocol):
 
     def raise_file_limit(self) -> None:
         """Let this process, and what it starts, have many files and sockets open: each published port is one."""
+        ...
+
     def system_proxies(self) -> SystemProxies:
         """The proxies that this computer is set to. May take seconds: not for the loop. Never raises."""
         ...

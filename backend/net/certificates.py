@@ -39,6 +39,8 @@ class Authorities:
 
     chosen: tuple[Authority, ...] = ()
     """To be given, in order of their fingerprints: the same authorities make the same text."""
+    digest: str = ""
+    """Differs when this computer's authorities do, whatever the image has."""
     known: int = 0
     """How many more this computer has that the guest has, too."""
     places: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
     for why, count in list(skipped.items())[:_MOST_NOTES]:
         verb = "is" if count == 1 else "are"
         notes.append(f"{count} of this computer's certificates {verb} not used: {why}.")
+    digest = hashlib.sha256("".join(sorted(already | found.keys())).encode()).hexdigest()
     chosen: list[Authority] = []
     size = 0
     for authority in sorted(found.values(), key=lambda one: one.fingerprint):
@@ -90,7 +93,9 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
             )
             break
         chosen.append(authority)
-    return Authorities(chosen=tuple(chosen), known=len(already), places=tuple(places), notes=tuple(notes))
+    return Authorities(
+        chosen=tuple(chosen), known=len(already), digest=digest, places=tuple(places), notes=tuple(notes)
+    )
 
 
 def _parse(pem: str, now: float) -> tuple[Authority | None, str]:

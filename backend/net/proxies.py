@@ -119,7 +119,8 @@ def check_setting(key: str, value: str) -> None:
         raise fail(
             ProblemCode.BAD_REQUEST,
             f"{key} cannot be used: {wrong}.",
-            hint="It is a proxy's address, as in http://proxy.example.com:3128",
+            hint="It is a proxy's address, as in http://proxy.example.com:3128; signs in a password are written as in "
+            "URLs: %40 for @, %2F for /, %3A for a colon.",
         )
 
 

@@ -11,11 +11,13 @@ import shlex
 import stat
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -25,6 +27,7 @@ from backend.errors import ProblemCode, WherryError, fail
 from backend.host import engines
 from backend.host.base import Host
 from backend.host.process import total_memory_mib
+from backend.net.proxies import secrets_of
 from backend.paths import MachineDir
 from backend.support.redact import Redactor
 from backend.vm import run
@@ -72,10 +75,23 @@ class Gatherer:
                 self.redactor.scan(json.loads(_tail(path)))
         for name, value in os.environ.items():
             self.redactor.scan(value, name)
+        for url in self._proxies():
+            for secret in secrets_of(url):
+                self.redactor.learn(secret)
+                self.redactor.learn(unquote(secret))
         for path in self._dir.keys.glob("*"):
             if not path.name.endswith(".pub"):
                 with contextlib.suppress(OSError):
                     self.redactor.learn_key(_tail(path))
+
+    def _proxies(self) -> Iterator[str]:
+        """Every proxy that is written down somewhere, as it is written: a password in it may break a URL's rules."""
+        yield from (value for name, value in os.environ.items() if name.lower() in _PROXIES)
+        with contextlib.suppress(OSError, ValueError):
+            section = tomllib.loads(_tail(self._dir.config)).get("network", {})
+            yield from (str(section.get(name, "")) for name in ("http_proxy", "https_proxy"))
+        with contextlib.suppress(OSError):
+            yield from (line.partition("=")[2] for line in _tail(self._dir.guest_inputs / "environment").splitlines())
 
     def pieces(self) -> Iterator[Piece]:
         """All of them, in order. The content is not cleaned yet."""

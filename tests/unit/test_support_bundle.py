@@ -113,7 +113,10 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MachineDir:
     directory = MachineDir.locate(user / "wherry", max_socket_path_bytes=300, short_run_base=tmp_path)
     directory.create()
     keys = ensure_keys(directory.keys)
-    directory.config.write_text(f"[machine]\ncpus = 2 # password = {HUSH}\n")
+    directory.config.write_text(
+        f"[machine]\ncpus = 2 # password = {HUSH}\n"
+        f"[network]\nproxy = 'manual'\nhttps_proxy = 'zoe:{HUSH}-2@proxy.example:1'\n"
+    )
     directory.daemon_json.write_text(json.dumps({"proxies": {"https-proxy": f"http://a:{HUSH}@p:1"}, "debug": True}))
     log = "\n".join([*TEXTS[:19], f"log-in with {LOGIN} or {HUSH}-login", keys.client.private_text(), "the last line"])
     for path in (directory.agent_log, directory.qemu_log, directory.serial_log, directory.agent_output):

@@ -135,12 +135,12 @@ def test_a_company_network(fresh: Machine, tools: Tools, tmp_path: Path, monkeyp
 
         # Containers: what their client sets goes first; an exec has the same as the container.
         show = "echo $HTTP_PROXY $http_proxy; echo $https_proxy; grep -c BEGIN $SSL_CERT_FILE"
-        fresh.docker("run", "-d", "--name", "c", "--read-only", "-e", "http_proxy=mine", "built", "sleep", "1000")
-        assert fresh.docker("exec", "c", "sh", "-c", show).stdout.splitlines()[:2] == ["mine", f"{url}/"]
-        whole = fresh.docker("exec", "c", "cat", "/proc/1/environ").stdout
+        fresh.docker("run", "-d", "--name", "given", "--read-only", "-e", "http_proxy=mine", "built", "sleep", "1000")
+        assert fresh.docker("exec", "given", "sh", "-c", show).stdout.splitlines()[:2] == ["mine", f"{url}/"]
+        whole = fresh.docker("exec", "given", "cat", "/proc/1/environ").stdout
         assert "\0SSL_CERT_FILE=/dev/.wherry/authorities.crt\0" in f"\0{whole}"
-        assert fresh.docker("diff", "c").stdout == ""
-        fresh.docker("rm", "-f", "c")
+        assert fresh.docker("diff", "given").stdout == ""
+        fresh.docker("rm", "-f", "given")
 
         # Neither logs nor what is shown have the password.
         assert "s3cr3t" not in fresh.wherry("doctor", "proxies", "certificates", check=False).stdout
