@@ -12,15 +12,19 @@ from pathlib import Path
 import pytest
 
 from backend import config as settings
+from backend.agent import company
 from backend.agent.images import directory_of
 from backend.agent.prepare import Preparation, prepare_within, resources
 from backend.config import Config, ImageSection, MachineSection
 from backend.errors import ProblemCode, WherryError
 from backend.files import explain_os_error
+from backend.host.certificates import CertificateSource
 from backend.host.linux import LinuxHost
+from backend.host.proxies import SystemProxies
 from backend.paths import MachineDir
 from tests.agent.machine import make_image
 from tests.fakes import qemu
+from tests.vm.registry import Authority
 
 
 class CacheHost(LinuxHost):
@@ -29,9 +33,17 @@ class CacheHost(LinuxHost):
     def __init__(self, cache: Path) -> None:
         super().__init__("amd64", kvm_device=cache / "no-kvm")
         self.cache = cache
+        self.proxies = SystemProxies()
+        self.certificates: tuple[CertificateSource, ...] = ()
 
     def image_cache(self) -> Path:
         return self.cache
+
+    def system_proxies(self) -> SystemProxies:
+        return self.proxies
+
+    def system_certificates(self) -> tuple[CertificateSource, ...]:
+        return self.certificates
 
 
 @pytest.fixture
@@ -88,6 +100,38 @@ def test_what_the_guest_is_given_is_private_and_whole(host: CacheHost, directory
     assert "PRIVATE KEY" not in inputs["authorized-keys"].read_text()
     assert [candidate.accelerator for candidate in preparation.plan.candidates] == ["tcg"] * 2
     assert prepared(host, directory).uuid != preparation.uuid
+
+
+def test_proxies_and_authorities_of_this_computer_are_given_and_noted(
+    host: CacheHost, directory: MachineDir, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    (tmp_path / "docker" / "certs.d" / "r.test:5000").mkdir(parents=True)
+    (tmp_path / "docker" / "certs.d" / "r.test:5000" / "ca.crt").write_text("CA")
+    make_image(host.cache / "amd64-1", arch="amd64")
+    root = Authority.make("The Root")
+    host.proxies = SystemProxies(http="u:s3cr3t@localhost:3128", pac="http://wpad/", source="the environment")
+    host.certificates = (CertificateSource(place="/bundle", pem=root.pem),)
+    directory.config.write_text("[network]\nproxy_in_containers = true\ncertificates_in_containers = true\n")
+    preparation = prepared(host, directory)
+    given = {name: path.read_text() for name, path in preparation.inputs}
+    gateway = preparation.network.gateway
+    assert f"\nhttp_proxy=http://u:s3cr3t@{gateway}:3128\n" in given["environment"]
+    assert given["ca-certificates"] == given["container-authorities"] == root.pem
+    variables = [json.loads(line) for line in given["container-environment"].splitlines()]
+    assert f"HTTP_PROXY=http://u:s3cr3t@{gateway}:3128" in variables
+    assert "NODE_EXTRA_CA_CERTS=/dev/.wherry/authorities.crt" in variables
+    assert "r.test:5000/ca.crt" in given["registry-certificates"]
+    assert f"{gateway}/32" in json.loads(given["daemon.json"])["insecure-registries"]
+    assert "PAC file" in preparation.notes[0]
+    record = company.noted(directory.used_company)
+    assert record is not None
+    assert (record.http, record.authorities) == ("http://[hidden]@localhost:3128", ("The Root",))
+    assert "s3cr3t" not in directory.used_company.read_text()
+    # Turned off: nothing of it stays behind.
+    directory.config.write_text("[network]\nproxy = 'none'\ncertificates = 'none'\n")
+    assert not {name for name, _ in prepared(host, directory).inputs} & set(company.INPUTS)
+    assert not {path.name for path in directory.guest_inputs.iterdir()} & set(company.INPUTS)
 
 
 def test_a_broken_setting_stops_it_before_a_disk_is_made(host: CacheHost, directory: MachineDir) -> None:
