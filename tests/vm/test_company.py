@@ -142,6 +142,14 @@ def test_a_company_network(fresh: Machine, tools: Tools, tmp_path: Path, monkeyp
         assert fresh.docker("diff", "given").stdout == ""
         fresh.docker("rm", "-f", "given")
 
+        # "localhost" is the machine's: a registry in a container is found there by its published port.
+        fresh.docker(
+            "run", "-d", "--name", "registry", "-p", "5000", BUSYBOX, "httpd", "-f", "-p", "5000", "-h", "/etc"
+        )
+        published = fresh.docker("port", "registry", "5000").stdout.splitlines()[0].rpartition(":")[2]
+        assert "not found" in fresh.docker("pull", f"localhost:{published}/nothing", check=False).stderr.lower()
+        fresh.docker("rm", "-f", "registry")
+
         # Neither logs nor what is shown have the password.
         assert "s3cr3t" not in fresh.wherry("doctor", "proxies", "certificates", check=False).stdout
         shown = fresh.docker("info").stdout + fresh.logs() + fresh.wherry("logs", "engine").stdout

@@ -1,4 +1,4 @@
-"""The guest's wrapper of runc, run by the busybox that the guest has, on bundles as containerd and BuildKit write them."""
+"""The guest's wrapper of runc, run by the guest's own busybox, on bundles as containerd and BuildKit write them."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,7 +18,9 @@ from backend.doctor.network.sides import MachineSide
 from backend.doctor.network.types import Unreached
 from backend.errors import WherryError
 from backend.host.base import Host
+from backend.host.proxies import SystemProxies
 from backend.model import MachineStatus, Phase
+from backend.net import proxies
 from backend.paths import MachineDir
 from backend.ssh.keys import ensure_keys
 from backend.ssh.session import SshSession
@@ -83,7 +84,10 @@ async def look(host: Host, directory: MachineDir) -> AsyncIterator[Surroundings]
         found.options = await asyncio.to_thread(settings.daemon_options, directory.daemon_json)
     except WherryError as error:
         found.trouble = error.problem.summary
-    found.host_rules = _host_rules(found.config)
+    try:
+        found.host_rules = await asyncio.to_thread(_host_rules, found.config, host)
+    except WherryError as error:
+        found.trouble = found.trouble or error.problem.summary
     session: SshSession | None = None
     try:
         session = await _open_session(found)
@@ -96,18 +100,11 @@ async def look(host: Host, directory: MachineDir) -> AsyncIterator[Surroundings]
             await session.aclose()
 
 
-def _host_rules(config: Config) -> ProxyRules:
+def _host_rules(config: Config, host: Host) -> ProxyRules:
+    """What the machine would be given, as this computer reaches it. Raises WherryError (BAD_REQUEST)."""
     network = config.network
-    if network.proxy == "none":
-        return ProxyRules(source="the settings, which turn them off")
-    if network.proxy == "manual":
-        variables = {
-            "HTTP_PROXY": network.http_proxy, "HTTPS_PROXY": network.https_proxy, "NO_PROXY": network.no_proxy
-        }  # fmt: skip
-        return ProxyRules.from_environment(variables, source="the settings")
-    system = urllib.request.getproxies()
-    variables = {f"{name.upper()}_PROXY": url for name, url in system.items()}
-    return ProxyRules.from_environment(variables, source="this system")
+    chosen = proxies.choose(network, host.system_proxies() if network.proxy == "system" else SystemProxies())
+    return ProxyRules(http=chosen.http, https=chosen.https, no_proxy=chosen.no_proxy, source=chosen.source)
 
 
 async def _open_session(found: Surroundings) -> SshSession | None:
