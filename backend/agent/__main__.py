@@ -192,7 +192,19 @@ class Agent:
             if supervising.done():
                 supervising.result()
         finally:
-            tasks = {supervising, idling, feeding, resting, keeping, looking, settling, updating, publishing, routing, ended}
+            tasks = {
+                supervising,
+                idling,
+                feeding,
+                resting,
+                keeping,
+                looking,
+                settling,
+                updating,
+                publishing,
+                routing,
+                ended,
+            }
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=5)

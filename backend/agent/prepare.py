@@ -113,7 +113,7 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
     loading = asyncio.to_thread(image.load, chosen, arch=host.arch, stamp=directory.image_stamp)
     finding = asyncio.to_thread(_find_qemu, config, host, directory)
     guest_image, (qemu, disk_gib, saved, given_up) = await asyncio.gather(loading, finding)
-    if saved is not None:
+    if saved is not None and directory.guest_inputs.is_dir():
         given = await asyncio.to_thread(_kept_inputs, directory, saved)
     else:
         given = await asyncio.to_thread(_make_inputs, config, host, directory, chosen)
