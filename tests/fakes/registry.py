@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -164,6 +165,13 @@ def proxying(*, answer: bytes = b"", wants: str = "", to: int = 0) -> Iterator[t
         thread.join()
 
 
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
 class Authority:
     """Makes certificates."""
 
@@ -213,6 +221,6 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         )
         if names:
-            entries = [x509.DNSName(name) for name in names]
+            entries = [_alternative(name) for name in names]
             builder = builder.add_extension(x509.SubjectAlternativeName(entries), critical=False)
         return builder.sign(self._key, hashes.SHA256())

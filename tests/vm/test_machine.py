@@ -9,15 +9,21 @@ import signal
 import stat
 import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 
+from backend.errors import ProblemCode
+from backend.host.linux import PROC_NET_VARIABLE
 from backend.ssh.keys import HOST_KEY_NAME
 from tests.vm.machine import BUSYBOX, WHERRY, Machine, wait_until
 
 pytestmark = pytest.mark.vm
+
+CLASH = ProblemCode.SUBNET_CLASH.value
 
 
 def running_again(machine: Machine, timeout_s: float = 300) -> dict[str, object]:
@@ -235,7 +241,38 @@ def test_a_guest_panic_is_named_and_survived(machine: Machine) -> None:
     assert "panicked" in machine.wherry("logs", "agent").stdout
 
 
-def test_poweroff_in_the_guest_is_a_stop_and_start_brings_all_back(machine: Machine) -> None:
+@pytest.fixture
+def vpn(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A route of this computer to the default bridge's range, as the machine's agent sees it."""
+    route = "tun0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"  # 172.17.0.0/16
+    (tmp_path / "route").write_text(Path("/proc/net/route").read_text() + route)
+    monkeypatch.setenv(PROC_NET_VARIABLE, str(tmp_path))
+    machine.wherry("restart", "--agent")
+    yield
+    monkeypatch.delenv(PROC_NET_VARIABLE)
+    machine.wherry("restart", "--agent")
+
+
+def bridge_of(machine: Machine) -> str:
+    return machine.docker(
+        "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"
+    ).stdout.strip()
+
+
+@pytest.mark.usefixtures("vpn")
+def test_poweroff_in_the_guest_is_a_stop_and_start_brings_all_back_out_of_a_vpns_way(machine: Machine) -> None:
+    assert bridge_of(machine) == "172.17.0.0/16"
+    machine.docker("network", "create", "--subnet", "172.18.0.0/24", "fixed")
+    machine.docker("run", "-d", "--restart", "always", "--name", "bridged", BUSYBOX, "sleep", "100000")
+    machine.docker(
+        "create", "--network", "fixed", "--ip", "172.18.0.77", "--name", "static", BUSYBOX, "sleep", "100000"
+    )
+
+    def told() -> str:
+        return "".join(problem["summary"] for problem in machine.status()["problems"] if problem["code"] == CLASH)
+
+    clash = wait_until("the clash to be told", told, timeout_s=60, every_s=0.5)
+    assert "172.17.0.0/16 (tun0) is in the way of the default bridge" in clash
     machine.wherry("shell", "(sleep 1; poweroff) >/dev/null 2>&1 &", check=False)
     wait_until("the machine to be stopped", lambda: machine.status()["phase"] == "stopped", timeout_s=120, every_s=0.5)
     machine.wherry("config", "set", "machine.start_on_demand", "false")
@@ -247,6 +284,19 @@ def test_poweroff_in_the_guest_is_a_stop_and_start_brings_all_back(machine: Mach
         codes = [done.returncode for done in pool.map(lambda _: machine.wherry("start", check=False), range(2))]
     assert codes == [0, 0]
     assert BUSYBOX in machine.docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout
+    bridge = ip_network(bridge_of(machine))
+    assert not bridge.overlaps(ip_network("172.17.0.0/16"))
+    assert not bridge.overlaps(ip_network("172.18.0.0/24"))
+    machine.docker("start", "static")
+    addresses = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}} {{.State.Running}}"
+    found = machine.docker("inspect", "--format", addresses, "bridged", "static").stdout.split()
+    assert ip_address(found[0]) in bridge
+    assert found[1:] == ["true", "172.18.0.77", "true"]
+    gone = wait_until("the networks to be known", lambda: machine.status()["networks"], timeout_s=60, every_s=0.5)
+    assert gone == {"user": "10.0.2.0/24", "bridge": [str(bridge)]}
+    assert told() == ""
+    machine.docker("rm", "-f", "bridged", "static")
+    machine.docker("network", "rm", "fixed")
 
 
 def test_ctrl_c_during_a_start_leaves_nothing(fresh: Machine) -> None:

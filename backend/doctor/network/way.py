@@ -43,6 +43,8 @@ class _Reach:
     check: bool
     """Whether the certificate is to be checked."""
     failed: bool = False
+    believed_elsewhere: bool = False
+    """Whether this computer believes the registry's certificate."""
     addresses: tuple[str, ...] = ()
 
 
@@ -202,8 +204,13 @@ class _Walk:
     # -- the way to the registry, from both sides -------------------------------------------------------------------
     async def _try_both(self, hop: str, title: str, work: _Work, here: _Reach, there: _Reach | None) -> None:
         """Emit the two hops. What only this computer does not reach stops no pull, where there is a machine."""
-        was_reached = not here.failed
-        first, second = await asyncio.gather(_try(work, here), _try(work, there))
+        if hop == "tls":  # what one believes tells about the other
+            first = await _try(work, here)
+            if there is not None:
+                there.believed_elsewhere = first is not None and first.ok and here.check
+            second = await _try(work, there)
+        else:
+            first, second = await asyncio.gather(_try(work, here), _try(work, there))
         names = (f"{title}, {here.web.side.title}", f"{title}, from the machine")
         if first is None:
             self._add(f"{hop}-host", names[0], _SKIPPED, "the hop before it failed")
@@ -219,7 +226,7 @@ class _Walk:
         elif second.ok:
             self._add(f"{hop}-machine", names[1], _OK, second.detail)
         else:
-            only_there = first is not None and first.ok and was_reached
+            only_there = first is not None and first.ok
             fix = second.fix
             if self._wanted.is_loopback:
                 fix = _other_name(self._wanted, self._around)
@@ -251,7 +258,8 @@ class _Walk:
             stream = await reach.web.open(reach.place, check=reach.check)
         except ssl.SSLError as error:
             if reach.check:
-                raise await reach.web.why_not_trusted(reach.place, error, believed_elsewhere=False) from error
+                believed = reach.believed_elsewhere
+                raise await reach.web.why_not_trusted(reach.place, error, believed_elsewhere=believed) from error
         except Unreached:
             if reach.check:
                 raise
