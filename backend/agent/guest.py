@@ -66,6 +66,12 @@ _MEANINGS: Final = {
         "The engine's own words: wherry logs engine. A setting in daemon.json may be the cause.",
         Action.RESTART,
     ),
+    "names-crash": _Meaning(
+        ProblemCode.GUEST_FAULT,
+        "The machine's DNS forwarder keeps ending. Names are asked of QEMU's resolver meanwhile, which knows less.",
+        "Its own words: wherry shell cat /data/log/dns.log. It is started again by itself.",
+        warning=True,
+    ),
 }
 """The guest's code -> what it means. Other codes are shown with the guest's own words."""
 
