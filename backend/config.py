@@ -26,6 +26,7 @@ from backend import daemon_json
 from backend.errors import ProblemCode, WherryError, fail
 from backend.files import write_private
 from backend.net import proxies, subnets
+from backend.net.dns import servers
 
 VERSION: Final = 1
 _MAX_BYTES: Final = 1_048_576
@@ -331,6 +332,7 @@ def _check_ranges(config: Config, where: str) -> None:
         proxies.check_setting(f"network.{key}", getattr(config.network, key))
     if config.network.subnet.strip():
         subnets.parse(config.network.subnet)
+    servers.parse(config.network.dns)
 
 
 def _split(key: str) -> tuple[str, str]:

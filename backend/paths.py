@@ -183,6 +183,11 @@ class MachineDir:
         return self.machine / "company-used.json"
 
     @property
+    def resolver_port(self) -> Path:
+        """Where the agent resolves names for the guest: a port of 127.0.0.1."""
+        return self.machine / "resolver-port"
+
+    @property
     def verdicts(self) -> Path:
         """Which accelerators were found to work, or not, on this host."""
         return self.machine / "accelerators.json"

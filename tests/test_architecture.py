@@ -14,6 +14,7 @@ OURS = ("app", "backend", "vmimage", "packaging")
 ONE_IMPORTER: dict[str, str | tuple[str, ...]] = {
     "paramiko": "backend/ssh/",
     "cryptography": ("backend/ssh/keys.py", "backend/doctor/network/tls.py"),
+    "dns": "backend/net/dns/",
     "qemu": "backend/vm/monitor.py",
     "docker": "backend/engine/client",
     "requests": "backend/engine/client",

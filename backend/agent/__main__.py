@@ -44,9 +44,11 @@ from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host, Listener
 from backend.host.process import resident_bytes
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
+from backend.net.dns.service import NameService
 from backend.paths import MachineDir
 from backend.ssh.session import FollowedCommand, Result
 from backend.stream import ByteStream
+from backend.vm.spec import UserNetwork
 
 EXIT_ALREADY_OWNED: Final = 3
 """Another agent owns the machine: the caller connects to that one."""
@@ -71,6 +73,13 @@ class Agent:
         self._ended = asyncio.Event()
         self._endpoint: Listener | None = None
         self._control: Listener | None = None
+        self._names = NameService(
+            machine_host,
+            directory,
+            tell_guest=self._tell_guest,
+            gateway=lambda: UserNetwork().gateway,
+            ipv6=lambda: False,
+        )
         self._supervisor = Supervisor(
             machine_host,
             directory,
@@ -80,6 +89,7 @@ class Agent:
             announce_endpoint=self._engine_answers,
             may_start_on_demand=self._may_start_on_demand,
             is_held=lambda: self._operations.has_left or self._checkpoints.is_restoring,
+            greeting=lambda: self._names.greeting,
             deadlines=deadlines,
         )
         self._company = CompanyWatch(
@@ -169,7 +179,9 @@ class Agent:
             if hasattr(signal, name):
                 with contextlib.suppress(NotImplementedError):  # Windows has no handlers on its loop
                     loop.add_signal_handler(getattr(signal, name), self._ended.set)
+        await self._names.start()
         supervising = asyncio.create_task(self._supervisor.run(), name="supervisor")
+        naming = asyncio.create_task(self._names.run(), name="names")
         idling = asyncio.create_task(self._end_when_idle(), name="idle")
         feeding = asyncio.create_task(self._stats.run(), name="stats feed")
         resting = asyncio.create_task(self._idleness.run(), name="idle machine")
@@ -203,6 +215,7 @@ class Agent:
                 updating,
                 publishing,
                 routing,
+                naming,
                 ended,
             }
             for task in tasks:
@@ -219,6 +232,7 @@ class Agent:
             await self._endpoint.aclose()
         await self._front.aclose()
         await self._supervisor.detach()
+        await self._names.aclose()
 
     async def _end_when_idle(self) -> None:
         """An agent without a machine and without clients is of no use to anybody."""
@@ -258,6 +272,12 @@ class Agent:
             raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
         async with link.follow(command) as running:
             yield running
+
+    async def _tell_guest(self, line: str) -> None:
+        guest = self._supervisor.guest
+        if guest is not None:
+            with contextlib.suppress(ConnectionError):  # the next connection begins with it
+                await guest.control.send(line)
 
     def _host_figures(self) -> HostFigures:
         pid = self._supervisor.status().pid

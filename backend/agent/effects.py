@@ -71,6 +71,8 @@ class Hooks:
     """Serves the docker endpoint, if it is not served yet. Raises WherryError."""
     announce_endpoint: Callable[[], Coroutine[Any, Any, None]]
     """Lets docker clients know of it; called when the engine answers. MUST NOT raise."""
+    greeting: Callable[[], str]
+    """What a guest is told as soon as its control port is open; "" for nothing."""
 
 
 class Found(Enum):
@@ -96,6 +98,7 @@ class Effects:
         self._notify = hooks.notify
         self._open_endpoint = hooks.open_endpoint
         self._announce_endpoint = hooks.announce_endpoint
+        self._greeting = hooks.greeting
         self._progress = progress
         self._deadlines = deadlines
         self.driver = QemuDriver(host, directory)
@@ -298,6 +301,8 @@ class Effects:
         """Open the control port and follow it. Raises WherryError."""
         try:
             control = await self.driver.connect_guest(timeout_s=_GUEST_CONNECT_S)
+            if greeting := self._greeting():
+                await control.send(greeting)
         except (TimeoutError, OSError) as error:
             raise fail(
                 ProblemCode.BOOT_FAILED,

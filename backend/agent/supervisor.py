@@ -79,6 +79,7 @@ class Supervisor:
         announce_endpoint: Callable[[], Coroutine[Any, Any, None]],
         may_start_on_demand: Callable[[], Coroutine[Any, Any, bool]],
         is_held: Callable[[], bool] = lambda: False,
+        greeting: Callable[[], str] = lambda: "",
         deadlines: Deadlines | None = None,
     ) -> None:
         """Make a supervisor that owns nothing yet.
@@ -90,6 +91,7 @@ class Supervisor:
             announce_endpoint: lets docker clients know of it; called when the engine answers. MUST NOT raise.
             may_start_on_demand: whether a docker client may bring up a machine that does not run.
             is_held: whether something has to be settled before a machine that was wanted is started.
+            greeting: a line for each guest that is reached, on its control port; "" for none.
             deadlines: other ones than the ladder's own.
         """
         self._docker_url = host.docker_url(directory.docker_socket)
@@ -108,6 +110,7 @@ class Supervisor:
             notify=notify,
             open_endpoint=open_endpoint,
             announce_endpoint=announce_endpoint,
+            greeting=greeting,
         )
         self._effects = Effects(host, directory, hooks, progress=self._progress, deadlines=deadlines or Deadlines())
         self._seq = 0

@@ -41,7 +41,8 @@ def set_value(options: argparse.Namespace) -> int:
         print_json({options.key: config.get(changed, options.key)})
         return EXIT_OK
     print(f"{options.key} = {_text(config.get(changed, options.key))}")
-    if directory.run_record.exists() and not options.key.startswith("docker."):
+    waits = not options.key.startswith("docker.") and options.key not in config.LIFECYCLE_KEYS
+    if waits and directory.run_record.exists():
         print("It takes effect at the next start: wherry restart")
     return EXIT_OK
 

@@ -185,6 +185,10 @@ class Host(Protocol):
         """
         ...
 
+    def hosts_file(self) -> Path:
+        """Where the system's own list of names is. MAY not exist."""
+        ...
+
     def docker_url(self, address: Path) -> str:
         """DOCKER_HOST for an endpoint made by `listen`."""
         ...

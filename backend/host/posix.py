@@ -128,6 +128,10 @@ class PosixHost:
                     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
                     return
 
+    def hosts_file(self) -> Path:
+        """See Host."""
+        return Path("/etc/hosts")
+
     def docker_url(self, address: Path) -> str:
         """unix:// and the path."""
         return f"unix://{address}"

@@ -190,6 +190,10 @@ class WindowsHost:
         """See Host: not here."""
         return False
 
+    def hosts_file(self) -> Path:
+        """See Host."""
+        return Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "drivers" / "etc" / "hosts"
+
     def docker_url(self, address: Path) -> str:
         """npipe:// and the pipe's name with forward slashes."""
         return "npipe://" + self.pipe_name(address).replace("\\", "/")

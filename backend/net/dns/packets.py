@@ -1,0 +1,154 @@
+"""Between bytes and questions and answers: DNS messages, by dnspython.
+
+Whatever comes in is untrusted. A packet that is an answer, or too short to be answered, is passed over in silence; for
+every other one there is an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+from dns.rcode import Rcode
+from dns.rdatatype import RdataType
+from dns.rdtypes.ANY.SOA import SOA
+
+PAYLOAD_BYTES: Final = 1232
+"""Largest UDP message that we send or say that we take: it fits every link in one piece."""
+_PLAIN_BYTES: Final = 512
+_HEADER_BYTES: Final = 12
+_QR: Final = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked."""
+
+    name: dns.name.Name
+    """Absolute, in small letters."""
+    type: RdataType
+
+    @property
+    def text(self) -> bytes:
+        """The name with dots between its labels and none at the end, for names whose labels have no dots."""
+        return b".".join(self.name.labels[:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of a question, from when it was found out."""
+
+    rcode: Rcode
+    sections: tuple[tuple[dns.rrset.RRset, ...], tuple[dns.rrset.RRset, ...]] = ((), ())
+    """Answer and authority. The owner of the first set MAY be written otherwise than it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A packet that can be answered."""
+
+    message: dns.message.Message
+    question: Question | None
+    """None: `refusal` says what is wrong with it."""
+    refusal: Rcode = Rcode.NOERROR
+
+    def to_wire(self, answer: Answer, *, age_s: float = 0, datagram: bool) -> bytes:
+        """The answering message, cut short (and marked so) where a datagram cannot hold it."""
+        response = dns.message.make_response(self.message, recursion_available=True, our_payload=PAYLOAD_BYTES)
+        response.set_rcode(answer.rcode)
+        for section, rrsets in zip((response.answer, response.authority), answer.sections, strict=True):
+            section += [_aged(rrset, int(age_s)) for rrset in rrsets]
+        if not datagram:
+            return response.to_wire(max_size=65_535, prefer_truncation=True)
+        taken = min(max(self.message.payload, _PLAIN_BYTES), PAYLOAD_BYTES) if self.message.edns >= 0 else _PLAIN_BYTES
+        return response.to_wire(max_size=taken, prefer_truncation=True)
+
+    def refuse(self, rcode: Rcode) -> bytes:
+        """The message that says only this."""
+        return self.to_wire(Answer(rcode), datagram=True)
+
+
+def read(untrusted: bytes) -> Query | bytes | None:
+    """A packet as a query; the bytes to answer one that is not understood with; None: it gets no answer."""
+    if len(untrusted) < _HEADER_BYTES or untrusted[2] & _QR:
+        return None
+    try:
+        message = dns.message.from_wire(untrusted)
+    except Exception:  # noqa: BLE001 -- a parser's defect on a stranger's bytes is no reason to fall silent
+        return _format_error(untrusted)
+    if message.opcode() != dns.opcode.QUERY:
+        return _canned(untrusted, Rcode.NOTIMP)
+    if message.edns > 0:
+        return Query(message, None, Rcode.BADVERS)
+    if len(message.question) != 1 or message.answer or message.authority:
+        return _format_error(untrusted)
+    asked = message.question[0]
+    if asked.rdclass != dns.rdataclass.IN or asked.rdtype in (RdataType.AXFR, RdataType.IXFR):
+        return Query(message, None, Rcode.REFUSED)
+    if dns.rdatatype.is_metatype(asked.rdtype) and asked.rdtype != RdataType.ANY:
+        return Query(message, None, Rcode.NOTIMP)
+    return Query(message, Question(asked.name.canonicalize(), RdataType.make(asked.rdtype)))
+
+
+def _format_error(untrusted: bytes) -> bytes:
+    return _canned(untrusted, Rcode.FORMERR)
+
+
+def _canned(untrusted: bytes, rcode: Rcode) -> bytes:
+    """A header alone: the same ID, opcode and wish for recursion."""
+    second = _QR | (untrusted[2] & 0x79)
+    return bytes((untrusted[0], untrusted[1], second, 0x80 | rcode)) + bytes(8)
+
+
+def _aged(rrset: dns.rrset.RRset, age_s: int) -> dns.rrset.RRset:
+    if age_s <= 0:
+        return rrset
+    return dns.rrset.from_rdata_list(rrset.name, max(0, rrset.ttl - age_s), list(rrset))
+
+
+def addresses(question: Question, found: tuple[str, ...], *, ttl_s: int) -> Answer:
+    """The answer that these are the addresses; without any: that the name exists."""
+    if not found:
+        return Answer(Rcode.NOERROR)
+    return Answer(Rcode.NOERROR, ((dns.rrset.from_text_list(question.name, ttl_s, "IN", question.type, found),), ()))
+
+
+def from_message(message: dns.message.Message, question: Question, *, most_ttl_s: int) -> tuple[Answer, int]:
+    """What a server said, with times to keep no longer than so many seconds; and for how long it may be kept.
+
+    Where another name was asked than `question` has (a search domain was added), the answer is for the one of
+    `question`.
+    """
+    asked = message.question[0].name if message.question else question.name
+    keep_s = most_ttl_s
+    sections: list[tuple[dns.rrset.RRset, ...]] = []
+    for section in (message.answer, message.authority):
+        rrsets = []
+        for rrset in section:
+            if rrset.rdtype in (RdataType.RRSIG, RdataType.NSEC, RdataType.NSEC3):
+                continue  # not asked for: we are no validating resolver
+            if section is message.authority and rrset.rdtype != RdataType.SOA:
+                continue
+            ttl = min(rrset.ttl, most_ttl_s)
+            if isinstance(first := rrset[0], SOA):
+                ttl = min(ttl, first.minimum)
+            keep_s = min(keep_s, ttl)
+            name = question.name if rrset.name == asked else rrset.name
+            rrsets.append(dns.rrset.from_rdata_list(name, ttl, list(rrset)))
+        sections.append(tuple(rrsets))
+    return Answer(message.rcode(), (sections[0], sections[1])), keep_s
+
+
+def without(answer: Answer, type_: RdataType) -> Answer:
+    """The answer less its records of this type."""
+    first = tuple(rrset for rrset in answer.sections[0] if rrset.rdtype != type_)
+    return Answer(answer.rcode, (first, answer.sections[1]))

@@ -1,0 +1,246 @@
+"""Answers questions: what is kept, who is asked, and that equal questions are asked once.
+
+Addresses come from the hosts file, then from the system (or, where the user names servers, from those); everything
+else is forwarded. Every question is answered within `ANSWER_S`, if only that it could not be answered; what comes later
+is kept for whoever asks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NamedTuple
+
+import dns.name
+from dns.rcode import Rcode
+from dns.rdatatype import RdataType
+
+from backend.net.dns import packets, system
+from backend.net.dns.hosts import Hosts
+from backend.net.dns.packets import Answer, Question
+from backend.net.dns.system import Found, Verdict
+from backend.net.dns.threads import BusyError, LookupThreads
+from backend.net.dns.upstream import Upstream, first_of
+
+_log = logging.getLogger(__name__)
+
+ANSWER_S: Final = 3.8
+"""dockerd gives up a query to us after 4 s, most programs after 5."""
+GIVE_UP_S: Final = 15.0
+ADDRESS_TTL_S: Final = 10
+"""The system does not tell for how long an address holds."""
+NEGATIVE_S: Final = 5
+FAILED_S: Final = 1
+MOST_TTL_S: Final = 60
+MOST_KEPT: Final = 4096
+MOST_UNDER_WAY: Final = 1024
+
+_ADDRESS_TYPES: Final = (RdataType.A, RdataType.AAAA)
+SERVFAIL: Final = Answer(Rcode.SERVFAIL)
+_NXDOMAIN: Final = Answer(Rcode.NXDOMAIN)
+_NODATA: Final = Answer(Rcode.NOERROR)
+
+LookUp = Callable[[bytes, bool], Coroutine[Any, Any, Found]]
+
+
+class Sources(NamedTuple):
+    """Where answers come from, as the network and the settings are now."""
+
+    system: LookUp
+    """Addresses of a name, with IPv6 ones or without. Raises BusyError."""
+    upstream: Upstream
+    """For what is forwarded."""
+    search: tuple[dns.name.Name, ...] = ()
+    """This computer's search domains."""
+    hosts: Hosts = Hosts({})
+    own_name: bytes = b""
+    """This computer's."""
+    only_upstream: bool = False
+    """Whether addresses are asked of `upstream` too, not of the system."""
+    gateway: str = "10.0.2.2"
+    """Where containers find this computer."""
+    ipv6: bool = False
+    """Whether containers can use IPv6 addresses."""
+
+
+def system_look_up(threads: LookupThreads, *, tells_apart: bool) -> LookUp:
+    """`Sources.system`, for the system that this is."""
+
+    async def look_up(name: bytes, ipv6: bool) -> Found:
+        return await threads.run(lambda: system.look_up(name, ipv6=ipv6, tells_apart=tells_apart))
+
+    return look_up
+
+
+class _Kept(NamedTuple):
+    answer: Answer
+    since: float
+    until: float
+
+
+class Resolver:
+    """One per agent."""
+
+    def __init__(self, sources: Sources, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sources = sources
+        self._clock = clock
+        self._kept: OrderedDict[Question, _Kept] = OrderedDict()
+        self._under_way: dict[Question, asyncio.Task[Answer]] = {}
+        self._looking: dict[tuple[bytes, bool], asyncio.Task[Found]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        """All of both, and those of them that nobody may join any more."""
+
+    def use(self, sources: Sources) -> None:
+        """From now on ask these, and keep nothing of what others said."""
+        self._sources = sources
+        self._kept.clear()
+        # What is under way still answers who waits for it; who asks from now on is not told what it finds.
+        self._under_way = {}
+        self._looking = {}
+
+    async def aclose(self) -> None:
+        """Give up what is under way."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def known(self, question: Question) -> tuple[Answer, float] | None:
+        """What is kept of it, and since how many seconds; None when that has to be found out."""
+        kept = self._kept.get(question)
+        now = self._clock()
+        if kept is None or kept.until <= now:
+            return None
+        self._kept.move_to_end(question)
+        return kept.answer, now - kept.since
+
+    async def resolve(self, question: Question) -> tuple[Answer, float]:
+        """The answer, and how old it is in seconds. Never raises but when cancelled."""
+        known = self.known(question)
+        if known is not None:
+            return known
+        task = self._under_way.get(question)
+        if task is None:
+            if len(self._tasks) >= MOST_UNDER_WAY:
+                return SERVFAIL, 0.0
+            task = asyncio.create_task(self._find(question), name="resolve")
+            self._tasks.add(task)
+            self._under_way[question] = task
+            task.add_done_callback(lambda done: self._ended(question, done))
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await asyncio.shield(task), 0.0
+        except TimeoutError:
+            return SERVFAIL, 0.0
+
+    def _ended(self, question: Question, task: asyncio.Task[Answer]) -> None:
+        self._tasks.discard(task)
+        if self._under_way.get(question) is task:
+            del self._under_way[question]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a name could not be resolved by a defect", exc_info=error)
+
+    async def _find(self, question: Question) -> Answer:
+        sources = self._sources
+        try:
+            async with asyncio.timeout(GIVE_UP_S):
+                answer, keep_s = await self._ask(question, sources)
+        except (TimeoutError, BusyError):
+            return SERVFAIL
+        except Exception:  # noqa: BLE001 -- logged; whoever asks gets an answer
+            _log.exception("a name could not be resolved by a defect")
+            return SERVFAIL
+        if sources is self._sources and keep_s > 0:
+            now = self._clock()
+            self._kept[question] = _Kept(answer, now, now + keep_s)
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return answer
+
+    # -- who is asked ---------------------------------------------------------------------------------------------
+    async def _ask(self, question: Question, sources: Sources) -> tuple[Answer, float]:
+        """The answer, and for how many seconds it may be kept. Raises BusyError."""
+        name = question.text
+        plain = system.is_host_name(name)
+        if plain and system.is_number(name):
+            return _NXDOMAIN, NEGATIVE_S
+        if plain and (entry := sources.hosts.find(name)) is not None:
+            if question.type not in _ADDRESS_TYPES:
+                return _NODATA, NEGATIVE_S
+            ipv4 = (*entry.ipv4, sources.gateway) if entry.is_here else entry.ipv4
+            return _addresses(question, Found(Verdict.EXISTS, ipv4, entry.ipv6 if sources.ipv6 else ()))
+        if question.type not in _ADDRESS_TYPES or not plain or sources.only_upstream:
+            return await self._forward(question, sources, plain=plain)
+        found = await self._look_up(name, sources)
+        if found.verdict is Verdict.NO_NAME_OR_ADDRESS:
+            message = await sources.upstream.ask(question)
+            exists = message is not None and message.rcode() == Rcode.NOERROR
+            found = Found(Verdict.EXISTS if exists else Verdict.NO_NAME)
+        if name.lower() == sources.own_name and _all_loopback(found):
+            found = Found(Verdict.EXISTS, (sources.gateway,))
+        return _addresses(question, found)
+
+    async def _forward(self, question: Question, sources: Sources, *, plain: bool) -> tuple[Answer, float]:
+        single = plain and len(question.name.labels) == 2
+        asking = first_of(sources.upstream, question, sources.search) if single else sources.upstream.ask(question)
+        message = await asking
+        if message is None or message.rcode() not in (Rcode.NOERROR, Rcode.NXDOMAIN):
+            return SERVFAIL, FAILED_S
+        answer, keep_s = packets.from_message(message, question, most_ttl_s=MOST_TTL_S)
+        if not sources.ipv6 and question.type in (RdataType.AAAA, RdataType.ANY):
+            answer = packets.without(answer, RdataType.AAAA)
+        positive = answer.rcode == Rcode.NOERROR and bool(answer.sections[0])
+        if (
+            answer.rcode == Rcode.NXDOMAIN
+            and question.type is RdataType.HTTPS
+            and await self._exists(question, sources)
+        ):
+            answer = _NODATA  # the system knows more names than its servers
+        return answer, keep_s if positive else min(keep_s, NEGATIVE_S)
+
+    async def _exists(self, question: Question, sources: Sources) -> bool:
+        """Whether the name has an address by the system."""
+        if sources.only_upstream or not system.is_host_name(question.text):
+            return False
+        with contextlib.suppress(BusyError):
+            return (await self._look_up(question.text, sources)).verdict is Verdict.EXISTS
+        return False
+
+    async def _look_up(self, name: bytes, sources: Sources) -> Found:
+        """By the system: once for those who ask for IPv4 and for IPv6 at the same time. Raises BusyError."""
+        key = (name, sources.ipv6)
+        task = self._looking.get(key)
+        if task is None:
+            task = asyncio.create_task(sources.system(name, sources.ipv6), name="look a name up")
+            self._tasks.add(task)
+            self._looking[key] = task
+            task.add_done_callback(lambda done: self._looked(key, done))
+        return await asyncio.shield(task)
+
+    def _looked(self, key: tuple[bytes, bool], task: asyncio.Task[Found]) -> None:
+        self._tasks.discard(task)
+        if self._looking.get(key) is task:
+            del self._looking[key]
+        if not task.cancelled():
+            task.exception()  # raised where it is awaited, if anybody still does
+
+
+def _addresses(question: Question, found: Found) -> tuple[Answer, float]:
+    match found.verdict:
+        case Verdict.EXISTS:
+            mine = found.ipv4 if question.type is RdataType.A else found.ipv6
+            return packets.addresses(question, mine, ttl_s=ADDRESS_TTL_S), ADDRESS_TTL_S if mine else NEGATIVE_S
+        case Verdict.NO_NAME | Verdict.NO_NAME_OR_ADDRESS:
+            return _NXDOMAIN, NEGATIVE_S
+        case Verdict.FAILED:
+            return SERVFAIL, FAILED_S
+
+
+def _all_loopback(found: Found) -> bool:
+    every = (*found.ipv4, *found.ipv6)
+    return bool(every) and all(ipaddress.ip_address(address).is_loopback for address in every)

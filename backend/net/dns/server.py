@@ -1,0 +1,205 @@
+"""DNS over UDP and TCP on 127.0.0.1, at one port for both.
+
+It is bound to the loopback and answers nobody else. Everything has a bound: datagrams being answered, connections, how
+long one may be idle, and the size of what is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
+
+from dns.rcode import Rcode
+
+from backend.net.dns import packets
+from backend.net.dns.packets import Answer, Question
+
+_log = logging.getLogger(__name__)
+
+MOST_DATAGRAMS: Final = 2048
+MOST_CONNECTIONS: Final = 128
+IDLE_S: Final = 10.0
+_SEND_S: Final = 5.0
+_TRIES: Final = 20
+_RECEIVE_BUFFER_BYTES: Final = 1_048_576
+_ADDRESS: Final = "127.0.0.1"
+
+
+class Answers(NamedTuple):
+    """Who knows the answers."""
+
+    known: Callable[[Question], tuple[Answer, float] | None]
+    """What can be said at once, and how old it is in seconds."""
+    resolve: Callable[[Question], Awaitable[tuple[Answer, float]]]
+    """The same for what has to be found out. MUST come to an end."""
+
+
+class DnsServer:
+    """Serves from `start` to `aclose`."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._transport: asyncio.DatagramTransport | None = None
+        self._listener: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
+        self.port: int | None = None
+        """Where it listens."""
+
+    async def start(self, wanted: int | None) -> int:
+        """Listen, at the wanted port if that is free; returns the port. Raises OSError when no port can be had."""
+        loop = asyncio.get_running_loop()
+        udp, tcp = _bind(wanted)
+        try:
+            self._transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._datagram), sock=udp)
+            self._listener = await asyncio.start_server(self._connection, sock=tcp)
+        except BaseException:
+            if self._transport is None:
+                udp.close()
+            tcp.close()
+            await self.aclose()
+            raise
+        port = int(udp.getsockname()[1])
+        self.port = port
+        return port
+
+    async def aclose(self) -> None:
+        """Close the port and give up what is being answered. Idempotent."""
+        self.port = None
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        tasks = (*self._tasks, *self._connections)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- datagrams ------------------------------------------------------------------------------------------------
+    def _datagram(self, untrusted: bytes, peer: tuple[str, int]) -> None:
+        query = packets.read(untrusted)
+        if query is None:
+            return
+        if isinstance(query, bytes):
+            self._send(query, peer)
+        elif query.question is None:
+            self._send(query.refuse(query.refusal), peer)
+        elif (known := self._answers.known(query.question)) is not None:
+            self._send(query.to_wire(known[0], age_s=known[1], datagram=True), peer)
+        elif len(self._tasks) >= MOST_DATAGRAMS:
+            self._send(query.refuse(Rcode.SERVFAIL), peer)
+        else:
+            task = asyncio.get_running_loop().create_task(self._answer_datagram(query, peer), name="dns query")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer_datagram(self, query: packets.Query, peer: tuple[str, int]) -> None:
+        self._send(await self._find(query, datagram=True), peer)
+
+    async def _find(self, query: packets.Query, *, datagram: bool) -> bytes:
+        assert query.question is not None
+        try:
+            answer, age_s = await self._answers.resolve(query.question)
+            return query.to_wire(answer, age_s=age_s, datagram=datagram)
+        except Exception:  # noqa: BLE001 -- logged; whoever asks gets an answer
+            _log.exception("a query could not be answered by a defect")
+            return query.refuse(Rcode.SERVFAIL)
+
+    def _send(self, data: bytes, peer: tuple[str, int]) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(data, peer)
+
+    # -- connections ----------------------------------------------------------------------------------------------
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            peer = writer.get_extra_info("peername")
+            if len(self._connections) <= MOST_CONNECTIONS and _is_loopback(peer):
+                with contextlib.suppress(TimeoutError, ConnectionError, asyncio.IncompleteReadError):
+                    await self._converse(reader, writer)
+        finally:
+            self._connections.discard(task)
+            writer.close()
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(_SEND_S):
+                    await writer.wait_closed()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One query after the other. Raises what ends it."""
+        while True:
+            async with asyncio.timeout(IDLE_S):
+                size = int.from_bytes(await reader.readexactly(2), "big")
+                untrusted = await reader.readexactly(size)
+            query = packets.read(untrusted)
+            if query is None:
+                return
+            if isinstance(query, bytes):
+                data = query
+            elif query.question is None:
+                data = query.refuse(query.refusal)
+            else:
+                data = await self._find(query, datagram=False)
+            writer.write(len(data).to_bytes(2, "big") + data)
+            async with asyncio.timeout(_SEND_S):
+                await writer.drain()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, take: Callable[[bytes, tuple[str, int]], None]) -> None:
+        self._take = take
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """From the loop."""
+        if _is_loopback(addr):
+            self._take(data, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        """Whoever asked has gone, which costs nobody anything."""
+        _log.debug("a datagram could not be delivered: %s", exc)
+
+
+def _is_loopback(peer: tuple[str, int] | None) -> bool:
+    try:
+        return peer is not None and ipaddress.ip_address(peer[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _bind(wanted: int | None) -> tuple[socket.socket, socket.socket]:
+    """A UDP and a TCP socket of the same port: the wanted one, else any. Raises OSError."""
+    ports = ([wanted] if wanted else []) + [0] * _TRIES
+    last: OSError | None = None
+    for port in ports:
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+                udp.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:
+                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+            udp.bind((_ADDRESS, port))
+            tcp.bind((_ADDRESS, udp.getsockname()[1]))
+            udp.setblocking(False)
+            tcp.setblocking(False)
+            return udp, tcp
+        except OSError as error:
+            udp.close()
+            tcp.close()
+            last = error
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+    assert last is not None
+    raise last

@@ -1,0 +1,158 @@
+"""The agent's resolver as a whole: where it listens, what it follows, and what it tells the guest.
+
+The port stays the same over agents, so that a guest whose forwarder was told of it finds the next agent there. A guest
+is told of the port on each connection, and again when the network or the settings change: the forwarder then drops what
+it kept. While no agent is connected the guest asks QEMU's own resolver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from backend import config
+from backend.errors import WherryError
+from backend.files import write_private
+from backend.host import network
+from backend.host.base import Host
+from backend.net.dns import hosts, servers
+from backend.net.dns.resolver import Resolver, Sources, system_look_up
+from backend.net.dns.server import Answers, DnsServer
+from backend.net.dns.threads import LookupThreads
+from backend.net.dns.upstream import SystemConfig, Upstream, system_config
+from backend.paths import MachineDir
+
+_log = logging.getLogger(__name__)
+
+EVERY_S: Final = 1.0
+"""For the settings' file; the network is looked at every so many times."""
+_NETWORK_EVERY: Final = 3
+_RETRY_EVERY: Final = 30
+_THREADS_END_S: Final = 0.5
+
+
+class NameService:
+    """One per agent. `start` it, then `run` it."""
+
+    def __init__(
+        self,
+        host: Host,
+        directory: MachineDir,
+        *,
+        tell_guest: Callable[[str], Awaitable[None]],
+        gateway: Callable[[], str],
+        ipv6: Callable[[], bool],
+    ) -> None:
+        """Make one that does not listen yet.
+
+        Args:
+            host: this computer.
+            directory: the machine's, which keeps the port.
+            tell_guest: sends a line to the guest, if there is one. MUST NOT raise.
+            gateway: where the machine's containers find this computer.
+            ipv6: whether they can use IPv6 addresses.
+        """
+        self._host = host
+        self._dir = directory
+        self._tell_guest = tell_guest
+        self._gateway = gateway
+        self._ipv6 = ipv6
+        self._threads = LookupThreads()
+        # Not every system says whether a name is there that has no address.
+        self._look_up = system_look_up(self._threads, tells_apart=host.name != "darwin")
+        self._resolver = Resolver(Sources(self._look_up, Upstream(())))
+        self._server = DnsServer(Answers(self._resolver.known, self._resolver.resolve))
+        self._seen: tuple[Any, ...] | None = None
+        self._named: tuple[servers.Server, ...] = ()
+
+    @property
+    def greeting(self) -> str:
+        """The line that tells a guest where to ask."""
+        return f"resolver {self._server.port or 0}"
+
+    async def start(self) -> None:
+        """Listen and read how the network is. Without a port the guest goes on with QEMU's resolver; never raises."""
+        await self._follow()
+        await self._listen()
+
+    async def _listen(self) -> None:
+        path = self._dir.resolver_port
+        wanted = await asyncio.to_thread(_read_port, path)
+        try:
+            port = await self._server.start(wanted)
+            if port != wanted:
+                await asyncio.to_thread(write_private, path, f"{port}\n".encode())
+        except OSError as error:
+            _log.warning("names are left to QEMU's resolver: %s", error)
+            return
+        _log.info("names are resolved at 127.0.0.1:%d", port)
+
+    async def run(self) -> None:
+        """Follow the network and the settings until cancelled."""
+        settings = network.file_mark(self._dir.config)
+        for tick in itertools.count(1):
+            await asyncio.sleep(EVERY_S)
+            try:
+                now = network.file_mark(self._dir.config)
+                if self._server.port is None and tick % _RETRY_EVERY == 0:
+                    await self._listen()
+                    await self._tell_guest(self.greeting)
+                elif now != settings or tick % _NETWORK_EVERY == 0:
+                    settings = now
+                    if await self._follow():
+                        _log.info("the network or its settings changed: names are asked for anew")
+                        await self._tell_guest(self.greeting)
+            except Exception:  # noqa: BLE001 -- logged; it is looked at again
+                _log.exception("the network could not be followed by a defect")
+
+    async def aclose(self) -> None:
+        """Stop listening; what is in a lookup is left to end with the process."""
+        await self._server.aclose()
+        await self._resolver.aclose()
+        if not await asyncio.to_thread(self._threads.close, within_s=_THREADS_END_S):
+            _log.info("a lookup of a name has not ended")
+
+    async def _follow(self) -> bool:
+        """Look at settings and network; whether anything is otherwise than it was."""
+        seen = (*await asyncio.to_thread(self._look), self._gateway(), self._ipv6())
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        named, system, _addresses, _mark, own_name, gateway, ipv6 = seen
+        own = servers.Server("127.0.0.1", self._server.port or 0)
+        asked = tuple(server for server in named or system.servers if server != own)
+        self._resolver.use(
+            Sources(
+                system=self._look_up,
+                upstream=Upstream(asked),
+                search=system.search,
+                hosts=await asyncio.to_thread(hosts.load, self._host.hosts_file()),
+                own_name=own_name,
+                only_upstream=bool(named),
+                gateway=gateway,
+                ipv6=ipv6,
+            )
+        )
+        return True
+
+    def _look(
+        self,
+    ) -> tuple[tuple[servers.Server, ...], SystemConfig, frozenset[tuple[str, str]], tuple[int, ...], bytes]:
+        try:
+            self._named = servers.parse(config.load(self._dir.config).network.dns)
+        except WherryError as error:  # the last ones stay; whoever starts or sets anything is told
+            _log.debug("the settings cannot be read: %s", error)
+        own_name = hosts.own_name().encode("ascii", errors="ignore").lower()
+        return self._named, system_config(), network.addresses(), network.file_mark(self._host.hosts_file()), own_name
+
+
+def _read_port(path: Path) -> int | None:
+    try:
+        port = int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return port if 1024 <= port < 65_536 else None
