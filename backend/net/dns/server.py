@@ -46,6 +46,7 @@ class DnsServer:
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
         self._transport: asyncio.DatagramTransport | None = None
+        self._datagrams: _Datagrams | None = None
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[asyncio.Task[None]] = set()
@@ -57,7 +58,9 @@ class DnsServer:
         loop = asyncio.get_running_loop()
         udp, tcp = _bind(wanted)
         try:
-            self._transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._datagram), sock=udp)
+            self._transport, self._datagrams = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(self._datagram), sock=udp
+            )
             self._listener = await asyncio.start_server(self._connection, sock=tcp)
         except BaseException:
             if self._transport is None:
@@ -72,6 +75,7 @@ class DnsServer:
     async def aclose(self) -> None:
         """Close the port and give up what is being answered. Idempotent."""
         self.port = None
+        datagrams, self._datagrams = self._datagrams, None
         if self._transport is not None:
             self._transport.close()
             self._transport = None
@@ -82,6 +86,8 @@ class DnsServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if datagrams is not None:
+            await datagrams.closed.wait()  # the loop closes its socket in the next round
 
     # -- datagrams ------------------------------------------------------------------------------------------------
     def _datagram(self, untrusted: bytes, peer: tuple[str, int]) -> None:
@@ -157,6 +163,11 @@ class DnsServer:
 class _Datagrams(asyncio.DatagramProtocol):
     def __init__(self, take: Callable[[bytes, tuple[str, int]], None]) -> None:
         self._take = take
+        self.closed = asyncio.Event()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
+        """From the loop."""
+        self.closed.set()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """From the loop."""
