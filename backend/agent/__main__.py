@@ -48,7 +48,6 @@ from backend.net.dns.service import NameService
 from backend.paths import MachineDir
 from backend.ssh.session import FollowedCommand, Result
 from backend.stream import ByteStream
-from backend.vm.spec import UserNetwork
 
 EXIT_ALREADY_OWNED: Final = 3
 """Another agent owns the machine: the caller connects to that one."""
@@ -77,8 +76,8 @@ class Agent:
             machine_host,
             directory,
             tell_guest=self._tell_guest,
-            gateway=lambda: UserNetwork().gateway,
-            ipv6=lambda: False,
+            gateway=lambda: self._supervisor.network.gateway,
+            ipv6=lambda: self._supervisor.network.ipv6,
         )
         self._supervisor = Supervisor(
             machine_host,

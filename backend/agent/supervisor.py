@@ -58,6 +58,7 @@ from backend.paths import MachineDir
 from backend.stream import ByteStream
 from backend.vm.monitor import Monitor
 from backend.vm.run import RunRecord
+from backend.vm.spec import UserNetwork
 
 _log = logging.getLogger(__name__)
 
@@ -204,6 +205,12 @@ class Supervisor:
     def link(self) -> EngineLink | None:
         """The way into the guest, while there is one."""
         return self._effects.link
+
+    @property
+    def network(self) -> UserNetwork:
+        """Between host and guest: that of the machine that runs, or the usual one."""
+        record = self._effects.record
+        return record.user_network if record is not None else UserNetwork()
 
     @property
     def guest(self) -> Guest | None:
