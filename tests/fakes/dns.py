@@ -27,7 +27,7 @@ class ZoneServer:
         """Make one.
 
         Args:
-            records: (name without its last dot, TTL, type, text).
+            records: (name without its last dot, TTL, type, text); "*.name" stands for all below it that have none.
             address: where it listens.
             port: and at which port; 0: any.
         """
@@ -41,6 +41,7 @@ class ZoneServer:
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_048_576)
         self._udp.bind((address, port))
         self.port: int = self._udp.getsockname()[1]
         self._tcp.bind((address, self.port))
@@ -104,12 +105,14 @@ class ZoneServer:
                 break
             response.answer.append(dns.rrset.from_text(owner + ".", alias[0][1], "IN", "CNAME", alias[0][3] + "."))
             owner = alias[0][3]
-        found = [r for r in self.records if r[0] == owner and r[2] == dns.rdatatype.to_text(asked.rdtype)]
+        wild = "*." + owner.partition(".")[2]
+        known = owner if any(record[0] == owner for record in self.records) else wild
+        found = [r for r in self.records if r[0] == known and r[2] == dns.rdatatype.to_text(asked.rdtype)]
         if found:
             texts = [record[3] for record in found]
             response.answer.append(dns.rrset.from_text_list(owner + ".", found[0][1], "IN", asked.rdtype, texts))
         else:
             response.authority.append(dns.rrset.from_text("test.", 300, "IN", "SOA", SOA))
-            if not any(record[0] == owner or record[0].endswith("." + owner) for record in self.records):
+            if not any(record[0] in (owner, wild) or record[0].endswith("." + owner) for record in self.records):
                 response.set_rcode(dns.rcode.NXDOMAIN)
         return response.to_wire(max_size=most_bytes, prefer_truncation=True)
