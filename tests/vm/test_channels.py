@@ -25,24 +25,52 @@ def our_processes(machine: Machine) -> list[psutil.Process]:
     return [psutil.Process(agent), psutil.Process(qemu)]
 
 
-def test_from_a_container_only_the_guests_own_ssh_server_is_there(machine: Machine) -> None:
-    ports = {
-        connection.laddr.port
+def listening(machine: Machine, kind: str) -> set[tuple[str, int]]:
+    return {
+        (connection.laddr.ip, connection.laddr.port)
         for process in our_processes(machine)
-        for connection in process.net_connections(kind="tcp")
-        if connection.status == psutil.CONN_LISTEN
+        for connection in process.net_connections(kind=kind)
+        if connection.status == (psutil.CONN_LISTEN if kind == "tcp" else psutil.CONN_NONE) and not connection.raddr
     }
-    assert ports == {machine.status()["ssh_port"]}, "nothing of ours listens on TCP but the way into the guest"
-    (port,) = ports
+
+
+def test_from_a_container_only_the_guests_own_ssh_server_and_names_are_there(machine: Machine) -> None:
+    ssh = machine.status()["ssh_port"]
+    names = int((machine.home / "machine" / "resolver-port").read_text())
+    assert listening(machine, "tcp") == {("127.0.0.1", ssh), ("127.0.0.1", names)}, "nothing else of ours listens"
+    assert ("127.0.0.1", names) in listening(machine, "udp4")
     for network in ("bridge", "host"):
         said = machine.docker(
             "run", "--rm", "--network", network, BUSYBOX,
-            "sh", "-c", f"(sleep 3; echo) | nc -w 5 10.0.2.2 {port} | head -c 60; ls /dev /var/run /run 2>&1; true",
+            "sh", "-c", f"(sleep 3; echo) | nc -w 5 10.0.2.2 {ssh} | head -c 60; ls /dev /var/run /run 2>&1; true",
         ).stdout  # fmt: skip
         assert "SSH-2.0-OpenSSH" in said
         assert "QMP" not in said
         assert "vport" not in said
         assert "docker.sock" not in said
+
+
+def octal(data: bytes) -> str:
+    """For printf."""
+    return "".join(f"\\{byte:03o}" for byte in data)
+
+
+WHAT_ARE_YOU = b"\0\x1e" + b"\0\1\1\0\0\1\0\0\0\0\0\0" + b"\7version\4bind\0" + b"\0\x10\0\3"
+"""version.bind in the class CHAOS, where name servers tell what they are."""
+PROBES = (b"GET / HTTP/1.0\r\n\r\n", b'{"execute":"qmp_capabilities"}\n', b'{"type":"hello"}\n', b"status\n")
+
+
+def test_the_resolvers_port_knows_nothing_but_names(machine: Machine) -> None:
+    port = int((machine.home / "machine" / "resolver-port").read_text())
+    commands = [f"printf '{octal(probe)}' | nc -w 1 10.0.2.2 {port} | hexdump -C" for probe in PROBES]
+    said = machine.docker("run", "--rm", BUSYBOX, "sh", "-c", "; ".join(commands)).stdout
+    assert said == "", "what is no query ends the connection without a word"
+    tell = f"nc -w 2 10.0.2.2 {port} | hexdump -v -e '1/1 \"%02x \"'"
+    asked = machine.docker(
+        "run", "--rm", BUSYBOX, "sh", "-c", f"printf '{octal(WHAT_ARE_YOU)}' | {tell}"
+    ).stdout.split()
+    assert len(asked) == 32
+    assert int(asked[5], 16) & 0xF == 5, "refused"
 
 
 def test_commands_and_environments_hold_no_key(machine: Machine) -> None:

@@ -97,6 +97,8 @@ class Resolver:
 
     def use(self, sources: Sources) -> None:
         """From now on ask these, and keep nothing of what others said."""
+        if sources.upstream is not self._sources.upstream:
+            self._sources.upstream.retire()
         self._sources = sources
         self._kept.clear()
         # What is under way still answers who waits for it; who asks from now on is not told what it finds.
@@ -109,6 +111,8 @@ class Resolver:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._sources.upstream.retire()
+        await asyncio.sleep(0)  # the loop closes sockets in its next round
 
     def known(self, question: Question) -> tuple[Answer, float] | None:
         """What is kept of it, and since how many seconds; None when that has to be found out."""

@@ -1,0 +1,143 @@
+"""Names from inside containers, and this computer as they see it, on the real machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.fakes.dns import ZoneServer
+from tests.vm import dns_load
+from tests.vm.machine import BUSYBOX, Machine, wait_until
+
+pytestmark = pytest.mark.vm
+
+RECORDS = [
+    ("only-here.test", 300, "A", "192.0.2.9"),
+    ("six.test", 300, "AAAA", "2001:db8::6"),
+    ("text.test", 300, "TXT", '"some words"'),
+    ("big.test", 300, "TXT", " ".join(f'"{"x" * 250}"' for _ in range(8))),
+    ("*.load.test", 300, "A", "192.0.2.8"),
+]
+ASK = """
+for name in only-here.test nix.test; do nslookup -type=a $name; done
+nslookup -type=aaaa six.test
+nslookup -type=aaaa only-here.test
+nslookup -type=txt text.test
+echo said; wget -q -T 10 -O - http://host.docker.internal:PORT/; echo
+wget -q -T 10 -O - http://x:PORT/; echo; nslookup -type=a gateway.docker.internal
+"""
+
+
+@contextmanager
+def greeter() -> Iterator[int]:
+    """A service on this computer's loopback that greets by HTTP; yields its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.settimeout(10)
+                    connection.recv(4096)
+                    connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 16\r\n\r\nhello from here\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(timeout=20)
+
+
+@contextmanager
+def named(machine: Machine, server: ZoneServer) -> Iterator[None]:
+    """The machine asks this server, from when it answers to a guest's query."""
+    machine.wherry("config", "set", "network.dns", f"127.0.0.1#{server.port}")
+    try:
+        yield
+    finally:
+        machine.wherry("config", "set", "network.dns", "")
+
+
+def test_names_of_the_host_and_its_services_from_every_network(machine: Machine) -> None:
+    machine.docker("network", "create", "names")
+    with ZoneServer(RECORDS) as server, greeter() as port, named(machine, server):
+        wait_until("the setting to be taken up", lambda: resolves(machine), timeout_s=60)
+        for network in ("bridge", "names", "host"):
+            said = machine.docker(
+                "run", "--rm", "--network", network, "--add-host", "x:host-gateway", BUSYBOX,
+                "sh", "-c", ASK.replace("PORT", str(port)),
+            ).stdout  # fmt: skip
+            names, _, services = said.partition("said\n")
+            assert names.count("192.0.2.9") == 1, said
+            assert "nix.test: NXDOMAIN" in names
+            assert "2001:db8::6" not in names, "of no use without IPv6"
+            assert "six.test: NXDOMAIN" not in names, "but the name is there"
+            assert "some words" in names
+            assert services.count("hello from here") == 2, "host.docker.internal and host-gateway"
+            assert "Address: 10.0.2.2" in services
+    machine.docker("network", "rm", "names")
+
+
+def resolves(machine: Machine, name: str = "only-here.test") -> bool:
+    return "192.0.2.9" in machine.wherry("shell", f"nslookup -type=a {name}", check=False).stdout
+
+
+def test_whoever_binds_port_53_on_all_addresses_is_not_in_the_way(machine: Machine) -> None:
+    answer = machine.docker(
+        "run", "--rm", "--network", "host", BUSYBOX, "sh", "-c",
+        "nc -lup 53 -s 0.0.0.0 & sleep 0.3; nslookup -type=a host.docker.internal; kill $!",
+    )  # fmt: skip
+    assert "Address: 10.0.2.2" in answer.stdout
+
+
+def times_on_its_own(machine: Machine) -> int:
+    return int(machine.wherry("shell", "grep -c 'using nameserver 10.0.2.3#53' /data/log/dns.log", check=False).stdout)
+
+
+def test_names_resolve_without_an_agent_and_as_before_with_the_next(machine: Machine) -> None:
+    with ZoneServer(RECORDS) as server, named(machine, server):
+        wait_until("the setting to be taken up", lambda: resolves(machine), timeout_s=60)
+        machine.docker("run", "-d", "--name", "asking", BUSYBOX, "sh", "-c", "while :; do nslookup -type=a "
+                       "host.docker.internal >/dev/null && echo yes || echo no; sleep 0.1; done")  # fmt: skip
+        agent, before = machine.agent_pid(), times_on_its_own(machine)
+        assert agent is not None
+        os.kill(agent, signal.SIGKILL)
+        # The next agent comes with this command.
+        assert times_on_its_own(machine) > before, "QEMU's resolver was asked while there was no agent"
+        wait_until("the next agent to be asked", lambda: resolves(machine), timeout_s=60)
+        answers = machine.docker("logs", "asking").stdout.split()
+        assert answers
+        assert "no" not in answers
+        machine.docker("rm", "-f", "asking")
+
+
+def test_a_dead_forwarder_is_started_again_and_leaves_no_second_rule(machine: Machine) -> None:
+    said = machine.wherry(
+        "shell",
+        "kill -9 $(cat /run/wherry/pid/dns); for i in $(seq 100); do sleep 0.2; "
+        "[ -e /run/wherry/dns-led ] && kill -0 $(cat /run/wherry/pid/dns) 2>/dev/null && break; done; "
+        "iptables -t nat -S | grep -c 'dport 53 .*DNAT'; nslookup -type=a host.docker.internal",
+        check=False,
+    ).stdout
+    assert said.startswith("4\n")
+    assert "Address: 10.0.2.2" in said
+
+
+def test_a_burst_of_queries_loses_none(machine: Machine) -> None:
+    dns_load.import_perl(machine)
+    with ZoneServer(RECORDS) as server, named(machine, server):
+        wait_until("the setting to be taken up", lambda: resolves(machine), timeout_s=60)
+        figures = dns_load.run_load(machine, server="10.0.2.3", rate=500, seconds=2, names=200)
+    assert figures.sent > 300, figures
+    assert (figures.lost, figures.bad) == (0, 0), figures
