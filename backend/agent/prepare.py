@@ -19,10 +19,11 @@ from backend.config import Config
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.files import explain_os_error, write_private
 from backend.host.base import AcceleratorFact, Host
+from backend.host.network import has_ipv6
 from backend.host.process import total_memory_mib
 from backend.host.routes import Route
 from backend.model import MachineResources
-from backend.net import subnets
+from backend.net import ipv6, subnets
 from backend.net.engine_options import merged, publishing, with_loopback_registries
 from backend.paths import MachineDir
 from backend.ssh.keys import MachineKeys, ensure_keys
@@ -220,12 +221,17 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
         routes = host.routes()
     except WherryError as error:  # told; the machine is of use all the same
         unknown = error.problem
-    network = UserNetwork(net=subnets.choose_user_network(routes, wanted=config.network.subnet))
+    network = UserNetwork(
+        net=subnets.choose_user_network(routes, wanted=config.network.subnet),
+        ipv6=ipv6.is_wanted(config.network.ipv6, host_has_it=has_ipv6),
+    )
     user_options = settings.daemon_options(directory.daemon_json)
     options = merged(
         publishing(user_options, publish_everywhere=config.network.publish == "all"),
         subnets.engine_options(routes, user_network=network.net),
     )
+    if network.ipv6:
+        options = ipv6.with_ipv6(options, user_options)
     options = with_loopback_registries(options, network.gateway)
     found = company.examine(
         config.network,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 from pathlib import Path
+from typing import Final
 
 import psutil
+
+_SOMEWHERE: Final = ("2001:500:2f::f", 53)
+"""A root server, which does not move."""
+_GLOBAL: Final = ipaddress.IPv6Network("2000::/3")
 
 
 def addresses() -> frozenset[tuple[str, str]]:
@@ -24,3 +31,16 @@ def file_mark(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def has_ipv6() -> bool:
+    """Whether this computer has a global IPv6 address and a way to everywhere from it. Sends nothing."""
+    if not socket.has_ipv6:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asking:
+            asking.connect(_SOMEWHERE)  # of a datagram socket: the system only chooses way and address
+            address = ipaddress.IPv6Address(asking.getsockname()[0])
+    except (OSError, ValueError):
+        return False
+    return address in _GLOBAL

@@ -188,6 +188,8 @@ class FakeGuest:
             case ["restart", service, name]:
                 self.say(f"done {name}")
                 self._begin(self._restart(service))
+            case ["resolver", _]:
+                pass
             case ["reclaim", name]:
                 self.say(f"done {name} /data: 0 bytes trimmed")
             case ["poweroff"]:

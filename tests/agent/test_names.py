@@ -1,0 +1,27 @@
+"""The guest is told where names are resolved: by each agent, and again when the settings change."""
+
+from __future__ import annotations
+
+from backend.model import Phase
+from tests.agent.machine import Machine, eventually, kill, until
+
+
+def told(machine: Machine) -> list[str]:
+    return [line for line in machine.told_the_guest() if line.startswith(("hello", "resolver"))]
+
+
+def test_each_agent_tells_the_guest_the_same_port_and_every_change(machine: Machine) -> None:
+    machine.started()
+    port = int(machine.paths.resolver_port.read_text())
+    assert told(machine)[:2] == ["hello", f"resolver {port}"]
+    with machine.client() as client:
+        kill(client.agent_pid)
+    before = len(told(machine))
+    with machine.client() as client:
+        until(client, Phase.RUNNING)
+        eventually(lambda: len(told(machine)) > before + 1, "the next agent says it too")
+        assert told(machine)[before:][:2] == ["hello", f"resolver {port}"]
+        before = len(told(machine))
+        client.request("config.set", values={"network.dns": "127.0.0.1#9"})
+        eventually(lambda: len(told(machine)) > before, "what was kept is to be forgotten")
+        assert told(machine)[-1] == f"resolver {port}"
