@@ -86,10 +86,10 @@ def _disks(spec: LaunchSpec) -> list[str]:
 def _network(spec: LaunchSpec) -> list[str]:
     # Forwards are added over the monitor, where QEMU chooses the port and tells it.
     network = spec.network
-    ipv6 = "on" if network.ipv6 else "off"
+    ipv6 = "on" if network.ipv6 else "off"  # QEMU takes one named family as the only one
     place = f"net={network.net},host={network.gateway},dns={network.nameserver},dhcpstart={network.guest}"
     return [
-        *("-netdev", f"user,id={NETDEV},{place},ipv6={ipv6}"),
+        *("-netdev", f"user,id={NETDEV},{place},ipv4=on,ipv6={ipv6}"),
         *("-device", f"virtio-net-pci,netdev={NETDEV},romfile="),
     ]
 

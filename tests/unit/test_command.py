@@ -80,7 +80,7 @@ LINUX_TCG = [
     "-blockdev", "driver=file,node-name=data-file,filename=/home/ann/wherry/machine/data.qcow2,discard=unmap",
     "-blockdev", "driver=qcow2,node-name=data,file=data-file,discard=unmap,detect-zeroes=unmap",
     "-device", "virtio-blk-pci,drive=data,serial=data,discard=on",
-    "-netdev", "user,id=net0,net=10.0.2.0/24,host=10.0.2.2,dns=10.0.2.3,dhcpstart=10.0.2.15,ipv6=off",
+    "-netdev", "user,id=net0,net=10.0.2.0/24,host=10.0.2.2,dns=10.0.2.3,dhcpstart=10.0.2.15,ipv4=on,ipv6=off",
     "-device", "virtio-net-pci,netdev=net0,romfile=",
     "-device", "virtio-rng-pci",
     "-device", "virtio-balloon-pci,id=balloon,free-page-reporting=on",
