@@ -44,6 +44,7 @@ from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host, Listener
 from backend.host.process import resident_bytes
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
+from backend.net import subnets
 from backend.net.dns.service import NameService
 from backend.paths import MachineDir
 from backend.ssh.session import FollowedCommand, Result
@@ -153,7 +154,7 @@ class Agent:
         self._front = ApiFront(self._dial, dial_quietly=self._dial_quietly, hooks=self._ports.hooks(self._dial))
         self._routes = RouteWatch(
             Watched(
-                routes=machine_host.routes,
+                routes=lambda: machine_host.routes() + subnets.named(config.load(directory.config).network),
                 daemon_options=lambda: config.daemon_options(directory.daemon_json),
                 subnet=lambda: config.load(directory.config).network.subnet,
                 phase=lambda: self._supervisor.phase,

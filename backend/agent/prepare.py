@@ -218,7 +218,7 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
     unknown: Problem | None = None
     routes: tuple[Route, ...] = ()
     try:
-        routes = host.routes()
+        routes = host.routes() + subnets.named(config.network)
     except WherryError as error:  # told; the machine is of use all the same
         unknown = error.problem
     network = UserNetwork(

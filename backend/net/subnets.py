@@ -18,11 +18,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from backend.errors import ProblemCode, fail
-from backend.host.routes import Route
+from backend.host.routes import Route, as_routes
 from backend.vm.spec import DEFAULT_NET
+
+if TYPE_CHECKING:
+    from backend.config import NetworkSection
 
 _LENGTH: Final = 24
 _CANDIDATES: Final = (
@@ -57,6 +60,7 @@ _ENOUGH: Final = 8
 """Networks that are left of dockerd's own pools, below which the spare ones are added."""
 
 _WIDEST_NEEDED: Final = 8
+_ADDRESS: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w./])")
 _ENGINE_BRIDGE: Final = re.compile(r"(docker0|docker_gwbridge|br-[0-9a-f]{12}|podman\d+|cni-podman\d+|nerdctl\d+)")
 
 
@@ -68,6 +72,19 @@ class Clash:
     """Of the docker network; "" for the network between host and machine."""
     net: IPv4Network
     route: Route
+
+
+def named(section: NetworkSection) -> tuple[Route, ...]:
+    """Ways to what the settings name by its address: DNS servers and proxies, which containers have to reach.
+
+    An address in the default network stands for this computer as the machine sees it, and needs no way.
+    """
+    found = _ADDRESS.findall(f"{section.dns} {section.http_proxy} {section.https_proxy}")
+    return tuple(
+        route
+        for route in as_routes(found, interface="the settings")
+        if isinstance(route.net, IPv4Network) and not route.net.overlaps(DEFAULT_NET)
+    )
 
 
 def needed(routes: Iterable[Route]) -> tuple[Route, ...]:

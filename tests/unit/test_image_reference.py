@@ -79,13 +79,10 @@ def test_insecure_registries_by_name_and_by_range() -> None:
 
 
 def test_the_proxy_is_chosen_by_scheme_and_exceptions() -> None:
-    rules = ProxyRules.from_environment(
-        {
-            "HTTPS_PROXY": "http://ann:p%40ss@proxy.example:3128",
-            "http_proxy": "other.example",
-            "NO_PROXY": " .corp.example, exact.example ,10.0.0.0/8,ported.example:8443,192.0.2.7",
-        },
-        source="the test",
+    rules = ProxyRules(
+        https="http://ann:p%40ss@proxy.example:3128",
+        http="other.example",
+        no_proxy=(".corp.example", "exact.example", "10.0.0.0/8", "ported.example:8443", "192.0.2.7"),
     )
     proxy = rules.choose("https", "registry-1.docker.io", 443)
     assert proxy is not None

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.config import NetworkSection
 from backend.errors import ProblemCode, WherryError
 from backend.host.routes import Route
 from backend.net import subnets
@@ -46,6 +47,19 @@ def pools(options: dict[str, Any]) -> list[IPv4Network]:
 )
 def test_the_network_between_host_and_machine(given_routes: tuple[tuple[str, str, str], ...], chosen: str) -> None:
     assert str(subnets.choose_user_network(routes(*given_routes))) == chosen
+
+
+def test_what_the_settings_name_by_its_address_is_not_hidden() -> None:
+    section = NetworkSection(
+        dns="192.0.2.53#5353, 10.0.2.3", http_proxy="http://ann:1.2.3.4x@172.17.0.1:3128", https_proxy="proxy.example"
+    )
+    ways = subnets.named(section)
+    assert [str(way.net) for way in ways] == ["192.0.2.53/32", "172.17.0.1/32"]
+    options = subnets.engine_options(
+        (*routes(("172.17.0.0/16", "docker0", "")), *ways), user_network=IPv4Network("10.0.2.0/24")
+    )
+    assert str(pools(options)[0]) == "172.18.0.0/15"  # a proxy on this computer's own docker bridge
+    assert subnets.named(NetworkSection()) == ()
 
 
 def test_the_setting_wins_and_a_bad_one_is_refused() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from urllib.parse import unquote, urlsplit
@@ -33,16 +32,6 @@ class ProxyRules:
     no_proxy: tuple[str, ...] = ()
     source: str = ""
     """Where they come from, for the user: "the settings"."""
-
-    @classmethod
-    def from_environment(cls, variables: Mapping[str, str], *, source: str) -> ProxyRules:
-        """Out of HTTP_PROXY and so on; Go reads the large letters first."""
-
-        def of(name: str) -> str:
-            return variables.get(name) or variables.get(name.lower()) or ""
-
-        words = tuple(word.strip() for word in of("NO_PROXY").split(",") if word.strip())
-        return cls(http=of("HTTP_PROXY"), https=of("HTTPS_PROXY"), no_proxy=words, source=source)
 
     def choose(self, scheme: str, host: str, port: int) -> Proxy | None:
         """The proxy for a connection; None: it goes directly.

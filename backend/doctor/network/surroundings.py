@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ from backend.ssh.session import SshSession
 _SSH_S: Final = 20.0
 _ENGINE_S: Final = 60.0
 _ENVIRONMENT: Final = "cat /sys/firmware/qemu_fw_cfg/by_name/opt/io.wherry/environment/raw 2>/dev/null || true"
-_TRUST: Final = "cat /etc/ssl/certs/ca-certificates.crt"
+_TRUST: Final = "cat /etc/ssl/certs/ca-certificates.crt; cat /etc/docker/certs.d/{}/*.crt 2>/dev/null; true"
+"""Whom the engine believes, for one registry."""
 _CLOCK: Final = "date +%s.%N"
 _GATEWAY: Final = "ip route show default"
 
@@ -45,6 +47,8 @@ class Surroundings:
     trouble: str = ""
     """Why the settings could not be read."""
     host_rules: ProxyRules = field(default_factory=ProxyRules)
+    notes: tuple[str, ...] = ()
+    """What of this computer's proxies cannot be used, in sentences."""
     machine: MachineSide | None = None
     absent: str = ""
     """Why there is no machine to try from."""
@@ -76,8 +80,14 @@ class Surroundings:
 
 
 @contextlib.asynccontextmanager
-async def look(host: Host, directory: MachineDir) -> AsyncIterator[Surroundings]:
-    """Find everything out; the way into the machine is open while the block lasts."""
+async def look(host: Host, directory: MachineDir, domain: str) -> AsyncIterator[Surroundings]:
+    """Find everything out; the way into the machine is open while the block lasts.
+
+    Args:
+        host: this computer.
+        directory: of the machine.
+        domain: of the registry, with its port.
+    """
     found = Surroundings(host=host, directory=directory)
     try:
         found.config = await asyncio.to_thread(settings.load, directory.config)
@@ -85,7 +95,7 @@ async def look(host: Host, directory: MachineDir) -> AsyncIterator[Surroundings]
     except WherryError as error:
         found.trouble = error.problem.summary
     try:
-        found.host_rules = await asyncio.to_thread(_host_rules, found.config, host)
+        found.host_rules, found.notes = await asyncio.to_thread(_host_rules, found.config, host, found.options)
     except WherryError as error:
         found.trouble = found.trouble or error.problem.summary
     session: SshSession | None = None
@@ -93,18 +103,22 @@ async def look(host: Host, directory: MachineDir) -> AsyncIterator[Surroundings]
         session = await _open_session(found)
         if session is not None:
             found.machine = MachineSide(session)
-            await _ask_machine(found, found.machine)
+            await _ask_machine(found, found.machine, domain)
         yield found
     finally:
         if session is not None:
             await session.aclose()
 
 
-def _host_rules(config: Config, host: Host) -> ProxyRules:
-    """What the machine would be given, as this computer reaches it. Raises WherryError (BAD_REQUEST)."""
+def _host_rules(config: Config, host: Host, options: Mapping[str, Any]) -> tuple[ProxyRules, tuple[str, ...]]:
+    """What the machine would be given, as this computer reaches it; and notes. Raises WherryError (BAD_REQUEST)."""
     network = config.network
     chosen = proxies.choose(network, host.system_proxies() if network.proxy == "system" else SystemProxies())
-    return ProxyRules(http=chosen.http, https=chosen.https, no_proxy=chosen.no_proxy, source=chosen.source)
+    return _rules(proxies.with_engine_options(chosen, options)), chosen.notes
+
+
+def _rules(used: proxies.Proxies) -> ProxyRules:
+    return ProxyRules(http=used.http, https=used.https, no_proxy=used.no_proxy, source=used.source)
 
 
 async def _open_session(found: Surroundings) -> SshSession | None:
@@ -145,13 +159,19 @@ def _status(found: Surroundings) -> MachineStatus | None:
     return status
 
 
-async def _ask_machine(found: Surroundings, machine: MachineSide) -> None:
+async def _ask_machine(found: Surroundings, machine: MachineSide, domain: str) -> None:
     environment = await machine.read(_ENVIRONMENT) or ""
     pairs = (line.partition("=") for line in environment.splitlines() if "=" in line)
-    found.machine_rules = ProxyRules.from_environment(
-        {name: value for name, _, value in pairs}, source="the machine's settings"
+    given = {name: value for name, _, value in pairs}
+    no_proxy, _ = proxies.bypass_entries([given.get("NO_PROXY", "")])
+    used = proxies.Proxies(
+        http=given.get("HTTP_PROXY", ""),
+        https=given.get("HTTPS_PROXY", ""),
+        no_proxy=no_proxy,
+        source="what the machine was started with",
     )
-    found.machine_pem = await machine.read(_TRUST) or ""
+    found.machine_rules = _rules(proxies.with_engine_options(used, found.options))
+    found.machine_pem = await machine.read(_TRUST.format(shlex.quote(domain))) or ""
     words = (await machine.read(_GATEWAY) or "").split()
     if "via" in words[:-1]:
         found.gateway = words[words.index("via") + 1]

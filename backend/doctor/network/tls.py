@@ -163,5 +163,6 @@ def _unknown_issuer(issuer: str, host: str, believed_elsewhere: bool) -> Unreach
     return Unreached(
         what,
         f"Add the certificate of {issuer!r} to the trusted authorities of this computer (ask who runs your network or "
-        'the registry for it), then wherry restart. For a registry of tests: "insecure-registries" in daemon.json.',
+        f"the registry for it), or for {host} alone put it into ~/.docker/certs.d/REGISTRY:PORT/ca.crt; then wherry "
+        'restart. For a registry of tests: "insecure-registries" in daemon.json.',
     )

@@ -86,7 +86,7 @@ class Way:
             self._add("reference", "Image's name", _FAILED, error.detail, error.fix)
             return self._conclude(clean_text(self._image, 200))
         self._add("reference", "Image's name", _OK, f"{wanted}, asked of {wanted.api_domain}")
-        async with surroundings.look(self._host, self._dir) as around:
+        async with surroundings.look(self._host, self._dir, wanted.api_domain) as around:
             await _Walk(wanted, around, self._add).walk()
         return self._conclude(str(wanted))
 
@@ -175,6 +175,7 @@ class _Walk:
 
     def _tell_proxy(self, here: _Reach, there: _Reach | None) -> None:
         reach = there or here
+        notes = "".join(f". {note.rstrip('.')}" for note in self._around.notes)
         try:
             proxy = reach.web.proxy_for(reach.place)
         except Unreached as error:
@@ -183,9 +184,9 @@ class _Walk:
         if proxy is None:
             rules = reach.web.rules
             excluded = " for this registry" if rules.https else ""
-            self._add("proxy", "Proxy", _OK, f"none is used{excluded}")
+            self._add("proxy", "Proxy", _WARNING if notes else _OK, f"none is used{excluded}{notes}")
         else:
-            self._add("proxy", "Proxy", _OK, f"{proxy}, of {reach.web.rules.source}")
+            self._add("proxy", "Proxy", _OK, f"{proxy}, of {reach.web.rules.source}{notes}")
 
     async def _try_mirrors(self, web: Web, insecure: list[str]) -> None:
         for url in self._around.strings("registry-mirrors")[:_MOST_MIRRORS]:
