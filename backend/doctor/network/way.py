@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from backend.doctor.network import credentials, surroundings
-from backend.doctor.network.reference import ImageReference, is_insecure, is_loopback, parse_reference
+from backend.doctor.network.reference import ImageReference, is_insecure, parse_reference
 from backend.doctor.network.registry import Registry
 from backend.doctor.network.sides import HostSide
 from backend.doctor.network.surroundings import Surroundings
@@ -17,6 +17,7 @@ from backend.doctor.network.types import HopState, NetworkDiagnosis, NetworkHop,
 from backend.doctor.network.web import Place, Web
 from backend.engine.types import clean_text
 from backend.host.base import Host
+from backend.net.engine_options import with_loopback_registries
 from backend.paths import MachineDir
 
 _CLOCK_OFF_S: Final = 60.0
@@ -126,7 +127,7 @@ class _Walk:
     async def walk(self) -> None:
         """Go as far as it goes."""
         wanted, around = self._wanted, self._around
-        insecure = around.strings("insecure-registries")
+        insecure = with_loopback_registries(around.options, around.gateway)["insecure-registries"]
         check = not is_insecure(wanted.domain, [], insecure)
         place = Place(scheme="https", host=wanted.host, port=wanted.port or 443)
         names = ("host.docker.internal", "gateway.docker.internal", around.gateway)
@@ -139,7 +140,7 @@ class _Walk:
         if wanted.is_hub:
             await self._try_mirrors((there or here).web, insecure)
         await self._try_both("dns", "Name", self._resolve, here, there)
-        if check and wanted.host not in names:  # ranges take addresses
+        if check and (there is not None or wanted.host not in names):  # ranges take addresses
             addresses = list((there or here).addresses)
             for reach in filter(None, (here, there)):
                 reach.check = not is_insecure(wanted.domain, addresses, insecure)
@@ -230,7 +231,7 @@ class _Walk:
             only_there = first is not None and first.ok
             fix = second.fix
             if self._wanted.is_loopback:
-                fix = _other_name(self._wanted, self._around)
+                fix = _other_name(self._wanted)
             elif only_there and not fix:
                 fix = _DNS_FIX if hop == "dns" else _FIREWALL
             told = f"{second.detail}; this computer reaches it, the machine does not" if only_there else second.detail
@@ -361,11 +362,9 @@ _HOST_FIXES: Final = {
 }
 
 
-def _other_name(wanted: ImageReference, around: Surroundings) -> str:
-    port = f":{wanted.port}" if wanted.port else ""
-    name = f"{around.gateway}{port}"
-    assert is_loopback(wanted.host)
+def _other_name(wanted: ImageReference) -> str:
+    name = f"host.docker.internal:{wanted.port}" if wanted.port else "host.docker.internal"
     return (
         f"For the engine, {wanted.host} is the machine and not this computer. Name a registry of this computer {name}, "
-        f'as in {name}/{wanted.repository}, and list "{name}" in "insecure-registries" of daemon.json.'
+        f"as in {name}/{wanted.repository}."
     )
