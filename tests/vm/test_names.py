@@ -35,9 +35,10 @@ wget -q -T 10 -O - http://x:PORT/; echo; nslookup -type=a gateway.docker.interna
 
 
 @contextmanager
-def greeter() -> Iterator[int]:
+def greeter(address: str = "127.0.0.1") -> Iterator[int]:
     """A service on this computer's loopback that greets by HTTP; yields its port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as listener:
 
         def serve() -> None:
             while True:
@@ -144,3 +145,20 @@ def test_a_burst_of_queries_loses_none(machine: Machine) -> None:
         figures = dns_load.run_load(machine, server="10.0.2.3", rate=500, seconds=2, names=200)
     assert figures.sent > 300, figures
     assert (figures.lost, figures.bad) == (0, 0), figures
+
+
+@pytest.mark.slow
+def test_with_ipv6_containers_reach_this_computers_loopback_by_it(fresh: Machine) -> None:
+    fresh.wherry("config", "set", "network.ipv6", "on")
+    fresh.wherry("start")
+    fresh.import_busybox()
+    fresh.docker("network", "create", "six")
+    with greeter("::1") as port, ZoneServer(RECORDS) as server, named(fresh, server):
+        wait_until("the setting to be taken up", lambda: resolves(fresh), timeout_s=60)
+        for network in ("bridge", "six"):
+            said = fresh.docker(
+                "run", "--rm", "--network", network, BUSYBOX, "sh", "-c",
+                f"echo GET | nc -w 10 fec0::2 {port}; nslookup -type=aaaa six.test",
+            ).stdout  # fmt: skip
+            assert "hello from here" in said
+            assert "2001:db8::6" in said
