@@ -63,16 +63,17 @@ def test_a_company_network(fresh: Machine, tools: Tools, tmp_path: Path, monkeyp
         certificates = fresh.docker_config / "certs.d" / f"own.corp.test:{own_port}"
         certificates.mkdir(parents=True)
         (certificates / "ca.crt").write_text(own.pem)
-        for key, value in {
-            "subnet": "10.0.2.0/24",
-            "proxy": "manual",
-            "http_proxy": f"{ACCOUNT}@127.0.0.1:{proxy.port}",
-            "https_proxy": f"http://{ACCOUNT}@localhost:{proxy.port}/",
-            "no_proxy": "*.direct.test; 198.51.100.*",
-            "proxy_in_containers": "true",
-            "certificates_in_containers": "true",
-        }.items():
-            fresh.wherry("config", "set", f"network.{key}", value)
+        fresh.home.mkdir()
+        (fresh.home / "config.toml").write_text(
+            "[network]\n"
+            "subnet = '10.0.2.0/24'\n"
+            "proxy = 'manual'\n"
+            f"http_proxy = '{ACCOUNT}@127.0.0.1:{proxy.port}'\n"
+            f"https_proxy = 'http://{ACCOUNT}@localhost:{proxy.port}/'\n"
+            "no_proxy = '*.direct.test; 198.51.100.*'\n"
+            "proxy_in_containers = true\n"
+            "certificates_in_containers = true\n"
+        )
         (fresh.home / "daemon.json").write_text(json.dumps({"registry-mirrors": [f"http://10.0.2.2:{plain_port}"]}))
         fresh.wherry("start")
         fresh.import_busybox()
