@@ -4,7 +4,7 @@
     ca-certificates         PEM of this computer's authorities that the image has not
     registry-certificates   tar of docker's certs.d
     container-environment   JSON texts "NAME=value", one a line, for containers and build steps, if wanted
-    container-authorities   as ca-certificates, likewise
+    container-authorities   there when they are to trust those authorities, too
 
 `examine` looks and writes nothing. `note` keeps what a machine was started with, without passwords: a later look then
 tells what has changed on this computer since, and the doctor what is in force.
@@ -122,7 +122,7 @@ def examine(
         "ca-certificates": trusted.pem.encode(),
         "registry-certificates": registries.tar,
         "container-environment": _lines(json.dumps(f"{name}={value}") for name, value in for_containers.items()),
-        "container-authorities": trusted.pem.encode() if in_containers else b"",
+        "container-authorities": b"1\n" if in_containers else b"",
     }
     record = CompanyRecord(
         http=proxies.masked(effective.http) if effective.any else "",

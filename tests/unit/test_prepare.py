@@ -117,7 +117,8 @@ def test_proxies_and_authorities_of_this_computer_are_given_and_noted(
     given = {name: path.read_text() for name, path in preparation.inputs}
     gateway = preparation.network.gateway
     assert f"\nhttp_proxy=http://u:s3cr3t@{gateway}:3128\n" in given["environment"]
-    assert given["ca-certificates"] == given["container-authorities"] == root.pem
+    assert given["ca-certificates"] == root.pem
+    assert given["container-authorities"] == "1\n"
     variables = [json.loads(line) for line in given["container-environment"].splitlines()]
     assert f"HTTP_PROXY=http://u:s3cr3t@{gateway}:3128" in variables
     assert "NODE_EXTRA_CA_CERTS=/dev/.wherry/authorities.crt" in variables
