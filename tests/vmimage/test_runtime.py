@@ -106,12 +106,13 @@ def runtime(tmp_path: Path) -> Runtime:
 def test_a_container_is_given_what_it_lacks_and_nothing_else_changes(runtime: Runtime, command: str) -> None:
     before = runtime.config()
     after = runtime.create(before, command=command)
-    assert after["process"]["env"] == [*before["process"]["env"], *GIVEN]
+    assert after["process"]["env"] == [*before["process"]["env"], *GIVEN[:-1]]  # there are no authorities
     after["process"]["env"] = before["process"]["env"]
     assert after == before
 
 
 def test_what_is_set_stays_in_either_case_of_letters(runtime: Runtime) -> None:
+    (runtime.given / "authorities").write_text("OURS\n")
     config = runtime.config()
     config["process"]["env"] = ["http_proxy=", "SSL_CERT_FILE=/mine.pem"]
     assert runtime.create(config)["process"]["env"] == ["http_proxy=", "SSL_CERT_FILE=/mine.pem", "NO_PROXY=localhost"]
@@ -159,6 +160,9 @@ def test_an_exec_is_given_the_same(runtime: Runtime) -> None:
     process.write_text(json.dumps({"args": ["env"], "env": ["PATH=/bin"]}, separators=(",", ":")))
     process.chmod(0o600)
     runtime.call("--log", "/l", "exec", "--process", str(process), "--detach", "id")
+    assert json.loads(process.read_text())["env"] == ["PATH=/bin", *GIVEN[:-1]]
+    (runtime.given / "authorities").write_text("OURS\n")
+    runtime.call("exec", f"--process={process}", "id")
     assert json.loads(process.read_text())["env"] == ["PATH=/bin", *GIVEN]
     assert process.stat().st_mode & 0o777 == 0o600
 

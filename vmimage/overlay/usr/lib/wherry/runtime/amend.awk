@@ -1,5 +1,6 @@
 # Adds to the environment of a process in an OCI config.json, or in the process.json of an exec, and mounts a file.
-# given: file of JSON texts, "NAME=value", one a line; authorities: file to mount at PLACE, or "".
+# given: file of JSON texts, "NAME=value", one a line; authorities: file to mount at PLACE, "mounted", or "": then no
+# variable names PLACE.
 # The input is compact JSON as Go writes it, so "env":[ and "mounts":[ cannot stand inside of a text, where quotes are
 # escaped. Ends with 1 and prints nothing of use where it does not understand the input.
 
@@ -12,7 +13,8 @@ BEGIN {
     for (i in places)
         usual[places[i]] = 1
     while ((getline line < given) > 0)
-        wanted[++count] = line
+        if (authorities != "" || !is_of_authorities(line))
+            wanted[++count] = line
 }
 
 { text = text $0 "\n" }
@@ -21,7 +23,7 @@ END {
     amended = environment(text)
     if (amended == "")
         exit 1
-    if (authorities != "") {
+    if (substr(authorities, 1, 1) == "/") {
         amended = mount(amended)
         if (amended == "")
             exit 1
