@@ -19,6 +19,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +42,7 @@ FOR_WINDOW = (
 FOR_TESTS = (
     "openssh-server", "openssh-sftp-server", "busybox-static", "xvfb", "xauth", "trayer", "xdotool",
 )  # fmt: skip
+MACHINE_TESTS = ("tests/vm", "tests/vmimage", "tests/faults")
 RENAMED = {"libglib2.0-0": "libglib2.0-0t64"}
 """Names that newer Debian releases have changed."""
 
@@ -84,8 +86,29 @@ def test() -> int:
     code = style_and_types()
     directory = build_image()
     environment = {**os.environ, "WHERRY_TEST_IMAGE": str(directory), "QT_QPA_PLATFORM": "offscreen"}
-    pytest = [str(VENV / "bin" / "python"), "-m", "pytest", "-m", "not bench", *sys.argv[2:]]
-    return subprocess.run(pytest, env=environment, check=False).returncode or code
+    pytest = [str(VENV / "bin" / "python"), "-m", "pytest", "-m", "not bench"]
+    if sys.argv[2:] or (os.cpu_count() or 1) < 2:
+        return subprocess.run([*pytest, *sys.argv[2:]], env=environment, check=False).returncode or code
+    return in_two(pytest, environment) or code
+
+
+def in_two(pytest: list[str], environment: dict[str, str]) -> int:
+    """All tests, those of the real machine beside the others, of which each waits for other things."""
+    with tempfile.TemporaryFile() as said:
+        others = [f"--ignore={name}" for name in MACHINE_TESTS]
+        machine = subprocess.Popen([*pytest, *MACHINE_TESTS], env=environment, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            code = subprocess.run([*pytest, *others], env=environment, check=False).returncode
+            print("\nThe tests of the real machine, which ran meanwhile:", flush=True)
+            code = machine.wait() or code
+        finally:
+            if machine.poll() is None:
+                machine.terminate()
+                machine.wait()
+            said.seek(0)
+            shutil.copyfileobj(said, sys.stdout.buffer)
+            sys.stdout.flush()
+    return code
 
 
 def check() -> int:

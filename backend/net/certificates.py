@@ -40,7 +40,7 @@ class Authorities:
     chosen: tuple[Authority, ...] = ()
     """To be given, in order of their fingerprints: the same authorities make the same text."""
     digest: str = ""
-    """Differs when this computer's authorities do, whatever the image has."""
+    """Differs when this computer's certificates do, whatever of them the image has and whatever has expired since."""
     known: int = 0
     """How many more this computer has that the guest has, too."""
     places: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
         now: seconds since 1970, to leave out what is not valid.
     """
     found: dict[str, Authority] = {}
-    already: set[str] = set()
+    seen: set[str] = set()
     skipped: Counter[str] = Counter()
     notes: list[str] = []
     places: list[str] = []
@@ -70,19 +70,27 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
         if source.problem:
             notes.append(f"The certificates of {source.place} cannot be read: {source.problem}.")
         for text in _PEM.findall(source.pem):
-            authority, wrong = _parse(text, now)
+            try:
+                der = ssl.PEM_cert_to_DER_cert(text)
+            except ValueError:
+                skipped[f"broken, in {source.place}"] += 1
+                continue
+            fingerprint = hashlib.sha256(der).hexdigest()
+            is_new = fingerprint not in seen
+            seen.add(fingerprint)
+            if not is_new or fingerprint in known:
+                continue
+            authority, wrong = _parse(der, fingerprint, now)
             if authority is None:
                 skipped[f"{wrong}, in {source.place}"] += 1
-            elif authority.fingerprint in known:
-                already.add(authority.fingerprint)
             else:
-                found[authority.fingerprint] = authority
+                found[fingerprint] = authority
         if source.pem:
             places.append(source.place)
     for why, count in list(skipped.items())[:_MOST_NOTES]:
         verb = "is" if count == 1 else "are"
         notes.append(f"{count} of this computer's certificates {verb} not used: {why}.")
-    digest = hashlib.sha256("".join(sorted(already | found.keys())).encode()).hexdigest()
+    digest = hashlib.sha256("".join(sorted(seen)).encode()).hexdigest()
     chosen: list[Authority] = []
     size = 0
     for authority in sorted(found.values(), key=lambda one: one.fingerprint):
@@ -94,17 +102,16 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
             break
         chosen.append(authority)
     return Authorities(
-        chosen=tuple(chosen), known=len(already), digest=digest, places=tuple(places), notes=tuple(notes)
+        chosen=tuple(chosen), known=len(seen & set(known)), digest=digest, places=tuple(places), notes=tuple(notes)
     )
 
 
-def _parse(pem: str, now: float) -> tuple[Authority | None, str]:
+def _parse(der: bytes, fingerprint: str, now: float) -> tuple[Authority | None, str]:
     """The authority, or why it is none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        der = ssl.PEM_cert_to_DER_cert(pem)
         context.load_verify_locations(cadata=der)
-    except (ssl.SSLError, ValueError):
+    except ssl.SSLError:
         return None, "broken"
     stated = context.get_ca_certs()
     if not stated:
@@ -119,8 +126,7 @@ def _parse(pem: str, now: float) -> tuple[Authority | None, str]:
     if now < begins:
         return None, "not valid yet"
     # Written anew: what stood around the base64 in a file is not handed on.
-    text = ssl.DER_cert_to_PEM_cert(der)
-    return Authority(name=_name(facts), pem=text, fingerprint=hashlib.sha256(der).hexdigest()), ""
+    return Authority(name=_name(facts), pem=ssl.DER_cert_to_PEM_cert(der), fingerprint=fingerprint), ""
 
 
 def _name(facts: Mapping[str, object]) -> str:

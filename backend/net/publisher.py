@@ -341,10 +341,18 @@ class Publisher:
                 await self._try(self._forwarder.close(forward), forward, None)
             for forward in self._failed.keys() - wanted.keys():
                 del self._failed[forward]
-            for one in sorted((wanted[each] for each in wanted.keys() - opened), key=lambda each: each.is_companion):
-                await self._try(self._forwarder.open(one.forward), one.forward, one)
+            missing = [wanted[each] for each in wanted.keys() - opened]
+            for one in sorted(missing, key=lambda each: each.is_companion):
+                if not one.is_companion or not self._is_in_vain(one.forward):
+                    await self._try(self._forwarder.open(one.forward), one.forward, one)
             with contextlib.suppress(WherryError):  # whatever that is, the next step meets it too
                 await self._forwarder.deepen()
+
+    def _is_in_vain(self, companion: Forward) -> bool:
+        """Whether the forward that it accompanies failed: half of "localhost" would be another program's."""
+        return any(
+            (each.protocol, each.host_port) == (companion.protocol, companion.host_port) for each in self._failed
+        )
 
     async def _try(self, work: Coroutine[Any, Any, None], forward: Forward, one: Published | None) -> None:
         try:

@@ -19,6 +19,8 @@ _ACCEPT_S: Final = 0.002
 """About a turn of the target's own loop, in which it takes one connection."""
 _HIGH_WATER_BYTES: Final = 262_144
 """What may wait for a slow receiver, in each direction of a connection; beyond it the sender is not read."""
+_TURNS: Final = 3
+"""Of the loop, from an accepted connection to its protocol."""
 _LOOK_S: Final = 15.0
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 """On, for no time. Windows has two shorts there, which the first four bytes are as well (little-endian)."""
@@ -31,6 +33,7 @@ class TcpRelay:
         self, bound: socket.socket, target: tuple[str, int], *, only_from_loopback: bool, one_by_one: bool
     ) -> None:
         self.port: int = bound.getsockname()[1]
+        self._bound = bound
         self.target = target
         self.only_from_loopback = only_from_loopback
         self.gate = asyncio.Semaphore(1) if one_by_one else None
@@ -100,12 +103,22 @@ class TcpRelay:
             self._looking.cancel()
             self._looking = None
         if self._server is not None:
+            if self._bound.fileno() >= 0:
+                await self._accept_no_more()
             self._server.close()
         for pair in list(self._pairs):
             pair.break_off()
         await self._none_left.wait()
         if self._server is not None:
             await self._server.wait_closed()
+
+    async def _accept_no_more(self) -> None:
+        # WORKAROUND: CPython 3.11 and 3.12, a connection that was accepted in the turn before Server.close() fails an
+        # assertion in Server._attach, and its socket is left to the garbage collector.
+        with contextlib.suppress(NotImplementedError):  # Windows has no readers on its loop
+            asyncio.get_running_loop().remove_reader(self._bound)
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
 
 
 class _Pair:

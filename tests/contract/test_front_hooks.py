@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.engine.front_hooks import Headers, NoHooks
+from backend.engine.front_hooks import Headers, NoHooks, Rewrite
 from backend.errors import Problem, ProblemCode, fail
 from backend.stream import ByteStream
 
@@ -157,6 +157,64 @@ def test_hooks_hold_a_response(stage: MakeStage, run: Run, fails: bool) -> None:
             hooks.forwarded.set()
             head = await answer
             assert head.startswith(b"HTTP/1.1 500 ") if fails else head == response
+            writer.close()
+            await writer.wait_closed()
+
+    run(main())
+
+
+class ChangingHooks(NoHooks):
+    async def before_request(self, method: str, target: str) -> Problem | None:
+        return Problem(code=ProblemCode.PORT_TAKEN, summary="Taken.", hint="Go.") if target.endswith("/start") else None
+
+    def rewrite_response(self, method: str, target: str, status: int) -> Rewrite | None:
+        return (lambda body: body.replace(b"alias", b"the host's address")) if target.endswith("/json") else None
+
+
+def test_a_request_that_hooks_refuse_never_reaches_the_engine(stage: MakeStage, run: Run) -> None:
+    async def main() -> None:
+        async with stage(answering(OK), hooks=ChangingHooks()) as on:
+            reader, writer = await on.client()
+            writer.write(b"POST /containers/x/start HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 500 ")
+            body = await reader.readexactly(int(head.partition(b"Content-Length: ")[2].split()[0]))
+            assert json.loads(body) == {"message": "Taken. Go."}
+            writer.write(PING)  # the same connection goes on, and this is the first that the engine hears
+            assert (await reader.readuntil(b"OK")).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+            await writer.wait_closed()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b'HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 9\r\n\r\n["alias"]',
+        b'HTTP/1.1 200 OK\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n["al\r\n5\r\nias"]\r\n0\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nX-A: b\r\n\r\n["alias"]',
+    ],
+    ids=["length", "chunked", "until close"],
+)
+def test_hooks_rewrite_the_body_of_a_response(stage: MakeStage, run: Run, response: bytes) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_of(reader)
+        writer.write(response)
+        await writer.drain()
+        if b"Length" not in response and b"chunked" not in response:
+            writer.write_eof()
+        await reader.read()
+
+    async def main() -> None:
+        async with stage(once, hooks=ChangingHooks()) as on:
+            reader, writer = await on.client()
+            writer.write(b"GET /containers/json HTTP/1.1\r\nHost: d\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b"X-A: b\r\n" in head
+            assert b"Transfer-Encoding" not in head
+            length = int(head.partition(b"Content-Length: ")[2].split()[0])
+            assert json.loads(await reader.readexactly(length)) == ["the host's address"]
             writer.close()
             await writer.wait_closed()
 
