@@ -48,7 +48,7 @@ def columns() -> tuple[Column, ...]:
     return (
         Column(
             "ports.column.address",
-            0.18,
+            0.175,
             158,
             shown_address,
             order=lambda row: row.port,
@@ -60,15 +60,15 @@ def columns() -> tuple[Column, ...]:
         ),
         Column(
             "ports.column.container",
-            0.17,
+            0.13,
             110,
             lambda row: row.container or NOTHING,
             colour=lambda row: theme.current().accent if row.container_id else theme.current().text,
         ),
         Column(
             "ports.column.container-port",
-            0.1,
-            90,
+            0.105,
+            96,
             _inner_port,
             order=lambda row: row.container_port or 0,
             is_amount=False,
@@ -82,8 +82,8 @@ def columns() -> tuple[Column, ...]:
         ),
         Column(
             "ports.column.state",
-            0.11,
-            100,
+            0.13,
+            114,
             state_words,
             order=lambda row: _STATE_ORDER.index(row.state),
             tip=lambda row: row.problem or text(f"ports.state.{row.state.value}.tip"),
@@ -92,8 +92,8 @@ def columns() -> tuple[Column, ...]:
             said=lambda row: f"{state_words(row)}. {row.problem}" if row.problem else state_words(row),
         ),
         _figure("ports.column.connections", 0.125, 112, lambda row: row.connections, str),
-        _figure("ports.column.received", 0.095, 86, lambda row: row.received_bytes, figures.size),
-        _figure("ports.column.sent", 0.08, 72, lambda row: row.sent_bytes, figures.size),
+        _figure("ports.column.received", 0.1, 88, lambda row: row.received_bytes, figures.size),
+        _figure("ports.column.sent", 0.095, 84, lambda row: row.sent_bytes, figures.size),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QRect, Qt, Signal
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QFont, QFontMetrics, QGuiApplication, QMouseEvent, QPalette
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
@@ -32,6 +32,7 @@ class PortTable(ListingTable):
         super().__init__(columns)
         self.setObjectName("ports")
         self.setMouseTracking(True)
+        self.setIconSize(QSize(theme.px(_ICON), theme.px(_ICON)))
         self._delegate = _Links(self)
         self.setItemDelegate(self._delegate)
         self._pressed = QModelIndex()

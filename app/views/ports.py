@@ -256,6 +256,8 @@ class PortsView(QWidget):
         for action in (self.open, self.show_container, self.copy_address, self.copy_curl):
             bar.addWidget(_button_of(action))
         bar.addStretch(1)
+        # Else the room that an empty list would need is taken from what is said above the table.
+        self._stack.setMinimumHeight(theme.px(120))
         self._stack.addWidget(self.table)
         self._stack.addWidget(self.empty)
         column = QVBoxLayout(self)

@@ -99,15 +99,15 @@ TEXTS: Final[dict[str, str]] = {
     "network.no_proxy.help": "Hosts, domínios e redes alcançados diretamente, separados por vírgulas.",
     "network.password.show": "Mostrar a senha: {title}",
     "network.password.hidden": "A senha está escondida. Mostre-a para mudar o endereço.",
-    "network.proxy_in_containers": "Dar o proxy também aos contêineres e às construções",
+    "network.proxy_in_containers": "Usar também em contêineres e construções",
     "network.proxy_in_containers.help": "Como HTTP_PROXY, HTTPS_PROXY e NO_PROXY, onde eles próprios não as definem. "
     "Uma senha nele pode ser lida ali.",
-    "network.certificates": "Autoridades de certificação em que o motor confia",
+    "network.certificates": "Em que autoridades o motor confia",
     "network.certificates.help": "A autoridade de uma empresa, para o seu registro ou proxy, está entre as deste "
     "computador.",
     "network.certificates.system": "Também as deste computador",
     "network.certificates.none": "Só as habituais",
-    "network.certificates_in_containers": "Deixar os contêineres e as construções confiar nelas também",
+    "network.certificates_in_containers": "Confiar nelas também em contêineres",
     "network.certificates_in_containers.help": "São acrescentadas aos arquivos de autoridades onde estes se encontram.",
     "network.check.help": "Segue passo a passo o caminho de um pull, e diz o que falha e o que ajuda.",
     "common.close": "Fechar",

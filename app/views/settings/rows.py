@@ -88,7 +88,7 @@ class ChoiceRow(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         words = QVBoxLayout()
         words.setSpacing(theme.px(2))
-        title_label = label(title)
+        title_label = label(title, wrap=True)
         title_label.setBuddy(self.box)
         words.addWidget(title_label)
         if help_text:
