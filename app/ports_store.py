@@ -22,8 +22,6 @@ class PortsStore(QObject):
         super().__init__(parent)
         self.rows: tuple[PortRow, ...] | None = None
         """By port; None while they are not known."""
-        self.subnet = ""
-        """Of the network between this computer and the machine: "10.0.2.0/24"; "" while not known."""
         self.problem: Problem | None = None
         """Why the newest list could not be had; the one before it is still there."""
 
@@ -36,13 +34,12 @@ class PortsStore(QObject):
         """The agent's answer to "ports.list"."""
         try:
             rows = port_rows([_status(entry) for entry in result["ports"]])
-            subnet = clean_text(str(result.get("subnet", "")), limit=_NAME_LIMIT)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             summary = f"The machine's agent told of ports in a way that this window does not understand: {error!r}."
             self.fail(Problem(code=ProblemCode.AGENT_TOO_OLD, summary=summary, hint="wherry restart --agent"))
             return
-        if (rows, subnet, None) != (self.rows, self.subnet, self.problem):
-            self.rows, self.subnet, self.problem = rows, subnet, None
+        if (rows, None) != (self.rows, self.problem):
+            self.rows, self.problem = rows, None
             self.changed.emit()
 
     def fail(self, problem: Problem) -> None:
@@ -54,7 +51,7 @@ class PortsStore(QObject):
     def clear(self) -> None:
         """Nothing is published any more: the machine is down, or another one."""
         if self.rows is not None or self.problem is not None:
-            self.rows, self.subnet, self.problem = None, "", None
+            self.rows, self.problem = None, None
             self.changed.emit()
 
 

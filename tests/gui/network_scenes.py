@@ -15,7 +15,7 @@ from app.views.settings.page import SettingsPage
 from backend.engine.spec import ContainerSpec
 from backend.engine.types import Container
 from backend.errors import Action, Problem, ProblemCode
-from backend.model import Phase
+from backend.model import MachineNetworks, Phase
 from tests.gui import samples, settings_samples
 from tests.gui.container_scenes import open_form
 
@@ -76,7 +76,7 @@ def ports_answer(*, conflicts: bool = True, more: int = 0) -> dict[str, Any]:
         ]
     for number in range(more):
         listed += twins(20_000 + number, web, container_port=20_000 + number)
-    return {"ports": listed, "subnet": "10.0.2.0/24"}
+    return {"ports": listed}
 
 
 def ports_page(window: MainWindow) -> PortsView:
@@ -90,7 +90,8 @@ def ports_page(window: MainWindow) -> PortsView:
 def up(store: AppStore) -> None:
     """A machine that runs, with the recorded containers."""
     store.set_agent_link(LinkState.UP)
-    store.set_machine(samples.status(Phase.RUNNING))
+    networks = MachineNetworks(user="10.0.2.0/24", bridge=("172.17.0.0/16",))
+    store.set_machine(samples.status(Phase.RUNNING, networks=networks))
     store.set_engine_link(LinkState.UP)
     store.set_containers(samples.containers())
 
@@ -117,7 +118,7 @@ def _ports_in(phase: Phase) -> Scene:
 
 def _ports_empty(store: AppStore, window: MainWindow) -> None:
     up(store)
-    store.ports.take({"ports": [], "subnet": "10.0.2.0/24"})
+    store.ports.take({"ports": []})
     ports_page(window)
 
 

@@ -16,7 +16,8 @@ from app.views.settings.network import NETWORK_KEYS, NetworkSection
 from app.views.settings.page import offered_settings
 from app.views.settings.text_row import ProxyRow
 from backend import config
-from tests.gui import settings_samples
+from backend.model import Phase
+from tests.gui import samples, settings_samples
 from tests.gui.network_scenes import PROXIES, SUBNET_REFUSED, network_settings, up
 from tests.gui.settings_samples import config_answer, told
 
@@ -173,6 +174,13 @@ def test_a_password_is_shown_only_when_it_is_asked_for(
 )
 def test_what_is_left_of_an_address_without_its_password(address: str, shown: str) -> None:
     assert without_password(address) == shown
+
+
+def test_the_network_that_is_in_use_is_said(section: NetworkSection, store: AppStore) -> None:
+    row = section.texts["network.subnet"]
+    assert "It is 10.0.2.0/24 now." in row.help.text()
+    store.set_machine(samples.status(Phase.STOPPED))
+    assert "now" not in row.help.text()
 
 
 def test_an_agent_that_does_not_know_of_it(section: NetworkSection, store: AppStore) -> None:

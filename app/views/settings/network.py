@@ -20,7 +20,7 @@ from app.views.settings.resources import RestartBar
 from app.views.settings.rows import CheckRow, ChoiceRow, Section, line_of, muted
 from app.views.settings.text_row import ProxyRow, TextRow
 from app.widgets import button, label
-from backend.api import Problem, ProblemCode
+from backend.api import Phase, Problem, ProblemCode
 
 PUBLISH: Final = "network.publish"
 DNS: Final = "network.dns"
@@ -83,7 +83,7 @@ class NetworkSection(Section):
             check.toggled.connect(lambda on, key=key: self._set({key: on}))
         store.settings.machine_changed.connect(self.refresh)
         store.settings.problem_changed.connect(self._on_problem)
-        store.ports.changed.connect(self._show_subnet)
+        store.machine_changed.connect(self._show_subnet)
         self.refresh()
 
     def refresh(self) -> None:
@@ -137,9 +137,13 @@ class NetworkSection(Section):
         self._show_subnet()
 
     def _show_subnet(self) -> None:
-        row, now = self.texts[SUBNET], self._store.ports.subnet
-        words = text("network.subnet.help")
-        row.help.setText(f"{words} {text('network.subnet.now', subnet=now)}" if now else words)
+        row, machine, words = self.texts[SUBNET], self._store.machine, text("network.subnet.help")
+        used = (
+            machine.networks if machine is not None and self._store.phase in (Phase.RUNNING, Phase.DEGRADED) else None
+        )
+        if used is not None:
+            words = f"{words} {text('network.subnet.now', subnet=used.user)}"
+        row.help.setText(words)
 
     def _on_problem(self, kind: str) -> None:
         if kind != "config":
