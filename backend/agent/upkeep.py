@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -14,12 +15,14 @@ from backend.agent.readiness import ENGINE, Deadlines
 from backend.agent.stats_feed import HostFigures
 from backend.agent.supervisor import Supervisor
 from backend.errors import Action, ProblemCode, fail
+from backend.model import Phase
 
 _log = logging.getLogger(__name__)
 
 _RESTART_S: Final = 40.0
 """dockerd ends its containers in order, and is ended itself when that takes longer than 25 s."""
 _RECLAIM_S: Final = 300.0
+_TOLD_S: Final = 5.0
 _SETTLE_S: Final = 20.0
 """The guest reports free memory in the background, every two seconds."""
 _STEADY_S: Final = 3.0
@@ -50,7 +53,15 @@ class Upkeep:
         await guest.control.ask("restart dockerd", timeout_s=_RESTART_S)
         if link is not None:
             await self._engine_is_back(link)
+            await self._status_is_back()
         return {"seq": self._supervisor.status().seq}
+
+    async def _status_is_back(self) -> None:
+        """The engine answers, and clients are told of its endpoint first. What else is wrong then, the status says."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TOLD_S):
+                while self._supervisor.phase is Phase.DEGRADED:
+                    await asyncio.sleep(0.05)
 
     async def _engine_is_back(self, link: EngineLink) -> None:
         status = self._supervisor.status()
