@@ -94,9 +94,9 @@ def test_control_port_and_services(boot: Boot, disk: Path) -> None:
     vm.ssh("(sh -c 'sleep 1 & exec sleep 0') ; sleep 3")
     assert " Z " not in vm.ssh("cat /proc/[0-9]*/stat 2>/dev/null | cut -d' ' -f 1-4; true")
 
-    # Only a Unix socket: no TCP listener but ssh's.
+    # Only a Unix socket: no TCP listener but ssh's, and the forwarder's for names.
     listeners = vm.ssh("netstat -ltn").splitlines()[2:]
-    assert {line.split()[3].rsplit(":", 1)[1] for line in listeners} == {"22"}
+    assert {line.split()[3].rsplit(":", 1)[1] for line in listeners} == {"22", "10053"}
 
     vm.poweroff(90)
     assert vm.process.returncode == 0
