@@ -243,7 +243,7 @@ def main() -> None:
         machine.docker("run", "-d", "--name", "plain", "--network", "host", servers.IMAGE, f"tcp:0.0.0.0:{_GUEST_PORT}")
         for container in ("bridged", "plain"):
             wait_until(container, lambda: "ready" in machine.docker("logs", container).stdout, timeout_s=60)  # noqa: B023 -- called at once
-        print(f"load: {os.getloadavg()[0]:.1f}, accelerator: {machine.status().get('accelerator')}")
+        print(f"load: {os.getloadavg()[0]:.1f}, {machine.status()['accelerator']['title']}")
         agent, qemu = machine.agent_pid(), qemu_pid(machine)
         assert agent is not None
         os.kill(agent, signal.SIGKILL)  # what it forwarded stays
