@@ -12,6 +12,7 @@ from typing import Any, Final
 from backend.engine.ask import Dial
 from backend.engine.front_hooks import Headers, Rewrite
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.net import swarm
 from backend.net.aliases import Aliases, needs_alias
 from backend.net.publisher import Publisher
 
@@ -24,6 +25,7 @@ _CREATE: Final = re.compile(_VERSION + r"/containers/create(?:\?|$)")
 _ONE: Final = re.compile(_VERSION + r"/containers/([^/?]+)(?:/([a-z]+))?(?:\?|$)")
 _LIST: Final = re.compile(_VERSION + r"/containers/json(?:\?|$)")
 _SERVICE: Final = re.compile(_VERSION + r"/services/(?:create|[^/?]+(?:/update)?)(?:\?|$)")
+_SWARM_INIT: Final = re.compile(_VERSION + r"/swarm/init(?:\?|$)")
 _STARTS: Final = ("start", "restart")
 _ENDS: Final = ("stop", "kill", "")
 
@@ -50,7 +52,7 @@ class NetworkHooks:
 
     def wants_body(self, method: str, target: str) -> bool:
         """See FrontHooks."""
-        return method == "POST" and _CREATE.match(target) is not None
+        return method == "POST" and any(one.match(target) for one in (_CREATE, _SWARM_INIT))
 
     async def rewrite_request(self, method: str, target: str, headers: Headers, body: bytes) -> bytes | None:  # noqa: ARG002 -- FrontHooks
         """See FrontHooks."""
@@ -60,6 +62,8 @@ class NetworkHooks:
             return None  # the engine says what is wrong with it
         if not isinstance(container, dict):
             return None
+        if _SWARM_INIT.match(target):
+            return json.dumps(container).encode() if swarm.give_pool(container) else None
         # Not side by side: each sees what the one before has made of it. In a thread, because of the files.
         changed = await asyncio.to_thread(lambda: [rewrite(container) for rewrite in self._rewriters])
         return json.dumps(container).encode() if any(changed) else None
