@@ -44,12 +44,14 @@ def machine(image_directory: Path, tools: Tools, tmp_path_factory: pytest.TempPa
     made.home.mkdir()
     (made.home / "daemon.json").write_text('{"insecure-registries": ["10.0.2.2/32"]}')
     made.wherry("config", "set", "image.directory", str(image_directory))  # for agents that the window starts, too
-    made.wherry("start")
-    made.import_busybox()
-    yield made
-    made.wherry("stop", "--quit", check=False)
-    ARTIFACTS.mkdir(exist_ok=True)
-    shutil.copytree(made.home / "logs", ARTIFACTS / "machine-logs", dirs_exist_ok=True)
+    try:
+        made.wherry("start")
+        made.import_busybox()
+        yield made
+    finally:
+        made.wherry("stop", "--quit", check=False)
+        ARTIFACTS.mkdir(exist_ok=True)
+        shutil.copytree(made.home / "logs", ARTIFACTS / "machine-logs", dirs_exist_ok=True)
 
 
 @pytest.fixture

@@ -46,8 +46,9 @@ class Machine:
     @property
     def environment(self) -> dict[str, str]:
         """For every program: our image, and a docker configuration of its own."""
+        others = ("WHERRY_HOME", "DOCKER_HOST", "DOCKER_CONTEXT")  # of who runs the tests
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in others},
             "WHERRY_IMAGE": str(self.image),
             "DOCKER_CONFIG": str(self.docker_config),
             "PYTHONPATH": str(ROOT),
