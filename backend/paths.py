@@ -229,6 +229,11 @@ class MachineDir:
         return self.logs / "qemu.log"
 
     @property
+    def previous_serial_log(self) -> Path:
+        """The guest's console, of the run before."""
+        return self.logs / "serial.previous.log"
+
+    @property
     def serial_log(self) -> Path:
         """The guest's console, of its last run."""
         return self.logs / "serial.log"

@@ -108,6 +108,7 @@ class Gatherer:
         yield Piece("machine/files.txt", "the machine's files: mode, size, name", self._files)
         logs = [self._dir.agent_log, self._dir.agent_output, self._dir.qemu_log, self._dir.serial_log]
         older = [self._dir.agent_log.with_name(f"{self._dir.agent_log.name}.{number}") for number in (1, 2)]
+        older.append(self._dir.previous_serial_log)
         for path in (*logs, *(path for path in older if path.exists())):
             yield Piece(f"logs/{path.name}", "a log of this computer", partial(_tail, path))
         for name in _GUEST_LOGS:

@@ -60,8 +60,9 @@ class QemuDriver:
         self._clear_leavings()
         run.save(self._dir.run_record, record)
         self._dir.qemu_log.unlink(missing_ok=True)
-        if self._dir.serial_log.exists():
-            self._dir.serial_log.write_bytes(b"")  # the last run's words are not this one's
+        # The last run's words are not this one's, and may say why it ended.
+        if self._dir.serial_log.exists() and self._dir.serial_log.stat().st_size:
+            self._dir.serial_log.replace(self._dir.previous_serial_log)
         _log.info("starting %s", shlex.join(argv))
         try:
             self._child = self._host.spawn_detached(argv, output=self._dir.qemu_log)
