@@ -38,10 +38,14 @@ _ELSEWHERE: Final = 10
 _AT_ONCE: Final = 4
 _SERVICE_S: Final = 3.0
 _LINE_BYTES: Final = 1_048_576
+_HEEDED: Final = {
+    "container": ("start", "die", "destroy", "rename"),
+    "service": ("create", "update", "remove"),
+    "network": ("connect", "disconnect"),  # which moves what a running container publishes
+}
 _EVENTS: Final = "/events?filters=" + quote(
-    json.dumps({"type": ["container", "service"], "event": ["start", "die", "destroy", "rename", "create", "update",
-                                                            "remove"]})
-)  # fmt: skip
+    json.dumps({"type": list(_HEEDED), "event": [action for actions in _HEEDED.values() for action in actions]})
+)
 
 _START_S: Final = 120.0
 """A start whose end nobody has told by then has none: its client left."""
@@ -258,13 +262,14 @@ class Publisher:
     async def _heed(self, untrusted_line: bytes) -> None:
         try:
             event = json.loads(untrusted_line)
-            kind, action, key = event["Type"], event["Action"], str(event["Actor"]["ID"])
+            kind, action, actor = event["Type"], event["Action"], event["Actor"]
+            key = str(actor["Attributes"]["container"] if kind == "network" else actor["ID"])
         except (ValueError, KeyError, TypeError):
             return  # the answer's head, or an event of a form that we do not know
         try:
             if kind == "service":
                 await self.read_services()
-            elif kind == "container" and action != "create":
+            elif action in _HEEDED.get(kind, ()):
                 await self._read_container(key)
         except WherryError as error:
             _log.info("after %s of %s: %s", action, key, error.problem.summary)

@@ -74,7 +74,11 @@ class Engine:
         self.containers[name]["State"]["Running"] = running
 
     def tell(self, name: str, action: str) -> None:
-        event = {"Type": "container", "Action": action, "Actor": {"ID": name * 8}}
+        actor: dict[str, Any] = {"ID": name * 8}
+        kind = "container"
+        if action in ("connect", "disconnect"):
+            kind, actor = "network", {"ID": "n" * 64, "Attributes": {"container": name * 8}}
+        event = {"Type": kind, "Action": action, "Actor": actor}
         self.events.put_nowait(json.dumps(event).encode() + b"\n")
 
     async def dial(self) -> ByteStream:
@@ -274,6 +278,10 @@ def test_events_open_and_close_what_no_client_asked_for(ports: list[int]) -> Non
         stage.engine.events.put_nowait(b"HTTP/1.0 200 OK\r\n\r\nnot json\n")
         stage.engine.tell("web", "start")
         while stage.qemu.ports != {("127.0.0.1", ports[0])}:
+            await asyncio.sleep(0.01)
+        stage.engine.containers["web"]["NetworkSettings"]["Ports"] = {"80/tcp": [row(ports[1], "127.0.0.1")]}
+        stage.engine.tell("web", "connect")
+        while stage.qemu.ports != {("127.0.0.1", ports[1])}:
             await asyncio.sleep(0.01)
         stage.engine.run("web", running=False)
         stage.engine.tell("web", "die")
