@@ -22,6 +22,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final, Protocol
 
+from backend.engine.ask import ask_json
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, fail
 from backend.ssh.session import Result
@@ -31,7 +32,6 @@ _TIMEOUT_S: Final = 30.0
 _LISTING_BYTES: Final = 800_000
 _REPLY_BYTES: Final = 700_000
 """Below the control channel's longest line."""
-_ANSWER_BYTES: Final = 8_388_608
 _PATH_BYTES: Final = 4096
 _MAX_MOUNTS: Final = 64
 _CONTAINER: Final = re.compile(r"[0-9a-f]{12,64}")
@@ -166,32 +166,14 @@ class ContainerFiles:
 
     async def _inspect(self, container: str) -> dict[str, Any]:
         """The engine's own answer: what a client says of directories is not trusted."""
-        stream = await self._dial()
-        try:
-            # HTTP/1.0: the answer comes whole, and ends with the connection.
-            await stream.write(f"GET /containers/{container}/json HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
-            answer = bytearray()
-            while piece := await stream.read():
-                answer += piece
-                if len(answer) > _ANSWER_BYTES:
-                    break
-        except ConnectionError as error:
-            raise fail(ProblemCode.ENGINE_DOWN, "The way to the engine was just lost.", retryable=True) from error
-        finally:
-            await stream.aclose()
-        head, _, body = bytes(answer).partition(b"\r\n\r\n")
-        command = f"docker inspect {container[:12]}"
-        if b" 200 " not in head[:20]:
+        details = await ask_json(self._dial, f"/containers/{container}/json")
+        if details is None:
             raise fail(
                 ProblemCode.ENGINE_ERROR,
                 "The engine does not know that container any more.",
-                command=command,
+                command=f"docker inspect {container[:12]}",
                 hint="It was removed in the meantime.",
             )
-        try:
-            details = json.loads(body)
-        except ValueError as error:
-            raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer was not understood.", command=command) from error
         return details if isinstance(details, dict) else {}
 
 

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from backend.agent.lifecycle import StopRequested
 from backend.config import Config
+from backend.engine.ask import ask
 from backend.engine.front_activity import Activity
 from backend.errors import WherryError
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 _TICK_S: Final = 15.0
 _ASK_S: Final = 30.0
 _ANSWER_BYTES: Final = 4_194_304
-_REQUEST: Final = b"GET /containers/json?limit=1 HTTP/1.0\r\nHost: docker\r\n\r\n"
+_RUNNING: Final = "/containers/json?limit=1"
 """Without `all`, so only of those that run or are paused."""
 
 
@@ -108,19 +109,8 @@ class Idleness:
     async def _is_idle(self) -> bool:
         """Whether no container runs. One whose engine does not say counts as busy."""
         try:
-            async with asyncio.timeout(_ASK_S):
-                stream = await self._machine.dial()
-                try:
-                    await stream.write(_REQUEST)
-                    answer = b""
-                    while chunk := await stream.read(65_536):
-                        answer += chunk
-                        if len(answer) > _ANSWER_BYTES:
-                            return False
-                finally:
-                    await stream.aclose()
-            head, _, body = answer.partition(b"\r\n\r\n")
-            return b" 200 " in head.split(b"\r\n", 1)[0] + b" " and json.loads(body) == []
-        except (WherryError, ConnectionError, TimeoutError, ValueError) as error:
+            status, body = await ask(self._machine.dial, "GET", _RUNNING, timeout_s=_ASK_S, limit_bytes=_ANSWER_BYTES)
+            return status == 200 and json.loads(body) == []
+        except (WherryError, ValueError) as error:
             _log.info("whether a container runs is not known: %s", error)
             return False

@@ -6,22 +6,16 @@ volumes without a name that belong to them, go with any end of the engine: they 
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from backend.engine.ask import Dial, ask, ask_json, reason
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, fail
-from backend.stream import ByteStream
 
-_ANSWER_BYTES: Final = 67_108_864
 _ANSWER_S: Final = 120.0
 _RAN: Final = frozenset({"running", "paused", "restarting"})
-
-Dial = Callable[[], Awaitable[ByteStream]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +83,9 @@ async def run_again(dial: Dial, containers: tuple[str, ...]) -> list[str]:
     """
     refused: list[str] = []
     for identity in containers:
-        status, body = await _ask(dial, "POST", f"/containers/{quote(identity, safe='')}/start")
+        status, body = await ask(dial, "POST", f"/containers/{quote(identity, safe='')}/start", timeout_s=_ANSWER_S)
         if status not in (204, 304):
-            refused.append(f"container {identity[:12]}: {_reason(body)}")
+            refused.append(f"container {identity[:12]}: {reason(body)}")
     return refused
 
 
@@ -100,49 +94,9 @@ def _name(entry: dict[str, Any]) -> str:
     return clean_text(str(names[0]).removeprefix("/"), 80)
 
 
-def _reason(body: bytes) -> str:
-    try:
-        said = json.loads(body)
-    except ValueError:
-        said = {}
-    text = said.get("message") if isinstance(said, dict) else None
-    return clean_text(str(text or "the engine gave no reason"), 300)
-
-
 async def get(dial: Dial, path: str) -> Any:
     """What the engine answers to this question, as JSON. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
-    status, body = await _ask(dial, "GET", path)
-    try:
-        if status != 200:
-            raise ValueError(_reason(body))
-        return json.loads(body)
-    except ValueError as error:
-        raise fail(
-            ProblemCode.ENGINE_ERROR, f"The engine does not tell what it has: {error}.", command=f"GET {path}"
-        ) from error
-
-
-async def _ask(dial: Dial, method: str, path: str) -> tuple[int, bytes]:
-    """Raises WherryError (ENGINE_DOWN)."""
-    answer = bytearray()
-    try:
-        async with asyncio.timeout(_ANSWER_S):
-            stream = await dial()
-            try:
-                # HTTP/1.0: the answer comes whole, and ends with the connection.
-                await stream.write(f"{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Length: 0\r\n\r\n".encode())
-                while piece := await stream.read():
-                    answer += piece
-                    if len(answer) > _ANSWER_BYTES:
-                        raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer is too long.", command=path)
-            finally:
-                await stream.aclose()
-    except (ConnectionError, TimeoutError) as error:
-        raise fail(
-            ProblemCode.ENGINE_DOWN, f"The engine did not answer: {error or 'nothing came'}.", command=path
-        ) from error
-    head, _, body = bytes(answer).partition(b"\r\n\r\n")
-    words = head.split(b"\r\n", 1)[0].split()
-    if len(words) < 2 or not words[1].isdigit():
-        raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer was not understood.", command=path)
-    return int(words[1]), body
+    value = await ask_json(dial, path, timeout_s=_ANSWER_S)
+    if value is None:
+        raise fail(ProblemCode.ENGINE_ERROR, "The engine does not know what it has just listed.", command=f"GET {path}")
+    return value

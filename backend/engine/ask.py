@@ -11,6 +11,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from backend.engine.types import clean_text
 from backend.errors import ProblemCode, fail
 from backend.stream import ByteStream
 
@@ -78,13 +79,19 @@ async def ask_json(dial: Dial, target: str, *, timeout_s: float = _ANSWER_S) -> 
     status, body = await ask(dial, "GET", target, timeout_s=timeout_s)
     if status == 404:
         return None
+    if status == 200:
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer is no JSON.", command=f"GET {target}") from error
+    raise fail(ProblemCode.ENGINE_ERROR, f"The engine does not tell: {reason(body)}.", command=f"GET {target}")
+
+
+def reason(untrusted_body: bytes) -> str:
+    """The engine's words in an answer that refuses."""
     try:
-        value = json.loads(body)
-    except ValueError as error:
-        raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer is no JSON.", command=f"GET {target}") from error
-    if status != 200:
-        words = value.get("message") if isinstance(value, dict) else None
-        raise fail(
-            ProblemCode.ENGINE_ERROR, f"The engine refused: {str(words or status)[:500]}", command=f"GET {target}"
-        )
-    return value
+        said = json.loads(untrusted_body)
+    except ValueError:
+        said = None
+    text = said.get("message") if isinstance(said, dict) else None
+    return clean_text(str(text or "the engine gave no reason"), 300).rstrip(".")
