@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from PySide6.QtCore import QItemSelectionModel, QPoint, Qt
 from PySide6.QtGui import QGuiApplication
@@ -23,7 +24,9 @@ from app.wiring import ports as wiring
 from backend.engine.answers import container_from_answer
 from backend.errors import Problem, ProblemCode
 from backend.model import Phase
-from backend.net.model import PortState
+from backend.net.model import Origin as PortOrigin
+from backend.net.model import PortState, PortStatus
+from backend.net.model import Protocol as PortProtocol
 from tests.gui import samples
 from tests.gui.fake_agent import FakeAgent
 from tests.gui.network_scenes import LIST_PROBLEM, TAKEN, port, ports_answer, ports_page, twins, up
@@ -75,6 +78,24 @@ def test_a_row_is_as_bad_as_its_worst_address_and_opens_the_one_that_answers(sto
     (row,) = store.ports.conflicts
     assert (row.problem, row.url) == (TAKEN, None)
     assert port_rows(()) == ()
+
+
+def test_what_the_agent_writes_is_what_the_window_reads(store: AppStore) -> None:
+    told = PortStatus(
+        protocol=PortProtocol.UDP,
+        address="::1",
+        port=53,
+        state=PortState.REFUSED,
+        origin=PortOrigin.HOST_NETWORK,
+        container_id="a" * 64,
+        container="dns",
+        container_port=5353,
+        sent_bytes=7,
+        problem="Not allowed.",
+    )
+    store.ports.take({"ports": msgspec.json.decode(msgspec.json.encode([told]))})
+    assert store.ports.rows is not None
+    assert store.ports.rows[0].statuses == (told,)
 
 
 def test_an_answer_that_is_not_understood_is_a_problem(store: AppStore) -> None:
