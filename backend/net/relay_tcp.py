@@ -167,7 +167,8 @@ class _Pair:
             self.target.break_off()
         elif self.client.transport is not None:
             self.client.send_early()
-            self.client.transport.resume_reading()
+            if not self.client.ended:
+                self.client.transport.resume_reading()
 
     async def _reach(self, within_s: float | None) -> None:
         """Connect to the target. Raises OSError."""
@@ -236,21 +237,30 @@ class _Side(asyncio.Protocol):
         onward = self.other.transport
         if onward is not None:
             onward.write(data)
-        else:  # not every version of asyncio heeds a pause that is asked for in connection_made
+        elif self.transport is not None:
             self._early.append(data)
+            # WORKAROUND: CPython 3.11.2, a pause that is asked for in connection_made is taken back right after.
+            self.transport.resume_reading()
+            self.transport.pause_reading()
 
     def send_early(self) -> None:
         """The other side is there now."""
         early, self._early = self._early, []
-        assert self.other.transport is not None
-        self.other.transport.writelines(early)
+        onward = self.other.transport
+        assert onward is not None
+        onward.writelines(early)
+        if self.ended and onward.can_write_eof():
+            onward.write_eof()
+            self._pair.relay.look_after_halves()
 
     def eof_received(self) -> bool:
         """See asyncio.Protocol."""
         self.ended = True
         onward = self.other.transport
-        if onward is None or self.other.is_closed:
+        if self.other.is_closed:
             return False
+        if onward is None:
+            return True  # told once it is there
         if self.other.ended:
             onward.close()  # after what is still to be sent
             return False
@@ -262,13 +272,13 @@ class _Side(asyncio.Protocol):
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""
         source = self.other.transport
-        if source is not None and not self.other.is_closed:
+        if source is not None and not self.other.is_closed and not self.other.ended:
             source.pause_reading()
 
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         source = self.other.transport
-        if source is not None and not self.other.is_closed:
+        if source is not None and not self.other.is_closed and not self.other.ended:
             source.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:

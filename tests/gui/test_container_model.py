@@ -108,12 +108,12 @@ def test_ports_are_links_while_the_container_runs() -> None:
         (
             PortBinding(container_port=80, protocol="tcp", host_ip="192.168.1.2", host_port=80),
             "192.168.1.2:80:80",
-            "http://192.168.1.2:80",
+            "http://192.168.1.2",
         ),
         (
             PortBinding(container_port=80, protocol="tcp", host_ip="fd00::1", host_port=80),
             "[fd00::1]:80:80",
-            "http://[fd00::1]:80",
+            "http://[fd00::1]",
         ),
     ],
 )
