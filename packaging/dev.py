@@ -17,6 +17,7 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,7 @@ def test() -> int:
     code = style_and_types()
     directory = build_image()
     environment = {**os.environ, "WHERRY_TEST_IMAGE": str(directory), "QT_QPA_PLATFORM": "offscreen"}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it ignored, and tests send it
     pytest = [str(VENV / "bin" / "python"), "-m", "pytest", "-m", "not bench"]
     if sys.argv[2:] or (os.cpu_count() or 1) < 2:
         return subprocess.run([*pytest, *sys.argv[2:]], env=environment, check=False).returncode or code
