@@ -275,10 +275,11 @@ def test_close_wakes_the_one_who_waits(start_sshd: StartSshd, run: Run, tmp_path
                 await stream.write(b"x")
             again = await session.open_unix(str(path))
             await again.aclose()
-            # The peer confirms each close, and then nothing of a channel is left.
+            # The peer confirms each close when it gets to it, and then nothing of a channel is left.
             await session.run("true", timeout_s=20)
-            assert list(session._transport._linked) in ([], [3])
-            assert len(session._transport.channels_seen) <= 1
+            async with asyncio.timeout(20):
+                while session._transport._linked or session._transport.channels_seen:
+                    await asyncio.sleep(0.01)
 
     run(main())
 
