@@ -64,6 +64,7 @@ def build(arch: str, output: Path, *, allow_stale: bool) -> Path:
             packages=versions,
             timestamp=timestamp,
             docker_version=versions.get("docker.io", "").split("+")[0],
+            ssh_port=rootfs.ssh_port(stage),
             authorities=rootfs.authorities(stage),
             artefacts={
                 "kernel": manifest.artefact(ready / KERNEL, release=release),

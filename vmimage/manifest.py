@@ -37,12 +37,14 @@ def write(
     packages: Mapping[str, str],
     timestamp: int,
     docker_version: str,
+    ssh_port: int,
     artefacts: Mapping[str, Mapping[str, Any]],
     authorities: Sequence[str] = (),
 ) -> None:
     """Write the manifest of `directory`; keys in a fixed order, so that equal images have equal manifests.
 
     cmdline: what the kernel is always given; cmdline_emulated: what to add where the CPU is emulated.
+    ssh_port: where the guest's SSH server listens, on the address of its network card.
     authorities: fingerprints of the certificates that the engine trusts by itself.
     """
     content = {
@@ -53,6 +55,7 @@ def write(
         "cmdline": cmdline,
         "cmdline_emulated": cmdline_emulated,
         "docker_version": docker_version,
+        "ssh_port": ssh_port,
         **artefacts,
         "packages": dict(sorted(packages.items())),
         "authorities": list(authorities),

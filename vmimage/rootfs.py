@@ -166,6 +166,15 @@ def authorities(stage_dir: Path) -> list[str]:
     return sorted(hashlib.sha256(ssl.PEM_cert_to_DER_cert(text)).hexdigest() for text in texts)
 
 
+def ssh_port(stage_dir: Path) -> int:
+    """Where sshd listens, as its own settings say."""
+    settings = (stage_dir / "etc/ssh/sshd_config").read_text(encoding="utf-8")
+    found = re.search(r"^Port (\d+)$", settings, re.MULTILINE)
+    if found is None:
+        raise ImageError("sshd_config names no port.")
+    return int(found[1])
+
+
 def _add_overlay(stage_dir: Path) -> None:
     for source in sorted(OVERLAY.rglob("*")):
         target = stage_dir / source.relative_to(OVERLAY)

@@ -122,6 +122,7 @@ class Agent:
             directory,
             monitor=lambda: self._supervisor.monitor,
             qemu_pid=lambda: self._supervisor.status().pid,
+            guest_ssh_port=lambda: self._supervisor.guest_ssh_port,
             dial=lambda: self._supervisor.dial(wakes=False),
             follow=self._follow,
             notify=self._notify,

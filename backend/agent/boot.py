@@ -80,6 +80,7 @@ async def boot(
         qemu_version=preparation.qemu.version_text,
         network=str(preparation.network.net),
         ipv6=preparation.network.ipv6,
+        ssh_port=preparation.image.ssh_port,
     )
     progress.begin(LAUNCH)
     try:

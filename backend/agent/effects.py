@@ -46,6 +46,7 @@ from backend.vm import suspended
 from backend.vm.guest import GuestProblem, OutOfMemory, ProblemSolved
 from backend.vm.qemu import QemuDriver
 from backend.vm.run import RunRecord
+from backend.vm.spec import SSH_PORT
 from backend.vm.suspended import Suspended
 
 _log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ class Effects:
                 await self.driver.kill()
                 await asyncio.to_thread(suspended.touch, self._dir)
                 return Found.NOTHING
-            self.link = self._new_link(await asyncio.to_thread(ensure_keys, self._dir.keys))
+            self.link = self._new_link(await asyncio.to_thread(ensure_keys, self._dir.keys), record.ssh_port)
         except WherryError as error:
             if error.problem.code is ProblemCode.NOT_OURS:
                 self._post(AdoptFailed(error.problem))
@@ -286,7 +287,7 @@ class Effects:
 
     async def _reach_guest(self, run: int, keys: MachineKeys) -> None:
         """QEMU runs: open the ways into the guest and wait until its services are there."""
-        self.link = self._new_link(keys)
+        self.link = self._new_link(keys, self.guest_ssh_port)
         self.watch(run)
         try:
             guest = await self._open_guest(run)
@@ -445,8 +446,20 @@ class Effects:
         if guest is not None:
             await guest.control.aclose()
 
-    def _new_link(self, keys: MachineKeys) -> EngineLink:
-        return EngineLink(self.driver, keys, self._dir.keys / "known_hosts", self._progress, self._deadlines)
+    def _new_link(self, keys: MachineKeys, guest_port: int) -> EngineLink:
+        return EngineLink(
+            self.driver,
+            keys,
+            self._dir.keys / "known_hosts",
+            self._progress,
+            self._deadlines,
+            guest_port=guest_port,
+        )
+
+    @property
+    def guest_ssh_port(self) -> int:
+        """Where the SSH server listens in the guest that runs."""
+        return self.record.ssh_port if self.record is not None else SSH_PORT
 
     @property
     def _is_hardware(self) -> bool:

@@ -28,7 +28,6 @@ _log = logging.getLogger(__name__)
 ENGINE_SOCKET: Final = "/run/docker.sock"
 ENGINE_LOG: Final = "/data/log/dockerd.log"
 ENGINE_SERVICE: Final = "dockerd"
-_GUEST_SSH_PORT: Final = 22
 _CONNECT_TIMEOUT_S: Final = 20.0
 _RETRY_S: Final = 0.25
 _ENGINE_RETRY_S: Final = 0.05
@@ -41,8 +40,17 @@ class EngineLink:
     """One per run of the machine."""
 
     def __init__(
-        self, driver: VmDriver, keys: MachineKeys, known_hosts: Path, progress: Progress, deadlines: Deadlines
+        self,
+        driver: VmDriver,
+        keys: MachineKeys,
+        known_hosts: Path,
+        progress: Progress,
+        deadlines: Deadlines,
+        *,
+        guest_port: int,
     ) -> None:
+        """Make one that is not connected; the guest's SSH server listens on `guest_port`."""
+        self._guest_port = guest_port
         self.ssh_port: int | None = None
         self._deadlines = deadlines
         self._driver = driver
@@ -183,7 +191,7 @@ class EngineLink:
     async def _open_session(self) -> None:
         while True:
             try:
-                port = await self._driver.monitor.forward_tcp(_GUEST_SSH_PORT)
+                port = await self._driver.monitor.forward_tcp(self._guest_port)
                 await asyncio.to_thread(self._note_host_key, port)
                 session = await SshSession.connect(
                     "127.0.0.1",

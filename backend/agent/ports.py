@@ -42,6 +42,7 @@ class PortsService:
         *,
         monitor: Callable[[], Monitor],
         qemu_pid: Callable[[], int | None],
+        guest_ssh_port: Callable[[], int],
         dial: Dial,
         follow: Callable[[str], AbstractAsyncContextManager[Followed]],
         notify: Callable[[Notice], None],
@@ -51,6 +52,7 @@ class PortsService:
         Args:
             monitor: of the QEMU that runs.
             qemu_pid: its process.
+            guest_ssh_port: where its guest's SSH server listens.
             dial: opens a stream to the engine, and wakes nothing. Raises WherryError.
             follow: begins a command in the guest. Raises WherryError.
             notify: told of what fails with no client to tell.
@@ -62,6 +64,7 @@ class PortsService:
         self._aliases = Aliases(directory.published_addresses)
         self._forwarder = Forwarder(
             monitor,
+            guest_ssh_port=guest_ssh_port,
             deepen=lambda descriptor, backlog: (
                 (pid := qemu_pid()) is not None and host.deepen_backlog(pid, descriptor, backlog)
             ),

@@ -223,6 +223,11 @@ class Supervisor:
         return self._effects.driver.monitor
 
     @property
+    def guest_ssh_port(self) -> int:
+        """Where the SSH server listens in the guest that runs."""
+        return self._effects.guest_ssh_port
+
+    @property
     def has_begun(self) -> bool:
         """Whether it is known if there is a machine to be adopted."""
         return self._last is not None

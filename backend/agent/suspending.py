@@ -116,6 +116,7 @@ async def resume(
         qemu_version=found.run.qemu_version,
         network=found.run.network,
         ipv6=found.run.ipv6,
+        ssh_port=found.run.ssh_port,
     )
     progress.climb(RESUME_LADDER)
     progress.begin(LAUNCH)

@@ -29,7 +29,6 @@ from backend.vm.usernet import HostForward, UserNetTable
 
 _log = logging.getLogger(__name__)
 
-_SSH_PORT: Final = 22
 _BACKLOG: Final = 1024
 _Place = tuple[Protocol, str, int]
 """Where a forward leads in the guest: protocol, its address ("" its own), port."""
@@ -56,16 +55,23 @@ class Forwarder:
     """Of one machine. Its methods MUST NOT run side by side; the reconciler sees to that."""
 
     def __init__(
-        self, monitor: Callable[[], Monitor], *, deepen: Callable[[int, int], bool], low_ports_on_any: bool = False
+        self,
+        monitor: Callable[[], Monitor],
+        *,
+        guest_ssh_port: Callable[[], int],
+        deepen: Callable[[int, int], bool],
+        low_ports_on_any: bool = False,
     ) -> None:
         """Make one that has nothing open.
 
         Args:
             monitor: of the QEMU that runs.
+            guest_ssh_port: where its guest's SSH server listens; what leads there is the agent's own way in.
             deepen: sets the backlog of one of its sockets, by descriptor; False where that cannot be done.
             low_ports_on_any: whether the system keeps ports below 1024 from us on one address, but not on all (macOS).
         """
         self._monitor = monitor
+        self._guest_ssh_port = guest_ssh_port
         self._low_ports_on_any = low_ports_on_any
         self._direct: dict[Forward, HostForward] = {}
         self._relays: dict[Forward, Relay] = {}
@@ -98,7 +104,7 @@ class Forwarder:
         self._direct = {one: there.pop(_wanted_key(one)) for one in wanted if _wanted_key(one) in there}
         leading = {_place(hidden.made): hidden.made.host_port for hidden in self._hidden.values()}
         for row in there.values():
-            if _place(row) == (Protocol.TCP, "", _SSH_PORT) and row.host_ip == LOOPBACK:
+            if _place(row) == (Protocol.TCP, "", self._guest_ssh_port()) and row.host_ip == LOOPBACK:
                 continue  # the agent's own way in
             if leading.get(_place(row)) != row.host_port:
                 await self._monitor().remove_forward(row)

@@ -12,7 +12,7 @@ import msgspec
 
 from backend.errors import ProblemCode, fail
 from backend.files import write_private
-from backend.vm.spec import GuestImage
+from backend.vm.spec import SSH_PORT, GuestImage
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
@@ -36,6 +36,7 @@ class _Manifest(msgspec.Struct, frozen=True):
     docker_version: str
     cmdline_emulated: str = ""
     authorities: frozenset[str] = frozenset()
+    ssh_port: int = SSH_PORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,7 @@ def load(directory: Path, *, arch: str, stamp: Path) -> GuestImage:
         cmdline=manifest.cmdline,
         cmdline_emulated=manifest.cmdline_emulated,
         engine_version=manifest.docker_version,
+        ssh_port=manifest.ssh_port,
     )
 
 

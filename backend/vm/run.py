@@ -9,7 +9,7 @@ import msgspec
 
 from backend.files import write_private
 from backend.model import AcceleratorStatus, MachineResources
-from backend.vm.spec import DEFAULT_NET, UserNetwork
+from backend.vm.spec import DEFAULT_NET, SSH_PORT, UserNetwork
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +30,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Between host and guest: "10.0.2.0/24"."""
     ipv6: bool = False
     """Whether that network carries IPv6."""
+    ssh_port: int = SSH_PORT
+    """Of the guest's SSH server."""
 
     def __post_init__(self) -> None:
         """Refuse a record that tells no network. Raises ValueError."""

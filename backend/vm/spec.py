@@ -11,6 +11,8 @@ NETDEV: Final = "net0"
 """Id of the network back end, for hostfwd_add."""
 DEFAULT_NET: Final = IPv4Network("10.0.2.0/24")
 """Between host and guest, as QEMU has it."""
+SSH_PORT: Final = 22
+"""Of the SSH server in an image whose manifest names no other."""
 DATA_NODE: Final = "data"
 """Name of the data disk's block node, for the monitor."""
 CONTROL_PORT_NAME: Final = "io.wherry.control"
@@ -80,6 +82,8 @@ class GuestImage:
     cmdline_emulated: str
     """More of them, for a guest whose processors are emulated; may be empty."""
     engine_version: str
+    ssh_port: int
+    """Of the guest's SSH server, on its network card's address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ from backend.net.forwarder import Forwarder  # noqa: E402
 from backend.net.model import Forward, Protocol  # noqa: E402
 from backend.net.relay import Relay  # noqa: E402
 from backend.vm.monitor import Monitor  # noqa: E402
-from backend.vm.spec import UnixAddress  # noqa: E402
+from backend.vm.spec import SSH_PORT, UnixAddress  # noqa: E402
 from backend.vm.usernet import HostForward  # noqa: E402
 from tests.vm import servers  # noqa: E402
 from tests.vm.machine import Machine, wait_until  # noqa: E402
@@ -134,7 +134,9 @@ async def time_forwards(monitor: Monitor, qemu: int, counts: list[int], tries: i
     """Open and close one more port with so many present, as the reconciler does it; prints medians and the longest."""
     this = host.current()
     forwarder = Forwarder(
-        lambda: monitor, deepen=lambda descriptor, backlog: this.deepen_backlog(qemu, descriptor, backlog)
+        lambda: monitor,
+        guest_ssh_port=lambda: SSH_PORT,
+        deepen=lambda descriptor, backlog: this.deepen_backlog(qemu, descriptor, backlog),
     )
 
     def forward(port: int) -> Forward:

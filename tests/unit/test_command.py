@@ -24,6 +24,7 @@ IMAGE = GuestImage(
     cmdline="console=ttyS0 quiet",
     cmdline_emulated="slowly",
     engine_version="28.5.2",
+    ssh_port=10055,
 )
 
 

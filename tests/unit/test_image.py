@@ -41,6 +41,9 @@ def test_a_whole_image_is_read(directory: Path, stamp: Path) -> None:
     assert (loaded.version, loaded.engine_version, loaded.cmdline) == ("fake-1", "28.0.0", "console=ttyS0")
     assert loaded.kernel == directory / "kernel"
     assert loaded.root.is_file()
+    assert loaded.ssh_port == 22  # where images listened that do not tell
+    alter(directory, ssh_port=10055)
+    assert image.load(directory, arch="amd64", stamp=stamp).ssh_port == 10055
 
 
 def test_a_verified_file_is_not_hashed_again_until_it_changes(directory: Path, stamp: Path) -> None:

@@ -21,7 +21,7 @@ from backend.stream import ByteStream
 from backend.vm.monitor import Monitor
 from backend.vm.usernet import HostForward, UserNetTable
 
-SSH = HostForward(Protocol.TCP, "127.0.0.1", 40022, "10.0.2.15", 22)
+SSH = HostForward(Protocol.TCP, "127.0.0.1", 40022, "10.0.2.15", 10055)
 
 
 class Qemu(Monitor):
@@ -139,7 +139,9 @@ class Stage:
         _stages.append(self)
         self.qemu, self.engine = Qemu(), Engine()
         self.notices: list[Notice] = []
-        self.forwarder = Forwarder(lambda: self.qemu, deepen=lambda _descriptor, _backlog: not shallow)
+        self.forwarder = Forwarder(
+            lambda: self.qemu, guest_ssh_port=lambda: 10055, deepen=lambda _descriptor, _backlog: not shallow
+        )
         self.publisher = Publisher(
             self.engine.dial,
             self.forwarder,

@@ -90,7 +90,7 @@ class Machine:
             "-device",
             f"virtio-blk-{bus},drive=data,serial=data",
             "-netdev",
-            f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:22",
+            f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:10055",
             "-device",
             f"virtio-net-{bus},netdev=n0" + (",romfile=" if bus == "pci" else ""),
             "-device",

@@ -96,7 +96,7 @@ def test_control_port_and_services(boot: Boot, disk: Path) -> None:
 
     # Only a Unix socket: no TCP listener but ssh's, and the forwarder's for names.
     listeners = vm.ssh("netstat -ltn").splitlines()[2:]
-    assert {line.split()[3].rsplit(":", 1)[1] for line in listeners} == {"22", "10053"}
+    assert {line.split()[3] for line in listeners} == {"10.0.2.15:10055", "10.0.2.15:10053"}
 
     vm.poweroff(90)
     assert vm.process.returncode == 0

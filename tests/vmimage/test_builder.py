@@ -342,6 +342,7 @@ def whole(tmp_path: Path) -> Path:
         packages={"b": "2"},
         timestamp=1,
         docker_version="28",
+        ssh_port=10055,
         artefacts={
             "kernel": manifest.artefact(tmp_path / "vmlinux", release="7"),
             "initramfs": manifest.artefact(tmp_path / "initramfs"),
