@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 from typing import Final
@@ -18,13 +19,12 @@ from backend.errors import ProblemCode, fail
 from backend.files import write_private
 
 NETWORK: Final = IPv4Network("127.66.0.0/16")
-_FIRST: Final = 1
 _LIMIT: Final = 4096
 _IN_ANSWERS: Final = re.compile(rb'("(?:HostIp|IP)"\s*:\s*")(127\.66\.\d{1,3}\.\d{1,3})(")')
 
 
 class Aliases:
-    """The table of one machine. Blocking: it reads and writes a small file."""
+    """The table of one machine. Blocking: it reads and writes a small file. Of any thread's."""
 
     def __init__(self, path: Path) -> None:
         """Read it; an empty one when there is none yet.
@@ -49,6 +49,7 @@ class Aliases:
                 "created again then.",
             ) from error
         self._by_address = {address: alias for alias, address in self._by_alias.items()}
+        self._growing = threading.Lock()
 
     @property
     def is_empty(self) -> bool:
@@ -65,16 +66,17 @@ class Aliases:
         Raises:
             WherryError: PATH_UNUSABLE when it cannot be written, BAD_REQUEST when there are too many.
         """
-        known = self._by_address.get(host_ip)
-        if known is not None:
-            return known
+        with self._growing:
+            return self._by_address.get(host_ip) or self._add(host_ip)
+
+    def _add(self, host_ip: str) -> str:
         if len(self._by_alias) >= _LIMIT:
             raise fail(
                 ProblemCode.BAD_REQUEST,
                 f"Containers have been published on {_LIMIT} different addresses; there is no room for another.",
                 hint="Publish on 127.0.0.1 or 0.0.0.0.",
             )
-        alias = str(NETWORK[_FIRST + len(self._by_alias)])
+        alias = next(str(address) for address in NETWORK.hosts() if str(address) not in self._by_alias)
         rows = self._by_alias | {alias: host_ip}
         try:
             write_private(self._path, json.dumps(rows, indent=1).encode())

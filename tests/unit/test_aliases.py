@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from backend.errors import ProblemCode, WherryError
+from backend.files import write_private
 from backend.net.aliases import Aliases, needs_alias
 from backend.net.model import Protocol
 from backend.vm import usernet
@@ -55,6 +59,24 @@ def test_answers_are_turned_back_where_an_address_stands_and_nowhere_else(tmp_pa
     assert aliases.restore(answer.encode()).decode() == (
         f'[{{"Port":[{{"IP":"::1","PublicPort":80}}],"HostIp": "::1","Note":"{alias}"}},{{"IP":"127.66.9.9"}}]'
     )
+
+
+def test_addresses_that_are_wanted_at_the_same_time_get_different_aliases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+
+    def write_together(path: Path, content: bytes) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(timeout=0.2)  # which breaks when there is only one at a time
+        write_private(path, content)
+
+    monkeypatch.setattr("backend.net.aliases.write_private", write_together)
+    aliases = Aliases(tmp_path / "addresses.json")
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(aliases.alias_of, ("::1", "192.0.2.7"))
+    assert (aliases.host_address(first), aliases.host_address(second)) == ("::1", "192.0.2.7")
+    assert Aliases(tmp_path / "addresses.json").host_address(second) == "192.0.2.7"
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"x": "::1"}', '{"127.66.0.1": "home"}', "[]"])
