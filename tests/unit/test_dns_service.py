@@ -104,6 +104,26 @@ async def test_without_a_setting_the_system_is_asked(tmp_path: Path) -> None:
 
 
 @on_loop
+async def test_a_network_that_cannot_be_looked_at_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "EVERY_S", 0.02)
+    look, failures = NameService._look, [OSError("no cards")]
+
+    def fail_once(made: NameService) -> object:
+        if failures:
+            raise failures.pop()
+        return look(made)
+
+    monkeypatch.setattr(NameService, "_look", fail_once)
+    told: list[str] = []
+    async with running(directory_at(tmp_path), told) as made:
+        while not told:
+            await asyncio.sleep(0.02)
+        assert await ask(made, "localhost") == (Rcode.NOERROR, ["127.0.0.1"])
+
+
+@on_loop
 async def test_without_a_port_the_guest_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(*_: object) -> int:
         raise OSError("no more")

@@ -76,7 +76,10 @@ class NameService:
 
     async def start(self) -> None:
         """Listen and read how the network is. Without a port the guest goes on with QEMU's resolver; never raises."""
-        await self._follow()
+        try:
+            await self._follow()
+        except Exception:  # noqa: BLE001 -- logged; `run` looks again
+            _log.exception("the network could not be looked at by a defect")
         await self._listen()
 
     async def _listen(self) -> None:
