@@ -27,7 +27,7 @@ def listen_again(pid: int, descriptor: int, backlog: int) -> bool:
             borrowed = _get_descriptor(process, descriptor)
         finally:
             os.close(process)
-    except OSError as error:
+    except (OSError, AttributeError) as error:  # a Python that was built for an older kernel has no pidfd_open
         _log.debug("%s: %s", what, error)
         return False
     try:

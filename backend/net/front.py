@@ -27,7 +27,7 @@ _LIST: Final = re.compile(_VERSION + r"/containers/json(?:\?|$)")
 _SERVICE: Final = re.compile(_VERSION + r"/services/(?:create|[^/?]+(?:/update)?)(?:\?|$)")
 _SWARM_INIT: Final = re.compile(_VERSION + r"/swarm/init(?:\?|$)")
 _STARTS: Final = ("start", "restart")
-_ENDS: Final = ("stop", "kill", "")
+_ENDS: Final = ("stop", "kill")
 
 Rewriter = Callable[[dict[str, Any]], bool]
 """Changes the body of a request to create a container; returns whether it did. Raises WherryError to refuse it."""
@@ -58,7 +58,7 @@ class NetworkHooks:
         """See FrontHooks."""
         try:
             container = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None  # the engine says what is wrong with it
         if not isinstance(container, dict):
             return None
@@ -108,14 +108,16 @@ class NetworkHooks:
     async def _after_container(self, method: str, name: str, verb: str, status: int) -> Problem | None:
         if method == "POST" and verb in _STARTS:
             if status >= 400:
-                await self._publisher.give_up_start(name)
+                async with asyncio.timeout(_RELEASE_S):
+                    await self._publisher.give_up_start(name)
                 return None
             try:
                 async with asyncio.timeout(_HOLD_S):
                     return _as_docker_says(await self._publisher.finish_start(name))
             except TimeoutError:
                 return _too_slow(name)
-        if status < 300 and ((method == "DELETE" and not verb) or (method == "POST" and verb in _ENDS and verb)):
+        is_removal = method == "DELETE" and not verb
+        if status < 300 and (is_removal or (method == "POST" and verb in _ENDS)):
             async with asyncio.timeout(_RELEASE_S):
                 await self._publisher.release(name)
         return None
