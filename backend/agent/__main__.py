@@ -126,6 +126,7 @@ class Agent:
             dial=lambda: self._supervisor.dial(wakes=False),
             follow=self._follow,
             notify=self._notify,
+            show=self._supervisor.show_ports,
         )
         self._server = ControlServer(
             {

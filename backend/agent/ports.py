@@ -14,6 +14,7 @@ from backend.agent.server import Method
 from backend.config import Config
 from backend.engine.ask import Dial
 from backend.errors import Problem, ProblemCode
+from backend.host import network
 from backend.host.base import Host
 from backend.model import MachineStatus, Notice, Phase
 from backend.net.aliases import Aliases
@@ -46,6 +47,7 @@ class PortsService:
         dial: Dial,
         follow: Callable[[str], AbstractAsyncContextManager[Followed]],
         notify: Callable[[Notice], None],
+        show: Callable[[tuple[Problem, ...]], None],
     ) -> None:
         """Make it. Reads a small file.
 
@@ -56,6 +58,7 @@ class PortsService:
             dial: opens a stream to the engine, and wakes nothing. Raises WherryError.
             follow: begins a command in the guest. Raises WherryError.
             notify: told of what fails with no client to tell.
+            show: given the problems that stand for as long as ports are not open, each time that these differ.
 
         Raises:
             WherryError: CONFIG_BROKEN.
@@ -76,6 +79,7 @@ class PortsService:
             self._forwarder,
             reader=self._reader,
             notify=notify,
+            show=show,
             want_listeners=self._listening.set_wanted,
         )
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,9 +123,9 @@ class PortsService:
     async def list_ports(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
         """All published ports: {"ports": [PortStatus]}, by port. Raises WherryError."""
         traffic = await self._forwarder.traffic() if self._served else {}
-        failed, opened = self._publisher.failed, self._forwarder.opened
+        opened = self._forwarder.opened
         rows = [
-            _status(one, failed.get(one.forward), traffic.get(one.forward), is_open=one.forward in opened)
+            _status(one, self._publisher.problem_of(one), traffic.get(one.forward), is_open=one.forward in opened)
             for one in self._publisher.published()
         ]
         rows.sort(key=lambda row: (row.port, row.protocol.value, ":" in row.address, row.address))
@@ -133,14 +137,19 @@ class PortsService:
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s: failed by a defect", task.get_name(), exc_info=error)
 
     def _reader(self) -> Reader:
         try:
             used = msgspec.json.decode(self._dir.used_config.read_bytes(), type=Config)
         except (OSError, msgspec.MsgspecError):
             used = Config()
-        return Reader(used.network.publish == "all", self._aliases.host_address)
+        return Reader(used.network.publish == "all", self._aliases.host_address, network.has_ipv6_loopback())
 
 
 def _status(one: Published, problem: Problem | None, traffic: Traffic | None, *, is_open: bool) -> PortStatus:

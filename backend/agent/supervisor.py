@@ -124,6 +124,7 @@ class Supervisor:
         self._offer: str | None = None
         self._networks: MachineNetworks | None = None
         self._network_problem: Problem | None = None
+        self._port_problems: tuple[Problem, ...] = ()
 
     # -- what others ask ------------------------------------------------------------------------------------------
     def post(self, event: Event) -> None:
@@ -256,6 +257,11 @@ class Supervisor:
     def show_networks(self, networks: MachineNetworks | None, problem: Problem | None) -> None:
         """The ranges that the machine uses were found out, and what is wrong with them."""
         self._networks, self._network_problem = networks, problem
+        self._push()
+
+    def show_ports(self, problems: tuple[Problem, ...]) -> None:
+        """Containers lack ports that they publish, or others than before."""
+        self._port_problems = problems
         self._push()
 
     def show_disk(self, size_gib: int) -> None:
@@ -397,6 +403,7 @@ class Supervisor:
                         *guest_problems,
                         *machine.watchdog.warnings,
                         *((self._network_problem,) if self._network_problem is not None and live else ()),
+                        *(self._port_problems if live else ()),
                     )
                 )
             ),

@@ -33,6 +33,18 @@ def file_mark(path: Path) -> tuple[int, ...]:
     return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
+def has_ipv6_loopback() -> bool:
+    """Whether this computer has the address "::1": IPv6 may be built in and turned off."""
+    if not socket.has_ipv6:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as tried:
+            tried.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def has_ipv6() -> bool:
     """Whether this computer has a global IPv6 address and a way to everywhere from it. Sends nothing."""
     if not socket.has_ipv6:

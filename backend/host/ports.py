@@ -7,7 +7,6 @@ import ipaddress
 import itertools
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final, NamedTuple
 import psutil
 
 from backend.net.model import Holder, Protocol
+from backend.net.proc_net import address_of
 
 _LSOF_S: Final = 8.0
 _LISTENING: Final = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
@@ -182,12 +182,10 @@ def owner_in(table: str, protocol: Protocol, address: str, port: int) -> int | N
         if len(fields) < 8 or (protocol is Protocol.TCP and fields[3] != _LISTENING):
             continue
         local, _, number = fields[1].partition(":")
-        if re.fullmatch(r"[0-9A-F]{8}|[0-9A-F]{32}", local) and int(number, 16) == port:
-            words = [bytes.fromhex(local[at : at + 8])[::-1] for at in range(0, len(local), 8)]
-            packed = b"".join(words)
-            family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
-            if _meet(socket.inet_ntop(family, packed), address) and fields[7].isdigit():
-                return int(fields[7])
+        if not re.fullmatch(r"[0-9A-F]{8}|[0-9A-F]{32}", local) or int(number, 16) != port:
+            continue
+        if _meet(address_of(local), address) and fields[7].isdigit():
+            return int(fields[7])
     return None
 
 

@@ -52,6 +52,15 @@ def bind(protocol: Protocol, address: str, port: int) -> socket.socket:
     return bound
 
 
+def can_be_bound(forward: Forward) -> bool:
+    """Whether a forward's address can be had, now. Quick: nobody looks why not."""
+    try:
+        bind(forward.protocol, forward.host_ip, forward.host_port).close()
+    except OSError:
+        return False
+    return True
+
+
 async def try_bind(forward: Forward) -> Problem | None:
     """Find out why a forward cannot be opened: bind its address for a moment.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from backend.engine.types import clean_text
 from backend.net.host_network import Listener
 from backend.net.model import Forward, Origin, Protocol
 
@@ -33,10 +34,15 @@ class Published:
     owner_name: str
     owner_port: int | None
     """The port inside of the container."""
-    is_companion: bool = False
-    """Whether nobody would miss it but who asks for "localhost": where it fails, the other one does for it."""
+    accompanies: Forward | None = None
+    """The forward beside which it is there for who asks for "localhost", and which does for it where it fails."""
     is_chosen: bool = True
     """Whether the engine chose the port, so that another would do."""
+
+    @property
+    def is_companion(self) -> bool:
+        """Whether it only accompanies another."""
+        return self.accompanies is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Reader:
     """Whether a port whose `-p` names no address is published on all of the host's."""
     host_address: Callable[[str], str]
     """Turns an alias of the guest's loopback into the host's address; see `aliases`."""
+    has_ipv6: bool = True
+    """Whether the host has "::1"; where it has not, nobody misses companions there."""
 
     def asked(self, inspected: Mapping[str, Any]) -> tuple[Published, ...]:
         """What a container that is going to start asks for, as far as it is known: its single ports."""
@@ -79,18 +87,18 @@ class Reader:
         for service in listed:
             ports = _dig(service, "Endpoint", "Ports")
             for one in ports if isinstance(ports, list) else ():
-                protocol, number = _protocol(one.get("Protocol")), _port(one.get("PublishedPort"))
+                protocol, number = _protocol(_dig(one, "Protocol")), _port(_dig(one, "PublishedPort"))
                 if protocol is None or not number or one.get("PublishMode") == "host":
                     continue
-                for forward, is_companion in self._addresses(ANY, protocol, number, defaulted=True):
+                for forward, accompanies in self._addresses(ANY, protocol, number, defaulted=True):
                     found.append(
                         Published(
                             forward=forward,
                             origin=Origin.SERVICE,
                             owner_id=str(service.get("ID")),
-                            owner_name=str(_dig(service, "Spec", "Name") or ""),
+                            owner_name=clean_text(str(_dig(service, "Spec", "Name") or "")),
                             owner_port=_port(one.get("TargetPort")) or None,
-                            is_companion=is_companion,
+                            accompanies=accompanies,
                             is_chosen=False,
                         )
                     )
@@ -109,7 +117,7 @@ class Reader:
             guest_ip = ANY if one.guest_ip == _ANY6 else one.guest_ip
             if one.container_id not in names or not (guest_ip == ANY or guest_ip.startswith("127.")):
                 continue
-            for forward, is_companion in self._addresses(guest_ip, one.protocol, one.port, defaulted=True):
+            for forward, accompanies in self._addresses(guest_ip, one.protocol, one.port, defaulted=True):
                 found.append(
                     Published(
                         forward=forward,
@@ -117,7 +125,7 @@ class Reader:
                         owner_id=one.container_id,
                         owner_name=names[one.container_id],
                         owner_port=one.port,
-                        is_companion=is_companion,
+                        accompanies=accompanies,
                         is_chosen=False,
                     )
                 )
@@ -143,30 +151,36 @@ class Reader:
             for one in asked or ()
         )
         is_chosen = not asked or not any(_port(one.get("HostPort")) == number for one in asked)
-        for forward, is_companion in self._addresses(guest_ip, protocol, number, defaulted=defaulted):
+        for forward, accompanies in self._addresses(guest_ip, protocol, number, defaulted=defaulted):
             yield Published(
                 forward=forward,
                 origin=Origin.CONTAINER,
                 owner_id=str(inspected.get("Id") or ""),
-                owner_name=str(inspected.get("Name") or "").removeprefix("/"),
+                owner_name=name_of(inspected),
                 owner_port=port,
-                is_companion=is_companion,
+                accompanies=accompanies,
                 is_chosen=is_chosen,
             )
 
     def _addresses(
         self, guest_ip: str, protocol: Protocol, number: int, *, defaulted: bool
-    ) -> Iterator[tuple[Forward, bool]]:
-        """The forwards for one listening address of the guest, and whether each is but a companion."""
+    ) -> Iterator[tuple[Forward, Forward | None]]:
+        """The forwards for one listening address of the guest, and which other one each accompanies."""
         if ":" in guest_ip and self.host_address(guest_ip) == guest_ip:
             return  # the guest's own IPv6 is not reached; on the host the IPv4 one's companion is there
         host_ip = self.host_address(guest_ip)
         if defaulted and host_ip in (ANY, LOOPBACK):
             host_ip = self._default if host_ip == ANY else LOOPBACK
         target = "" if guest_ip == ANY else guest_ip
-        yield _forward(protocol, host_ip, target, number), False
-        if defaulted and host_ip in _COMPANIONS:
-            yield _forward(protocol, _COMPANIONS[host_ip], target, number), True
+        forward = _forward(protocol, host_ip, target, number)
+        yield forward, None
+        if defaulted and self.has_ipv6 and host_ip in _COMPANIONS:
+            yield _forward(protocol, _COMPANIONS[host_ip], target, number), forward
+
+
+def name_of(inspected: Mapping[str, Any]) -> str:
+    """A container's name, cleaned."""
+    return clean_text(str(inspected.get("Name") or "").removeprefix("/"))
 
 
 def _forward(protocol: Protocol, host_ip: str, guest_ip: str, number: int) -> Forward:

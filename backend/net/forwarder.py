@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 _BACKLOG: Final = 1024
 _Place = tuple[Protocol, str, int]
 """Where a forward leads in the guest: protocol, its address ("" its own), port."""
+_Listener = tuple[_Place, str, int]
+"""The same, with the host's address and port."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +41,8 @@ class _Hidden:
     """A forward that nobody asked for, from a port of 127.0.0.1 that the kernel chose."""
 
     made: HostForward
-    users: int
+    users: set[Forward]
+    """Whose relays lead to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Traffic:
 
 
 class Forwarder:
-    """Of one machine. Its methods MUST NOT run side by side; the reconciler sees to that."""
+    """Of one machine. Its methods, but for `traffic`, MUST NOT run side by side; the reconciler sees to that."""
 
     def __init__(
         self,
@@ -77,7 +80,8 @@ class Forwarder:
         self._relays: dict[Forward, Relay] = {}
         self._hidden: dict[_Place, _Hidden] = {}
         self._deepen = deepen
-        self._deep: set[HostForward] = set()
+        self._deep: set[_Listener] = set()
+        """Those of QEMU's that have a backlog."""
         self._is_shallow = False
         """Whether QEMU's sockets cannot be given a backlog."""
 
@@ -126,12 +130,25 @@ class Forwarder:
             row = HostForward(
                 forward.protocol, forward.host_ip, forward.host_port, forward.guest_ip, forward.guest_port
             )
-            await self._monitor().add_forward(row)
+            try:
+                await self._monitor().add_forward(row)
+            except WherryError as error:
+                # Somebody may have been quicker. QEMU does not say who.
+                is_refused = error.problem.code is ProblemCode.PORT_REFUSED
+                problem = await try_bind(forward) if is_refused else None
+                raise (WherryError(problem) if problem is not None else error) from error
             self._direct[forward] = row
+        elif problem.code is ProblemCode.PORT_TAKEN and (there := await self._made_before(forward)) is not None:
+            self._direct[forward] = there
         elif problem.code is ProblemCode.PORT_REFUSED and self._low_ports_on_any and forward.host_ip == LOOPBACK:
             await self._open_relay(forward, only_from_loopback=True)
         else:
             raise WherryError(problem)
+
+    async def _made_before(self, forward: Forward) -> HostForward | None:
+        """The forward, if QEMU has it already: it may have answered too late. Raises WherryError."""
+        table = await self._monitor().usernet()
+        return next((row for row in table.forwards if _key(row) == _wanted_key(forward)), None)
 
     async def deepen(self) -> None:
         """Let connections wait at what was opened since the last time.
@@ -140,30 +157,31 @@ class Forwarder:
             WherryError: the monitor does not answer.
         """
         made = [*self._direct.values(), *(hidden.made for hidden in self._hidden.values())]
-        if not self._is_shallow and any(row.protocol is Protocol.TCP and row not in self._deep for row in made):
+        if not self._is_shallow and any(row.protocol is Protocol.TCP and _key(row) not in self._deep for row in made):
             self._deepen_all(await self._monitor().usernet())
 
     def _deepen_all(self, table: UserNetTable) -> bool:
         """Returns whether it was done wherever it was tried. A few system calls for each socket."""
-        new = [row for row in table.forwards if row.protocol is Protocol.TCP and row not in self._deep]
-        done = {row for row in new if self._deepen(row.descriptor, _BACKLOG)}
-        self._deep = (self._deep & set(table.forwards)) | done
+        new = [row for row in table.forwards if row.protocol is Protocol.TCP and _key(row) not in self._deep]
+        done = {_key(row) for row in new if self._deepen(row.descriptor, _BACKLOG)}
+        self._deep = (self._deep & set(map(_key, table.forwards))) | done
         return len(done) == len(new)
 
     async def close(self, forward: Forward) -> None:
         """Listen no longer; connections through QEMU stay, as they do with any engine. Nothing if it is not open.
 
         Raises:
-            WherryError: the monitor does not answer.
+            WherryError: the monitor does not answer; it counts as open then.
         """
-        relay = self._relays.pop(forward, None)
+        relay = self._relays.get(forward)
         if relay is not None:
             await relay.aclose()
+            del self._relays[forward]
             await self._release(forward)
-        row = self._direct.pop(forward, None)
+        row = self._direct.get(forward)
         if row is not None:
-            await self._monitor().remove_forward(row)
-            self._deep.discard(row)
+            await self._remove(row)
+            del self._direct[forward]
 
     async def drop(self) -> None:
         """QEMU is gone, and its forwards with it."""
@@ -232,18 +250,22 @@ class Forwarder:
             known = {one.host_port for one in (await self._monitor().usernet()).forwards}
             await self._monitor().add_forward(row)
             made = _made(await self._monitor().usernet(), place, known)
-            hidden = self._hidden[place] = _Hidden(made, 0)
-        hidden.users += 1
+            hidden = self._hidden[place] = _Hidden(made, set())
+        hidden.users.add(forward)
         return LOOPBACK, hidden.made.host_port
 
     async def _release(self, forward: Forward) -> None:
         place = _wanted_place(forward)
         hidden = self._hidden.get(place)
         if hidden is not None:
-            hidden.users -= 1
-            if hidden.users <= 0:
+            hidden.users.discard(forward)
+            if not hidden.users:
+                await self._remove(hidden.made)
                 del self._hidden[place]
-                await self._monitor().remove_forward(hidden.made)
+
+    async def _remove(self, row: HostForward) -> None:
+        await self._monitor().remove_forward(row)
+        self._deep.discard(_key(row))
 
 
 def _guest_ip(address: str) -> str:
@@ -258,11 +280,11 @@ def _wanted_place(forward: Forward) -> _Place:
     return forward.protocol, forward.guest_ip, forward.guest_port
 
 
-def _key(row: HostForward) -> tuple[_Place, str, int]:
+def _key(row: HostForward) -> _Listener:
     return _place(row), row.host_ip, row.host_port
 
 
-def _wanted_key(forward: Forward) -> tuple[_Place, str, int]:
+def _wanted_key(forward: Forward) -> _Listener:
     return _wanted_place(forward), forward.host_ip, forward.host_port
 
 

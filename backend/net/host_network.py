@@ -8,11 +8,9 @@ of this kind runs: see `uses_host_network`.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import re
-import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +18,7 @@ from typing import Protocol as Interface
 
 from backend.errors import WherryError
 from backend.net.model import Protocol
+from backend.net.proc_net import address_of
 from backend.while_wanted import WhileWanted
 
 _log = logging.getLogger(__name__)
@@ -60,13 +59,10 @@ class Followed(Interface):
         ...
 
 
-def uses_host_network(containers: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether one of these containers, of the answer of `GET /containers/json`, has the guest's own network."""
-    for container in containers:
-        host_config = container.get("HostConfig")
-        if isinstance(host_config, Mapping) and host_config.get("NetworkMode") == "host":
-            return True
-    return False
+def uses_host_network(container: Mapping[str, Any]) -> bool:
+    """Whether a container, as the engine lists or inspects it, has the guest's own network."""
+    host_config = container.get("HostConfig")
+    return isinstance(host_config, Mapping) and host_config.get("NetworkMode") == "host"
 
 
 class HostNetworkFeed:
@@ -191,12 +187,3 @@ class Parser:
             protocol = Protocol.TCP if table.startswith("tcp") else Protocol.UDP
             listener = Listener(protocol=protocol, guest_ip=address_of(address), port=number, container_id=container_id)
             self._set.add(listener)
-
-
-def address_of(word: str) -> str:
-    """An address as /proc/net/tcp and tcp6 write it, of a little-endian machine: each four bytes are turned round."""
-    packed = b"".join(bytes.fromhex(word[at : at + 8])[::-1] for at in range(0, len(word), 8))
-    address = ipaddress.ip_address(socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed))
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return str(address)

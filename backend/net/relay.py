@@ -63,21 +63,21 @@ class Relay:
         forward = Forward(
             protocol=protocol, host_ip=host_ip, host_port=host_port, guest_ip=target[0], guest_port=target[1]
         )
-        try:
-            bound = bind_errors.bind(protocol, listen_ip, host_port)
-        except OSError as error:
-            raise WherryError(await bind_errors.explain_with_holder(error, forward)) from error
         listener: TcpRelay | UdpRelay
         try:
-            if protocol is Protocol.TCP:
-                listener = await TcpRelay.serve(
-                    bound, target, only_from_loopback=only_from_loopback, one_by_one=one_by_one
-                )
-            else:
-                listener = await UdpRelay.serve(bound, target, only_from_loopback=only_from_loopback)
-        except BaseException:
-            bound.close()
-            raise
+            bound = bind_errors.bind(protocol, listen_ip, host_port)
+            try:
+                if protocol is Protocol.TCP:
+                    listener = await TcpRelay.serve(
+                        bound, target, only_from_loopback=only_from_loopback, one_by_one=one_by_one
+                    )
+                else:
+                    listener = await UdpRelay.serve(bound, target, only_from_loopback=only_from_loopback)
+            except BaseException:
+                bound.close()
+                raise
+        except OSError as error:
+            raise WherryError(await bind_errors.explain_with_holder(error, forward)) from error
         return cls(listener, forward)
 
     @property

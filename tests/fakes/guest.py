@@ -232,8 +232,11 @@ class FakeGuest:
             )  # paramiko: a fifth of a second that the monitor need not wait
 
             engine = Engine(
-                accepts=lambda: self.engine_accepts, answers=lambda: self.engine_answers, lines=self._lines
-            )  # fmt: skip
+                accepts=lambda: self.engine_accepts,
+                answers=lambda: self.engine_answers,
+                lines=self._lines,
+                containers=self._cues.get("containers"),
+            )
             server = SshServer(
                 host_key=Path(self._inputs["ssh-host-key"]),
                 authorized_keys=Path(self._inputs["authorized-keys"]),

@@ -24,6 +24,7 @@ It misbehaves on cue. Cues are a JSON object in `fake-cues.json` beside the data
     ssh_cut         a file: while it exists, every SSH connection breaks and none is let in
     ignore_powerdown
     poweroff_when   a file: once it exists, somebody types `poweroff` in the guest
+    containers      a file: what the engine answers to an inspect of each container that runs, in a list
     stats_exit      the guest's program for figures ends at once with this code
     migrate_blocked words: query-migrate says that this machine cannot be migrated
     migrate_fails   "save" or "load"

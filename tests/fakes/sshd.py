@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_CONNECT_FAILED, OPEN_SUCCEEDED
@@ -26,17 +27,21 @@ _PATIENCE_S = 60.0
 class Engine:
     """Answers the few requests that Wherry itself makes of dockerd."""
 
-    def __init__(self, *, accepts: Callable[[], bool], answers: Callable[[], bool], lines: Path) -> None:
+    def __init__(
+        self, *, accepts: Callable[[], bool], answers: Callable[[], bool], lines: Path, containers: str | None = None
+    ) -> None:
         """Make an engine.
 
         Args:
             accepts: whether its socket is there.
             answers: whether a connection that was accepted gets an answer.
             lines: where it keeps what it is given by `POST /lines/WORD`, as a line each, durably before it answers.
+            containers: the file that has those that run, as inspect answers; None: there are none.
         """
         self.accepts = accepts
         self.answers = answers
         self._lines = lines
+        self._containers_file = containers
 
     def serve(self, channel: paramiko.Channel) -> None:
         """Serve one connection to its end."""
@@ -59,17 +64,29 @@ class Engine:
                     return
                 if head.startswith(b"POST /lines/"):
                     self._keep(head.split(b" ", 2)[1].rsplit(b"/", 1)[-1])
-                channel.sendall(_answer(head))
+                channel.sendall(_answer(head, self._containers()))
                 if b"connection: close" in head.lower() or b" HTTP/1.0\r\n" in head:
                     return
 
     def _tick(self, channel: paramiko.Channel) -> None:
-        """An answer without end: a line now and then, while the engine is there and somebody reads."""
+        """An answer without end: a line now and then, and events of containers, while somebody reads."""
+        before = set(self._containers())
         channel.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         while self.accepts():
             if self.answers():
-                channel.sendall(b"3\r\n{}\n\r\n")
+                now = set(self._containers())
+                changes = [(key, "destroy") for key in before - now] + [(key, "start") for key in now - before]
+                events = [{"Type": "container", "Action": action, "Actor": {"ID": key}} for key, action in changes]
+                for event in [*events, {}]:
+                    line = json.dumps(event).encode() + b"\n"
+                    channel.sendall(b"%x\r\n%s\r\n" % (len(line), line))
+                before = now
             time.sleep(0.05)
+
+    def _containers(self) -> dict[str, dict[str, Any]]:
+        if self._containers_file is None or not Path(self._containers_file).exists():
+            return {}
+        return {one["Id"]: one for one in json.loads(Path(self._containers_file).read_text(encoding="utf-8"))}
 
     def _keep(self, word: bytes) -> None:
         descriptor = os.open(self._lines, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -81,7 +98,6 @@ class Engine:
 
 
 _LISTS = {
-    b"/containers/json": [],
     b"/images/json": [{"Id": "sha256:" + "a" * 64}],
     b"/volumes": {"Volumes": [{"Name": "hold"}]},
     b"/networks": [
@@ -93,14 +109,20 @@ _LISTS = {
 """What the engine has, by the path that tells it."""
 
 
-def _answer(head: bytes) -> bytes:
+def _answer(head: bytes, containers: dict[str, dict[str, Any]]) -> bytes:
     target = head.split(b" ", 2)[1].split(b"?")[0]
+    inspects = {b"/containers/%s/json" % key.encode(): one for key, one in containers.items()}
+    listed = [
+        {"Id": key, "Names": [one["Name"]], "Ports": [{"PublicPort": 1}], "HostConfig": {}}
+        for key, one in containers.items()
+    ]
+    lists = {**_LISTS, b"/containers/json": listed, **inspects}
     if target.endswith(b"/_ping") or target.startswith(b"/lines/"):
         status, kind, body = b"200 OK", b"text/plain", b"OK"
     elif target.endswith(b"/version"):
         status, kind, body = b"200 OK", b"application/json", json.dumps({"ApiVersion": "1.51"}).encode()
-    elif target in _LISTS:
-        status, kind, body = b"200 OK", b"application/json", json.dumps(_LISTS[target]).encode()
+    elif target in lists:
+        status, kind, body = b"200 OK", b"application/json", json.dumps(lists[target]).encode()
     else:
         status, kind, body = b"404 Not Found", b"application/json", json.dumps({"message": "no such page"}).encode()
     fields = [b"HTTP/1.1 " + status, b"Api-Version: 1.51", b"Content-Type: " + kind]

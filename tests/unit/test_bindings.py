@@ -58,6 +58,19 @@ def test_where_a_port_is_published(reader: Reader, ask: str, give: str, expected
     assert all(one.owner_port == 8080 and one.owner_name == "web" and not one.is_chosen for one in published)
 
 
+def test_a_host_without_ipv6_has_no_companions() -> None:
+    reader = Reader(publish_everywhere=False, host_address=lambda ip: ALIASES.get(ip, ip), has_ipv6=False)
+    asked = {"80/tcp": [row("", 80), row("127.66.0.1", 81)]}
+    given = {"80/tcp": [row("127.0.0.1", 80), row("127.66.0.1", 81)]}
+    expected = {"127.0.0.1:80/tcp>127.0.0.1:80", "[::1]:81/tcp>127.66.0.1:81"}  # which is asked for, and told of
+    assert shown(reader.given(inspected(asked, given))) == expected
+
+
+@pytest.mark.parametrize("listed", [["x"], [{"Endpoint": {"Ports": ["x", None]}}], [{"Endpoint": 5}]])
+def test_services_of_another_shape_are_left_out(listed: list[Any]) -> None:
+    assert HERE.services(listed) == ()
+
+
 def test_a_start_foresees_single_ports_as_they_will_be_given() -> None:
     web = inspected({"80/tcp": [row("", 8080)], "53/udp": [row("127.0.0.1", 53)]}, running=False)
     assert shown(HERE.asked(web)) == {

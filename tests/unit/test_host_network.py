@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from backend.net import host_network
-from backend.net.host_network import COMMAND, HostNetworkFeed, Listener, Parser, address_of, uses_host_network
+from backend.net.host_network import COMMAND, HostNetworkFeed, Listener, Parser, uses_host_network
 from backend.net.model import Protocol
+from backend.net.proc_net import address_of
 
 ONE, OTHER = "a" * 64, "0" * 64
 WEB = Listener(protocol=Protocol.TCP, guest_ip="0.0.0.0", port=8080, container_id=ONE)
@@ -170,5 +172,6 @@ def test_addresses_as_the_kernel_writes_them(word: str, address: str) -> None:
 
 
 def test_containers_that_share_the_network_are_known_by_their_mode() -> None:
-    assert not uses_host_network([{"HostConfig": {"NetworkMode": "bridge"}}, {}])
-    assert uses_host_network([{"HostConfig": {"NetworkMode": "default"}}, {"HostConfig": {"NetworkMode": "host"}}])
+    others: list[dict[str, Any]] = [{"HostConfig": {"NetworkMode": "bridge"}}, {"HostConfig": None}, {}]
+    assert not any(uses_host_network(one) for one in others)
+    assert uses_host_network({"HostConfig": {"NetworkMode": "host"}})

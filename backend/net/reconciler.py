@@ -1,0 +1,210 @@
+"""Makes what is open on the host equal to what is wanted, and tells what cannot be had.
+
+One pass at a time, and each to its end, whoever asked for it: a client that hangs up in the midst of one must not leave
+a forward in QEMU that nobody knows of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Final
+
+from backend.errors import Problem, ProblemCode, WherryError
+from backend.model import Notice
+from backend.net import bind_errors
+from backend.net.bindings import Published
+from backend.net.forwarder import Forwarder
+from backend.net.model import Forward, Origin
+
+_log = logging.getLogger(__name__)
+
+_FRESH_EVERY: Final = 12
+"""Retries, after which it is looked anew who has a port that is still taken: that takes the system a while."""
+_TOLD: Final = (ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED)
+_STANDING: Final = (Origin.CONTAINER, Origin.SERVICE)
+"""What somebody asked to be published; a container with the host's network listens on much that nobody wants."""
+
+
+class Reconciler:
+    """Of one machine."""
+
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        wanted: Callable[[], tuple[Published, ...]],
+        *,
+        is_awaited: Callable[[str], bool],
+        notify: Callable[[Notice], None],
+        show: Callable[[tuple[Problem, ...]], None],
+    ) -> None:
+        """Make one that has done nothing yet.
+
+        Args:
+            forwarder: makes the forwards.
+            wanted: all that is to be open, each forward once.
+            is_awaited: whether a client waits for the start of a container, by its id: it is told what fails.
+            notify: told of what fails with no client to tell.
+            show: given what stands in the way of containers that run, each time that it is different.
+        """
+        self._forwarder = forwarder
+        self._wanted = wanted
+        self._is_awaited = is_awaited
+        self._notify = notify
+        self._show = show
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: asyncio.Task[None] | None = None
+        """A pass that has not begun: whoever asks for one meanwhile has a share in it."""
+        self._failed: dict[Forward, Problem] = {}
+        self._is_unfinished = False
+        """Whether something could not be closed."""
+        self._retries = 0
+        self._shown: tuple[Problem, ...] = ()
+
+    @property
+    def failed(self) -> Mapping[Forward, Problem]:
+        """What is not open, and why."""
+        return self._failed
+
+    def problem_of(self, one: Published) -> Problem | None:
+        """Why it is not open; a companion is not, either, where that fails which it accompanies."""
+        problem = self._failed.get(one.forward)
+        if problem is None and one.accompanies is not None:
+            problem = self._failed.get(one.accompanies)
+        return problem
+
+    def first_problem(self, published: Iterable[Published]) -> Problem | None:
+        """Why the first of them that matters is not open."""
+        return next((self._failed[one.forward] for one in published if self.is_failing(one)), None)
+
+    def is_failing(self, one: Published) -> bool:
+        """Whether it is not open, and somebody would miss it."""
+        return one.forward in self._failed and not one.is_companion
+
+    def apply_soon(self) -> asyncio.Task[None]:
+        """Begin a pass, as soon as the one under way is over."""
+        if self._waiting is None:
+            self._waiting = self._begin(self._pass)
+        return self._waiting
+
+    async def apply(self) -> None:
+        """Return when what is wanted now is open, or failed. The pass goes on if the caller is cancelled."""
+        await asyncio.shield(self.apply_soon())
+
+    async def adopt(self) -> None:
+        """Learn what QEMU has open, keep what is wanted of it and close the rest. Raises WherryError."""
+        await asyncio.shield(self._begin(lambda: self._forwarder.adopt([one.forward for one in self._wanted()])))
+
+    async def retry(self) -> None:
+        """Try again what failed, where that may help now."""
+        self._retries += 1
+        is_time = bool(self._failed) and self._retries % _FRESH_EVERY == 0
+        if is_time or self._is_unfinished or any(map(bind_errors.can_be_bound, self._failed)):
+            await self.apply()
+
+    async def forget(self) -> None:
+        """QEMU is gone."""
+        await asyncio.shield(self._begin(self._drop))
+
+    async def aclose(self) -> None:
+        """Leave QEMU as it is, and close what is ours."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=2)
+        await self._forwarder.drop()
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        async def alone() -> None:
+            async with self._lock:
+                await work()
+
+        task = asyncio.create_task(alone(), name="publish ports")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._waiting is task:
+            self._waiting = None
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, WherryError):
+            _log.error("ports could not be published by a defect", exc_info=error)
+
+    async def _drop(self) -> None:
+        self._failed.clear()
+        self._is_unfinished = False
+        self._tell()
+        await self._forwarder.drop()
+
+    async def _pass(self) -> None:
+        self._waiting = None
+        wanted = {one.forward: one for one in self._wanted()}
+        opened = self._forwarder.opened
+        self._is_unfinished = False
+        # Companions lead through the others: they come last, and go first.
+        for forward in sorted(opened - wanted.keys(), key=_is_ipv4):
+            try:
+                await self._forwarder.close(forward)
+            except WherryError as error:
+                self._is_unfinished = True
+                _log.warning("%s stays open for now: %s", forward.address, error.problem.summary)
+        for forward in self._failed.keys() - wanted.keys():
+            del self._failed[forward]
+        missing = [one for one in wanted.values() if one.forward not in opened]
+        for one in sorted(missing, key=lambda each: each.is_companion):
+            # Where it fails, half of "localhost" would be another program's.
+            if one.accompanies not in self._failed:
+                await self._open(one)
+        with contextlib.suppress(WherryError):  # whatever that is, the next step meets it too
+            await self._forwarder.deepen()
+        self._tell()
+
+    async def _open(self, one: Published) -> None:
+        try:
+            await self._forwarder.open(one.forward)
+        except WherryError as error:
+            is_new = one.forward not in self._failed
+            self._failed[one.forward] = error.problem
+            level = logging.WARNING if is_new else logging.DEBUG
+            _log.log(level, "%s: %s", one.forward.address, error.problem.summary)
+            if is_new and self._is_told(one, error.problem):
+                text = f"{one.owner_name}: {error.problem.summary} It is published as soon as it can be."
+                self._notify(Notice(level="warning", text=text))
+        else:
+            self._failed.pop(one.forward, None)
+
+    def _is_told(self, one: Published, problem: Problem) -> bool:
+        return problem.code in _TOLD and not one.is_companion and not self._is_awaited(one.owner_id)
+
+    def _tell(self) -> None:
+        by_owner: dict[str, list[Published]] = {}
+        for one in self._wanted() if self._failed else ():
+            problem = self._failed.get(one.forward)
+            if problem is not None and one.origin in _STANDING and self._is_told(one, problem):
+                by_owner.setdefault(one.owner_id, []).append(one)
+        problems = tuple(_standing(failing, self._failed[failing[0].forward]) for failing in by_owner.values())
+        if problems != self._shown:
+            self._shown = problems
+            self._show(problems)
+
+
+def _standing(failing: list[Published], problem: Problem) -> Problem:
+    """What is told for as long as a container lacks these ports, the first of them for this reason."""
+    first = failing[0]
+    more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
+    return Problem(
+        code=problem.code,
+        summary=f"{first.owner_name or first.owner_id[:12]} is not published at {first.forward.address}{more}: "
+        f"{problem.summary}",
+        hint=f"{problem.hint or ''} It is published as soon as it can be.".strip(),
+        retryable=True,
+    )
+
+
+def _is_ipv4(forward: Forward) -> bool:
+    return ":" not in forward.host_ip

@@ -1,0 +1,80 @@
+"""A published port that another program has when the machine comes up, on the fake QEMU."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from backend.errors import Problem, ProblemCode
+from backend.model import MachineStatus, Phase
+from tests.agent.machine import Machine, kill
+
+ID = "c" * 64
+
+
+def web(port: int) -> dict[str, Any]:
+    row = {"HostIp": "127.0.0.1", "HostPort": str(port)}
+    return {
+        "Id": ID,
+        "Name": "/web",
+        "State": {"Running": True},
+        "HostConfig": {"PortBindings": {"80/tcp": [row]}, "NetworkMode": "bridge"},
+        "NetworkSettings": {"Ports": {"80/tcp": [row]}},
+    }
+
+
+def put(path: Path, containers: list[dict[str, Any]]) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(containers), encoding="utf-8")
+    fresh.replace(path)
+
+
+def told(machine: Machine, *, wanted: bool) -> tuple[Problem, ...]:
+    """The problems of ports, once there are some, or none."""
+    with machine.client() as client:
+        for update in client.updates(timeout_s=30):
+            if isinstance(update, MachineStatus) and update.phase is Phase.RUNNING:
+                found = tuple(one for one in update.problems if one.code is ProblemCode.PORT_TAKEN)
+                if bool(found) is wanted:
+                    return found
+        raise AssertionError(f"told: {not wanted}\n{client.status}\n{machine.log()[-3000:]}")
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_taken_port_is_a_problem_until_it_is_published_or_its_container_is_gone(machine: Machine) -> None:
+    containers = machine.home / "containers.json"
+    machine.cue(containers=str(containers))
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        put(containers, [web(port)])
+        machine.started()
+        (problem,) = told(machine, wanted=True)
+        assert problem.summary.startswith(f"web is not published at 127.0.0.1:{port}/tcp: ")
+        assert f"(process {os.getpid()})" in problem.summary
+        assert problem.hint is not None
+        assert "It is published as soon as it can be." in problem.hint
+        said = machine.wherry("status", code=1).stdout
+        assert problem.summary in said
+        assert "port-taken" in said
+
+        with machine.client() as client:
+            agent = client.agent_pid
+        kill(agent)
+        assert told(machine, wanted=True) == (problem,), "the next agent finds it, too"
+    told(machine, wanted=False)
+    assert listens(port)
+
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        put(containers, [{**web(holder.getsockname()[1]), "Id": "d" * 64}])
+        told(machine, wanted=True)
+        assert not listens(port)
+        put(containers, [])
+        told(machine, wanted=False)
+    assert machine.wherry("status").stdout

@@ -1,0 +1,18 @@
+"""What tests of several modules have in common."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture
+def ports() -> Iterator[list[int]]:
+    """Three free ports, on IPv4 and IPv6."""
+    found: list[int] = []
+    while len(found) < 3:
+        with socket.create_server(("127.0.0.1", 0)) as held:
+            found.append(held.getsockname()[1])
+    yield found
