@@ -8,9 +8,10 @@ import itertools
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psutil
 
@@ -18,6 +19,9 @@ from backend.net.model import Holder, Protocol
 from backend.net.proc_net import address_of
 
 _LSOF_S: Final = 8.0
+_FRESH_S: Final = 1.0
+_read: dict[Protocol, tuple[float, dict[int, list[Any]]]] = {}
+"""When the system was asked last, and its sockets by their port."""
 _LISTENING: Final = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
 _PUBLISHERS: Final = {
     "docker-proxy": "Docker Engine",
@@ -73,18 +77,23 @@ def port_holder(protocol: Protocol, address: str, port: int) -> Holder | None:
 
 
 def _sockets(protocol: Protocol, port: int) -> Iterator[_Socket]:
-    try:
-        connections = psutil.net_connections(kind=protocol.value)
-    except psutil.AccessDenied:  # macOS: only root sees those of all
-        yield from _by_lsof(protocol, port)
-        return
-    except (psutil.Error, OSError, RuntimeError):
-        return
-    for connection in connections:
-        local = connection.laddr
-        if local and local.port == port:
-            listens = connection.status == psutil.CONN_LISTEN or (protocol is Protocol.UDP and not connection.raddr)
-            yield _Socket(local.ip, connection.pid, listens)
+    """Those at a port. A list that was just read is good for a port that is in it: somebody asks for hundreds."""
+    read_at, connections = _read.get(protocol, (0.0, {}))
+    if port not in connections or time.monotonic() - read_at > _FRESH_S:
+        connections = {}
+        try:
+            for connection in psutil.net_connections(kind=protocol.value):
+                if connection.laddr:
+                    connections.setdefault(connection.laddr.port, []).append(connection)
+        except psutil.AccessDenied:  # macOS: only root sees those of all
+            yield from _by_lsof(protocol, port)
+            return
+        except (psutil.Error, OSError, RuntimeError):
+            return
+        _read[protocol] = (time.monotonic(), connections)
+    for connection in connections.get(port, ()):
+        listens = connection.status == psutil.CONN_LISTEN or (protocol is Protocol.UDP and not connection.raddr)
+        yield _Socket(connection.laddr.ip, connection.pid, listens)
 
 
 def _by_lsof(protocol: Protocol, port: int) -> Iterator[_Socket]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+_EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})
 
 
 class Protocol(StrEnum):
@@ -52,6 +55,13 @@ class Forward:
         """As in "127.0.0.1:8080/tcp" and "[::1]:8080/tcp"."""
         host = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
         return f"{host}:{self.host_port}/{self.protocol.value}"
+
+    def meets(self, other: Forward) -> bool:
+        """Whether the host cannot have both, because they take the same connections."""
+        if (self.protocol, self.host_port) != (other.protocol, other.host_port):
+            return False
+        is_one_family = (":" in self.host_ip) == (":" in other.host_ip)
+        return self.host_ip == other.host_ip or (is_one_family and bool({self.host_ip, other.host_ip} & _EVERYWHERE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import time
@@ -214,12 +215,16 @@ class Publisher:
         return self._reconciler.problem_of(one)
 
     def published(self) -> tuple[Published, ...]:
-        """All that is to be open, each forward once."""
+        """All that is to be open, each forward once, and each address once for each container."""
         asked = (one for asked in self._asked.values() for one in asked.published)
+        chosen: dict[tuple[str, str], Published] = {}
+        for one in itertools.chain(self._state.of_containers(), asked, self._state.of_others()):
+            address = (one.owner_id, one.forward.address)
+            if address not in chosen or (chosen[address].is_companion and not one.is_companion):
+                chosen[address] = one
         found: dict[Forward, Published] = {}
-        for group in (self._state.of_containers(), asked, self._state.of_others()):
-            for one in group:
-                found.setdefault(one.forward, one)
+        for one in chosen.values():
+            found.setdefault(one.forward, one)
         return tuple(found.values())
 
     # -- the engine's state ---------------------------------------------------------------------------------------
@@ -254,6 +259,8 @@ class Publisher:
             if kind == "service":
                 await self.read_services()
             elif action in _HEEDED.get(kind, ()):
+                if action == "destroy":
+                    self._asked.pop(key, None)  # its client has left
                 await self._read_container(key)
         except WherryError as error:
             _log.info("after %s of %s: %s", action, key, error.problem.summary)

@@ -17,7 +17,7 @@ from backend.model import Notice
 from backend.net import bind_errors
 from backend.net.bindings import Published
 from backend.net.forwarder import Forwarder
-from backend.net.model import Forward, Origin
+from backend.net.model import Forward, Origin, Protocol
 
 _log = logging.getLogger(__name__)
 
@@ -156,16 +156,28 @@ class Reconciler:
         for forward in self._failed.keys() - wanted.keys():
             del self._failed[forward]
         missing = [one for one in wanted.values() if one.forward not in opened]
+        there: dict[tuple[Protocol, int], list[Published]] = {}
+        for forward in self._forwarder.opened & wanted.keys():
+            there.setdefault((forward.protocol, forward.host_port), []).append(wanted[forward])
         for one in sorted(missing, key=lambda each: each.is_companion):
             # Where it fails, half of "localhost" would be another program's.
             if one.accompanies not in self._failed:
-                await self._open(one)
+                beside = there.setdefault((one.forward.protocol, one.forward.host_port), [])
+                if await self._open(one, beside):
+                    beside.append(one)
         with contextlib.suppress(WherryError):  # whatever that is, the next step meets it too
             await self._forwarder.deepen()
         self._tell()
 
-    async def _open(self, one: Published) -> None:
+    async def _open(self, one: Published, beside: Iterable[Published]) -> bool:
+        """Open it, and return whether that succeeded.
+
+        Args:
+            beside: what is open at the same port, of other addresses or for others.
+        """
         try:
+            if (other := next((each for each in beside if each.forward.meets(one.forward)), None)) is not None:
+                raise WherryError(_published_already(one.forward, other))  # by QEMU or us: the user must not end those
             await self._forwarder.open(one.forward)
         except WherryError as error:
             is_new = one.forward not in self._failed
@@ -175,8 +187,9 @@ class Reconciler:
             if is_new and self._is_told(one, error.problem):
                 text = f"{one.owner_name}: {error.problem.summary} It is published as soon as it can be."
                 self._notify(Notice(level="warning", text=text))
-        else:
-            self._failed.pop(one.forward, None)
+            return False
+        self._failed.pop(one.forward, None)
+        return True
 
     def _is_told(self, one: Published, problem: Problem) -> bool:
         return problem.code in _TOLD and not one.is_companion and not self._is_awaited(one.owner_id)
@@ -191,6 +204,17 @@ class Reconciler:
         if problems != self._shown:
             self._shown = problems
             self._show(problems)
+
+
+def _published_already(forward: Forward, other: Published) -> Problem:
+    kind = "service" if other.origin is Origin.SERVICE else "container"
+    return Problem(
+        code=ProblemCode.PORT_TAKEN,
+        summary=f"Port {forward.host_port} on {forward.host_ip} is published by the {kind} "
+        f"{other.owner_name or other.owner_id[:12]} already, at {other.forward.address}.",
+        hint=f"Stop that {kind}, or publish another port.",
+        retryable=True,
+    )
 
 
 def _standing(failing: list[Published], problem: Problem) -> Problem:

@@ -164,7 +164,7 @@ class Stage:
         self.publisher = Publisher(
             self.engine.dial,
             self.forwarder,
-            reader=lambda: Reader(publish_everywhere=False, host_address=lambda ip: ip),
+            reader=lambda: Reader(publish_everywhere=False, host_address=lambda ip: {"127.66.0.1": "::1"}.get(ip, ip)),
             notify=self.notices.append,
             show=self._show,
         )

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import psutil
 import pytest
@@ -132,6 +133,24 @@ def test_the_holder_of_a_port(listener: socket.socket) -> None:
     assert port_holder(Protocol.TCP, "127.0.0.2", port) is None
     assert port_holder(Protocol.TCP, "::1", port) is None
     assert port_holder(Protocol.UDP, LOOPBACK, port) is None
+
+
+def test_who_asks_for_many_ports_has_the_system_list_its_sockets_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, times = psutil.net_connections, []
+
+    def counted(kind: str) -> object:
+        times.append(kind)
+        return read(kind)
+
+    monkeypatch.setattr(psutil, "net_connections", counted)
+    monkeypatch.setattr("backend.host.ports._FRESH_S", 60.0)
+    with ExitStack() as held:
+        servers = [held.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(20)]
+        for server in servers:
+            holder = port_holder(Protocol.TCP, LOOPBACK, server.getsockname()[1])
+            assert holder is not None
+            assert holder.pid == os.getpid()
+    assert times == ["tcp"]
 
 
 def test_a_server_of_both_families_keeps_ipv4_away() -> None:

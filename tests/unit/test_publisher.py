@@ -9,6 +9,7 @@ import pytest
 
 from backend.errors import ProblemCode
 from backend.net import publisher as module
+from backend.net.host_network import Listener
 from backend.net.model import Protocol
 from backend.vm.usernet import HostForward
 from tests.unit.publisher_stage import SSH, Stage, listens, play, row
@@ -176,5 +177,59 @@ def test_where_qemus_sockets_cannot_be_given_a_backlog_tcp_is_relayed(ports: lis
         assert ("127.0.0.1", ports[0]) not in stage.qemu.ports, "QEMU has another port for it"
         assert ("127.0.0.1", ports[1]) in stage.qemu.ports
         await stage.publisher.forget()
+
+    play(story)
+
+
+@pytest.mark.parametrize(("first", "second"), [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")])
+def test_a_port_of_another_container_is_told_as_that(ports: list[int], first: str, second: str) -> None:
+    async def story() -> None:
+        stage = Stage()
+        rows = {"80/tcp": [row(ports[0], first)]}
+        stage.engine.add("web", rows, rows, running=True)
+        await stage.begin()
+        stage.engine.add("other", {"80/tcp": [row(ports[0], second)]}, {})
+        with socket.create_server((first, ports[0])):  # QEMU's own, were it a real one
+            problem = await stage.publisher.prepare_start("other", stage.engine.dial)
+        assert problem is not None
+        assert problem.code is ProblemCode.PORT_TAKEN
+        assert "is published by the container web already" in problem.summary
+        assert problem.hint == "Stop that container, or publish another port."
+        assert stage.qemu.ports == {(first, ports[0])}
+
+    play(story)
+
+
+def test_an_address_that_is_asked_for_needs_no_companion(ports: list[int]) -> None:
+    async def story() -> None:
+        stage = Stage()
+        asked = {"80/tcp": [row(ports[0]), row(ports[0], "127.66.0.1")]}
+        given = {"80/tcp": [row(ports[0], "127.0.0.1"), row(ports[0], "127.66.0.1")]}
+        stage.engine.add("web", asked, given, running=True)
+        await stage.begin()
+        addresses = [one.forward.address for one in stage.publisher.published()]
+        assert sorted(addresses) == [f"127.0.0.1:{ports[0]}/tcp", f"[::1]:{ports[0]}/tcp"]
+        assert all(stage.publisher.problem_of(one) is None for one in stage.publisher.published())
+        assert await asyncio.to_thread(listens, ports[0])
+
+    play(story)
+
+
+def test_a_program_that_listens_on_several_addresses_has_one_port(ports: list[int]) -> None:
+    async def story() -> None:
+        stage = Stage()
+        await stage.begin()
+        stage.engine.add("dns", {}, {}, running=True)
+        stage.engine.containers["dns"]["HostConfig"]["NetworkMode"] = "host"
+        assert await stage.publisher.finish_start("dns") is None
+        addresses = ("0.0.0.0", "127.0.0.1", "::")
+        heard = [
+            Listener(protocol=Protocol.TCP, guest_ip=ip, port=ports[0], container_id="dns" * 8) for ip in addresses
+        ]
+        await stage.publisher.hear(frozenset(heard))
+        published = stage.publisher.published()
+        assert [one.forward.address for one in published] == [f"127.0.0.1:{ports[0]}/tcp", f"[::1]:{ports[0]}/tcp"]
+        assert stage.forwarder.opened == {one.forward for one in published}
+        assert stage.notices == []
 
     play(story)
