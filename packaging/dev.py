@@ -12,6 +12,7 @@ content of its description. Uses the standard library only, because it runs befo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -21,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +45,11 @@ FOR_WINDOW = (
 FOR_TESTS = (
     "openssh-server", "openssh-sftp-server", "busybox-static", "xvfb", "xauth", "trayer", "xdotool",
 )  # fmt: skip
-MACHINE_TESTS = ("tests/vm", "tests/vmimage", "tests/faults")
+ASIDE = {
+    "the one machine that they share": ("tests/vm",),
+    "machines of their own, real and fake": ("tests/vmimage", "tests/faults", "tests/agent"),
+}
+"""Tests that run beside the others: what they wait for is another machine's start, or a deadline."""
 RENAMED = {"libglib2.0-0": "libglib2.0-0t64"}
 """Names that newer Debian releases have changed."""
 
@@ -91,26 +97,43 @@ def test() -> int:
     pytest = [str(VENV / "bin" / "python"), "-m", "pytest", "-m", "not bench"]
     if sys.argv[2:] or (os.cpu_count() or 1) < 2:
         return subprocess.run([*pytest, *sys.argv[2:]], env=environment, check=False).returncode or code
-    return in_two(pytest, environment) or code
+    return side_by_side(pytest, environment) or code
 
 
-def in_two(pytest: list[str], environment: dict[str, str]) -> int:
-    """All tests, those of the real machine beside the others, of which each waits for other things."""
+def side_by_side(pytest: list[str], environment: dict[str, str]) -> int:
+    """All tests; what those aside print comes when the others are done."""
+    others = [f"--ignore={directory}" for directories in ASIDE.values() for directory in directories]
+    with contextlib.ExitStack() as stack:
+        aside = {
+            title: stack.enter_context(run_aside([*pytest, *directories], environment))
+            for title, directories in ASIDE.items()
+        }
+        code = subprocess.run([*pytest, *others], env=environment, check=False).returncode
+        for title, finish in aside.items():
+            print(f"\nTests of {title}, which ran meanwhile:", flush=True)
+            code = finish() or code
+    return code
+
+
+@contextlib.contextmanager
+def run_aside(command: list[str], environment: dict[str, str]) -> Iterator[Callable[[], int]]:
+    """A program whose output is kept; yields what waits for its end, prints that, and returns the exit code."""
     with tempfile.TemporaryFile() as said:
-        others = [f"--ignore={name}" for name in MACHINE_TESTS]
-        machine = subprocess.Popen([*pytest, *MACHINE_TESTS], env=environment, stdout=said, stderr=subprocess.STDOUT)
-        try:
-            code = subprocess.run([*pytest, *others], env=environment, check=False).returncode
-            print("\nThe tests of the real machine, which ran meanwhile:", flush=True)
-            code = machine.wait() or code
-        finally:
-            if machine.poll() is None:
-                machine.terminate()
-                machine.wait()
+        process = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
+
+        def finish() -> int:
+            code = process.wait()
             said.seek(0)
             shutil.copyfileobj(said, sys.stdout.buffer)
             sys.stdout.flush()
-    return code
+            return code
+
+        try:
+            yield finish
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                finish()
 
 
 def check() -> int:

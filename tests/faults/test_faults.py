@@ -20,7 +20,7 @@ from tests.faults.target import Target, Violation, isolated
 from tests.faults.workload import Ledger
 
 SEED = 20_261
-FAKE_FAULTS = 100
+FAKE_FAULTS = 60
 FAKE_MACHINES = 4
 REAL_FAULTS = (
     (Stage.RUNNING, Kind.AGENT_KILL),

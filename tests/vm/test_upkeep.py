@@ -72,10 +72,20 @@ def own(fresh: Machine) -> OwnMachine:
     return OwnMachine(home=fresh.home, image=fresh.image, tools=fresh.tools, docker_config=fresh.docker_config)
 
 
-def test_an_update_keeps_everything_and_a_broken_one_is_taken_back(own: OwnMachine) -> None:
+def test_nothing_is_lost_by_updates_a_larger_disk_a_move_and_a_reset(own: OwnMachine, tmp_path: Path) -> None:
+    """One machine's long life: each step starts it anew, which is what costs."""
     own.add_image("first", age_s=3000)
+    own.wherry("config", "set", "machine.disk_gib", "8")
     own.wherry("start")
     own.fill()
+    an_update_keeps_everything(own)
+    a_broken_update_is_taken_back(own)
+    the_disk_grows_while_it_runs(own)
+    the_disk_moves(own, tmp_path / "a larger drive")
+    a_reset_has_a_way_back(own)
+
+
+def an_update_keeps_everything(own: OwnMachine) -> None:
     own.add_image("second", age_s=2000, version="2-second")
     assert own.json("update", "--check")["offer"]["version"] == "2-second"
     assert own.status()["image_offer"] == "2-second"
@@ -88,6 +98,8 @@ def test_an_update_keeps_everything_and_a_broken_one_is_taken_back(own: OwnMachi
     reasons = [entry["reason"] for entry in own.json("checkpoint", "list")["checkpoints"]]
     assert reasons == ["before-update"]
 
+
+def a_broken_update_is_taken_back(own: OwnMachine) -> None:
     own.add_image("third", age_s=1000, version="3-broken", broken=True)
     refused = own.json("update")["problem"]
     assert refused["code"] == "update-failed"
@@ -97,12 +109,7 @@ def test_an_update_keeps_everything_and_a_broken_one_is_taken_back(own: OwnMachi
     own.assert_full()
 
 
-def test_the_disk_grows_moves_and_is_reset_with_a_way_back(own: OwnMachine, tmp_path: Path) -> None:
-    own.add_image("first", age_s=3000)
-    own.wherry("config", "set", "machine.disk_gib", "8")
-    own.wherry("start")
-    own.fill()
-
+def the_disk_grows_while_it_runs(own: OwnMachine) -> None:
     grown = own.json("disk", "grow", "12", check=True)
     assert grown == {"size_gib": 12, "now": True}
     blocks = own.wherry("shell", "--", "df", "-k", "/data").stdout.splitlines()[-1].split()[1]
@@ -110,7 +117,8 @@ def test_the_disk_grows_moves_and_is_reset_with_a_way_back(own: OwnMachine, tmp_
     assert own.status()["resources"]["disk_gib"] == 12
     own.assert_full()
 
-    place = tmp_path / "a larger drive"
+
+def the_disk_moves(own: OwnMachine, place: Path) -> None:
     place.mkdir()
     former = own.home / "machine/data.qcow2"
     moved = own.json("disk", "move", str(place), check=True)
@@ -120,6 +128,8 @@ def test_the_disk_grows_moves_and_is_reset_with_a_way_back(own: OwnMachine, tmp_
     assert own.status()["phase"] == "running"
     own.assert_full()
 
+
+def a_reset_has_a_way_back(own: OwnMachine) -> None:
     checkpoint = own.json("reset", "--yes", check=True)["checkpoint"]
     own.wherry("start")
     assert own.docker("ps", "-aq").stdout == ""

@@ -105,7 +105,7 @@ def test_control_port_and_services(boot: Boot, disk: Path) -> None:
     vm.expect("service dockerd exited 0", 1, since=seen)
 
 
-def test_power_failure_keeps_the_data(boot: Boot, disk: Path) -> None:
+def test_power_failure_keeps_the_data_and_a_larger_disk_is_grown(boot: Boot, disk: Path) -> None:
     vm = boot(disk)
     vm.expect("stage sshd .*", READY)
     vm.expect("stage dockerd .*", READY)
@@ -117,24 +117,16 @@ def test_power_failure_keeps_the_data(boot: Boot, disk: Path) -> None:
     vm.expect("stage sshd .*", READY)
     assert vm.ssh("cat /root/file") == "kept\n"
     assert not [line for _, line in vm.lines if line.startswith("problem")]
+    small = int(vm.ssh("df -Pk /data | tail -n 1 | awk '{print $2}'"))
     vm.poweroff()
 
     # After an orderly end the journal is empty: nothing is checked or replayed.
-    vm = boot(disk)
-    vm.expect("stage sshd .*", READY)
-    assert "recovery" not in vm.ssh("dmesg | grep EXT4")
-
-
-def test_a_larger_disk_is_grown(boot: Boot, disk: Path) -> None:
-    vm = boot(disk)
-    vm.expect("stage sshd .*", READY)
-    small = int(vm.ssh("df -Pk /data | tail -n 1 | awk '{print $2}'"))
-    vm.poweroff()
     subprocess.run(["qemu-img", "resize", "-q", str(disk), "16G"], check=True)
     vm = boot(disk)
     vm.expect("stage dockerd .*", READY)
-    large = int(vm.ssh("df -Pk /data | tail -n 1 | awk '{print $2}'"))
-    assert large > small * 1.8
+    vm.expect("stage sshd .*", READY)
+    assert "recovery" not in vm.ssh("dmesg | grep EXT4")
+    assert int(vm.ssh("df -Pk /data | tail -n 1 | awk '{print $2}'")) > small * 1.8
     assert not [line for _, line in vm.lines if line.startswith("problem")]
 
 
