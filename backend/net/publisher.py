@@ -1,8 +1,9 @@
 """Keeps what is published on the host equal to what the engine has published in the guest.
 
-Wanted is what the engine says of its containers and services, read again whenever an event tells of a change, and
-whole whenever the engine comes up; open is what QEMU and the relays have. Nothing else is state, so an agent that
-takes over, or a machine that comes back, begins with a look at both.
+Wanted is what the engine says of its containers and services (`EngineState`), looked at again whenever an event tells
+of a change, and whole whenever the engine comes up or an answer did not come; open is what QEMU and the relays have,
+which the `Reconciler` makes the same. Nothing else is state, so an agent that takes over, or a machine that comes back,
+begins with a look at both.
 
 A start through the front is held twice: before it, single ports are opened, so that one that another program has fails
 the start before anything runs; after it, those that the engine chose, before the client hears of it. A port that the

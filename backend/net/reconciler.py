@@ -22,7 +22,8 @@ from backend.net.model import Forward, Origin, Protocol
 _log = logging.getLogger(__name__)
 
 _FRESH_EVERY: Final = 12
-"""Retries, after which it is looked anew who has a port that is still taken: that takes the system a while."""
+"""Retries, after which it is looked anew who has a port that is still taken. That takes the system a while, for which
+every start would wait."""
 _TOLD: Final = (ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED)
 _STANDING: Final = (Origin.CONTAINER, Origin.SERVICE)
 """What somebody asked to be published; a container with the host's network listens on much that nobody wants."""
@@ -62,6 +63,8 @@ class Reconciler:
         self._is_unfinished = False
         """Whether something could not be closed."""
         self._retries = 0
+        self._looks_anew = False
+        """Whether the next pass is to find out who has what is still taken."""
         self._shown: tuple[Problem, ...] = ()
 
     @property
@@ -101,8 +104,8 @@ class Reconciler:
     async def retry(self) -> None:
         """Try again what failed, where that may help now."""
         self._retries += 1
-        is_time = bool(self._failed) and self._retries % _FRESH_EVERY == 0
-        if is_time or self._is_unfinished or any(map(bind_errors.can_be_bound, self._failed)):
+        self._looks_anew = bool(self._failed) and self._retries % _FRESH_EVERY == 0
+        if self._looks_anew or self._is_unfinished or any(map(self._may_open, self._failed)):
             await self.apply()
 
     async def forget(self) -> None:
@@ -146,6 +149,7 @@ class Reconciler:
         wanted = {one.forward: one for one in self._wanted()}
         opened = self._forwarder.opened
         self._is_unfinished = False
+        looks_anew, self._looks_anew = self._looks_anew, False
         # Companions lead through the others: they come last, and go first.
         for forward in sorted(opened - wanted.keys(), key=_is_ipv4):
             try:
@@ -160,14 +164,21 @@ class Reconciler:
         for forward in self._forwarder.opened & wanted.keys():
             there.setdefault((forward.protocol, forward.host_port), []).append(wanted[forward])
         for one in sorted(missing, key=lambda each: each.is_companion):
-            # Where it fails, half of "localhost" would be another program's.
-            if one.accompanies not in self._failed:
-                beside = there.setdefault((one.forward.protocol, one.forward.host_port), [])
-                if await self._open(one, beside):
-                    beside.append(one)
+            if one.accompanies in self._failed:
+                continue  # half of "localhost" would be another program's
+            if not looks_anew and not self._may_open(one.forward):
+                continue
+            beside = there.setdefault((one.forward.protocol, one.forward.host_port), [])
+            if await self._open(one, beside):
+                beside.append(one)
         with contextlib.suppress(WherryError):  # whatever that is, the next step meets it too
             await self._forwarder.deepen()
         self._tell()
+
+    def _may_open(self, forward: Forward) -> bool:
+        """Whether to try it is worth while: it has not failed, or what was in the way seems to be gone. Quick."""
+        problem = self._failed.get(forward)
+        return problem is None or problem.code not in _TOLD or bind_errors.can_be_bound(forward)
 
     async def _open(self, one: Published, beside: Iterable[Published]) -> bool:
         """Open it, and return whether that succeeded.

@@ -121,6 +121,34 @@ def test_a_problem_goes_with_its_container_and_counts_its_ports(ports: list[int]
     play(story)
 
 
+def test_a_port_that_stays_taken_holds_up_no_start(ports: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def holder(_protocol: Protocol, _address: str, port: int) -> None:
+        asked.append(port)
+
+    monkeypatch.setattr("backend.net.bind_errors.port_holder", holder)
+
+    async def story() -> None:
+        stage = Stage()
+        stage.engine.add("web", {"80/tcp": [row(ports[0])]}, {"80/tcp": [row(ports[0], "127.0.0.1")]}, running=True)
+        stage.engine.add("other", {"80/tcp": [row(ports[1])]}, {"80/tcp": [row(ports[1], "127.0.0.1")]})
+        with socket.create_server(("127.0.0.1", ports[0])):
+            await stage.begin()
+            assert asked == [ports[0]]
+            assert await stage.publisher.prepare_start("other", stage.engine.dial) is None
+            stage.engine.run("other")
+            assert await stage.publisher.finish_start("other") is None
+            assert asked == [ports[0]], "who has it was found out already"
+            assert stage.problems
+        stage.engine.run("other", running=False)
+        await stage.publisher.release("other")
+        assert stage.qemu.ports == {("127.0.0.1", ports[0])}
+        assert not stage.problems
+
+    play(story)
+
+
 def test_each_socket_of_qemus_is_given_its_backlog(ports: list[int]) -> None:
     async def story() -> None:
         stage = Stage()
