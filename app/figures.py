@@ -1,16 +1,23 @@
 """Numbers as people read them: sizes, shares, rates and ages, with the language's words and decimal sign.
 
+And those in names: web-2 comes before web-10.
+
 Sizes are in powers of 1024 and say so (MiB, GiB), as memory and disks are given in them.
 """
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import Final
 
 from PySide6.QtCore import QDateTime, QLocale
 
 from app.texts import plural, text
 
+NOTHING: Final = "–"
+"""In a table, where there is no figure."""
+_DIGITS: Final = re.compile(r"\d+")
 _UNITS: Final = ("b", "kib", "mib", "gib", "tib")
 _AGES: Final = (
     ("years", 365 * 86_400),
@@ -19,6 +26,12 @@ _AGES: Final = (
     ("hours", 3_600),
     ("minutes", 60),
 )
+
+
+@lru_cache(maxsize=8192)
+def natural(words: str) -> str:
+    """A key to sort words by, with the numbers in them as numbers."""
+    return _DIGITS.sub(lambda digits: digits.group().zfill(12), words.casefold())
 
 
 def number(value: float, decimals: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -111,16 +111,26 @@ class SettingsStore(QObject):
         """Why the last request of a kind was refused, if it was."""
         return self._problems.get(kind)
 
+    def config_problem(self, keys: Collection[str]) -> Problem | None:
+        """Why settings could not be read or changed; None for a value of a setting that is not one of `keys`."""
+        problem = self.problem("config")
+        if problem is None or problem.code is not ProblemCode.BAD_REQUEST or self.machine is None:
+            return problem
+        named = [key for key in self.machine.values if key in problem.summary]
+        return problem if not named or any(key in keys for key in named) else None
+
     def take(self, name: str, result: dict[str, Any]) -> None:
         """An answer of the agent, to a request of REQUESTS."""
         kind = name.partition(".")[0]
+        # Before the views are told of the answer: what was wrong before it is over.
+        was_refused = self._problems.pop(kind, None) is not None
         try:
             self._TAKERS[kind](self, result)
         except (KeyError, TypeError, ValueError) as error:
             summary = f"The machine's agent answered {name!r} in a way that this window does not understand: {error!r}."
             self.refuse(name, Problem(code=ProblemCode.AGENT_TOO_OLD, summary=summary, hint="wherry restart --agent"))
             return
-        if self._problems.pop(kind, None) is not None:
+        if was_refused:
             self.problem_changed.emit(kind)
 
     def refuse(self, name: str, problem: Problem) -> None:

@@ -43,6 +43,11 @@ class Checkpoint:
     foreign: bool
     """Not made by Wherry."""
 
+    @property
+    def key(self) -> str:
+        """Tells this row from all others."""
+        return self.id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointPolicy:

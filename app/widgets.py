@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -107,6 +108,29 @@ class SearchButton(QPushButton):
 
     def _colour(self) -> None:
         self.setIcon(icons.glyph("magnify", theme.current().muted))
+
+
+class FilterField(QLineEdit):
+    """Where one types what a list is to be filtered by."""
+
+    def __init__(self, placeholder: str, name: str) -> None:
+        super().__init__()
+        self.setClearButtonEnabled(True)
+        self.setPlaceholderText(placeholder)
+        self.setAccessibleName(name)
+        self.setMinimumWidth(theme.px(160))
+        self.setMaximumWidth(theme.px(340))
+        self._mark = self.addAction(icons.glyph("magnify"), QLineEdit.ActionPosition.LeadingPosition)
+
+    def go_to(self) -> None:
+        """Take the keyboard, ready for other words."""
+        self.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.selectAll()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_mark"):
+            self._mark.setIcon(icons.glyph("magnify"))
 
 
 class StateDot(QWidget):

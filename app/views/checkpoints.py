@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from PySide6.QtCore import QEvent, QItemSelectionModel, QPoint, QSortFilterProxyModel, Qt
+from PySide6.QtCore import QEvent, QPoint, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
@@ -28,7 +28,7 @@ from app.texts import text
 from app.upkeep_store import Checkpoint
 from app.views.confirm import ask
 from app.views.empty import EmptyState
-from app.views.listing_model import ENTRY_ROLE, SORT_ROLE, Column, ListingModel
+from app.views.listing_model import SORT_ROLE, Column, ListingModel
 from app.views.listing_table import ListingTable
 from app.views.problem import ProblemView
 from app.widgets import button, label
@@ -109,7 +109,7 @@ class CheckpointsView(QWidget):
         upkeep = self._store.upkeep
         entries = upkeep.checkpoints or ()
         if entries != self.model.rows:
-            self._show_rows(entries)
+            self.table.show_rows(entries)
         again = [(text("problem.retry"), lambda: self._store.intents.ask_upkeep.emit("checkpoints.list", {}))]
         unread = upkeep.problem("checkpoints.list")
         self.problem.show_problem(unread or upkeep.restore_problem, again if unread is not None else ())
@@ -150,18 +150,6 @@ class CheckpointsView(QWidget):
             self.policy.setText(texts.plural("checkpoints.policy", policy.keep_automatic, days=days))
         else:
             self.policy.setText(texts.plural("checkpoints.policy.no-days", policy.keep_automatic))
-
-    def _show_rows(self, entries: tuple[Checkpoint, ...]) -> None:
-        """Show other rows, with those of them selected that were."""
-        ids = {entry.id for entry in self.selected}
-        place = self.table.verticalScrollBar().value()
-        self.model.show(entries)
-        flags = QItemSelectionModel.SelectionFlag
-        for row in range(self.proxy.rowCount()):
-            index = self.proxy.index(row, 0)
-            if index.data(ENTRY_ROLE).id in ids:
-                self.table.selectionModel().select(index, flags.Select | flags.Rows)
-        self.table.verticalScrollBar().setValue(place)
 
     def _enable(self) -> None:
         chosen, asked = self.selected, self._store.upkeep.asked

@@ -12,12 +12,11 @@ from functools import lru_cache
 from typing import Final
 
 from app import figures, texts
+from app.figures import NOTHING, natural
 from app.ports import port_links
 from app.stats_store import StatsStore
 from app.texts import text
 from backend.api import Container, ContainerAction, ContainerState, ContainerUsage, Health
-
-NOTHING: Final = "–"
 
 
 class Column(IntEnum):
@@ -61,7 +60,6 @@ _UNIT_S: Final = {
     "month": 2_592_000,
     "year": 31_536_000,
 }
-_DIGITS: Final = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +196,6 @@ def usage(row: Container | Group, stats: StatsStore) -> tuple[float, int] | None
         return (one.cpu_percent, one.memory_bytes) if one is not None else None
     found: list[ContainerUsage] = [one for member in row.members if (one := stats.container(member.id)) is not None]
     return (sum(one.cpu_percent for one in found), sum(one.memory_bytes for one in found)) if found else None
-
-
-@lru_cache(maxsize=8192)
-def natural(words_of_it: str) -> str:
-    """A key by which web-2 comes before web-10."""
-    return _DIGITS.sub(lambda digits: digits.group().zfill(12), words_of_it.casefold())
 
 
 def sort_key(row: Container | Group, column: Column, facts: Facts) -> SortKey:

@@ -20,9 +20,10 @@ from PySide6.QtWidgets import (
 )
 
 from app import icons, theme
+from app.figures import NOTHING
 from app.ports import PortLink, port_links
 from app.texts import text
-from app.views.container_columns import FIGURES, NOTHING, Column, Facts, Group, group_words, status_lines, words
+from app.views.container_columns import FIGURES, Column, Facts, Group, group_words, status_lines, words
 from app.views.container_model import row_of
 from app.views.container_rows import Row, is_startable
 from backend.api import Container, ContainerAction, ContainerState, Health

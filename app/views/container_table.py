@@ -8,7 +8,6 @@ from typing import Final
 from PySide6.QtCore import QEvent, QItemSelection, QItemSelectionModel, QModelIndex, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
-    QFocusEvent,
     QHelpEvent,
     QKeyEvent,
     QMouseEvent,
@@ -17,11 +16,9 @@ from PySide6.QtGui import (
     QResizeEvent,
 )
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHeaderView,
     QMenu,
     QStyleOptionViewItem,
-    QTableView,
     QToolTip,
 )
 
@@ -32,6 +29,7 @@ from app.texts import text
 from app.views.container_columns import ALWAYS_SHOWN, HIDDEN_AT_FIRST, SORTABLE, Column, Group
 from app.views.container_delegate import ACTIONS_WIDTH, ROW_HEIGHT, ContainerDelegate, Hit, Look, Part, paint_check
 from app.views.container_model import ContainerModel, row_of
+from app.views.row_table import RowTable
 from backend.api import Container, ContainerAction
 
 TABLE_NAME: Final = "containers"
@@ -52,8 +50,8 @@ _LEAST: Final = {Column.NAME: 170, Column.IMAGE: 100, Column.PORTS: 100}
 _NOWHERE: Final = QPoint(-1, -1)
 
 
-class ContainerTable(QTableView):
-    """Rows, no grid; Tab leaves it. The selection is the only choice: check boxes show it and change it."""
+class ContainerTable(RowTable):
+    """The selection is the only choice: check boxes show it and change it."""
 
     opened = Signal(str)  # container id
     url_opened = Signal(str)
@@ -61,8 +59,10 @@ class ContainerTable(QTableView):
     menu_wanted = Signal(QPoint)  # global position
     columns_changed = Signal()
 
+    FIRST = Column.NAME
+
     def __init__(self, model: ContainerModel, preferences: Preferences) -> None:
-        super().__init__()
+        super().__init__(ROW_HEIGHT)
         self._model = model
         self._preferences = preferences
         self._pressed: tuple[str, Hit] | None = None
@@ -72,20 +72,8 @@ class ContainerTable(QTableView):
         self.setAccessibleName(text("containers.table"))
         self.setHorizontalHeader(_Header(self))
         self.setModel(model)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
-        self.setShowGrid(False)
-        self.setTabKeyNavigation(False)  # Tab leaves the table: everything must be reachable
-        self.setWordWrap(False)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setMouseTracking(True)
-        self.verticalHeader().hide()
-        self.verticalHeader().setMinimumSectionSize(theme.px(ROW_HEIGHT))
-        self.verticalHeader().setDefaultSectionSize(theme.px(ROW_HEIGHT))
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self._delegate = ContainerDelegate(self, self._look)
         self.setItemDelegate(self._delegate)
         header = self.horizontalHeader()
@@ -381,17 +369,6 @@ class ContainerTable(QTableView):
             self.clearSelection()
             return
         super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        # Arriving by Tab must show where one is, and make Return and Del mean something.
-        if not self.currentIndex().isValid() and self._model.rowCount():
-            self.set_current(0)
-
-    def set_current(self, number: int) -> None:
-        """Give a row the focus, and leave the selection."""
-        flags = QItemSelectionModel.SelectionFlag
-        self.selectionModel().setCurrentIndex(self._model.index(number, Column.NAME), flags.NoUpdate)
 
 
 class _Header(QHeaderView):

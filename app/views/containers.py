@@ -9,7 +9,6 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
-    QLineEdit,
     QMenu,
     QStackedWidget,
     QToolButton,
@@ -30,7 +29,7 @@ from app.views.container_rows import Shown
 from app.views.container_table import ContainerTable
 from app.views.empty import EmptyState
 from app.views.problem import ProblemView
-from app.widgets import IconButton, button, label
+from app.widgets import FilterField, IconButton, button, label
 from backend.api import Container, ContainerAction, Phase, StepState
 
 _SEGMENTS: Final = {
@@ -51,7 +50,7 @@ class ContainersView(QWidget):
         self.table = ContainerTable(self.model, store.preferences)
         self.actions_of_list = ContainerActions(store, self.table, self._target)
         self.bar = SelectionBar(self.actions_of_list)
-        self.filter = QLineEdit(clearButtonEnabled=True)
+        self.filter = FilterField(text("containers.filter"), text("containers.filter.name"))
         self.empty = EmptyState()
         self.problem = ProblemView(store)
         self.run = button(text("containers.run"), lambda: store.intents.new_container.emit(""), "primary")
@@ -89,8 +88,7 @@ class ContainersView(QWidget):
 
     def focus_search(self) -> None:
         """Go to the filter."""
-        self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self.filter.selectAll()
+        self.filter.go_to()
 
     def clear_filter(self) -> None:
         """Show everything."""
@@ -143,11 +141,6 @@ class ContainersView(QWidget):
         self.columns.clicked.connect(self._open_column_menu)
 
     def _lay_out(self) -> None:
-        self.filter.setPlaceholderText(text("containers.filter"))
-        self.filter.setAccessibleName(text("containers.filter.name"))
-        self.filter.addAction(icons.glyph("magnify"), QLineEdit.ActionPosition.LeadingPosition)
-        self.filter.setMinimumWidth(theme.px(160))
-        self.filter.setMaximumWidth(theme.px(340))
         self.filter.textChanged.connect(self._filter)
         self._toolbar = QWidget()
         bar = QHBoxLayout(self._toolbar)

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from PySide6.QtCore import QEvent, QItemSelectionModel, QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLineEdit,
     QMenu,
     QStackedWidget,
     QVBoxLayout,
@@ -18,14 +17,15 @@ from PySide6.QtWidgets import (
 )
 
 from app import figures, icons, texts, theme
+from app.figures import NOTHING
 from app.machine_actions import refusal, start_words
 from app.store import AppStore, LinkState
 from app.texts import text
 from app.views.empty import EmptyState
-from app.views.listing_model import ENTRY_ROLE, Column, ListingFilter, ListingModel
+from app.views.listing_model import Column, ListingFilter, ListingModel
 from app.views.listing_table import ListingTable
 from app.views.problem import ProblemView
-from app.widgets import button, label
+from app.widgets import FilterField, button, label
 from backend.api import ImageEntry, NetworkEntry, Phase, VolumeEntry
 
 _NAMES_SHOWN: Final = 40
@@ -44,7 +44,7 @@ class ListingView(QWidget):
         self.model = ListingModel(columns, self)
         self.proxy = ListingFilter(self.model, self)
         self.table = ListingTable(self.model.columns)
-        self.filter = QLineEdit(clearButtonEnabled=True)
+        self.filter = FilterField(text("listing.filter"), text("listing.filter.name", what=text(f"{kind}.title")))
         self.empty = EmptyState()
         self.problem = ProblemView(store)
         self._count = label("", "muted")
@@ -59,19 +59,17 @@ class ListingView(QWidget):
     @property
     def selected(self) -> list[Any]:
         """The selected entries, in the order of the screen."""
-        rows = sorted(self.table.selectionModel().selectedRows(), key=lambda index: index.row())
-        return [row.data(ENTRY_ROLE) for row in rows]
+        return self.table.selected
 
     def focus_search(self) -> None:
         """Go to the filter."""
-        self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self.filter.selectAll()
+        self.filter.go_to()
 
     def refresh(self) -> None:
         """Show the store."""
         entries = self._store.listings.entries(self._kind)
         if entries is not None and tuple(entries) != self.model.rows:
-            self._show_rows(entries)
+            self.table.show_rows(entries)
         elif entries is None and self.model.rows:
             self.model.show(())
         self._show_state()
@@ -87,22 +85,6 @@ class ListingView(QWidget):
     def _on_changed(self, kind: str) -> None:
         if kind == self._kind:
             self.refresh()
-
-    def _show_rows(self, entries: Sequence[Any]) -> None:
-        """Show other rows, with those of them selected that were."""
-        keys = {entry.key for entry in self.selected}
-        current = self.table.currentIndex().data(ENTRY_ROLE) if self.table.currentIndex().isValid() else None
-        place = self.table.verticalScrollBar().value()
-        self.model.show(entries)
-        flags = QItemSelectionModel.SelectionFlag
-        for row in range(self.proxy.rowCount()):
-            index = self.proxy.index(row, 0)
-            key = index.data(ENTRY_ROLE).key
-            if key in keys:
-                self.table.selectionModel().select(index, flags.Select | flags.Rows)
-            if current is not None and key == current.key:
-                self.table.selectionModel().setCurrentIndex(index, flags.NoUpdate)
-        self.table.verticalScrollBar().setValue(place)
 
     def _show_state(self) -> None:
         store = self._store
@@ -164,10 +146,6 @@ class ListingView(QWidget):
         menu.popup(self.table.viewport().mapToGlobal(at))
 
     def _lay_out(self) -> None:
-        self.filter.setPlaceholderText(text("listing.filter"))
-        self.filter.setAccessibleName(text("listing.filter.name", what=text(f"{self._kind}.title")))
-        self.filter.addAction(icons.glyph("magnify"), QLineEdit.ActionPosition.LeadingPosition)
-        self.filter.setMaximumWidth(theme.px(340))
         self.filter.textChanged.connect(self._filter)
         self._head = head = QHBoxLayout()
         head.addWidget(label(text(f"{self._kind}.title"), "title"))
@@ -229,7 +207,7 @@ class ImagesView(ListingView):
 
         columns = (
             Column("images.column.repository", 0.3, 190, repository),
-            Column("images.column.tag", 0.15, 90, lambda entry: entry.tag or "–"),
+            Column("images.column.tag", 0.15, 90, lambda entry: entry.tag or NOTHING),
             Column("listing.column.id", 0.14, 115, lambda entry: entry.short_id, tip=lambda entry: entry.id),
             _created_column(0.17),
             Column(
@@ -256,7 +234,7 @@ class VolumesView(ListingView):
 
         def size(entry: VolumeEntry) -> str:
             known = sizes.volume_sizes.get(entry.name)
-            return figures.size(known) if known is not None else "–"
+            return figures.size(known) if known is not None else NOTHING
 
         def name(entry: VolumeEntry) -> str:
             return text("volumes.anonymous", name=entry.name[:12]) if entry.is_anonymous else entry.name
@@ -264,7 +242,7 @@ class VolumesView(ListingView):
         columns = (
             Column("listing.column.name", 0.35, 190, name, tip=lambda entry: entry.name),
             Column("listing.column.driver", 0.11, 80, lambda entry: entry.driver),
-            Column("listing.column.project", 0.13, 85, lambda entry: entry.project or "–"),
+            Column("listing.column.project", 0.13, 85, lambda entry: entry.project or NOTHING),
             _created_column(0.17),
             Column("listing.column.size", 0.1, 80, size, lambda entry: sizes.volume_sizes.get(entry.name, -1)),
             _used_column(0.14),
@@ -284,7 +262,7 @@ class NetworksView(ListingView):
 
     def __init__(self, store: AppStore) -> None:
         def subnets(entry: NetworkEntry) -> str:
-            return ", ".join(entry.subnets) or "–"
+            return ", ".join(entry.subnets) or NOTHING
 
         columns = (
             Column("listing.column.name", 0.22, 190, lambda entry: entry.name),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QColor, QIcon
 
+from app.figures import natural
 from app.safe_text import tooltip
 from app.texts import text
 
@@ -145,8 +145,3 @@ class ListingFilter(QSortFilterProxyModel):
 
 def _is_right(column: Column) -> bool:
     return column.order is not None and column.is_amount
-
-
-def natural(words: str) -> str:
-    """A key by which web-2 comes before web-10."""
-    return re.sub(r"\d+", lambda digits: digits.group().zfill(12), words.casefold())

@@ -8,13 +8,13 @@ from typing import Final
 from PySide6.QtGui import QIcon
 
 from app import figures, icons, theme
+from app.figures import NOTHING
 from app.port_rows import PortRow
 from app.ports import WILDCARD, bracketed
 from app.texts import text
 from app.views.listing_model import Column
 from backend.api import PortState
 
-NOTHING: Final = "–"
 ADDRESS: Final = 0
 CONTAINER: Final = 1
 GLYPHS: Final = {

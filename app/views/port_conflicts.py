@@ -54,7 +54,9 @@ class PortConflicts(QFrame):
             line.setVisible(number < len(conflicts))
             if number < len(conflicts):
                 row = conflicts[number]
-                where = text("ports.conflict.of", address=shown_address(row), name=row.container)
+                where = shown_address(row)
+                if row.container:
+                    where = text("ports.conflict.of", address=where, name=row.container)
                 picture = icons.glyph(GLYPHS[row.state], state_colour(row.state))
                 line.mark.setPixmap(picture.pixmap(QSize(theme.px(18), theme.px(18))))
                 line.mark.setAccessibleName(state_words(row))

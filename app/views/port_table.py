@@ -35,7 +35,7 @@ class PortTable(ListingTable):
         self.setIconSize(QSize(theme.px(_ICON), theme.px(_ICON)))
         self._delegate = _Links(self)
         self.setItemDelegate(self._delegate)
-        self._pressed = QModelIndex()
+        self._pressed: tuple[str, int] | None = None
 
     def link_at(self, place: QPoint) -> QModelIndex:
         """The cell whose words are a link and lie at `place` of the viewport; an invalid index for none."""
@@ -49,16 +49,17 @@ class PortTable(ListingTable):
         self._hover(self.link_at(event.position().toPoint()))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._pressed = self.link_at(event.position().toPoint())
+        self._pressed = _link(self.link_at(event.position().toPoint()))
         super().mousePressEvent(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
         released, pressed = self.link_at(event.position().toPoint()), self._pressed
-        self._pressed = QModelIndex()
+        self._pressed = None
         # With a modifier the user selects rows.
         plain = event.modifiers() == Qt.KeyboardModifier.NoModifier and event.button() is Qt.MouseButton.LeftButton
-        if plain and released.isValid() and released == pressed:
+        # The list may have moved below the mouse meanwhile.
+        if plain and pressed is not None and _link(released) == pressed:
             row = released.data(ENTRY_ROLE)
             (self.browser_wanted if released.column() == ADDRESS else self.container_wanted).emit(row)
 
@@ -88,6 +89,11 @@ def is_link(index: Index) -> bool:
     row = index.data(ENTRY_ROLE)
     assert isinstance(row, PortRow)
     return bool((index.column() == ADDRESS and row.url) or (index.column() == CONTAINER and row.container_id))
+
+
+def _link(index: Index) -> tuple[str, int] | None:
+    """What tells one link from all others, whatever the list looks like by then."""
+    return (index.data(ENTRY_ROLE).key, index.column()) if index.isValid() else None
 
 
 class _Links(QStyledItemDelegate):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from PySide6.QtCore import QEvent, QItemSelectionModel, QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from app import icons, texts, theme
 from app.machine_actions import refusal, start_words
@@ -20,7 +20,7 @@ from app.views.port_columns import also, columns
 from app.views.port_conflicts import PortConflicts
 from app.views.port_table import PortTable
 from app.views.problem import ProblemView
-from app.widgets import button, label
+from app.widgets import FilterField, button, label
 from backend.api import Phase
 
 _COMMAND: Final = "docker run -d -p 8080:80 nginx"
@@ -36,7 +36,7 @@ class PortsView(QWidget):
         self.model = ListingModel(columns(), self)
         self.proxy = ListingFilter(self.model, self, also)
         self.table = PortTable(self.model.columns)
-        self.filter = QLineEdit(clearButtonEnabled=True)
+        self.filter = FilterField(text("listing.filter"), text("listing.filter.name", what=text("ports.title")))
         self.empty = EmptyState()
         self.problem = ProblemView(store)
         self.conflicts = PortConflicts(store)
@@ -47,7 +47,7 @@ class PortsView(QWidget):
         self._lay_out()
         store.ports.changed.connect(self.refresh)
         store.machine_changed.connect(self._show_state)
-        store.containers_changed.connect(self._show_state)
+        store.containers_changed.connect(self._enable)
         self.refresh()
 
     @property
@@ -57,8 +57,7 @@ class PortsView(QWidget):
 
     def focus_search(self) -> None:
         """Go to the filter."""
-        self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self.filter.selectAll()
+        self.filter.go_to()
 
     def refresh(self) -> None:
         """Show the store."""
@@ -66,14 +65,17 @@ class PortsView(QWidget):
         if same_ports(self.model.rows, rows):
             self.model.revise(rows)
         else:
-            self._show_rows(rows)
+            self.table.show_rows(rows)
         self._show_state()
         self._enable()
 
     def show_conflicts(self) -> None:
         """Select those that cannot be reached, and go there."""
         self.filter.clear()
-        self._select({row.key for row in self._store.ports.conflicts})
+        self.table.select_keys({row.key for row in self._store.ports.conflicts})
+        first = min((index.row() for index in self.table.selectionModel().selectedRows()), default=None)
+        if first is not None:
+            self.table.set_current(first)  # which scrolls there
         self.table.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -83,33 +85,6 @@ class PortsView(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._store.intents.watch_ports.emit(False)
-
-    def _show_rows(self, rows: tuple[PortRow, ...]) -> None:
-        """Show other rows, with those of them selected that were."""
-        keys = {row.key for row in self.selected}
-        current = self.table.currentIndex().data(ENTRY_ROLE) if self.table.currentIndex().isValid() else None
-        place = self.table.verticalScrollBar().value()
-        self.model.show(rows)
-        if keys or current is not None:
-            self._select(keys, current.key if current is not None else None, scroll=False)
-        self.table.verticalScrollBar().setValue(place)
-
-    def _select(self, keys: set[str], current: str | None = None, *, scroll: bool = True) -> None:
-        flags = QItemSelectionModel.SelectionFlag
-        chosen = self.table.selectionModel()
-        chosen.clearSelection()
-        first = True
-        for row in range(self.proxy.rowCount()):
-            index = self.proxy.index(row, 0)
-            key = index.data(ENTRY_ROLE).key
-            if key in keys:
-                chosen.select(index, flags.Select | flags.Rows)
-                if scroll and first:
-                    first = False
-                    chosen.setCurrentIndex(index, flags.NoUpdate)
-                    self.table.scrollTo(index)
-            if key == current:
-                chosen.setCurrentIndex(index, flags.NoUpdate)
 
     # --- what stands there -----------------------------------------------------------------------------------------
 
@@ -238,10 +213,6 @@ class PortsView(QWidget):
         self.conflicts.show_wanted.connect(self.show_conflicts)
 
     def _lay_out(self) -> None:
-        self.filter.setPlaceholderText(text("listing.filter"))
-        self.filter.setAccessibleName(text("listing.filter.name", what=text("ports.title")))
-        self.filter.addAction(icons.glyph("magnify"), QLineEdit.ActionPosition.LeadingPosition)
-        self.filter.setMaximumWidth(theme.px(340))
         self.filter.textChanged.connect(self._filter)
         head = QHBoxLayout()
         head.addWidget(label(text("ports.title"), "title"))

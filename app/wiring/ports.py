@@ -1,7 +1,8 @@
 """The published ports: asked of the agent every two seconds while their page is shown, and when containers change.
 
 A conflict is shown beside the page's name wherever the user is; while there is one, it is looked at now and then, for
-the program that holds the port may end without any container knowing.
+the program that holds the port may end without any container knowing. So is a list that could not be had. A port that
+fails later, of a container that has run for long, is told of by a notice.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from PySide6.QtCore import QObject, QTimer
 
 from app.store import LinkState
 from app.wiring.parts import Parts
-from backend.api import MachineStatus, Phase, Problem, ProblemCode
+from backend.api import Phase, Problem, ProblemCode
 
 REQUEST: Final = "ports.list"
 EVERY_MS: Final = 2_000
@@ -44,6 +45,7 @@ class PortsWiring(QObject):
         link.answered.connect(self._on_answered)
         link.replied.connect(self._on_replied)
         link.lost.connect(self._on_lost)
+        link.noticed.connect(self._note)
         store.intents.watch_ports.connect(self._watch)
         store.intents.refresh.connect(self._note)
         store.containers_changed.connect(self._note)
@@ -61,6 +63,7 @@ class PortsWiring(QObject):
             self._ask()
         else:
             self._tick.stop()
+            self._look_again_later()
 
     def _note(self) -> None:
         """The ports are not what they were, most likely."""
@@ -94,12 +97,18 @@ class PortsWiring(QObject):
         # An agent that is lost is told of by itself, and asked again when it is back.
         if problem is not None and self._is_up and problem.code is not ProblemCode.AGENT_UNREACHABLE:
             self._parts.store.ports.fail(problem)
-        if self._stale and problem is None:
+        if self._stale:
             self._note()
-        if self._parts.store.ports.conflicts and not self._watched:
+        self._look_again_later()
+
+    def _look_again_later(self) -> None:
+        ports = self._parts.store.ports
+        if not self._watched and (ports.conflicts or ports.problem is not None):
             self._look_again.start()
 
     def _too_late(self) -> None:
+        # The next question goes out all the same: each answer is a whole list, whichever it belongs to.
+        self._asking = False
         self._parts.store.ports.fail(
             Problem(
                 code=ProblemCode.AGENT_UNREACHABLE,
@@ -108,6 +117,7 @@ class PortsWiring(QObject):
                 retryable=True,
             )
         )
+        self._look_again_later()
 
     def _on_lost(self, _problem: Problem) -> None:
         self._asking = False
@@ -121,10 +131,5 @@ class PortsWiring(QObject):
         before, self._phase = self._phase, store.phase
         if not self._is_up:
             store.ports.clear()
-        elif self._phase is not before or _tells_of_ports(store.machine):
+        elif self._phase is not before:
             self._note()
-
-
-def _tells_of_ports(machine: MachineStatus | None) -> bool:
-    codes = (ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED)
-    return machine is not None and any(problem.code in codes for problem in machine.problems)

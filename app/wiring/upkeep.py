@@ -70,6 +70,7 @@ class UpkeepWiring(QObject):
         store = self._parts.store
         machine, phase = store.machine, store.phase
         if machine is None or phase is None:
+            self._phase = None  # what is said when the agent is back is news, even if it is the same
             return
         before, self._operation = self._operation, machine.operation
         moved, self._phase = phase is not self._phase, phase

@@ -61,6 +61,14 @@ def test_checkpoints_are_listed_newest_first_with_why(whole: Whole, checkpoints:
     assert whole.window.page_name == "settings"
 
 
+def test_an_agent_that_comes_back_is_asked_again(whole: Whole, checkpoints: CheckpointsView) -> None:
+    whole.agent.die()
+    whole.wait(lambda: whole.store.phase is None)
+    whole.agent.answers["checkpoints.list"] = checkpoints_answer(2)
+    whole.agent.listen()
+    whole.wait(lambda: checkpoints.proxy.rowCount() == 2)
+
+
 def test_a_checkpoint_is_made(whole: Whole, checkpoints: CheckpointsView) -> None:
     whole.agent.answers["checkpoints.create"] = {"id": "new"}
     whole.agent.answers["checkpoints.list"] = checkpoints_answer(6)

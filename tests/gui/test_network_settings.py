@@ -13,9 +13,10 @@ from app.main_window import MainWindow
 from app.masking import without_password
 from app.store import AppStore
 from app.views.settings.network import NETWORK_KEYS, NetworkSection
-from app.views.settings.page import offered_settings
+from app.views.settings.page import SettingsPage, offered_settings
 from app.views.settings.text_row import ProxyRow
 from backend import config
+from backend.errors import Problem, ProblemCode
 from backend.model import Phase
 from tests.gui import samples, settings_samples
 from tests.gui.network_scenes import PROXIES, SUBNET_REFUSED, network_settings, up
@@ -100,6 +101,61 @@ def test_what_is_refused_is_said_at_its_field_and_stays_typed(
     assert row.field.text() == "10.9.8.0/24"
 
 
+def test_what_was_refused_and_then_mended_is_right(section: NetworkSection, store: AppStore) -> None:
+    row = section.texts["network.subnet"]
+    write(section, "network.subnet", "10.0.2.0/23")
+    store.settings.refuse("config.set", SUBNET_REFUSED)
+    write(section, "network.subnet", "10.9.8.0/24")
+    store.settings.take("config.set", config_answer(network_subnet="10.9.8.0/24"))
+    assert not row.fault.isVisible()
+    assert not row.field.property("wrong")
+
+
+def test_what_is_refused_is_not_shown_as_set(section: NetworkSection, store: AppStore) -> None:
+    choose(section, "network.publish", 1)
+    section.checks["network.proxy_in_containers"].box.click()
+    store.settings.refuse("config.set", settings_samples.CONFIG_PROBLEM)
+    assert section.problem.problem == settings_samples.CONFIG_PROBLEM
+    assert section.choices["network.publish"].box.currentIndex() == 0
+    assert not section.checks["network.proxy_in_containers"].box.isChecked()
+
+
+def test_a_refusal_is_said_where_its_setting_is(section: NetworkSection, store: AppStore, window: MainWindow) -> None:
+    page = window.page("settings")
+    assert isinstance(page, SettingsPage)
+
+    def said(problem: Problem) -> list[str]:
+        store.settings.refuse("config.set", problem)
+        views = {
+            "resources": page.resources.problem,
+            "lifecycle": page.lifecycle.problem,
+            "docker": page.docker.problem,
+            "network": section.problem,
+        }
+        return [name for name, view in views.items() if view.problem == problem]
+
+    assert said(SUBNET_REFUSED) == [], "it is said at its field"
+    for name, key in (("resources", "machine.cpus"), ("lifecycle", "image.update"), ("docker", "docker.context")):
+        assert said(Problem(code=ProblemCode.BAD_REQUEST, summary=f"'x' is not a value for {key}.")) == [name]
+    assert said(settings_samples.CONFIG_PROBLEM) == ["resources", "lifecycle", "docker", "network"]
+
+
+def test_what_is_changed_elsewhere_comes_into_a_field_that_nobody_has_typed_in(
+    section: NetworkSection, store: AppStore, asked: list[dict[str, Any]]
+) -> None:
+    told(store, **PROXIES)
+    field = section.texts["network.https_proxy"].field
+    field.setFocus()
+    told(store, **PROXIES | {"network_https_proxy": "http://newer.example:3128"})
+    assert field.text() == "http://newer.example:3128"
+    QTest.keyClicks(field, "9")
+    told(store, **PROXIES | {"network_https_proxy": "http://newest.example:3128"})
+    assert field.text() == "http://newer.example:31289", "what is typed is not taken away"
+    field.setText("http://newest.example:3128")
+    section.texts["network.dns"].field.setFocus()
+    assert asked == []
+
+
 def test_settings_that_cannot_be_read_are_no_fault_of_a_field(section: NetworkSection, store: AppStore) -> None:
     write(section, "network.dns", "192.0.2.1")
     store.settings.refuse("config.get", settings_samples.CONFIG_PROBLEM)
@@ -122,6 +178,9 @@ def test_a_proxy_of_ones_own_is_sent_with_its_address(
     assert asked == [{"network.http_proxy": "http://proxy.example:3128", "network.proxy": "manual"}]
     told(store, network_proxy="manual", network_http_proxy="http://proxy.example:3128")
     assert not section.missing.isVisible()
+    told(store, network_proxy="manual")
+    assert section.missing.text() == "No address is given: the engine uses no proxy."
+    told(store, network_proxy="manual", network_http_proxy="http://proxy.example:3128")
     choose(section, "network.proxy", 2)
     assert asked[1] == {"network.proxy": "none"}
     told(store, network_proxy="none", network_http_proxy="http://proxy.example:3128")

@@ -198,6 +198,25 @@ def test_a_click_on_the_words_goes_there_and_beside_them_selects(
         QTest.mouseClick(page.table.viewport(), LEFT, pos=QPoint(container.left() + 14, container.center().y()))
 
 
+def test_a_list_that_moves_below_the_mouse_is_not_clicked(store: AppStore, page: PortsView, qtbot: QtBot) -> None:
+    at = page.table.visualRect(page.proxy.index(cells(page).index("localhost:8080"), ADDRESS)).center() - QPoint(20, 0)
+    QTest.mousePress(page.table.viewport(), LEFT, pos=at)
+    answer = ports_answer()
+    store.ports.take({"ports": [entry | {"port": entry["port"] + 1} for entry in answer["ports"]]})
+    with qtbot.assertNotEmitted(store.intents.open_url):
+        QTest.mouseRelease(page.table.viewport(), LEFT, pos=at)
+
+
+def test_a_container_that_is_known_later_can_be_gone_to(store: AppStore, page: PortsView) -> None:
+    containers = store.containers
+    assert containers is not None
+    store.set_containers(())
+    go_to(page, "localhost:8080")
+    assert not page.show_container.isEnabled()
+    store.set_containers(containers)
+    assert page.show_container.isEnabled()
+
+
 def test_figures_that_change_leave_selection_order_and_place(store: AppStore, page: PortsView) -> None:
     store.ports.take(ports_answer(more=300))
     page.table.sortByColumn(5, Qt.SortOrder.DescendingOrder)
@@ -319,6 +338,24 @@ def test_a_conflict_is_seen_from_anywhere_and_looked_at_until_it_is_gone(whole: 
     whole.wait(lambda: whole.window._rail.badge("ports") == 1)
     whole.agent.answers["ports.list"] = {"ports": twins(8080)}
     whole.wait(lambda: whole.window._rail.badge("ports") == 0)
+    # Nothing happened to any container: what listens on the host's network does so when it likes.
+    whole.agent.answers["ports.list"] = {"ports": twins(8080, state="taken", problem=TAKEN)}
+    whole.agent.notice("web: nginx (process 4711) listens there.")
+    whole.wait(lambda: whole.window._rail.badge("ports") == 1)
+    # Longer on the page than until the next look from elsewhere.
+    ports_page(whole.window)
+    whole.asked("ports.list", len(whole.agent.asked("ports.list")) + 5)
+    whole.window.show_page("containers")
+    whole.agent.answers["ports.list"] = {"ports": twins(8080)}
+    whole.wait(lambda: whole.window._rail.badge("ports") == 0)
+
+
+def test_a_list_that_could_not_be_had_is_asked_for_again(whole: Whole) -> None:
+    whole.agent.answers["ports.list"] = LIST_PROBLEM
+    whole.store.set_containers(samples.containers())
+    whole.wait(lambda: whole.store.ports.problem == LIST_PROBLEM)
+    whole.agent.answers["ports.list"] = {"ports": twins(8080, state="taken", problem=TAKEN)}
+    whole.wait(lambda: whole.window._rail.badge("ports") == 1)
 
 
 def test_a_refusal_an_agent_that_is_silent_and_a_stop(whole: Whole) -> None:
@@ -331,6 +368,7 @@ def test_a_refusal_an_agent_that_is_silent_and_a_stop(whole: Whole) -> None:
     whole.wait(lambda: page.problem.problem is None and page.empty.command.isVisible())
     whole.agent.holds.add("ports.list")
     whole.wait(lambda: page.problem.problem is not None and "has not told" in page.problem.problem.summary)
+    whole.asked("ports.list", len(whole.agent.asked("ports.list")) + 1)  # "Try again" would do nothing else
     whole.agent.release("ports.list")
     whole.wait(lambda: page.problem.problem is None)
     whole.publish(Phase.STOPPED)

@@ -158,6 +158,10 @@ def test_daemon_json_is_saved_and_what_dockerd_says_is_shown(
     store.settings.take("daemon.set", daemon_answer('{"future": 1}', saved=True, asked_dockerd=True))
     assert "checked" in engine.state.text()
     assert not engine.revert.isEnabled()
+    engine.editor.setPlainText("{}")
+    QTest.mouseClick(engine.save, LEFT)
+    store.settings.refuse("daemon.set", settings_samples.CONFIG_PROBLEM)
+    assert engine.state.text() == "", "nothing is being saved any more"
 
 
 def test_saving_and_restarting_asks_first_and_waits_for_the_save(

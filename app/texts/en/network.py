@@ -93,6 +93,7 @@ TEXTS: Final[dict[str, str]] = {
     "network.proxy.manual": "These addresses",
     "network.proxy.none": "None",
     "network.proxy.missing": "Enter at least one address: until then nothing is changed.",
+    "network.proxy.empty": "No address is given: the engine uses no proxy.",
     "network.http_proxy": "For HTTP",
     "network.https_proxy": "For HTTPS",
     "network.no_proxy": "Not for",

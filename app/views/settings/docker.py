@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtWidgets import QWidget
 
 from app.store import AppStore
@@ -9,6 +11,9 @@ from app.texts import text
 from app.views.problem import ProblemView
 from app.views.settings.rows import CheckRow, Section, line_of, muted
 from app.widgets import CommandLine, button, label
+
+AUTOMATIC: Final = "docker.context"
+"""The setting of that name."""
 
 
 class DockerSection(Section):
@@ -26,7 +31,7 @@ class DockerSection(Section):
             text("docker.remove"), lambda: ask.emit("context.remove", {}), None, text("docker.remove.tip")
         )
         self.automatic = CheckRow(text("docker.automatic"), text("docker.automatic.help"))
-        self.automatic.toggled.connect(lambda on: ask.emit("config.set", {"values": {"docker.context": on}}))
+        self.automatic.toggled.connect(lambda on: ask.emit("config.set", {"values": {AUTOMATIC: on}}))
         self.command = CommandLine("docker context use wherry", text("docker.command"))
         self.controls: dict[str, QWidget] = {"docker.context": self.use, "docker.automatic": self.automatic.box}
         for widget in (muted(text("docker.help")), self.problem, self.state, self.note):
@@ -45,8 +50,8 @@ class DockerSection(Section):
         """Show the store."""
         settings = self._store.settings
         context, machine = settings.context, settings.machine
-        self.problem.show_problem(settings.problem("context"))
-        self.automatic.show_value(None if machine is None else bool(machine.values["docker.context"]))
+        self.problem.show_problem(settings.problem("context") or settings.config_problem((AUTOMATIC,)))
+        self.automatic.show_value(None if machine is None else bool(machine.values[AUTOMATIC]))
         self.use.setEnabled(context is not None and not context.selected)
         self.remove.setEnabled(context is not None and context.exists)
         self.command.setVisible(context is not None and context.exists)

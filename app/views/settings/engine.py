@@ -93,7 +93,10 @@ class EngineSection(Section):
     def _on_problem(self, kind: str) -> None:
         if kind == "daemon":
             self._restarts_when_saved = False
-            self.problem.show_problem(self._store.settings.problem("daemon"))
+            problem = self._store.settings.problem("daemon")
+            self.problem.show_problem(problem)
+            if problem is not None:
+                self.state.setText("")  # it is not being saved any more
             self._enable()
 
     def _on_typed(self) -> None:

@@ -120,7 +120,7 @@ class LifecycleSection(Section):
         """Show preferences and store."""
         settings = self._store.settings
         values = settings.machine.values if settings.machine is not None else {}
-        self.problem.show_problem(settings.problem("config"))
+        self.problem.show_problem(settings.config_problem(self._rows))
         self.on_quit.show_value(self._store.preferences.on_quit)
         minutes = values.get(IDLE_MINUTES)
         if isinstance(minutes, int):

@@ -70,7 +70,7 @@ class NetworkSection(Section):
         }
         self.checks = {key: CheckRow(text(key), text(f"{key}.help")) for key in (PROXY_INSIDE, CERTIFICATES_INSIDE)}
         self.warning = label(text("network.publish.warning"), "warning", wrap=True)
-        self.missing = label(text("network.proxy.missing"), "warning", wrap=True)
+        self.missing = label("", "warning", wrap=True)
         self.check = button(text("network-check.open"), lambda: store.intents.check_network.emit(""))
         self._rows: dict[str, ChoiceRow | TextRow | CheckRow] = {**self.choices, **self.texts, **self.checks}
         self.controls: dict[str, QWidget] = {key: _control(row) for key, row in self._rows.items()}
@@ -82,7 +82,7 @@ class NetworkSection(Section):
         for key, check in self.checks.items():
             check.toggled.connect(lambda on, key=key: self._set({key: on}))
         store.settings.machine_changed.connect(self.refresh)
-        store.settings.problem_changed.connect(self._on_problem)
+        store.settings.problem_changed.connect(lambda kind: self.refresh() if kind == "config" else None)
         store.machine_changed.connect(self._show_subnet)
         self.refresh()
 
@@ -102,7 +102,7 @@ class NetworkSection(Section):
                 row.show_value("manual" if key == PROXY and self._wants_manual else value)
             row.setVisible(not values or key in values)
         self._show_parts()
-        self._on_problem("config")
+        self._show_problem()
 
     @property
     def _values(self) -> dict[str, Value]:
@@ -133,6 +133,7 @@ class NetworkSection(Section):
         for key in PROXY_KEYS:
             self.texts[key].setVisible(manual)
         self.missing.setVisible(manual and not any(self.texts[key].value for key in PROXY_KEYS[:2]))
+        self.missing.setText(text("network.proxy.missing" if self._wants_manual else "network.proxy.empty"))
         self.warning.setVisible(self._values.get(PUBLISH) == "all")
         self._show_subnet()
 
@@ -145,10 +146,8 @@ class NetworkSection(Section):
             words = f"{words} {text('network.subnet.now', subnet=used.user)}"
         row.help.setText(words)
 
-    def _on_problem(self, kind: str) -> None:
-        if kind != "config":
-            return
-        problem = self._store.settings.problem("config")
+    def _show_problem(self) -> None:
+        problem = self._store.settings.config_problem(NETWORK_KEYS)
         key = self._refused_key(problem) if problem is not None else None
         self.problem.show_problem(problem if key is None else None)
         if problem is not None and key is not None:

@@ -135,7 +135,7 @@ class ResourcesSection(Section):
     def refresh(self) -> None:
         """Show the store."""
         self.rows.refresh()
-        self.problem.show_problem(self._store.settings.problem("config"))
+        self.problem.show_problem(self._store.settings.config_problem((CPUS, MEMORY, DISK)))
         self._enable()
 
     def _enable(self) -> None:

@@ -56,7 +56,7 @@ class TextRow(QWidget):
             return
         if self.value == value:
             self.show_fault("")
-        elif value != before and not self.field.hasFocus():
+        elif value != before and (not self.field.hasFocus() or self.value == before):
             self.set_typed(value)
             self.show_fault("")
 
