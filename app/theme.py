@@ -218,7 +218,7 @@ def _style_sheet(theme: Theme, zoom: int) -> str:
     folder = resources.files("app").joinpath("resources")
     sheet = folder.joinpath("style.qss").read_text(encoding="utf-8")
     # A style sheet takes a picture only by the path of its file.
-    for picture in ("chevron", "check"):
+    for picture in ("chevron", "chevron-up", "chevron-left", "chevron-right", "check"):
         path = Path(str(folder.joinpath(f"{picture}-{theme.name}.svg")))
         sheet = sheet.replace(f'"@{picture}"', f'"{path.as_posix()}"')
     # Longest name first: @accent is the beginning of @accent_hover.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QRect, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
+    QDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -14,6 +15,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QStyle,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -81,6 +83,13 @@ class IconButton(QToolButton):
         self.setIcon(icons.glyph(self._glyph))
 
 
+def resize_on_screen(dialog: QDialog, width: int, height: int) -> None:
+    """Give a dialog a size in pixels at 100 per cent, but not more of the height than its screen has."""
+    parent = dialog.parentWidget()
+    room = (parent.window() if parent is not None else dialog).screen().availableGeometry().height()
+    dialog.resize(theme.px(width), min(theme.px(height), room * 9 // 10))
+
+
 class SearchButton(QPushButton):
     """Looks like the field that it opens."""
 
@@ -120,17 +129,22 @@ class FilterField(QLineEdit):
         self.setAccessibleName(name)
         self.setMinimumWidth(theme.px(160))
         self.setMaximumWidth(theme.px(340))
-        self._mark = self.addAction(icons.glyph("magnify"), QLineEdit.ActionPosition.LeadingPosition)
+        self.setTextMargins(theme.px(22), 0, 0, 0)
 
     def go_to(self) -> None:
         """Take the keyboard, ready for other words."""
         self.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.selectAll()
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_mark"):
-            self._mark.setIcon(icons.glyph("magnify"))
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        # Not an action of the field: its picture would not grow with the zoom.
+        size = theme.px(16)
+        box = QRect(theme.px(8), (self.height() - size) // 2, size, size)
+        colour = theme.current().muted if self.isEnabled() else theme.current().stopped
+        icons.glyph("magnify", colour).paint(
+            QPainter(self), QStyle.visualRect(self.layoutDirection(), self.rect(), box)
+        )
 
 
 class StateDot(QWidget):
@@ -216,6 +230,7 @@ class CommandLine(QFrame):
         copy.setAccessibleName(f"{text('common.copy')}: {what or command}")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(6))
         row.addWidget(self._label, 1)
         row.addWidget(copy)
 
@@ -263,8 +278,7 @@ class Card(QFrame):
     def __init__(self, heading: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("role", "card")
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.body = QVBoxLayout(self)
-        self.body.setContentsMargins(16, 14, 16, 14)
-        self.body.setSpacing(8)
+        self.body.setContentsMargins(theme.px(16), theme.px(14), theme.px(16), theme.px(14))
+        self.body.setSpacing(theme.px(8))
         self.body.addWidget(label(heading, "heading"))

@@ -30,7 +30,7 @@ class AlertBar(QFrame):
         self.summary.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.more = button("", lambda: store.intents.show_machine.emit("overview"))
         words = QVBoxLayout()
-        words.setSpacing(1)
+        words.setSpacing(theme.px(1))
         words.addWidget(self.title)
         words.addWidget(self.summary)
         self._row = QHBoxLayout(self)

@@ -260,11 +260,11 @@ class CreateDialog(QDialog):
         self.confirm.setDefault(True)
         column = QVBoxLayout(self)
         column.setSpacing(theme.px(10))
+        column.addStrut(theme.px(440))
         column.addWidget(label(text("checkpoints.create.question"), wrap=True))
         column.addWidget(self.name)
         column.addWidget(label(text("checkpoints.create.help"), "muted", wrap=True))
         column.addWidget(buttons)
-        self.setMinimumWidth(theme.px(460))
         buttons.accepted.connect(self._go)
         buttons.rejected.connect(self.reject)
 

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QMessageBox,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QScrollArea, QVBoxLayout, QWidget
 
-from app import icons, texts, theme
+from app import texts, theme
 from app.checks_store import CheckEntry, CheckState
 from app.safe_text import tooltip
 from app.store import AppStore
 from app.texts import text
 from app.views.bundle import BundleCard
 from app.views.confirm import ask
+from app.views.marked import MarkedRow, show_line
 from app.views.problem import ProblemView
-from app.widgets import Card, CopyButton, button, label
+from app.widgets import Card, CopyButton, ScrollingRow, button, label
 
 _GLYPHS = {
     CheckState.BROKEN: "alert-circle",
@@ -49,7 +43,6 @@ class ChecksView(QScrollArea):
         column = QVBoxLayout(page)
         column.setContentsMargins(theme.px(2), theme.px(14), theme.px(14), theme.px(18))
         column.setSpacing(theme.px(14))
-        column.setSpacing(theme.px(14))
         column.addWidget(self.card)
         column.addWidget(self.bundle)
         column.addStretch(1)
@@ -73,12 +66,16 @@ class ChecksCard(Card):
         self._rows: list[_Row] = []
         self._list = QVBoxLayout()
         self._list.setSpacing(theme.px(12))
-        buttons = QHBoxLayout()
+        controls = QWidget()
+        buttons = QHBoxLayout(controls)
+        buttons.setContentsMargins(0, 0, 0, 0)
+        buttons.setSpacing(theme.px(8))
         for made in (self.run, self.network, self.fix_all, self.copy):
             buttons.addWidget(made)
-        buttons.addWidget(self._sum, 1)
+        buttons.addStretch(1)
         self.body.addWidget(label(text("checks.text"), "muted", wrap=True))
-        self.body.addLayout(buttons)
+        self.body.addWidget(ScrollingRow(controls))
+        self.body.addWidget(self._sum)
         self.body.addWidget(self._problem)
         self.body.addLayout(self._list)
         store.checks.changed.connect(self.refresh)
@@ -101,9 +98,9 @@ class ChecksCard(Card):
         results = sorted(checks.results or (), key=lambda entry: _ORDER.index(entry.state))
         failed = sum(entry.state in _WRONG for entry in results)
         if checks.results is None or checks.running:
-            self._sum.setText("")
+            show_line(self._sum, "")
         else:
-            self._sum.setText(texts.plural("checks.sum.bad", failed) if failed else text("checks.sum.good"))
+            show_line(self._sum, texts.plural("checks.sum.bad", failed) if failed else text("checks.sum.good"))
         while len(self._rows) < len(results):
             row = _Row(self._fix)
             self._rows.append(row)
@@ -138,30 +135,18 @@ def ask_fix(parent: QWidget, store: AppStore, entries: tuple[CheckEntry, ...]) -
     )
 
 
-class _Row(QWidget):
-    """A mark, what was checked, what was found, what to do, and a button where Wherry can do it."""
+class _Row(MarkedRow):
+    """What was checked, what was found, what to do, and a button where Wherry can do it."""
 
     def __init__(self, fix: Callable[[CheckEntry], object]) -> None:
-        super().__init__()
         self._wanted = fix
         self._entry: CheckEntry | None = None
-        self._mark = QLabel()
-        self._mark.setFixedSize(theme.px(18), theme.px(18))
-        self._title = label("", "heading", wrap=True)
         self._finding = label("", wrap=True, selectable=True)
         self._explanation = label("", "muted", wrap=True)
-        self._hint = label("", "muted", wrap=True, selectable=True)
+        self._hint = label("", wrap=True, selectable=True)
+        super().__init__(self._finding, self._explanation, self._hint)
         self.fix = button(text("checks.fix"), self._ask)
-        words = QVBoxLayout()
-        words.setSpacing(2)
-        for one in (self._title, self._finding, self._explanation, self._hint):
-            words.addWidget(one)
-        across = QHBoxLayout(self)
-        across.setContentsMargins(0, 0, 0, 0)
-        across.setSpacing(theme.px(10))
-        across.addWidget(self._mark, 0, Qt.AlignmentFlag.AlignTop)
-        across.addLayout(words, 1)
-        across.addWidget(self.fix, 0, Qt.AlignmentFlag.AlignTop)
+        self.across.addWidget(self.fix, 0, Qt.AlignmentFlag.AlignTop)
 
     def _ask(self) -> None:
         if self._entry is not None:
@@ -177,18 +162,12 @@ class _Row(QWidget):
             CheckState.NOTE: colours.accent,
             CheckState.GOOD: colours.running,
         }[entry.state]
-        self._mark.setPixmap(icons.glyph(_GLYPHS[entry.state], colour).pixmap(QSize(theme.px(18), theme.px(18))))
         said = text("checks.fixed" if entry.fixed else f"checks.state.{entry.state.value}")
-        self._mark.setAccessibleName(said)
-        self._mark.setToolTip(said)
-        self._title.setText(f"{entry.title} · {text('checks.fixed')}" if entry.fixed else entry.title)
+        self.mark.show_mark(_GLYPHS[entry.state], colour, said)
+        self.title.setText(f"{entry.title} · {text('checks.fixed')}" if entry.fixed else entry.title)
         self._finding.setText(entry.finding)
-        for widget, words in (
-            (self._explanation, entry.explanation if bad else ""),
-            (self._hint, text("checks.hint", hint=entry.hint) if entry.hint else ""),
-        ):
-            widget.setText(words)
-            widget.setVisible(bool(words))
+        show_line(self._explanation, entry.explanation if bad else "")
+        show_line(self._hint, text("checks.hint", hint=entry.hint) if entry.hint else "")
         self.fix.setVisible(bool(entry.fix))
         self.fix.setText(text("checks.fixing" if fixing else "checks.fix"))
         self.fix.setAccessibleName(text("checks.fix.name", title=entry.title))

@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QIcon, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app import theme
 from app.texts import text
 from app.widgets import CommandLine, button, label
 
 _WIDTH = 540
+_HIGH_ENOUGH = 260
+"""For a picture."""
 
 
-class EmptyState(QWidget):
-    """A centred picture, title, sentence, and what is needed of: progress, a command to copy, a big button."""
+class EmptyState(QScrollArea):
+    """A centred picture, title, sentence, and what is needed of: progress, a command to copy, a big button.
+
+    Scrolled where there is little room.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._clicked: Callable[[], object] = lambda: None
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._picture = QLabel()
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._title = label("", "title", wrap=True)
@@ -31,13 +40,13 @@ class EmptyState(QWidget):
         self.progress.setAccessibleName(text("machine.steps"))
         self.command = CommandLine(what=text("containers.empty.text"))
         self.button: QPushButton = button("", self._click, "primary")
-        self.button.setMinimumHeight(44)
-        self.button.setMinimumWidth(160)
+        self.button.setMinimumHeight(theme.px(44))
+        self.button.setMinimumWidth(theme.px(160))
         column = QVBoxLayout()
-        column.setSpacing(12)
+        column.setSpacing(theme.px(12))
         for widget in (self._picture, self._title, self._words, self.progress, self.command):
             column.addWidget(widget)
-        column.addSpacing(4)
+        column.addSpacing(theme.px(4))
         column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignHCenter)
         holder = QWidget()
         holder.setLayout(column)
@@ -46,13 +55,20 @@ class EmptyState(QWidget):
         across.addStretch(1)
         across.addWidget(holder, 100)
         across.addStretch(1)
-        outer = QVBoxLayout(self)
+        inner = QWidget()
+        inner.setObjectName("page")
+        outer = QVBoxLayout(inner)
         outer.addStretch(2)
         outer.addLayout(across)
         outer.addStretch(3)
+        self.setWidget(inner)
 
     def _click(self) -> None:
         self._clicked()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._picture.setVisible(self.height() >= theme.px(_HIGH_ENOUGH))
 
     def show_state(
         self,
@@ -72,7 +88,7 @@ class EmptyState(QWidget):
             progress: steps done and steps in all; (0, 0) for work without a known length.
             action: the button's words and what it does.
         """
-        self._picture.setPixmap(picture.pixmap(QSize(72, 72)))
+        self._picture.setPixmap(picture.pixmap(QSize(theme.px(72), theme.px(72))))
         self._title.setText(text(f"{key}.title"))
         self._words.setText(text(f"{key}.text") if words is None else words)
         self.progress.setVisible(progress is not None)

@@ -33,7 +33,7 @@ class MachineOverview(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._problems: list[ProblemView] = []
         self._problem_list = QVBoxLayout()
-        self._problem_list.setSpacing(14)
+        self._problem_list.setSpacing(theme.px(14))
         self.operation = OperationCard(store)
         self.update_banner = UpdateBanner(store)
         self.usage = UsageCards(store)
@@ -49,10 +49,10 @@ class MachineOverview(QScrollArea):
         self._endpoint.body.addWidget(self._endpoint_state)
         self._endpoint.body.addWidget(self._command)
         across = QHBoxLayout()
-        across.setSpacing(14)
+        across.setSpacing(theme.px(14))
         for cards in ((self._steps, self.versions), (self._accelerator, self._endpoint, self._resources)):
             pile = QVBoxLayout()
-            pile.setSpacing(14)
+            pile.setSpacing(theme.px(14))
             for card in cards:
                 pile.addWidget(card)
             pile.addStretch(1)
@@ -61,7 +61,7 @@ class MachineOverview(QScrollArea):
         page.setObjectName("page")
         column = QVBoxLayout(page)
         column.setContentsMargins(theme.px(2), theme.px(14), theme.px(14), theme.px(18))
-        column.setSpacing(14)
+        column.setSpacing(theme.px(14))
         column.addLayout(self._problem_list)
         column.addWidget(self.operation)
         column.addWidget(self.update_banner)

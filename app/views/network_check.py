@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QProgressBar,
     QScrollArea,
@@ -17,12 +16,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import icons, theme
+from app import theme
 from app.network_check_store import Hop, HopState
 from app.store import AppStore
 from app.texts import text
+from app.views.marked import Mark, MarkedRow, show_line
 from app.views.problem import ProblemView
-from app.widgets import CopyButton, button, label
+from app.widgets import CopyButton, button, label, resize_on_screen
 
 _EXAMPLE: Final = "hello-world"
 _GLYPHS: Final = {
@@ -41,7 +41,7 @@ class NetworkCheckDialog(QDialog):
         self._store = store
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(text("network-check.title"))
-        self.resize(theme.px(680), theme.px(600))
+        resize_on_screen(self, 680, 600)
         self.image = QLineEdit(clearButtonEnabled=True)
         self.image.setPlaceholderText(_EXAMPLE)
         self.image.setAccessibleName(text("network-check.image"))
@@ -86,7 +86,7 @@ class NetworkCheckDialog(QDialog):
         while len(self.rows) < len(check.hops):
             row = HopRow()
             self.rows.append(row)
-            self._list.insertWidget(len(self.rows) - 1, row)
+            self._list.insertWidget(self._list.count() - 1, row)
         for number, row in enumerate(self.rows):
             row.setVisible(number < len(check.hops))
             if number < len(check.hops):
@@ -121,6 +121,9 @@ class NetworkCheckDialog(QDialog):
         self._list = QVBoxLayout(inner)
         self._list.setContentsMargins(theme.px(4), theme.px(6), theme.px(12), theme.px(6))
         self._list.setSpacing(theme.px(12))
+        # In what is scrolled: a problem may be long.
+        self._list.addWidget(self.problem)
+        self._list.addWidget(self.verdict)
         self._list.addStretch(1)
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
@@ -137,8 +140,7 @@ class NetworkCheckDialog(QDialog):
         column.addWidget(label(text("network-check.title"), "title"))
         column.addWidget(label(text("network-check.text"), "muted", wrap=True))
         column.addLayout(ask)
-        for widget in (self.progress, self.problem, self.verdict):
-            column.addWidget(widget)
+        column.addWidget(self.progress)
         column.addWidget(self.area, 1)
         column.addLayout(below)
 
@@ -154,8 +156,7 @@ class _Verdict(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("role", "card")
-        self.mark = QLabel()
-        self.mark.setFixedSize(theme.px(22), theme.px(22))
+        self.mark = Mark(22)
         self.words = label("", "heading", wrap=True, selectable=True)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(14), theme.px(10), theme.px(14), theme.px(10))
@@ -170,33 +171,20 @@ class _Verdict(QFrame):
         self.words.setText(words)
 
 
-class HopRow(QWidget):
-    """A mark, what was tried and what became of it, what was seen, what to do."""
+class HopRow(MarkedRow):
+    """What was tried and what became of it, what was seen, what to do."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.mark = QLabel()
-        self.mark.setFixedSize(theme.px(18), theme.px(18))
-        self.title = label("", "heading", wrap=True)
         self.detail = label("", wrap=True, selectable=True)
-        self.fix = label("", "muted", wrap=True, selectable=True)
-        words = QVBoxLayout()
-        words.setSpacing(2)
-        for one in (self.title, self.detail, self.fix):
-            words.addWidget(one)
-        across = QHBoxLayout(self)
-        across.setContentsMargins(0, 0, 0, 0)
-        across.setSpacing(theme.px(10))
-        across.addWidget(self.mark, 0, Qt.AlignmentFlag.AlignTop)
-        across.addLayout(words, 1)
+        self.fix = label("", wrap=True, selectable=True)
+        super().__init__(self.detail, self.fix)
 
     def show_hop(self, hop: Hop) -> None:
         """Show another."""
         _show_mark(self.mark, hop.state)
         self.title.setText(f"{hop.title} · {text(f'network-check.state.{hop.state.value}')}")
-        self.detail.setText(_sentence(hop.detail))
-        self.fix.setText(text("checks.hint", hint=hop.fix))
-        self.fix.setVisible(bool(hop.fix))
+        show_line(self.detail, _sentence(hop.detail))
+        show_line(self.fix, text("checks.hint", hint=hop.fix) if hop.fix else "")
 
 
 def _sentence(words: str) -> str:
@@ -205,7 +193,7 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:] if first.isalpha() and first.islower() else words
 
 
-def _show_mark(mark: QLabel, state: HopState) -> None:
+def _show_mark(mark: Mark, state: HopState) -> None:
     current = theme.current()
     colour = {
         HopState.OK: current.running,
@@ -213,5 +201,4 @@ def _show_mark(mark: QLabel, state: HopState) -> None:
         HopState.WARNING: current.warning,
         HopState.SKIPPED: current.stopped,
     }[state]
-    mark.setPixmap(icons.glyph(_GLYPHS[state], colour).pixmap(QSize(mark.width(), mark.height())))
-    mark.setAccessibleName(text(f"network-check.state.{state.value}"))
+    mark.show_mark(_GLYPHS[state], colour, text(f"network-check.state.{state.value}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
+from app import theme
 from app.machine_actions import operation, operation_title
 from app.store import AppStore
 from app.texts import text
@@ -35,8 +36,8 @@ class OperationCard(QFrame):
         below.addWidget(self.step, 1)
         below.addWidget(self.percent)
         column = QVBoxLayout(self)
-        column.setContentsMargins(16, 14, 16, 14)
-        column.setSpacing(8)
+        column.setContentsMargins(theme.px(16), theme.px(14), theme.px(16), theme.px(14))
+        column.setSpacing(theme.px(8))
         column.addLayout(head)
         column.addWidget(self.bar)
         column.addLayout(below)

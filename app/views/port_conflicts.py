@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 
-from app import icons, texts, theme
+from app import texts, theme
 from app.store import AppStore
 from app.texts import text
+from app.views.marked import MarkedRow, show_line
 from app.views.port_columns import GLYPHS, shown_address, state_colour, state_words
 from app.widgets import button, label
 
@@ -26,6 +27,7 @@ class PortConflicts(QFrame):
         self.setObjectName("problem")
         self.setProperty("level", "warning")
         self._store = store
+        self._most = _SHOWN
         self.title = label("", "warning-title", wrap=True)
         self.more = label("", "muted")
         self.show_all = button(text("ports.conflicts.show"), self.show_wanted.emit)
@@ -43,6 +45,12 @@ class PortConflicts(QFrame):
         store.ports.changed.connect(self.refresh)
         self.refresh()
 
+    def show_at_most(self, count: int) -> None:
+        """Say so much of so many ports, up to 3, and of the others how many they are."""
+        if count != self._most:
+            self._most = count
+            self.refresh()
+
     def refresh(self) -> None:
         """Show the store."""
         conflicts = self._store.ports.conflicts
@@ -51,19 +59,16 @@ class PortConflicts(QFrame):
         self.title.setText(title)
         self.setAccessibleName(text("problem.box", title=title))
         for number, line in enumerate(self._lines):
-            line.setVisible(number < len(conflicts))
+            line.setVisible(number < min(len(conflicts), self._most))
             if number < len(conflicts):
                 row = conflicts[number]
                 where = shown_address(row)
                 if row.container:
                     where = text("ports.conflict.of", address=where, name=row.container)
-                picture = icons.glyph(GLYPHS[row.state], state_colour(row.state))
-                line.mark.setPixmap(picture.pixmap(QSize(theme.px(18), theme.px(18))))
-                line.mark.setAccessibleName(state_words(row))
+                line.mark.show_mark(GLYPHS[row.state], state_colour(row.state), state_words(row))
                 line.title.setText(f"{where} · {state_words(row)}")
-                line.words.setText(row.problem)
-                line.words.setVisible(bool(row.problem))
-        rest = len(conflicts) - _SHOWN
+                show_line(line.words, row.problem)
+        rest = len(conflicts) - self._most
         self.more.setVisible(rest > 0)
         self.more.setText(text("listing.more", count=rest))
 
@@ -73,21 +78,9 @@ class PortConflicts(QFrame):
             self.refresh()
 
 
-class _Line(QWidget):
+class _Line(MarkedRow):
     """One port."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.mark = QLabel()
-        self.mark.setFixedSize(theme.px(18), theme.px(18))
-        self.title = label("", "heading", wrap=True)
         self.words = label("", wrap=True, selectable=True)
-        words = QVBoxLayout()
-        words.setSpacing(1)
-        words.addWidget(self.title)
-        words.addWidget(self.words)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(theme.px(8))
-        row.addWidget(self.mark, 0, Qt.AlignmentFlag.AlignTop)
-        row.addLayout(words, 1)
+        super().__init__(self.words)

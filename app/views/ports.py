@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, Qt
-from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QShowEvent
+from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from app import icons, texts, theme
@@ -20,9 +20,11 @@ from app.views.port_columns import also, columns
 from app.views.port_conflicts import PortConflicts
 from app.views.port_table import PortTable
 from app.views.problem import ProblemView
-from app.widgets import FilterField, button, label
+from app.widgets import FilterField, ScrollingRow, button, label
 from backend.api import Phase
 
+_HIGH: Final = 500
+"""Of so many pixels, at 100 per cent, three conflicts leave enough to the table."""
 _COMMAND: Final = "docker run -d -p 8080:80 nginx"
 
 
@@ -81,6 +83,10 @@ class PortsView(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._store.intents.watch_ports.emit(True)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.conflicts.show_at_most(3 if self.height() >= theme.px(_HIGH) else 1)
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
@@ -220,14 +226,15 @@ class PortsView(QWidget):
         head.addWidget(self._count)
         head.addStretch(1)
         head.addWidget(self.filter, 1)
-        self._bar = QWidget()
-        bar = QHBoxLayout(self._bar)
+        controls = QWidget()
+        bar = QHBoxLayout(controls)
         bar.setContentsMargins(0, 0, 0, 0)
         bar.setSpacing(theme.px(8))
         for action in (self.open, self.show_container, self.copy_address, self.copy_curl):
             bar.addWidget(_button_of(action))
         bar.addStretch(1)
-        # Else the room that an empty list would need is taken from what is said above the table.
+        self._bar = ScrollingRow(controls)
+        # Else there may be none left of it below long conflicts.
         self._stack.setMinimumHeight(theme.px(120))
         self._stack.addWidget(self.table)
         self._stack.addWidget(self.empty)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import texts
+from app import texts, theme
 from app.machine_actions import refusal
 from app.safe_text import tooltip
 from app.store import AppStore
@@ -116,15 +116,16 @@ class ProblemView(QFrame):
         self._hint_heading = label(text("problem.hint"), "muted")
         self._hint = label("", wrap=True, selectable=True)
         self._buttons = QHBoxLayout()
+        self._buttons.setSpacing(theme.px(8))
         column = QVBoxLayout(self)
-        column.setContentsMargins(16, 14, 16, 14)
-        column.setSpacing(6)
+        column.setContentsMargins(theme.px(16), theme.px(14), theme.px(16), theme.px(14))
+        column.setSpacing(theme.px(6))
         for item in (
             *(self._title, self._summary, self._hint_heading, self._hint),
             *(self._ran_heading, self._ran, self._said_heading, self._said),
         ):
             column.addWidget(item)
-        column.addSpacing(4)
+        column.addSpacing(theme.px(4))
         column.addLayout(self._buttons)
         self.hide()
 
@@ -158,7 +159,7 @@ class ProblemView(QFrame):
         self._said.setVisible(bool(problem.tail))
         self._said.setPlainText("\n".join(problem.tail))
         lines = min(max(len(problem.tail), 1), _TAIL_LINES_SHOWN)
-        self._said.setFixedHeight(self._said.fontMetrics().lineSpacing() * lines + 40)
+        self._said.setFixedHeight(self._said.fontMetrics().lineSpacing() * lines + theme.px(40))
         self._said.verticalScrollBar().setValue(self._said.verticalScrollBar().maximum())
         self._fill_buttons(problem, actions)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -59,6 +60,7 @@ class QuitDialog(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.px(22), theme.px(20), theme.px(22), theme.px(16))
         column.setSpacing(theme.px(10))
+        column.addStrut(theme.px(436))
         column.addLayout(top)
         column.addSpacing(theme.px(6))
         refused = refusal(store)
@@ -73,16 +75,19 @@ class QuitDialog(QDialog):
                 words = text("quit.choice.suspend.not-now")
                 choice.setEnabled(False)
             choice.setAccessibleDescription(words)
-            column.addWidget(choice)
+            # The words stand with their choice, not in the middle between two.
+            pair = QVBoxLayout()
+            pair.setSpacing(theme.px(2))
+            pair.addWidget(choice)
             below = QHBoxLayout()
             below.setContentsMargins(theme.px(26), 0, 0, theme.px(4))
             below.addWidget(label(words, "muted", wrap=True))
-            column.addLayout(below)
+            pair.addLayout(below)
+            column.addLayout(pair)
         self.choices["keep"].setChecked(True)
         column.addWidget(self.remember)
         column.addSpacing(theme.px(6))
         column.addWidget(buttons)
-        self.setMinimumWidth(theme.px(480))
         buttons.accepted.connect(self._go)
         buttons.rejected.connect(self.reject)
 
@@ -90,6 +95,10 @@ class QuitDialog(QDialog):
     def choice(self) -> str:
         """The one of CHOICES that is marked."""
         return next(name for name, choice in self.choices.items() if choice.isChecked())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.resize(self.sizeHint())  # what was reckoned before knew nothing of the zoom's fonts
 
     def _go(self) -> None:
         choice = self.choice

@@ -58,11 +58,12 @@ class UsageCards(QWidget):
     def _below(self, kind: str) -> QHBoxLayout:
         """What the last giving back brought, and, below the memory, the button for it: it does both."""
         row = QHBoxLayout()
+        row.setSpacing(theme.px(8))
         brought = self._brought[kind] = label("", wrap=True)
         if kind == "memory":
             row.addWidget(self.reclaim)
         row.addWidget(brought, 1)
-        row.addStretch(0 if kind == "disk" else 1)
+        row.addStretch(0)
         return row
 
     def _ask(self) -> None:

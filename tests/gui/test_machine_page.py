@@ -182,7 +182,7 @@ def test_what_can_be_mended_is_asked_about_mended_and_looked_at_again(
     qtbot.waitUntil(lambda: store.checks.results is not None)
     card = wired.checks.card
     rows = [row for row in card._rows if row.isVisible()]
-    assert [row._title.text() for row in rows] == ["Lock", "Keys", "Home"], "what is wrong comes first"
+    assert [row.title.text() for row in rows] == ["Lock", "Keys", "Home"], "what is wrong comes first"
     assert [row.fix.isVisible() for row in rows] == [True, True, False]
     assert card.fix_all.text() == "Fix all (2)"
     rows[0].fix.click()

@@ -67,16 +67,18 @@ def test_every_setting_of_the_file_can_be_changed_here(section: NetworkSection, 
 
 
 def test_a_choice_is_sent_and_what_it_means_is_said(
-    section: NetworkSection, store: AppStore, asked: list[dict[str, Any]], qtbot: QtBot
+    section: NetworkSection, store: AppStore, window: MainWindow, asked: list[dict[str, Any]], qtbot: QtBot
 ) -> None:
     assert not section.warning.isVisible()
     choose(section, "network.publish", 1)
     assert asked == [{"network.publish": "all"}]
     store.settings.take("config.set", config_answer(network_publish="all", reasons=("network.publish",)))
     assert section.warning.isVisible()
-    assert "Where ports are published" in section.restart._words.text()
+    page = window.page("settings")
+    assert isinstance(page, SettingsPage)
+    assert "Where ports are published" in page.restart._words.text()
     with qtbot.waitSignal(store.intents.restart_machine):
-        QTest.mouseClick(section.restart.button, LEFT)
+        QTest.mouseClick(page.restart.button, LEFT)
     section.checks["network.certificates_in_containers"].box.click()
     assert asked[1] == {"network.certificates_in_containers": True}
 

@@ -199,10 +199,16 @@ def test_a_click_on_the_words_goes_there_and_beside_them_selects(
 
 
 def test_a_list_that_moves_below_the_mouse_is_not_clicked(store: AppStore, page: PortsView, qtbot: QtBot) -> None:
-    at = page.table.visualRect(page.proxy.index(cells(page).index("localhost:8080"), ADDRESS)).center() - QPoint(20, 0)
+    page.table.sortByColumn(5, Qt.SortOrder.DescendingOrder)
+    at = page.table.visualRect(page.proxy.index(0, ADDRESS)).center() - QPoint(20, 0)
+    assert cells(page)[0] == "localhost:8080"
     QTest.mousePress(page.table.viewport(), LEFT, pos=at)
     answer = ports_answer()
-    store.ports.take({"ports": [entry | {"port": entry["port"] + 1} for entry in answer["ports"]]})
+    for entry in answer["ports"]:
+        if entry["port"] == 49_153:
+            entry["connections"] = 40
+    store.ports.take(answer)
+    assert cells(page)[0] == "localhost:49153"
     with qtbot.assertNotEmitted(store.intents.open_url):
         QTest.mouseRelease(page.table.viewport(), LEFT, pos=at)
 

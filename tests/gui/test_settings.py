@@ -69,18 +69,18 @@ def test_only_what_was_changed_is_applied(store: AppStore, page: SettingsPage, a
     assert asked == [("config.set", {"values": {"machine.memory_mib": 6144}})]
     store.settings.take("config.set", config_answer(machine_memory_mib=6144, reasons=("machine.memory_mib",)))
     assert not resources.apply.isEnabled()
-    assert "Memory" in resources.restart._words.text()
+    assert "Memory" in page.restart._words.text()
 
 
 def test_what_waits_for_a_restart_can_be_had_now(store: AppStore, page: SettingsPage, qtbot: QtBot) -> None:
     page.tabs.setCurrentWidget(page.resources)
-    assert not page.resources.restart.isVisible()
+    assert not page.restart.isVisible()
     told(store, reasons=("machine.cpus", "daemon"))
-    assert page.resources.restart.isVisible()
+    assert page.restart.isVisible()
     with qtbot.waitSignal(store.intents.restart_machine):
-        QTest.mouseClick(page.resources.restart.button, LEFT)
+        QTest.mouseClick(page.restart.button, LEFT)
     machine(store, Phase.STOPPED)
-    assert not page.resources.restart.isVisible(), "nothing runs that could be restarted"
+    assert not page.restart.isVisible(), "nothing runs that could be restarted"
 
 
 def test_the_disk_can_only_grow_and_much_is_marked(page: SettingsPage) -> None:

@@ -16,7 +16,7 @@ from app.views.container_form.draft import Fault, Surroundings, draft_of, read
 from app.views.container_form.fields import FormFields
 from app.views.container_form.pull_pane import PullPane
 from app.views.problem import ProblemView
-from app.widgets import button, label
+from app.widgets import button, label, resize_on_screen
 from backend.api import (
     Container,
     ContainerSpec,
@@ -69,8 +69,7 @@ class ContainerForm(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         title = text("form.title.edit", name=replaces.name) if replaces else text("form.title.new")
         self.setWindowTitle(title)
-        room = (parent.window() if parent is not None else self).screen().availableGeometry().height()
-        self.resize(theme.px(720), min(theme.px(760), room * 9 // 10))
+        resize_on_screen(self, 720, 760)
         self.fields = FormFields()
         self.pull = PullPane(store)
         self.problem = ProblemView(store)

@@ -13,7 +13,6 @@ from app.store import AppStore
 from app.texts import text
 from app.views.problem import ProblemView
 from app.views.settings.editor import JsonEditor
-from app.views.settings.resources import RestartBar
 from app.views.settings.rows import Section, line_of, muted
 from app.widgets import button, label
 from backend.api import DaemonFinding, FindingSeverity, Phase, check_daemon_json
@@ -33,7 +32,6 @@ class EngineSection(Section):
         self._restarts_when_saved = False
         self._is_wrong = False
         self.problem = ProblemView(store)
-        self.restart = RestartBar(store)
         self.editor = JsonEditor(text("engine.editor"))
         self.editor.setMinimumHeight(theme.px(170))
         self.findings = QListWidget()
@@ -48,7 +46,7 @@ class EngineSection(Section):
         self.revert = button(text("engine.revert"), self._revert)
         self.reset = button(text("engine.reset"), lambda: self.editor.setPlainText(""), None, text("engine.reset.tip"))
         self.controls: dict[str, QWidget] = {"engine.daemon-json": self.editor}
-        for widget in (muted(text("engine.help")), self.restart, self.problem):
+        for widget in (muted(text("engine.help")), self.problem):
             self.column.addWidget(widget)
         self.column.addWidget(self.editor, 1)
         self.column.addWidget(self.findings)

@@ -16,7 +16,6 @@ from app.settings_store import Value
 from app.store import AppStore
 from app.texts import text
 from app.views.problem import ProblemView
-from app.views.settings.resources import RestartBar
 from app.views.settings.rows import CheckRow, ChoiceRow, Section, line_of, muted
 from app.views.settings.text_row import ProxyRow, TextRow
 from app.widgets import button, label
@@ -57,7 +56,6 @@ class NetworkSection(Section):
         self._sent = ""
         self._wants_manual = False
         self.problem = ProblemView(store)
-        self.restart = RestartBar(store)
         self.choices = {key: _choice(key) for key in _CHOICES}
         self.texts: dict[str, TextRow] = {
             DNS: TextRow(text(DNS), text("network.dns.help"), text("network.dns.automatic")),
@@ -161,7 +159,6 @@ class NetworkSection(Section):
         return named or (self._sent if self._sent in self.texts else None)
 
     def _lay_out(self) -> None:
-        self.column.addWidget(self.restart)
         self.column.addWidget(self.problem)
         proxies = [self.texts[key] for key in PROXY_KEYS]
         parts: tuple[tuple[str, tuple[QWidget, ...]], ...] = (

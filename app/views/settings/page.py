@@ -16,6 +16,7 @@ from app.views.settings.general import GeneralSection
 from app.views.settings.lifecycle import CONFIG_KEYS, LifecycleSection
 from app.views.settings.network import NETWORK_KEYS, PROXY_KEYS, NetworkSection
 from app.views.settings.resources import ResourcesSection
+from app.views.settings.restart_bar import RestartBar
 from app.widgets import label
 
 SETTINGS: Final = {
@@ -80,6 +81,7 @@ class SettingsPage(QWidget):
             "engine": self.engine,
             "docker": self.docker,
         }
+        self.restart = RestartBar(store)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName(text("settings.sections"))
@@ -93,6 +95,8 @@ class SettingsPage(QWidget):
         column.setSpacing(theme.px(12))
         column.addWidget(label(text("settings.title"), "title"))
         column.addWidget(self.tabs, 1)
+        # Below them: what is being clicked on must not move, and it is seen from every place in every section.
+        column.addWidget(self.restart)
 
     def show_setting(self, key: str) -> None:
         """Go to a setting of SETTINGS, with the keyboard on it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app import texts, theme
 from app.machine_actions import refusal
@@ -16,8 +16,7 @@ from app.texts import text
 from app.views.problem import ProblemView
 from app.views.settings.data_disk import DataDiskRows
 from app.views.settings.rows import AmountRow, Section, line_of, muted
-from app.widgets import button, label
-from backend.api import Phase
+from app.widgets import button
 
 CPUS: Final = "machine.cpus"
 MEMORY: Final = "machine.memory_mib"
@@ -101,7 +100,7 @@ class ResourceRows(QWidget):
 
 
 class ResourcesSection(Section):
-    """The amounts, and how a change of them gets into the machine."""
+    """The amounts, and the file of the data disk."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__(text("settings.resources"))
@@ -111,7 +110,6 @@ class ResourcesSection(Section):
         self.apply = button(text("settings.apply"), self._apply, "primary")
         self.discard = button(text("settings.discard"), self.rows.reset)
         self.automatic = button(text("resources.automatic"), self._automatic, None, text("resources.automatic.tip"))
-        self.restart = RestartBar(store)
         self.data_disk = DataDiskRows(store)
         self.controls: dict[str, QWidget] = {
             "resources.cpus": self.rows.cpus.field,
@@ -120,7 +118,6 @@ class ResourcesSection(Section):
             "resources.data-disk": self.data_disk.move_disk,
         }
         self.column.addWidget(muted(text("resources.help")))
-        self.column.addWidget(self.restart)
         self.column.addWidget(self.problem)
         self.column.addWidget(self.rows)
         self.column.addLayout(line_of(self.apply, self.discard, self.automatic))
@@ -158,42 +155,6 @@ class ResourcesSection(Section):
     def _automatic(self) -> None:
         self.rows.reset()
         self._store.intents.ask_agent.emit("config.set", {"values": {CPUS: 0, MEMORY: 0}})
-
-
-class RestartBar(QFrame):
-    """Says which changes wait for a restart of the machine, and offers it. Hidden while none does."""
-
-    def __init__(self, store: AppStore) -> None:
-        super().__init__()
-        self.setObjectName("notice")
-        self._store = store
-        self._words = label("", wrap=True)
-        self.button = button(text("settings.restart"), store.intents.restart_machine.emit)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(theme.px(12), theme.px(8), theme.px(12), theme.px(8))
-        row.addWidget(self._words, 1)
-        row.addWidget(self.button)
-        store.settings.machine_changed.connect(self.refresh)
-        store.machine_changed.connect(self.refresh)
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Show the store."""
-        machine, phase = self._store.settings.machine, self._store.phase
-        live = phase is not None and phase.is_live and phase is not Phase.STOPPING
-        reasons = machine.restart_reasons if machine is not None and live else ()
-        self.setVisible(bool(reasons))
-        names = ", ".join(reason_name(reason) for reason in reasons)
-        self._words.setText(text("settings.restart.needed", names=names))
-        self.button.setEnabled(phase in (Phase.RUNNING, Phase.DEGRADED))
-
-
-def reason_name(reason: str) -> str:
-    """The user's word for a setting that waits for a restart."""
-    known = {CPUS: "resources.cpus", MEMORY: "resources.memory", DISK: "resources.disk", "daemon": "settings.engine"}
-    if reason.startswith("network."):
-        return text(reason)
-    return text(known[reason]) if reason in known else reason
 
 
 def _present(machine: MachineSettings) -> dict[str, int]:

@@ -79,13 +79,14 @@ class ChoiceRow(QWidget):
         self.box = QComboBox()
         self.box.setAccessibleName(title)
         self.box.setAccessibleDescription(help_text)
-        self.box.setMinimumWidth(theme.px(190))
+        self.box.setMinimumWidth(theme.px(270))  # of nearly all the same: their edges are in line
         self._values = [value for value, _ in choices]
         self.box.addItems([words for _, words in choices])
         self.box.activated.connect(lambda row: self.chosen.emit(self._values[row]))
         self.box.installEventFilter(_NoWheel(self.box))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(16))
         words = QVBoxLayout()
         words.setSpacing(theme.px(2))
         title_label = label(title, wrap=True)
@@ -144,6 +145,7 @@ class NumberRow(QWidget):
             words.addWidget(label(help_text, "muted", wrap=True))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(16))
         row.addLayout(words, 1)
         row.addWidget(self.box, 0, Qt.AlignmentFlag.AlignTop)
 
