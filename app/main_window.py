@@ -237,7 +237,7 @@ class MainWindow(QMainWindow):
             self._pages.removeWidget(self.first_run)
             self.first_run.deleteLater()
             self.first_run = None
-        self.alert.set_page_shows_all(self.page_name == "machine")
+        self.alert.set_page(self.page_name)
         shown = self.first_run if self.first_run is not None and not PAGES[self.page_name].at_bottom else page
         self._pages.setCurrentWidget(shown)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from backend.api import Container, PortBinding
+from backend.api import Container, PortBinding, Problem, ProblemCode
 
 LOOPBACK: Final = ("127.0.0.1", "::1")
 WILDCARD: Final = ("0.0.0.0", "::")
 _EVERYBODYS: Final = (None, "", *WILDCARD, *LOOPBACK)
 """What a container's port is reached by as "localhost"."""
 _TLS_PORTS: Final = (443, 4443, 6443, 8443, 9443)
+
+
+PORT_CODES: Final = (ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED)
 
 
 class PortLink(NamedTuple):
@@ -39,6 +42,11 @@ def port_links(container: Container) -> tuple[PortLink, ...]:
         url = browser_url(_host(port), port.host_port, port.container_port) if opens else None
         published.setdefault(words, PortLink(words, url))
     return (*published.values(), *exposed.values())
+
+
+def is_of_ports(problem: Problem) -> bool:
+    """Whether it is that a published port cannot be had."""
+    return problem.code in PORT_CODES
 
 
 def browser_url(host: str, port: int, container_port: int | None) -> str:

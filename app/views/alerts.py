@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, QSize
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app import icons, texts, theme
+from app.ports import is_of_ports
 from app.store import AppStore
 from app.texts import text
 from app.views.problem import ActionButton, is_warning, ways_on
@@ -14,13 +15,13 @@ from backend.api import Phase, Problem
 
 
 class AlertBar(QFrame):
-    """A function of the store. Hidden where there is no problem, and where the page itself shows them all."""
+    """A function of the store. Hidden where there is no problem but what the page below says itself."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
         self.setObjectName("alert")
         self._store = store
-        self._page_shows_all = False
+        self._page = ""
         self._shown: Problem | None = None
         self._action: QWidget | None = None
         self._mark = QLabel()
@@ -42,17 +43,18 @@ class AlertBar(QFrame):
         store.machine_changed.connect(self.refresh)
         self.refresh()
 
-    def set_page_shows_all(self, shows: bool) -> None:
-        """Whether the page below says it all by itself."""
-        self._page_shows_all = shows
+    def set_page(self, name: str) -> None:
+        """Which page is below: what is said there is not said here."""
+        self._page = name
         self.refresh()
 
     def refresh(self) -> None:
         """Show the store."""
         store = self._store
         up = store.phase in (Phase.RUNNING, Phase.DEGRADED)
-        problems = store.machine.problems if store.machine is not None and up else ()
-        self.setVisible(bool(problems) and not self._page_shows_all)
+        known = store.machine.problems if store.machine is not None and up else ()
+        problems = [problem for problem in known if not _is_said_on(self._page, problem)]
+        self.setVisible(bool(problems))
         if not problems:
             self._show_action(None)
             return
@@ -97,3 +99,7 @@ class AlertBar(QFrame):
         super().changeEvent(event)
         if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_row") and self._shown is not None:
             self._colour(is_warning(self._shown, self._store.phase))
+
+
+def _is_said_on(page: str, problem: Problem) -> bool:
+    return page == "machine" or (page == "ports" and is_of_ports(problem))

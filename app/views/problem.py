@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from app import texts, theme
 from app.machine_actions import refusal
+from app.ports import PORT_CODES, is_of_ports
 from app.safe_text import tooltip
 from app.store import AppStore
 from app.texts import text
@@ -29,7 +30,7 @@ from backend.api import Action, Phase, Problem, ProblemCode
 _TAIL_LINES_SHOWN = 8
 WARNINGS: Final = (
     *(ProblemCode.DATA_DISK_FULL, ProblemCode.HOST_DISK_FULL, ProblemCode.MEMORY_LOW),
-    *(ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED),
+    *PORT_CODES,
 )
 """What does not stop a machine that runs: it is said, but nothing is broken."""
 
@@ -46,7 +47,7 @@ def action_words(action: Action) -> str:
 
 def ways_on(store: AppStore, problem: Problem) -> list[tuple[str, Callable[[], object]]]:
     """Where in the window more is to be found about a problem: words for a button, and what it does."""
-    if problem.code in (ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED):
+    if is_of_ports(problem):
         return [(text("problem.show-ports"), partial(store.intents.show_page.emit, "ports"))]
     if problem.code is ProblemCode.NETWORK_FAILED:
         return [(text("network-check.open"), partial(store.intents.check_network.emit, ""))]

@@ -2,7 +2,7 @@
 
 A conflict is shown beside the page's name wherever the user is; while there is one, it is looked at now and then, for
 the program that holds the port may end without any container knowing. So is a list that could not be had. A port that
-fails later, of a container that has run for long, is told of by a notice.
+fails later, of a container that has run for long, is told of by the machine's problems or by a notice.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject, QTimer
 
+from app.ports import is_of_ports
 from app.store import LinkState
 from app.wiring.parts import Parts
 from backend.api import Phase, Problem, ProblemCode
@@ -33,6 +34,7 @@ class PortsWiring(QObject):
         self._asking = False
         self._stale = False
         self._phase: Phase | None = None
+        self._told: tuple[Problem, ...] = ()
         self._tick = QTimer(self, interval=EVERY_MS)
         self._tick.timeout.connect(self._ask_if_seen)
         self._look_again = QTimer(self, singleShot=True, interval=CONFLICT_EVERY_MS)
@@ -129,7 +131,9 @@ class PortsWiring(QObject):
             self._phase = None
             return
         before, self._phase = self._phase, store.phase
+        told = tuple(filter(is_of_ports, store.machine.problems)) if store.machine is not None else ()
         if not self._is_up:
             store.ports.clear()
-        elif self._phase is not before:
+        elif self._phase is not before or told != self._told:
             self._note()
+        self._told = told

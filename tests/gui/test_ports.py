@@ -29,7 +29,7 @@ from backend.net.model import PortState, PortStatus
 from backend.net.model import Protocol as PortProtocol
 from tests.gui import samples
 from tests.gui.fake_agent import FakeAgent
-from tests.gui.network_scenes import LIST_PROBLEM, TAKEN, port, ports_answer, ports_page, twins, up
+from tests.gui.network_scenes import LIST_PROBLEM, PORT_TAKEN, TAKEN, port, ports_answer, ports_page, twins, up
 from tests.gui.upkeep_whole import Whole, started
 
 LEFT = Qt.MouseButton.LeftButton
@@ -344,7 +344,18 @@ def test_a_conflict_is_seen_from_anywhere_and_looked_at_until_it_is_gone(whole: 
     whole.wait(lambda: whole.window._rail.badge("ports") == 1)
     whole.agent.answers["ports.list"] = {"ports": twins(8080)}
     whole.wait(lambda: whole.window._rail.badge("ports") == 0)
-    # Nothing happened to any container: what listens on the host's network does so when it likes.
+    # Nothing happened to any container: a port that failed later stands among the problems of the machine.
+    whole.agent.answers["ports.list"] = {"ports": twins(8080, state="taken", problem=TAKEN)}
+    whole.publish(Phase.RUNNING, problems=(PORT_TAKEN,))
+    whole.wait(lambda: whole.window._rail.badge("ports") == 1)
+    assert whole.window.alert.isVisible()
+    whole.window.show_page("ports")
+    assert not whole.window.alert.isVisible(), "it is said there, and with more"
+    whole.window.show_page("containers")
+    whole.agent.answers["ports.list"] = {"ports": twins(8080)}
+    whole.publish(Phase.RUNNING)
+    whole.wait(lambda: whole.window._rail.badge("ports") == 0)
+    # And what listens on the host's network does so when it likes: then there is a notice.
     whole.agent.answers["ports.list"] = {"ports": twins(8080, state="taken", problem=TAKEN)}
     whole.agent.notice("web: nginx (process 4711) listens there.")
     whole.wait(lambda: whole.window._rail.badge("ports") == 1)
