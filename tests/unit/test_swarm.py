@@ -40,11 +40,5 @@ def test_a_new_swarm_gets_a_pool_unless_it_says_one(
     assert (body and json.loads(body)) == (None if given is None else asked | {"DefaultAddrPool": given})
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"[" * 200_000, b"\xff"])
-def test_a_body_of_another_shape_is_left_to_the_engine(tmp_path: Path, body: bytes) -> None:
-    hooks = NetworkHooks(cast("Publisher", None), Aliases(tmp_path / "published"), nobody)
-    assert asyncio.run(hooks.rewrite_request("POST", "/containers/create", (), body)) is None
-
-
 def test_the_pool_holds_no_network_of_the_machine() -> None:
     assert not any(IPv4Network(OVERLAY_POOL).overlaps(net) for net in subnets._CANDIDATES)
