@@ -254,6 +254,9 @@ class ScrollingRow(QScrollArea):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setWidget(content)
+        # Whatever it stands on is to be seen.
+        for widget in (self.viewport(), content):
+            widget.setAutoFillBackground(False)
 
     def sizeHint(self) -> QSize:
         content = self._content.sizeHint()

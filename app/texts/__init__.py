@@ -83,7 +83,7 @@ def action_pending(value: ContainerAction) -> str:
 def seconds(value: float) -> str:
     """ "4.2 s", "1 min 12 s"."""
     if value < 10:
-        return text("time.seconds", value=f"{value:.1f}")
+        return text("time.seconds", value=f"{value:.1f}".replace(".", text("figure.decimal")))
     if value < 60:
         return text("time.seconds", value=f"{value:.0f}")
     return text("time.minutes", minutes=int(value // 60), seconds=int(value % 60))

@@ -105,6 +105,9 @@ class _Links(QStyledItemDelegate):
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
         super().initStyleOption(option, index)
+        if index.column() in (ADDRESS, CONTAINER):
+            # Of a long address the port is at the end, and what tells the containers of a project apart.
+            option.textElideMode = Qt.TextElideMode.ElideMiddle
         colour = index.data(Qt.ItemDataRole.ForegroundRole)
         if colour is not None:
             palette = option.palette

@@ -76,5 +76,13 @@ def test_durations(value: float, words: str) -> None:
     assert texts.seconds(value) == words
 
 
+def test_a_language_has_its_own_decimal_sign() -> None:
+    texts.choose_language("pt")
+    try:
+        assert texts.seconds(4.23) == "4,2 s"
+    finally:
+        texts.choose_language("en")
+
+
 def _fields(words: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(words) if name}
