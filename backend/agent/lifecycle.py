@@ -262,8 +262,10 @@ def reduce(state: State, event: Event) -> Result:
             return replace(state, phase=Phase.RUNNING, problems=()), ()
         case RanWell():
             return replace(state, revivals=0), ()
-        case ConnectFailed() if state.phase is Phase.BOOTING:
-            return state, ()  # the guest comes up first; Connect says it again
+        case ConnectFailed() if state.phase in (Phase.BOOTING, Phase.RUNNING):
+            # The guest comes up first, and Connect says it again; for an engine that answers nobody waits: without
+            # its loss, nobody would look for it again either.
+            return state, ()
         case ConnectFailed(problem=problem):
             return replace(state, phase=Phase.DEGRADED, problems=(problem,)), ()
         case EngineLost() if state.phase is not Phase.RUNNING:

@@ -174,6 +174,13 @@ def test_a_lost_engine_is_reconnected_once() -> None:
     assert effects == [lc.Connect()]
 
 
+def test_a_fault_told_while_the_engine_answers_does_not_keep_its_loss_from_being_mended() -> None:
+    state, effects = play(running(), lc.ConnectFailed(1, PROBLEM))
+    assert (state.phase, effects) == (Phase.RUNNING, [])
+    state, effects = play(state, lc.EngineLost(1, PROBLEM))
+    assert (state.phase, effects) == (Phase.DEGRADED, [lc.Connect()])
+
+
 def test_adoption() -> None:
     state, effects = play(State(), lc.Adopted())
     assert (state.phase, state.desired, state.run, effects) == (Phase.CONNECTING, Desired.RUNNING, 1, [lc.Connect()])
