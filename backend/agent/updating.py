@@ -28,6 +28,7 @@ from backend.agent.checkpoints import Checkpoints
 from backend.agent.images import IMAGE_VARIABLE, TRYING, UPDATE
 from backend.agent.inventory import Inventory
 from backend.agent.journal import Journal
+from backend.agent.lifecycle import StartRequested
 from backend.agent.operations import Operation, Operations
 from backend.agent.power import Power
 from backend.agent.server import Method
@@ -145,7 +146,12 @@ class Updates:
     async def _work(self, operation: Operation, place: Path | None, *, wanted: bool = False) -> dict[str, Any]:
         operation.cancellable = True
         operation.step("Checking the new image")
-        old, new = await asyncio.to_thread(self._choose, place)
+        try:
+            old, new = await asyncio.to_thread(self._choose, place)
+        except WherryError:
+            if wanted:  # the start that was asked for does not depend on it
+                await self._supervisor.ask(StartRequested())
+            raise
         was_running = wanted or self._power.is_wanted or self._supervisor.phase is Phase.SUSPENDED
         checkpoint = ""
         before: Inventory | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -94,7 +95,8 @@ def load(directory: Path, *, arch: str, stamp: Path) -> GuestImage:
         path = directory / entry.file
         fresh[str(path)] = _verify(path, entry, verified.get(str(path)))
     if fresh != verified:
-        write_private(stamp, json.dumps(fresh).encode())
+        with contextlib.suppress(OSError):  # not remembered: the files are hashed again
+            write_private(stamp, json.dumps(fresh).encode())
     return GuestImage(
         directory=directory,
         arch=manifest.arch,

@@ -95,6 +95,19 @@ def test_where_the_settings_want_it_a_start_updates_first(machine: Machine) -> N
         assert client.status.operation is None
 
 
+def test_a_newer_image_that_is_damaged_does_not_keep_the_machine_from_starting(machine: Machine) -> None:
+    machine.configure(image={"update": "auto"})
+    add_image(machine, "one", age_s=200)
+    machine.started()
+    pinned(machine)
+    machine.wherry("stop")
+    two = add_image(machine, "two", age_s=100)
+    (two / "kernel").write_bytes(b"half of it")
+    assert "is damaged" in machine.wherry("start").stderr
+    with machine.client() as client:
+        assert (client.status.phase, client.status.image_version) == (Phase.RUNNING, "one")
+
+
 def test_an_agent_killed_while_the_new_image_is_tried_is_followed_by_one_that_goes_back(machine: Machine) -> None:
     machine.configure(image={})
     add_image(machine, "one", age_s=200)
