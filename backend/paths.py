@@ -108,11 +108,6 @@ class MachineDir:
         return self.machine / "blank.raw"
 
     @property
-    def restore_journal(self) -> Path:
-        """How far the restore of a checkpoint got; there only while one is under way."""
-        return self.machine / "restore.json"
-
-    @property
     def operation_journal(self) -> Path:
         """How far a long operation got; there only while one is under way. See backend/agent/journal.py."""
         return self.machine / "operation.json"

@@ -27,6 +27,7 @@ from backend.agent.company_watch import CompanyWatch
 from backend.agent.disk_work import DiskWork
 from backend.agent.files import ContainerFiles
 from backend.agent.idleness import Idleness
+from backend.agent.launch import EXIT_ALREADY_OWNED
 from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
 from backend.agent.operations import Operations
 from backend.agent.ports import PortsService
@@ -36,6 +37,7 @@ from backend.agent.server import ControlServer
 from backend.agent.settings import SettingsService
 from backend.agent.stats_feed import HostFigures, StatsFeed
 from backend.agent.supervisor import Supervisor
+from backend.agent.tasks import Tasks, defect
 from backend.agent.updating import Updates
 from backend.agent.upkeep import Upkeep, host_figures
 from backend.engine import context
@@ -50,8 +52,6 @@ from backend.paths import MachineDir
 from backend.ssh.session import FollowedCommand, Result
 from backend.stream import ByteStream
 
-EXIT_ALREADY_OWNED: Final = 3
-"""Another agent owns the machine: the caller connects to that one."""
 EXIT_FAILED: Final = 1
 DEADLINES_VARIABLE: Final = "WHERRY_DEADLINES"
 """Other deadlines than the ladder's, as `Deadlines.parse` reads them; clients hand it on to the agent they start."""
@@ -88,7 +88,7 @@ class Agent:
             open_endpoint=self._open_endpoint,
             announce_endpoint=self._engine_answers,
             may_start_on_demand=self._may_start_on_demand,
-            is_held=lambda: self._operations.has_left or self._checkpoints.is_restoring,
+            is_held=lambda: self._operations.has_left,
             greeting=lambda: self._names.greeting,
             deadlines=deadlines,
         )
@@ -102,14 +102,14 @@ class Agent:
             execute=self._execute,
             host_changes=lambda: self._company.changed,
         )
+        self._operations = Operations(directory.operation_journal, self._supervisor, notify=self._notify)
         self._checkpoints = Checkpoints(
-            machine_host, directory, self._supervisor, notify=self._notify, freeze_s=deadlines.freeze_s
-        )
-        self._operations = Operations(
-            directory.operation_journal,
+            machine_host,
+            directory,
             self._supervisor,
+            self._operations,
             notify=self._notify,
-            refuse_too=self._checkpoints.refuse_meanwhile,
+            freeze_s=deadlines.freeze_s,
         )
         self._updates = Updates(
             machine_host, directory, self._supervisor, self._operations, self._checkpoints, notify=self._notify
@@ -128,6 +128,7 @@ class Agent:
             notify=self._notify,
             show=self._supervisor.show_ports,
         )
+        upkeep = Upkeep(self._supervisor, self._host_figures, deadlines)
         self._server = ControlServer(
             {
                 "start": self._start,
@@ -136,13 +137,10 @@ class Agent:
                 "status": self._status,
                 "shutdown": self._shutdown,
                 **self._settings.methods(),
-                **self._operations.keep_apart(
-                    self._checkpoints.methods(),
-                    begins={"checkpoints.restore": "Going back to a checkpoint"},
-                    changes=("checkpoints.create", "checkpoints.delete"),
-                ),
+                **self._checkpoints.methods(),
                 **self._operations.methods(),
-                **Upkeep(self._supervisor, self._host_figures, deadlines).methods(),
+                **upkeep.methods(),
+                **self._operations.keep_apart({"engine.restart": upkeep.restart_engine}),
                 **self._updates.methods(),
                 **self._disk_work.methods(),
                 **self._ports.methods(),
@@ -183,17 +181,21 @@ class Agent:
                     loop.add_signal_handler(getattr(signal, name), self._ended.set)
         await self._names.start()
         supervising = asyncio.create_task(self._supervisor.run(), name="supervisor")
-        naming = asyncio.create_task(self._names.run(), name="names")
-        idling = asyncio.create_task(self._end_when_idle(), name="idle")
-        feeding = asyncio.create_task(self._stats.run(), name="stats feed")
-        resting = asyncio.create_task(self._idleness.run(), name="idle machine")
-        keeping = asyncio.create_task(self._checkpoints.run(), name="checkpoints")
-        routing = asyncio.create_task(self._routes.run(), name="routes")
-        looking = asyncio.create_task(self._company.run(), name="proxies and certificates")
-        updating = asyncio.create_task(self._updates.run(), name="updates")
-        publishing = asyncio.create_task(self._ports.run(), name="ports")
-        settling = asyncio.create_task(self._operations.run_recovery(), name="settle")
         ended = asyncio.create_task(self._ended.wait(), name="ended")
+        beside = Tasks(self._crashed, crashed_beside=self._crashed)
+        for name, work in (
+            ("names", self._names.run()),
+            ("idle agent", self._end_when_idle()),
+            ("figures", self._stats.run()),
+            ("idle machine", self._idleness.run()),
+            ("checkpoints", self._checkpoints.run()),
+            ("routes", self._routes.run()),
+            ("proxies and certificates", self._company.run()),
+            ("updates", self._updates.run()),
+            ("ports", self._ports.run()),
+            ("what was left", self._operations.run_recovery()),
+        ):
+            beside.spawn(work, name)
         try:
             # A client's first snapshot is to tell the truth, not that it is not known yet.
             begun_by = loop.time() + _BEGIN_S
@@ -206,23 +208,10 @@ class Agent:
             if supervising.done():
                 supervising.result()
         finally:
-            tasks = {
-                supervising,
-                idling,
-                feeding,
-                resting,
-                keeping,
-                looking,
-                settling,
-                updating,
-                publishing,
-                routing,
-                naming,
-                ended,
-            }
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=5)
+            supervising.cancel()
+            ended.cancel()
+            await beside.aclose()
+            await asyncio.wait({supervising, ended}, timeout=5)
             await self._operations.aclose()
             await self._checkpoints.aclose()
             await self._close()
@@ -244,7 +233,7 @@ class Agent:
             await asyncio.sleep(tick_s)
             if self._control is None:
                 continue  # nobody can come yet
-            busy = self._server.clients or self._supervisor.is_live or self._is_busy
+            busy = self._server.clients or self._supervisor.is_live or self._operations.is_busy
             idle_s = 0.0 if busy else idle_s + tick_s
             if idle_s >= self._idle_s and await self._may_start_on_demand():
                 idle_s = 0.0  # docker clients may come: there has to be somebody who hears them
@@ -291,19 +280,19 @@ class Agent:
             peaks=self._supervisor.peaks,
         )
 
+    def _crashed(self, problem: Problem) -> None:
+        """A part of the agent ended by a defect of ours: the rest goes on without it."""
+        self._notify(Notice(level="error", text=f"{problem.summary} {problem.hint}. Until then: wherry restart --agent"))
+
     def _notify(self, notice: Notice) -> None:
         _log.info("notice: %s", notice.text)
         self._server.notify(notice)
 
-    @property
-    def _is_busy(self) -> bool:
-        """Whether something owns the machine, or is to be settled first."""
-        return self._operations.is_busy or self._checkpoints.is_restoring
-
     async def _may_start_on_demand(self) -> bool:
         """Whether docker clients bring up the machine: where the settings want it, once it has been started before."""
-        if self._is_busy or not self._dir.data_disk.exists():
+        if self._operations.is_busy or not self._dir.data_disk.exists():
             return False
+        await self._checkpoints.settled()
         try:
             return (await asyncio.to_thread(config.load, self._dir.config)).machine.start_on_demand
         except WherryError:
@@ -326,9 +315,13 @@ class Agent:
             self._endpoint = await self._host.listen(self._dir.docker_socket, self._front.handle)
 
     async def _engine_answers(self) -> None:
-        """Have everything in place that a client expects of an engine."""
-        await self._ports.restore()
-        await self._announce_endpoint()
+        """Have everything in place that a client expects of an engine. Does not raise."""
+        for work in (self._ports.restore, self._announce_endpoint):
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 -- told; a defect here must not end a machine that runs
+                _log.exception("the engine answers, but %s failed", work.__name__)
+                self._crashed(defect("what goes with the engine", error))
 
     async def _announce_endpoint(self) -> None:
         """Make the docker context, where the settings want it; what goes wrong is told, and fails nothing."""
@@ -347,6 +340,8 @@ class Agent:
         self._operations.refuse_meanwhile()
         with contextlib.suppress(WherryError):  # a machine that cannot be asked is told of by its watchdog
             await self._supervisor.watchdog.go_on()
+        if not self._supervisor.is_live:
+            await self._checkpoints.settled()
         if await self._updates.wants_update():
             await self._updates.update_in_background()
             return {"seq": self._supervisor.status().seq}

@@ -16,14 +16,15 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from backend import config
-from backend.agent import restore_journal
+from backend.agent.journal import Journal
+from backend.agent.operations import Operation, Operations
 from backend.agent.restoring import Restoring
 from backend.agent.server import Method
 from backend.agent.supervisor import Supervisor
@@ -43,10 +44,14 @@ _THAW_TIMEOUT_S: Final = 15.0
 _SPARE_BYTES: Final = 1024**3
 """A disk with a checkpoint grows by what changes: with less room than this it would soon stand still."""
 _FIRST_PRUNE_S: Final = 60.0
+_CLOSE_S: Final = 5.0
 _PRUNE_EVERY_S: Final = 86_400.0
 _DAY_S: Final = 86_400.0
-_POLL_S: Final = 0.05
+_RESTORE: Final = "checkpoints.restore"
+_RESTORE_TITLE: Final = "Going back to a checkpoint"
 _GIB: Final = 1024**3
+
+Result = TypeVar("Result")
 
 
 class Checkpoints:
@@ -57,6 +62,7 @@ class Checkpoints:
         host: Host,
         directory: MachineDir,
         supervisor: Supervisor,
+        operations: Operations,
         *,
         notify: Callable[[Notice], None],
         freeze_s: float,
@@ -71,61 +77,37 @@ class Checkpoints:
         self._host = host
         self._dir = directory
         self._supervisor = supervisor
+        self._operations = operations
         self._notify = notify
         self._changing = asyncio.Lock()
-        self._restoring = Restoring(directory, supervisor, self, notify=notify)
-        self._left = restore_journal.load(directory.restore_journal)
-        """Of an earlier agent that was killed in a restore; None once that is settled."""
-        self._restore: asyncio.Task[dict[str, Any]] | None = None
+        self._restoring = Restoring(supervisor, self)
+        self._under_way: set[asyncio.Future[Any]] = set()
         self._told: Problem | None = None
-        """What became of that restore."""
+        """What became of a restore in which an earlier agent was killed."""
+        operations.register(_RESTORE, _RESTORE_TITLE, self._recover)
 
     def methods(self) -> dict[str, Method]:
         """For the control channel."""
+        changes: dict[str, Method] = {"checkpoints.create": self._create, "checkpoints.delete": self._delete}
         return {
             "checkpoints.list": self._list,
-            "checkpoints.create": self._create,
-            "checkpoints.restore": self._ask_restore,
-            "checkpoints.delete": self._delete,
+            _RESTORE: self._ask_restore,
+            **self._operations.keep_apart(changes),
         }
 
-    @property
-    def is_restoring(self) -> bool:
-        """Whether a restore owns the machine now."""
-        return self._left is not None or (self._restore is not None and not self._restore.done())
-
-    def refuse_meanwhile(self) -> None:
-        """Raises WherryError (BUSY) while a restore owns the machine."""
-        if self.is_restoring:
-            raise fail(
-                ProblemCode.BUSY,
-                "The machine is going back to a checkpoint.",
-                hint="Wait until that is done; `wherry status` tells.",
-                retryable=True,
-            )
-
     async def run(self) -> None:
-        """Settle what an earlier agent left, then prune once a day, until cancelled."""
-        while not self._supervisor.has_begun:
-            await asyncio.sleep(_POLL_S)
-        if self._left is not None:
-            try:
-                self._told = await self._restoring.settle(self._left)
-            finally:
-                self._left = None
+        """Prune once a day, until cancelled."""
         await asyncio.sleep(_FIRST_PRUNE_S)
         while True:
-            is_free = self._supervisor.phase.is_settled and self._supervisor.status().operation is None
-            if is_free and not self.is_restoring and self._dir.data_disk.exists():
+            if self._supervisor.phase.is_settled and not self._operations.is_busy and self._dir.data_disk.exists():
                 async with self._changing:
                     await self._prune()
             await asyncio.sleep(_PRUNE_EVERY_S)
 
     async def aclose(self) -> None:
-        """The agent ends: a restore is left to the next one, by its journal."""
-        if self._restore is not None and not self._restore.done():
-            self._restore.cancel()
-            await asyncio.wait({self._restore}, timeout=5)
+        """The agent ends: let what is under way end first, for a moment."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_CLOSE_S)
 
     # -- for other parts of the agent -----------------------------------------------------------------------------
     async def list(self) -> list[Checkpoint]:
@@ -148,24 +130,18 @@ class Checkpoints:
             WherryError: then there is none. BUSY, WRONG_PHASE (suspended), GUEST_HUNG, CHECKPOINT_FAILED,
                 HOST_DISK_FULL, BAD_REQUEST, or what qemu-img says.
         """
-        self.refuse_meanwhile()
         async with self._changing:
             return await self.take_now(reason, name, force=force)
 
+    async def settled(self) -> None:
+        """Return once none is being taken or deleted: a machine that starts meanwhile would find its disk locked."""
+        async with self._changing:
+            pass
+
     async def delete(self, identity: str) -> None:
         """Delete one. Raises WherryError."""
-        self.refuse_meanwhile()
         async with self._changing, self._disk() as disk:
             await _delete(disk, await self.find(identity))
-
-    async def restore(self, identity: str) -> dict[str, Any]:
-        """Go back to one; see `Restoring.run`. Goes on when the caller is cancelled. Raises WherryError."""
-        self.refuse_meanwhile()
-        if self._changing.locked():
-            raise fail(ProblemCode.BUSY, "Another checkpoint is being taken or deleted.", retryable=True)
-        self._restore = asyncio.create_task(self._restore_one(identity), name="restore")
-        self._restore.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await asyncio.shield(self._restore)
 
     # -- for the restore, which owns the machine ------------------------------------------------------------------
     async def take_now(self, reason: str, name: str = "", *, force: bool = False, prune: bool = True) -> str:
@@ -266,7 +242,8 @@ class Checkpoints:
                 await disk.delete(made)
             raise _not_held(Problem(code=ProblemCode.STEP_TIMED_OUT, summary=f"It took {lasted:.0f} s."))
 
-    async def _restore_one(self, identity: str) -> dict[str, Any]:
+    async def _restore(self, operation: Operation, identity: str) -> dict[str, Any]:
+        operation.holds_clients = True
         async with self._changing:
             checkpoint = await self.find(identity)
             if checkpoint.foreign:
@@ -278,9 +255,14 @@ class Checkpoints:
             if self._supervisor.phase not in (Phase.RUNNING, Phase.DEGRADED):
                 async with self._disk():
                     pass  # refuses where the disk must not be touched
-            result = await self._restoring.run(checkpoint)
+            result = await self._restoring.run(operation, checkpoint)
             await self._prune(spare=str(result["present"]))
             return result
+
+    async def _recover(self, operation: Operation, left: Journal) -> str | None:
+        async with self._changing:
+            self._told = await self._restoring.settle(operation, left)
+        return self._told.summary if self._told is not None else None
 
     async def _prune(self, *, spare: str = "") -> None:
         """Delete what the policy does not keep, but for the one just made. A failure is told, and fails nothing."""
@@ -334,16 +316,32 @@ class Checkpoints:
         name = arguments.get("name", "")
         if not isinstance(name, str):
             raise fail(ProblemCode.BAD_REQUEST, "checkpoints.create takes `name`, a text.")
-        return {"id": await self.take(checkpoint_tags.MANUAL, name, force=arguments.get("force") is True)}
+        force = arguments.get("force") is True
+        return {"id": await self._to_its_end(self.take(checkpoint_tags.MANUAL, name, force=force))}
 
     async def _ask_restore(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        return await self.restore(_identity(arguments))
+        """`id`. See `Restoring.run`; goes on when the caller is cancelled."""
+        identity = _identity(arguments)
+        self._operations.refuse_meanwhile()
+        if self._changing.locked():
+            raise fail(ProblemCode.BUSY, "Another checkpoint is being taken or deleted.", retryable=True)
+        return await self._operations.run(
+            _RESTORE, _RESTORE_TITLE, lambda operation: self._restore(operation, identity)
+        )
 
     async def _delete(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         before = self._host.allocated_bytes(self._dir.data_disk) or 0
-        await self.delete(_identity(arguments))
+        await self._to_its_end(self.delete(_identity(arguments)))
         after = self._host.allocated_bytes(self._dir.data_disk) or 0
         return {"disk_bytes": after, "freed_bytes": max(before - after, 0)}
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Do it, even if the client leaves meanwhile: the disk is qemu-img's until that has ended."""
+        task = asyncio.ensure_future(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(task)
 
 
 def surplus(found: list[Checkpoint], *, keep: int, days: int, now: float) -> list[Checkpoint]:

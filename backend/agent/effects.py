@@ -125,7 +125,7 @@ class Effects:
             ),
             deadlines,
         )
-        self.tasks = Tasks(self._crashed)
+        self.tasks = Tasks(self._crashed, crashed_beside=self._crashed_beside)
         self.requested_at = time.time()
         self._watcher: asyncio.Task[None] | None = None
         self._doom: Problem | None = None
@@ -172,6 +172,9 @@ class Effects:
     def _crashed(self, problem: Problem) -> None:
         """A defect of ours in an effect: the machine must not hang in its phase because of it."""
         self.tasks.spawn(self._give_up(self._run(), problem), "give up")
+
+    def _crashed_beside(self, problem: Problem) -> None:
+        self._notify(Notice(level="error", text=f"{problem.summary} {problem.hint}"))
 
     async def _give_up(self, run: int, problem: Problem) -> None:
         await self.end(problem)
@@ -372,8 +375,10 @@ class Effects:
         exit_ = await self.driver.wait()
         orderly = self.guest is not None and self.guest.shut_down_in_order
         problem = None if orderly or self._saved else self._doom or explain_exit(exit_)
-        await self._release()
-        self._post(Exited(run, orderly or self._saved, problem, suspended=self._saved))
+        try:
+            await self._release()
+        finally:  # whatever becomes of the ways that led there, it is gone
+            self._post(Exited(run, orderly or self._saved, problem, suspended=self._saved))
 
     async def shut_down(self, run: int, policy: StopPolicy) -> None:
         if self.driver.pid is None:

@@ -17,7 +17,8 @@ from backend.paths import MachineDir
 HOME_VARIABLE: Final = "WHERRY_HOME"
 _TIMEOUT_S: Final = 20.0
 _POLL_S: Final = 0.01
-_ALREADY_OWNED: Final = 3
+EXIT_ALREADY_OWNED: Final = 3
+"""The agent's exit code where another one owns the machine: the caller connects to that one."""
 _RESPAWN_S: Final = 0.1
 
 
@@ -52,10 +53,10 @@ def ensure_agent(home: Path | None) -> str:
             if agent_answers(machine_host, directory):
                 return str(directory.agent_socket)
             code = process.poll()
-            if code in (_ALREADY_OWNED, 0):
+            if code in (EXIT_ALREADY_OWNED, 0):
                 # Another one is on its way up, or on its way out (or ours was, being idle): then nobody else would
                 # start the next.
-                refused = code == _ALREADY_OWNED
+                refused = code == EXIT_ALREADY_OWNED
                 time.sleep(_RESPAWN_S)
                 process = _spawn(machine_host, directory)
             elif code is not None:

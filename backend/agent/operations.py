@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -165,19 +165,16 @@ class Operations:
         supervisor: Stage,
         *,
         notify: Callable[[Notice], None],
-        refuse_too: Callable[[], None] = lambda: None,
     ) -> None:
         """Make it.
 
         Args:
             journal_file: where an operation's journal is, and where one may have been left.
             notify: called with what came of one that was left.
-            refuse_too: raises WherryError (BUSY) while something else owns the machine.
         """
         self._journal_file = journal_file
         self._supervisor = supervisor
         self._notify = notify
-        self._refuse_too = refuse_too
         self._recoveries: dict[str, tuple[str, Recovery]] = {}
         self._left = journals.load(journal_file)
         """Of an earlier agent; None once that is settled."""
@@ -188,32 +185,17 @@ class Operations:
         """For the control channel."""
         return {"operation.cancel": self._ask_cancel}
 
-    def keep_apart(
-        self, methods: Mapping[str, Method], *, begins: Mapping[str, str], changes: Collection[str]
-    ) -> dict[str, Method]:
-        """Another service's methods, so that they do not meet an operation.
+    def keep_apart(self, methods: Mapping[str, Method]) -> dict[str, Method]:
+        """The same requests, refused (BUSY) while an operation is under way."""
 
-        Args:
-            methods: all of it.
-            begins: those that are long operations themselves, with their titles; docker clients wait meanwhile.
-            changes: those that are refused while one is under way.
-        """
-
-        def wrap(name: str, method: Method) -> Method:
-            async def begin(arguments: Mapping[str, Any]) -> dict[str, Any]:
-                async def work(operation: Operation) -> dict[str, Any]:
-                    operation.holds_clients = True
-                    return await method(arguments)
-
-                return await self.run(name, begins[name], work)
-
-            async def change(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        def refusing(method: Method) -> Method:
+            async def ask(arguments: Mapping[str, Any]) -> dict[str, Any]:
                 self.refuse_meanwhile()
                 return await method(arguments)
 
-            return begin if name in begins else change if name in changes else method
+            return ask
 
-        return {name: wrap(name, method) for name, method in methods.items()}
+        return {name: refusing(method) for name, method in methods.items()}
 
     def register(self, name: str, title: str, recovery: Recovery) -> None:
         """Say who decides about a journal of this name; before `run_recovery`."""
@@ -232,7 +214,6 @@ class Operations:
     def refuse_meanwhile(self) -> None:
         """Raises WherryError (BUSY), naming what is under way."""
         if not self.is_busy:
-            self._refuse_too()
             return
         if self._current is not None:
             what = self._current.status.title

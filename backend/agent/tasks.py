@@ -17,13 +17,15 @@ _CLOSE_S: Final = 5.0
 class Tasks:
     """See the module. Not for use by several loops."""
 
-    def __init__(self, crashed: Callable[[Problem], None]) -> None:
+    def __init__(self, crashed: Callable[[Problem], None], *, crashed_beside: Callable[[Problem], None]) -> None:
         """Make an owner of nothing.
 
         Args:
             crashed: called when the work or the shut-down ended in an exception: a defect of ours.
+            crashed_beside: called when something beside them did.
         """
         self._crashed = crashed
+        self._crashed_beside = crashed_beside
         self._work: asyncio.Task[None] | None = None
         self._shutdown: asyncio.Task[None] | None = None
         self._side: set[asyncio.Task[None]] = set()
@@ -70,7 +72,14 @@ class Tasks:
         if task.cancelled() or (error := task.exception()) is None:
             return
         _log.error("task %s failed", task.get_name(), exc_info=error)
-        if task in (self._work, self._shutdown):
-            summary = f"Wherry made a mistake while it worked on: {task.get_name()} ({type(error).__name__}: {error})."
-            hint = "Please report it with the agent's log: wherry logs agent"
-            self._crashed(Problem(code=ProblemCode.INTERNAL, summary=summary, hint=hint))
+        crashed = self._crashed if task in (self._work, self._shutdown) else self._crashed_beside
+        crashed(defect(task.get_name(), error))
+
+
+def defect(what: str, error: BaseException) -> Problem:
+    """What the user is told of an exception that nobody expected."""
+    return Problem(
+        code=ProblemCode.INTERNAL,
+        summary=f"Wherry made a mistake while it worked on: {what} ({type(error).__name__}: {error}).",
+        hint="Please report it with the agent's log: wherry logs agent",
+    )

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from backend.agent import restore_journal
-from backend.agent.restore_journal import RestoreJournal, RestoreStep
+from backend.agent import journal as journals
+from backend.agent.journal import Journal
+from backend.agent.restoring import RestoreStep
 from backend.client import MachineClient
 from backend.errors import ProblemCode
 from backend.model import MachineStatus, Phase
@@ -87,7 +88,7 @@ def test_a_stopped_machine_goes_back_and_the_present_is_kept(machine: Machine) -
         assert client.status.phase is Phase.STOPPED
         assert client.status.operation is None
     assert not machine.launches
-    assert not machine.paths.restore_journal.exists()
+    assert not machine.paths.operation_journal.exists()
 
 
 def test_a_running_machine_is_frozen_for_it_and_runs_again_after_a_restore(machine: Machine) -> None:
@@ -163,6 +164,28 @@ def test_a_restore_that_fails_leaves_the_present(machine: Machine) -> None:
         assert marked(machine, 0x11)
 
 
+def test_a_start_waits_for_a_checkpoint_that_is_being_taken_for_whoever_has_left(machine: Machine) -> None:
+    made(machine)
+    begun, go = machine.home / "begun", machine.home / "go"
+    script = machine.qemu.with_name("qemu-img")
+    script.write_text(
+        f'#!/bin/sh\nif [ "$1" = snapshot ]; then\n  touch "{begun}"; while [ ! -e "{go}" ]; do sleep 0.02; done\nfi\n'
+        f'exec {REAL_TOOL} "$@"\n'
+    )
+    script.chmod(0o755)
+    taking = machine.popen("checkpoint", "create")
+    eventually(begun.exists, "it is being taken")
+    kill(taking.pid)
+    starting = machine.popen("start")
+    with pytest.raises(subprocess.TimeoutExpired):
+        starting.wait(timeout=1)
+    assert machine.launches == [], "QEMU would find its disk locked, or qemu-img would"
+    go.touch()
+    assert starting.wait(timeout=60) == 0
+    with machine.client() as client:
+        assert reasons(client) == ["manual"]
+
+
 def test_a_checkpoint_from_which_nothing_starts_is_given_up(machine: Machine) -> None:
     machine.started()
     with machine.client() as client:
@@ -176,7 +199,7 @@ def test_a_checkpoint_from_which_nothing_starts_is_given_up(machine: Machine) ->
         assert refused(lambda: client.request("checkpoints.restore", id=first)) is ProblemCode.CHECKPOINT_FAILED
         machine.cue()
         assert marked(machine, 0x22)
-        assert not machine.paths.restore_journal.exists()
+        assert not machine.paths.operation_journal.exists()
 
 
 def test_others_are_told_to_wait(machine: Machine) -> None:
@@ -221,11 +244,12 @@ def test_an_agent_that_was_killed_in_a_restore_is_followed_by_one_that_settles_i
         qemu_img(
             "snapshot", "-a", next(one["name"] for one in tags if first in one["name"]), str(machine.paths.data_disk)
         )
-    journal = RestoreJournal(step=step, target=first, present=present, was_running=True)
-    restore_journal.save(machine.paths.restore_journal, journal)
+    details = {"target": first, "present": present}
+    journal = Journal(name="checkpoints.restore", stage=step, was_running=True, details=details)
+    journals.save(machine.paths.operation_journal, journal)
     with machine.client() as client:
         until(client, Phase.RUNNING)
-        eventually(lambda: not machine.paths.restore_journal.exists(), "the journal is settled")
+        eventually(lambda: not machine.paths.operation_journal.exists(), "the journal is settled")
         expected = 0x11 if step is RestoreStep.PROVING else 0x22
         assert marked(machine, expected)
         told = client.request("checkpoints.list")["problem"]
@@ -246,7 +270,7 @@ def test_an_agent_killed_in_the_midst_leaves_a_machine_that_comes_back(machine: 
     machine.release("engine")
     with machine.client() as client:
         until(client, Phase.RUNNING)
-        eventually(lambda: not machine.paths.restore_journal.exists(), "the restore is settled")
+        eventually(lambda: not machine.paths.operation_journal.exists(), "the restore is settled")
         assert reasons(client) == ["manual", "before-restore"]
     assert alive(machine.launches[-1][0])
 
