@@ -79,10 +79,10 @@ def _parser() -> argparse.ArgumentParser:
         "machine",
         "suspend",
     )
-    sub = verb("restart", "Stop and start the machine", "machine", "restart")
-    sub.add_argument("--kill", action="store_true", help="at once, without waiting for containers")
-    sub.add_argument("--agent", action="store_true", help="restart only the agent; containers go on")
-    sub.add_argument("--engine", action="store_true", help="restart only the Docker engine in the machine")
+    one = verb("restart", "Stop and start the machine", "machine", "restart").add_mutually_exclusive_group()
+    one.add_argument("--kill", action="store_true", help="at once, without waiting for containers")
+    one.add_argument("--agent", action="store_true", help="restart only the agent; containers go on")
+    one.add_argument("--engine", action="store_true", help="restart only the Docker engine in the machine")
     verb("reclaim", "Have the machine give back memory and disk that it does not use", "upkeep", "reclaim")
     verb("status", "Say what the machine is doing", "machine", "status")
     sub = verb("shell", "Open a shell in the machine, or run one command there", "guest", "shell")
@@ -184,9 +184,8 @@ def _lazy(module: str, function: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
+    if not text.isdecimal() or (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return number
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from typing import Any, Final
 
 import msgspec
 
+from backend.cli.asking import confirmed
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
+from backend.cli.operations import operate
 from backend.cli.output import print_json, print_problem
 from backend.client import MachineClient
 from backend.errors import Problem, ProblemCode, fail
 
 _CHANGE_S: Final = 600.0
-_RESTORE_S: Final = 2700.0
-"""A stop, a start that is given up, and another start."""
 _GIB: Final = 1024**3
 _WHY: Final = {
     "manual": "by hand",
@@ -62,11 +61,9 @@ def restore(options: argparse.Namespace) -> int:
     with MachineClient.open(options.home) as client:
         entry = _find(client, options.id)
         what = f"This makes all containers, images and volumes what they were at {_describe(entry)}."
-        if not _confirmed(options, "restore", f"{what} The present is kept as a checkpoint, too."):
+        if not confirmed(options, "checkpoint restore", f"{what} The present is kept as a checkpoint, too."):
             return EXIT_PROBLEM
-        if not options.json:
-            sys.stderr.write("Going back; the machine is stopped for it, and started again if it runs.\n")
-        done = client.request("checkpoints.restore", reply_timeout_s=_RESTORE_S, id=options.id)
+        done = operate(client, options, "checkpoints.restore", id=options.id)
     if options.json:
         print_json(done)
     else:
@@ -80,7 +77,7 @@ def delete(options: argparse.Namespace) -> int:
     with MachineClient.open(options.home) as client:
         chosen = [_find(client, identity) for identity in dict.fromkeys(options.id)]
         named = "\n".join(f"  {_describe(entry)}" for entry in chosen)
-        if not _confirmed(options, "delete", f"This deletes what is only in these checkpoints:\n{named}"):
+        if not confirmed(options, "checkpoint delete", f"This deletes what is only in these checkpoints:\n{named}"):
             return EXIT_PROBLEM
         for entry in chosen:
             freed += client.request("checkpoints.delete", reply_timeout_s=_CHANGE_S, id=entry["id"])["freed_bytes"]
@@ -102,22 +99,6 @@ def _find(client: MachineClient, identity: str) -> dict[str, Any]:
         f"There is no checkpoint {identity[:40]!r}.",
         hint="See which there are: wherry checkpoint list",
     )
-
-
-def _confirmed(options: argparse.Namespace, verb: str, question: str) -> bool:
-    if options.yes:
-        return True
-    if not sys.stdin.isatty():
-        raise fail(
-            ProblemCode.BAD_REQUEST,
-            f"checkpoint {verb} asks first, and there is no terminal to ask on.",
-            hint="Confirm with --yes.",
-        )
-    print(question)
-    if input("Type yes to go on: ").strip().lower() == "yes":
-        return True
-    print("Nothing was changed.")
-    return False
 
 
 def _row(entry: dict[str, Any]) -> tuple[str, str, str, str, str]:

@@ -9,19 +9,21 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from backend import host
 from backend.agent.launch import machine_directory
 from backend.cli.exits import EXIT_OK
+from backend.cli.machine import may_be_alive
+from backend.cli.output import stopped
 from backend.client import MachineClient
 from backend.errors import ProblemCode, fail
 from backend.model import MachineStatus
 from backend.paths import MachineDir
 from backend.ssh.keys import CLIENT_KEY_NAME
 
-LOGS: Final = ("agent", "qemu", "guest", "engine", "containerd", "sshd")
 _GUEST_LOGS: Final = {"engine": "dockerd", "containerd": "containerd", "sshd": "sshd"}
 _POLL_S: Final = 0.3
 
@@ -121,18 +123,37 @@ def logs(options: argparse.Namespace) -> int:
 
 
 def _print_file(path: Path, *, lines: int, follow: bool) -> None:
-    with path.open("rb") as file:
-        untrusted_lines = file.read().decode("utf-8", errors="replace").splitlines()
-        for line in untrusted_lines[-lines:]:
-            print(_clean(line))
-        while follow:
-            fresh = file.readline()
-            if fresh:
-                print(_clean(fresh.decode("utf-8", errors="replace").rstrip("\r\n")), flush=True)
-                continue
-            if path.exists() and path.stat().st_size < file.tell():
-                file.seek(0)  # a new run of the machine began the file anew
-            time.sleep(_POLL_S)
+    while True:
+        with path.open("rb") as file:
+            untrusted_lines = b"".join(deque(file, maxlen=lines)).decode("utf-8", errors="replace").splitlines()
+            for line in untrusted_lines[-lines:]:
+                print(_clean(line), flush=follow)
+            while follow and not _is_begun_anew(path, file):
+                if not _print_line(file):
+                    time.sleep(_POLL_S)
+            while follow and _print_line(file):  # its last words
+                pass
+        if not follow:
+            return
+        lines = sys.maxsize  # of the new one, all
+
+
+def _print_line(file: BinaryIO) -> bool:
+    """Whether there was one."""
+    line = file.readline()
+    if line:
+        print(_clean(line.decode("utf-8", errors="replace").rstrip("\r\n")), flush=True)
+    return bool(line)
+
+
+def _is_begun_anew(path: Path, file: BinaryIO) -> bool:
+    """Whether the log of that name is another file now, or was cut: a new run of the machine, or a log that is full."""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False  # in a moment
+    ours = os.fstat(file.fileno())
+    return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino) or there.st_size < file.tell()
 
 
 def _clean(untrusted_line: str) -> str:
@@ -157,17 +178,11 @@ def environment(options: argparse.Namespace) -> int:
 
 
 def _running(options: argparse.Namespace) -> MachineStatus:
-    from backend.cli.machine import may_be_alive
-
     if not may_be_alive(options):
-        raise fail(
-            ProblemCode.MACHINE_STOPPED,
-            "The machine is not running.",
-            hint="Start it with: wherry start",
-        )
+        raise stopped()
     with MachineClient.open(options.home) as client:
         if client.status.pid is None:
-            raise fail(ProblemCode.MACHINE_STOPPED, "The machine is not running.", hint="Start it with: wherry start")
+            raise stopped()
         # After a new agent has adopted the machine, the way to it is open again within moments.
         for update in client.updates(timeout_s=15):
             if isinstance(update, MachineStatus) and (update.ssh_port is not None or update.pid is None):

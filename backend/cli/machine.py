@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from backend.agent import wish
 from backend.agent.launch import agent_answers, machine_directory
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED
-from backend.cli.output import ProgressPrinter, describe, print_json, print_problem
+from backend.cli.output import ProgressPrinter, describe, print_json, print_problem, stopped
 from backend.cli.upkeep import describe_usage, restart_engine
 from backend.client import MachineClient, end_agent
 from backend.errors import Problem, ProblemCode
@@ -100,6 +101,17 @@ def may_be_alive(options: argparse.Namespace) -> bool:
         return True
     wanted = wish.load(directory.desired)
     return wanted is not None and wanted.desired is Desired.RUNNING
+
+
+@contextlib.contextmanager
+def running(options: argparse.Namespace) -> Iterator[MachineClient]:
+    """A client of a machine that is up. Starts nothing. Raises WherryError (MACHINE_STOPPED)."""
+    if not may_be_alive(options):
+        raise stopped()
+    with MachineClient.open(options.home) as client:
+        if client.status.phase not in (Phase.RUNNING, Phase.DEGRADED):
+            raise stopped()
+        yield client
 
 
 def _at_rest(options: argparse.Namespace) -> MachineStatus:

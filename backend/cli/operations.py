@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from typing import Any, Final
 
 from backend import config, host
 from backend.agent.launch import machine_directory
+from backend.cli.asking import confirmed
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.output import ProgressPrinter, print_json
 from backend.client import MachineClient
-from backend.errors import ProblemCode, fail
 from backend.model import MachineStatus, Notice
 from backend.vm import disks
 
@@ -31,7 +30,7 @@ def update(options: argparse.Namespace) -> int:
             found = client.request("update.check")
             if found["offer"] is None:
                 return _tell_check(found, options)
-        done = _operate(client, options, "update.apply", **arguments)
+        done = operate(client, options, "update.apply", **arguments)
     if options.json:
         print_json(done)
     else:
@@ -71,7 +70,7 @@ def disk_status(options: argparse.Namespace) -> int:
 def disk_grow(options: argparse.Namespace) -> int:
     """Make the disk larger."""
     with MachineClient.open(options.home) as client:
-        done = _operate(client, options, "disk.grow", size_gib=options.size_gib)
+        done = operate(client, options, "disk.grow", size_gib=options.size_gib)
     if options.json:
         print_json(done)
     else:
@@ -83,7 +82,7 @@ def disk_grow(options: argparse.Namespace) -> int:
 def disk_move(options: argparse.Namespace) -> int:
     """Move the disk to another folder."""
     with MachineClient.open(options.home) as client:
-        done = _operate(client, options, "disk.move", directory=str(options.directory.expanduser().absolute()))
+        done = operate(client, options, "disk.move", directory=str(options.directory.expanduser().absolute()))
     print_json(done) if options.json else print(f"The data disk is {done['path']} now.")
     return EXIT_OK
 
@@ -92,21 +91,13 @@ def reset(options: argparse.Namespace) -> int:
     """Make the machine as new, after one question."""
     directory = machine_directory(options.home)
     keep = not options.no_checkpoint
-    if not options.yes:
-        if not sys.stdin.isatty():
-            raise fail(
-                ProblemCode.BAD_REQUEST,
-                "reset takes every container, image and volume away from the machine, and asks first.",
-                hint="Without a terminal, confirm with: wherry reset --yes",
-            )
-        what = "empties" if keep else "deletes"
-        kept = "A checkpoint of it is kept." if keep else "Nothing of it is kept."
-        print(f"This {what} {directory.data_disk} with every container, image and volume. {kept} Settings stay.")
-        if input("Type yes to go on: ").strip().lower() != "yes":
-            print("Nothing was changed.")
-            return EXIT_PROBLEM
+    what = "empties" if keep else "deletes"
+    kept = "A checkpoint of it is kept." if keep else "Nothing of it is kept."
+    question = f"This {what} {directory.data_disk} with every container, image and volume. {kept} Settings stay."
+    if not confirmed(options, "reset", question):
+        return EXIT_PROBLEM
     with MachineClient.open(options.home) as client:
-        done = _operate(client, options, "reset", keep=keep)
+        done = operate(client, options, "reset", keep=keep)
     deleted = str(directory.data_disk) if done["existed"] and done["checkpoint"] is None else None
     if options.json:
         print_json({"deleted": deleted, "checkpoint": done["checkpoint"]})
@@ -119,7 +110,8 @@ def reset(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _operate(client: MachineClient, options: argparse.Namespace, name: str, **arguments: Any) -> dict[str, Any]:
+def operate(client: MachineClient, options: argparse.Namespace, name: str, **arguments: Any) -> dict[str, Any]:
+    """Ask for a long operation, show its progress, and return its result. Raises WherryError."""
     printer = ProgressPrinter(quiet=options.json, steps=False)
 
     def show(update: MachineStatus | Notice) -> None:

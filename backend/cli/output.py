@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
-from backend.errors import Problem
+from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.model import MachineStatus, Notice, OperationStatus, Phase, StepState
 
 _TICK_S: Final = 0.2
@@ -89,6 +89,11 @@ class ProgressPrinter:
         self.close()
         self._stream.write(text + "\n")
         self._stream.flush()
+
+
+def stopped() -> WherryError:
+    """What is raised by verbs that need a machine that runs."""
+    return fail(ProblemCode.MACHINE_STOPPED, "The machine is not running.", hint="Start it with: wherry start")
 
 
 def print_problem(problem: Problem, *, as_json: bool) -> None:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from typing import Any, Final
 
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
-from backend.cli.machine import may_be_alive
-from backend.client import MachineClient
-from backend.errors import ProblemCode, fail
-from backend.model import Phase
+from backend.cli.machine import running
+from backend.cli.output import print_json
 from backend.net.model import PortState
 
 _COLUMNS: Final = ("ADDRESS", "CONTAINER", "CONTAINER PORT", "CONNECTIONS", "STATE")
@@ -19,20 +15,14 @@ _COLUMNS: Final = ("ADDRESS", "CONTAINER", "CONTAINER PORT", "CONNECTIONS", "STA
 
 def ports(options: argparse.Namespace) -> int:
     """Print the published ports; EXIT_PROBLEM if one of them is not open."""
-    stopped = fail(ProblemCode.MACHINE_STOPPED, "The machine is not running.", hint="Start it with: wherry start")
-    if not may_be_alive(options):
-        raise stopped
-    with MachineClient.open(options.home) as client:
-        if client.status.phase not in (Phase.RUNNING, Phase.DEGRADED):
-            raise stopped
+    with running(options) as client:
         rows = client.request("ports.list")["ports"]
     if options.json:
-        json.dump({"ports": rows}, sys.stdout, ensure_ascii=False, indent=2)
-        sys.stdout.write("\n")
+        print_json({"ports": rows})
     elif not rows:
-        sys.stdout.write("No container publishes a port. For example: docker run -d -p 8080:80 nginx\n")
+        print("No container publishes a port. For example: docker run -d -p 8080:80 nginx")
     else:
-        sys.stdout.write(table(rows))
+        print(table(rows), end="")
     return EXIT_OK if all(row["state"] == PortState.OPEN for row in rows) else EXIT_PROBLEM
 
 

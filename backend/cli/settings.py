@@ -1,4 +1,4 @@
-"""config, context, reset: what is kept."""
+"""config, context, autostart: what is kept."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from backend.cli.exits import EXIT_OK
 from backend.cli.output import print_json
 from backend.engine import context
 from backend.vm import disks
-
-_STOP_TIMEOUT_S = 60.0
 
 
 def get(options: argparse.Namespace) -> int:

@@ -11,10 +11,9 @@ from typing import Final
 import msgspec
 
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK
-from backend.cli.machine import may_be_alive
-from backend.client import MachineClient
+from backend.cli.machine import running
 from backend.errors import ProblemCode, WherryError, fail
-from backend.model import MachineStatus, Phase
+from backend.model import MachineStatus
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
 
 _FIRST_S: Final = 90.0
@@ -25,12 +24,7 @@ _COLUMNS: Final = ("CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %"
 
 def stats(options: argparse.Namespace) -> int:
     """Print samples until interrupted, or one."""
-    stopped = fail(ProblemCode.MACHINE_STOPPED, "The machine is not running.", hint="Start it with: wherry start")
-    if not may_be_alive(options):
-        raise stopped
-    with MachineClient.open(options.home) as client:
-        if client.status.phase not in (Phase.RUNNING, Phase.DEGRADED):
-            raise stopped
+    with running(options) as client:
         lives = not options.no_stream and not options.json and sys.stdout.isatty()
         came = False
         try:

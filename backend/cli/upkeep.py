@@ -7,9 +7,9 @@ import sys
 from typing import Any, Final
 
 from backend.cli.exits import EXIT_OK
-from backend.cli.output import print_json
+from backend.cli.output import print_json, stopped
 from backend.client import MachineClient
-from backend.errors import Problem, ProblemCode, WherryError
+from backend.errors import WherryError
 from backend.model import MachineStatus
 
 _ENGINE_S: Final = 420.0
@@ -33,14 +33,7 @@ def reclaim(options: argparse.Namespace) -> int:
 def restart_engine(client: MachineClient, *, quiet: bool) -> None:
     """Restart dockerd alone, and wait until it answers. Raises WherryError."""
     if not client.status.phase.is_live:
-        raise WherryError(
-            Problem(
-                code=ProblemCode.MACHINE_STOPPED,
-                summary="The Wherry machine is not running.",
-                hint="Start it with: wherry start",
-                retryable=True,
-            )
-        )
+        raise stopped()
     if not quiet:
         sys.stderr.write("Restarting the Docker engine; running containers are stopped with it...\n")
     client.request("engine.restart", reply_timeout_s=_ENGINE_S)

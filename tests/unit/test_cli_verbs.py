@@ -35,11 +35,25 @@ def test_looking_at_a_machine_that_was_never_made_makes_nothing(home: Path, caps
     assert not home.exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["logs", "everything"], ["logs", "-n", "0"], ["config"]])
-def test_a_line_that_is_not_understood_is_a_usage_error(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["logs", "everything"],
+        ["logs", "-n", "0"],
+        ["logs", "-n", "many"],
+        ["config"],
+        ["restart", "--kill", "--agent"],
+    ],
+)
+def test_a_line_that_is_not_understood_is_a_usage_error(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
+    assert "_positive" not in capsys.readouterr().err
 
 
 def test_a_log_is_cleaned_of_what_drives_a_terminal(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,6 +61,30 @@ def test_a_log_is_cleaned_of_what_drives_a_terminal(home: Path, capsys: pytest.C
     paths(home).serial_log.write_bytes(b"first\r\nsecond \x1b[2J\x07 \xff\r\n\tthird\r\n")
     assert main(["logs", "guest", "-n", "2"]) == 0
     assert capsys.readouterr().out == "second �[2J� �\n\tthird\n"
+
+
+def test_a_log_that_is_begun_anew_is_followed_and_nothing_of_it_is_said_twice(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths(home).logs.mkdir(parents=True)
+    log, previous = paths(home).serial_log, paths(home).previous_serial_log
+    log.write_bytes(b"a first run with many words\n")
+
+    def begin_anew() -> None:
+        log.replace(previous)
+        previous.open("ab").write(b"the last word\n")
+        log.write_bytes(b"again\n")
+
+    def cut() -> None:
+        log.write_bytes(b"cut\n")
+
+    def leave() -> None:
+        raise KeyboardInterrupt
+
+    meanwhile = iter((begin_anew, lambda: None, cut, lambda: None, leave))
+    monkeypatch.setattr("backend.cli.guest.time.sleep", lambda _seconds: next(meanwhile)())
+    assert main(["logs", "guest", "-f"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["a first run with many words", "the last word", "again", "cut"]
 
 
 def test_settings_are_read_and_changed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,6 +106,19 @@ def test_reset_without_a_terminal_asks_for_a_word(home: Path, capsys: pytest.Cap
     assert main(["reset"]) == 1
     assert "--yes" in capsys.readouterr().err
     assert paths(home).data_disk.read_text() == "precious"
+
+
+def test_a_question_that_is_not_answered_is_answered_no(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_of_file(_prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("backend.cli.asking.sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", end_of_file)
+    assert main(["reset"]) == 1
+    assert "Nothing was changed." in capsys.readouterr().out
+    assert not home.exists()
 
 
 def test_the_context_is_made_and_removed(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
