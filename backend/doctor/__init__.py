@@ -15,7 +15,7 @@ nothing. A fix does one thing, never deletes the user's data, and is believed on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -118,11 +118,3 @@ def _examine(
     directory = machine_directory(home_directory)
     alive = agent_answers(host, directory)
     return examine(host, directory, agent_alive=alive, only=only, fix=fix, on_result=on_result)
-
-
-def groups(results: Sequence[CheckResult]) -> list[tuple[str, list[CheckResult]]]:
-    """The results by their groups, in order."""
-    found: dict[str, list[CheckResult]] = {}
-    for result in results:
-        found.setdefault(result.group, []).append(result)
-    return list(found.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -124,8 +125,10 @@ def run_check(check: Check, subject: Subject, *, fix: bool) -> CheckResult | Non
             check.fix.apply(subject)
         except WherryError as error:
             return _result(check, Finding(finding.severity, f"{finding.text}. {error.problem.summary}", finding.hint))
-        except OSError as error:
-            why = f"It could not be mended: {error.strerror or error}"
+        except Exception as error:  # noqa: BLE001 -- as in _look; what is told is what there is to tell
+            if not isinstance(error, OSError | subprocess.SubprocessError):
+                _log.exception("the fix of %s failed", check.id)
+            why = f"It could not be mended: {getattr(error, 'strerror', None) or error}"
             return _result(check, Finding(finding.severity, f"{finding.text}. {why}", finding.hint))
         subject.forget()
         finding = _look(check, subject)
@@ -147,6 +150,8 @@ def _look(check: Check, subject: Subject) -> Finding:
         return failure(error.problem.summary, error.problem.hint)
     except OSError as error:
         return failure(f"It cannot be looked at: {error.strerror or error}", str(error.filename or "") or None)
+    except subprocess.TimeoutExpired as error:
+        return failure(f"{error.cmd[0]} did not answer within {error.timeout:g} s", "Run it by hand to see why.")
     except Exception as error:  # noqa: BLE001 -- a check's border: a defect of ours must not hide what the others find
         _log.exception("the check %s failed", check.id)
         return failure(f"Wherry made a mistake while it looked: {error!r}", "Please report it.")

@@ -11,7 +11,9 @@ from backend.doctor.check import Check, Finding, Fix, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.engine import context
 from backend.host import engines
+from backend.host.ports import port_holder
 from backend.host.process import unix_listener
+from backend.net.model import Protocol
 
 _GROUP: Final = "docker and other engines"
 _TIMEOUT_S: Final = 20
@@ -95,13 +97,18 @@ def _others(_subject: Subject) -> Finding:
     return note(words, "They can stay: each has a context of its own (docker context ls).")
 
 
-def _ports(_subject: Subject) -> Finding:
+def _ports(subject: Subject) -> Finding:
     taken = []
     for port in _PORTS:
         with socket.socket() as probe:
             probe.settimeout(_PROBE_S)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                taken.append(str(port))
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                continue
+        holder = port_holder(Protocol.TCP, "127.0.0.1", port)
+        if holder is None:
+            taken.append(str(port))
+        elif holder.pid not in subject.own_pids:  # else a container of this machine has it
+            taken.append(f"{port} by {holder}")
     if not taken:
         return ok("those that containers often want are free")
     return note(

@@ -29,7 +29,6 @@ _NOT_SUPPORTED: Final = 63
 
 def _image(subject: Subject) -> Finding:
     where = directory_of(subject.config, subject.host, subject.directory)
-    subject.directory.create()
     loaded = image.load(where, arch=subject.host.arch, stamp=subject.directory.image_stamp)
     text = f"{where} holds version {loaded.version} with Docker {loaded.engine_version}"
     offered = subject.status.image_offer if subject.status is not None else None
@@ -38,20 +37,22 @@ def _image(subject: Subject) -> Finding:
     return ok(text)
 
 
-def _place(subject: Subject) -> Path:
-    place = subject.directory.machine if subject.directory.machine.exists() else subject.directory.home
-    while not place.exists():
-        place = place.parent
-    return place
+def _places(subject: Subject) -> list[Path]:
+    """Where the machine's files are, and its disk if that was moved; what is not there yet will be made there."""
+    directory = subject.directory
+    home = next(place for place in (directory.machine, directory.home, *directory.home.parents) if place.exists())
+    elsewhere = directory.data_disk.parent
+    return [home, elsewhere] if elsewhere != directory.machine and elsewhere.exists() else [home]
 
 
 def _room(subject: Subject) -> Finding:
-    place = _place(subject)
-    disks.check_room(place)
-    free = shutil.disk_usage(place).free
+    places = _places(subject)
+    for place in places:
+        disks.check_room(place)
+    free, place = min((shutil.disk_usage(place).free, place) for place in places)
     if free < _LOW_ROOM_BYTES:
         return warning(
-            f"only {free // 1024**2} MiB free for the machine's disk",
+            f"only {free // 1024**2} MiB free for the machine's disk, in {place}",
             "Free some space on this computer. What the machine no longer needs: docker system prune, wherry reclaim",
         )
     return ok(f"{free // 1024**3} GiB free for the machine's disk")
@@ -69,6 +70,11 @@ def _memory(subject: Subject) -> Finding:
 
 def _disk(subject: Subject) -> Finding:
     disk = subject.directory.data_disk
+    if not disk.exists() and subject.config.machine.disk_directory:
+        return failure(
+            f"it was moved to {disk.parent}, and is not there",
+            "Connect the drive that has it. To give it up and begin anew: wherry reset --no-checkpoint",
+        )
     if not disk.exists():
         return ok("will be made by the first start")
     size = disks.ensure_data_disk(disk, size_gib=0, image_tool=subject.image_tool)

@@ -27,6 +27,7 @@ class Subject:
         self.host = host
         self.directory = directory
         self.agent_alive = agent_alive
+        self._agent_pid: int | None = None
 
     def forget(self) -> None:
         """Something was changed: find everything out anew."""
@@ -58,6 +59,7 @@ class Subject:
             return None, None
         try:
             with MachineClient(str(self.directory.agent_socket)) as client:
+                self._agent_pid = client.agent_pid
                 return client.status, None
         except WherryError as error:
             return None, error.problem
@@ -66,6 +68,12 @@ class Subject:
     def status(self) -> MachineStatus | None:
         """The machine's state, where an agent tells it."""
         return self.agent[0]
+
+    @property
+    def own_pids(self) -> frozenset[int]:
+        """The machine's QEMU and its agent, as far as they are known: what they listen on is the machine's."""
+        pids = (self.status.pid if self.status is not None else None, self._agent_pid)
+        return frozenset(pid for pid in pids if pid is not None)
 
     @cached_property
     def qemu_runs(self) -> bool:

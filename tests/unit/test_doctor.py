@@ -115,3 +115,17 @@ def test_a_new_machine_needs_no_home(host: TestHost, tmp_path: Path) -> None:
     assert results["home"].passed
     assert results["room"].passed
     assert results["disk"].passed
+    assert not unmade.home.exists(), "looking makes nothing"
+
+
+def test_a_disk_that_was_moved_is_looked_for_where_it_is(host: TestHost, directory: MachineDir, tmp_path: Path) -> None:
+    directory.config.write_text(directory.config.read_text() + f"[machine]\ndisk_directory = '{tmp_path / 'drive'}'\n")
+    away = examined(host, directory)["disk"]
+    assert away.severity is CheckSeverity.FAILURE, "a start would fail"
+    assert "is not there" in away.finding
+    (tmp_path / "drive").mkdir()
+    places = set[Path]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backend.doctor.machine.disks.check_room", places.add)
+        examined(host, directory)
+    assert places == {directory.machine, tmp_path / "drive"}

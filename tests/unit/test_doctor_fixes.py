@@ -182,6 +182,39 @@ def test_a_defect_in_one_check_hides_no_other(
     assert results["image"].passed
 
 
+def test_a_port_in_use_is_told_with_its_holder_unless_that_is_the_machine(
+    host: TestHost, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setattr("backend.doctor.clients._PORTS", (port,))
+        assert f"{port} by " in one(host, directory, "ports").finding
+        assert f"(process {os.getpid()})" in one(host, directory, "ports").finding
+        monkeypatch.setattr("backend.doctor.subject.Subject.own_pids", frozenset({os.getpid()}))
+        assert one(host, directory, "ports").finding == "those that containers often want are free"
+
+
+def test_a_program_that_does_not_answer_is_named(
+    host: TestHost, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang() -> None:
+        raise subprocess.TimeoutExpired(["kvm-probe", "--all"], 20)
+
+    monkeypatch.setattr(host, "accelerators", hang)
+    assert one(host, directory, "accelerator").finding == "kvm-probe did not answer within 20 s"
+
+
+def test_a_defect_in_a_fix_hides_no_other_check(
+    host: TestHost, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory.logs.chmod(0o755)
+    monkeypatch.setattr("backend.doctor.home.close_to_others", lambda _place: 1 / 0)
+    results = {result.id: result for result in examine(host, directory, agent_alive=False, fix=True)}
+    assert not results["permissions"].fixed
+    assert "could not be mended" in results["permissions"].finding
+    assert results["image"].passed
+
+
 @pytest.mark.parametrize(
     ("fields", "ahead"),
     [(b"Date: Thu, 01 Jan 1970 00:01:40 GMT\r\n", 40.0), (b"Date: x\r\n", None), (b"", None)],
