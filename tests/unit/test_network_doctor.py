@@ -15,6 +15,10 @@ from pathlib import Path
 import pytest
 
 from backend.doctor.network import HopState, NetworkDiagnosis, diagnose_network, diagnosis_as_text, web
+from backend.doctor.network.proxy import ProxyRules
+from backend.doctor.network.sides import HostSide
+from backend.doctor.network.tls import trusting
+from backend.doctor.network.types import Unreached
 from backend.errors import Cancelled
 from tests.fakes.registry import Authority, Manners, proxying, serving
 
@@ -184,6 +188,26 @@ def test_proxies(stack: ExitStack, authority: Authority, monkeypatch: pytest.Mon
     failed_at(diagnose_network(None, image), "connect-host", "does not speak HTTP")
     monkeypatch.setenv("no_proxy", NAME)
     assert diagnose_network(None, image).failed is None
+
+
+def test_a_proxy_whose_certificate_is_not_trusted(
+    stack: ExitStack, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    image = served(stack, Manners(), authority.serve_as(NAME))
+    (tmp_path / "second").mkdir()
+    other = Authority(tmp_path / "second", "Another").serve_as("127.0.0.1")
+    monkeypatch.setenv("https_proxy", f"https://127.0.0.1:{stack.enter_context(serving(Manners(), tls=other))}")
+    failed_at(diagnose_network(None, image), "connect-host", "the proxy https://127.0.0.1:", "by TLS", "not trusted")
+
+
+@pytest.mark.parametrize("bundle", ["", "no certificate\n"])
+def test_a_machine_whose_authorities_cannot_be_read_is_a_finding(bundle: str) -> None:
+    with pytest.raises(Unreached, match="cannot be read"):
+        web.Web(HostSide(), ProxyRules(), bundle).context()
+
+
+def test_a_bundle_may_have_comments_in_any_language(authority: Authority) -> None:
+    trusting(f"# Zoë's own\n{authority.pem.read_text()}")
 
 
 def test_what_says_nothing_has_a_deadline_and_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ class HostSide:
                 found = await _on_thread(lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
         except TimeoutError as error:
             raise Unreached(f"this computer's DNS did not answer for {name} within {NAME_S:g} s") from error
-        except (socket.gaierror, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             unknown = isinstance(error, socket.gaierror) and error.errno in (
                 socket.EAI_NONAME,
                 getattr(socket, "EAI_NODATA", socket.EAI_NONAME),
@@ -227,7 +227,7 @@ async def _on_thread(work: Callable[[], T]) -> T:
     def run() -> None:
         try:
             result, error = work(), None
-        except (OSError, UnicodeError) as caught:
+        except (OSError, ValueError) as caught:
             result, error = None, caught
         with contextlib.suppress(RuntimeError):  # the loop is closed: it was given up
             loop.call_soon_threadsafe(settle, result, error)

@@ -39,10 +39,14 @@ class CertificateFacts:
 
 
 def trusting(pem: str | None) -> ssl.SSLContext:
-    """A context that believes what the guest's bundle names; None: what this computer believes."""
+    """A context that believes what the guest's bundle names; None: what this computer believes.
+
+    Raises:
+        ValueError, ssl.SSLError: there is no certificate in the bundle, or one that cannot be read.
+    """
     context = ssl.create_default_context() if pem is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if pem is not None:
-        context.load_verify_locations(cadata=pem)
+        context.load_verify_locations(cadata=pem.encode("ascii", "replace").decode())  # bundles have comments
     context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)  # the engine is not so strict either
     return context
 

@@ -75,8 +75,9 @@ class Web:
         if self._context is None:
             try:
                 self._context = trusting(self._pem)
-            except ssl.SSLError as error:
-                raise Unreached(f"the trusted authorities cannot be read: {error.reason or error}") from error
+            except (ssl.SSLError, ValueError) as error:
+                why = getattr(error, "reason", None) or error
+                raise Unreached(f"the trusted authorities cannot be read: {why}") from error
         return self._context
 
     def proxy_for(self, place: Place) -> Proxy | None:
@@ -102,13 +103,21 @@ class Web:
         stream = await self.side.connect(proxy.host, proxy.port)
         try:
             if proxy.scheme == "https":
-                stream = await self._secure(stream, proxy.host)
+                stream = await self._secure_proxy(stream, proxy)
             if place.scheme == "https":
                 await self._connect_through(stream, proxy, place)
         except BaseException:
             await stream.aclose()
             raise
         return stream
+
+    async def _secure_proxy(self, stream: ByteStream, proxy: Proxy) -> ByteStream:
+        """What goes wrong here is the proxy's, not the registry's. Raises Unreached."""
+        try:
+            return await self._secure(stream, proxy.host)
+        except ssl.SSLError as error:
+            why = explain(error, None, host=proxy.host, believed_elsewhere=False)
+            raise Unreached(f"the proxy {proxy} is to be spoken to by TLS, and {why.detail}", why.fix) from error
 
     async def _connect_through(self, stream: ByteStream, proxy: Proxy, place: Place) -> None:
         name = f"[{place.host}]" if ":" in place.host else place.host
