@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -216,10 +217,19 @@ def set_values(path: Path, values: Mapping[str, int | str | bool], *, moved: boo
         WherryError: BAD_REQUEST for an unknown key or a bad value, CONFIG_BROKEN or CONFIG_TOO_NEW for a file that
             cannot be read, PATH_UNUSABLE for one that cannot be written. The file is unchanged then.
     """
-    import tomlkit  # half a megabyte that only this verb needs
-
     for key in values:
         _split(key)
+    with _changing:
+        return _change(path, values, moved=moved)
+
+
+_changing: Final = threading.Lock()
+"""Two threads of the agent (a client's settings, an operation's) must not write over each other's change."""
+
+
+def _change(path: Path, values: Mapping[str, int | str | bool], *, moved: bool) -> Config:
+    import tomlkit  # half a megabyte that only this needs
+
     before = load(path)
     if not moved and values.get(DISK_DIRECTORY, before.machine.disk_directory) != before.machine.disk_directory:
         raise fail(

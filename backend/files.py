@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import re
 from pathlib import Path
+from typing import Final
 
 from backend.errors import Problem, ProblemCode
+
+UNFINISHED: Final = re.compile(r"\..+\.(?P<pid>[0-9]{1,10})\.new")
+"""Names of files that are being written, with the writer's process id; one whose writer is gone is of no use."""
+_NUMBERS: Final = itertools.count()
+"""Two threads that write the same file each have one of their own until it is whole."""
 
 
 def write_private(path: Path, content: bytes) -> None:
     """Replace `path` in one step, mode 0600, durable when it returns. Raises OSError; then the old content stays."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary = path.with_name(f".{path.name}.{next(_NUMBERS)}.{os.getpid()}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -14,13 +14,12 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from backend.files import UNFINISHED
 from backend.host.process import is_running
 from backend.paths import MachineDir
 
 _log = logging.getLogger(__name__)
 
-_UNFINISHED: Final = re.compile(r"\..+\.(\d+)\.new")
-"""As `write_private` names it: with the writer's process id."""
 _UNNAMED_SOCKET: Final = re.compile(r"\.[0-9a-f]{6}")
 
 
@@ -32,8 +31,8 @@ def clear(directory: MachineDir, *, own_pid: int) -> None:
     """
     for place in (directory.home, directory.machine, directory.keys, directory.guest_inputs):
         for path in _entries(place):
-            found = _UNFINISHED.fullmatch(path.name)
-            if found and (int(found[1]) == own_pid or not is_running(int(found[1]))):
+            found = UNFINISHED.fullmatch(path.name)
+            if found and (int(found["pid"]) == own_pid or not is_running(int(found["pid"]))):
                 _remove(path)
     for path in _entries(directory.run):
         if _UNNAMED_SOCKET.fullmatch(path.name) and _is_socket(path):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import stat
 from pathlib import Path
 from typing import Final
 
+from backend.files import UNFINISHED
 from backend.host.base import Host
 from backend.host.process import ProcessIdentity, exists, holders_of
 from backend.paths import SOCKET_NAMES, MachineDir
 from backend.vm import run
 
-_TEMPORARY: Final = re.compile(r"\.(?P<name>.+)\.(?P<pid>[0-9]{1,10})\.new")
-"""As `backend.files` names a file that is being written, with the writer's process id."""
 _PROBE_S: Final = 2.0
 
 
@@ -53,7 +51,7 @@ def _is_dead_socket(host: Host, path: Path) -> bool:
 
 def _is_abandoned(path: Path) -> bool:
     """Whether it is a half-written file of ours: its whole name and our mark, no link, and its writer is gone."""
-    match = _TEMPORARY.fullmatch(path.name)
+    match = UNFINISHED.fullmatch(path.name)
     if match is None:
         return False
     try:

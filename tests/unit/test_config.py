@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from backend import config
 from backend.errors import ProblemCode, WherryError
+from backend.files import write_private
 
 
 def problem_of(path: Path) -> ProblemCode:
@@ -94,6 +96,23 @@ def test_set_makes_the_first_file(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     config.set_value(path, "qemu.binary", "/opt/qemu 9/bin/qemu")
     assert config.load(path).qemu.binary == "/opt/qemu 9/bin/qemu"
+
+
+def test_two_threads_that_change_it_at_once_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.toml"
+    other = threading.Thread(target=config.set_values, args=(path, {"machine.cpus": 3}))
+
+    def meanwhile(path: Path, content: bytes) -> None:
+        if not other.ident:
+            other.start()
+            other.join(timeout=0.1)  # it has to wait for us
+        write_private(path, content)
+
+    monkeypatch.setattr("backend.config.write_private", meanwhile)
+    config.set_values(path, {"machine.memory_mib": 2048})
+    other.join(timeout=30)
+    kept = config.load(path).machine
+    assert (kept.memory_mib, kept.cpus) == (2048, 3)
 
 
 def test_every_key_can_be_read() -> None:
