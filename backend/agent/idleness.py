@@ -11,6 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from backend.agent.lifecycle import StopRequested
@@ -41,8 +42,8 @@ class Machine(Protocol):
         """Hand over a request."""
         ...
 
-    async def dial(self) -> ByteStream:
-        """A stream to the engine. Raises WherryError."""
+    async def dial(self, *, wakes: bool = True) -> ByteStream:
+        """A stream to the engine; `wakes`: of a machine that has to be started for it, too. Raises WherryError."""
         ...
 
 
@@ -79,9 +80,8 @@ class Idleness:
         while True:
             await asyncio.sleep(self._tick_s)
             minutes, policy = await self._wanted()
-            status = self._machine.status()
-            may_rest = minutes and status.phase is Phase.RUNNING and status.operation is None
-            if not may_rest or not await self._is_idle():
+            # The engine's answer takes its time, in which somebody may have begun something.
+            if not (minutes and self._may_rest and await self._is_idle() and self._may_rest):
                 idle_since = None
                 continue
             idle_since = idle_since or time.monotonic()
@@ -98,6 +98,11 @@ class Idleness:
                 )
                 await self._machine.ask(StopRequested(policy))
 
+    @property
+    def _may_rest(self) -> bool:
+        status = self._machine.status()
+        return status.phase is Phase.RUNNING and status.operation is None
+
     async def _wanted(self) -> tuple[int, StopPolicy]:
         try:
             section = (await asyncio.to_thread(self._load_config)).machine
@@ -109,7 +114,9 @@ class Idleness:
     async def _is_idle(self) -> bool:
         """Whether no container runs. One whose engine does not say counts as busy."""
         try:
-            status, body = await ask(self._machine.dial, "GET", _RUNNING, timeout_s=_ASK_S, limit_bytes=_ANSWER_BYTES)
+            # A machine that is put away by somebody else meanwhile is not to be brought back by this question.
+            dial = partial(self._machine.dial, wakes=False)
+            status, body = await ask(dial, "GET", _RUNNING, timeout_s=_ASK_S, limit_bytes=_ANSWER_BYTES)
             return status == 200 and json.loads(body) == []
         except (WherryError, ValueError) as error:
             _log.info("whether a container runs is not known: %s", error)

@@ -13,7 +13,7 @@ from backend.agent.lifecycle import StopRequested
 from backend.config import Config, MachineSection
 from backend.engine.front_activity import Activity
 from backend.errors import ProblemCode, fail
-from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
+from backend.model import Desired, MachineStatus, Notice, OperationStatus, Phase, StopPolicy
 
 TICK_S = 0.01
 
@@ -45,20 +45,25 @@ class Machine:
 
     answer: bytes = b"HTTP/1.0 200 OK\r\n\r\n[]"
     phase: Phase = Phase.RUNNING
+    begins: OperationStatus | None = None
+    """What somebody begins while the engine is asked."""
+    operation: OperationStatus | None = None
     asked: list[StopRequested] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
 
     def status(self) -> MachineStatus:
-        return MachineStatus(seq=1, phase=self.phase, desired=Desired.RUNNING)
+        return MachineStatus(seq=1, phase=self.phase, desired=Desired.RUNNING, operation=self.operation)
 
     async def ask(self, event: StopRequested) -> int:
         self.asked.append(event)
         self.phase = Phase.STOPPING
         return 1
 
-    async def dial(self) -> Stream:
+    async def dial(self, *, wakes: bool = True) -> Stream:
+        assert not wakes, "a look starts nothing"
         if not self.answer:
             raise fail(ProblemCode.ENGINE_DOWN, "It is away.")
+        self.operation = self.begins
         self.streams.append(Stream(self.answer))
         return self.streams[-1]
 
@@ -110,16 +115,17 @@ def test_an_idle_machine_is_put_away_once(action: str, policy: StopPolicy) -> No
         pytest.param(Machine(answer=b"HTTP/1.0 200 OK\r\n\r\n{"), id="half an answer"),
         pytest.param(Machine(answer=b""), id="the engine is away"),
         pytest.param(Machine(phase=Phase.CONNECTING), id="it is on its way up"),
+        pytest.param(Machine(begins=OperationStatus(name="update.apply", title="Updating")), id="an update begins"),
     ],
 )
 def test_any_other_is_not(machine: Machine) -> None:
-    watch(machine)
+    watch(machine, seconds=0.2)
     assert machine.asked == []
 
 
 def test_nor_one_whose_settings_do_not_ask_for_it() -> None:
     machine = Machine()
-    watch(machine, minutes=0)
+    watch(machine, minutes=0, seconds=0.2)
     assert machine.asked == []
 
 
