@@ -1,7 +1,8 @@
 """What the engine has, so that it can be proved that nothing of it is gone after an update.
 
 Networks are compared by name: the engine makes its own anew at each start. Containers that were run with --rm, and the
-volumes without a name that belong to them, go with any end of the engine: they are told, and not missed.
+volumes without a name that belong to them, go with any end of the engine: they are told, and not missed. A swarm's
+tasks are its own affair: it puts other containers in their place.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from backend.engine.types import clean_text
 from backend.errors import ProblemCode, fail
 
 _ANSWER_S: Final = 120.0
+_SWARM_TASK: Final = "com.docker.swarm.task.id"
 _RAN: Final = frozenset({"running", "paused", "restarting"})
 
 
@@ -36,23 +38,30 @@ class Inventory:
 
 async def take(dial: Dial) -> Inventory:
     """Ask the engine. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
-    listed = await get(dial, "/containers/json?all=1")
+    listed = [
+        entry for entry in await get(dial, "/containers/json?all=1") if _SWARM_TASK not in (entry.get("Labels") or {})
+    ]
     ran = [entry for entry in listed if entry.get("State") in _RAN]
+    gone: set[str] = set()
     passing: dict[str, str] = {}
     passing_volumes: set[str] = set()
     for entry in ran:
-        details = await get(dial, f"/containers/{quote(str(entry['Id']), safe='')}/json")
-        if (details.get("HostConfig") or {}).get("AutoRemove"):
+        target = f"/containers/{quote(str(entry['Id']), safe='')}/json"
+        details = await ask_json(dial, target, timeout_s=_ANSWER_S)
+        if details is None:  # it ended, and went, since it was listed
+            gone.add(entry["Id"])
+        elif (details.get("HostConfig") or {}).get("AutoRemove"):
             passing[entry["Id"]] = _name(entry)
             passing_volumes |= {
                 str(mount.get("Name"))
                 for mount in details.get("Mounts") or ()
                 if mount.get("Type") == "volume" and len(str(mount.get("Name"))) == 64
             }
+    gone |= passing.keys()
     volumes = (await get(dial, "/volumes")).get("Volumes") or ()
     return Inventory(
-        containers={str(entry["Id"]): _name(entry) for entry in listed if entry["Id"] not in passing},
-        ran=tuple(str(entry["Id"]) for entry in ran if entry["Id"] not in passing),
+        containers={str(entry["Id"]): _name(entry) for entry in listed if entry["Id"] not in gone},
+        ran=tuple(str(entry["Id"]) for entry in ran if entry["Id"] not in gone),
         passing=passing,
         images=frozenset(str(entry["Id"]) for entry in await get(dial, "/images/json")),
         volumes=frozenset(str(entry["Name"]) for entry in volumes) - passing_volumes,

@@ -27,7 +27,7 @@ from backend.agent.protocol import (
     decode_from_client,
     encode,
 )
-from backend.errors import Problem, ProblemCode, WherryError
+from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.model import MachineStatus, Notice
 from backend.stream import ByteStream
 
@@ -184,7 +184,9 @@ class ControlServer:
             client.send(encode(Reply(id=request.id, problem=problem)))
             return
         try:
-            result = await method(request.args)
+            line = encode(Reply(id=request.id, result=await method(request.args)))
+            if len(line) > MAX_LINE_BYTES:  # the client would take it for another program's, and leave
+                raise fail(ProblemCode.INTERNAL, f"The answer to {request.name!r} is too long: {len(line)} bytes.")
         except WherryError as error:
             client.send(encode(Reply(id=request.id, problem=error.problem)))
         except Exception as error:  # noqa: BLE001 -- a task's border: a defect here must answer the client
@@ -196,7 +198,7 @@ class ControlServer:
             )
             client.send(encode(Reply(id=request.id, problem=problem)))
         else:
-            client.send(encode(Reply(id=request.id, result=result)))
+            client.send(line)
 
 
 def _cancel_this_task() -> Callable[[], object]:

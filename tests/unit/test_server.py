@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from backend.agent.protocol import PROTOCOL, Hello, Request, StatsPush, encode
+from backend.agent.protocol import MAX_LINE_BYTES, PROTOCOL, Hello, Request, StatsPush, encode
 from backend.agent.server import ControlServer
 from backend.errors import ProblemCode, WherryError
 from backend.host.linux import LinuxHost
@@ -294,9 +294,12 @@ def test_figures_coalesce_go_to_subscribers_only_and_their_number_is_told() -> N
     play(story)
 
 
-def test_a_defect_in_a_method_is_answered() -> None:
+@pytest.mark.parametrize("answer", [None, {"rows": ["x" * MAX_LINE_BYTES]}, {"path": object()}])
+def test_a_defect_in_a_method_is_answered(answer: dict[str, Any] | None) -> None:
     async def broken(arguments: Mapping[str, Any]) -> dict[str, Any]:
-        raise KeyError("oops")
+        if answer is None:
+            raise KeyError("oops")
+        return answer
 
     async def story() -> None:
         serving, wire = server(broken=broken), Wire()
