@@ -208,8 +208,10 @@ class EngineLink:
             else:
                 break
         self.ssh_port = port
-        self._session = session
+        before, self._session = self._session, session
         session.on_lost(lambda: self._mark_lost("the SSH connection broke"))
+        if before is not None:
+            await before.aclose()
 
     def _note_host_key(self, port: int) -> None:
         """For OpenSSH's own tools (`wherry shell`)."""

@@ -205,7 +205,8 @@ class _Given:
 def _kept_inputs(directory: MachineDir, saved: Suspended) -> _Given:
     """What a guest that goes on was given: it has the names and sizes of these files in its memory."""
     keys = ensure_keys(directory.keys)
-    kept = {path.name: path for path in sorted(directory.guest_inputs.iterdir()) if path.is_file()}
+    entries = sorted(directory.guest_inputs.iterdir())
+    kept = {path.name: path for path in entries if path.is_file() and not path.name.startswith(".")}
     if (options := kept.pop(directory.engine_options.name, None)) is not None:
         kept[directory.used_daemon_json.name] = options
     inputs = (("ssh-host-key", keys.host.private_path), *kept.items())

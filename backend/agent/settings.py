@@ -251,7 +251,9 @@ class SettingsService:
         """`which`: "serial" (the guest's console), "qemu" or "agent". Gives the last 64 KiB of it as text."""
         which = arguments.get("which")
         if which not in _LOGS:
-            raise fail(ProblemCode.BAD_REQUEST, f"There is no log {str(which)[:40]!r}.", hint=f"There are: {_LOGS}.")
+            raise fail(
+                ProblemCode.BAD_REQUEST, f"There is no log {str(which)[:40]!r}.", hint=f"There are: {', '.join(_LOGS)}."
+            )
         path = {"serial": self._dir.serial_log, "qemu": self._dir.qemu_log, "agent": self._dir.agent_log}[which]
         content = await asyncio.to_thread(_tail, path)
         return {"which": which, "text": content.decode("utf-8", errors="replace"), "path": str(path)}
