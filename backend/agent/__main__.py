@@ -282,7 +282,8 @@ class Agent:
 
     def _crashed(self, problem: Problem) -> None:
         """A part of the agent ended by a defect of ours: the rest goes on without it."""
-        self._notify(Notice(level="error", text=f"{problem.summary} {problem.hint}. Until then: wherry restart --agent"))
+        told = f"{problem.summary} {problem.hint}. Until then: wherry restart --agent"
+        self._notify(Notice(level="error", text=told))
 
     def _notify(self, notice: Notice) -> None:
         _log.info("notice: %s", notice.text)
