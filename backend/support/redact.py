@@ -47,7 +47,8 @@ _PATTERNS: Final = (
         rf"\1\2{GONE}",
     ),
     (re.compile(r"\b(bearer|basic|digest|negotiate)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE), rf"\1 {GONE}"),
-    (re.compile(rf"(--?[\w-]{{0,40}}{_WORD})(\s+|=)({_VALUE})", re.IGNORECASE), rf"\1\2{GONE}"),
+    # A flag, looked at from where its whole name begins: from each of its dashes, a line of dashes would take minutes.
+    (re.compile(rf"(?<![\w-])(?=[\w-]*-)([\w-]*{_WORD})(\s+|=)({_VALUE})", re.IGNORECASE), rf"\1\2{GONE}"),
     (re.compile(r"(\blogin\b[^\r\n]{0,300}?\s-p\s*)(\S+)"), rf"\1{GONE}"),
     (re.compile(rf"({_WORD})(\\?[\"']?\s*[:=]\s*)({_VALUE})", re.IGNORECASE), rf"\1\2{GONE}"),
     (

@@ -90,12 +90,12 @@ def test_names_become_signs() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["token", 'token="', "A" * 64 + "\n", "x-", "://", "login ", "-----BEGIN PRIVATE KEY", "--"]
+    "unit", ["token", 'token="', "A" * 64 + "\n", "x-", "://", "login ", "-----BEGIN PRIVATE KEY", "--", "-token"]
 )
 def test_hostile_logs_take_no_longer(unit: str) -> None:
     begun = time.process_time()
     Redactor(user="ana", home="/home/ana").text(unit * (400_000 // len(unit)))
-    assert time.process_time() - begun < 10
+    assert time.process_time() - begun < 5
 
 
 @pytest.fixture
