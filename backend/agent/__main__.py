@@ -293,11 +293,11 @@ class Agent:
         """Whether docker clients bring up the machine: where the settings want it, once it has been started before."""
         if self._operations.is_busy or not self._dir.data_disk.exists():
             return False
-        await self._checkpoints.settled()
         try:
+            await self._checkpoints.settled()
             return (await asyncio.to_thread(config.load, self._dir.config)).machine.start_on_demand
         except WherryError:
-            return False  # a start says what is wrong with the settings
+            return False  # a start says what is in its way
 
     async def _dial(self) -> ByteStream:
         """A stream to the engine for a docker client. Raises WherryError."""

@@ -45,6 +45,7 @@ _SPARE_BYTES: Final = 1024**3
 """A disk with a checkpoint grows by what changes: with less room than this it would soon stand still."""
 _FIRST_PRUNE_S: Final = 60.0
 _CLOSE_S: Final = 5.0
+_SETTLE_S: Final = 15.0
 _PRUNE_EVERY_S: Final = 86_400.0
 _DAY_S: Final = 86_400.0
 _RESTORE: Final = "checkpoints.restore"
@@ -134,9 +135,16 @@ class Checkpoints:
             return await self.take_now(reason, name, force=force)
 
     async def settled(self) -> None:
-        """Return once none is being taken or deleted: a machine that starts meanwhile would find its disk locked."""
-        async with self._changing:
-            pass
+        """Return once none is being taken or deleted: a machine that starts meanwhile would find its disk locked.
+
+        Raises:
+            WherryError: BUSY, it takes longer than a client waits.
+        """
+        try:
+            async with asyncio.timeout(_SETTLE_S), self._changing:
+                return
+        except TimeoutError as error:
+            raise _another() from error
 
     async def delete(self, identity: str) -> None:
         """Delete one. Raises WherryError."""
@@ -324,7 +332,7 @@ class Checkpoints:
         identity = _identity(arguments)
         self._operations.refuse_meanwhile()
         if self._changing.locked():
-            raise fail(ProblemCode.BUSY, "Another checkpoint is being taken or deleted.", retryable=True)
+            raise _another()
         return await self._operations.run(
             _RESTORE, _RESTORE_TITLE, lambda operation: self._restore(operation, identity)
         )
@@ -366,6 +374,15 @@ async def _thaw(ask: Callable[..., Any]) -> bool:
         _log.warning("the guest was not told to go on: %s", error.problem.as_text())
         return False
     return True
+
+
+def _another() -> WherryError:
+    return fail(
+        ProblemCode.BUSY,
+        "A checkpoint is being taken or deleted.",
+        hint="Try again when that is done.",
+        retryable=True,
+    )
 
 
 def _not_held(why: Problem) -> WherryError:

@@ -165,7 +165,7 @@ def _read_config(directory: Path) -> dict[str, Any]:
         loaded = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise fail(
             ProblemCode.CONTEXT_FAILED,
             f"docker's own settings in {path} cannot be read: {error}.",
@@ -185,7 +185,7 @@ def _write_config(directory: Path, config: dict[str, Any]) -> None:
 def _load(path: Path) -> dict[str, Any] | None:
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None  # missing or not JSON: either way it is not what we would write
     return loaded if isinstance(loaded, dict) else None
 

@@ -72,7 +72,8 @@ def test_a_log_that_is_begun_anew_is_followed_and_nothing_of_it_is_said_twice(
 
     def begin_anew() -> None:
         log.replace(previous)
-        previous.open("ab").write(b"the last word\n")
+        with previous.open("ab") as file:
+            file.write(b"the last word\n")
         log.write_bytes(b"again\n")
 
     def cut() -> None:

@@ -66,7 +66,7 @@ def test_other_settings_are_kept(directory: Path, nobody: Path) -> None:
     assert config(directory) == {"auths": {"r.example": {"auth": "c2VjcmV0"}}, "psFormat": "…"}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '"x"', "\x00"])
+@pytest.mark.parametrize("text", ["{", "[]", '"x"', "\x00", "[" * 100_000])
 def test_a_broken_file_is_not_touched(directory: Path, nobody: Path, text: str) -> None:
     write_config(directory, text)
     with pytest.raises(WherryError) as installing:
