@@ -93,9 +93,12 @@ class Forwarder:
     async def adopt(self, wanted: Iterable[Forward]) -> None:
         """Learn what QEMU has open; keep of it what is wanted, and close the rest.
 
+        To be done first, and again after every error of the monitor's: what was asked may have been done.
+
         Raises:
             WherryError: the monitor does not answer.
         """
+        self._hidden = {place: hidden for place, hidden in self._hidden.items() if hidden.users}
         table = await self._monitor().usernet()
         self._deep.clear()
         self._is_shallow = not self._deepen_all(table)
@@ -138,17 +141,10 @@ class Forwarder:
                 problem = await try_bind(forward) if is_refused else None
                 raise (WherryError(problem) if problem is not None else error) from error
             self._direct[forward] = row
-        elif problem.code is ProblemCode.PORT_TAKEN and (there := await self._made_before(forward)) is not None:
-            self._direct[forward] = there
         elif problem.code is ProblemCode.PORT_REFUSED and self._low_ports_on_any and forward.host_ip == LOOPBACK:
             await self._open_relay(forward, only_from_loopback=True)
         else:
             raise WherryError(problem)
-
-    async def _made_before(self, forward: Forward) -> HostForward | None:
-        """The forward, if QEMU has it already: it may have answered too late. Raises WherryError."""
-        table = await self._monitor().usernet()
-        return next((row for row in table.forwards if _key(row) == _wanted_key(forward)), None)
 
     async def deepen(self) -> None:
         """Let connections wait at what was opened since the last time.
@@ -171,7 +167,7 @@ class Forwarder:
         """Listen no longer; connections through QEMU stay, as they do with any engine. Nothing if it is not open.
 
         Raises:
-            WherryError: the monitor does not answer; it counts as open then.
+            WherryError: the monitor does not answer.
         """
         relay = self._relays.get(forward)
         if relay is not None:

@@ -7,7 +7,6 @@ a forward in QEMU that nobody knows of.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
@@ -60,8 +59,8 @@ class Reconciler:
         self._waiting: asyncio.Task[None] | None = None
         """A pass that has not begun: whoever asks for one meanwhile has a share in it."""
         self._failed: dict[Forward, Problem] = {}
-        self._is_unfinished = False
-        """Whether something could not be closed."""
+        self._is_uncertain = False
+        """Whether QEMU owes us an answer, and may have done what it was asked."""
         self._retries = 0
         self._looks_anew = False
         """Whether the next pass is to find out who has what is still taken."""
@@ -99,13 +98,13 @@ class Reconciler:
 
     async def adopt(self) -> None:
         """Learn what QEMU has open, keep what is wanted of it and close the rest. Raises WherryError."""
-        await asyncio.shield(self._begin(lambda: self._forwarder.adopt([one.forward for one in self._wanted()])))
+        await asyncio.shield(self._begin(lambda: self._adopt([one.forward for one in self._wanted()])))
 
     async def retry(self) -> None:
         """Try again what failed, where that may help now."""
         self._retries += 1
         self._looks_anew = bool(self._failed) and self._retries % _FRESH_EVERY == 0
-        if self._looks_anew or self._is_unfinished or any(map(self._may_open, self._failed)):
+        if self._looks_anew or self._is_uncertain or any(map(self._may_open, self._failed)):
             await self.apply()
 
     async def forget(self) -> None:
@@ -138,31 +137,45 @@ class Reconciler:
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, WherryError):
             _log.error("ports could not be published by a defect", exc_info=error)
 
+    async def _adopt(self, wanted: Iterable[Forward]) -> None:
+        await self._forwarder.adopt(wanted)
+        self._is_uncertain = False
+
     async def _drop(self) -> None:
         self._failed.clear()
-        self._is_unfinished = False
+        self._is_uncertain = False
         self._tell()
         await self._forwarder.drop()
 
     async def _pass(self) -> None:
         self._waiting = None
         wanted = {one.forward: one for one in self._wanted()}
-        opened = self._forwarder.opened
-        self._is_unfinished = False
-        looks_anew, self._looks_anew = self._looks_anew, False
-        # Companions lead through the others: they come last, and go first.
-        for forward in sorted(opened - wanted.keys(), key=_is_ipv4):
-            try:
-                await self._forwarder.close(forward)
-            except WherryError as error:
-                self._is_unfinished = True
-                _log.warning("%s stays open for now: %s", forward.address, error.problem.summary)
         for forward in self._failed.keys() - wanted.keys():
             del self._failed[forward]
-        missing = [one for one in wanted.values() if one.forward not in opened]
+        try:
+            await self._make_equal(wanted)
+        except WherryError as error:  # QEMU's monitor: the rest would only wait for it, one after the other
+            self._is_uncertain = True
+            _log.warning("ports are not as they are wanted: %s", error.problem.summary)
+            for one in wanted.values():
+                if one.forward not in self._forwarder.opened:
+                    self._failed[one.forward] = error.problem
+        for forward in self._failed.keys() & self._forwarder.opened:
+            del self._failed[forward]
+        self._tell()
+
+    async def _make_equal(self, wanted: Mapping[Forward, Published]) -> None:
+        """Close what is not wanted and open what is. Raises WherryError when QEMU does not do its part."""
+        looks_anew, self._looks_anew = self._looks_anew, False
+        if self._is_uncertain:
+            await self._adopt(wanted)
+        # Companions lead through the others: they come last, and go first.
+        for forward in sorted(self._forwarder.opened - wanted.keys(), key=_is_ipv4):
+            await self._forwarder.close(forward)
         there: dict[tuple[Protocol, int], list[Published]] = {}
-        for forward in self._forwarder.opened & wanted.keys():
+        for forward in self._forwarder.opened:
             there.setdefault((forward.protocol, forward.host_port), []).append(wanted[forward])
+        missing = [one for one in wanted.values() if one.forward not in self._forwarder.opened]
         for one in sorted(missing, key=lambda each: each.is_companion):
             if one.accompanies in self._failed:
                 continue  # half of "localhost" would be another program's
@@ -171,9 +184,7 @@ class Reconciler:
             beside = there.setdefault((one.forward.protocol, one.forward.host_port), [])
             if await self._open(one, beside):
                 beside.append(one)
-        with contextlib.suppress(WherryError):  # whatever that is, the next step meets it too
-            await self._forwarder.deepen()
-        self._tell()
+        await self._forwarder.deepen()
 
     def _may_open(self, forward: Forward) -> bool:
         """Whether to try it is worth while: it has not failed, or what was in the way seems to be gone. Quick."""
@@ -185,12 +196,17 @@ class Reconciler:
 
         Args:
             beside: what is open at the same port, of other addresses or for others.
+
+        Raises:
+            WherryError: it was not found out.
         """
         try:
             if (other := next((each for each in beside if each.forward.meets(one.forward)), None)) is not None:
                 raise WherryError(_published_already(one.forward, other))  # by QEMU or us: the user must not end those
             await self._forwarder.open(one.forward)
         except WherryError as error:
+            if error.problem.code not in _TOLD:
+                raise
             is_new = one.forward not in self._failed
             self._failed[one.forward] = error.problem
             level = logging.WARNING if is_new else logging.DEBUG
@@ -203,7 +219,7 @@ class Reconciler:
         return True
 
     def _is_told(self, one: Published, problem: Problem) -> bool:
-        return problem.code in _TOLD and not one.is_companion and not self._is_awaited(one.owner_id)
+        return not one.is_companion and problem.code in _TOLD and not self._is_awaited(one.owner_id)
 
     def _tell(self) -> None:
         by_owner: dict[str, list[Published]] = {}

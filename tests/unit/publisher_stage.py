@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ class Qemu(Monitor):
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[HostForward] = [SSH]
+        self._chosen = itertools.count(50_000)
         self.is_gone = False
         self.adds = asyncio.Event()
         self.adds.set()
@@ -36,7 +38,7 @@ class Qemu(Monitor):
         return UserNetTable(tuple(self.rows), {})
 
     async def add_forward(self, forward: HostForward) -> None:
-        port = forward.host_port or 40_000 + len(self.rows)
+        port = forward.host_port or next(self._chosen)
         made = HostForward(
             forward.protocol, forward.host_ip, port, forward.guest_ip or "10.0.2.15", forward.guest_port, port
         )
@@ -159,7 +161,7 @@ class Stage:
         self.notices: list[Notice] = []
         self.problems: tuple[Problem, ...] = ()
         self.deepened: list[int] = []
-        self._is_shallow = shallow
+        self.is_shallow = shallow
         self.forwarder = Forwarder(lambda: self.qemu, guest_ssh_port=lambda: 10055, deepen=self._deepen)
         self.publisher = Publisher(
             self.engine.dial,
@@ -171,7 +173,7 @@ class Stage:
 
     def _deepen(self, descriptor: int, _backlog: int) -> bool:
         self.deepened.append(descriptor)
-        return not self._is_shallow
+        return not self.is_shallow
 
     def _show(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems

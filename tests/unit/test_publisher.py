@@ -233,3 +233,19 @@ def test_a_program_that_listens_on_several_addresses_has_one_port(ports: list[in
         assert stage.notices == []
 
     play(story)
+
+
+def test_what_the_engine_gives_wins_over_what_was_asked_for(ports: list[int]) -> None:
+    """A network that was made when ports were published everywhere has the engine listen on all addresses."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.begin()
+        stage.engine.add("web", {"80/tcp": [row(ports[0])]}, {"80/tcp": [row(ports[0], "0.0.0.0")]})
+        assert await stage.publisher.prepare_start("web", stage.engine.dial) is None
+        stage.engine.run("web")
+        assert await stage.publisher.finish_start("web") is None
+        assert [(one.host_ip, one.guest_ip) for one in stage.qemu.rows if one != SSH] == [("127.0.0.1", "10.0.2.15")]
+        assert await asyncio.to_thread(listens, ports[0])
+
+    play(story)
