@@ -64,7 +64,8 @@ class Reconciler:
         self._retries = 0
         self._looks_anew = False
         """Whether the next pass is to find out who has what is still taken."""
-        self._shown: tuple[Problem, ...] = ()
+        self._shown: dict[str, Problem] = {}
+        """What stands, by the id of whose ports these are."""
 
     @property
     def failed(self) -> Mapping[Forward, Problem]:
@@ -211,26 +212,36 @@ class Reconciler:
             self._failed[one.forward] = error.problem
             level = logging.WARNING if is_new else logging.DEBUG
             _log.log(level, "%s: %s", one.forward.address, error.problem.summary)
-            if is_new and self._is_told(one, error.problem):
+            if is_new and one.origin not in _STANDING and not one.is_companion:
                 text = f"{one.owner_name}: {error.problem.summary} It is published as soon as it can be."
                 self._notify(Notice(level="warning", text=text))
             return False
         self._failed.pop(one.forward, None)
         return True
 
-    def _is_told(self, one: Published, problem: Problem) -> bool:
-        return not one.is_companion and problem.code in _TOLD and not self._is_awaited(one.owner_id)
-
     def _tell(self) -> None:
-        by_owner: dict[str, list[Published]] = {}
-        for one in self._wanted() if self._failed else ():
-            problem = self._failed.get(one.forward)
-            if problem is not None and one.origin in _STANDING and self._is_told(one, problem):
-                by_owner.setdefault(one.owner_id, []).append(one)
-        problems = tuple(_standing(failing, self._failed[failing[0].forward]) for failing in by_owner.values())
-        if problems != self._shown:
-            self._shown = problems
-            self._show(problems)
+        """Show what stands, and say once what is new or over."""
+        wanted = self._wanted() if self._failed or self._shown else ()
+        failing: dict[str, list[Published]] = {}
+        for one in wanted:
+            if self._stands(one):
+                failing.setdefault(one.owner_id, []).append(one)
+        before = self._shown
+        self._shown = {key: _standing(ports, self._failed[ports[0].forward]) for key, ports in failing.items()}
+        if self._shown != before:
+            self._show(tuple(self._shown.values()))
+        for key, problem in self._shown.items():
+            if key not in before:
+                self._notify(Notice(level="warning", text=problem.summary))
+        for key in {one.owner_id for one in wanted} & (before.keys() - self._shown.keys()):
+            self._notify(Notice(level="info", text=f"This is over: {before[key].summary}"))
+
+    def _stands(self, one: Published) -> bool:
+        """Whether it is to be told of for as long as it fails. A client that waits is told by the engine's answer."""
+        problem = self._failed.get(one.forward)
+        if problem is None or problem.code not in _TOLD or one.is_companion or one.origin not in _STANDING:
+            return False
+        return one.owner_id in self._shown or not self._is_awaited(one.owner_id)
 
 
 def _published_already(forward: Forward, other: Published) -> Problem:

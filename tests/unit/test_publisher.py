@@ -151,8 +151,7 @@ def test_a_port_that_is_taken_when_the_machine_comes_is_told_and_opened_once_it_
             assert stage.problems[0].summary.startswith(f"web is not published at 127.0.0.1:{ports[0]}/tcp: Port ")
             companion = stage.publisher.published()[1]
             assert stage.publisher.problem_of(companion) is not None, "it is not about to be opened"
-            assert len(stage.notices) == 1
-            assert "web" in stage.notices[0].text
+            assert [notice.text for notice in stage.notices] == [stage.problems[0].summary]
             running = asyncio.create_task(stage.publisher.run())
             await asyncio.sleep(0.2)
             assert len(stage.notices) == 1, "said once"
@@ -160,6 +159,7 @@ def test_a_port_that_is_taken_when_the_machine_comes_is_told_and_opened_once_it_
             await asyncio.sleep(0.01)
         while stage.problems:
             await asyncio.sleep(0.01)
+        assert stage.notices[1].text == f"This is over: {stage.notices[0].text}"
         running.cancel()
         await asyncio.wait({running})
 

@@ -114,9 +114,12 @@ def test_a_problem_goes_with_its_container_and_counts_its_ports(ports: list[int]
             assert "process" in problem.summary
             assert problem.hint is not None
             assert problem.hint.endswith("It is published as soon as it can be.")
+            assert await stage.publisher.prepare_start("web", stage.engine.dial) is not None
+            assert [problem] == list(stage.problems), "a restart changes nothing"
             stage.engine.run("web", running=False)
             await stage.publisher.release("web")
-            assert stage.problems == ()
+            assert not stage.problems
+            assert [notice.text for notice in stage.notices] == [problem.summary], "said once"
 
     play(story)
 
