@@ -175,7 +175,7 @@ class GuestControl:
             if future.done():
                 continue
             if isinstance(answer, UnknownCommand):
-                if answer.name == command:
+                if answer.name == command.partition(" ")[0]:  # it may have an argument: "restart dockerd"
                     future.set_result(Answer(identity, False, "this guest image does not know the command"))
             elif answer.identity == identity:
                 future.set_result(answer)

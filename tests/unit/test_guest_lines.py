@@ -157,9 +157,9 @@ async def ask(stream: Speaking, command: str, *, timeout_s: float = 10) -> str:
             following.cancel()
 
 
-def refusal(stream: Speaking, *, timeout_s: float = 10) -> ProblemCode:
+def refusal(stream: Speaking, command: str = "freeze", *, timeout_s: float = 10) -> ProblemCode:
     with pytest.raises(ExceptionGroup) as caught:
-        asyncio.run(ask(stream, "freeze", timeout_s=timeout_s))
+        asyncio.run(ask(stream, command, timeout_s=timeout_s))
     error = caught.value.exceptions[0]
     assert isinstance(error, WherryError)
     return error.problem.code
@@ -176,5 +176,7 @@ def test_who_asks_gets_the_answer_to_its_own_command() -> None:
 def test_what_is_refused_unknown_unanswered_or_cut_off_is_told_apart() -> None:
     assert refusal(Speaking(lambda line: f"failed {line.split()[1]} busy\n")) is ProblemCode.GUEST_FAULT
     assert refusal(Speaking(lambda line: f"error unknown command {line.split()[0]}\n")) is ProblemCode.GUEST_FAULT
+    old = Speaking(lambda line: f"error unknown command {line.split()[0]}\n")
+    assert refusal(old, "restart dockerd", timeout_s=0.5) is ProblemCode.GUEST_FAULT, "the word is told, not the whole"
     assert refusal(Speaking(lambda line: None), timeout_s=0.05) is ProblemCode.GUEST_HUNG
     assert refusal(Speaking(lambda line: "")) is ProblemCode.MACHINE_DIED
