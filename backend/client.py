@@ -102,12 +102,13 @@ class MachineClient:
         assert self._status is not None
         return self._status
 
-    def request(self, name: str, /, *, reply_timeout_s: float = _REPLY_TIMEOUT_S, **arguments: Any) -> dict[str, Any]:
+    def request(self, name: str, /, *, reply_timeout_s: float | None = None, **arguments: Any) -> dict[str, Any]:
         """Ask for something and return the result; `status` heeds the request then.
 
         Args:
             name: of the request.
-            reply_timeout_s: how long the agent may say nothing at all; more for what begins a long operation.
+            reply_timeout_s: how long the agent may say nothing at all, 20 s if None; more for what begins a long
+                operation.
             **arguments: of the request.
 
         Raises:
@@ -231,8 +232,9 @@ class MachineClient:
         except OSError as error:
             raise self._lost(error) from error
 
-    def _receive_reply(self, timeout_s: float = _REPLY_TIMEOUT_S) -> FromAgent:
+    def _receive_reply(self, timeout_s: float | None = None) -> FromAgent:
         """The next message of an agent that has to say something now."""
+        timeout_s = _REPLY_TIMEOUT_S if timeout_s is None else timeout_s
         try:
             return self._receive(timeout_s)
         except TimeoutError as error:

@@ -31,7 +31,7 @@ from backend.agent.launch import EXIT_ALREADY_OWNED
 from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
 from backend.agent.operations import Operations
 from backend.agent.ports import PortsService
-from backend.agent.readiness import ROUTES, Deadlines
+from backend.agent.readiness import FREEZE, IDLE, ROUTES, THAW, Deadlines
 from backend.agent.route_watch import RouteWatch, Watched
 from backend.agent.server import ControlServer
 from backend.agent.settings import SettingsService
@@ -68,7 +68,7 @@ class Agent:
 
     def __init__(self, machine_host: Host, directory: MachineDir, *, deadlines: Deadlines) -> None:
         self._host = machine_host
-        self._idle_s = deadlines.idle_s
+        self._idle_s = deadlines.seconds(IDLE)
         self._dir = directory
         self._ended = asyncio.Event()
         self._endpoint: Listener | None = None
@@ -109,7 +109,8 @@ class Agent:
             self._supervisor,
             self._operations,
             notify=self._notify,
-            freeze_s=deadlines.freeze_s,
+            freeze_s=deadlines.seconds(FREEZE),
+            thaw_s=deadlines.seconds(THAW),
         )
         self._updates = Updates(
             machine_host, directory, self._supervisor, self._operations, self._checkpoints, notify=self._notify

@@ -40,7 +40,6 @@ _log = logging.getLogger(__name__)
 
 FREEZE_S: Final = 10.0
 """How long the guest holds its writes at most (`most` in its control-freeze)."""
-_THAW_TIMEOUT_S: Final = 15.0
 _SPARE_BYTES: Final = 1024**3
 """A disk with a checkpoint grows by what changes: with less room than this it would soon stand still."""
 _FIRST_PRUNE_S: Final = 60.0
@@ -67,14 +66,17 @@ class Checkpoints:
         *,
         notify: Callable[[Notice], None],
         freeze_s: float,
+        thaw_s: float,
     ) -> None:
         """Make it.
 
         Args:
             notify: called with things that happened once.
             freeze_s: how long the guest may take to write out what it holds, before it freezes.
+            thaw_s: how long it may take to go on.
         """
         self._freeze_s = freeze_s
+        self._thaw_s = thaw_s
         self._host = host
         self._dir = directory
         self._supervisor = supervisor
@@ -242,7 +244,7 @@ class Checkpoints:
             lasted = time.monotonic() - asked_at
             _log.info("the snapshot took %.3f s", time.monotonic() - began)
         finally:
-            held = guest is not None and await asyncio.shield(_thaw(guest.control.ask))
+            held = guest is not None and await asyncio.shield(_thaw(guest.control.ask, self._thaw_s))
         # The guest's own clock cannot run ahead of ours: within FREEZE_S of the question it had not let go by itself.
         if refusal is None and not held and lasted > FREEZE_S and not force:
             made = next((one for one in await disk.list() if one.tag == tag), None)
@@ -366,10 +368,10 @@ async def _delete(disk: OfflineDisk | RunningDisk, checkpoint: Checkpoint) -> No
         await disk.delete(checkpoint)
 
 
-async def _thaw(ask: Callable[..., Any]) -> bool:
+async def _thaw(ask: Callable[..., Any], timeout_s: float) -> bool:
     """Whether the guest had held its writes until now. It lets go by itself if this is lost."""
     try:
-        await ask("thaw", timeout_s=_THAW_TIMEOUT_S)
+        await ask("thaw", timeout_s=timeout_s)
     except WherryError as error:
         _log.warning("the guest was not told to go on: %s", error.problem.as_text())
         return False

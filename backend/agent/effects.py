@@ -33,7 +33,7 @@ from backend.agent.link import EngineLink
 from backend.agent.peaks import Peaks
 from backend.agent.prepare import Preparation, prepare_within
 from backend.agent.progress import Progress
-from backend.agent.readiness import GUEST, LADDER, PREPARE, Deadlines
+from backend.agent.readiness import ADOPT, GUEST, LADDER, PREPARE, Deadlines
 from backend.agent.tasks import Tasks
 from backend.agent.watchdog import Surroundings, Watchdog
 from backend.errors import Action, Problem, ProblemCode, WherryError, fail
@@ -136,7 +136,7 @@ class Effects:
     async def adopt(self) -> Found:
         """Take over the QEMU that an earlier agent started, if there is one."""
         try:
-            record = await self.driver.adopt()
+            record = await self.driver.adopt(timeout_s=self._deadlines.seconds(ADOPT))
             if record is None:
                 return Found.NOTHING
             _log.info("adopting the QEMU %s (pid %s)", record.uuid, self.driver.pid)

@@ -74,6 +74,8 @@ BY_NAME: Final = {step.name: step for step in (*LADDER, RESTORE)}
 SHUTDOWN: Final = "shutdown"
 IDLE: Final = "idle"
 FREEZE: Final = "freeze"
+THAW: Final = "thaw"
+ADOPT: Final = "adopt"
 DEAF: Final = "deaf"
 HUNG: Final = "hung"
 SILENT: Final = "silent"
@@ -84,6 +86,8 @@ _OTHERS: Final = {
     SHUTDOWN: (30.0, 60.0),
     IDLE: (10.0, 10.0),
     FREEZE: (45.0, 45.0),
+    THAW: (15.0, 15.0),
+    ADOPT: (12.0, 12.0),
     DEAF: (30.0, 60.0),
     HUNG: (45.0, 120.0),
     SILENT: (45.0, 120.0),
@@ -92,7 +96,9 @@ _OTHERS: Final = {
     ROUTES: (30.0, 30.0),
 }
 """What is no rung: the guest's orderly end, how long an agent stays without a machine and clients; how long the guest
-may write out what it holds before a checkpoint; how long QEMU's monitor, the guest and the engine may be silent, and
+may write out what it holds before a checkpoint, and may take to go on after it; how long a QEMU that runs may take to
+answer a new agent (one on a host that is very busy, or has just woken up, is slow and not deaf: its end costs its
+containers); how long QEMU's monitor, the guest and the engine may be silent, and
 the engine again after its restart; how often all that is looked at, and how often the routes of this computer are."""
 
 
@@ -130,15 +136,9 @@ class Deadlines:
         """How long DEAF, HUNG, SILENT, REVIVED, WATCH and ROUTES are."""
         return self._of(name, *_OTHERS[name], hardware=hardware)
 
-    @property
-    def idle_s(self) -> float:
-        """How long an agent stays for nobody."""
-        return self._of(IDLE, *_OTHERS[IDLE], hardware=True)
-
-    @property
-    def freeze_s(self) -> float:
-        """How long the guest may take to hold its writes."""
-        return self._of(FREEZE, *_OTHERS[FREEZE], hardware=True)
+    def seconds(self, name: str) -> float:
+        """How long IDLE, FREEZE, THAW and ADOPT are, whatever runs the guest."""
+        return self._of(name, *_OTHERS[name], hardware=True)
 
     def _of(self, name: str, hardware_s: float, software_s: float, *, hardware: bool) -> float:
         kind = "hardware" if hardware else "software"

@@ -51,11 +51,12 @@ class VmDriver(Protocol):
         """
         ...
 
-    async def adopt(self) -> RunRecord | None:
+    async def adopt(self, *, timeout_s: float) -> RunRecord | None:
         """Take over a QEMU that a former agent started. None: there is none (and stale files are gone).
 
         Raises:
-            WherryError: NOT_OURS when something else answers; then nothing was touched.
+            WherryError: NOT_OURS when something else answers; then nothing was touched. STEP_TIMED_OUT when the
+                monitor does not answer in time.
         """
         ...
 

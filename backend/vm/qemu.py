@@ -25,8 +25,6 @@ _log = logging.getLogger(__name__)
 
 KERNEL_ALIVE: Final = b"wherry: kernel alive"
 """The first thing that the guest's initramfs prints."""
-_ADOPT_TIMEOUT_S: Final = 12.0
-"""A QEMU on a host that is very busy, or has just woken up, is slow and not deaf: its end costs its containers."""
 _EXIT_TIMEOUT_S: Final = 5.0
 _POLL_S: Final = 0.02
 _TAIL_LINES: Final = 12
@@ -120,7 +118,7 @@ class QemuDriver:
         hint = error.problem.hint or "See QEMU's own messages: wherry logs qemu. Is it complete? wherry doctor"
         return fail(error.problem.code, error.problem.summary, command=command, tail=tail, hint=hint)
 
-    async def adopt(self) -> RunRecord | None:
+    async def adopt(self, *, timeout_s: float) -> RunRecord | None:
         """See VmDriver."""
         record = run.load(self._dir.run_record)
         if record is None:
@@ -132,7 +130,7 @@ class QemuDriver:
             return None
         await self.monitor.connect(
             UnixAddress(path=self._dir.monitor_socket),
-            timeout_s=_ADOPT_TIMEOUT_S,
+            timeout_s=timeout_s,
             has_exited=lambda: identity is not None and not identity.is_alive(),
         )
         answer = await self.monitor.execute("query-uuid")

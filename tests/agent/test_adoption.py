@@ -141,7 +141,7 @@ def is_failed(update: object) -> bool:
 
 
 def test_a_deaf_qemu_is_ended_and_brought_back(make_machine: Callable[..., Machine]) -> None:
-    machine = make_machine()
+    machine = make_machine(deadlines="adopt=2")
     status = machine.started()
     with machine.client() as client:
         kill(client.agent_pid)

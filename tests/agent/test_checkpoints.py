@@ -131,7 +131,8 @@ def test_a_guest_that_never_answers_is_told_of_and_can_be_overruled(make_machine
         assert reasons(client) == ["manual"]
 
 
-def test_an_answer_that_is_lost_does_no_harm(machine: Machine) -> None:
+def test_an_answer_that_is_lost_does_no_harm(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine(deadlines="thaw=1")
     machine.cue(thaw_lost=True)
     machine.started()
     with machine.client() as client:

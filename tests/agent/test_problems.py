@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from backend.agent.launch import ensure_agent
 from backend.agent.link import ENGINE_LOG
-from backend.errors import ProblemCode
+from backend.errors import ProblemCode, WherryError
 from backend.host import current
 from backend.model import Phase
 from tests.agent.machine import Machine, eventually, make_image, problem_of, until
@@ -317,13 +318,14 @@ def test_a_machine_that_dies_early_says_so(machine: Machine) -> None:
 
 
 @pytest.mark.slow
-def test_a_lock_that_no_agent_holds_is_said(machine: Machine) -> None:
-    with FileLock(machine.paths.agent_lock):
-        done = machine.wherry("start", "--json", code=1)
-    problem = json.loads(done.stdout)["problem"]
-    assert problem["code"] == "agent-unreachable"
-    assert str(machine.paths.agent_lock) in problem["summary"]
-    assert problem["hint"]
+def test_a_lock_that_no_agent_holds_is_said(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.agent.launch._TIMEOUT_S", 8.0)  # for a few agents that find it taken
+    with FileLock(machine.paths.agent_lock), pytest.raises(WherryError) as caught:
+        ensure_agent(machine.home)
+    problem = caught.value.problem
+    assert problem.code is ProblemCode.AGENT_UNREACHABLE
+    assert str(machine.paths.agent_lock) in problem.summary
+    assert problem.hint
 
 
 def test_a_home_that_cannot_be_made_is_said(machine: Machine, tmp_path: Path) -> None:

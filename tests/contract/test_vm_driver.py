@@ -107,7 +107,7 @@ def test_another_driver_adopts(bench: Bench) -> None:
         pid = first.pid
         await first.detach()
         second = bench.driver()
-        assert await second.adopt() == record
+        assert await second.adopt(timeout_s=12) == record
         assert second.pid == pid
         waiting = asyncio.create_task(second.wait())
         await second.kill()
@@ -126,7 +126,7 @@ def test_a_qemu_is_found_without_its_pid_file(bench: Bench) -> None:
         await first.detach()
         bench.paths.qemu_pid.unlink()
         second = bench.driver()
-        assert await second.adopt() == record
+        assert await second.adopt(timeout_s=12) == record
         assert second.pid == pid
         await second.kill()
 
@@ -135,7 +135,7 @@ def test_a_qemu_is_found_without_its_pid_file(bench: Bench) -> None:
 
 def test_there_is_nothing_to_adopt_in_a_new_directory(bench: Bench) -> None:
     async def story() -> None:
-        assert await bench.driver().adopt() is None
+        assert await bench.driver().adopt(timeout_s=12) is None
 
     play(story)
 
@@ -148,7 +148,7 @@ def test_what_a_killed_qemu_left_is_cleared_at_adoption(bench: Bench) -> None:
         os.kill(driver.pid, signal.SIGKILL)
         eventually(driver._has_exited, "QEMU is gone")  # reaps our child
         assert bench.paths.monitor_socket.exists()
-        assert await bench.driver().adopt() is None
+        assert await bench.driver().adopt(timeout_s=12) is None
         assert not bench.paths.run_record.exists()
         assert list(bench.paths.run.iterdir()) == []
 
@@ -165,7 +165,7 @@ def test_a_qemu_of_another_is_refused_and_not_touched(bench: Bench) -> None:
         run.save(bench.paths.run_record, other)
         stranger = bench.driver()
         with pytest.raises(WherryError) as caught:
-            await stranger.adopt()
+            await stranger.adopt(timeout_s=12)
         assert caught.value.problem.code is ProblemCode.NOT_OURS
         await stranger.kill()
         with pytest.raises(WherryError) as caught:
@@ -176,7 +176,7 @@ def test_a_qemu_of_another_is_refused_and_not_touched(bench: Bench) -> None:
         assert int(bench.paths.qemu_pid.read_text()) == pid
         run.save(bench.paths.run_record, record)
         again = bench.driver()
-        assert await again.adopt() == record, "it still listens"
+        assert await again.adopt(timeout_s=12) == record, "it still listens"
         await again.kill()
 
     play(story)
@@ -279,7 +279,7 @@ def test_a_port_is_chosen_and_read_back_and_kept(bench: Bench) -> None:
             pass
         await driver.detach()
         again = bench.driver()
-        await again.adopt()
+        await again.adopt(timeout_s=12)
         assert await again.monitor.forward_tcp(22) == port, "an adopted QEMU keeps its forwards"
         await again.kill()
 

@@ -176,7 +176,7 @@ class FakeGuest:
                 for line in self._stages.values():
                     self.say(line)
             case _ if self.is_hung:
-                pass
+                self._begin(self._obey_later(words))
             case ["ping", name]:
                 now = time.time() + self._clock_offset_s
                 self.say(f"pong {name} {time.monotonic() - self._started:.2f} {now:.6f}")
@@ -198,6 +198,10 @@ class FakeGuest:
                     self._begin(self._power_off())
             case _:
                 self.say(f"error unknown command {' '.join(words[:1])}")
+
+    async def _obey_later(self, words: list[str]) -> None:
+        await self._until(lambda: not self.is_hung)
+        self._obey(words)
 
     def _freeze(self, command: str, name: str) -> None:
         cue = self._cues.get("freeze")

@@ -15,7 +15,7 @@ It misbehaves on cue. Cues are a JSON object in `fake-cues.json` beside the data
     ssh_refused     sshd never lets anybody in
     engine_hang     true, or a file: (while it exists) the engine takes connections and does not answer
     engine_hang_lasts  a restart of dockerd does not end engine_hang
-    guest_hang      a file: while it exists, the guest does nothing of what it is told
+    guest_hang      a file: while it exists, the guest does nothing of what it is told; then it does it
     clock_offset    by how many seconds the guest's clock is ahead when it starts
     io_error        a file: while it exists, the processors stand as if the host's disk were full; "cont" removes it
     paused          a file: while it exists, the processors are paused; "cont" removes it

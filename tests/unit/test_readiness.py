@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.agent.readiness import ENGINE, KERNEL, LADDER, Deadlines
+from backend.agent.readiness import ENGINE, IDLE, KERNEL, LADDER, Deadlines
 
 
 def test_the_ladder_has_its_own() -> None:
@@ -14,7 +14,7 @@ def test_the_ladder_has_its_own() -> None:
         assert own.of(step, hardware=False) == step.software_s
         assert step.hint
     assert own.shutdown_s(hardware=True) < own.shutdown_s(hardware=False)
-    assert own.idle_s == 10
+    assert own.seconds(IDLE) == 10
 
 
 def test_others_can_be_given_for_both_kinds_or_for_one() -> None:
@@ -23,7 +23,7 @@ def test_others_can_be_given_for_both_kinds_or_for_one() -> None:
     assert given.of(KERNEL, hardware=False) == KERNEL.software_s
     assert (given.of(ENGINE, hardware=True), given.of(ENGINE, hardware=False)) == (2, 2)
     assert (given.shutdown_s(hardware=True), given.shutdown_s(hardware=False)) == (30, 7)
-    assert given.idle_s == 1
+    assert given.seconds(IDLE) == 1
 
 
 @pytest.mark.parametrize("text", ["kernal=1", "kernel.gpu=1", "kernel", "kernel=soon", "=1"])
