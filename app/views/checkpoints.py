@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
-    QDialog,
-    QDialogButtonBox,
     QHBoxLayout,
-    QLineEdit,
     QMenu,
-    QMessageBox,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -26,17 +20,13 @@ from app.safe_text import tooltip
 from app.store import AppStore
 from app.texts import text
 from app.upkeep_store import Checkpoint
-from app.views.confirm import ask
+from app.views.checkpoint_dialogs import CreateDialog, ask_deletion, ask_restore, display_name, size_words
 from app.views.empty import EmptyState
 from app.views.listing_model import SORT_ROLE, Column, ListingModel
 from app.views.listing_table import ListingTable
 from app.views.problem import ProblemView
 from app.widgets import button, label
 from backend.api import Phase
-
-NAME_LIMIT: Final = 60
-_NAMED: Final = 5
-"""So many are named in a question; of more, only the number is said."""
 
 
 def reason_words(entry: Checkpoint) -> str:
@@ -45,11 +35,6 @@ def reason_words(entry: Checkpoint) -> str:
         return text("checkpoints.reason.foreign")
     words = text_or(f"checkpoints.reason.{entry.reason}", entry.reason)
     return text("checkpoints.automatic", reason=words[:1].lower() + words[1:]) if entry.automatic else words
-
-
-def display_name(entry: Checkpoint) -> str:
-    """Its name, or when it was made."""
-    return entry.name or figures.moment(entry.created_at)
 
 
 class CheckpointsView(QWidget):
@@ -70,7 +55,7 @@ class CheckpointsView(QWidget):
                 lambda entry: -entry.created_at,
                 lambda entry: figures.moment(entry.created_at),
             ),
-            Column("checkpoints.column.size", 0.14, 90, _size, lambda entry: entry.size_gib, _facts),
+            Column("checkpoints.column.size", 0.14, 90, size_words, lambda entry: entry.size_gib, _facts),
         )
         self.model = ListingModel(columns, self)
         self.proxy = QSortFilterProxyModel(self)
@@ -239,87 +224,8 @@ class CheckpointsView(QWidget):
             self.refresh()
 
 
-class CreateDialog(QDialog):
-    """Asks for a name; none is needed."""
-
-    def __init__(self, parent: QWidget, confirmed: Callable[[str], object]) -> None:
-        super().__init__(parent)
-        self._confirmed = confirmed
-        self.setWindowTitle(text("checkpoints.create.title"))
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.name = QLineEdit()
-        self.name.setMaxLength(NAME_LIMIT)
-        self.name.setAccessibleName(text("checkpoints.create.name"))
-        self.name.setPlaceholderText(figures.moment(time.time()))
-        buttons = QDialogButtonBox()
-        self.confirm = buttons.addButton(text("checkpoints.create.confirm"), QDialogButtonBox.ButtonRole.AcceptRole)
-        self.confirm.setProperty("role", "primary")
-        cancel = buttons.addButton(text("common.cancel"), QDialogButtonBox.ButtonRole.RejectRole)
-        for made in (self.confirm, cancel):
-            made.setAccessibleName(made.text())
-        self.confirm.setDefault(True)
-        column = QVBoxLayout(self)
-        column.setSpacing(theme.px(10))
-        column.addStrut(theme.px(440))
-        column.addWidget(label(text("checkpoints.create.question"), wrap=True))
-        column.addWidget(self.name)
-        column.addWidget(label(text("checkpoints.create.help"), "muted", wrap=True))
-        column.addWidget(buttons)
-        buttons.accepted.connect(self._go)
-        buttons.rejected.connect(self.reject)
-
-    def _go(self) -> None:
-        name = self.name.text().strip()
-        self.accept()
-        self._confirmed(name)
-
-
-def ask_restore(parent: QWidget, store: AppStore, entry: Checkpoint) -> QMessageBox:
-    """Really go back? Says what is lost and what is kept."""
-    lines = [text("checkpoints.restore.lost", moment=figures.moment(entry.created_at))]
-    running = len(store.running)
-    if store.machine_keeps_running:
-        lines.append(texts.plural("upkeep.restarts", running) if running else text("upkeep.restarts.none"))
-    lines.append(text("checkpoints.restore.kept"))
-    return ask(
-        parent,
-        text("checkpoints.restore.title"),
-        text("checkpoints.restore.question", name=display_name(entry)),
-        lines,
-        confirm=text("checkpoints.restore.confirm"),
-        confirmed=lambda _ticked: store.intents.ask_upkeep.emit("checkpoints.restore", {"id": entry.id}),
-    )
-
-
-def ask_deletion(parent: QWidget, store: AppStore, entries: list[Checkpoint]) -> QMessageBox:
-    """Really delete? Several are one question."""
-    count = len(entries)
-    size = figures.size(round(sum(entry.size_gib for entry in entries) * 1024**3))
-    lines = [text("checkpoints.delete.lost"), text("checkpoints.delete.kept")]
-    lines.append(text("checkpoints.delete.size", size=size))
-    if 1 < count <= _NAMED:
-        lines.insert(0, ", ".join(display_name(entry) for entry in entries))
-
-    def delete(_ticked: bool) -> None:
-        for entry in entries:
-            store.intents.ask_upkeep.emit("checkpoints.delete", {"id": entry.id})
-
-    return ask(
-        parent,
-        text("checkpoints.delete.title"),
-        texts.plural("checkpoints.delete.question", count, name=display_name(entries[0])),
-        lines,
-        confirm=text("checkpoints.delete.confirm"),
-        confirmed=delete,
-    )
-
-
-def _size(entry: Checkpoint) -> str:
-    return figures.size(round(entry.size_gib * 1024**3))
-
-
 def _facts(entry: Checkpoint) -> str:
-    lines = [text("checkpoints.size.tip", size=_size(entry))]
+    lines = [text("checkpoints.size.tip", size=size_words(entry))]
     if entry.disk_gib is not None:
         lines.append(text("checkpoints.disk.tip", size=text("size.gib", value=entry.disk_gib)))
     if entry.image_version:

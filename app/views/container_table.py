@@ -365,9 +365,6 @@ class ContainerTable(RowTable):
             step = bar.singleStep() if event.key() == Qt.Key.Key_Right else -bar.singleStep()
             bar.setValue(bar.value() + step)
             return
-        if plain and event.key() == Qt.Key.Key_Escape and self.selected_rows():
-            self.clearSelection()
-            return
         super().keyPressEvent(event)
 
 

@@ -12,7 +12,8 @@ from pytestqt.qtbot import QtBot
 
 from app.main_window import MainWindow
 from app.store import AppStore
-from app.views.checkpoints import CheckpointsView, CreateDialog
+from app.views.checkpoint_dialogs import CreateDialog
+from app.views.checkpoints import CheckpointsView
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import Phase
 from tests.gui.fake_agent import FakeAgent

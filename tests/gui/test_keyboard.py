@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
-from app.views.checkpoints import CreateDialog
+from app.views.checkpoint_dialogs import CreateDialog
 from app.views.containers_page import ContainersPage
 from app.views.quit_dialog import QuitDialog
 from backend.agent.protocol import Request

@@ -172,6 +172,8 @@ def test_everything_by_keyboard(store: AppStore, page: PortsView, qtbot: QtBot) 
     assert QGuiApplication.clipboard().text() == "localhost:49153"
     QTest.keyClick(page.table, Qt.Key.Key_C, CONTROL | Qt.KeyboardModifier.ShiftModifier)
     assert QGuiApplication.clipboard().text() == "curl https://localhost:49153"
+    QTest.keyClick(page.table, Qt.Key.Key_Escape)
+    assert page.selected == []
     go_to(page, "localhost:5432")
     assert not page.open.isEnabled()
     with qtbot.assertNotEmitted(store.intents.open_url):

@@ -9,7 +9,7 @@ from typing import Any, cast
 from app.bundle_store import MadeBundle
 from app.main_window import MainWindow
 from app.store import AppStore, LinkState
-from app.views.checkpoints import CreateDialog, ask_deletion, ask_restore
+from app.views.checkpoint_dialogs import CreateDialog, ask_deletion, ask_restore
 from app.views.checks import ask_fix
 from app.views.machine import MachineView
 from app.views.quit_dialog import QuitDialog
