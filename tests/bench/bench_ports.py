@@ -6,8 +6,8 @@ shows what the bridge and the address translation in the guest cost. In turn and
 machine, bytes into it, and the time from connecting to the first byte back. The published port is measured on 127.0.0.1
 (a forward of QEMU's) and on ::1 (a relay before it).
 
-Then: how long it takes to open one more port with 1, 100 and 1,000 present, and rounds of `docker run -d -p` and a
-connection at once.
+Then: how long it takes to open one more port with 1, 100 and 1,000 present, rounds of `docker run -d -p` and a
+connection at once, and one container that publishes a whole range, of which each port must answer.
 """
 
 from __future__ import annotations
@@ -215,6 +215,35 @@ def run_then_connect(machine: Machine, rounds: int) -> None:
     )
 
 
+def publish_range(machine: Machine, count: int) -> None:
+    """One container with so many published ports. Most of the time is the engine's, for its iptables."""
+    first = next(port for port in range(30_000, 60_000, count) if all(is_free(port + each) for each in range(count)))
+    begun = time.perf_counter()
+    machine.docker(
+        "run", "-d", "--rm", "--name", "range", "-p", f"{first}-{first + count - 1}:9000-{8999 + count}",
+        servers.IMAGE, f"tcp:0.0.0.0:9000-{8999 + count}", timeout_s=3600,
+    )  # fmt: skip
+    ran = time.perf_counter() - begun
+    wait_until("the range", lambda: "ready" in machine.docker("logs", "range").stdout, timeout_s=60)
+    answers = sum(servers.call(LOOPBACK, first + each) == b"hello" for each in range(count))
+    begun = time.perf_counter()
+    machine.docker("rm", "-f", "range", timeout_s=3600)
+    gone = sum(is_free(first + each) for each in range(count))
+    print(
+        f"{count} ports of one container: docker run {ran:.1f} s, {answers} answer; "
+        f"docker rm {time.perf_counter() - begun:.1f} s, {gone} are free again"
+    )
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens there."""
+    try:
+        socket.create_server((LOOPBACK, port)).close()
+    except OSError:
+        return False
+    return True
+
+
 def qemu_pid(machine: Machine) -> int:
     """The process that has the machine's monitor."""
     for entry in Path("/proc").iterdir():
@@ -236,6 +265,7 @@ def main() -> None:
     parser.add_argument("--present", type=int, nargs="*", default=[1, 100, 1000], help="ports present")
     parser.add_argument("--tries", type=int, default=20, help="ports opened with so many present")
     parser.add_argument("--runs", type=int, default=20, help="rounds of run-then-connect")
+    parser.add_argument("--range", type=int, default=100, help="ports that one container publishes")
     options = parser.parse_args()
     host.current().raise_file_limit()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
@@ -257,6 +287,7 @@ def main() -> None:
         asyncio.run(at_the_monitor(machine, published, qemu, options))
         machine.wherry("start")  # an agent takes the machine over again
         run_then_connect(machine, options.runs)
+        publish_range(machine, options.range)
         print(f"load: {os.getloadavg()[0]:.1f}")
 
 
