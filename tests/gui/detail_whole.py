@@ -46,7 +46,7 @@ class Whole:
         self.machine_link.request = lambda name, **args: self.asked.append((name, args))  # type: ignore[method-assign]
 
     def wait(self, condition: Callable[[], object]) -> None:
-        self.qtbot.waitUntil(lambda: bool(condition()), timeout=5000)
+        self.qtbot.waitUntil(lambda: bool(condition()))
 
     def open(self, tab: str) -> Any:
         self.store.intents.open_container.emit(self.id, tab)

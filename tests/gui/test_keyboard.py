@@ -25,7 +25,7 @@ from tests.gui.upkeep_scenes import checkpoints_answer, machine_page
 
 NONE = Qt.KeyboardModifier.NoModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
-PATIENCE_MS = 10_000
+PATIENCE_MS = 60_000
 PRESSES = 60
 
 

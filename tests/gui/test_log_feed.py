@@ -169,7 +169,7 @@ def test_several_logs_are_one_in_the_order_of_time(engine: FakeEngine, opened: O
 def test_a_torrent_is_read_whole(engine: FakeEngine, opened: Opener, qtbot: QtBot) -> None:
     engine.logs[identity(engine, "web")] = b"".join(stamped(1, f"line {number}") for number in range(30_000))
     web = opened("web")
-    qtbot.waitUntil(lambda: web.log.buffer.end == 30_000, timeout=20_000)
+    qtbot.waitUntil(lambda: web.log.buffer.end == 30_000)
     assert web.lines == [f"line {number}" for number in range(30_000)]
 
 
@@ -186,7 +186,7 @@ def test_more_containers_than_are_followed_cost_no_more_connections(
     for entry in listed(engine):
         engine.logs[entry.id] = stamped(int(entry.id, 16) % 60, entry.name)
     many = opened(*(entry.name for entry in listed(engine)))
-    qtbot.waitUntil(lambda: len(many.lines) >= 100 and LogState.OPENING not in many.states, timeout=20_000)
+    qtbot.waitUntil(lambda: len(many.lines) >= 100 and LogState.OPENING not in many.states)
     assert sorted(many.lines) == sorted(entry.name for entry in listed(engine))
     assert engine.most_log_readers <= FOLLOW_LIMIT + READERS
     qtbot.waitUntil(lambda: many.states.count(LogState.ENDED) == 40)
@@ -199,5 +199,5 @@ def test_more_containers_than_are_followed_cost_no_more_connections(
     with engine._lock:
         stream = next(each for each in engine._log_streams if engine._log_names[id(each)] == f"{followed:064x}")
     stream.put(None)
-    qtbot.waitUntil(lambda: many.states.count(LogState.ENDED) == 41, timeout=10_000)
-    qtbot.waitUntil(lambda: many.states.count(LogState.FOLLOWING) == FOLLOW_LIMIT, timeout=10_000)
+    qtbot.waitUntil(lambda: many.states.count(LogState.ENDED) == 41)
+    qtbot.waitUntil(lambda: many.states.count(LogState.FOLLOWING) == FOLLOW_LIMIT)

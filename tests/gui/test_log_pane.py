@@ -333,7 +333,7 @@ def test_saving_writes_all_lines(shown: Shower, qtbot: QtBot, tmp_path: Path) ->
     pane._refresh()
     pane.times.setChecked(False)
     pane.exporting.save(tmp_path / "web.log")
-    qtbot.waitUntil(lambda: pane.exporting.job is None, timeout=20_000)
+    qtbot.waitUntil(lambda: pane.exporting.job is None)
     saved = (tmp_path / "web.log").read_text(encoding="utf-8").split("\n")
     assert saved[:2] == ["db  | red \ufffd", "web | line 0"]
     assert len(saved) == 70_002
@@ -348,7 +348,7 @@ def test_saving_can_be_cancelled_and_leaves_nothing(shown: Shower, qtbot: QtBot,
     (tmp_path / "web.log").write_text("before")
     pane.exporting.save(tmp_path / "web.log")
     QTest.mouseClick(pane.exporting.cancel, LEFT)
-    qtbot.waitUntil(lambda: pane.exporting.job is None, timeout=20_000)
+    qtbot.waitUntil(lambda: pane.exporting.job is None)
     assert (tmp_path / "web.log").read_text() == "before"
     assert list(tmp_path.iterdir()) == [tmp_path / "web.log"]
     assert pane.exporting.state.text() == "Nothing was saved."

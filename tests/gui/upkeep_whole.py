@@ -18,7 +18,7 @@ from tests.gui import samples, settings_samples
 from tests.gui.fake_agent import FakeAgent
 from tests.gui.upkeep_scenes import UPDATE, checkpoints_answer, machine_page
 
-PATIENCE_MS = 10_000
+PATIENCE_MS = 60_000
 
 
 class Whole:
