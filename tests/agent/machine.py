@@ -24,7 +24,7 @@ from backend.vm import image
 from tests.fakes import qemu
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """How long anything may take on a loaded computer; nothing ever sleeps for it."""
 
 

@@ -90,7 +90,7 @@ async def test_a_client_that_leaves_does_not_end_it(tmp_path: Path) -> None:
     await asyncio.gather(asked, return_exceptions=True)
     await refusal(operations)
     go.set()
-    await asyncio.wait_for(ended.wait(), 5)
+    await asyncio.wait_for(ended.wait(), 20)
 
 
 @in_a_loop
@@ -119,7 +119,7 @@ async def test_it_is_cancelled_where_it_says_so_and_nowhere_else(tmp_path: Path)
     await asyncio.sleep(0.01)
     await cancel({})
     with pytest.raises(Cancelled):
-        await asyncio.wait_for(asked, 5)
+        await asyncio.wait_for(asked, 20)
     assert undone == ["copy"]
     with pytest.raises(WherryError):
         await cancel({})
