@@ -59,11 +59,10 @@ class PortsService:
             follow: begins a command in the guest. Raises WherryError.
             notify: told of what fails with no client to tell.
             show: given the problems that stand for as long as ports are not open, each time that these differ.
-
-        Raises:
-            WherryError: CONFIG_BROKEN.
         """
         self._dir = directory
+        self._show = show
+        self._failing: tuple[Problem, ...] = ()
         self._aliases = Aliases(directory.published_addresses)
         self._forwarder = Forwarder(
             monitor,
@@ -79,7 +78,7 @@ class PortsService:
             self._forwarder,
             reader=self._reader,
             notify=notify,
-            show=show,
+            show=self._show_failing,
             want_listeners=self._listening.set_wanted,
         )
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,6 +105,7 @@ class PortsService:
 
     async def restore(self) -> None:
         """The engine answers: publish what runs in it. Does not raise."""
+        self._show_failing(self._failing)
         await self._publisher.restore(timeout_s=_RESTORE_S)
 
     async def restored(self) -> None:
@@ -133,6 +133,10 @@ class PortsService:
 
     def _listeners_changed(self, listeners: frozenset[Listener]) -> None:
         self._spawn(self._publisher.hear(listeners), "ports of host networks")
+
+    def _show_failing(self, problems: tuple[Problem, ...]) -> None:
+        self._failing = problems
+        self._show((*((self._aliases.problem,) if self._aliases.problem is not None else ()), *problems))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

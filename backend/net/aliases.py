@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 from typing import Final
 
-from backend.errors import ProblemCode, fail
+from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.files import write_private
 
 NETWORK: Final = IPv4Network("127.66.0.0/16")
@@ -27,12 +27,11 @@ class Aliases:
     """The table of one machine. Blocking: it reads and writes a small file. Of any thread's."""
 
     def __init__(self, path: Path) -> None:
-        """Read it; an empty one when there is none yet.
-
-        Raises:
-            WherryError: CONFIG_BROKEN when it cannot be read: containers' addresses would be lost.
-        """
+        """Read it; an empty one when there is none yet."""
         self._path = path
+        self.problem: Problem | None = None
+        """Why the table cannot be read. It is left as it is, so that containers keep their addresses once it is
+        mended, and nothing is added to it; all else goes on."""
         self._by_alias: dict[str, str] = {}
         try:
             rows = json.loads(path.read_bytes())
@@ -41,13 +40,14 @@ class Aliases:
         except FileNotFoundError:
             pass
         except (OSError, ValueError, AttributeError) as error:
-            raise fail(
-                ProblemCode.CONFIG_BROKEN,
-                f"The table of published addresses cannot be read: {error}.",
+            self._by_alias.clear()
+            self.problem = Problem(
+                code=ProblemCode.CONFIG_BROKEN,
+                summary=f"The table of published addresses cannot be read: {error}.",
                 command=f"read {path}",
-                hint=f"Remove {path}; containers that publish on ::1 or on one address of this computer are to be "
-                "created again then.",
-            ) from error
+                hint=f"Put {path} back from a copy, or remove it and create those containers again that publish on "
+                "::1 or on one address of this computer; then: wherry restart --agent",
+            )
         self._by_address = {address: alias for alias, address in self._by_alias.items()}
         self._growing = threading.Lock()
 
@@ -64,8 +64,11 @@ class Aliases:
         """The alias of an address, made and written down if need be.
 
         Raises:
-            WherryError: PATH_UNUSABLE when it cannot be written, BAD_REQUEST when there are too many.
+            WherryError: CONFIG_BROKEN when the table could not be read, PATH_UNUSABLE when it cannot be written,
+                BAD_REQUEST when there are too many.
         """
+        if self.problem is not None:
+            raise WherryError(self.problem)
         with self._growing:
             return self._by_address.get(host_ip) or self._add(host_ip)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.errors import Problem, ProblemCode
 from backend.model import MachineStatus, Phase
-from tests.agent.machine import Machine, kill
+from tests.agent.machine import Machine, eventually, kill
 
 ID = "c" * 64
 
@@ -41,6 +41,21 @@ def told(machine: Machine, *, wanted: bool) -> tuple[Problem, ...]:
                 if bool(found) is wanted:
                     return found
         raise AssertionError(f"told: {not wanted}\n{client.status}\n{machine.log()[-3000:]}")
+
+
+def test_a_table_of_addresses_that_cannot_be_read_keeps_nothing_from_working(machine: Machine) -> None:
+    machine.paths.published_addresses.write_text("{", encoding="utf-8")
+    machine.started()
+    with machine.client() as client:
+        eventually(
+            lambda: (
+                list(client.updates(timeout_s=0.1))
+                and any(str(machine.paths.published_addresses) in (one.hint or "") for one in client.status.problems)
+            ),
+            "the table to be told of",
+        )
+    machine.wherry("stop")
+    assert machine.paths.published_addresses.read_text(encoding="utf-8") == "{"
 
 
 def listens(port: int) -> bool:

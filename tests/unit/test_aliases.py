@@ -83,9 +83,13 @@ def test_addresses_that_are_wanted_at_the_same_time_get_different_aliases(
 def test_a_table_that_cannot_be_read_is_no_empty_one(tmp_path: Path, text: str) -> None:
     path = tmp_path / "addresses.json"
     path.write_text(text)
+    aliases = Aliases(path)
+    assert aliases.problem is not None
     with pytest.raises(WherryError) as caught:
-        Aliases(path)
+        aliases.alias_of("::1")
     assert caught.value.problem.code is ProblemCode.CONFIG_BROKEN
+    assert caught.value.problem == aliases.problem
+    assert aliases.host_address("127.66.0.1") == "127.66.0.1"
     assert path.read_text() == text
 
 
