@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
+from app.store import LinkState
 from app.views.checkpoint_dialogs import CreateDialog
 from app.views.containers_page import ContainersPage
 from app.views.quit_dialog import QuitDialog
@@ -81,7 +82,8 @@ def test_a_day_without_a_mouse(whole: WherryApp, agent: FakeAgent, engine: FakeE
     # Start the machine.
     tab_to(window.header.start)
     press(Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: bool(store.containers), timeout=PATIENCE_MS)
+    # The list is there a moment before the link counts as up, and until then nothing can be asked of a container.
+    qtbot.waitUntil(lambda: store.engine_link is LinkState.UP and bool(store.containers), timeout=PATIENCE_MS)
     assert asked("start")
 
     # Find a container and open it: its logs come first.
