@@ -82,13 +82,18 @@ def test_an_image_that_is_gone_is_replaced_by_the_newest(machine: Machine) -> No
     eventually(lambda: "The guest image one is gone" in machine.log(), "it is told")
 
 
-def test_where_the_settings_want_it_a_start_updates_first(machine: Machine) -> None:
+def to_be_updated(machine: Machine) -> Path:
+    """It ran, and its next start is to take a newer image by itself; returns where that is."""
     machine.configure(image={"update": "auto"})
     add_image(machine, "one", age_s=200)
     machine.started()
     pinned(machine)
     machine.wherry("stop")
-    add_image(machine, "two", age_s=100)
+    return add_image(machine, "two", age_s=100)
+
+
+def test_where_the_settings_want_it_a_start_updates_first(machine: Machine) -> None:
+    to_be_updated(machine)
     machine.wherry("start")
     with machine.client() as client:
         assert (client.status.phase, client.status.image_version) == (Phase.RUNNING, "two")
@@ -96,12 +101,7 @@ def test_where_the_settings_want_it_a_start_updates_first(machine: Machine) -> N
 
 
 def test_a_newer_image_that_is_damaged_does_not_keep_the_machine_from_starting(machine: Machine) -> None:
-    machine.configure(image={"update": "auto"})
-    add_image(machine, "one", age_s=200)
-    machine.started()
-    pinned(machine)
-    machine.wherry("stop")
-    two = add_image(machine, "two", age_s=100)
+    two = to_be_updated(machine)
     (two / "kernel").write_bytes(b"half of it")
     assert "is damaged" in machine.wherry("start").stderr
     with machine.client() as client:

@@ -26,6 +26,14 @@ def add_web(stage: Stage, port: int) -> None:
     stage.engine.add("web", {"80/tcp": [row(port)]}, {"80/tcp": [row(port, "127.0.0.1")]})
 
 
+async def with_web(home: Path, port: int) -> tuple[Stage, NetworkHooks]:
+    """A stage that has begun, with a container that asks for the port."""
+    stage = Stage()
+    await stage.begin()
+    add_web(stage, port)
+    return stage, hooks_on(stage, home)
+
+
 @pytest.mark.parametrize(
     ("method", "target"),
     [
@@ -38,10 +46,7 @@ def test_ports_come_with_the_start_and_go_with_the_end(
     tmp_path: Path, ports: list[int], method: str, target: str
 ) -> None:
     async def story() -> None:
-        stage = Stage()
-        await stage.begin()
-        hooks = hooks_on(stage, tmp_path)
-        add_web(stage, ports[0])
+        stage, hooks = await with_web(tmp_path, ports[0])
         assert await hooks.before_request("POST", START) is None
         assert stage.qemu.ports == {("127.0.0.1", ports[0])}
         stage.engine.run("web")
@@ -60,10 +65,7 @@ def test_ports_come_with_the_start_and_go_with_the_end(
 
 def test_a_conflict_is_said_as_docker_says_it(tmp_path: Path, ports: list[int]) -> None:
     async def story() -> None:
-        stage = Stage()
-        await stage.begin()
-        hooks = hooks_on(stage, tmp_path)
-        add_web(stage, ports[0])
+        _stage, hooks = await with_web(tmp_path, ports[0])
         with socket.create_server(("127.0.0.1", ports[0])):
             problem = await hooks.before_request("POST", START)
         assert problem is not None
@@ -78,10 +80,7 @@ def test_a_start_that_the_engine_refuses_or_that_takes_too_long_leaves_nothing(
     tmp_path: Path, ports: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
-        stage = Stage()
-        await stage.begin()
-        hooks = hooks_on(stage, tmp_path)
-        add_web(stage, ports[0])
+        stage, hooks = await with_web(tmp_path, ports[0])
         await hooks.before_request("POST", START)
         assert await hooks.before_response("POST", START, 500) is None
         assert stage.qemu.ports == set()
