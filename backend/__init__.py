@@ -3,3 +3,4 @@
 from typing import Final
 
 VERSION: Final = "0.1.0"
+"""The only place that names it: pyproject.toml reads this line."""
