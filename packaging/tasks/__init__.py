@@ -1,0 +1,17 @@
+"""What the commands of dev.py do. The standard library only: it runs before anything is installed."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+VENV = ROOT / ".venv"
+LOCK = ROOT / "requirements.lock"
+ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+def cache() -> Path:
+    """Where images are kept: the same place as `backend/host` looks in."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wherry"
