@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.files import UNFINISHED
-from backend.host.process import is_running
+from backend.host.process import exists
 from backend.paths import MachineDir
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def clear(directory: MachineDir, *, own_pid: int) -> None:
     for place in (directory.home, directory.machine, directory.keys, directory.guest_inputs):
         for path in _entries(place):
             found = UNFINISHED.fullmatch(path.name)
-            if found and (int(found["pid"]) == own_pid or not is_running(int(found["pid"]))):
+            if found and (int(found["pid"]) == own_pid or not exists(int(found["pid"]))):
                 _remove(path)
     for path in _entries(directory.run):
         if _UNNAMED_SOCKET.fullmatch(path.name) and _is_socket(path):

@@ -54,8 +54,12 @@ class Created:
 def local_images(client: EngineClient) -> tuple[str, ...]:
     """The names of all images that the engine has, newest first."""
     answer = client.call("docker images", "GET", "/images/json")
-    names = (str(tag) for image in answer for tag in image.get("RepoTags") or ())
-    return tuple(dict.fromkeys(clean_text(name) for name in names if "<none>" not in name))
+
+    def names() -> tuple[str, ...]:
+        found = (str(tag) for image in answer for tag in image.get("RepoTags") or ())
+        return tuple(dict.fromkeys(clean_text(name) for name in found if "<none>" not in name))
+
+    return understood("docker images", names)
 
 
 def network_names(client: EngineClient) -> tuple[str, ...]:
@@ -126,9 +130,16 @@ def recreate_container(
         if runs:
             report(RecreateStep.START)
             client.start(made.id)
-    except WherryError as error:
+    except BaseException as error:  # whatever it is, the user's container must not stay renamed and stopped
         report(RecreateStep.RESTORE)
-        raise _undone(error.problem, lambda: _restore(client, old.id, old.name, made, runs=runs)) from error
+
+        def undo() -> None:
+            _restore(client, old.id, old.name, made, runs=runs)
+
+        if isinstance(error, WherryError):
+            raise _undone(error.problem, undo) from error
+        undo()
+        raise
     ended = _ended(client, made.id) if runs else None
     if ended is not None:
         return replace(made, ended_at_once=ended, kept_as=aside)
@@ -139,16 +150,24 @@ def recreate_container(
 
 
 def _create(client: EngineClient, spec: ContainerSpec) -> Created:
+    command = f"docker create {clean_text(spec.name and f'--name {spec.name} ')}{clean_text(spec.image)}"
+    command = command.replace("  ", " ")
     answer = client.call(
-        f"docker create {clean_text(spec.name and f'--name {spec.name} ')}{clean_text(spec.image)}".replace("  ", " "),
+        command,
         "POST",
         "/containers/create",
         params={"name": spec.name} if spec.name else None,
         body=create_body(spec),
         timeout_s=CREATE_TIMEOUT_S,
     )
-    warnings = answer.get("Warnings") or ()
-    return Created(id=clean_text(str(answer["Id"])), warnings=tuple(clean_text(str(line), 500) for line in warnings))
+
+    def made() -> Created:
+        warnings = answer.get("Warnings") or ()
+        return Created(
+            id=clean_text(str(answer["Id"])), warnings=tuple(clean_text(str(line), 500) for line in warnings)
+        )
+
+    return understood(command, made)
 
 
 def _restore(client: EngineClient, old_id: str, name: str, made: Created | None, *, runs: bool) -> None:

@@ -12,7 +12,7 @@ import secrets
 import tarfile
 from typing import TYPE_CHECKING, Final, Protocol
 
-from backend.engine.answers import DEBUG_ROLE, ROLE_LABEL, is_debug_helper
+from backend.engine.answers import DEBUG_ROLE, ROLE_LABEL, is_debug_helper, understood
 from backend.engine.client import check_id
 from backend.engine.page_types import TerminalSize
 from backend.errors import ProblemCode, WherryError, fail
@@ -158,7 +158,8 @@ def open_debug_shell(client: EngineClient, container_id: str, size: TerminalSize
             "ConsoleSize": [size.lines, size.columns],
         },
     }
-    helper_id = str(client.call(command, "POST", "/containers/create", body=body)["Id"])
+    made = client.call(command, "POST", "/containers/create", body=body)
+    helper_id = understood(command, lambda: str(made["Id"]))
     try:
         params = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
         connection = client.hijack(command, f"/containers/{helper_id}/attach", params=params)
@@ -178,10 +179,16 @@ def remove_leftovers(client: EngineClient, owner: str) -> int:
     filters = '{"label":["%s=%s"]}' % (ROLE_LABEL, DEBUG_ROLE)  # noqa: UP031 -- braces
     listed = client.call("docker ps", "GET", "/containers/json", params={"all": 1, "filters": filters})
     # Looked at once more: an engine that does not know the filter lists everybody's containers.
-    helpers = [entry for entry in listed or () if is_debug_helper(entry)]
-    stale = [entry for entry in helpers if entry["Labels"].get(OWNER_LABEL) != owner]
-    for entry in stale:
-        remove_helper(client, str(entry["Id"]))
+    stale = understood(
+        "docker ps",
+        lambda: [
+            str(entry["Id"])
+            for entry in listed or ()
+            if is_debug_helper(entry) and entry["Labels"].get(OWNER_LABEL) != owner
+        ],
+    )
+    for identity in stale:
+        remove_helper(client, identity)
     return len(stale)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from backend.engine.answers import understood
 from backend.engine.client import check_id
 from backend.engine.page_types import ChangeKind, ProcessTable, check_image_name, split_image_name
 from backend.engine.types import clean_text
@@ -28,15 +29,16 @@ def processes(client: EngineClient, container_id: str) -> ProcessTable:
     command = f"docker top {container_id[:12]} {PS_COLUMNS}"
     check_id(container_id, command)
     answer = client.call(command, "GET", f"/containers/{container_id}/top", params={"ps_args": PS_COLUMNS})
-    try:
+
+    def table() -> ProcessTable:
         titles = tuple(clean_text(str(title)) for title in answer["Titles"])
         rows = tuple(
             tuple(clean_text(str(word), 4096) for word in [*row, *[""] * len(titles)][: len(titles)])
             for row in (answer["Processes"] or [])[:MAX_PROCESSES]
         )
-    except (KeyError, TypeError) as error:
-        raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer was not understood.", command=command) from error
-    return ProcessTable(titles, rows)
+        return ProcessTable(titles, rows)
+
+    return understood(command, table)
 
 
 def changes(client: EngineClient, container_id: str) -> dict[str, ChangeKind]:
@@ -47,10 +49,9 @@ def changes(client: EngineClient, container_id: str) -> dict[str, ChangeKind]:
     command = f"docker diff {container_id[:12]}"
     check_id(container_id, command)
     answer = client.call(command, "GET", f"/containers/{container_id}/changes", timeout_s=_CHANGES_TIMEOUT_S)
-    try:
-        return {str(entry["Path"]): _KINDS[entry["Kind"]] for entry in (answer or [])[:MAX_CHANGES]}
-    except (KeyError, TypeError) as error:
-        raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer was not understood.", command=command) from error
+    return understood(
+        command, lambda: {str(entry["Path"]): _KINDS[entry["Kind"]] for entry in (answer or [])[:MAX_CHANGES]}
+    )
 
 
 def commit(client: EngineClient, container_id: str, name: str, *, message: str = "", pause: bool = True) -> str:
@@ -75,7 +76,7 @@ def commit(client: EngineClient, container_id: str, name: str, *, message: str =
         "pause": int(pause),
     }
     answer = client.call(command, "POST", "/commit", params=params, body={}, timeout_s=_COMMIT_TIMEOUT_S)
-    return clean_text(str((answer or {}).get("Id", "")))
+    return understood(command, lambda: clean_text(str(answer["Id"])))
 
 
 def forget_image(client: EngineClient, name: str) -> None:

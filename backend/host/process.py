@@ -1,4 +1,4 @@
-"""Processes that are not our children: is it still the one we mean, and ending it. The only importer of psutil here."""
+"""Processes that are not our children: whether one is still the one we mean, what it takes, and how to end it."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class ProcessIdentity:
                 process.kill()
 
 
-def is_running(pid: int) -> bool:
-    """Whether any process has this id now."""
+def exists(pid: int) -> bool:
+    """Whether any process has this id now, a zombie too."""
     return bool(psutil.pid_exists(pid))
 
 
@@ -100,11 +100,6 @@ def holders_of(path: str) -> list[str]:
             if any(file.path == path for file in process.open_files()):
                 found.append(f"{process.info['name']} ({process.info['pid']})")
     return found
-
-
-def exists(pid: int) -> bool:
-    """Whether there is a process of this id, whichever it is."""
-    return psutil.pid_exists(pid)
 
 
 def names_of_processes() -> set[str]:

@@ -37,6 +37,8 @@ class FakeEngine:
         self.logs: dict[str, bytes] = {}
         self.inside = Inside()
         self.log_queries: list[str] = []
+        self.answers: dict[str, Any] = {}
+        """In place of the usual answer to a request: "POST /commit"; bytes are sent as they are."""
         self.wire_logs: dict[str, bytes] = {}
         """Chunks as they go over the wire, for logs too long to be made into one."""
         self.follows = True
@@ -176,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path, query = self._route()
         engine = self.server.engine
-        if answer(engine.inside, self, "GET", path, query):
+        if self._is_odd("GET", path) or answer(engine.inside, self, "GET", path, query):
             return
         if path == "/version":
             self._answer(200, recorded("version"))
@@ -209,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         path, query = self._route()
-        if answer(self.server.engine.inside, self, "POST", path, query):
+        if self._is_odd("POST", path) or answer(self.server.engine.inside, self, "POST", path, query):
             return
         name, verb = path.split("/")[2:4]
         self._change(name, verb, {"start": "start", "restart": "restart", "stop": "die"}.get(verb, verb))
@@ -227,6 +229,15 @@ class _Handler(BaseHTTPRequestHandler):
         if answer(self.server.engine.inside, self, "DELETE", path, query):
             return
         self._change(path.split("/")[2], "remove", "destroy")
+
+    def _is_odd(self, method: str, path: str) -> bool:
+        """Whether the test wants another answer; then it has been given."""
+        if (asked := f"{method} {path}") not in self.server.engine.answers:
+            return False
+        if method == "POST":
+            self._body()
+        self._answer(200, self.server.engine.answers[asked])
+        return True
 
     def _body(self) -> bytes:
         """The whole body of the request, however it is sent."""
@@ -265,7 +276,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, recorded("inspect")["terminal" if name == "terminal" else "chatty"])
 
     def _answer(self, status: int, body: Any) -> None:
-        data = b"" if body is None else json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

@@ -30,6 +30,7 @@ class Engine:
         old["HostConfig"]["AutoRemove"] = auto_remove
         self.containers: dict[str, dict[str, Any]] = {OLD: old}
         self.refuses = refuses
+        self.breaks = ""
         self.new_state = "running"
         self.bodies: list[dict[str, Any]] = []
         self.done: list[str] = []
@@ -77,6 +78,8 @@ class Engine:
         return IMAGE
 
     def _do(self, what: str, _container_id: str) -> None:
+        if what == self.breaks:
+            raise KeyError(what)
         if what == self.refuses:
             raise fail(ProblemCode.ENGINE_ERROR, f"no {what} today", command=f"docker {what}")
         self.done.append(what)
@@ -163,6 +166,15 @@ def test_when_the_new_one_ends_at_once_both_are_kept() -> None:
     made = recreate_container(engine.client, OLD, spec_of(engine.client, OLD), lambda _step: None)
     assert made.ended_at_once == 3
     assert engine.states() == {"shop": "exited", made.kept_as: "exited"}
+
+
+@pytest.mark.parametrize("broken", ["stop", "rename", "create", "start new"])
+def test_a_defect_leaves_the_old_one_as_it_was_too(broken: str) -> None:
+    engine = Engine()
+    engine.breaks = broken
+    with pytest.raises(KeyError):
+        recreate_container(engine.client, OLD, ContainerSpec(image="nginx"), lambda _step: None)
+    assert engine.states() == {"shop": "running"}
 
 
 def test_one_that_vanishes_when_it_stops_is_not_touched() -> None:

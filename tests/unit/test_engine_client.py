@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from backend.engine import creating, inside
 from backend.engine.answers import container_from_answer
 from backend.engine.client import EngineClient
+from backend.engine.exec import open_debug_shell
+from backend.engine.page_types import TerminalSize
+from backend.engine.spec import ContainerSpec
 from backend.engine.types import ContainerAction, ContainerState, Health, clean_text
 from backend.errors import ProblemCode, WherryError
 from tests.gui.fake_engine import FakeEngine, frame, recorded_log
@@ -115,6 +119,27 @@ def test_a_stream_that_breaks_is_an_error_not_an_end(client: EngineClient, engin
         next(stream)
     assert caught.value.problem.code is ProblemCode.ENGINE_DOWN
     stream.release()
+
+
+@pytest.mark.parametrize("body", [[], ["Id"], "Id", 7, None])
+@pytest.mark.parametrize(
+    ("asked", "ask"),
+    [
+        ("POST /commit", lambda client: inside.commit(client, "web", "shop:1")),
+        ("GET /containers/web/top", lambda client: inside.processes(client, "web")),
+        ("POST /containers/create", lambda client: open_debug_shell(client, "web", TerminalSize(80, 24), "me")),
+        ("POST /containers/create", lambda client: creating.create_container(client, ContainerSpec(image="nginx"))),
+    ],
+    ids=["commit", "top", "debug", "create"],
+)
+def test_an_answer_of_another_shape_is_not_understood(
+    client: EngineClient, engine: FakeEngine, body: object, asked: str, ask: Callable[[EngineClient], object]
+) -> None:
+    engine.answers[asked] = body
+    with pytest.raises(WherryError) as caught:
+        ask(client)
+    assert caught.value.problem.code is ProblemCode.ENGINE_ERROR
+    assert "not understood" in caught.value.problem.summary
 
 
 def logged(client: EngineClient, name: str) -> list[bytes]:
