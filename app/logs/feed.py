@@ -48,6 +48,8 @@ class _Source:
     up: bool
     active: bool = False
     """A thread reads it, or will."""
+    given_up: bool = False
+    """The engine refused it, or what it sent was not understood; asked again only once the container has stopped."""
     stream: EngineStream[LogBlock] | None = None
     last_key: bytes = b""
     last_count: int = 0
@@ -94,6 +96,7 @@ class LogFeed:
             for source in self._sources:
                 if source.stream is not None:
                     source.stream.close()
+                source.given_up = False
                 if url is not None and not source.active:
                     self._begin(source)
             self._changed.notify_all()
@@ -104,7 +107,8 @@ class LogFeed:
         with self._changed:
             for source in self._sources:
                 source.up = source.container_id in up
-                if source.up and not source.active:
+                source.given_up = source.given_up and source.up
+                if source.up and not source.active and not source.given_up:
                     self._begin(source)
             self._changed.notify_all()
 
@@ -157,7 +161,7 @@ class LogFeed:
                 if problem is None and not self._changed.wait_for(lambda: self._closed or not source.up, RETRY_S):
                     continue
                 self._log.set_state(source.number, LogState.ENDED, problem)
-                source.active = False
+                source.active, source.given_up = False, problem is not None
                 self._followers -= 1
                 self._promote()
                 return
@@ -201,7 +205,7 @@ class LogFeed:
                         self._promote()
                 else:
                     self._log.set_state(number, LogState.ENDED, problem)
-                    source.active = False
+                    source.active, source.given_up = False, problem is not None
 
     def _read(self, source: _Source, url: str, epoch: int, *, follow: bool) -> Problem | None:
         """One answer of the engine, to its end."""

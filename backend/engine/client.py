@@ -416,6 +416,8 @@ class EngineClient:
             raise
         except APIError as error:
             raise refused(command, error.status_code or 0, str(error.explanation or error)) from error
+        except requests.exceptions.InvalidJSONError as error:  # before its base, the errors of the connection
+            raise not_understood(command, error) from error
         except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise down(command, error) from error
         except NOT_UNDERSTOOD as error:

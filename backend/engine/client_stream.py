@@ -15,6 +15,8 @@ from backend.engine.types import clean_text
 from backend.errors import ProblemCode, WherryError, fail
 
 _BLOCK_BYTES: Final = 65_536
+_BROKEN: Final = (OSError, ValueError, AttributeError, urllib3.exceptions.HTTPError)
+"""What reading from a connection raises, depending on where the library is when it breaks or is closed."""
 _Result = TypeVar("_Result")
 
 
@@ -31,7 +33,7 @@ class EngineStream(Iterator[_Result]):
         self._response = response
         self._command = command
         self._closed = False
-        self._items = items(self._blocks() if blocks is None else blocks)
+        self._items = items(self._received(self._blocks() if blocks is None else blocks))
 
     def __iter__(self) -> Self:
         return self
@@ -41,18 +43,19 @@ class EngineStream(Iterator[_Result]):
 
         Raises:
             StopIteration: the engine ended the answer, or `close` was called.
-            WherryError: ENGINE_DOWN, the connection broke.
+            WherryError: ENGINE_DOWN, the connection broke; ENGINE_ERROR, what came was not understood.
         """
         try:
             return next(self._items)
         except StopIteration:
             raise
-        except (OSError, ValueError, AttributeError, urllib3.exceptions.HTTPError) as error:
+        except OSError as error:
             if self._closed:
-                # Closing under a read ends it in whichever of these ways the library was caught at.
                 raise StopIteration from None
             raise down(self._command, error) from error
         except NOT_UNDERSTOOD as error:
+            if self._closed:
+                raise StopIteration from None
             raise not_understood(self._command, error) from error
 
     def __enter__(self) -> Self:
@@ -66,14 +69,22 @@ class EngineStream(Iterator[_Result]):
     def close(self) -> None:
         """End the stream and wake the thread that reads it. Idempotent."""
         self._closed = True
-        with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError, urllib3.exceptions.HTTPError):
+        with contextlib.suppress(*_BROKEN, RuntimeError):
             self._response.raw.shutdown()
 
     def release(self) -> None:
         """Give the connection back. MUST be called in the reading thread only, after the iteration."""
         self._closed = True
-        with contextlib.suppress(OSError, ValueError, AttributeError, urllib3.exceptions.HTTPError):
+        with contextlib.suppress(*_BROKEN):
             self._response.close()
+
+    def _received(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """The blocks, with what breaks the connection told apart from what is wrong with the bytes."""
+        try:
+            yield from blocks
+        except _BROKEN as error:
+            if not self._closed:
+                raise down(self._command, error) from error
 
     def _blocks(self) -> Iterator[bytes]:
         raw = self._response.raw

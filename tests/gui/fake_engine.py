@@ -90,6 +90,10 @@ class FakeEngine:
         event = {"Type": kind, "Action": action, "Actor": {"ID": "x", "Attributes": {}}, "time": 1, "timeNano": 10**9}
         self._tell(self._streams, json.dumps(event).encode() + b"\n")
 
+    def write_event(self, untrusted: bytes) -> None:
+        """Let those who listen for events hear this."""
+        self._tell(self._streams, untrusted)
+
     def write_log(self, untrusted: bytes, container: str = "") -> None:
         """Let the containers whose logs are open print something, or only one of them."""
         with self._lock:

@@ -152,6 +152,25 @@ def test_the_log_of_a_container_that_is_gone_says_so(engine: FakeEngine, opened:
     assert join_threads(web.feed.close(), 5)
 
 
+def test_a_log_that_is_not_understood_is_asked_for_once(engine: FakeEngine, opened: Opener, qtbot: QtBot) -> None:
+    engine.wire_logs[identity(engine, "web")] = b"this is no chunk of a log\r\n"
+    web = opened("web")
+    qtbot.waitUntil(lambda: web.states == [LogState.ENDED])
+    problem = web.log.states[0].problem
+    assert problem is not None
+    assert "not understood" in problem.summary
+    web.feed.look_at(listed(engine))  # any change of any container brings a new list
+    engine.wire_logs.clear()
+    engine.happen("die", "web")
+    web.feed.look_at(listed(engine))
+    engine.happen("start", "web")
+    web.feed.look_at(listed(engine))
+    qtbot.waitUntil(lambda: web.states == [LogState.FOLLOWING])
+    assert join_threads(web.feed.close(), 5)
+    asked = [one for one in engine.requests if one.endswith(f"{identity(engine, 'web')}/logs")]
+    assert len(asked) == 2, "once before it was started again, and once after"
+
+
 def test_several_logs_are_one_in_the_order_of_time(engine: FakeEngine, opened: Opener, qtbot: QtBot) -> None:
     for name, first in (("web", 1), ("db", 2), ("dns", 3)):
         engine.logs[identity(engine, name)] = b"".join(

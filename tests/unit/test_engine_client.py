@@ -121,6 +121,35 @@ def test_a_stream_that_breaks_is_an_error_not_an_end(client: EngineClient, engin
     stream.release()
 
 
+@pytest.mark.parametrize("untrusted", [b"{]\n", b"[]\n", b"7\n", b'{"time": "soon"}\n', b"[" * 9000 + b"\n"])
+def test_an_event_that_is_not_understood_is_no_lost_connection(
+    client: EngineClient, engine: FakeEngine, untrusted: bytes
+) -> None:
+    with client.events() as stream:
+        engine.write_event(untrusted)
+        with pytest.raises(WherryError) as caught:
+            next(stream)
+        stream.release()
+    assert caught.value.problem.code is ProblemCode.ENGINE_ERROR
+    assert "not understood" in caught.value.problem.summary
+
+
+def test_a_log_that_is_not_understood_is_no_lost_connection(client: EngineClient, engine: FakeEngine) -> None:
+    engine.wire_logs["chatty"] = b"this is no chunk of a log\r\n"
+    stream = client.logs("chatty")
+    with pytest.raises(WherryError) as caught:
+        list(stream)
+    stream.release()
+    assert caught.value.problem.code is ProblemCode.ENGINE_ERROR
+
+
+def test_a_version_that_is_no_json_is_not_understood(client: EngineClient, engine: FakeEngine) -> None:
+    engine.answers["GET /version"] = b"<html>"
+    with pytest.raises(WherryError) as caught:
+        client.version()
+    assert caught.value.problem.code is ProblemCode.ENGINE_ERROR
+
+
 @pytest.mark.parametrize("body", [[], ["Id"], "Id", 7, None])
 @pytest.mark.parametrize(
     ("asked", "ask"),
