@@ -182,9 +182,38 @@ async def test_threads_are_made_when_needed_and_no_more_than_that() -> None:
     go.set()
     assert await asyncio.gather(*held[:-1]) == [1] * 7
     assert len(names) == 3
+    assert await pool.run(lambda: 3) == 3
     assert pool.close(within_s=10)
     with pytest.raises(BusyError):
         await pool.run(work)
+
+
+@on_loop
+async def test_no_lookup_waits_behind_one_that_hangs_while_a_thread_may_be_made() -> None:
+    go = threading.Event()
+    for _ in range(200):
+        pool, begun = LookupThreads(most=3), threading.Semaphore(0)
+
+        def hang(begun: threading.Semaphore = begun) -> bool:
+            begun.release()
+            return go.wait(60)
+
+        await pool.run(lambda: None)  # leaves an idle thread, which takes the next job at a moment of its own
+        hanging = [asyncio.create_task(pool.run(hang)) for _ in range(3)]
+        for _ in hanging:
+            assert await asyncio.to_thread(begun.acquire, timeout=10), "a lookup waits though a thread may be made"
+        go.set()
+        await asyncio.gather(*hanging)
+        go.clear()
+        assert pool.close(within_s=10)
+
+
+@on_loop
+async def test_one_lookup_after_the_other_needs_one_thread() -> None:
+    pool = LookupThreads()
+    names = {await pool.run(lambda: threading.current_thread().name) for _ in range(500)}
+    assert len(names) == 1
+    assert pool.close(within_s=10)
 
 
 @on_loop
@@ -197,10 +226,14 @@ async def test_an_error_in_a_thread_is_raised_where_its_result_is_awaited() -> N
 
 @on_loop
 async def test_a_lookup_that_hangs_does_not_hold_up_the_end() -> None:
-    pool, go = LookupThreads(), threading.Event()
-    hanging = asyncio.create_task(pool.run(lambda: go.wait(30)))
-    while not any(thread.name.startswith("name lookup") for thread in threading.enumerate()):
-        await asyncio.sleep(0.001)
+    pool, entered, go = LookupThreads(), threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        entered.set()
+        return go.wait(30)
+
+    hanging = asyncio.create_task(pool.run(hang))
+    await asyncio.to_thread(entered.wait, 30)
     begun = time.monotonic()
     assert not pool.close(within_s=0.05)
     assert time.monotonic() - begun < 5

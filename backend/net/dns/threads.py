@@ -30,15 +30,16 @@ class _Job(Generic[Out]):
         self._loop = loop
         self.future: asyncio.Future[Out] = loop.create_future()
 
-    def run(self) -> None:
+    def run(self) -> Callable[[], None]:
+        """Do the work; returns what hands its result to whoever awaits it."""
         if self.future.cancelled():  # whoever asked gave up while it waited
-            return
+            return lambda: None
         try:
             result = self._work()
         except Exception as error:  # noqa: BLE001 -- it is raised where the result is awaited
-            self._post(lambda error=error: self.future.set_exception(error))  # type: ignore[misc]  # keeps `error`
-        else:
-            self._post(lambda: self.future.set_result(result))
+            failure = error
+            return lambda: self._post(lambda: self.future.set_exception(failure))
+        return lambda: self._post(lambda: self.future.set_result(result))
 
     def _post(self, finish: Callable[[], None]) -> None:
         def on_loop() -> None:
@@ -59,7 +60,9 @@ class LookupThreads:
         self._most_waiting = most_waiting
         self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        self._unfinished = 0
+        """Jobs that wait or run. Idle threads are not counted instead: one that has just taken a job would still look
+        idle, and the next job would wait behind it."""
         self._lock = threading.Lock()
         self._closed = False
 
@@ -69,7 +72,8 @@ class LookupThreads:
             raise BusyError
         job = _Job(work, asyncio.get_running_loop())
         with self._lock:
-            wanted = self._idle <= self._jobs.qsize() and len(self._threads) < self._most
+            self._unfinished += 1
+            wanted = len(self._threads) < min(self._unfinished, self._most)
         self._jobs.put(job)  # type: ignore[arg-type]  # what it returns goes only to who holds it
         if wanted:
             thread = threading.Thread(target=self._serve, name=f"name lookup {len(self._threads)}", daemon=True)
@@ -78,15 +82,11 @@ class LookupThreads:
         return await job.future
 
     def _serve(self) -> None:
-        while True:
-            with self._lock:
-                self._idle += 1
-            job = self._jobs.get()
-            with self._lock:
-                self._idle -= 1
-            if job is None:
-                return
-            job.run()
+        while (job := self._jobs.get()) is not None:
+            hand_over = job.run()
+            with self._lock:  # before the result is known: whoever gets it may ask again at once
+                self._unfinished -= 1
+            hand_over()
 
     def close(self, *, within_s: float) -> bool:
         """Take no more work; whether every thread has ended within the time. Blocks that long at most."""
