@@ -33,7 +33,9 @@ KEEPALIVE_MISSES = 4
 """Ticks without a byte from the peer after which the connection counts as dead: a minute. Ticks, not time: a computer
 that slept must not find its connections dead on waking."""
 MAX_COMMANDS = 8
-"""Commands at once on one connection: OpenSSH's MaxSessions is 10, and it refuses more."""
+"""Commands at once on one connection. The guest's server takes many more (MaxSessions in its sshd_config), and MUST: it
+frees the place of a command that is over only after it has read all that came with its end, the next command too, so
+for a moment it counts up to twice as many; and `follow` and the user's own `ssh` take places beside."""
 OUTPUT_LIMIT_BYTES = 1024 * 1024
 _CLOSE_S = 5.0
 

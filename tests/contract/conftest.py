@@ -27,6 +27,11 @@ from backend.stream import ByteStream
 T = TypeVar("T")
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 DEADLINE_S = 60.0
+CLEANUP_S = 5.0
+"""What a coroutine that was cut off is given to put things away, each of the times that it is cut off."""
+GUEST_SSHD_CONFIG = Path(__file__).parents[2] / "vmimage/overlay/etc/ssh/sshd_config"
+GUEST_LIMITS = ("MaxSessions", "MaxStartups", "PerSourceMaxStartups")
+"""Those of its settings that every version of OpenSSH knows and that decide what is refused."""
 
 
 class Run(Protocol):
@@ -41,19 +46,54 @@ def run() -> Run:
 
     def run_it(coroutine: Coroutine[Any, Any, T]) -> T:
         async def main() -> T:
-            async with asyncio.timeout(DEADLINE_S):
-                result = await coroutine
-                left = asyncio.all_tasks() - {asyncio.current_task()}
-                # A connection's end may still be on its way through the loop: give each its turn, then count.
-                if left:
-                    await asyncio.wait(left, timeout=5)
-                left = asyncio.all_tasks() - {asyncio.current_task()}
-                assert not left, left
-                return result
+            test = asyncio.ensure_future(coroutine)
+            await asyncio.wait([test], timeout=DEADLINE_S)
+            if not test.done():
+                where = test.get_stack()[-1]
+                await cut_off(test)
+                pytest.fail(
+                    f"not over within {DEADLINE_S:g} s: it waited at {where.f_code.co_filename}:{where.f_lineno}"
+                )
+            # A connection's end may still be on its way through the loop: give each its turn, then count.
+            if left := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(left, timeout=5)
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not left or test.exception() is not None, left
+            return test.result()
 
         return asyncio.run(main())
 
     return run_it
+
+
+async def cut_off(task: asyncio.Future[Any]) -> None:
+    """Cancel it until it has ended: what puts things away may wait for ever too, and one cancellation ends one wait."""
+    for _ in range(5):
+        task.cancel()
+        await asyncio.wait([task], timeout=CLEANUP_S)
+        if task.done():
+            return
+
+
+def guest_limits() -> list[str]:
+    """The lines of the guest's sshd_config that decide how much is accepted at once."""
+    lines = [line for line in GUEST_SSHD_CONFIG.read_text().splitlines() if line.startswith(GUEST_LIMITS)]
+    assert len(lines) == len(GUEST_LIMITS), lines
+    return lines
+
+
+def session_processes(pid: int) -> list[int]:
+    """The processes of a server that serve its connections, whoever of them holds the socket.
+
+    Since OpenSSH 9.8 it is not the listener's child: that one, which has the rights, has a child that speaks.
+    """
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    found: list[int] = []
+    for child in children:
+        with contextlib.suppress(OSError):  # one that served a probe, and just ended
+            if Path(f"/proc/{child}/comm").read_text().startswith("sshd"):
+                found += [child, *session_processes(child)]
+    return found
 
 
 @dataclass
@@ -152,10 +192,9 @@ class Sshd:
 
     def signal_sessions(self, number: signal.Signals) -> None:
         """Send a signal to the processes that serve connections."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        for pid in children.split():
-            with contextlib.suppress(ProcessLookupError):  # one that served a probe, and just ended
-                os.kill(int(pid), number)
+        for pid in session_processes(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):  # ended meanwhile
+                os.kill(pid, number)
 
 
 class StartSshd(Protocol):
@@ -166,7 +205,7 @@ class StartSshd(Protocol):
 
 @pytest.fixture
 def start_sshd(tmp_path: Path) -> Iterator[StartSshd]:
-    """Start OpenSSH servers with lines of sshd_config; they are ended after the test."""
+    """Start OpenSSH servers with the guest's limits and more lines of sshd_config; they are ended after the test."""
     program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     assert program, "these tests need OpenSSH's server: install the package openssh-server"
     started: list[subprocess.Popen[bytes]] = []
@@ -185,6 +224,7 @@ def start_sshd(tmp_path: Path) -> Iterator[StartSshd]:
             "PidFile none",
             "StrictModes no",
             "UsePAM no",
+            *guest_limits(),
             *options,
         ]
         config = directory / "sshd_config"

@@ -55,7 +55,11 @@ async def connected(sshd: Sshd) -> AsyncIterator[SshSession]:
 
 @contextlib.asynccontextmanager
 async def guest_socket(path: Path, handler: Handler) -> AsyncIterator[Path]:
+    """A server in the guest; at the end its connections are dropped, whoever still holds their other side."""
+    open_ones: set[asyncio.StreamWriter] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_ones.add(writer)
         try:
             await handler(reader, writer)
         except ConnectionError:
@@ -64,13 +68,16 @@ async def guest_socket(path: Path, handler: Handler) -> AsyncIterator[Path]:
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
+            open_ones.discard(writer)
 
     server = await asyncio.start_unix_server(serve, str(path))
     try:
         yield path
     finally:
         server.close()
-        await server.wait_closed()
+        for writer in open_ones:
+            writer.transport.abort()
+        await server.wait_closed()  # since Python 3.12 for the connections too
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
