@@ -23,7 +23,7 @@ FOR_WINDOW = (
     "libxkbcommon-x11-0", "fonts-dejavu-core",
 )  # fmt: skip
 FOR_TESTS = (
-    "openssh-server", "openssh-sftp-server", "busybox-static", "xvfb", "xauth", "trayer", "xdotool",
+    "openssh-server", "openssh-sftp-server", "busybox-static", "e2fsprogs", "xvfb", "xauth", "trayer", "xdotool",
 )  # fmt: skip
 RENAMED = {"libglib2.0-0": "libglib2.0-0t64"}
 """Names that newer Debian releases have changed."""

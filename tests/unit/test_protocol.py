@@ -124,8 +124,9 @@ def test_a_line_that_is_too_long_is_not_even_parsed() -> None:
         decode_from_client(b" " * (MAX_LINE_BYTES + 1))
 
 
-@pytest.mark.parametrize("depth", [1000, 400_000])
+@pytest.mark.parametrize("depth", [100_000, 400_000])
 def test_depth_is_no_trap(depth: int) -> None:
+    # A thousand is refused by Python 3.11 and read by 3.13; either is right.
     with pytest.raises(WherryError):
         decode_from_client(b'{"type":"request","id":1,"name":"x","args":{"a":' + b"[" * depth + b"]" * depth + b"}}")
 
