@@ -13,8 +13,8 @@ from pathlib import Path
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from app import desktop
 from app.single_instance import SingleInstance
+from app.ui import desktop
 from backend.api import VERSION
 
 _SIGNAL_POLL_MS = 300
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(app: QApplication, instance: SingleInstance, options: argparse.Namespace) -> int:
     # After the lock is ours: a second start should not load all of this only to end.
     from app.application import WherryApp
-    from app.preferences import Preferences
+    from app.state.preferences import Preferences
     from backend.api import preferences_file
 
     def find_agent() -> str:

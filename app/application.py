@@ -11,31 +11,31 @@ from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication
 
-from app import desktop
-from app.engine_link import EngineLink
-from app.machine_link import MachineLink
-from app.main_window import MainWindow
-from app.preferences import Preferences
-from app.store import AppStore
+from app.features.containers.detail.wiring import DetailWiring
+from app.features.containers.form.wiring import ContainerFormWiring
+from app.features.containers.list.wiring import ContainersWiring
+from app.features.doctor.bundle_wiring import BundleWiring
+from app.features.doctor.checks_wiring import ChecksWiring
+from app.features.doctor.network_check_wiring import NetworkCheckWiring
+from app.features.listings.wiring import ListingsWiring
+from app.features.logs.wiring import LogsWiring
+from app.features.machine.upkeep_wiring import UpkeepWiring
+from app.features.machine.wiring import MachineWiring
+from app.features.ports.wiring import PortsWiring
+from app.features.settings.wiring import SettingsWiring
+from app.features.stats.wiring import StatsWiring
+from app.frame.appearance import AppearanceWiring, apply_language, apply_theme
+from app.frame.leaving import LeavingWiring
+from app.frame.main_window import MainWindow
+from app.frame.notifications_wiring import NotificationsWiring
+from app.frame.tray import Tray
+from app.links.engine_link import EngineLink
+from app.links.machine_link import MachineLink
+from app.state.parts import Parts
+from app.state.preferences import Preferences
+from app.state.store import AppStore
 from app.texts import text
-from app.tray import Tray
-from app.wiring.appearance import AppearanceWiring, apply_language, apply_theme
-from app.wiring.bundle import BundleWiring
-from app.wiring.checks import ChecksWiring
-from app.wiring.container_form import ContainerFormWiring
-from app.wiring.containers import ContainersWiring
-from app.wiring.detail import DetailWiring
-from app.wiring.leaving import LeavingWiring
-from app.wiring.listings import ListingsWiring
-from app.wiring.logs import LogsWiring
-from app.wiring.machine import MachineWiring
-from app.wiring.network_check import NetworkCheckWiring
-from app.wiring.notifications import NotificationsWiring
-from app.wiring.parts import Parts
-from app.wiring.ports import PortsWiring
-from app.wiring.settings import SettingsWiring
-from app.wiring.stats import StatsWiring
-from app.wiring.upkeep import UpkeepWiring
+from app.ui import desktop
 from backend.api import Notice
 
 TRAY_EVERY_MS: Final = 2_000

@@ -10,6 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from backend import VERSION
+from backend.addresses import Origin as PortOrigin
+from backend.addresses import PortState, PortStatus
+from backend.addresses import Protocol as PortProtocol
 from backend.agent.protocol import (
     MAX_LINE_BYTES,
     PROTOCOL,
@@ -23,20 +26,7 @@ from backend.agent.protocol import (
     decode_from_agent,
     encode,
 )
-from backend.daemon_json import Finding as DaemonFinding
-from backend.daemon_json import Severity as FindingSeverity
-from backend.daemon_json import check as check_daemon_json
-from backend.engine.creating import (
-    Created,
-    RecreateStep,
-    create_container,
-    has_image,
-    local_images,
-    network_names,
-    recreate_container,
-    spec_of,
-)
-from backend.engine.details import (
+from backend.engine.client.details import (
     ContainerDetails,
     ContainerLimits,
     ContainerRun,
@@ -45,7 +35,7 @@ from backend.engine.details import (
     MountPoint,
     NetworkAttachment,
 )
-from backend.engine.listings import (
+from backend.engine.client.listings import (
     ImageEntry,
     Listing,
     NetworkEntry,
@@ -55,8 +45,19 @@ from backend.engine.listings import (
     list_volumes,
     volume_sizes,
 )
-from backend.engine.log_records import LOG_HEADER_BYTES, LOG_LINE_BYTES, LOG_TIME_BYTES, LogBlock, log_record
-from backend.engine.page_types import (
+from backend.engine.client.log_records import LOG_HEADER_BYTES, LOG_LINE_BYTES, LOG_TIME_BYTES, LogBlock, log_record
+from backend.engine.client.pulling import PullProgress
+from backend.engine.container.creating import (
+    Created,
+    RecreateStep,
+    create_container,
+    has_image,
+    local_images,
+    network_names,
+    recreate_container,
+    spec_of,
+)
+from backend.engine.container.page_types import (
     ChangeKind,
     ProcessTable,
     RemoteFile,
@@ -65,8 +66,9 @@ from backend.engine.page_types import (
     check_image_name,
     split_image_name,
 )
-from backend.engine.pulling import PullProgress
-from backend.engine.spec import (
+from backend.engine.container.transfer import Transfer
+from backend.engine.spec.command import run_command
+from backend.engine.spec.container_spec import (
     LEAST_MEMORY_BYTES,
     MOUNT_KINDS,
     PROTOCOLS,
@@ -81,8 +83,6 @@ from backend.engine.spec import (
     is_volume_name,
     with_tag,
 )
-from backend.engine.spec_command import run_command
-from backend.engine.transfer import Transfer
 from backend.engine.types import (
     Container,
     ContainerAction,
@@ -110,10 +110,10 @@ from backend.model import (
     StepStatus,
     StopPolicy,
 )
-from backend.net.model import Origin as PortOrigin
-from backend.net.model import PortState, PortStatus
-from backend.net.model import Protocol as PortProtocol
 from backend.preferences import PreferencesFile, preferences_file
+from backend.settings.daemon_json import Finding as DaemonFinding
+from backend.settings.daemon_json import Severity as FindingSeverity
+from backend.settings.daemon_json import check as check_daemon_json
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
 
 if TYPE_CHECKING:
@@ -126,10 +126,10 @@ if TYPE_CHECKING:
         diagnose_network,
         diagnosis_as_text,
     )
-    from backend.engine import archive, inside
-    from backend.engine import exec as programs
-    from backend.engine.client import EngineClient
-    from backend.engine.client_stream import EngineStream
+    from backend.engine.client.engine_client import EngineClient
+    from backend.engine.client.stream import EngineStream
+    from backend.engine.container import archive, inside
+    from backend.engine.container import exec as programs
     from backend.host.dirs import user_cache_dir
     from backend.support.bundle import SupportBundle, make_support_bundle
 
@@ -272,15 +272,15 @@ _LAZY = {
     "examine_home": "backend.doctor",
     "SupportBundle": "backend.support.bundle",
     "make_support_bundle": "backend.support.bundle",
-    "EngineClient": "backend.engine.client",
-    "EngineStream": "backend.engine.client_stream",
+    "EngineClient": "backend.engine.client.engine_client",
+    "EngineStream": "backend.engine.client.stream",
     "ensure_agent": "backend.agent.launch",
     "user_cache_dir": "backend.host.dirs",
 }
 _LAZY_MODULES = {
-    "archive": "backend.engine.archive",
-    "inside": "backend.engine.inside",
-    "programs": "backend.engine.exec",
+    "archive": "backend.engine.container.archive",
+    "inside": "backend.engine.container.inside",
+    "programs": "backend.engine.container.exec",
 }
 
 

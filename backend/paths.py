@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from backend import config
+from backend.settings import config
 
 SOCKET_NAMES: Final = ("docker.sock", "agent.sock", "monitor.sock", "control.sock", "console.sock")
 
@@ -109,7 +109,7 @@ class MachineDir:
 
     @property
     def operation_journal(self) -> Path:
-        """How far a long operation got; there only while one is under way. See backend/agent/journal.py."""
+        """How far a long operation got; there only while one is under way. See backend/agent/operations/journal.py."""
         return self.machine / "operation.json"
 
     @property
@@ -119,7 +119,7 @@ class MachineDir:
 
     @property
     def desired(self) -> Path:
-        """What the user asked for last; see backend/agent/wish.py."""
+        """What the user asked for last; see backend/agent/core/wish.py."""
         return self.machine / "desired.json"
 
     @property
@@ -194,7 +194,7 @@ class MachineDir:
 
     @property
     def image_pin(self) -> Path:
-        """Which guest image the machine keeps; see backend/agent/images.py."""
+        """Which guest image the machine keeps; see backend/agent/boot/images.py."""
         return self.machine / "image.json"
 
     @property

@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 OURS = {"app", "backend", "vmimage", "tests", "tasks"}
 DISTRIBUTIONS = packages_distributions()
 READ_AS_DATA = {"qtawesome"}
-"""Declared, but not imported: app/glyphs.py says why."""
+"""Declared, but not imported: app/ui/glyphs.py says why."""
 
 
 def normal(requirement: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from PySide6.QtGui import QColor
 from pyte.screens import Char
 
-from app.theme import Theme, contrast
+from app.ui.theme import Theme, contrast
 
 MIN_CONTRAST: Final = 1.6
 """Below it letters are drawn in the usual colour: black on black is a program's mistake about the theme."""

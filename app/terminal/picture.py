@@ -12,8 +12,8 @@ from pyte.screens import Char
 
 from app.terminal.line import Run
 from app.terminal.palette import colours
-from app.theme import Theme
-from app.widgets import MONOSPACE
+from app.ui.theme import Theme
+from app.ui.widgets import MONOSPACE
 
 _MIN_CELL: Final = 4
 

@@ -24,7 +24,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QMenu, QWidget
 
-from app import theme
 from app.terminal.keys import control_modifier, encode_key, encode_paste
 from app.terminal.line import Run, runs_of
 from app.terminal.mouse import MouseReports
@@ -33,6 +32,7 @@ from app.terminal.screen import APPLICATION_CURSOR, BRACKETED_PASTE, REVERSED
 from app.terminal.selection import Place, Selection, text_of, word_at
 from app.terminal.session import TerminalSession, TerminalState
 from app.texts import text
+from app.ui import theme
 
 MAX_PASTE_CHARS: Final = 2_000_000
 _PADDING: Final = 6

@@ -20,28 +20,28 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from backend import VERSION, config, host
-from backend.agent import leavings
-from backend.agent.checkpoints import Checkpoints
-from backend.agent.company_watch import CompanyWatch
-from backend.agent.disk_work import DiskWork
-from backend.agent.files import ContainerFiles
-from backend.agent.idleness import Idleness
+from backend import VERSION, host
+from backend.agent.boot.readiness import FREEZE, IDLE, ROUTES, THAW, Deadlines
+from backend.agent.core import leavings
+from backend.agent.core.lifecycle import RestartRequested, StartRequested, StopRequested
+from backend.agent.core.supervisor import Supervisor
+from backend.agent.core.tasks import Tasks, defect
 from backend.agent.launch import EXIT_ALREADY_OWNED
-from backend.agent.lifecycle import RestartRequested, StartRequested, StopRequested
-from backend.agent.operations import Operations
-from backend.agent.ports import PortsService
-from backend.agent.readiness import FREEZE, IDLE, ROUTES, THAW, Deadlines
-from backend.agent.route_watch import RouteWatch, Watched
+from backend.agent.operations.checkpoints import Checkpoints
+from backend.agent.operations.disk_work import DiskWork
+from backend.agent.operations.operations import Operations
+from backend.agent.operations.updating import Updates
 from backend.agent.server import ControlServer
-from backend.agent.settings import SettingsService
-from backend.agent.stats_feed import HostFigures, StatsFeed
-from backend.agent.supervisor import Supervisor
-from backend.agent.tasks import Tasks, defect
-from backend.agent.updating import Updates
-from backend.agent.upkeep import Upkeep, host_figures
+from backend.agent.services.files import ContainerFiles
+from backend.agent.services.ports import PortsService
+from backend.agent.services.settings import SettingsService
+from backend.agent.services.stats_feed import HostFigures, StatsFeed
+from backend.agent.services.upkeep import Upkeep, host_figures
+from backend.agent.watch.company_watch import CompanyWatch
+from backend.agent.watch.idleness import Idleness
+from backend.agent.watch.route_watch import RouteWatch, Watched
 from backend.engine import context
-from backend.engine.front import ApiFront
+from backend.engine.front.proxy import ApiFront
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host, Listener
 from backend.host.process import resident_bytes
@@ -49,6 +49,7 @@ from backend.model import MachineStatus, Notice, Phase, StopPolicy
 from backend.net import subnets
 from backend.net.dns.service import NameService
 from backend.paths import MachineDir
+from backend.settings import config
 from backend.ssh.session import FollowedCommand, Result
 from backend.stream import ByteStream
 

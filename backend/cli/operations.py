@@ -6,14 +6,15 @@ import argparse
 import shutil
 from typing import Any, Final
 
-from backend import config, host
+from backend import host
 from backend.agent.launch import machine_directory
 from backend.cli.asking import confirmed
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.output import ProgressPrinter, print_json
 from backend.client import MachineClient
 from backend.model import MachineStatus, Notice
-from backend.vm import disks
+from backend.settings import config
+from backend.vm.disk import disks
 
 _SILENCE_S: Final = 2700.0
 """A step that tells no progress may take so long: a start on a slow computer, a check of a large disk."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
+from backend.addresses import PortState
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.machine import running
 from backend.cli.output import print_json
-from backend.net.model import PortState
 
 _COLUMNS: Final = ("ADDRESS", "CONTAINER", "CONTAINER PORT", "CONNECTIONS", "STATE")
 

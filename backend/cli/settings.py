@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from backend import config, host
+from backend import host
 from backend.agent.launch import machine_directory
-from backend.agent.settings import set_autostart
+from backend.agent.services.settings import set_autostart
 from backend.cli.exits import EXIT_OK
 from backend.cli.output import print_json
 from backend.engine import context
-from backend.vm import disks
+from backend.settings import config
+from backend.vm.disk import disks
 
 
 def get(options: argparse.Namespace) -> int:

@@ -58,7 +58,7 @@ def names(status: MachineStatus) -> dict[str, str]:
     """Names of the running containers by their ids; none where the engine does not answer now."""
     if status.endpoint is None or not status.endpoint.ready:
         return {}
-    from backend.engine.client import EngineClient  # a tenth of a second that other verbs need not wait
+    from backend.engine.client.engine_client import EngineClient  # a tenth of a second that other verbs need not wait
 
     try:
         client = EngineClient(status.endpoint.url)

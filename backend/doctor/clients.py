@@ -7,13 +7,13 @@ import socket
 import subprocess
 from typing import Final
 
+from backend.addresses import Protocol
 from backend.doctor.check import Check, Finding, Fix, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.engine import context
 from backend.host import engines
 from backend.host.ports import port_holder
 from backend.host.process import unix_listener
-from backend.net.model import Protocol
 
 _GROUP: Final = "docker and other engines"
 _TIMEOUT_S: Final = 20

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from backend import config as settings
-from backend.agent import company, images
-from backend.agent.company import CompanyRecord
+from backend.agent.boot import company, images
+from backend.agent.boot.company import CompanyRecord
 from backend.doctor.check import Check, Finding, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.errors import WherryError
+from backend.settings import config as settings
 from backend.vm import image
 from backend.vm.spec import UserNetwork
 

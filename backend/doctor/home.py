@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import Final
 
-from backend import config as settings
 from backend.doctor.check import Check, Finding, Fix, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.host.private import close_to_others, is_open_to_others
 from backend.paths import SOCKET_NAMES
+from backend.settings import config as settings
 from backend.ssh.keys import CLIENT_KEY_NAME, HOST_KEY_NAME, ensure_keys, pair_is_whole
 
 _GROUP: Final = "Home and settings"

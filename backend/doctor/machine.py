@@ -8,15 +8,16 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from backend.agent.images import directory_of
-from backend.agent.owner import hold
-from backend.agent.prepare import resources
+from backend.agent.boot.images import directory_of
+from backend.agent.boot.prepare import resources
+from backend.agent.core.owner import hold
 from backend.doctor.check import Check, Finding, Fix, failure, note, ok, warning
 from backend.doctor.leftovers import leftovers
 from backend.doctor.subject import Subject
 from backend.errors import ProblemCode, fail
 from backend.host.process import total_memory_mib
-from backend.vm import disks, image, suspended
+from backend.vm import image, suspended
+from backend.vm.disk import disks
 
 _GROUP: Final = "Machine"
 _CHECK_TIMEOUT_S: Final = 300

@@ -6,13 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend import config as settings
-from backend.config import Config
 from backend.errors import Problem, WherryError
 from backend.host.base import Host
 from backend.host.process import ProcessIdentity, holders_of
 from backend.model import MachineStatus
 from backend.paths import MachineDir
+from backend.settings import config as settings
+from backend.settings.config import Config
 from backend.vm import binary, run
 from backend.vm.spec import QemuFacts
 

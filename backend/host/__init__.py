@@ -18,13 +18,13 @@ def current() -> Host:
     """The host that this process runs on."""
     arch = _ARCHES.get(platform.machine().lower(), platform.machine().lower())
     if sys.platform == "win32":
-        from backend.host.windows import WindowsHost
+        from backend.host.systems.windows import WindowsHost
 
         return WindowsHost(arch)
     if sys.platform == "darwin":
-        from backend.host.macos import MacHost
+        from backend.host.systems.macos import MacHost
 
         return MacHost(arch)
-    from backend.host.linux import LinuxHost
+    from backend.host.systems.linux import LinuxHost
 
     return LinuxHost(arch)

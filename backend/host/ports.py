@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import psutil
 
-from backend.net.model import Holder, Protocol
+from backend.addresses import Holder, Protocol
 from backend.net.proc_net import address_of
 
 _LSOF_S: Final = 8.0

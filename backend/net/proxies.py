@@ -18,7 +18,7 @@ from backend.errors import ProblemCode, fail
 from backend.host.proxies import SystemProxies
 
 if TYPE_CHECKING:
-    from backend.config import NetworkSection
+    from backend.settings.config import NetworkSection
     from backend.vm.spec import UserNetwork
 
 _SCHEMES: Final = ("http", "https", "socks5", "socks5h")

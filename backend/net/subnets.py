@@ -25,7 +25,7 @@ from backend.host.routes import Route, as_routes
 from backend.vm.spec import DEFAULT_NET
 
 if TYPE_CHECKING:
-    from backend.config import NetworkSection
+    from backend.settings.config import NetworkSection
 
 _LENGTH: Final = 24
 _CANDIDATES: Final = (

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from qemu.qmp import ExecuteError, Message, QMPClient, QMPError
 
+from backend.addresses import Protocol
 from backend.errors import ProblemCode, fail
-from backend.net.model import Protocol
 from backend.vm import usernet
 from backend.vm.spec import SocketAddress, UnixAddress
 from backend.vm.usernet import HostForward, UserNetTable

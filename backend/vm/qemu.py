@@ -14,7 +14,8 @@ from backend.errors import ProblemCode, WherryError, fail
 from backend.host.base import DetachedProcess, Host
 from backend.host.process import ProcessIdentity
 from backend.paths import MachineDir
-from backend.vm import disks, run
+from backend.vm import run
+from backend.vm.disk import disks
 from backend.vm.driver import PANIC, VmExit
 from backend.vm.guest import GuestControl
 from backend.vm.monitor import Monitor

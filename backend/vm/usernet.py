@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from backend.net.model import Protocol
+from backend.addresses import Protocol
 from backend.vm.spec import NETDEV
 
 _ROW: Final = re.compile(

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from backend.agent.lifecycle import StartRequested, StopRequested
-from backend.agent.readiness import Deadlines
-from backend.agent.supervisor import Supervisor
+from backend.agent.boot.readiness import Deadlines
+from backend.agent.core.lifecycle import StartRequested, StopRequested
+from backend.agent.core.supervisor import Supervisor
 from backend.errors import ProblemCode
 from backend.host import current
 from backend.host.base import AcceleratorFact
-from backend.host.linux import LinuxHost
+from backend.host.systems.linux import LinuxHost
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
 from tests.agent.machine import PATIENCE_S, Machine
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from backend.agent.lifecycle import MAX_REVIVALS
+from backend.agent.core.lifecycle import MAX_REVIVALS
 from backend.errors import ProblemCode
 from backend.model import Desired, MachineStatus, Phase
 from tests.agent.machine import PATIENCE_S, Machine, alive, eventually, kill, problem_of, until

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from backend.agent import journal as journals
-from backend.agent.journal import Journal
-from backend.agent.restoring import RestoreStep
+from backend.agent.operations import journal as journals
+from backend.agent.operations.journal import Journal
+from backend.agent.operations.restoring import RestoreStep
 from backend.client import MachineClient
 from backend.errors import ProblemCode
 from backend.model import MachineStatus, Phase

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from backend import config
-from backend.agent import journal as journals
-from backend.agent.journal import Journal
+from backend.agent.operations import journal as journals
+from backend.agent.operations.journal import Journal
 from backend.client import MachineClient
 from backend.errors import ProblemCode
 from backend.model import Phase
-from backend.vm import disks
+from backend.settings import config
+from backend.vm.disk import disks
 from tests.agent.machine import Machine, eventually, kill, refused, until
 
 IMAGE_TOOL = shutil.which("qemu-img")

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from backend.agent.boot.link import ENGINE_LOG
 from backend.agent.launch import ensure_agent
-from backend.agent.link import ENGINE_LOG
 from backend.errors import ProblemCode, WherryError
 from backend.host import current
 from backend.model import Phase
@@ -224,7 +224,7 @@ def test_a_disk_that_another_process_has_is_named(machine: Machine) -> None:
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with 8 MiB; only root may make one."""
     if os.geteuid() != 0:
-        pytest.skip("mounting needs root; tests/unit/test_disks.py covers the check itself")
+        pytest.skip("mounting needs root; tests/unit/vm/disk/test_disks.py covers the check itself")
     place = tmp_path / "full"
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(place)], check=True)

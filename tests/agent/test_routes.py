@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import Action, ProblemCode
-from backend.host.linux import PROC_NET_VARIABLE
+from backend.host.systems.linux import PROC_NET_VARIABLE
 from backend.model import MachineStatus, Phase
 from tests.agent.machine import Machine, until
 

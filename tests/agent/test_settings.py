@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from backend import config
 from backend.errors import ProblemCode
 from backend.model import Phase
-from backend.vm import disks
+from backend.settings import config
+from backend.vm.disk import disks
 from tests.agent.machine import Machine, refused, until
 
 

@@ -8,7 +8,7 @@ import socket
 from itertools import islice
 
 from backend.agent.protocol import PROTOCOL, Hello, Request, StatsPush, encode
-from backend.agent.stats_feed import TOO_OLD
+from backend.agent.services.stats_feed import TOO_OLD
 from backend.client import MachineClient
 from backend.model import Phase
 from tests.agent.machine import PATIENCE_S, Machine, eventually, kill, until

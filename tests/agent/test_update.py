@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from backend import host
-from backend.agent import journal as journals
-from backend.agent.journal import Journal
+from backend.agent.operations import journal as journals
+from backend.agent.operations.journal import Journal
 from backend.client import MachineClient
 from backend.errors import ProblemCode
 from backend.model import Phase

@@ -18,8 +18,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.vm.machine import BUSYBOX, Machine  # noqa: E402
-from tests.vm.tools import find_tools  # noqa: E402
+from tests.vm.support.machine import BUSYBOX, Machine  # noqa: E402
+from tests.vm.support.tools import find_tools  # noqa: E402
 
 
 def timed(machine: Machine, *arguments: str) -> tuple[float, dict[str, Any]]:

@@ -25,9 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.fakes.dns import ZoneServer  # noqa: E402
-from tests.vm import dns_load  # noqa: E402
-from tests.vm.machine import Machine  # noqa: E402
-from tests.vm.tools import find_tools  # noqa: E402
+from tests.vm.support import dns_load  # noqa: E402
+from tests.vm.support.machine import Machine  # noqa: E402
+from tests.vm.support.tools import find_tools  # noqa: E402
 
 _MS_BIND = 4096
 _EXPIRE_S = 12

@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.vm.machine import BUSYBOX, Machine, wait_until  # noqa: E402
-from tests.vm.tools import find_tools  # noqa: E402
+from tests.vm.support.machine import BUSYBOX, Machine, wait_until  # noqa: E402
+from tests.vm.support.tools import find_tools  # noqa: E402
 
 _PING = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
 

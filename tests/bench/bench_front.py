@@ -27,8 +27,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from backend.engine.front import ApiFront  # noqa: E402
-from backend.host.unix_socket import UnixListener  # noqa: E402
+from backend.engine.front.proxy import ApiFront  # noqa: E402
+from backend.host.systems.unix_socket import UnixListener  # noqa: E402
 from backend.ssh.keys import ensure_keys  # noqa: E402
 from backend.ssh.session import SshSession  # noqa: E402
 

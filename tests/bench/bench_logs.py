@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 if TYPE_CHECKING:
-    from app.logs.search import LogSearch
+    from app.features.logs.data.search import LogSearch
 
 DEADLINE_S = 180.0
 _WORDS = ("INFO ", "INFO ", "DEBUG", "INFO ", "WARN ", "INFO ", "ERROR", "INFO ")
@@ -48,7 +48,7 @@ def line(number: int) -> bytes:
 
 def serve(path: Path, lines: int, containers: int) -> None:
     """Be the engine, in a process of its own, until the input ends."""
-    from tests.gui.fake_engine import FakeEngine, frame
+    from tests.gui.fakes.fake_engine import FakeEngine, frame
 
     engine = FakeEngine(path)
     wires: list[list[bytes]] = [[] for _ in range(containers)]
@@ -119,8 +119,8 @@ def measure(url: str, lines: int, containers: int) -> None:
     from PySide6.QtWidgets import QApplication
 
     from app.application import WherryApp
-    from app.store import LinkState
-    from app.views.logs.page import LogsPage
+    from app.features.logs.view.page import LogsPage
+    from app.state.store import LinkState
 
     app = QApplication.instance() or QApplication([])
     assert isinstance(app, QApplication)
@@ -174,7 +174,7 @@ def scroll(view: object, lines: int) -> None:
     """To places all over the log, drawn each time."""
     from PySide6.QtCore import QCoreApplication
 
-    from app.views.logs.lines_view import LinesView
+    from app.features.logs.view.lines_view import LinesView
 
     assert isinstance(view, LinesView)
     times = []

@@ -30,15 +30,15 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from backend import host  # noqa: E402
-from backend.net.forwarder import Forwarder  # noqa: E402
-from backend.net.model import Forward, Protocol  # noqa: E402
-from backend.net.relay import Relay  # noqa: E402
+from backend.addresses import Forward, Protocol  # noqa: E402
+from backend.net.ports.forwarder import Forwarder  # noqa: E402
+from backend.net.ports.relay import Relay  # noqa: E402
 from backend.vm.monitor import Monitor  # noqa: E402
 from backend.vm.spec import SSH_PORT, UnixAddress  # noqa: E402
 from backend.vm.usernet import HostForward  # noqa: E402
-from tests.vm import servers  # noqa: E402
-from tests.vm.machine import Machine, wait_until  # noqa: E402
-from tests.vm.tools import find_tools  # noqa: E402
+from tests.vm.support import servers  # noqa: E402
+from tests.vm.support.machine import Machine, wait_until  # noqa: E402
+from tests.vm.support.tools import find_tools  # noqa: E402
 
 LOOPBACK = "127.0.0.1"
 _GUEST_PORT = 8099

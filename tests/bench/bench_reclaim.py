@@ -19,8 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.vm.machine import BUSYBOX, Machine  # noqa: E402
-from tests.vm.tools import find_tools  # noqa: E402
+from tests.vm.support.machine import BUSYBOX, Machine  # noqa: E402
+from tests.vm.support.tools import find_tools  # noqa: E402
 
 MB = 1_000_000
 SIZE = 600 * MB

@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.vm.machine import BUSYBOX, Machine
-from tests.vm.tools import find_tools
+from tests.vm.support.machine import BUSYBOX, Machine
+from tests.vm.support.tools import find_tools
 
 
 def main() -> None:

@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.bench import stock  # noqa: E402
-from tests.vm.machine import Machine, wait_until  # noqa: E402
-from tests.vm.tools import find_tools  # noqa: E402
+from tests.vm.support.machine import Machine, wait_until  # noqa: E402
+from tests.vm.support.tools import find_tools  # noqa: E402
 from vmimage.packages import stale_index_allowed  # noqa: E402
 
 CPUS, MEMORY_MIB = 2, 2048

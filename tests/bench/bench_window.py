@@ -108,7 +108,7 @@ class Window:
 
 def entries(count: int) -> list[dict[str, Any]]:
     """A recorded list, longer."""
-    from tests.gui.samples import recorded
+    from tests.gui.scenes.samples import recorded
 
     some = recorded("containers")
     made = []
@@ -132,9 +132,9 @@ def main() -> None:
         return
     from backend.agent.launch import machine_directory
     from backend.model import EngineEndpoint, Phase
-    from tests.gui.fake_agent import FakeAgent
-    from tests.gui.fake_engine import FakeEngine
-    from tests.gui.samples import status
+    from tests.gui.fakes.fake_agent import FakeAgent
+    from tests.gui.fakes.fake_engine import FakeEngine
+    from tests.gui.scenes.samples import status
 
     with tempfile.TemporaryDirectory() as name:
         home = Path(name) / "home"

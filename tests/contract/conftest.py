@@ -18,9 +18,9 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
-from backend.engine.front import ApiFront
-from backend.engine.front_hooks import FrontHooks
-from backend.host import unix_socket
+from backend.engine.front.hooks import FrontHooks
+from backend.engine.front.proxy import ApiFront
+from backend.host.systems import unix_socket
 from backend.ssh.keys import MachineKeys, ensure_keys
 from backend.stream import ByteStream
 

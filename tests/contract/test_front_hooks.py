@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.engine.front_hooks import Headers, NoHooks, Rewrite
+from backend.engine.front.hooks import Headers, NoHooks, Rewrite
 from backend.errors import Problem, ProblemCode, fail
 from backend.stream import ByteStream
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backend.host.unix_socket import UnixStream
+from backend.host.systems.unix_socket import UnixStream
 from backend.stream import ByteStream
 
 if TYPE_CHECKING:

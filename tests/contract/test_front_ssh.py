@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backend.engine.front import ApiFront
+from backend.engine.front.proxy import ApiFront
 from backend.errors import ProblemCode, WherryError
-from backend.host.unix_socket import UnixListener
+from backend.host.systems.unix_socket import UnixListener
 from backend.ssh import session as ssh_session
 from backend.ssh import transport as ssh_transport
 from backend.ssh.session import SshSession

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backend import host
-from backend.agent.prepare import prepare
+from backend.agent.boot.prepare import prepare
 from backend.files import write_private
 from backend.model import AcceleratorStatus
 from backend.paths import MachineDir

@@ -20,8 +20,8 @@ from backend.model import Phase
 from tests.faults.plan import CRASHES, FROM_STOPPED, LEADS_TO_STOPPED, Fault, Kind, Stage
 from tests.faults.target import ROOT, Target, Violation
 from tests.faults.workload import WRITERS, Workload
-from tests.vm.machine import BUSYBOX, Machine, busybox_tar
-from tests.vm.tools import find_tools
+from tests.vm.support.machine import BUSYBOX, Machine, busybox_tar
+from tests.vm.support.tools import find_tools
 
 _DOCKERD: Final = "$(pidof dockerd)"
 _IN_GUEST: Final = {

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.faults import http
 from tests.faults.target import Violation
-from tests.vm.machine import BUSYBOX, Machine
+from tests.vm.support.machine import BUSYBOX, Machine
 
 WRITERS = ("writer-1", "writer-2")
 _WRITE = """\

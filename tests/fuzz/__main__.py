@@ -73,7 +73,7 @@ def main() -> int:
     parser.add_argument("--at", type=int, default=None, help="only the input of this number")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL if options.at is None else logging.NOTSET)
-    logging.getLogger("backend.engine.front").disabled = False
+    logging.getLogger("backend.engine.front.proxy").disabled = False
     chosen = [target for target in TARGETS if options.target in target.name]
     shares = sum(target.share for target in chosen)
     found: list[str] = []

@@ -11,19 +11,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from backend import config, daemon_json
 from backend.doctor.engine_answer import read_answer
-from backend.engine import listings
-from backend.engine.answers import events
-from backend.engine.archive import safe_part
-from backend.engine.client import EngineClient
-from backend.engine.client_stream import EngineStream
-from backend.engine.creating import network_names, spec_of
-from backend.engine.log_records import LOG_LINE_BYTES, LogRecords, log_blocks
-from backend.engine.pulling import pull_progress
-from backend.engine.spec_command import run_command
-from backend.engine.spec_request import create_body
+from backend.engine.client import listings
+from backend.engine.client.answers import events
+from backend.engine.client.engine_client import EngineClient
+from backend.engine.client.log_records import LOG_LINE_BYTES, LogRecords, log_blocks
+from backend.engine.client.pulling import pull_progress
+from backend.engine.client.stream import EngineStream
+from backend.engine.container.archive import safe_part
+from backend.engine.container.creating import network_names, spec_of
+from backend.engine.spec.command import run_command
+from backend.engine.spec.request import create_body
 from backend.errors import WherryError
+from backend.settings import config, daemon_json
 from tests.fuzz.material import ODD_TEXTS, changed, json_bytes, noise, pieces, spoil, token, words
 from tests.fuzz.streams import VirtualLoop
 

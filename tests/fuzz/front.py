@@ -6,10 +6,10 @@ import logging
 import random
 from dataclasses import dataclass
 
-from backend.engine.front import ApiFront
-from backend.engine.front_hooks import NoHooks, Rewrite
-from backend.engine.http_body import BadFraming, ChunkedTracker, dechunk
-from backend.engine.http_head import MalformedHead, parse_request_head, parse_response_head
+from backend.engine.front.hooks import NoHooks, Rewrite
+from backend.engine.front.http_body import BadFraming, ChunkedTracker, dechunk
+from backend.engine.front.http_head import MalformedHead, parse_request_head, parse_response_head
+from backend.engine.front.proxy import ApiFront
 from backend.errors import ProblemCode, fail
 from backend.stream import ByteStream
 from tests.fuzz.material import noise, pieces, spoil, words
@@ -182,7 +182,7 @@ def run_play(loop: VirtualLoop, play: Play) -> None:
         assert all(stream.closed for stream in opened), "a connection to the engine is left open"
         assert not client.written or client.written.startswith(b"HTTP/"), bytes(client.written[:80])
 
-    log = logging.getLogger("backend.engine.front")
+    log = logging.getLogger("backend.engine.front.proxy")
     handler = _Silence()
     log.addHandler(handler)
     propagated, log.propagate = log.propagate, False

@@ -10,11 +10,11 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from backend.agent.guest import Guest
+from backend.agent.core.guest import Guest
 from backend.agent.protocol import MAX_LINE_BYTES, decode_from_agent, decode_from_client
 from backend.agent.server import ControlServer
-from backend.agent.stats_feed import _Reader
-from backend.agent.stats_lines import MAX_CONTAINERS, container_usages, machine_usage
+from backend.agent.services.stats_feed import _Reader
+from backend.agent.services.stats_lines import MAX_CONTAINERS, container_usages, machine_usage
 from backend.errors import WherryError
 from backend.model import Desired, MachineStatus, Phase
 from backend.vm.guest import GuestControl

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from backend.agent import server
-from backend.agent.guest import Guest
+from backend.agent.core.guest import Guest
 from backend.agent.server import ControlServer
-from backend.engine.front import ApiFront
-from backend.engine.http_head import MAX_HEAD_BYTES
+from backend.engine.front.http_head import MAX_HEAD_BYTES
+from backend.engine.front.proxy import ApiFront
 from backend.stream import ByteStream
 from backend.vm.guest import GuestControl
 from tests.fuzz.lines import STATUS

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from backend import config
-from backend.engine.answers import json_value
+from backend.engine.client.answers import json_value
 from backend.errors import ProblemCode, WherryError
+from backend.settings import config
 from tests.fuzz import engine, lines
 from tests.fuzz.front import Play, run_play
 from tests.fuzz.streams import VirtualLoop

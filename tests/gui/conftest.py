@@ -15,12 +15,12 @@ import shiboken6
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app import theme
-from app.main_window import MainWindow
-from app.store import AppStore
-from tests.gui.detail_whole import Whole
-from tests.gui.fake_agent import FakeAgent
-from tests.gui.fake_engine import FakeEngine
+from app.frame.main_window import MainWindow
+from app.state.store import AppStore
+from app.ui import theme
+from tests.gui.fakes.detail_whole import Whole
+from tests.gui.fakes.fake_agent import FakeAgent
+from tests.gui.fakes.fake_engine import FakeEngine
 
 _HERE = Path(__file__).parent
 

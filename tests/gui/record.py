@@ -13,7 +13,7 @@ from typing import Any
 
 from docker import APIClient
 
-from tests.gui.samples import RECORDED
+from tests.gui.scenes.samples import RECORDED
 
 
 def _health(command: str) -> list[str]:

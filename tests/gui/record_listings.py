@@ -11,7 +11,7 @@ import subprocess
 
 from docker import APIClient
 
-from tests.gui.samples import RECORDED
+from tests.gui.scenes.samples import RECORDED
 
 _PROJECT = "com.docker.compose.project=shop"
 

@@ -13,21 +13,22 @@ from PySide6.QtCore import QPoint
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
-from app import texts, theme
-from app.logs.buffer import LogBuffer
-from app.logs.followed import FollowedLog, LogState
-from app.logs.spill import Spill
-from app.main_window import MainWindow
-from app.store import AppStore, LinkState
-from app.tray import Tray
-from app.views.listing import ListingView
-from app.views.logs.page import LogsPage
-from app.views.palette import Palette
-from app.views.settings.page import SettingsPage
+from app import texts
+from app.features.listings.page import ListingView
+from app.features.logs.data.buffer import LogBuffer
+from app.features.logs.data.followed import FollowedLog, LogState
+from app.features.logs.data.spill import Spill
+from app.features.logs.view.page import LogsPage
+from app.features.settings.page import SettingsPage
+from app.frame.main_window import MainWindow
+from app.frame.palette import Palette
+from app.frame.tray import Tray
+from app.state.store import AppStore, LinkState
+from app.ui import theme
 from backend.engine.types import ContainerAction
 from backend.errors import Problem, ProblemCode
 from backend.model import Notice, Phase
-from tests.gui import (
+from tests.gui.scenes import (
     detail_scenes,
     log_samples,
     network_scenes,
@@ -36,7 +37,7 @@ from tests.gui import (
     stats_samples,
     upkeep_scenes,
 )
-from tests.gui.container_scenes import CONTAINER_SCENES
+from tests.gui.scenes.container_scenes import CONTAINER_SCENES
 
 _AGENT_PROBLEM = Problem(
     code=ProblemCode.AGENT_UNREACHABLE,

@@ -28,8 +28,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.main_window import MainWindow
-from app.store import AppStore
+from app.frame.main_window import MainWindow
+from app.state.store import AppStore
 from tests.gui.screenshots import SCENES
 
 ROLE = QAccessible.Role

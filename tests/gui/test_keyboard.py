@@ -12,17 +12,17 @@ from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
-from app.store import LinkState
-from app.views.checkpoint_dialogs import CreateDialog
-from app.views.containers_page import ContainersPage
-from app.views.quit_dialog import QuitDialog
+from app.features.containers.page import ContainersPage
+from app.features.machine.checkpoint_dialogs import CreateDialog
+from app.frame.quit_dialog import QuitDialog
+from app.state.store import LinkState
 from backend.agent.protocol import Request
 from backend.model import Desired, EngineEndpoint, Phase
-from tests.gui import samples
-from tests.gui.fake_agent import FakeAgent
-from tests.gui.fake_engine import FakeEngine
+from tests.gui.fakes.fake_agent import FakeAgent
+from tests.gui.fakes.fake_engine import FakeEngine
+from tests.gui.scenes import samples
+from tests.gui.scenes.upkeep_scenes import checkpoints_answer, machine_page
 from tests.gui.screenshots import palette_of
-from tests.gui.upkeep_scenes import checkpoints_answer, machine_page
 
 NONE = Qt.KeyboardModifier.NoModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier

@@ -12,8 +12,8 @@ import sys
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from app import desktop
 from app.application import WherryApp
+from app.ui import desktop
 
 
 def main() -> int:

@@ -13,9 +13,9 @@ from PySide6.QtWidgets import QApplication
 
 from app.application import WherryApp
 from backend.api import ensure_agent
-from tests.vm.machine import ARTIFACTS, Machine
-from tests.vm.registry import serve_registry
-from tests.vm.tools import Tools, find_tools
+from tests.vm.support.machine import ARTIFACTS, Machine
+from tests.vm.support.registry import serve_registry
+from tests.vm.support.tools import Tools, find_tools
 
 
 @pytest.fixture(scope="session")

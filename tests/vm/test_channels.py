@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from backend.agent.launch import machine_directory
-from tests.vm.machine import BUSYBOX, Machine, wait_until
+from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 
 pytestmark = pytest.mark.vm
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.machine import BUSYBOX, Machine
-from tests.vm.proxy import running_proxy
-from tests.vm.registry import Authority, serve_registry
-from tests.vm.tools import Tools
+from tests.vm.support.machine import BUSYBOX, Machine
+from tests.vm.support.proxy import running_proxy
+from tests.vm.support.registry import Authority, serve_registry
+from tests.vm.support.tools import Tools
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
 

@@ -15,14 +15,14 @@ from pytestqt.exceptions import TimeoutError as WaitError
 from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
-from app.detail_store import JobState
+from app.features.containers.data.store import JobState
+from app.features.containers.detail.page import DetailPage
+from app.features.containers.detail.terminal_tab import TerminalTab
+from app.features.containers.files.tab import FilesTab
+from app.features.containers.page import ContainersPage
 from app.terminal.session import TerminalSession, TerminalState
-from app.views.containers_page import ContainersPage
-from app.views.detail.files_tab import FilesTab
-from app.views.detail.page import DetailPage
-from app.views.detail.terminal_tab import TerminalTab
 from backend.api import ProcessTable
-from tests.vm.machine import ARTIFACTS, BUSYBOX, Machine
+from tests.vm.support.machine import ARTIFACTS, BUSYBOX, Machine
 
 pytestmark = [
     pytest.mark.vm,

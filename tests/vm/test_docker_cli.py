@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.machine import BUSYBOX, Machine, wait_until
+from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 
 pytestmark = pytest.mark.vm
 

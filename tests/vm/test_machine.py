@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ProblemCode
-from backend.host.linux import PROC_NET_VARIABLE
+from backend.host.systems.linux import PROC_NET_VARIABLE
 from backend.ssh.keys import HOST_KEY_NAME
-from tests.vm.machine import BUSYBOX, WHERRY, Machine, wait_until
+from tests.vm.support.machine import BUSYBOX, WHERRY, Machine, wait_until
 
 pytestmark = pytest.mark.vm
 

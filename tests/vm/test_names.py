@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from tests.fakes.dns import ZoneServer
-from tests.vm import dns_load
-from tests.vm.machine import BUSYBOX, Machine, wait_until
+from tests.vm.support import dns_load
+from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 
 pytestmark = pytest.mark.vm
 

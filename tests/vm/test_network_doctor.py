@@ -9,7 +9,7 @@ import pytest
 
 from backend.doctor.network import diagnose_network, diagnosis_as_text, way
 from tests.fakes.registry import Authority, Manners, serving
-from tests.vm.machine import BUSYBOX, Machine
+from tests.vm.support.machine import BUSYBOX, Machine
 
 pytestmark = pytest.mark.vm
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm import servers
-from tests.vm.machine import ROOT, Machine, wait_until
-from tests.vm.servers import call, call_udp
+from tests.vm.support import servers
+from tests.vm.support.machine import ROOT, Machine, wait_until
+from tests.vm.support.servers import call, call_udp
 
 pytestmark = pytest.mark.vm
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.vm.machine import BUSYBOX, Machine, wait_until
+from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 
 SERVE = "mkdir -p /www && echo {word} >/www/index.html && exec httpd -f -p 80 -h /www"
 

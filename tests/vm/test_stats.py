@@ -10,7 +10,7 @@ import pytest
 
 from backend.client import MachineClient
 from backend.stats import ContainerUsage, StatsSample
-from tests.vm.machine import BUSYBOX, Machine, wait_until
+from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 
 pytestmark = pytest.mark.vm
 WAIT_S = 90.0

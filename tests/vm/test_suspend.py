@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from tests.vm.machine import BUSYBOX, Machine, wait_until
+from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 
 COUNTER = "echo kept >/dev/shm/note; i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.machine import BUSYBOX, Machine
+from tests.vm.support.machine import BUSYBOX, Machine
 
 pytestmark = pytest.mark.vm
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.vm.machine import BUSYBOX, Machine, wait_until
+from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 
 pytestmark = pytest.mark.vm
 

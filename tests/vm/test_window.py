@@ -14,13 +14,13 @@ from PySide6.QtWidgets import QApplication, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
-from app.store import LinkState
-from app.views.container_columns import Column
-from app.views.container_form.form import ContainerForm
-from app.views.containers_page import ContainersPage
-from app.views.logs.tab import LogsTab
+from app.features.containers.form.form import ContainerForm
+from app.features.containers.list.columns import Column
+from app.features.containers.page import ContainersPage
+from app.features.logs.view.tab import LogsTab
+from app.state.store import LinkState
 from backend.api import ContainerAction, Phase
-from tests.vm.machine import ARTIFACTS, BUSYBOX, Machine
+from tests.vm.support.machine import ARTIFACTS, BUSYBOX, Machine
 
 pytestmark = [
     pytest.mark.vm,

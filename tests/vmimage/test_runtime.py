@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from backend.agent.company import AUTHORITIES_PLACE
-from tests.vm.tools import find_tools
+from backend.agent.boot.company import AUTHORITIES_PLACE
+from tests.vm.support.tools import find_tools
 from vmimage.description import OVERLAY
 
 RUNTIME = OVERLAY / "usr/lib/wherry/runtime"

@@ -10,9 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from backend import config as settings
 from backend.agent.launch import agent_answers
-from backend.config import Config
 from backend.doctor.network.http import Answer, exchange
 from backend.doctor.network.proxy import ProxyRules
 from backend.doctor.network.sides import MachineSide
@@ -23,6 +21,8 @@ from backend.host.proxies import SystemProxies
 from backend.model import MachineStatus, Phase
 from backend.net import proxies
 from backend.paths import MachineDir
+from backend.settings import config as settings
+from backend.settings.config import Config
 from backend.ssh.keys import ensure_keys
 from backend.ssh.session import SshSession
 

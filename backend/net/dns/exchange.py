@@ -12,7 +12,7 @@ import contextlib
 import secrets
 from typing import Final, cast
 
-from backend.net.dns.servers import Server
+from backend.settings.dns_servers import Server
 
 _QUERIES: Final = 64
 _HEADER_BYTES: Final = 12

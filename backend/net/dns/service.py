@@ -14,17 +14,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from backend import config
 from backend.errors import WherryError
 from backend.files import write_private
 from backend.host import network
 from backend.host.base import Host
-from backend.net.dns import hosts, servers
+from backend.net.dns import hosts
 from backend.net.dns.resolver import Resolver, Sources, system_look_up
 from backend.net.dns.server import Answers, DnsServer
 from backend.net.dns.threads import LookupThreads
 from backend.net.dns.upstream import SystemConfig, Upstream, system_config
 from backend.paths import MachineDir
+from backend.settings import config
+from backend.settings import dns_servers as servers
 
 _log = logging.getLogger(__name__)
 

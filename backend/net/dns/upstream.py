@@ -18,7 +18,7 @@ from dns.rdatatype import RdataType
 
 from backend.net.dns.exchange import Exchange
 from backend.net.dns.packets import PAYLOAD_BYTES, Question
-from backend.net.dns.servers import MOST, Server
+from backend.settings.dns_servers import MOST, Server
 
 _TRY_S: Final = 1.5
 _ROUNDS: Final = 2

@@ -1,0 +1,216 @@
+"""Mounts, variables, networks and labels of a container; values that look like secrets are hidden until asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QMenu,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.features.problems.problem import ProblemView
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+from app.ui.figures import size
+from app.ui.masking import MASK, is_secret
+from app.ui.safe_text import tooltip
+from app.ui.widgets import MONOSPACE
+from backend.api import ContainerDetails, Problem
+
+_VALUE: Final = Qt.ItemDataRole.UserRole
+
+
+class Fact(NamedTuple):
+    """One line."""
+
+    name: str
+    value: str
+    is_secret: bool = False
+
+
+class FactsTab(QWidget):
+    """A tree of sections with name and value."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self._shown: tuple[tuple[str, tuple[Fact, ...]], ...] = ()
+        self._problem = ProblemView(store)
+        self.filter = QLineEdit(placeholderText=text("facts.filter"), clearButtonEnabled=True)
+        self.filter.setAccessibleName(text("facts.filter"))
+        self.filter.textChanged.connect(lambda _words: self._filter())
+        self.reveal = QCheckBox(text("facts.reveal"))
+        self.reveal.setAccessibleName(text("facts.reveal"))
+        self.reveal.toggled.connect(lambda _on: self._fill())
+        self.tree = QTreeWidget()
+        self.tree.setObjectName("facts")
+        self.tree.setAccessibleName(text("detail.tab.mounts"))
+        self.tree.setHeaderLabels([text("facts.name"), text("facts.value")])
+        self.tree.setTabKeyNavigation(False)
+        self.tree.setUniformRowHeights(True)
+        self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.tree.customContextMenuRequested.connect(self._menu)
+        header = self.tree.header()
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
+        header.resizeSection(0, theme.px(280))
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.tree, self._copy_value).setContext(
+            Qt.ShortcutContext.WidgetShortcut
+        )
+        bar = QHBoxLayout()
+        bar.addWidget(self.filter, 1)
+        bar.addWidget(self.reveal)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
+        column.setSpacing(theme.px(10))
+        column.addWidget(self._problem)
+        column.addLayout(bar)
+        column.addWidget(self.tree, 1)
+        store.detail.details_changed.connect(self._show)
+
+    def show_container(self, container_id: str) -> None:  # noqa: ARG002 -- what is shown comes with the details
+        """Another container: nothing is revealed."""
+        self.reveal.setChecked(False)
+        self.filter.clear()
+        self._show()
+
+    def focus_search(self) -> None:
+        """Go to the filter."""
+        self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _show(self) -> None:
+        answer = self._store.detail.details
+        self._problem.show_problem(answer if isinstance(answer, Problem) else None)
+        shown = sections(answer) if isinstance(answer, ContainerDetails) else ()
+        if shown != self._shown:
+            self._shown = shown
+            self._fill()
+
+    def _fill(self) -> None:
+        self.tree.clear()
+        font = self.tree.font()
+        font.setFamilies(MONOSPACE)
+        for key, facts in self._shown:
+            section = QTreeWidgetItem([text(key), "" if facts else text("facts.none")])
+            bold = self.tree.font()
+            bold.setBold(True)
+            section.setFont(0, bold)
+            self.tree.addTopLevelItem(section)
+            for fact in facts:
+                hidden = fact.is_secret and not self.reveal.isChecked()
+                row = QTreeWidgetItem([fact.name, MASK if hidden else fact.value])
+                row.setFont(1, font)
+                row.setData(1, _VALUE, fact.value)
+                row.setToolTip(0, tooltip(fact.name))
+                row.setToolTip(1, tooltip(text("facts.hidden") if hidden else fact.value))
+                section.addChild(row)
+        self.tree.expandAll()
+        self._filter()
+
+    def _filter(self) -> None:
+        wanted = self.filter.text().casefold()
+        for number in range(self.tree.topLevelItemCount()):
+            section = self.tree.topLevelItem(number)
+            if section is None:
+                continue
+            kept = 0
+            for at in range(section.childCount()):
+                row = section.child(at)
+                assert row is not None
+                # What is hidden is not searched: the filter would tell it letter by letter.
+                matches = wanted in row.text(0).casefold() or (row.text(1) != MASK and wanted in row.text(1).casefold())
+                row.setHidden(not matches)
+                kept += matches
+            section.setHidden(bool(wanted) and not kept)
+
+    def _menu(self, point: QPoint) -> None:
+        item = self.tree.itemAt(point) or self.tree.currentItem()
+        if item is None or item.parent() is None:
+            return
+        menu = QMenu(self.tree)
+        menu.addAction(text("facts.copy-value"), self._copy_value)
+        menu.addAction(text("facts.copy-line"), self._copy_line)
+        menu.exec(self.tree.viewport().mapToGlobal(point))
+        menu.deleteLater()
+
+    def _copy_value(self) -> None:
+        item = self.tree.currentItem()
+        if item is not None and item.parent() is not None:
+            QGuiApplication.clipboard().setText(str(item.data(1, _VALUE)))
+
+    def _copy_line(self) -> None:
+        item = self.tree.currentItem()
+        if item is not None and item.parent() is not None:
+            QGuiApplication.clipboard().setText(f"{item.text(0)}={item.data(1, _VALUE)}")
+
+
+def sections(details: ContainerDetails) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
+    """What is shown: the title's key and the lines of each section."""
+    variables = (Fact(name, value, is_secret(name, value)) for name, value in details.environment)
+    labels = (Fact(name, value) for name, value in sorted(details.labels.items()))
+    return (
+        ("facts.mounts", tuple(_mounts(details))),
+        ("facts.environment", tuple(variables)),
+        ("facts.networks", tuple(_networks(details))),
+        ("facts.process", tuple(_process(details))),
+        ("facts.labels", tuple(labels)),
+    )
+
+
+def _mounts(details: ContainerDetails) -> Iterator[Fact]:
+    for mount in details.mounts:
+        access = text("facts.read-write" if mount.writable else "facts.read-only")
+        yield Fact(mount.destination, f"{mount.kind}  {mount.source}  ({access})".replace("    ", "  "))
+
+
+def _networks(details: ContainerDetails) -> Iterator[Fact]:
+    if not details.networks and details.network_mode:
+        yield Fact(text("facts.network-mode"), details.network_mode)
+    for network in details.networks:
+        yield Fact(network.name, _joined((network.ip_address, network.ipv6_address)) or text("facts.no-address"))
+        for key, value in (
+            ("facts.gateway", network.gateway),
+            ("facts.mac", network.mac_address),
+            ("facts.aliases", _joined(network.aliases)),
+        ):
+            if value:
+                yield Fact(f"{network.name}: {text(key)}", value)
+
+
+def _process(details: ContainerDetails) -> Iterator[Fact]:
+    limits = details.limits
+    unlimited = text("facts.unlimited")
+    for key, value in (
+        ("facts.entrypoint", " ".join(details.entrypoint)),
+        ("facts.command", " ".join(details.command)),
+        ("facts.directory", details.working_directory or "/"),
+        ("facts.user", details.user or "root"),
+        ("facts.hostname", details.hostname),
+        ("facts.restart-policy", details.restart_policy),
+        ("facts.restarts", str(details.run.restart_count)),
+        ("facts.memory-limit", size(limits.memory_bytes) if limits.memory_bytes else unlimited),
+        ("facts.cpu-limit", f"{limits.cpus:g}" if limits.cpus else unlimited),
+        ("facts.pids-limit", str(limits.pids) if limits.pids else unlimited),
+        ("facts.privileged", text("facts.yes") if details.privileged else ""),
+        ("facts.created", details.created_at),
+        ("facts.started", details.run.started_at),
+        ("facts.finished", details.run.finished_at if not details.run.state.is_up else ""),
+        ("facts.image-id", details.image_id),
+    ):
+        if value:
+            yield Fact(text(key), value)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,176 @@
+"""The head of a container's page: the way back, what it is and how it is, its ports as links, what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from app import texts
+from app.features.containers.list.dialogs import ask_removal
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.ports import port_links
+from app.ui.safe_text import menu_text, tooltip
+from app.ui.widgets import ElidedLabel, IconButton, StateDot, button, label
+from backend.api import Container, ContainerAction, ContainerState
+
+MAX_PORTS = 6
+
+
+class DetailHeader(QFrame):
+    """Of one container."""
+
+    left = Signal()  # the user goes back to the list
+    commit_wanted = Signal()
+    export_wanted = Signal()
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._container: Container | None = None
+        self._shown_ports: tuple[object, ...] = ()
+        self.setObjectName("detail-header")
+        self.back = IconButton("arrow-left", text("detail.back"), "Esc")
+        self.back.clicked.connect(lambda _checked=False: self.left.emit())
+        self._dot = StateDot(12)
+        self.name = ElidedLabel()
+        self.name.setProperty("role", "title")
+        self.name.setMinimumWidth(theme.px(120))
+        self._state = label("", "muted")
+        self._image = ElidedLabel()
+        self._image.setProperty("role", "muted")
+        self._ports = QHBoxLayout()
+        self._ports.setSpacing(theme.px(6))
+        self.start = self._action_button(ContainerAction.START)
+        self.stop = self._action_button(ContainerAction.STOP)
+        self.restart = self._action_button(ContainerAction.RESTART)
+        self.more = IconButton("dots-vertical", text("detail.more"))
+        self.more.setProperty("role", "menu")
+        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.menu = QMenu(self.more)
+        self.menu.aboutToShow.connect(self._fill_menu)
+        self.more.setMenu(self.menu)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout()
+        row.setSpacing(theme.px(10))
+        for widget in (self.back, self._dot):
+            row.addWidget(widget)
+        row.addWidget(self.name, 1)
+        for control in (self.start, self.stop, self.restart, self.more):
+            row.addWidget(control)
+        below = QHBoxLayout()
+        below.setContentsMargins(theme.px(46), 0, 0, 0)
+        below.setSpacing(theme.px(14))
+        below.addWidget(self._state)
+        below.addWidget(self._image, 1)
+        below.addLayout(self._ports)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(10))
+        column.setSpacing(theme.px(4))
+        column.addLayout(row)
+        column.addLayout(below)
+
+    def show_container(self, container: Container | None, name: str) -> None:
+        """Show how it is now; None: it is gone, and `name` is what it was called."""
+        self._container = container
+        self.name.set_whole(name)
+        self.name.setAccessibleName(name)
+        if container is None:
+            self._dot.set_colour(theme.current().stopped)
+            self._state.setText(text("detail.gone"))
+            self._image.set_whole("")
+        else:
+            self._dot.set_colour(theme.container_colour(theme.current(), container.state, container.health))
+            self._state.setText(self._state_words(container))
+            self._image.set_whole(container.image)
+            self._image.setAccessibleName(text("detail.image", image=container.image))
+        self._show_ports(container)
+        self._enable()
+
+    def _state_words(self, container: Container) -> str:
+        pending = self._store.pending.get(container.id)
+        if pending is not None:
+            return texts.action_pending(pending)
+        health = texts.health(container.health)
+        words = container.status or texts.container_state(container.state)
+        return words if not health or health.lower() in words.lower() else f"{words}, {health}"
+
+    def _show_ports(self, container: Container | None) -> None:
+        links = port_links(container) if container is not None else ()
+        if links == self._shown_ports:
+            return
+        self._shown_ports = links
+        while (item := self._ports.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        for link in links[:MAX_PORTS]:
+            if link.url is None:
+                self._ports.addWidget(label(link.words, "muted"))
+            else:
+                opener = button(
+                    menu_text(link.words), partial(self._store.intents.open_url.emit, link.url), "link",
+                    text("containers.port.tip", url=link.url),
+                )  # fmt: skip
+                opener.setCursor(Qt.CursorShape.PointingHandCursor)
+                opener.setAccessibleName(text("containers.open-port", url=link.url))
+                self._ports.addWidget(opener)
+        if len(links) > MAX_PORTS:
+            more = label(text("containers.more-ports", count=len(links) - MAX_PORTS), "muted")
+            more.setToolTip(tooltip("\n".join(link.words for link in links)))
+            self._ports.addWidget(more)
+
+    def _action_button(self, action: ContainerAction) -> QPushButton:
+        made = button(texts.action(action), partial(self._act, action))
+        made.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        return made
+
+    def _act(self, action: ContainerAction) -> None:
+        if self._container is not None:
+            self._store.intents.act_on_containers.emit((self._container.id,), action)
+
+    def _ask_removal(self, container: Container) -> None:
+        ask_removal(self, (container,), self._store.intents.act_on_containers.emit)
+
+    def _enable(self) -> None:
+        container = self._container
+        is_free = container is not None and container.id not in self._store.pending
+        is_up = container is not None and container.state.is_up
+        self.start.setVisible(not is_up)
+        self.stop.setVisible(is_up)
+        self.restart.setVisible(is_up)
+        for widget in (self.start, self.stop, self.restart):
+            widget.setEnabled(is_free)
+        self.more.setEnabled(container is not None)
+
+    def _fill_menu(self) -> None:
+        self.menu.clear()
+        container = self._container
+        if container is None:
+            return
+
+        def add(words: str, glyph: str, do: Callable[[], object]) -> None:
+            self.menu.addAction(icons.glyph(glyph), words, do)
+
+        if container.state is ContainerState.RUNNING:
+            add(texts.action(ContainerAction.PAUSE), "pause", partial(self._act, ContainerAction.PAUSE))
+        if container.state is ContainerState.PAUSED:
+            add(texts.action(ContainerAction.UNPAUSE), "play", partial(self._act, ContainerAction.UNPAUSE))
+        if container.state.is_up:
+            add(texts.action(ContainerAction.KILL), "close-octagon-outline", partial(self._act, ContainerAction.KILL))
+        self.menu.addSeparator()
+        add(text("detail.commit"), "package-variant-closed", self.commit_wanted.emit)
+        add(text("detail.export"), "archive-arrow-down-outline", self.export_wanted.emit)
+        self.menu.addSeparator()
+        board = QGuiApplication.clipboard()
+        add(text("detail.remove"), "trash-can-outline", partial(self._ask_removal, container))
+        self.menu.addSeparator()
+        add(text("containers.copy-id"), "content-copy", partial(board.setText, container.id))
+        add(text("containers.copy-name"), "content-copy", partial(board.setText, container.name))

@@ -1,0 +1,146 @@
+"""What is under way for containers, or over and not dismissed: how far it is, and the way to stop it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from app.features.containers.data.store import Job, JobKind, JobState
+from app.features.problems.problem import ProblemView
+from app.state.store import AppStore
+from app.texts import plural, text
+from app.ui import theme
+from app.ui.figures import size
+from app.ui.safe_text import tooltip
+from app.ui.widgets import ElidedLabel, IconButton, button, label
+
+_STEPS = 1000
+MAX_HEIGHT = 220
+
+
+class JobsBar(QScrollArea):
+    """A line for each job; hidden while there is none. It scrolls where they would leave no room for the page."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self._rows: dict[Job, JobRow] = {}
+        self.setWidgetResizable(True)
+        self.setAccessibleName(text("job.bar"))
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        holder = QWidget()
+        self.setWidget(holder)
+        self._column = QVBoxLayout(holder)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+        self.setVisible(False)
+        store.detail.job_added.connect(self._add)
+        store.detail.job_changed.connect(self._change)
+        store.detail.job_removed.connect(self._remove)
+        for job in store.detail.jobs:
+            self._add(job)
+
+    def _add(self, job: Job) -> None:
+        row = self._rows[job] = JobRow(self._store, job)
+        self._column.addWidget(row)
+        self.show()
+        self._fit()
+
+    def _change(self, job: Job) -> None:
+        if job in self._rows:
+            self._rows[job].show_job()
+            self._fit()
+
+    def _remove(self, job: Job) -> None:
+        row = self._rows.pop(job, None)
+        if row is not None:
+            row.hide()
+            row.deleteLater()
+        self.setVisible(bool(self._rows))
+        self._fit()
+
+    def _fit(self) -> None:
+        """As high as the rows, up to a bound."""
+        wanted = sum(row.sizeHint().height() for row in self._rows.values())
+        height = min(wanted, theme.px(MAX_HEIGHT))
+        if height != self.height():
+            self.setFixedHeight(height)
+
+
+class JobRow(QFrame):
+    """One job."""
+
+    def __init__(self, store: AppStore, job: Job) -> None:
+        super().__init__()
+        self.setObjectName("job")
+        self._store = store
+        self._job = job
+        self._words = ElidedLabel()
+        self._words.setProperty("role", "")
+        self._amount = label("", "muted")
+        self.progress = QProgressBar(textVisible=False)
+        self.progress.setFixedWidth(theme.px(180))
+        self.cancel = button(text("common.cancel"), partial(store.detail.intents.cancel.emit, job))
+        self.show_it = button(text("job.show"), self._open)
+        self.dismiss = IconButton("close", text("problem.dismiss"))
+        self.dismiss.clicked.connect(lambda _checked=False: store.detail.intents.dismiss.emit(job))
+        self._problem = ProblemView(store)
+        row = QHBoxLayout()
+        row.setSpacing(theme.px(10))
+        row.addWidget(self._words, 1)
+        for widget in (self._amount, self.progress, self.cancel, self.show_it, self.dismiss):
+            row.addWidget(widget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(20), theme.px(6), theme.px(12), theme.px(6))
+        column.addLayout(row)
+        column.addWidget(self._problem)
+        self.show_job()
+
+    def show_job(self) -> None:
+        """As it is now."""
+        job, transfer = self._job, self._job.transfer
+        runs = job.state is JobState.RUNNING
+        stopping = runs and transfer.is_cancelled
+        words = text(f"job.{job.kind.value}.{job.state.value}", subject=job.subject, result=job.result)
+        if stopping:
+            words = text("job.cancelling", subject=job.subject)
+        elif runs and transfer.item and transfer.item != job.subject:
+            words = f"{words}  {transfer.item}"
+        self._words.set_whole(words)
+        self._words.setAccessibleName(words)
+        self.progress.setAccessibleName(words)
+        self._show_amount()
+        self.progress.setVisible(runs)
+        self.cancel.setVisible(runs)
+        self.cancel.setEnabled(not stopping)
+        self.show_it.setVisible(job.state is JobState.DONE and job.kind in (JobKind.DOWNLOAD, JobKind.EXPORT))
+        self.dismiss.setVisible(not runs)
+        if job.problem != self._problem.problem:
+            self._problem.show_problem(job.problem)
+            # Within the bar that scrolls it would be squeezed instead.
+            self._problem.ensurePolished()
+            self._problem.setMinimumHeight(self._problem.sizeHint().height() if job.problem is not None else 0)
+
+    def _show_amount(self) -> None:
+        transfer = self._job.transfer
+        done, total = transfer.done_bytes, transfer.total_bytes
+        words = size(done) if done else ""
+        if total and self._job.state is JobState.RUNNING:
+            # A total is a guess where files change meanwhile: the bar waits at its end.
+            self.progress.setRange(0, _STEPS)
+            self.progress.setValue(min(_STEPS, done * _STEPS // total))
+            words = text("job.of", done=size(min(done, total)), total=size(total))
+        else:
+            self.progress.setRange(0, 0)
+        if transfer.skipped_count:
+            words = f"{words}  {plural('job.skipped', transfer.skipped_count)}"
+            self._amount.setToolTip(tooltip("\n".join(transfer.skipped)))
+        self._amount.setText(words)
+
+    def _open(self) -> None:
+        self._store.intents.open_url.emit(QUrl.fromLocalFile(str(Path(self._job.result).parent)).toString())

@@ -1,0 +1,199 @@
+"""The page of one container: head, tabs, and what is under way for it. A tab is made when it is first shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple, cast
+
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QFileDialog, QTabWidget, QVBoxLayout, QWidget
+
+from app.features.containers.detail.commit_dialog import CommitDialog
+from app.features.containers.detail.facts_tab import FactsTab
+from app.features.containers.detail.header import DetailHeader
+from app.features.containers.detail.inspect_tab import InspectTab
+from app.features.containers.detail.jobs_bar import JobsBar
+from app.features.containers.detail.processes_tab import ProcessesTab
+from app.features.containers.detail.terminal_tab import TerminalTab
+from app.features.containers.files.tab import FilesTab
+from app.features.logs.view.tab import LogsTab
+from app.features.stats.graphs import StatsGraphs
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import icons
+from app.ui.safe_text import menu_text
+
+
+class Tab(NamedTuple):
+    """One tab."""
+
+    title: str
+    """The key of its words."""
+    glyph: str
+    make: Callable[[AppStore], QWidget]
+    """Of a widget that has `show_container(id)`, and may have `focus_search()`."""
+
+
+TABS: Final[dict[str, Tab]] = {
+    "logs": Tab("detail.tab.logs", "text-box-outline", LogsTab),
+    "inspect": Tab("detail.tab.inspect", "code-json", InspectTab),
+    "terminal": Tab("detail.tab.terminal", "console", TerminalTab),
+    "files": Tab("detail.tab.files", "folder-outline", FilesTab),
+    "stats": Tab("detail.tab.stats", "chart-line", StatsGraphs),
+    "processes": Tab("detail.tab.processes", "format-list-bulleted", ProcessesTab),
+    "mounts": Tab("detail.tab.mounts", "tune-variant", FactsTab),
+}
+"""By the name that `store.intents.open_container` takes, in their order."""
+
+
+class DetailPage(QWidget):
+    """Shows what `open` names. Hosted beside the list of containers."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self._container_id = ""
+        self._name = ""
+        self.setObjectName("page")
+        self.header = DetailHeader(store)
+        self.header.left.connect(self._leave_asking)
+        self.header.commit_wanted.connect(self._ask_commit)
+        self.header.export_wanted.connect(self._ask_export)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setObjectName("detail-tabs")
+        self.tabs.setAccessibleName(text("detail.tabs"))
+        self.tabs.tabBar().setAccessibleName(text("detail.tabs"))
+        self._made: dict[str, QWidget] = {}
+        self._shown_for: dict[str, str] = {}
+        """By tab, the container that it shows."""
+        self._holders: dict[str, QVBoxLayout] = {}
+        for name, tab in TABS.items():
+            holder = QWidget()
+            self._holders[name] = QVBoxLayout(holder)
+            self._holders[name].setContentsMargins(0, 0, 0, 0)
+            self.tabs.addTab(holder, icons.glyph(tab.glyph), menu_text(text(tab.title)))
+        self.tabs.currentChanged.connect(lambda _number: self._show_tab())
+        self.jobs = JobsBar(store)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.header)
+        column.addWidget(self.tabs, 1)
+        column.addWidget(self.jobs)
+        QShortcut(QKeySequence("Esc"), self, self._go_back).setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        store.containers_changed.connect(self._show_head)
+        store.pending_changed.connect(self._show_head)
+
+    @property
+    def container_id(self) -> str:
+        """What is shown; empty for nothing."""
+        return self._container_id
+
+    @property
+    def tab_name(self) -> str:
+        """The tab that is in front."""
+        return list(TABS)[self.tabs.currentIndex()]
+
+    def tab(self, name: str) -> QWidget:
+        """A tab of `TABS`, made now if it was not shown yet."""
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = TABS[name].make(self._store)
+            self._holders[name].addWidget(made)
+        return made
+
+    def open(self, container_id: str, tab: str = "") -> None:
+        """Show a container, at a tab of `TABS`; "" for the first."""
+        if container_id != self._container_id:
+            self._container_id = container_id
+            self._store.detail.intents.open.emit(container_id)
+            # So that Escape and the arrow keys are this page's from the beginning.
+            self.tabs.tabBar().setFocus(Qt.FocusReason.OtherFocusReason)
+        self._show_head()
+        number = list(TABS).index(tab) if tab in TABS else 0
+        if number == self.tabs.currentIndex():
+            self._show_tab()
+        else:
+            self.tabs.setCurrentIndex(number)
+
+    def leave(self) -> None:
+        """The list is shown again: ask nothing more of the container. Its terminals and jobs go on."""
+        self._container_id = ""
+        self._store.detail.intents.open.emit("")
+        if "logs" in self._made:
+            # Nobody looks at it: it is not to be followed.
+            self._shown_for.pop("logs", None)
+            cast(LogsTab, self._made["logs"]).show_container("")
+
+    def focus_search(self) -> None:
+        """Ctrl+F: to the search field of the tab in front, if it has one."""
+        focus = getattr(self._made.get(self.tab_name), "focus_search", None)
+        if focus is not None:
+            focus()
+
+    def _show_tab(self) -> None:
+        if not self._container_id:
+            return
+        name = self.tab_name
+        widget = self.tab(name)
+        if self._shown_for.get(name) != self._container_id:
+            self._shown_for[name] = self._container_id
+            widget.show_container(self._container_id)  # type: ignore[attr-defined] # what every tab has
+        if isinstance(widget, TerminalTab):
+            widget.focus_terminal()
+
+    def _show_head(self) -> None:
+        if not self._container_id:
+            return
+        container = self._store.container(self._container_id)
+        if container is not None:
+            self._name = container.name
+        self.header.show_container(container, self._name)
+
+    def _go_back(self) -> None:
+        files = self._made.get("files")
+        if self.tab_name == "files" and isinstance(files, FilesTab) and files.go_back():
+            return
+        self._leave_asking()
+
+    def _leave_asking(self) -> None:
+        """Back to the list, but not away from something typed."""
+        files = self._made.get("files")
+        if isinstance(files, FilesTab) and files.has_unsaved:
+            self.tabs.setCurrentIndex(list(TABS).index("files"))
+            files.go_back()
+        else:
+            self._store.intents.close_container.emit()
+
+    def _ask_commit(self) -> None:
+        container = self._store.container(self._container_id)
+        if container is None:
+            return
+        dialog = CommitDialog(container, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+        def chosen(name: str, message: str, pause: bool) -> None:
+            self._store.detail.intents.commit.emit(container.id, name, message, pause)
+
+        dialog.chosen.connect(chosen)
+        dialog.open()
+
+    def _ask_export(self) -> None:
+        container = self._store.container(self._container_id)
+        if container is None:
+            return
+        usual = f"{container.name.replace('/', '_')}.tar"
+        chosen, _kind = QFileDialog.getSaveFileName(
+            self, text("detail.export.where"), usual, text("detail.export.kind")
+        )
+        if chosen:
+            self._store.detail.intents.export.emit(container.id, Path(chosen))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "tabs"):
+            for number, tab in enumerate(TABS.values()):
+                self.tabs.setTabIcon(number, icons.glyph(tab.glyph))

@@ -1,0 +1,187 @@
+"""The processes of a container, as `docker top` tells; asked again while somebody looks."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import QAbstractItemView, QStackedWidget, QTableView, QVBoxLayout, QWidget
+
+from app.features.problems.problem import ProblemView
+from app.state.store import AppStore
+from app.texts import plural, text
+from app.ui import icons, theme
+from app.ui.empty import EmptyState
+from app.ui.safe_text import tooltip
+from app.ui.widgets import label
+from backend.api import ContainerAction, Problem, ProcessTable
+
+REFRESH_MS: Final = 2_000
+_NUMERIC: Final = frozenset(("PID", "PPID", "RSS", "VSZ", "%CPU", "%MEM", "C"))
+_Index = QModelIndex | QPersistentModelIndex
+
+
+class ProcessModel(QAbstractTableModel):
+    """Rows of text; numbers sort as numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._table = ProcessTable((), ())
+
+    def show(self, table: ProcessTable) -> None:
+        """Other rows; whether the titles are the same decides if the view keeps its columns."""
+        if table.titles == self._table.titles and len(table.rows) == len(self._table.rows):
+            self._table = table
+            if table.rows:
+                last = self.index(len(table.rows) - 1, len(table.titles) - 1)
+                self.dataChanged.emit(self.index(0, 0), last)
+            return
+        self.beginResetModel()
+        self._table = table
+        self.endResetModel()
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 -- Qt's own signature
+        return 0 if parent.isValid() else len(self._table.rows)
+
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 -- likewise
+        return 0 if parent.isValid() else len(self._table.titles)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation is Qt.Orientation.Horizontal and section < len(self._table.titles):
+            title = self._table.titles[section]
+            if role == Qt.ItemDataRole.DisplayRole:
+                return title
+            if role == Qt.ItemDataRole.TextAlignmentRole:
+                return Qt.AlignmentFlag.AlignVCenter | _side(title)
+        return None
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        words = self._table.rows[index.row()][index.column()]
+        title = self._table.titles[index.column()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return words
+            case Qt.ItemDataRole.UserRole:  # what it is sorted by
+                return _number(words) if title in _NUMERIC else words
+            case Qt.ItemDataRole.ToolTipRole if index.column() == len(self._table.titles) - 1:
+                return tooltip(words)
+            case Qt.ItemDataRole.TextAlignmentRole:
+                return Qt.AlignmentFlag.AlignVCenter | _side(title)
+            case _:
+                return None
+
+
+def _number(words: str) -> float:
+    """ "812", or "1.2m" as busybox writes a large size."""
+    digits = words.rstrip("kmgtKMGT")
+    factor = 1024.0 ** ("kmgt".find(words[len(digits) :].lower()[:1] or "-") + 1)
+    try:
+        return float(digits) * factor
+    except ValueError:
+        return -1.0
+
+
+def _side(title: str) -> Qt.AlignmentFlag:
+    return Qt.AlignmentFlag.AlignRight if title in _NUMERIC else Qt.AlignmentFlag.AlignLeft
+
+
+class ProcessesTab(QWidget):
+    """A table, and what stands there when there is none."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self._container_id = ""
+        self._model = ProcessModel()
+        self._proxy = QSortFilterProxyModel(self)
+        self._proxy.setSourceModel(self._model)
+        self._proxy.setSortRole(Qt.ItemDataRole.UserRole)
+        self.table = QTableView()
+        self.table.setObjectName("plain")
+        self.table.setModel(self._proxy)
+        self.table.setAccessibleName(text("processes.table"))
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setTabKeyNavigation(False)
+        self.table.setShowGrid(False)
+        self.table.setWordWrap(False)
+        self.table.verticalHeader().hide()
+        self.table.horizontalHeader().setStretchLastSection(True)
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.table, self._copy).setContext(
+            Qt.ShortcutContext.WidgetShortcut
+        )
+        self._count = label("", "muted")
+        self._empty = EmptyState()
+        self._problem = ProblemView(store)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.px(6))
+        column.addWidget(self._problem)
+        column.addWidget(self.table, 1)
+        column.addWidget(self._count)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(page)
+        self._stack.addWidget(self._empty)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
+        outer.addWidget(self._stack)
+        self._timer = QTimer(self, interval=REFRESH_MS)
+        self._timer.timeout.connect(self._ask)
+        store.detail.processes_changed.connect(self._show)
+        store.containers_changed.connect(self._show)
+
+    def show_container(self, container_id: str) -> None:
+        """Another container."""
+        self._container_id = container_id
+        self._model.show(ProcessTable((), ()))
+        self._show()
+        self._ask()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._timer.start()
+        self._ask()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._timer.stop()
+
+    def _ask(self) -> None:
+        if self.isVisible() and self._is_up:
+            self._store.detail.intents.load_processes.emit(self._container_id)
+
+    @property
+    def _is_up(self) -> bool:
+        container = self._store.container(self._container_id)
+        return container is not None and container.state.is_up
+
+    def _show(self) -> None:
+        if not self._container_id:
+            return
+        if not self._is_up:
+            start = (text("action.start"), self._start) if self._store.container(self._container_id) else None
+            self._empty.show_state(icons.glyph("cog-off-outline"), "processes.stopped", action=start)
+            self._stack.setCurrentWidget(self._empty)
+            return
+        self._stack.setCurrentIndex(0)
+        answer = self._store.detail.processes
+        self._problem.show_problem(answer if isinstance(answer, Problem) else None)
+        if isinstance(answer, ProcessTable):
+            is_first = self._model.columnCount() == 0
+            self._model.show(answer)
+            self._count.setText(plural("processes.count", len(answer.rows)))
+            if is_first:
+                self.table.resizeColumnsToContents()
+
+    def _start(self) -> None:
+        self._store.intents.act_on_containers.emit((self._container_id,), ContainerAction.START)
+
+    def _copy(self) -> None:
+        rows = sorted({index.row() for index in self.table.selectedIndexes()})
+        columns = range(self._proxy.columnCount())
+        lines = ["\t".join(str(self._proxy.index(row, column).data()) for column in columns) for row in rows]
+        QGuiApplication.clipboard().setText("\n".join(lines))

@@ -1,0 +1,240 @@
+"""A container's shell, or the debug shell beside it. What runs in either goes on while another tab is shown."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QStackedWidget,
+    QTabBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.features.problems.problem import ProblemView
+from app.state.store import AppStore
+from app.terminal.session import TerminalSession, TerminalState
+from app.terminal.view import MAX_PASTE_CHARS, TerminalView
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.empty import EmptyState
+from app.ui.widgets import ElidedLabel, IconButton, button, label
+from backend.api import ContainerAction, Notice
+
+
+class TerminalTab(QWidget):
+    """One terminal widget for both shells."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self._container_id = ""
+        self._session: TerminalSession | None = None
+        self._asked: set[tuple[str, bool]] = set()
+        """Shells that were opened by themselves: once ended they wait for a word of the user."""
+        self.view = TerminalView()
+        self.view.refused_paste.connect(self._tell_paste)
+        self._segments = QButtonGroup(self)
+        self.shell = self._segment(text("terminal.shell"))
+        self.debug = self._segment(text("terminal.debug"))
+        self.debug.setToolTip(text("terminal.debug.tip"))
+        self.shell.setChecked(True)
+        self._segments.buttonClicked.connect(lambda _button: self._show())
+        self.end = IconButton("stop-circle-outline", text("terminal.end"))
+        self.end.clicked.connect(lambda _checked=False: self._end())
+        self._hint = ElidedLabel()
+        self._hint.setProperty("role", "muted")
+        self._hint.set_whole(text("terminal.hint"))
+        self._over = QFrame()
+        self._over.setObjectName("terminal-over")
+        self._over_words = label("", wrap=True)
+        self.again = button(text("terminal.again"), self._open, "primary")
+        self._to_debug = button(text("terminal.no-shell.debug"), self._open_debug)
+        over = QHBoxLayout(self._over)
+        over.setContentsMargins(theme.px(12), theme.px(8), theme.px(12), theme.px(8))
+        over.addWidget(self._over_words, 1)
+        over.addWidget(self._to_debug)
+        over.addWidget(self.again)
+        self._empty = EmptyState()
+        self._problem = ProblemView(store)
+        self._lay_out()
+        store.detail.terminal_changed.connect(self._on_terminal)
+        store.containers_changed.connect(self._on_containers)
+
+    def _lay_out(self) -> None:
+        bar = QHBoxLayout()
+        bar.setContentsMargins(theme.px(20), theme.px(8), theme.px(20), theme.px(8))
+        bar.setSpacing(theme.px(6))
+        for widget in (self.shell, self.debug):
+            bar.addWidget(widget)
+        bar.addSpacing(theme.px(8))
+        bar.addWidget(self._hint, 1)
+        bar.addWidget(self.end)
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._over)
+        column.addWidget(self.view, 1)
+        problem_page = QWidget()
+        held = QVBoxLayout(problem_page)
+        held.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
+        held.addWidget(self._problem)
+        held.addStretch(1)
+        self._body, self._problem_page = body, problem_page
+        self._stack = QStackedWidget()
+        for page in (body, self._empty, problem_page):
+            self._stack.addWidget(page)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        outer.addLayout(bar)
+        outer.addWidget(self._stack, 1)
+
+    def _segment(self, words: str) -> QToolButton:
+        made = QToolButton()
+        made.setText(words)
+        made.setAccessibleName(words)
+        made.setCheckable(True)
+        made.setProperty("role", "segment")
+        made.setProperty("shown", words)
+        made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._segments.addButton(made)
+        return made
+
+    def show_container(self, container_id: str) -> None:
+        """Another container, with its own shells as they were left."""
+        self._container_id = container_id
+        has_debug = self._store.detail.terminal(container_id, debug=True) is not None
+        has_shell = self._store.detail.terminal(container_id, debug=False) is not None
+        (self.debug if has_debug and not has_shell else self.shell).setChecked(True)
+        self._show()
+
+    def focus_terminal(self) -> None:
+        """Type into it."""
+        if self._stack.currentWidget() is self._body:
+            self.view.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._show()
+
+    @property
+    def _is_debug(self) -> bool:
+        return self.debug.isChecked()
+
+    @property
+    def _is_up(self) -> bool:
+        container = self._store.container(self._container_id)
+        return container is not None and container.state.is_up
+
+    def _on_terminal(self, container_id: str, _debug: bool) -> None:
+        if container_id == self._container_id:
+            self._show()
+
+    def _on_containers(self) -> None:
+        if self._container_id and self.isVisible():
+            self._show()
+
+    def _show(self) -> None:
+        """The chosen shell as it is; the first one is opened by itself."""
+        if not self._container_id:
+            return
+        session = self._store.detail.terminal(self._container_id, debug=self._is_debug)
+        if session is None and self._is_up and self.isVisible():
+            key = (self._container_id, self._is_debug)
+            if key not in self._asked:
+                self._asked.add(key)
+                self._open()
+                return
+        if session is not self._session:
+            if self._session is not None:
+                self._session.state_changed.disconnect(self._show_state)
+            self._session = session
+            if session is not None:
+                session.state_changed.connect(self._show_state)
+            self.view.show_session(session)
+        self._show_state()
+
+    def _show_state(self) -> None:
+        session = self._session
+        state = session.state if session is not None else None
+        self.end.setEnabled(state in (TerminalState.RUNNING, TerminalState.OPENING))
+        has_words = session is not None and (session.screen.pushed > 0 or session.screen.cursor.y > 0)
+        if session is None or (state is TerminalState.ENDED and not self._is_up and not has_words):
+            self._show_empty()
+        elif state is TerminalState.NO_SHELL:
+            self._empty.show_state(
+                icons.glyph("console"), "terminal.no-shell", action=(text("terminal.no-shell.debug"), self._open_debug)
+            )
+            self._stack.setCurrentWidget(self._empty)
+        elif state is TerminalState.FAILED:
+            self._problem.show_problem(session.problem, [(text("terminal.again"), self._open)])
+            self._stack.setCurrentWidget(self._problem_page)
+        else:
+            self._show_over(session)
+            self._stack.setCurrentWidget(self._body)
+            if state is TerminalState.RUNNING and self.isVisible() and self._may_take_focus():
+                self.view.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _show_over(self, session: TerminalSession) -> None:
+        """The line above a terminal that does not run."""
+        self._over.setVisible(session.state is not TerminalState.RUNNING)
+        self.again.setVisible(session.state is TerminalState.ENDED)
+        self.again.setEnabled(self._is_up)
+        self._to_debug.setVisible(False)
+        if session.state is TerminalState.OPENING:
+            self._over_words.setText(text("terminal.opening.debug" if self._is_debug else "terminal.opening"))
+        elif not self._is_up:
+            self._over_words.setText(text("terminal.ended.stopped"))
+        elif session.exit_code is None:
+            self._over_words.setText(text("terminal.ended"))
+        else:
+            self._over_words.setText(text("terminal.ended.code", code=session.exit_code))
+
+    def _show_empty(self) -> None:
+        if self._store.container(self._container_id) is None:
+            self._empty.show_state(icons.glyph("console"), "detail.gone-page")
+        elif not self._is_up:
+            self._empty.show_state(
+                icons.glyph("console"), "terminal.stopped", action=(text("action.start"), self._start)
+            )
+        else:
+            self._empty.show_state(
+                icons.glyph("console"), "terminal.closed", action=(text("terminal.open"), self._open)
+            )
+        self._stack.setCurrentWidget(self._empty)
+
+    def _may_take_focus(self) -> bool:
+        """Not from somebody who went on to another part of the window meanwhile."""
+        focus = self.window().focusWidget()
+        # The tab bar has the focus of who has just come to this tab.
+        return focus is None or self.isAncestorOf(focus) or not focus.isVisible() or isinstance(focus, QTabBar)
+
+    def _open(self) -> None:
+        columns, lines = self.view.cells()
+        self._store.detail.intents.open_terminal.emit(self._container_id, self._is_debug, columns, lines)
+
+    def _open_debug(self) -> None:
+        self.debug.setChecked(True)
+        if self._store.detail.terminal(self._container_id, debug=True) is None:
+            self._asked.add((self._container_id, True))
+            self._open()
+        else:
+            self._show()
+
+    def _end(self) -> None:
+        self._store.detail.intents.close_terminal.emit(self._container_id, self._is_debug)
+
+    def _start(self) -> None:
+        self._asked.discard((self._container_id, self._is_debug))
+        self._store.intents.act_on_containers.emit((self._container_id,), ContainerAction.START)
+
+    def _tell_paste(self, length: int) -> None:
+        self._store.notice(
+            Notice(level="warning", text=text("terminal.paste-too-long", length=length, limit=MAX_PASTE_CHARS))
+        )

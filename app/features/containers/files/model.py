@@ -1,0 +1,250 @@
+"""One directory of a container as a table: what is in it, and what became of it since the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, Final
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtGui import QColor, QFont
+
+from app.features.containers.data.files import FileEntry, Listing, child, parent, shown_path
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.figures import size
+from app.ui.safe_text import tooltip
+from backend.api import ChangeKind
+
+SORT_ROLE: Final = Qt.ItemDataRole.UserRole
+_Index = QModelIndex | QPersistentModelIndex
+
+
+class Column(IntEnum):
+    """In the order of the table."""
+
+    NAME = 0
+    SIZE = 1
+    MODIFIED = 2
+    MODE = 3
+    OWNER = 4
+    CHANGE = 5
+
+
+_TITLES: Final = {
+    Column.NAME: "files.column.name",
+    Column.SIZE: "files.column.size",
+    Column.MODIFIED: "files.column.modified",
+    Column.MODE: "files.column.mode",
+    Column.OWNER: "files.column.owner",
+    Column.CHANGE: "files.column.change",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A name that is there, or was in the image: then it has no entry."""
+
+    untrusted_name: str
+    entry: FileEntry | None
+    change: ChangeKind | None
+
+    @property
+    def name(self) -> str:
+        """To be shown."""
+        return shown_path(self.untrusted_name)
+
+
+def rows_of(listing: Listing, changes: Mapping[str, ChangeKind]) -> tuple[FileRow, ...]:
+    """The entries with their marks, and what was deleted."""
+    # The engine writes what is not UTF-8 in a path as replacement characters: so it is compared.
+    told = {path.encode("utf-8", "replace").decode(): kind for path, kind in changes.items()}
+    rows = [
+        FileRow(entry.untrusted_name, entry, told.get(_as_engine(child(listing.path, entry.untrusted_name))))
+        for entry in listing.entries
+    ]
+    there = {_as_engine(row.untrusted_name) for row in rows}
+    place = _as_engine(listing.path)
+    rows += [
+        FileRow(path.rpartition("/")[2], None, kind)
+        for path, kind in told.items()
+        if kind is ChangeKind.DELETED and parent(path) == place and path.rpartition("/")[2] not in there
+    ]
+    return tuple(rows)
+
+
+def _as_engine(path: str) -> str:
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+class FilesModel(QAbstractTableModel):
+    """The rows of one directory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: tuple[FileRow, ...] = ()
+        self._mounts: frozenset[str] = frozenset()
+
+    def show(self, rows: tuple[FileRow, ...], mounts: frozenset[str] = frozenset()) -> None:
+        """Another directory, or the same as it is now. `mounts` are the names of what is mounted there."""
+        if (rows, mounts) != (self._rows, self._mounts):
+            self.beginResetModel()
+            self._rows, self._mounts = rows, mounts
+            self.endResetModel()
+
+    def row(self, number: int) -> FileRow:
+        """One row."""
+        return self._rows[number]
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 -- Qt's own signature
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 -- likewise
+        return 0 if parent.isValid() else len(Column)
+
+    def flags(self, index: _Index) -> Qt.ItemFlag:
+        flags = super().flags(index)
+        return flags if index.isValid() and self._rows[index.row()].entry is not None else flags & ~_ENABLED
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return text(_TITLES[Column(section)])
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
+            side = Qt.AlignmentFlag.AlignRight if section == Column.SIZE else Qt.AlignmentFlag.AlignLeft
+            return Qt.AlignmentFlag.AlignVCenter | side
+        return None
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row, column = self._rows[index.row()], Column(index.column())
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return self._words(row, column)
+            case Qt.ItemDataRole.DecorationRole if column is Column.NAME:
+                return icons.glyph(self._glyph(row))
+            case Qt.ItemDataRole.ToolTipRole if column is Column.NAME:
+                return tooltip(self._words(row, column))
+            case Qt.ItemDataRole.AccessibleTextRole if column is Column.NAME:
+                return ", ".join(filter(None, (row.name, self._kind(row), self._words(row, Column.CHANGE))))
+            case Qt.ItemDataRole.ForegroundRole if column is Column.CHANGE:
+                return QColor(_colour(row.change)) if row.change is not None else None
+            case Qt.ItemDataRole.FontRole if row.entry is None and column is Column.NAME:
+                font = QFont()
+                font.setStrikeOut(True)
+                return font
+            case Qt.ItemDataRole.TextAlignmentRole if column is Column.SIZE:
+                return Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+            case role if role == SORT_ROLE:
+                return _sort_key(row, column)
+            case _:
+                return None
+
+    def _words(self, row: FileRow, column: Column) -> str:
+        entry = row.entry
+        if column is Column.NAME:
+            arrow = f"  →  {entry.target}" if entry is not None and entry.is_link else ""
+            return row.name + arrow
+        if column is Column.CHANGE:
+            return text(f"files.change.{row.change.value}") if row.change is not None else ""
+        if entry is None:
+            return ""
+        match column:
+            case Column.SIZE:
+                return size(entry.size) if entry.is_file else ""
+            case Column.MODIFIED:
+                return _moment(entry.modified)
+            case Column.MODE:
+                return entry.mode_words
+            case _:
+                return f"{entry.user_id}:{entry.group_id}"
+
+    def _glyph(self, row: FileRow) -> str:
+        entry = row.entry
+        if entry is None:
+            return "file-remove-outline"
+        if entry.is_link:
+            return "link-variant"
+        if row.untrusted_name in self._mounts:
+            return "harddisk"
+        if entry.is_directory:
+            return "folder-outline"
+        return "file-outline" if entry.is_file else "file-cog-outline"
+
+    def _kind(self, row: FileRow) -> str:
+        if row.untrusted_name in self._mounts:
+            return text("files.kind.mount")
+        entry = row.entry
+        if entry is None or entry.is_file:
+            return ""
+        return text(
+            "files.kind.link" if entry.is_link else "files.kind.folder" if entry.is_directory else "files.kind.other"
+        )
+
+
+_ENABLED: Final = Qt.ItemFlag.ItemIsEnabled
+
+
+class FilesProxy(QSortFilterProxyModel):
+    """Directories first; all of it, or only what changed."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._only_changes = False
+        self.setSortRole(SORT_ROLE)
+
+    def set_only_changes(self, only: bool) -> None:
+        """Whether what is as the image has it is left out."""
+        self._only_changes = only
+        self.invalidate()
+
+    def filterAcceptsRow(self, source_row: int, source_parent: _Index) -> bool:  # noqa: ARG002 -- Qt's own signature
+        model = self.sourceModel()
+        assert isinstance(model, FilesModel)
+        return not self._only_changes or model.row(source_row).change is not None
+
+    def lessThan(self, left: _Index, right: _Index) -> bool:
+        model = self.sourceModel()
+        assert isinstance(model, FilesModel)
+        one, other = (_is_place(model.row(index.row())) for index in (left, right))
+        if one != other:
+            # Whichever way the column is sorted.
+            return one == (self.sortOrder() is Qt.SortOrder.AscendingOrder)
+        return bool(left.data(SORT_ROLE) < right.data(SORT_ROLE))
+
+
+def _is_place(row: FileRow) -> bool:
+    return row.entry is not None and row.entry.is_directory
+
+
+def _sort_key(row: FileRow, column: Column) -> Any:
+    entry = row.entry
+    match column:
+        case Column.SIZE:
+            return entry.size if entry is not None else -1
+        case Column.MODIFIED:
+            return entry.modified if entry is not None else -1
+        case Column.NAME:
+            return row.name.casefold()
+        case Column.MODE:
+            return entry.mode_words if entry is not None else ""
+        case Column.OWNER:
+            return f"{entry.user_id:010}:{entry.group_id:010}" if entry is not None else ""
+        case _:
+            return row.change.value if row.change is not None else "~"
+
+
+def _colour(change: ChangeKind) -> str:
+    colours = theme.current()
+    return {
+        ChangeKind.ADDED: colours.running,
+        ChangeKind.MODIFIED: colours.warning,
+        ChangeKind.DELETED: colours.danger,
+    }[change]
+
+
+def _moment(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):
+        return "?"

@@ -1,0 +1,406 @@
+"""A container's files, running or not: browse, look, edit, copy to and from this computer, see what changed.
+
+Files are dropped in from the desktop, and dragged out to it (`drag_out`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QModelIndex, QPoint, QStandardPaths, Qt, QTimer
+from PySide6.QtGui import (
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QGuiApplication,
+    QKeySequence,
+    QShortcut,
+    QShowEvent,
+)
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QStackedWidget,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.features.containers.data.files import Listing, child, parent, shown_path
+from app.features.containers.data.store import Job, JobKind, JobState
+from app.features.containers.files.drag_out import DragOut
+from app.features.containers.files.model import Column, FileRow, FilesModel, FilesProxy, rows_of
+from app.features.containers.files.viewer import FileViewer
+from app.features.problems.problem import ProblemView
+from app.state.store import AppStore
+from app.texts import plural, text
+from app.ui import theme
+from app.ui.widgets import IconButton, button, label
+from backend.api import ContainerDetails, Problem
+
+_SLOW_MS: Final = 400
+"""How long a listing may take before the table says that it is loading."""
+
+
+class FilesTab(QWidget):
+    """The list, and the viewer in its place."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self._container_id = ""
+        self._asked = ""
+        self._listing: Listing | None = None
+        self._places: dict[str, str] = {}
+        """Where the user was in each container."""
+        self._link_tried = ""
+        self.setAcceptDrops(True)
+        self.model = FilesModel()
+        self.proxy = FilesProxy(self)
+        self.proxy.setSourceModel(self.model)
+        self.up = IconButton("arrow-up", text("files.up"), "Alt+Up")
+        self.up.clicked.connect(lambda _checked=False: self._go_up())
+        self.path = QLineEdit("/")
+        self.path.setAccessibleName(text("files.path"))
+        self.path.returnPressed.connect(lambda: self.go(self.path.text().strip() or "/"))
+        self.refresh = IconButton("refresh", text("menu.refresh"), "F5")
+        self.refresh.clicked.connect(lambda _checked=False: self._reload())
+        self.only = QToolButton()
+        self.only.setText(text("files.only-changes"))
+        self.only.setAccessibleName(text("files.only-changes"))
+        self.only.setToolTip(text("files.only-changes.tip"))
+        self.only.setCheckable(True)
+        self.only.setProperty("role", "segment")
+        self.only.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.only.toggled.connect(self.proxy.set_only_changes)
+        self.only.toggled.connect(lambda _on: self._tell_count())
+        self.upload = button(text("files.upload"), self._ask_upload)
+        self.download = button(text("files.download"), self._ask_download)
+        self.table = self._make_table()
+        DragOut(self.table, store.detail, lambda: (self._container_id, self._paths()))
+        self._problem = ProblemView(store)
+        self._changes_problem = label("", "warning", wrap=True)
+        self._count = label("", "muted")
+        self._drop = label(text("files.drop"), "notice")
+        self._drop.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._drop.hide()
+        self.viewer = FileViewer(store)
+        self.viewer.closed.connect(self._show_list)
+        self.viewer.download.clicked.connect(lambda _checked=False: self._ask_download_of((self.viewer.path,)))
+        self._slow = QTimer(self, singleShot=True, interval=_SLOW_MS)
+        self._slow.timeout.connect(lambda: self._count.setText(text("file.loading")))
+        self._lay_out()
+        detail = store.detail
+        detail.listed.connect(self._on_listed)
+        detail.listed.connect(self._on_link_tried)  # after the other: it takes back what that one shows
+        detail.changes_changed.connect(self._show_rows)
+        detail.job_changed.connect(self._on_job)
+
+    def _make_table(self) -> QTableView:
+        table = QTableView()
+        table.setObjectName("plain")
+        table.setModel(self.proxy)
+        table.setAccessibleName(text("files.table"))
+        table.setSortingEnabled(True)
+        table.sortByColumn(Column.NAME, Qt.SortOrder.AscendingOrder)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setTabKeyNavigation(False)
+        table.setDragEnabled(True)  # a press on one of many selected files keeps them selected
+        table.setShowGrid(False)
+        table.setWordWrap(False)
+        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(theme.px(30))
+        header = table.horizontalHeader()
+        header.setStretchLastSection(True)
+        header.setHighlightSections(False)
+        for column, width in ((Column.NAME, 300), (Column.SIZE, 100), (Column.MODIFIED, 160), (Column.MODE, 120)):
+            header.resizeSection(column, theme.px(width))
+        table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        table.customContextMenuRequested.connect(self._menu)
+        table.doubleClicked.connect(self._enter)
+        table.selectionModel().selectionChanged.connect(lambda *_: self._enable())
+        for keys, do in (
+            ("Return", self._enter_current),
+            ("Enter", self._enter_current),
+            ("Backspace", self._go_up),
+            ("Alt+Up", self._go_up),
+        ):
+            QShortcut(QKeySequence(keys), table, do).setContext(Qt.ShortcutContext.WidgetShortcut)
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), table, self._copy_paths).setContext(
+            Qt.ShortcutContext.WidgetShortcut
+        )
+        return table
+
+    def _lay_out(self) -> None:
+        bar = QHBoxLayout()
+        bar.setSpacing(theme.px(8))
+        bar.addWidget(self.up)
+        bar.addWidget(self.path, 1)
+        for widget in (self.refresh, self.only, self.upload, self.download):
+            bar.addWidget(widget)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.px(8))
+        column.addLayout(bar)
+        for part in (self._problem, self._changes_problem, self._drop):
+            column.addWidget(part)
+        column.addWidget(self.table, 1)
+        column.addWidget(self._count)
+        self._changes_problem.hide()
+        self._stack = QStackedWidget()
+        self._stack.addWidget(page)
+        self._stack.addWidget(self.viewer)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
+        outer.addWidget(self._stack)
+
+    # -- where the user is ----------------------------------------------------------------------------------------
+    def show_container(self, container_id: str) -> None:
+        """Another container, where the user was in it last."""
+        self._container_id = container_id
+        self._listing = None
+        self._asked = ""
+        self.model.show(())
+        # A file with something typed in it waits until its container is shown again.
+        is_edited = self.viewer.is_changed and self.viewer.container_id == container_id
+        self._stack.setCurrentIndex(1 if is_edited else 0)
+        self.path.setText(shown_path(self._places.get(container_id, "/")))
+        self._count.setText("")
+        self._problem.show_problem(None)
+        self._enable()
+        if self.isVisible():
+            self._load()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._container_id:
+            self._load()
+
+    @property
+    def has_unsaved(self) -> bool:
+        """Whether leaving would lose something typed."""
+        return self._stack.currentIndex() == 1 and self.viewer.is_changed
+
+    def focus_search(self) -> None:
+        """Go to the path."""
+        self.path.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.path.selectAll()
+
+    def go_back(self) -> bool:
+        """Leave the file that is shown; whether there was one."""
+        if self._stack.currentIndex() != 1:
+            return False
+        self.viewer.leave()
+        return True
+
+    def _load(self) -> None:
+        self.go(self._places.get(self._container_id, "/"))
+        self._store.detail.intents.load_changes.emit(self._container_id)
+
+    def _reload(self) -> None:
+        self._load()
+
+    def go(self, path: str) -> None:
+        """Show another directory."""
+        path = path if path.startswith("/") else child(self._place, path)
+        self._asked = path
+        self._slow.start()
+        self._store.detail.intents.load_listing.emit(self._container_id, path)
+
+    @property
+    def _place(self) -> str:
+        return self._listing.path if self._listing is not None else "/"
+
+    def _go_up(self) -> None:
+        if self._place != "/":
+            self.go(parent(self._place))
+
+    def _on_listed(self, container_id: str, path: str, answer: Listing | Problem) -> None:
+        if (container_id, path) != (self._container_id, self._asked):
+            return
+        self._slow.stop()
+        self._problem.show_problem(
+            answer if isinstance(answer, Problem) else None, [(text("files.retry"), self._reload)]
+        )
+        if isinstance(answer, Problem):
+            self._tell_count()
+            if self._places.get(container_id) == path:
+                self._places.pop(container_id)  # it is gone: do not come back to it
+            return
+        moved = self._listing is None or answer.path != self._listing.path
+        self._listing = answer
+        self._places[container_id] = answer.path
+        self.path.setText(shown_path(answer.path))
+        self._show_rows()
+        if moved and self.proxy.rowCount():
+            self.table.setCurrentIndex(self.proxy.index(0, 0))
+            self.table.clearSelection()
+            self.table.scrollToTop()
+
+    def _show_rows(self) -> None:
+        changes = self._store.detail.changes
+        failed = changes.summary if isinstance(changes, Problem) else ""
+        self._changes_problem.setText(text("files.changes-failed", why=failed))
+        self._changes_problem.setVisible(bool(failed))
+        if self._listing is None:
+            return
+        kept = {row.untrusted_name for row in self._chosen()}
+        rows = rows_of(self._listing, {} if changes is None or isinstance(changes, Problem) else changes)
+        self.model.show(rows, self._mounted())
+        selection = self.table.selectionModel()
+        for number in range(self.proxy.rowCount()):
+            index = self.proxy.index(number, 0)
+            if self._row(index).untrusted_name in kept:
+                selection.select(index, selection.SelectionFlag.Select | selection.SelectionFlag.Rows)
+        self._tell_count()
+        self._enable()
+
+    def _mounted(self) -> frozenset[str]:
+        details = self._store.detail.details
+        if not isinstance(details, ContainerDetails):
+            return frozenset()
+        places = (mount.destination.rstrip("/") for mount in details.mounts)
+        return frozenset(place.rpartition("/")[2] for place in places if parent(place) == self._place)
+
+    def _tell_count(self) -> None:
+        if self._listing is None:
+            self._count.setText("")
+            return
+        words = plural("files.count", self.proxy.rowCount())
+        if self._listing.is_truncated:
+            words = f"{words}  {text('files.truncated')}"
+        self._count.setText(words)
+
+    # -- what is chosen -------------------------------------------------------------------------------------------
+    def _row(self, index: QModelIndex) -> FileRow:
+        return self.model.row(self.proxy.mapToSource(index).row())
+
+    def _chosen(self) -> list[FileRow]:
+        return [row for index in self.table.selectionModel().selectedRows() if (row := self._row(index)).entry]
+
+    def _paths(self) -> tuple[str, ...]:
+        return tuple(child(self._place, row.untrusted_name) for row in self._chosen())
+
+    def _enable(self) -> None:
+        self.up.setEnabled(self._place != "/")
+        self.download.setEnabled(bool(self._chosen()))
+        self.upload.setEnabled(self._listing is not None)
+
+    def _enter_current(self) -> None:
+        if self.table.currentIndex().isValid():
+            self._enter(self.table.currentIndex())
+
+    def _enter(self, index: QModelIndex) -> None:
+        row = self._row(index)
+        if row.entry is None:
+            return
+        path = child(self._place, row.untrusted_name)
+        if row.entry.is_directory:
+            self.go(path)
+        elif row.entry.is_file or row.entry.is_link:
+            self._open_file(path, may_be_directory=row.entry.is_link)
+
+    def _open_file(self, path: str, *, may_be_directory: bool) -> None:
+        if may_be_directory:
+            # Only the container knows where a link leads: the directory is tried first.
+            self._link_tried = path
+            self.go(path)
+            return
+        if self.viewer.is_changed:
+            self._stack.setCurrentWidget(self.viewer)
+            self.viewer.leave()  # asks about the other file
+            return
+        self.viewer.show_file(self._container_id, path)
+        self._stack.setCurrentWidget(self.viewer)
+        self.viewer.editor.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _on_link_tried(self, container_id: str, path: str, answer: Listing | Problem) -> None:
+        if not path or path != self._link_tried or container_id != self._container_id:
+            return
+        self._link_tried = ""
+        if isinstance(answer, Problem):
+            self._problem.show_problem(None)
+            self._asked = ""
+            self._open_file(path, may_be_directory=False)
+
+    def _show_list(self) -> None:
+        self._stack.setCurrentIndex(0)
+        self.table.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.go(self._place)
+
+    def _menu(self, point: QPoint) -> None:
+        menu = QMenu(self.table)
+        chosen = self._chosen()
+        if len(chosen) == 1:
+            menu.addAction(text("files.open"), self._enter_current)
+        if chosen:
+            menu.addAction(text("files.download"), self._ask_download)
+            menu.addAction(text("files.copy-path"), self._copy_paths)
+        menu.addAction(text("files.upload"), self._ask_upload)
+        menu.exec(self.table.viewport().mapToGlobal(point))
+        menu.deleteLater()
+
+    def _copy_paths(self) -> None:
+        QGuiApplication.clipboard().setText("\n".join(shown_path(path) for path in self._paths()))
+
+    # -- to and from this computer --------------------------------------------------------------------------------
+    def _ask_download(self) -> None:
+        self._ask_download_of(self._paths())
+
+    def _ask_download_of(self, paths: tuple[str, ...]) -> None:
+        if not paths:
+            return
+        usual = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DownloadLocation)
+        chosen = QFileDialog.getExistingDirectory(self, text("files.download.where"), usual)
+        if chosen:
+            self._store.detail.intents.download.emit(self._container_id, paths, Path(chosen))
+
+    def _ask_upload(self) -> None:
+        chosen, _kind = QFileDialog.getOpenFileNames(self, text("files.upload.what"))
+        if chosen:
+            self.upload_files(tuple(Path(name) for name in chosen))
+
+    def upload_files(self, sources: tuple[Path, ...]) -> None:
+        """Copy files and folders into the directory that is shown; they belong to its owner."""
+        owner = self._listing.directory if self._listing is not None else None
+        ids = (owner.user_id, owner.group_id) if owner is not None else (0, 0)
+        self._store.detail.intents.upload.emit(self._container_id, self._place, sources, ids)
+
+    def _on_job(self, job: Job) -> None:
+        if job.kind is JobKind.UPLOAD and job.container_id == self._container_id and job.state is not JobState.RUNNING:
+            self.go(self._place)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if self._listing is not None and self._stack.currentIndex() == 0 and _dropped(event):
+            event.acceptProposedAction()
+            self._drop.setText(text("files.drop", path=shown_path(self._place)))
+            self._drop.show()
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        event.acceptProposedAction()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        self._drop.hide()
+        event.accept()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self._drop.hide()
+        sources = _dropped(event)
+        if sources:
+            # Copied, whatever the desktop proposes: the originals stay.
+            event.setDropAction(Qt.DropAction.CopyAction)
+            event.accept()
+            self.upload_files(sources)
+
+
+def _dropped(event: QDropEvent) -> tuple[Path, ...]:
+    return tuple(Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile() and url.toLocalFile())

@@ -1,0 +1,221 @@
+"""The fields of the form in their sections. Knows no engine: text in, text out, and faults shown where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from PySide6.QtCore import QStringListModel, Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QCompleter,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.features.containers.form.draft import Draft, Fault
+from app.features.containers.form.rows import (
+    Mounts,
+    Ports,
+    Row,
+    Variables,
+    choose,
+    chosen,
+    combo,
+    fault_label,
+    keep_height,
+    line_edit,
+    mark,
+    set_words,
+)
+from app.texts import text
+from app.ui import theme
+from app.ui.widgets import Card, label
+from backend.api import RESTART_POLICIES
+
+_FLAGS: Final = ("tty", "stdin_open", "init", "read_only_root", "auto_remove", "privileged")
+_LINES: Final = (*("image", "name", "cpus", "memory", "command", "entrypoint", "working_directory", "user"),)
+
+
+class FormFields(QWidget):
+    """Everything between the form's title and its buttons."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        # Not smaller than it wants to be: the scroll area would squeeze the rows before it scrolls.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        self.lines: dict[str, QLineEdit] = {name: line_edit(f"form.{name}", f"form.{name}.empty") for name in _LINES}
+        self.flags = {name: _flag(name) for name in _FLAGS}
+        self.restart_policy = combo("form.restart", RESTART_POLICIES, lambda word: text(f"form.restart.{word}"))
+        self.network = QComboBox(editable=True)
+        self.network.setAccessibleName(text("form.network"))
+        line = self.network.lineEdit()
+        assert line is not None
+        line.setAccessibleName(text("form.network"))
+        line.setPlaceholderText(text("form.network.empty"))
+        self.ports, self.mounts, self.variables = Ports(), Mounts(), Variables()
+        self._tables = {"ports": self.ports, "mounts": self.mounts, "variables": self.variables}
+        self.image_state = label("", "muted", wrap=True)
+        self._faults: dict[str, QLabel] = {}
+        self._images = QStringListModel(self)
+        completer = QCompleter(self._images, self)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        self.lines["image"].setCompleter(completer)
+        self._lay_out()
+        self._connect()
+
+    def offer_images(self, names: Sequence[str]) -> None:
+        """What the image field completes."""
+        self._images.setStringList(list(names))
+
+    def offer_networks(self, names: Sequence[str]) -> None:
+        """What the network field offers; what stands there stays."""
+        kept = self.network.currentText()
+        self.network.blockSignals(True)
+        self.network.clear()
+        self.network.addItems(list(names))
+        self.network.setCurrentText(kept)
+        self.network.blockSignals(False)
+
+    def fill(self, draft: Draft) -> None:
+        """Show a draft."""
+        for name, line in self.lines.items():
+            set_words(line, getattr(draft, name))
+        for name, flag in self.flags.items():
+            flag.setChecked(getattr(draft, name))
+        choose(self.restart_policy, draft.restart_policy)
+        self.network.setCurrentText(draft.network)
+        self.ports.fill(draft.ports)
+        self.mounts.fill(draft.mounts)
+        self.variables.fill(draft.variables)
+
+    def draft(self) -> Draft:
+        """What stands there."""
+        values: dict[str, Any] = {name: line.text() for name, line in self.lines.items()}
+        values |= {name: flag.isChecked() for name, flag in self.flags.items()}
+        return Draft(
+            **values,
+            restart_policy=chosen(self.restart_policy),
+            network=self.network.currentText(),
+            ports=self.ports.drafts(),
+            mounts=self.mounts.drafts(),
+            variables=self.variables.drafts(),
+        )
+
+    def show_faults(self, faults: Sequence[Fault]) -> None:
+        """Say each where it is."""
+        alone = {fault.field: fault for fault in faults if fault.row is None}
+        for name, place in self._faults.items():
+            fault = alone.get(name)
+            place.setText(_words(fault) if fault else "")
+            place.setVisible(fault is not None)
+            mark(self._field(name), wrong=fault is not None)
+        in_rows = {(fault.table, fault.row): fault for fault in reversed(faults) if fault.row is not None}
+        for table, rows in self._tables.items():
+            for number, row in enumerate(rows.rows):
+                fault = in_rows.get((table, number))
+                row.show_fault(_words(fault) if fault else "", fault.field if fault else "")
+
+    def place_of(self, fault: Fault) -> QWidget:
+        """The field that a fault is in."""
+        if fault.row is None:
+            return self._field(fault.field)
+        row: Row = self._tables[fault.table].rows[fault.row]
+        return row.fields[fault.field]
+
+    def _field(self, name: str) -> QWidget:
+        return self.lines.get(name) or self.flags[name]
+
+    def _connect(self) -> None:
+        for line in self.lines.values():
+            line.textChanged.connect(self.changed)
+        for flag in self.flags.values():
+            flag.toggled.connect(self.changed)
+        self.restart_policy.currentIndexChanged.connect(self.changed)
+        self.network.currentTextChanged.connect(self.changed)
+        for table in self._tables.values():
+            table.changed.connect(self.changed)
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(20), theme.px(4), theme.px(20), theme.px(12))
+        column.setSpacing(theme.px(12))
+        main = self._card("form.section.image", column)
+        form = _form(main)
+        self._row(form, "image")
+        form.addRow("", self.image_state)
+        self._row(form, "name")
+        for key, table in (
+            ("form.section.ports", self.ports),
+            ("form.section.mounts", self.mounts),
+            ("form.section.variables", self.variables),
+        ):
+            self._card(key, column).addWidget(table)
+        limits = _form(self._card("form.section.limits", column))
+        self._row(limits, "cpus")
+        self._row(limits, "memory")
+        limits.addRow(label(text("form.restart")), self.restart_policy)
+        limits.addRow(label(text("form.network")), self.network)
+        command_card = self._card("form.section.command", column)
+        command = _form(command_card)
+        for name in ("command", "entrypoint", "working_directory", "user"):
+            self._row(command, name)
+        flags = QGridLayout()
+        flags.setHorizontalSpacing(theme.px(16))
+        for number, flag in enumerate(self.flags.values()):
+            flags.addWidget(flag, number // 2, number % 2)
+        command_card.addLayout(flags)
+        self._fault_place("auto_remove", command_card)
+        column.addStretch(1)
+
+    def _card(self, key: str, column: QVBoxLayout) -> QVBoxLayout:
+        card = Card(text(key))
+        column.addWidget(card)
+        return card.body
+
+    def _row(self, form: QFormLayout, name: str) -> None:
+        held = QVBoxLayout()
+        held.setSpacing(theme.px(2))
+        held.addWidget(self.lines[name])
+        keep_height(self.lines[name])
+        self._fault_place(name, held)
+        words = label(text(f"form.{name}"))
+        words.setBuddy(self.lines[name])
+        form.addRow(words, held)
+
+    def _fault_place(self, name: str, column: QVBoxLayout) -> None:
+        self._faults[name] = fault_label()
+        column.addWidget(self._faults[name])
+
+
+def _form(column: QVBoxLayout) -> QFormLayout:
+    form = QFormLayout()
+    form.setHorizontalSpacing(theme.px(14))
+    form.setVerticalSpacing(theme.px(8))
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+    holder = QHBoxLayout()
+    holder.addLayout(form, 1)
+    column.addLayout(holder)
+    return form
+
+
+def _flag(name: str) -> QCheckBox:
+    made = QCheckBox(text(f"form.{name}"))
+    made.setAccessibleName(made.text())
+    return made
+
+
+def _words(fault: Fault) -> str:
+    return text(f"form.fault.{fault.key}", value=fault.value)

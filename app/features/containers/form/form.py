@@ -1,0 +1,295 @@
+"""The form that runs a new container, or makes one anew with other settings."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeyEvent
+from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+
+from app.features.containers.form.draft import Fault, Surroundings, draft_of, read
+from app.features.containers.form.fields import FormFields
+from app.features.containers.form.pull_pane import PullPane
+from app.features.problems.problem import ProblemView
+from app.state.store import AppStore, LinkState
+from app.texts import text
+from app.ui import theme
+from app.ui.widgets import button, label, resize_on_screen
+from backend.api import (
+    Container,
+    ContainerSpec,
+    Created,
+    Problem,
+    RecreateStep,
+    create_container,
+    has_image,
+    is_image_reference,
+    local_images,
+    network_names,
+    recreate_container,
+    run_command,
+    with_tag,
+)
+
+if TYPE_CHECKING:
+    from backend.api import EngineClient
+
+_LOOK_AFTER_MS: Final = 300
+
+
+class _Reporter(QObject):
+    """Brings the steps of a job home. Has no parent: it lives as long as the job does."""
+
+    reached = Signal(str)
+
+
+class ContainerForm(QDialog):
+    """Not modal: the list stays usable while an image comes. `finished_with` tells what was made."""
+
+    finished_with = Signal(object)  # Created
+
+    def __init__(
+        self, store: AppStore, parent: QWidget | None, spec: ContainerSpec, replaces: Container | None = None
+    ) -> None:
+        """Open it filled in.
+
+        Args:
+            spec: what the fields begin with, and what is kept of it where no field is.
+            replaces: the container that is made anew; None for a new one beside all others.
+        """
+        super().__init__(parent)
+        self._store = store
+        self._base = spec
+        self._replaces = replaces
+        self._images: frozenset[str] | None = None
+        self._attempted = False
+        self._busy = False
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        title = text("form.title.edit", name=replaces.name) if replaces else text("form.title.new")
+        self.setWindowTitle(title)
+        resize_on_screen(self, 720, 760)
+        self.fields = FormFields()
+        self.pull = PullPane(store)
+        self.problem = ProblemView(store)
+        self.progress = QProgressBar(textVisible=False)
+        self.progress.setRange(0, 0)
+        self.progress.setAccessibleName(text("form.progress"))
+        self.step = label("", "muted")
+        self.send = button(text("form.send.edit" if replaces else "form.send.new"), self.submit, "primary")
+        self.copy = button(text("containers.copy-run"), self._copy)
+        self.cancel = button(text("common.cancel"), self.reject)
+        self._lay_out(title)
+        self.fields.fill(draft_of(spec))
+        self.fields.changed.connect(self._check)
+        self.pull.pulled.connect(self._on_pulled)
+        self.pull.ended.connect(self._on_pull_ended)
+        store.engine_changed.connect(self._check)
+        store.containers_changed.connect(self._check)
+        self._look = QTimer(self, singleShot=True, interval=_LOOK_AFTER_MS)
+        self._look.timeout.connect(self._show_image)
+        self._set_busy(None)
+        self._check()
+        self.fields.lines["image"].setFocus()
+        store.intents.ask_engine.emit(local_images, self._on_images)
+        store.intents.ask_engine.emit(network_names, self._on_networks)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the engine is at work for it."""
+        return self._busy or self.pull.busy
+
+    def submit(self) -> None:
+        """Send it, if nothing is wrong; else go to the first thing that is."""
+        self._attempted = True
+        faults = self._check()
+        if faults:
+            place = self.fields.place_of(faults[0])
+            self._scroll.ensureWidgetVisible(place)
+            place.setFocus()
+            return
+        if self.busy or self._store.engine_link is not LinkState.UP:
+            return
+        self.problem.show_problem(None)
+        self._set_busy(text("form.step.image"))
+        image = self._read()[0].image
+        self._store.intents.ask_engine.emit(partial(_has_image, image=image), self._on_has_image)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        keys = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if event.key() in keys and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self.submit()
+        elif event.key() not in keys:
+            # Return in a field must not send a form that is not filled in yet.
+            super().keyPressEvent(event)
+
+    def reject(self) -> None:
+        """Close, but not over work that cannot be taken back."""
+        if not self._busy:
+            if self.pull.busy:
+                self.pull.stop()
+            super().reject()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self._busy:
+            event.ignore()
+            return
+        if self.pull.busy:
+            self.pull.stop()
+        super().closeEvent(event)
+
+    # --- what the engine answers -----------------------------------------------------------------------------------
+
+    def _on_images(self, answer: tuple[str, ...] | Problem) -> None:
+        if not isinstance(answer, Problem):
+            self._images = frozenset(answer)
+            self.fields.offer_images(answer)
+            self._show_image()
+
+    def _on_networks(self, answer: tuple[str, ...] | Problem) -> None:
+        if not isinstance(answer, Problem):
+            self.fields.offer_networks(("", *answer))
+
+    def _on_has_image(self, answer: bool | Problem) -> None:
+        if isinstance(answer, Problem):
+            self._fail(answer)
+        elif answer:
+            self._make()
+        else:
+            self._set_busy(None)
+            self.pull.offer(self._read()[0].image)
+            self._show_buttons()
+
+    def _on_pulled(self, reference: str) -> None:
+        self._store.intents.ask_engine.emit(local_images, self._on_images)
+        self._show_buttons()
+        if reference == self._read()[0].image and not self._check():
+            self._make()
+
+    def _on_pull_ended(self, problem: Problem | None) -> None:
+        self._show_buttons()
+        check = partial(self._store.intents.check_network.emit, self.pull.reference)
+        self.problem.show_problem(problem, [(text("network-check.why"), check)])
+
+    def _make(self) -> None:
+        spec = self._read()[0]
+        reporter = _Reporter()
+        reporter.reached.connect(self._on_step)
+        if self._replaces is None:
+            self._on_step(RecreateStep.CREATE)
+            job = partial(_create, spec=spec)
+        else:
+            job = partial(_recreate, spec=spec, container_id=self._replaces.id, reporter=reporter)
+        self._store.intents.ask_engine.emit(job, self._on_made)
+
+    def _on_step(self, step: str) -> None:
+        self._set_busy(text(f"form.step.{RecreateStep(step).value}"))
+
+    def _on_made(self, answer: Created | Problem) -> None:
+        if isinstance(answer, Problem):
+            self._fail(answer)
+            return
+        self._set_busy(None)
+        self.finished_with.emit(answer)
+        self.accept()
+
+    def _fail(self, problem: Problem) -> None:
+        self._set_busy(None)
+        self.problem.show_problem(None)
+        self.problem.show_problem(problem)
+
+    # --- what is shown ---------------------------------------------------------------------------------------------
+
+    def _read(self) -> tuple[ContainerSpec, tuple[Fault, ...]]:
+        return read(self.fields.draft(), self._base, self._surroundings())
+
+    def _surroundings(self) -> Surroundings:
+        own = self._replaces.id if self._replaces else ""
+        others = [entry for entry in self._store.containers or () if entry.id != own]
+        used = {
+            (port.host_port, port.protocol): entry.name
+            for entry in others
+            if entry.state.is_up
+            for port in entry.ports
+            if port.host_port is not None
+        }
+        return Surroundings(names=frozenset(entry.name for entry in others), used_ports=used)
+
+    def _check(self) -> tuple[Fault, ...]:
+        faults = self._read()[1]
+        self.fields.show_faults([fault for fault in faults if self._attempted or not fault.is_missing])
+        self._look.start()
+        self._show_buttons()
+        return faults
+
+    def _show_image(self) -> None:
+        image = self.fields.lines["image"].text().strip()
+        known = self._images is not None and is_image_reference(image) and "@" not in image
+        here = self._images is not None and with_tag(image) in self._images
+        words = "form.image.here" if here else "form.image.absent"
+        self.fields.image_state.setText(text(words) if known else "")
+        self.fields.image_state.setVisible(known)
+
+    def _set_busy(self, step: str | None) -> None:
+        self._busy = step is not None
+        self.progress.setVisible(self._busy)
+        self.step.setText(step or "")
+        self.fields.setEnabled(not self._busy)
+        self._show_buttons()
+
+    def _show_buttons(self) -> None:
+        up = self._store.engine_link is LinkState.UP
+        self.send.setEnabled(up and not self.busy and not self.pull.isVisibleTo(self))
+        self.cancel.setEnabled(not self._busy)
+        if not up:
+            self.step.setText(text("form.no-engine"))
+        elif not self._busy:
+            self.step.setText("")
+
+    def _copy(self) -> None:
+        self._attempted = True
+        if not self._check():
+            QGuiApplication.clipboard().setText(run_command(self._read()[0]))
+
+    def _lay_out(self, title: str) -> None:
+        heading = QVBoxLayout()
+        heading.setContentsMargins(theme.px(20), theme.px(16), theme.px(20), theme.px(8))
+        heading.addWidget(label(title, "title", wrap=True))
+        if self._replaces is not None:
+            heading.addWidget(label(text("form.lost"), "warning", wrap=True))
+        self._scroll = QScrollArea()
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setWidget(self.fields)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        below = QVBoxLayout()
+        below.setContentsMargins(theme.px(20), theme.px(8), theme.px(20), theme.px(14))
+        below.setSpacing(theme.px(8))
+        for widget in (self.problem, self.pull, self.progress):
+            below.addWidget(widget)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.copy)
+        buttons.addWidget(self.step, 1)
+        buttons.addWidget(self.cancel)
+        buttons.addWidget(self.send)
+        below.addLayout(buttons)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(heading)
+        column.addWidget(self._scroll, 1)
+        column.addLayout(below)
+
+
+def _has_image(client: EngineClient, *, image: str) -> bool:
+    return has_image(client, image)
+
+
+def _create(client: EngineClient, *, spec: ContainerSpec) -> Created:
+    return create_container(client, spec)
+
+
+def _recreate(client: EngineClient, *, spec: ContainerSpec, container_id: str, reporter: _Reporter) -> Created:
+    return recreate_container(client, container_id, spec, lambda step: reporter.reached.emit(step.value))

@@ -1,0 +1,106 @@
+"""An image that is not here: the offer to pull it, how far the pull is, and its end."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout
+
+from app import texts
+from app.features.containers.form.pulling import Pull
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import figures, theme
+from app.ui.widgets import button, label
+from backend.api import Problem, ProblemCode, PullProgress
+
+_STEPS = 1000
+
+
+class PullPane(QFrame):
+    """Hidden until `offer`. One pull at a time."""
+
+    pulled = Signal(str)  # the reference
+    ended = Signal(object)  # Problem | None: it failed, or was cancelled
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self.setProperty("role", "card")
+        self._store = store
+        self._pull: Pull | None = None
+        self._reference = ""
+        self.words = label("", wrap=True)
+        self.bar = QProgressBar(textVisible=False)
+        self.bar.setRange(0, 0)
+        self.bar.setAccessibleName(text("pull.progress"))
+        self.detail = label("", "muted")
+        self.start = button(text("pull.start"), self.begin, "primary")
+        self.cancel = button(text("common.cancel"), self.stop)
+        row = QHBoxLayout()
+        row.addWidget(self.detail, 1)
+        row.addWidget(self.start)
+        row.addWidget(self.cancel)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(14), theme.px(10), theme.px(14), theme.px(10))
+        for widget in (self.words, self.bar):
+            column.addWidget(widget)
+        column.addLayout(row)
+        self.hide()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a pull is under way."""
+        return self._pull is not None
+
+    @property
+    def reference(self) -> str:
+        """What was offered last."""
+        return self._reference
+
+    def offer(self, reference: str) -> None:
+        """Say that the image is not here, and offer to fetch it."""
+        self._reference = reference
+        self.words.setText(text("pull.missing", image=reference))
+        self.detail.setText("")
+        self.bar.hide()
+        self.start.show()
+        self.show()
+        self.start.setFocus()
+
+    def begin(self) -> None:
+        """Pull what was offered."""
+        self._pull = pull = Pull(self._reference)
+        self.words.setText(text("pull.running", image=self._reference))
+        self.bar.setRange(0, 0)
+        self.bar.show()
+        self.start.hide()
+        self.cancel.setFocus()
+        pull.progressed.connect(self._progressed)
+        self._store.intents.ask_engine.emit(pull.run, self._done)
+
+    def stop(self) -> None:
+        """Cancel, or withdraw the offer."""
+        if self._pull is not None:
+            self._pull.cancel()
+            self._pull = None
+        self.hide()
+        self.ended.emit(None)
+
+    def _progressed(self, progress: PullProgress) -> None:
+        if self._pull is None:
+            return
+        if progress.bytes_total:
+            self.bar.setRange(0, _STEPS)
+            self.bar.setValue(progress.bytes_done * _STEPS // progress.bytes_total)
+        size = figures.used_of(progress.bytes_done, progress.bytes_total) if progress.bytes_total else ""
+        layers = texts.plural("pull.layers", progress.layers, done=progress.layers_done) if progress.layers else ""
+        self.detail.setText("   ".join(part for part in (layers, size) if part) or progress.status)
+
+    def _done(self, answer: Problem | None) -> None:
+        if self._pull is None:
+            return  # it was cancelled here: whatever it ended with, nobody waits for it
+        self._pull = None
+        self.hide()
+        if answer is None:
+            self.pulled.emit(self._reference)
+        else:
+            self.ended.emit(None if answer.code is ProblemCode.CANCELLED else answer)

@@ -1,0 +1,176 @@
+"""What can be done with containers: one QAction each, for keys, menus, row buttons and the bar of a selection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
+from PySide6.QtWidgets import QMenu, QWidget
+
+from app.features.containers.list.dialogs import ask_removal, ask_rename
+from app.features.containers.list.rows import is_startable
+from app.state.store import AppStore, LinkState
+from app.texts import text
+from app.ui import icons
+from app.ui.ports import port_links
+from app.ui.safe_text import menu_text
+from backend.api import Container, ContainerAction, ContainerState
+
+
+class _Kind(NamedTuple):
+    """One action on containers."""
+
+    glyph: str
+    shortcut: str
+    applies: Callable[[Container], bool]
+
+
+KINDS: Final = {
+    ContainerAction.START: _Kind("play", "Ctrl+Return", is_startable),
+    ContainerAction.STOP: _Kind("stop", "Ctrl+.", lambda entry: entry.state.is_up),
+    ContainerAction.RESTART: _Kind("restart", "Ctrl+R", lambda entry: entry.state.is_up),
+    ContainerAction.PAUSE: _Kind("pause", "Ctrl+P", lambda entry: entry.state is ContainerState.RUNNING),
+    ContainerAction.UNPAUSE: _Kind("play-pause", "Ctrl+Shift+P", lambda entry: entry.state is ContainerState.PAUSED),
+    ContainerAction.KILL: _Kind("close-octagon-outline", "Ctrl+Shift+K", lambda entry: entry.state.is_up),
+    ContainerAction.REMOVE: _Kind("trash-can-outline", "Del", lambda _entry: True),
+}
+PAGES: Final = {
+    "logs": ("text-box-outline", "Ctrl+L"),
+    "inspect": ("code-json", "Ctrl+I"),
+    "terminal": ("console", "Ctrl+T"),
+    "files": ("folder-outline", "Ctrl+E"),
+    "stats": ("chart-line", ""),
+}
+"""Tabs of a container's page that have an action of their own: glyph and key."""
+_NEEDS_RUNNING: Final = frozenset({"terminal"})
+
+
+class ContainerActions(QObject):
+    """Of one list. `target` gives the containers that are meant: the selection."""
+
+    def __init__(self, store: AppStore, owner: QWidget, target: Callable[[], Sequence[Container]]) -> None:
+        """Make them all; their keys work while `owner` has the focus."""
+        super().__init__(owner)
+        self._store = store
+        self._owner = owner
+        self._target = target
+        self.open = self._action("containers.open", "arrow-right", "Return", partial(self._open, ""))
+        self.pages = {
+            tab: self._action(f"containers.{tab}", glyph, key, partial(self._open, tab))
+            for tab, (glyph, key) in PAGES.items()
+        }
+        self.by_kind = {
+            kind: self._action(f"action.{kind.value}", glyph, key, partial(self._ask_target, kind))
+            for kind, (glyph, key, _applies) in KINDS.items()
+        }
+        self.rename = self._action("containers.rename", "form-textbox", "F2", self._rename)
+        self.edit = self._action("containers.edit", "pencil-outline", "Ctrl+Shift+E", self._edit)
+        self.copy_run = self._action("containers.copy-run", "content-copy", "Ctrl+Shift+C", self._copy_run)
+        self.copy_id = self._copying("containers.copy-id", "Ctrl+C", lambda entry: entry.id)
+        self.copy_name = self._copying("containers.copy-name", "", lambda entry: entry.name)
+        self.copy_image = self._copying("containers.copy-image", "", lambda entry: entry.image)
+        self.enable()
+
+    @property
+    def all(self) -> list[QAction]:
+        """Every one, in the order of the menu bar."""
+        return [
+            *(self.open, *self.pages.values(), *self.by_kind.values()),
+            *(self.rename, self.edit, self.copy_name, self.copy_id, self.copy_image, self.copy_run),
+        ]
+
+    def enable(self) -> None:
+        """As the target and the engine now allow."""
+        target = self._target()
+        usable = [entry for entry in target if entry.id not in self._store.pending]
+        can = self._store.engine_link is LinkState.UP
+        for kind, action in self.by_kind.items():
+            action.setEnabled(can and any(KINDS[kind].applies(entry) for entry in usable))
+        single = target[0] if len(target) == 1 else None
+        self.open.setEnabled(single is not None)
+        for tab, action in self.pages.items():
+            action.setEnabled(single is not None and (tab not in _NEEDS_RUNNING or single.state.is_up))
+        for action in (self.rename, self.edit):
+            action.setEnabled(can and single is not None)
+        for action in (self.copy_id, self.copy_name, self.copy_image):
+            action.setEnabled(bool(target))
+        self.copy_run.setEnabled(can and bool(target))
+
+    def recolour(self) -> None:
+        """The theme changed."""
+        for action in self.all:
+            action.setIcon(icons.glyph(action.data()))
+
+    def ask(self, kind: ContainerAction, containers: Sequence[Container]) -> None:
+        """Do `kind` to those that it applies to; before removing ask once."""
+        pending = self._store.pending
+        chosen = [entry for entry in containers if KINDS[kind].applies(entry) and entry.id not in pending]
+        if not chosen or self._store.engine_link is not LinkState.UP:
+            return
+        if kind is ContainerAction.REMOVE:
+            ask_removal(self._owner, chosen, self._act)
+        else:
+            self._act(tuple(entry.id for entry in chosen), kind)
+
+    def build_menu(self) -> QMenu:
+        """The context menu of the target: what does not apply is left out."""
+        menu = QMenu(self._owner)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        target = self._target()
+        if len(target) == 1:
+            menu.addAction(self.open)
+            menu.setDefaultAction(self.open)
+            menu.addActions([action for action in self.pages.values() if action.isEnabled()])
+            for link in port_links(target[0]):
+                if link.url is not None:
+                    opens = menu.addAction(icons.glyph("open-in-new"), text("containers.open-port", url=link.url))
+                    opens.triggered.connect(lambda _=False, url=link.url: self._store.intents.open_url.emit(url))
+            menu.addSeparator()
+        menu.addActions([action for action in self.by_kind.values() if action.isEnabled()])
+        menu.addSeparator()
+        if len(target) == 1:
+            menu.addActions([self.rename, self.edit])
+            menu.addSeparator()
+        menu.addActions([self.copy_name, self.copy_id, self.copy_image, self.copy_run])
+        return menu
+
+    def _action(self, key: str, glyph: str, shortcut: str, triggered: Callable[[], None]) -> QAction:
+        action = QAction(icons.glyph(glyph), menu_text(text(key)), self)
+        action.setData(glyph)
+        if shortcut:
+            action.setShortcut(QKeySequence(shortcut))
+            # Del and Return belong to the table: in the filter box they mean something else.
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        action.triggered.connect(lambda _checked=False: triggered())
+        self._owner.addAction(action)
+        return action
+
+    def _copying(self, key: str, shortcut: str, value: Callable[[Container], str]) -> QAction:
+        def copy() -> None:
+            QGuiApplication.clipboard().setText("\n".join(value(entry) for entry in self._target()))
+
+        return self._action(key, "content-copy", shortcut, copy)
+
+    def _ask_target(self, kind: ContainerAction) -> None:
+        self.ask(kind, self._target())
+
+    def _act(self, container_ids: tuple[str, ...], kind: ContainerAction) -> None:
+        self._store.intents.act_on_containers.emit(container_ids, kind)
+
+    def _open(self, tab: str) -> None:
+        if len(target := self._target()) == 1:
+            self._store.intents.open_container.emit(target[0].id, tab)
+
+    def _rename(self) -> None:
+        if len(target := self._target()) == 1:
+            ask_rename(self._owner, self._store, target[0])
+
+    def _edit(self) -> None:
+        if len(target := self._target()) == 1:
+            self._store.intents.edit_container.emit(target[0].id)
+
+    def _copy_run(self) -> None:
+        self._store.intents.copy_as_run.emit(tuple(entry.id for entry in self._target()))

@@ -1,0 +1,232 @@
+"""The columns of the container list: their words, and what they are sorted by. Pure but for the texts."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from typing import Final
+
+from app import texts
+from app.features.stats.store import StatsStore
+from app.texts import text
+from app.ui import figures
+from app.ui.figures import NOTHING, natural
+from app.ui.ports import port_links
+from backend.api import Container, ContainerAction, ContainerState, ContainerUsage, Health
+
+
+class Column(IntEnum):
+    """In the order of the screen."""
+
+    SELECT = 0
+    NAME = 1
+    IMAGE = 2
+    PORTS = 3
+    CPU = 4
+    MEMORY = 5
+    STATUS = 6
+    UPTIME = 7
+    RESTARTS = 8
+    CREATED = 9
+    ID = 10
+    ACTIONS = 11
+
+    @property
+    def key(self) -> str:
+        """As it is remembered, and in the texts."""
+        return self.name.lower()
+
+
+ALWAYS_SHOWN: Final = frozenset({Column.SELECT, Column.NAME, Column.ACTIONS})
+HIDDEN_AT_FIRST: Final = frozenset({Column.UPTIME, Column.RESTARTS, Column.CREATED, Column.ID})
+SORTABLE: Final = frozenset(Column) - {Column.SELECT, Column.ACTIONS}
+FIGURES: Final = frozenset({Column.CPU, Column.MEMORY})
+"""Columns that change with every sample of the statistics."""
+
+SortKey = tuple[float | str, ...]
+
+_STATUS: Final = re.compile(r"(?:Up|Exited \(-?\d+\)|Dead|Restarting \(-?\d+\)) ?(.*?)(?: ago)?(?: \(.*\))?")
+_SPAN: Final = re.compile(r"(?:About )?(an?|Less than a|\d+) (second|minute|hour|day|week|month|year)s?")
+_UNIT_S: Final = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86_400,
+    "week": 604_800,
+    "month": 2_592_000,
+    "year": 31_536_000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A Compose project as one row."""
+
+    project: str
+    members: tuple[Container, ...]
+    """Those that the filter leaves over."""
+    expanded: bool
+
+    @property
+    def key(self) -> str:
+        """No id of a container has a colon."""
+        return f"project:{self.project}"
+
+    @property
+    def running(self) -> int:
+        """How many members are up."""
+        return sum(member.state.is_up for member in self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of the containers beside the list itself."""
+
+    stats: StatsStore
+    pending: Mapping[str, ContainerAction]
+    restart_counts: Mapping[str, int]
+
+
+@lru_cache(maxsize=8192)
+def span_s(status: str) -> int | None:
+    """How long the state in the engine's sentence has lasted, in seconds, as coarse as the engine says it.
+
+    "Up 5 minutes (healthy)" is 300; None for a sentence without a time.
+    """
+    match = _STATUS.fullmatch(status)
+    span = _SPAN.fullmatch(match.group(1)) if match else None
+    if span is None:
+        return None
+    count = int(span.group(1)) if span.group(1).isdigit() else 1
+    return count * _UNIT_S[span.group(2)]
+
+
+def span_words(status: str) -> str:
+    """The time in the engine's sentence in the window's language; empty when there is none."""
+    seconds = span_s(status)
+    return "" if seconds is None else rough_time(seconds)
+
+
+def rough_time(seconds: float) -> str:
+    """ "5 minutes": the greatest unit that fits."""
+    unit, size = "second", 1
+    for name, length in _UNIT_S.items():
+        if seconds >= length:
+            unit, size = name, length
+    return texts.plural(f"time.{unit}", int(seconds // size))
+
+
+def state_words(container: Container) -> str:
+    """ "Running, healthy", "Stopped (3)"."""
+    words = texts.container_state(container.state)
+    if container.state is ContainerState.EXITED and container.exit_code:
+        return text("containers.exited", state=words, code=container.exit_code)
+    if container.state.is_up and container.health is not Health.NONE:
+        return text("containers.state-health", state=words, health=texts.health(container.health))
+    return words
+
+
+def status_lines(container: Container, facts: Facts) -> tuple[str, str]:
+    """What stands in the status column: what it is, and since when and how often."""
+    pending = facts.pending.get(container.id)
+    first = state_words(container) if pending is None else texts.action_pending(pending)
+    span = span_words(container.status)
+    parts = []
+    if span:
+        parts.append(text("containers.since" if container.state.is_up else "containers.ago", time=span))
+    if restarts := facts.restart_counts.get(container.id):
+        parts.append(texts.plural("containers.restarts", restarts))
+    return first, ", ".join(parts)
+
+
+def group_words(group: Group) -> str:
+    """ "2 of 3 running"."""
+    return text("containers.group.running", running=group.running, total=len(group.members))
+
+
+def words(row: Container | Group, column: Column, facts: Facts) -> str:
+    """One cell as one line of text; for reading, copying and looking for, as for painting."""
+    if column in (Column.CPU, Column.MEMORY):
+        used = usage(row, facts.stats)
+        if used is None:
+            return NOTHING
+        return figures.percent(used[0]) if column is Column.CPU else figures.size(used[1])
+    if isinstance(row, Group):
+        return {Column.NAME: row.project, Column.STATUS: group_words(row)}.get(column, "")
+    match column:
+        case Column.NAME:
+            return row.name
+        case Column.IMAGE:
+            return row.image
+        case Column.PORTS:
+            return ", ".join(link.words for link in port_links(row))
+        case Column.STATUS:
+            return ", ".join(part for part in status_lines(row, facts) if part)
+        case Column.UPTIME:
+            return span_words(row.status) if row.state.is_up else NOTHING
+        case Column.RESTARTS:
+            return str(facts.restart_counts.get(row.id, NOTHING))
+        case Column.CREATED:
+            return created_words(row)
+        case Column.ID:
+            return row.short_id
+        case _:
+            return ""
+
+
+def created_words(container: Container) -> str:
+    """ "2 hours ago"."""
+    return text("containers.ago", time=rough_time(max(0.0, time.time() - container.created)))
+
+
+def created_tip(container: Container) -> str:
+    """The moment itself, by this computer's clock."""
+    moment = datetime.datetime.fromtimestamp(container.created, datetime.UTC).astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def usage(row: Container | Group, stats: StatsStore) -> tuple[float, int] | None:
+    """Per cent of one processor and bytes of memory; of a group the sum of those that run. None: no figures."""
+    if isinstance(row, Container):
+        one = stats.container(row.id)
+        return (one.cpu_percent, one.memory_bytes) if one is not None else None
+    found: list[ContainerUsage] = [one for member in row.members if (one := stats.container(member.id)) is not None]
+    return (sum(one.cpu_percent for one in found), sum(one.memory_bytes for one in found)) if found else None
+
+
+def sort_key(row: Container | Group, column: Column, facts: Facts) -> SortKey:
+    """What a row is sorted by. A group stands where the first of its members would."""
+    if isinstance(row, Group):
+        if column is Column.NAME:
+            return (natural(row.project),)
+        if column not in FIGURES:
+            return min(sort_key(member, column, facts) for member in row.members)
+    if column in FIGURES:
+        used = usage(row, facts.stats)
+        return (-1.0,) if used is None else (float(used[0] if column is Column.CPU else used[1]),)
+    assert isinstance(row, Container)
+    match column:
+        case Column.PORTS:
+            first = next((port.host_port for port in row.ports if port.host_port), 0)
+            return (float(first), float(len(row.ports)))
+        case Column.STATUS:
+            # What needs a look first, then what runs, then what ended last.
+            sick = row.health is Health.UNHEALTHY or row.state in (ContainerState.RESTARTING, ContainerState.DEAD)
+            return (0.0 if sick else 1.0 if row.state.is_up else 2.0, float(span_s(row.status) or 0))
+        case Column.UPTIME:
+            return (float(span_s(row.status) or 0) if row.state.is_up else -1.0,)
+        case Column.RESTARTS:
+            return (float(facts.restart_counts.get(row.id, -1)),)
+        case Column.CREATED:
+            return (-float(row.created),)
+        case Column.IMAGE:
+            return (natural(row.image),)
+        case Column.ID:
+            return (row.id,)
+        case _:
+            return (natural(row.name),)

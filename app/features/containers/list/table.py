@@ -1,0 +1,404 @@
+"""The table widget of the container list: keys, clicks on what is drawn in the rows, widths and choice of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from PySide6.QtCore import QEvent, QItemSelection, QItemSelectionModel, QModelIndex, QPoint, QRect, Qt, Signal
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import (
+    QHeaderView,
+    QMenu,
+    QStyleOptionViewItem,
+    QToolTip,
+)
+
+from app.features.containers.list.columns import ALWAYS_SHOWN, HIDDEN_AT_FIRST, SORTABLE, Column, Group
+from app.features.containers.list.delegate import (
+    ACTIONS_WIDTH,
+    ROW_HEIGHT,
+    ContainerDelegate,
+    Hit,
+    Look,
+    Part,
+    paint_check,
+)
+from app.features.containers.list.model import ContainerModel, row_of
+from app.state.preferences import Preferences, TableLayout
+from app.texts import text
+from app.ui import theme
+from app.ui.safe_text import tooltip
+from app.ui.tables.row_table import RowTable
+from backend.api import Container, ContainerAction
+
+TABLE_NAME: Final = "containers"
+_FIXED: Final = {
+    Column.SELECT: 36,
+    Column.CPU: 78,
+    Column.MEMORY: 102,
+    Column.STATUS: 140,
+    Column.UPTIME: 96,
+    Column.RESTARTS: 84,
+    Column.CREATED: 116,
+    Column.ID: 116,
+    Column.ACTIONS: ACTIONS_WIDTH,
+}
+_SHARES: Final = {Column.NAME: 0.42, Column.IMAGE: 0.29, Column.PORTS: 0.29}
+"""Of the width that the others leave."""
+_LEAST: Final = {Column.NAME: 170, Column.IMAGE: 100, Column.PORTS: 100}
+_NOWHERE: Final = QPoint(-1, -1)
+
+
+class ContainerTable(RowTable):
+    """The selection is the only choice: check boxes show it and change it."""
+
+    opened = Signal(str)  # container id
+    url_opened = Signal(str)
+    asked = Signal(object, object)  # ContainerAction, the row: a Container or a Group
+    menu_wanted = Signal(QPoint)  # global position
+    columns_changed = Signal()
+
+    FIRST = Column.NAME
+
+    def __init__(self, model: ContainerModel, preferences: Preferences) -> None:
+        super().__init__(ROW_HEIGHT)
+        self._model = model
+        self._preferences = preferences
+        self._pressed: tuple[str, Hit] | None = None
+        self._resized: dict[Column, int] = {}
+        self._sharing = False
+        self._look_now = Look(-1, _NOWHERE, model.facts)
+        self.setAccessibleName(text("containers.table"))
+        self.setHorizontalHeader(_Header(self))
+        self.setModel(model)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
+        self.setMouseTracking(True)
+        self._delegate = ContainerDelegate(self, self._look)
+        self.setItemDelegate(self._delegate)
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setMinimumSectionSize(theme.px(30))
+        header.setSectionsClickable(True)
+        header.setSortIndicatorShown(True)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(self._open_column_menu)
+        header.sectionClicked.connect(self._header_clicked)
+        header.sectionResized.connect(self._section_resized)
+        model.refreshed.connect(self._keep_projects_whole)
+        self._restore()
+
+    # --- columns ---------------------------------------------------------------------------------------------------
+
+    def column_menu(self) -> QMenu:
+        """A check for each column that may be hidden."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for column in Column:
+            if column not in ALWAYS_SHOWN:
+                entry = menu.addAction(text(f"containers.column.{column.key}"))
+                entry.setCheckable(True)
+                entry.setChecked(not self.isColumnHidden(column))
+                entry.toggled.connect(lambda shown, column=column: self.show_column(column, shown=shown))
+        return menu
+
+    def show_column(self, column: Column, *, shown: bool) -> None:
+        """Show or hide one, and remember it."""
+        self.setColumnHidden(column, not shown)
+        self._resized.clear()
+        self._share_width()
+        self._remember()
+        self.columns_changed.emit()
+
+    def sort_by(self, column: Column, *, descending: bool) -> None:
+        """Sort, and remember it."""
+        self._model.set_arrangement(column=column, descending=descending)
+        order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
+        self.horizontalHeader().setSortIndicator(column, order)
+        self._remember()
+
+    def _restore(self) -> None:
+        kept = self._preferences.table(TABLE_NAME)
+        hidden = {column.key for column in HIDDEN_AT_FIRST} if not kept.sort_by else set(kept.hidden)
+        for column in Column:
+            self.setColumnHidden(column, column.key in hidden and column not in ALWAYS_SHOWN)
+        column = next((column for column in SORTABLE if column.key == kept.sort_by), Column.NAME)
+        self._model.set_arrangement(column=column, descending=kept.descending)
+        order = Qt.SortOrder.DescendingOrder if kept.descending else Qt.SortOrder.AscendingOrder
+        self.horizontalHeader().setSortIndicator(column, order)
+        self._share_width()
+
+    def _remember(self) -> None:
+        arrangement = self._model.arrangement
+        hidden = tuple(column.key for column in Column if self.isColumnHidden(column))
+        layout = TableLayout(hidden=hidden, sort_by=arrangement.column.key, descending=arrangement.descending)
+        self._preferences.set_table(TABLE_NAME, layout)
+
+    def _header_clicked(self, section: int) -> None:
+        column = Column(section)
+        arrangement = self._model.arrangement
+        if column is Column.SELECT:
+            self.clearSelection() if self.check_state() is Qt.CheckState.Checked else self.selectAll()
+        elif column in SORTABLE:
+            # Figures are looked at from the greatest down.
+            again = not arrangement.descending
+            self.sort_by(column, descending=again if column is arrangement.column else column in _GREATEST_FIRST)
+
+    def _open_column_menu(self, at: QPoint) -> None:
+        self.column_menu().popup(self.horizontalHeader().mapToGlobal(at))
+
+    def _section_resized(self, section: int, _old: int, new: int) -> None:
+        if not self._sharing:
+            self._resized[Column(section)] = new
+
+    def _share_width(self) -> None:
+        """Fixed widths for figures, the rest shared by what has words; but what the user dragged stays as it is."""
+        self._sharing = True
+        shown = [column for column in Column if not self.isColumnHidden(column)]
+        width = {column: theme.px(_FIXED[column]) for column in shown if column in _FIXED} | {
+            column: self._resized[column] for column in shown if column in self._resized
+        }
+        elastic = [column for column in shown if column not in width]
+        rest = self.viewport().width() - sum(width.values())
+        total = sum(_SHARES[column] for column in elastic)
+        for column in elastic:
+            width[column] = max(theme.px(_LEAST[column]), int(rest * _SHARES[column] / total))
+        for column, wanted in width.items():
+            self.setColumnWidth(column, wanted)
+        self._sharing = False
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._share_width()
+
+    # --- selection -------------------------------------------------------------------------------------------------
+
+    def selected_rows(self) -> list[int]:
+        """The numbers of the selected rows."""
+        return sorted(_rows_of(self.selectionModel().selection()))
+
+    def select_keys(self, keys: set[str]) -> None:
+        """Select exactly these rows, as far as they are shown."""
+        chosen = QItemSelection()
+        for number, row in enumerate(self._model.rows):
+            key = row.id if isinstance(row, Container) else row.key
+            if key in keys:
+                chosen.select(self._model.index(number, 0), self._model.index(number, len(Column) - 1))
+        flags = QItemSelectionModel.SelectionFlag
+        self.selectionModel().select(chosen, flags.ClearAndSelect | flags.Rows)
+
+    def check_state(self) -> Qt.CheckState:
+        """Of the box in the header."""
+        count = len(self.selected_rows())
+        if not count:
+            return Qt.CheckState.Unchecked
+        whole = count == self._model.rowCount()
+        return Qt.CheckState.Checked if whole else Qt.CheckState.PartiallyChecked
+
+    def toggle_row(self, number: int) -> None:
+        """Select or deselect a row, a group with its members, and leave the others."""
+        row = self._model.rows[number]
+        last = number + (len(row.members) if isinstance(row, Group) and row.expanded else 0)
+        selected = self.selectionModel().isRowSelected(number, QModelIndex())
+        self._set_selected(number, last, selected=not selected)
+        self.set_current(number)
+
+    def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
+        super().selectionChanged(selected, deselected)
+        if not self._model.changing:
+            self._keep_projects_whole(_rows_of(selected), _rows_of(deselected))
+        self.horizontalHeader().viewport().update()
+
+    def _keep_projects_whole(
+        self, selected: AbstractSet[int] = frozenset(), deselected: AbstractSet[int] = frozenset()
+    ) -> None:
+        """A selected project means all its members: they are selected with it, and it is not without one of them."""
+        rows, chosen = self._model.rows, set(self.selected_rows())
+        for number in sorted(chosen):
+            row = rows[number] if number < len(rows) else None
+            if isinstance(row, Group) and row.expanded:
+                members = range(number + 1, number + 1 + len(row.members))
+                if number not in selected and any(member in deselected for member in members):
+                    self._set_selected(number, number, selected=False)
+                elif any(member not in chosen for member in members):
+                    self._set_selected(members.start, members.stop - 1, selected=True)
+
+    def _set_selected(self, first: int, last: int, *, selected: bool) -> None:
+        flags = QItemSelectionModel.SelectionFlag
+        part = QItemSelection(self._model.index(first, 0), self._model.index(last, len(Column) - 1))
+        self.selectionModel().select(part, (flags.Select if selected else flags.Deselect) | flags.Rows)
+
+    # --- mouse -----------------------------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        index = self.indexAt(event.position().toPoint())
+        hit = self._hit(event.position().toPoint())
+        left = event.button() is Qt.MouseButton.LeftButton
+        plain = not event.modifiers() & (Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier)
+        row = row_of(index)
+        if left and hit is not None and row is not None and (plain or hit.part is Part.CHECK):
+            # The selection stays as it is: a button in a row means that row.
+            self._pressed = (_key(row), hit)
+            self.setFocus(Qt.FocusReason.MouseFocusReason)
+            event.accept()
+            return
+        super().mousePressEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        pressed, self._pressed = self._pressed, None
+        if pressed is None:
+            super().mouseReleaseEvent(event)
+            return
+        at = event.position().toPoint()
+        row = row_of(self.indexAt(at))
+        # The list may have moved below the mouse meanwhile.
+        if row is not None and (_key(row), self._hit(at)) == pressed:
+            self._click(pressed[1], row, self.indexAt(at))
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        at = event.position().toPoint()
+        row = row_of(self.indexAt(at))
+        if self._hit(at) is not None:
+            # Two quick clicks on a button or a box are two clicks.
+            self.mousePressEvent(event)
+        elif event.button() is Qt.MouseButton.LeftButton and isinstance(row, Container):
+            self.opened.emit(row.id)
+        elif isinstance(row, Group):
+            self._model.toggle(row.project)
+
+    def _click(self, hit: Hit, row: Container | Group, index: QModelIndex) -> None:
+        match hit.part:
+            case Part.CHECK:
+                self.toggle_row(index.row())
+            case Part.ARROW:
+                assert isinstance(row, Group)
+                self.set_current(index.row())
+                self._model.toggle(row.project)
+            case Part.NAME:
+                assert isinstance(row, Container)
+                self.opened.emit(row.id)
+            case Part.URL:
+                self.url_opened.emit(hit.value)
+            case Part.ACTION:
+                self.asked.emit(ContainerAction(hit.value), row)
+            case Part.MENU:
+                if not self.selectionModel().isRowSelected(index.row(), QModelIndex()):
+                    self.select_keys({_key(row)})
+                    self.set_current(index.row())
+                below = self.visualRect(self._model.index(index.row(), Column.ACTIONS)).bottomLeft()
+                self.menu_wanted.emit(self.viewport().mapToGlobal(below))
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if event.reason() is QContextMenuEvent.Reason.Mouse:
+            index = self.indexAt(event.pos())
+            if row_of(index) is not None:
+                self.menu_wanted.emit(event.globalPos())
+            return
+        current = self.currentIndex()
+        if current.isValid():
+            if not self.selected_rows():
+                self.selectRow(current.row())
+            rect = self.visualRect(self._model.index(current.row(), Column.NAME))
+            self.menu_wanted.emit(self.viewport().mapToGlobal(rect.bottomLeft() + QPoint(theme.px(30), 0)))
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.MouseMove, QEvent.Type.Leave):
+            self.viewport().update()
+            hit = self._hit(self._mouse())
+            links = hit is not None and hit.part is not Part.CHECK
+            self.viewport().setCursor(Qt.CursorShape.PointingHandCursor if links else Qt.CursorShape.ArrowCursor)
+        if isinstance(event, QHelpEvent):
+            index = self.indexAt(event.pos())
+            row, hit = row_of(index), self._hit(event.pos())
+            tip = self._delegate.tip(hit, row) if hit is not None and row is not None else ""
+            if tip:
+                QToolTip.showText(event.globalPos(), tooltip(tip), self.viewport())
+                return True
+        return super().viewportEvent(event)
+
+    def _hit(self, at: QPoint) -> Hit | None:
+        index = self.indexAt(at)
+        if not index.isValid():
+            return None
+        option = QStyleOptionViewItem()
+        self.initViewItemOption(option)
+        option.rect = self.visualRect(index)
+        return self._delegate.hit(option, index, at)
+
+    def _mouse(self) -> QPoint:
+        viewport = self.viewport()
+        return viewport.mapFromGlobal(self.cursor().pos()) if viewport.underMouse() else _NOWHERE
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        # Once for all cells: to ask for the mouse takes longer than to paint one.
+        self._look_now = self._look_at_mouse()
+        super().paintEvent(event)
+
+    def _look(self) -> Look:
+        return self._look_now
+
+    def _look_at_mouse(self) -> Look:
+        mouse = self._mouse()
+        return Look(self.indexAt(mouse).row() if mouse is not _NOWHERE else -1, mouse, self._model.facts)
+
+    # --- keys ------------------------------------------------------------------------------------------------------
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        current = self.currentIndex()
+        row = row_of(current)
+        plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        if plain and isinstance(row, Group):
+            opens = event.key() == Qt.Key.Key_Right and not row.expanded
+            closes = event.key() == Qt.Key.Key_Left and row.expanded
+            if opens or closes or event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+                self._model.toggle(row.project)
+                return
+        if plain and event.key() == Qt.Key.Key_Left and isinstance(row, Container) and row.compose_project:
+            number = self._model.row_of_key(f"project:{row.compose_project}")
+            if number is not None:
+                self.selectRow(number)
+                self.set_current(number)
+            return
+        if plain and event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+            # The rows are one thing each: there is nothing to the right but what is out of sight.
+            bar = self.horizontalScrollBar()
+            step = bar.singleStep() if event.key() == Qt.Key.Key_Right else -bar.singleStep()
+            bar.setValue(bar.value() + step)
+            return
+        super().keyPressEvent(event)
+
+
+class _Header(QHeaderView):
+    """With a check box for all rows over the column of check boxes."""
+
+    def __init__(self, table: ContainerTable) -> None:
+        super().__init__(Qt.Orientation.Horizontal, table)
+        self._table = table
+        self.setAccessibleName(text("containers.columns"))
+
+    def paintSection(self, painter: QPainter, rect: QRect, section: int) -> None:
+        painter.save()
+        super().paintSection(painter, rect, section)
+        painter.restore()
+        if section == Column.SELECT:
+            paint_check(painter, rect, self._table.check_state())
+
+
+_GREATEST_FIRST: Final = frozenset({Column.CPU, Column.MEMORY, Column.RESTARTS, Column.UPTIME})
+
+
+def _rows_of(selection: QItemSelection) -> set[int]:
+    parts = (selection.at(number) for number in range(selection.count()))
+    return {row for part in parts for row in range(part.top(), part.bottom() + 1)}
+
+
+def _key(row: Container | Group) -> str:
+    return row.id if isinstance(row, Container) else row.key

@@ -1,0 +1,269 @@
+"""The list of containers: filter, table, actions, and what stands there when there is nothing to list."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QMenu,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.features.containers.list.actions import ContainerActions
+from app.features.containers.list.bar import SelectionBar
+from app.features.containers.list.columns import Group, usage
+from app.features.containers.list.model import ContainerModel
+from app.features.containers.list.rows import Shown
+from app.features.containers.list.table import ContainerTable
+from app.features.problems.problem import ProblemView
+from app.state.machine_actions import refusal, start_words
+from app.state.store import AppStore, LinkState
+from app.texts import text
+from app.ui import figures, icons, theme
+from app.ui.empty import EmptyState
+from app.ui.safe_text import tooltip
+from app.ui.widgets import FilterField, IconButton, button, label
+from backend.api import Container, ContainerAction, Phase, StepState
+
+_SEGMENTS: Final = {
+    Shown.ALL: "containers.all",
+    Shown.RUNNING: "containers.running",
+    Shown.STOPPED: "containers.stopped",
+}
+
+
+class ContainersView(QWidget):
+    """A function of the store, but for the filter and the selection, which are its own."""
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("page")
+        self._store = store
+        self.model = ContainerModel(store, self)
+        self.table = ContainerTable(self.model, store.preferences)
+        self.actions_of_list = ContainerActions(store, self.table, self._target)
+        self.bar = SelectionBar(self.actions_of_list)
+        self.filter = FilterField(text("containers.filter"), text("containers.filter.name"))
+        self.empty = EmptyState()
+        self.problem = ProblemView(store)
+        self.run = button(text("containers.run"), lambda: store.intents.new_container.emit(""), "primary")
+        self.columns = IconButton("view-column-outline", text("containers.columns.choose"))
+        self.totals = label("", "muted")
+        self._stack = QStackedWidget()
+        self._nothing = QWidget()
+        self._count = label("", "muted")
+        self._segments = QButtonGroup(self)
+        self._lay_out()
+        self._connect()
+        self.refresh()
+
+    @property
+    def selected(self) -> list[Container]:
+        """The selected containers, those of a selected project too, in the order of the screen."""
+        return self.model.containers_of(self.table.selected_rows())
+
+    @property
+    def actions_by_kind(self) -> dict[ContainerAction, QAction]:
+        """What can be asked of the selection."""
+        return self.actions_of_list.by_kind
+
+    @property
+    def container_actions(self) -> list[QAction]:
+        """For the menu bar."""
+        return self.actions_of_list.all
+
+    def select(self, container_id: str) -> None:
+        """Select one row, if it is shown."""
+        number = self.model.row_of_key(container_id)
+        if number is not None:
+            self.table.select_keys({container_id})
+            self.table.set_current(number)
+
+    def focus_search(self) -> None:
+        """Go to the filter."""
+        self.filter.go_to()
+
+    def clear_filter(self) -> None:
+        """Show everything."""
+        self._segments.buttons()[0].setChecked(True)
+        self.filter.clear()
+        self._filter()
+
+    def build_menu(self) -> QMenu:
+        """The context menu of the selection."""
+        return self.actions_of_list.build_menu()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        everything = self._store.containers or ()
+        running = len(self._store.running)
+        self._count.setText(text("containers.count", running=running, total=len(everything)) if everything else "")
+        self._show_problem()
+        if self._store.containers is not None and self.model.rowCount():
+            self._stack.setCurrentWidget(self.table)
+        else:
+            self._show_empty()
+            self._stack.setCurrentWidget(self._nothing if self._is_failed else self.empty)
+        self._toolbar.setVisible(bool(everything))
+        self.run.setVisible(bool(everything))
+        self.run.setEnabled(self._store.engine_link is LinkState.UP)
+        self._show_totals()
+        self._show_selection()
+
+    def _target(self) -> list[Container]:
+        """What an action means: the selection, or else the row that has the focus."""
+        rows = self.table.selected_rows()
+        if not rows and self.table.currentIndex().isValid():
+            rows = [self.table.currentIndex().row()]
+        return self.model.containers_of(rows)
+
+    def _connect(self) -> None:
+        store, table = self._store, self.table
+        self.model.refreshed.connect(self.refresh)
+        store.pending_changed.connect(self._show_selection)
+        store.machine_changed.connect(self.refresh)
+        store.engine_changed.connect(self.refresh)
+        store.stats.changed.connect(self._show_totals)
+        table.selectionModel().selectionChanged.connect(self._show_selection)
+        table.selectionModel().currentRowChanged.connect(self._show_selection)
+        table.opened.connect(self._open)
+        table.url_opened.connect(store.intents.open_url)
+        table.asked.connect(self._asked)
+        table.menu_wanted.connect(self._open_menu)
+        self.bar.cleared.connect(self._clear_selection)
+        self.columns.clicked.connect(self._open_column_menu)
+
+    def _lay_out(self) -> None:
+        self.filter.textChanged.connect(self._filter)
+        self._toolbar = QWidget()
+        bar = QHBoxLayout(self._toolbar)
+        bar.setContentsMargins(0, 0, 0, 0)
+        bar.setSpacing(theme.px(8))
+        bar.addWidget(self.filter, 1)
+        for shown, key in _SEGMENTS.items():
+            segment = QToolButton()
+            segment.setText(text(key))
+            segment.setCheckable(True)
+            segment.setChecked(shown is Shown.ALL)
+            segment.setProperty("role", "segment")
+            segment.setProperty("shown", shown.value)
+            segment.setAccessibleName(text("containers.show", which=text(key)))
+            segment.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            self._segments.addButton(segment)
+            bar.addWidget(segment)
+        self._segments.buttonClicked.connect(self._filter)
+        bar.addStretch(1)
+        bar.addWidget(self.totals)
+        bar.addWidget(self.columns)
+        top = QHBoxLayout()
+        top.addWidget(label(text("containers.title"), "title"))
+        top.addSpacing(theme.px(10))
+        top.addWidget(self._count, 1, Qt.AlignmentFlag.AlignBottom)
+        top.addWidget(self.run)
+        self._stack.addWidget(self.table)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(self._nothing)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(20), theme.px(18), theme.px(20), theme.px(14))
+        column.setSpacing(theme.px(12))
+        column.addLayout(top)
+        column.addWidget(self.problem)
+        column.addWidget(self._toolbar)
+        column.addWidget(self._stack, 1)
+        column.addWidget(self.bar)
+
+    def _filter(self) -> None:
+        checked = self._segments.checkedButton()
+        shown = Shown(checked.property("shown")) if checked else Shown.ALL
+        self.model.set_arrangement(needle=self.filter.text().casefold().strip(), shown=shown)
+
+    @property
+    def _is_failed(self) -> bool:
+        """Whether the problem above says all there is to say."""
+        return self._store.phase is Phase.FAILED and self.problem.problem is not None
+
+    def _show_selection(self) -> None:
+        self.actions_of_list.enable()
+        self.bar.show_selection(self.selected)
+
+    def _show_totals(self) -> None:
+        used = usage(Group("", self._store.running, expanded=False), self._store.stats)
+        self.totals.setVisible(used is not None)
+        if used is not None:
+            self.totals.setText(text("containers.totals", cpu=figures.percent(used[0]), memory=figures.size(used[1])))
+            self.totals.setToolTip(tooltip(text("containers.totals.tip")))
+
+    def _open(self, container_id: str) -> None:
+        self._store.intents.open_container.emit(container_id, "")
+
+    def _asked(self, kind: ContainerAction, row: Container | Group) -> None:
+        self.actions_of_list.ask(kind, row.members if isinstance(row, Group) else [row])
+
+    def _clear_selection(self) -> None:
+        self.table.clearSelection()
+        self.table.setFocus()
+
+    def _open_menu(self, at: QPoint) -> None:
+        if self._target():
+            self.build_menu().popup(at)
+
+    def _open_column_menu(self) -> None:
+        self.table.column_menu().popup(self.columns.mapToGlobal(self.columns.rect().bottomLeft()))
+
+    def _show_problem(self) -> None:
+        """A failed machine, an agent or an engine that cannot be reached: said above whatever else is shown."""
+        store = self._store
+        machine = store.machine
+        if store.agent_link is not LinkState.UP and store.agent_problem is not None:
+            self.problem.show_problem(store.agent_problem)
+        elif machine is not None and machine.phase is Phase.FAILED and machine.problems:
+            again = (text("machine.start-again"), store.intents.start_machine.emit)
+            self.problem.show_problem(machine.problems[0], [again])
+        elif store.engine_link is LinkState.RECONNECTING and store.engine_problem is not None:
+            self.problem.show_problem(store.engine_problem, [(text("problem.retry"), store.intents.refresh.emit)])
+        else:
+            self.problem.show_problem(None)
+
+    def _show_empty(self) -> None:
+        store, phase, show = self._store, self._store.phase, self.empty.show_state
+        start = (start_words(store), store.intents.start_machine.emit) if not refusal(store) else None
+        muted = theme.current().muted
+        if store.containers:
+            clear = (text("containers.no-match.clear"), self.clear_filter)
+            show(icons.glyph("filter-off-outline", muted), "containers.no-match", action=clear)
+        elif store.containers is not None:
+            run = (text("containers.run"), lambda: store.intents.new_container.emit(""))
+            command = text("containers.empty.command")
+            show(icons.glyph("cube-outline", muted), "containers.empty", command=command, action=run)
+        elif phase in (Phase.STOPPED, Phase.FAILED):
+            show(
+                icons.boat("tray-stopped"),
+                "containers.stopped-machine",
+                action=start if phase is Phase.STOPPED else None,
+            )
+        elif phase is Phase.SUSPENDED:
+            show(icons.boat("tray-suspended"), "containers.suspended", action=start)
+        elif phase in (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING):
+            steps = store.machine.steps if store.machine else ()
+            done = sum(step.state is StepState.DONE for step in steps)
+            show(icons.boat("tray-starting"), "containers.starting", progress=(done, len(steps)))
+        elif phase is Phase.STOPPING:
+            key = "containers.suspending" if store.is_suspending else "containers.stopping"
+            show(icons.boat("tray-starting"), key, progress=(0, 0))
+        elif phase is not None:
+            show(icons.boat("tray-running"), "containers.loading", progress=(0, 0))
+        else:
+            show(icons.boat("tray-stopped"), "containers.unknown", progress=(0, 0))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "bar"):
+            self.actions_of_list.recolour()
+            self.refresh()

@@ -1,0 +1,56 @@
+"""The page of containers: the list, or one container in its place. Escape and the back button lead to the list."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QStackedWidget
+
+from app.features.containers.detail.page import DetailPage
+from app.features.containers.list.view import ContainersView
+from app.state.store import AppStore
+
+
+class ContainersPage(QStackedWidget):
+    """Shows what `store.intents.open_container` names until `close_container`."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self._detail: DetailPage | None = None
+        self.view = ContainersView(store)
+        self.addWidget(self.view)
+        store.intents.open_container.connect(self.open_container)
+        store.intents.close_container.connect(self.close_container)
+
+    @property
+    def detail(self) -> DetailPage:
+        """The page of one container, made when it is first needed."""
+        if self._detail is None:
+            self._detail = DetailPage(self._store)
+            self.addWidget(self._detail)
+        return self._detail
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a container is shown in place of the list."""
+        return self._detail is not None and self.currentWidget() is self._detail
+
+    def open_container(self, container_id: str, tab: str) -> None:
+        """Show a container at a tab, "" for the first."""
+        if self._store.container(container_id) is not None:
+            self.detail.open(container_id, tab)
+            self.setCurrentWidget(self.detail)
+
+    def close_container(self) -> None:
+        """Back to the list."""
+        if self.is_open:
+            self.detail.leave()
+            self.setCurrentWidget(self.view)
+            self.view.table.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def focus_search(self) -> None:
+        """In the container that is shown, else in the list."""
+        if self.is_open:
+            self.detail.focus_search()
+        else:
+            self.view.focus_search()

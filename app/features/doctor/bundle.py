@@ -1,0 +1,89 @@
+"""The support bundle: what it is for, making it, what is in it, where it lies."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QUrl
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar
+
+from app.features.problems.problem import ProblemView
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import figures
+from app.ui.widgets import Card, ElidedLabel, button, label
+
+_SUFFIX: Final = "zip"
+_STEPS: Final = 1000
+
+
+class BundleCard(Card):
+    """A function of the store. Usable in every phase, and without an agent."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__(text("bundle.title"))
+        self._store = store
+        self.make = button(text("bundle.make"), self._choose)
+        self.cancel = button(text("common.cancel"), store.intents.cancel_bundle.emit)
+        self._bar = QProgressBar(textVisible=False)
+        self._bar.setRange(0, _STEPS)
+        self._bar.setAccessibleName(text("bundle.running"))
+        self._gathering = label("", "muted", wrap=True)
+        self._problem = ProblemView(store)
+        self._place = ElidedLabel()
+        self.open_folder = button(text("bundle.open"), self._open)
+        self.contents = label("", "muted", wrap=True, selectable=True)
+        self.missing = label("", "muted", wrap=True, selectable=True)
+        row = QHBoxLayout()
+        row.addWidget(self.make)
+        row.addWidget(self._bar, 1)
+        row.addWidget(self.cancel)
+        row.addWidget(self._place, 1)
+        row.addWidget(self.open_folder)
+        row.addStretch(0)
+        self.body.addWidget(label(text("bundle.text"), "muted", wrap=True))
+        self.body.addLayout(row)
+        for widget in (self._gathering, self._problem, self.contents, self.missing):
+            self.body.addWidget(widget)
+        store.bundle.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        bundle = self._store.bundle
+        busy, made = bundle.gathering is not None, bundle.made
+        self.make.setEnabled(not busy)
+        self._bar.setVisible(busy)
+        self._bar.setValue(round(bundle.fraction * _STEPS))
+        self._bar.setAccessibleDescription(bundle.gathering or "")
+        self.cancel.setVisible(busy)
+        self._gathering.setVisible(busy)
+        self._gathering.setText(text("bundle.gathering", what=bundle.gathering or ""))
+        self._problem.show_problem(bundle.problem)
+        shown = made is not None and not busy
+        for widget in (self._place, self.open_folder, self.contents):
+            widget.setVisible(shown)
+        self.missing.setVisible(shown and made is not None and bool(made.missing))
+        if made is not None:
+            self._place.set_whole(made.path)
+            names = ", ".join(made.contents)
+            self.contents.setText(text("bundle.contents", names=names, size=figures.size(made.size)))
+            self.missing.setText(text("bundle.missing", names="\n".join(made.missing)))
+
+    def _choose(self) -> None:
+        dialog = QFileDialog(self, text("bundle.choose"))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilter(text("bundle.filter"))
+        dialog.setDefaultSuffix(_SUFFIX)
+        dialog.selectFile(time.strftime(f"wherry-support-%Y%m%d-%H%M%S.{_SUFFIX}"))
+        dialog.fileSelected.connect(self._store.intents.make_bundle.emit)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _open(self) -> None:
+        made = self._store.bundle.made
+        if made is not None:
+            folder = QUrl.fromLocalFile(str(Path(made.path).parent))
+            self._store.intents.open_url.emit(folder.toString())

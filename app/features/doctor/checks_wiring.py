@@ -1,0 +1,112 @@
+"""The checks of the Machine page. They run here and not in the agent: they are wanted most when it does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QObject, Qt, Signal
+
+from app.features.doctor.checks_store import CheckEntry, CheckState
+from app.links.workers import Workers
+from app.state.parts import Parts
+from backend.api import Problem, ProblemCode, WherryError, clean_text
+
+if TYPE_CHECKING:
+    from backend.api import CheckResult
+
+JOIN_DEADLINE_S: Final = 2.0
+"""Nothing is lost if a check is still under way at quit: it only looks, and a fix is one step."""
+_STATES: Final = {
+    "ok": CheckState.GOOD,
+    "note": CheckState.NOTE,
+    "warning": CheckState.WARNING,
+    "failure": CheckState.BROKEN,
+}
+_TEXT_LIMIT: Final = 2_000
+
+
+class ChecksWiring(QObject):
+    """Lives as long as the window; `close` ends its thread."""
+
+    _over = Signal(object)  # list of CheckResult | Problem
+
+    def __init__(self, parts: Parts, home: Path | None, parent: QObject) -> None:
+        super().__init__(parent)
+        self._checks = parts.store.checks
+        self._home = home
+        self._workers: Workers | None = None
+        self._results: dict[str, CheckResult] = {}
+        self._over.connect(self._on_over, Qt.ConnectionType.QueuedConnection)
+        parts.store.intents.run_checks.connect(self._run)
+        parts.store.intents.fix_checks.connect(self._fix)
+
+    def close(self) -> None:
+        """End the thread, if there is one."""
+        if self._workers is not None:
+            self._workers.close(JOIN_DEADLINE_S)
+
+    def _run(self) -> None:
+        if not self._checks.running:
+            self._checks.begin()
+            self._submit(partial(_examine, self._home))
+
+    def _fix(self, ids: tuple[str, ...]) -> None:
+        if not self._checks.running:
+            self._checks.begin(frozenset(ids))
+            self._submit(partial(_repair, self._home, ids))
+
+    def _submit(self, job: Callable[[], list[CheckResult]]) -> None:
+        if self._workers is None:
+            self._workers = Workers("checks", 1)
+
+        def run() -> None:
+            try:
+                self._over.emit(job())
+            except WherryError as error:
+                self._over.emit(error.problem)
+            except Exception as error:
+                summary = f"The checks failed by a defect: {error!r}."
+                self._over.emit(Problem(code=ProblemCode.INTERNAL, summary=summary, hint="Try: wherry doctor"))
+                raise
+
+        self._workers.submit(run)
+
+    def _on_over(self, answer: object) -> None:
+        from backend.api import check_results_as_text  # loaded by now
+
+        if isinstance(answer, Problem):
+            self._checks.fail(answer)
+        elif isinstance(answer, list):
+            found = {result.id: result for result in answer}
+            # Of a fix only the results of what was fixed come; the others stand as they were found.
+            self._results = {**self._results, **found} if self._checks.fixing else found
+            results = list(self._results.values())
+            self._checks.finish(tuple(map(_entry, results)), check_results_as_text(results))
+
+
+def _examine(home: Path | None) -> list[CheckResult]:
+    from backend.api import examine_home  # what it needs is not loaded before
+
+    return examine_home(home)
+
+
+def _repair(home: Path | None, ids: tuple[str, ...]) -> list[CheckResult]:
+    from backend.api import repair_home
+
+    return repair_home(home, only=ids)
+
+
+def _entry(result: CheckResult) -> CheckEntry:
+    return CheckEntry(
+        id=result.id,
+        title=result.title,
+        state=_STATES[result.severity.value],
+        finding=clean_text(result.finding, limit=_TEXT_LIMIT),
+        explanation=result.explanation,
+        hint=clean_text(result.hint or "", limit=_TEXT_LIMIT),
+        fix=clean_text(result.fix or "", limit=_TEXT_LIMIT),
+        fixed=result.fixed,
+    )

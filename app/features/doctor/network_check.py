@@ -1,0 +1,204 @@
+"""The check of the network: which image, the verdict, and every hop of its pull with what to do about it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtWidgets import (
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.features.doctor.network_check_store import Hop, HopState
+from app.features.problems.problem import ProblemView
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+from app.ui.marked import Mark, MarkedRow, show_line
+from app.ui.widgets import CopyButton, button, label, resize_on_screen
+
+_EXAMPLE: Final = "hello-world"
+_GLYPHS: Final = {
+    HopState.OK: "check-circle",
+    HopState.FAILED: "alert-circle",
+    HopState.WARNING: "alert",
+    HopState.SKIPPED: "minus-circle-outline",
+}
+
+
+class NetworkCheckDialog(QDialog):
+    """Not modal: what is said to be done is done beside it. A function of the store, but for the image's field."""
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(text("network-check.title"))
+        resize_on_screen(self, 680, 600)
+        self.image = QLineEdit(clearButtonEnabled=True)
+        self.image.setPlaceholderText(_EXAMPLE)
+        self.image.setAccessibleName(text("network-check.image"))
+        self.run = button(text("network-check.run"), self.start, "primary")
+        self.cancel = button(text("common.cancel"), store.intents.cancel_network_check.emit)
+        self.progress = QProgressBar(textVisible=False)
+        self.progress.setRange(0, 0)
+        self.progress.setAccessibleName(text("network-check.running"))
+        self.problem = ProblemView(store)
+        self.verdict = _Verdict()
+        self.copy = CopyButton(lambda: store.network_check.as_text, text("network-check.copy"))
+        self.close_button = button(text("common.close"), self.reject)
+        self.rows: list[HopRow] = []
+        self._lay_out()
+        store.network_check.changed.connect(self.refresh)
+        self.run.setDefault(True)
+        self.refresh()
+
+    def check(self, image: str) -> None:
+        """Look into the pull of an image, "" for one of Wherry's choice, from the beginning."""
+        self.image.setText(image)
+        self.start()
+
+    def start(self) -> None:
+        """Begin, with the image that is in the field."""
+        self._store.intents.run_network_check.emit(self.image.text().strip())
+
+    def refresh(self) -> None:
+        """Show the store."""
+        check = self._store.network_check
+        had_keyboard = self.run.hasFocus() or self.cancel.hasFocus()
+        self.run.setText(text("network-check.again" if check.hops or check.problem else "network-check.run"))
+        self.run.setAccessibleName(self.run.text())
+        self.run.setVisible(not check.running)
+        self.cancel.setVisible(check.running)
+        if had_keyboard:
+            (self.cancel if check.running else self.run).setFocus()
+        self.progress.setVisible(check.running)
+        self.copy.setEnabled(bool(check.as_text))
+        self.problem.show_problem(check.problem)
+        self._show_verdict()
+        while len(self.rows) < len(check.hops):
+            row = HopRow()
+            self.rows.append(row)
+            self._list.insertWidget(self._list.count() - 1, row)
+        for number, row in enumerate(self.rows):
+            row.setVisible(number < len(check.hops))
+            if number < len(check.hops):
+                row.show_hop(check.hops[number])
+
+    def reject(self) -> None:
+        """Close, by whatever way: nobody waits for it any more."""
+        self._store.intents.cancel_network_check.emit()
+        super().reject()
+
+    def _show_verdict(self) -> None:
+        check = self._store.network_check
+        if check.running:
+            self.verdict.show_verdict(None, text("network-check.running"))
+        elif check.cancelled:
+            self.verdict.show_verdict(None, text("network-check.cancelled"))
+        elif check.verdict:
+            self.verdict.show_verdict(check.worst, check.verdict)
+        self.verdict.setVisible(check.running or check.cancelled or bool(check.verdict))
+
+    def _lay_out(self) -> None:
+        ask = QHBoxLayout()
+        ask.setSpacing(theme.px(8))
+        image = label(text("network-check.image"))
+        image.setBuddy(self.image)
+        ask.addWidget(image)
+        ask.addWidget(self.image, 1)
+        ask.addWidget(self.run)
+        ask.addWidget(self.cancel)
+        inner = QWidget()
+        inner.setObjectName("page")
+        self._list = QVBoxLayout(inner)
+        self._list.setContentsMargins(theme.px(4), theme.px(6), theme.px(12), theme.px(6))
+        self._list.setSpacing(theme.px(12))
+        # In what is scrolled: a problem may be long.
+        self._list.addWidget(self.problem)
+        self._list.addWidget(self.verdict)
+        self._list.addStretch(1)
+        self.area = QScrollArea()
+        self.area.setWidgetResizable(True)
+        self.area.setAccessibleName(text("network-check.hops"))
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setWidget(inner)
+        below = QHBoxLayout()
+        below.addWidget(self.copy)
+        below.addStretch(1)
+        below.addWidget(self.close_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(20), theme.px(16), theme.px(20), theme.px(14))
+        column.setSpacing(theme.px(10))
+        column.addWidget(label(text("network-check.title"), "title"))
+        column.addWidget(label(text("network-check.text"), "muted", wrap=True))
+        column.addLayout(ask)
+        column.addWidget(self.progress)
+        column.addWidget(self.area, 1)
+        column.addLayout(below)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_list"):
+            self.refresh()
+
+
+class _Verdict(QFrame):
+    """One sentence with a mark, framed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("role", "card")
+        self.mark = Mark(22)
+        self.words = label("", "heading", wrap=True, selectable=True)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.px(14), theme.px(10), theme.px(14), theme.px(10))
+        row.setSpacing(theme.px(10))
+        row.addWidget(self.mark, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self.words, 1)
+
+    def show_verdict(self, state: HopState | None, words: str) -> None:
+        self.mark.setVisible(state is not None)
+        if state is not None:
+            _show_mark(self.mark, state)
+        self.words.setText(words)
+
+
+class HopRow(MarkedRow):
+    """What was tried and what became of it, what was seen, what to do."""
+
+    def __init__(self) -> None:
+        self.detail = label("", wrap=True, selectable=True)
+        self.fix = label("", wrap=True, selectable=True)
+        super().__init__(self.detail, self.fix)
+
+    def show_hop(self, hop: Hop) -> None:
+        """Show another."""
+        _show_mark(self.mark, hop.state)
+        self.title.setText(f"{hop.title} · {text(f'network-check.state.{hop.state.value}')}")
+        show_line(self.detail, _sentence(hop.detail))
+        show_line(self.fix, text("checks.hint", hint=hop.fix) if hop.fix else "")
+
+
+def _sentence(words: str) -> str:
+    """With a capital where it begins with a word and not with a name: "registry.example answers" stays."""
+    first = words.partition(" ")[0]
+    return words[:1].upper() + words[1:] if first.isalpha() and first.islower() else words
+
+
+def _show_mark(mark: Mark, state: HopState) -> None:
+    current = theme.current()
+    colour = {
+        HopState.OK: current.running,
+        HopState.FAILED: current.danger,
+        HopState.WARNING: current.warning,
+        HopState.SKIPPED: current.stopped,
+    }[state]
+    mark.show_mark(_GLYPHS[state], colour, text(f"network-check.state.{state.value}"))

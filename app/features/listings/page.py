@@ -1,0 +1,284 @@
+"""The pages of images, volumes and networks: what there is, how big it is, and which containers use it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QShowEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QMenu,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import texts
+from app.features.problems.problem import ProblemView
+from app.state.machine_actions import refusal, start_words
+from app.state.store import AppStore, LinkState
+from app.texts import text
+from app.ui import figures, icons, theme
+from app.ui.empty import EmptyState
+from app.ui.figures import NOTHING
+from app.ui.tables.listing_model import Column, ListingFilter, ListingModel
+from app.ui.tables.listing_table import ListingTable
+from app.ui.widgets import FilterField, button, label
+from backend.api import ImageEntry, NetworkEntry, Phase, VolumeEntry
+
+_NAMES_SHOWN: Final = 40
+"""In a tool tip."""
+
+
+class ListingView(QWidget):
+    """One page. Asks for its list by being visible."""
+
+    def __init__(self, store: AppStore, kind: str, glyph: str, columns: Sequence[Column]) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._store = store
+        self._kind = kind
+        self._glyph = glyph
+        self.model = ListingModel(columns, self)
+        self.proxy = ListingFilter(self.model, self)
+        self.table = ListingTable(self.model.columns)
+        self.filter = FilterField(text("listing.filter"), text("listing.filter.name", what=text(f"{kind}.title")))
+        self.empty = EmptyState()
+        self.problem = ProblemView(store)
+        self._count = label("", "muted")
+        self._stack = QStackedWidget()
+        self._make_table()
+        self._lay_out()
+        store.listings.changed.connect(self._on_changed)
+        store.engine_changed.connect(self.refresh)
+        store.machine_changed.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def selected(self) -> list[Any]:
+        """The selected entries, in the order of the screen."""
+        return self.table.selected
+
+    def focus_search(self) -> None:
+        """Go to the filter."""
+        self.filter.go_to()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        entries = self._store.listings.entries(self._kind)
+        if entries is not None and tuple(entries) != self.model.rows:
+            self.table.show_rows(entries)
+        elif entries is None and self.model.rows:
+            self.model.show(())
+        self._show_state()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._store.intents.watch_listing.emit(self._kind, True)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._store.intents.watch_listing.emit(self._kind, False)
+
+    def _on_changed(self, kind: str) -> None:
+        if kind == self._kind:
+            self.refresh()
+
+    def _show_state(self) -> None:
+        store = self._store
+        entries = store.listings.entries(self._kind)
+        problem = store.listings.problem(self._kind)
+        again = [(text("listing.again"), store.intents.refresh.emit)]
+        self.problem.show_problem(problem if store.engine_link is LinkState.UP else None, again)
+        total = len(entries) if entries is not None else 0
+        self._count.setText(texts.plural(f"{self._kind}.count", total) if total else "")
+        self.filter.setEnabled(bool(total))
+        if self.proxy.rowCount():
+            self._stack.setCurrentWidget(self.table)
+            return
+        self._stack.setCurrentWidget(self.empty)
+        self._show_empty(known=entries is not None, total=total)
+
+    def _show_empty(self, *, known: bool, total: int) -> None:
+        store, picture = self._store, icons.glyph(self._glyph, theme.current().muted)
+        if total:
+            clear = (text("listing.no-match.clear"), self.filter.clear)
+            self.empty.show_state(picture, "listing.no-match", action=clear)
+        elif known:
+            self.empty.show_state(picture, f"{self._kind}.empty", command=_COMMANDS[self._kind])
+        elif store.phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
+            start = (start_words(store), store.intents.start_machine.emit) if not refusal(store) else None
+            key = "listing.suspended" if store.phase is Phase.SUSPENDED else "listing.stopped"
+            self.empty.show_state(picture, key, action=start)
+        else:
+            self.empty.show_state(picture, "listing.waiting", progress=(0, 0))
+
+    def _make_table(self) -> None:
+        table = self.table
+        table.setAccessibleName(text(f"{self._kind}.title"))
+        table.setModel(self.proxy)
+        table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        for key, glyph, shortcut, take in (
+            ("listing.copy-name", "content-copy", "Ctrl+C", lambda entry: entry.name),
+            ("listing.copy-id", "identifier", "Ctrl+Shift+C", lambda entry: entry.id),
+        ):
+            if self._kind == "volumes" and key == "listing.copy-id":
+                continue  # a volume has nothing but its name
+            action = QAction(icons.glyph(glyph), text(key), table)
+            action.setShortcut(QKeySequence(shortcut))
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+            action.triggered.connect(lambda _checked=False, take=take: self._copy(take))
+            table.addAction(action)
+        table.customContextMenuRequested.connect(self._open_menu)
+
+    def _copy(self, take: Callable[[Any], str]) -> None:
+        if self.selected:
+            QGuiApplication.clipboard().setText("\n".join(take(entry) for entry in self.selected))
+
+    def _open_menu(self, at: QPoint) -> None:
+        if not self.selected:
+            return
+        menu = QMenu(self)
+        menu.addActions(self.table.actions())
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.table.viewport().mapToGlobal(at))
+
+    def _lay_out(self) -> None:
+        self.filter.textChanged.connect(self._filter)
+        self._head = head = QHBoxLayout()
+        head.addWidget(label(text(f"{self._kind}.title"), "title"))
+        head.addSpacing(theme.px(8))
+        head.addWidget(self._count)
+        head.addStretch(1)
+        head.addWidget(self.filter, 1)
+        self._stack.addWidget(self.table)
+        self._stack.addWidget(self.empty)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(20), theme.px(18), theme.px(20), theme.px(16))
+        column.setSpacing(theme.px(12))
+        column.addLayout(head)
+        column.addWidget(self.problem)
+        column.addWidget(self._stack, 1)
+
+    def _filter(self) -> None:
+        self.proxy.set_filter(self.filter.text())
+        self._show_state()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_stack"):
+            self._show_state()
+
+
+def _used(entry: Any) -> str:
+    return texts.plural("listing.used", len(entry.used_by)) if entry.used_by else text("listing.unused")
+
+
+def _users(entry: Any) -> str:
+    more = len(entry.used_by) - _NAMES_SHOWN
+    names = list(entry.used_by[:_NAMES_SHOWN])
+    return "\n".join([*names, text("listing.more", count=more)] if more > 0 else names) or text("listing.unused")
+
+
+def _created(entry: Any) -> str:
+    return figures.ago(time.time() - entry.created) if entry.created is not None else ""
+
+
+def _created_on(entry: Any) -> str:
+    return figures.moment(entry.created) if entry.created is not None else ""
+
+
+def _created_column(share: float) -> Column:
+    return Column("listing.column.created", share, 125, _created, lambda entry: -(entry.created or 0.0), _created_on)
+
+
+def _used_column(share: float) -> Column:
+    return Column("listing.column.used", share, 105, _used, lambda entry: len(entry.used_by), _users)
+
+
+class ImagesView(ListingView):
+    """The page of images."""
+
+    def __init__(self, store: AppStore) -> None:
+        def repository(entry: ImageEntry) -> str:
+            return entry.repository or text("images.untagged")
+
+        columns = (
+            Column("images.column.repository", 0.3, 190, repository),
+            Column("images.column.tag", 0.15, 90, lambda entry: entry.tag or NOTHING),
+            Column("listing.column.id", 0.14, 115, lambda entry: entry.short_id, tip=lambda entry: entry.id),
+            _created_column(0.17),
+            Column(
+                "listing.column.size",
+                0.1,
+                80,
+                lambda entry: figures.size(entry.size_bytes),
+                lambda entry: entry.size_bytes,
+            ),
+            _used_column(0.14),
+        )
+        super().__init__(store, "images", "layers-outline", columns)
+        self.why = button(
+            text("network-check.why"), lambda: store.intents.check_network.emit(""), None, text("network-check.text")
+        )
+        self._head.addWidget(self.why)
+
+
+class VolumesView(ListingView):
+    """The page of volumes."""
+
+    def __init__(self, store: AppStore) -> None:
+        sizes = store.listings
+
+        def size(entry: VolumeEntry) -> str:
+            known = sizes.volume_sizes.get(entry.name)
+            return figures.size(known) if known is not None else NOTHING
+
+        def name(entry: VolumeEntry) -> str:
+            return text("volumes.anonymous", name=entry.name[:12]) if entry.is_anonymous else entry.name
+
+        columns = (
+            Column("listing.column.name", 0.35, 190, name, tip=lambda entry: entry.name),
+            Column("listing.column.driver", 0.11, 80, lambda entry: entry.driver),
+            Column("listing.column.project", 0.13, 85, lambda entry: entry.project or NOTHING),
+            _created_column(0.17),
+            Column("listing.column.size", 0.1, 80, size, lambda entry: sizes.volume_sizes.get(entry.name, -1)),
+            _used_column(0.14),
+        )
+        super().__init__(store, "volumes", "database-outline", columns)
+
+    def refresh(self) -> None:
+        """Show the store: sizes come later than the list."""
+        super().refresh()
+        if self.model.rows:
+            last = self.model.index(len(self.model.rows) - 1, len(self.model.columns) - 1)
+            self.model.dataChanged.emit(self.model.index(0, 0), last)
+
+
+class NetworksView(ListingView):
+    """The page of networks."""
+
+    def __init__(self, store: AppStore) -> None:
+        def subnets(entry: NetworkEntry) -> str:
+            return ", ".join(entry.subnets) or NOTHING
+
+        columns = (
+            Column("listing.column.name", 0.22, 190, lambda entry: entry.name),
+            Column("listing.column.driver", 0.1, 80, lambda entry: entry.driver),
+            Column("networks.column.scope", 0.08, 75, lambda entry: entry.scope),
+            Column("networks.column.subnet", 0.16, 125, subnets),
+            Column("listing.column.id", 0.14, 115, lambda entry: entry.id[:12], tip=lambda entry: entry.id),
+            _created_column(0.17),
+            _used_column(0.13),
+        )
+        super().__init__(store, "networks", "lan", columns)
+
+
+_COMMANDS: Final = {
+    "images": "docker pull nginx",
+    "volumes": "docker volume create data",
+    "networks": "docker network create backend",
+}

@@ -1,0 +1,92 @@
+"""Images, volumes, networks: asked of the engine when their page is opened, and again when it says that they changed.
+
+One question at a time for each list. What happens while it is asked leads to one more question, after a pause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from PySide6.QtCore import QObject, QTimer
+
+from app.features.listings.store import KINDS
+from app.state.parts import Parts
+from app.state.store import LinkState
+from backend.api import Problem, ProblemCode, list_images, list_networks, list_volumes, volume_sizes
+
+PAUSE_MS: Final = 300
+"""The least time between two questions: removing fifty images makes hundreds of events."""
+_JOBS: Final[dict[str, Callable[[Any], Any]]] = {
+    "images": list_images,
+    "volumes": list_volumes,
+    "networks": list_networks,
+}
+
+
+class ListingsWiring(QObject):
+    """Lives as long as the window."""
+
+    def __init__(self, parts: Parts, parent: QObject) -> None:
+        super().__init__(parent)
+        self._parts = parts
+        self._watched: set[str] = set()
+        self._stale = set(KINDS)
+        self._asking: set[str] = set()
+        self._adds_up = False
+        self._pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
+        self._pause.timeout.connect(self._ask)
+        store, link = parts.store, parts.engine_link
+        store.intents.watch_listing.connect(self._watch)
+        store.intents.refresh.connect(lambda: self._note(*KINDS))
+        store.containers_changed.connect(lambda: self._note(*KINDS))  # who uses what
+        store.engine_changed.connect(self._on_engine)
+        link.happened.connect(lambda kind: self._note(f"{kind}s"))
+
+    def _watch(self, kind: str, wanted: bool) -> None:
+        if wanted:
+            self._watched.add(kind)
+            self._ask()
+        else:
+            self._watched.discard(kind)
+
+    def _on_engine(self) -> None:
+        if self._parts.store.engine_link is LinkState.UP:
+            self._note(*KINDS)
+
+    def _note(self, *kinds: str) -> None:
+        """These lists are not what they were."""
+        self._stale.update(kind for kind in kinds if kind in KINDS)
+        if not self._pause.isActive():
+            self._pause.start()
+
+    def _ask(self) -> None:
+        if self._parts.store.engine_link is not LinkState.UP:
+            return
+        for kind in self._watched & self._stale - self._asking:
+            self._stale.discard(kind)
+            self._asking.add(kind)
+            self._parts.engine_link.run(_JOBS[kind], partial(self._on_list, kind))
+            if kind == "volumes" and not self._adds_up:
+                self._adds_up = True
+                self._parts.engine_link.run(volume_sizes, self._on_sizes)
+
+    def _on_list(self, kind: str, answer: Any) -> None:
+        self._asking.discard(kind)
+        listings = self._parts.store.listings
+        if not isinstance(answer, Problem):
+            listings.set_entries(kind, answer)
+        else:
+            # The link tells of a lost engine by itself, and its return leads to another question.
+            self._stale.add(kind)
+            if answer.code is not ProblemCode.CANCELLED:
+                listings.set_problem(kind, answer)
+        if self._stale & self._watched and not isinstance(answer, Problem):
+            self._note()
+
+    def _on_sizes(self, answer: dict[str, int] | Problem) -> None:
+        self._adds_up = False
+        # Without them the column says nothing; that is no reason to hide the list.
+        if not isinstance(answer, Problem):
+            self._parts.store.listings.set_volume_sizes(answer)

@@ -1,0 +1,135 @@
+"""The search of a log: the field, its switches, and how many lines match."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
+
+from app import texts
+from app.features.logs.data.search import MAX_PATTERN_CHARS, LogSearch, Query
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.widgets import IconButton, label
+
+
+class Searching(QWidget):
+    """Says what is looked for; the pane does it."""
+
+    changed = Signal()  # a switch: look again
+    filtered = Signal()  # only matching lines, or all
+    wanted = Signal(bool)  # the next match, or with True the one before
+    left = Signal()  # Escape in an empty field
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.field = QLineEdit(clearButtonEnabled=True)
+        self.field.setMaxLength(MAX_PATTERN_CHARS)
+        self.field.setPlaceholderText(text("logs.search"))
+        self.field.setAccessibleName(text("logs.search"))
+        self.field.addAction(icons.glyph("magnify"), QLineEdit.ActionPosition.LeadingPosition)
+        self.field.setMinimumWidth(theme.px(72))
+        self.field.installEventFilter(self)
+        self.regex = _switch("regex", text("logs.search.regex"))
+        self.case = _switch("format-letter-case", text("logs.search.case"))
+        self.only = _switch("filter-outline", text("logs.search.filter"))
+        self.previous = IconButton("chevron-up", text("logs.search.previous"), "Shift+F3")
+        self.next = IconButton("chevron-down", text("logs.search.next"), "F3")
+        self.count = label("", "muted")
+        self.count.hide()
+        self.complaint = label("", "warning", wrap=True)
+        """To be laid out below the bar."""
+        self.complaint.setContentsMargins(theme.px(12), theme.px(4), theme.px(12), theme.px(4))
+        self.complaint.hide()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(6))
+        row.addWidget(self.field, 1)
+        for widget in (self.regex, self.case, self.only, self.previous, self.next, self.count):
+            row.addWidget(widget)
+        for switch in (self.regex, self.case):
+            switch.toggled.connect(lambda _on: self.changed.emit())
+        self.only.toggled.connect(lambda _on: self.filtered.emit())
+        self.next.clicked.connect(lambda _checked=False: self.wanted.emit(False))
+        self.previous.clicked.connect(lambda _checked=False: self.wanted.emit(True))
+        self.field.textChanged.connect(lambda _words: self._enable())
+        self._enable()
+
+    @property
+    def query(self) -> Query:
+        """What is looked for; without words: nothing."""
+        return Query(self.field.text(), is_regex=self.regex.isChecked(), is_case_sensitive=self.case.isChecked())
+
+    def show_error(self, words: str) -> None:
+        """What is wrong with the pattern; empty for nothing."""
+        self.complaint.setText(words)
+        self.complaint.setVisible(bool(words))
+
+    def show_count(self, words: str) -> None:
+        """How many there are."""
+        if words != self.count.text():
+            self.count.setText(words)
+            self.count.setVisible(bool(words))
+            # Shown beside the field, so said with it.
+            self.field.setAccessibleDescription(words)
+
+    def show_found(self, search: LogSearch, first: int, current: int | None) -> None:
+        """How far a search is.
+
+        Args:
+            first: the number of the oldest line that counts.
+            current: the line that was gone to.
+        """
+        matches = search.matches
+        base = bisect_left(matches, first)
+        total = len(matches) - base
+        if not search.is_done and not search.is_too_slow:
+            self.show_count(text("logs.search.under-way", total=f"{total:,}", percent=round(search.progress * 100)))
+        elif not total:
+            self.show_count(text("logs.search.none"))
+        elif current is not None:
+            at = bisect_right(matches, current) - base
+            self.show_count(text("logs.search.count", at=f"{at:,}", total=f"{total:,}"))
+        else:
+            self.show_count(texts.plural("logs.search.total", total).replace(str(total), f"{total:,}"))
+
+    @staticmethod
+    def next_match(search: LogSearch, first: int, number: int, *, backwards: bool, inclusive: bool) -> int | None:
+        """The matching line after or before a line, round at the ends; None while there is none.
+
+        Args:
+            inclusive: the line itself will do.
+        """
+        matches = search.matches
+        base, end = bisect_left(matches, first), len(matches)
+        if base == end:
+            return None
+        if backwards:
+            at = (bisect_right if inclusive else bisect_left)(matches, number) - 1
+            return matches[at if at >= base else end - 1]
+        at = (bisect_left if inclusive else bisect_right)(matches, number)
+        return matches[at if at < end else base]
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self.field and event.type() is QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+                self.wanted.emit(bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+                return True
+            if event.key() == Qt.Key.Key_Escape:
+                if self.field.text():
+                    self.field.clear()
+                self.left.emit()
+                return True
+        return super().eventFilter(watched, event)
+
+    def _enable(self) -> None:
+        for widget in (self.next, self.previous):
+            widget.setEnabled(bool(self.field.text()))
+
+
+def _switch(glyph: str, words: str) -> IconButton:
+    made = IconButton(glyph, words)
+    made.setCheckable(True)
+    return made

@@ -1,0 +1,107 @@
+"""What is asked before a checkpoint is made, gone back to or deleted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLineEdit, QMessageBox, QVBoxLayout, QWidget
+
+from app import texts
+from app.features.machine.upkeep_store import Checkpoint
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import figures, theme
+from app.ui.confirm import ask
+from app.ui.widgets import label
+
+NAME_LIMIT: Final = 60
+_NAMED: Final = 5
+"""So many are named in a question; of more, only the number is said."""
+
+
+def display_name(entry: Checkpoint) -> str:
+    """Its name, or when it was made."""
+    return entry.name or figures.moment(entry.created_at)
+
+
+def size_words(entry: Checkpoint) -> str:
+    """What deleting it alone gives back."""
+    return figures.size(round(entry.size_gib * 1024**3))
+
+
+class CreateDialog(QDialog):
+    """Asks for a name; none is needed."""
+
+    def __init__(self, parent: QWidget, confirmed: Callable[[str], object]) -> None:
+        super().__init__(parent)
+        self._confirmed = confirmed
+        self.setWindowTitle(text("checkpoints.create.title"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.name = QLineEdit()
+        self.name.setMaxLength(NAME_LIMIT)
+        self.name.setAccessibleName(text("checkpoints.create.name"))
+        self.name.setPlaceholderText(figures.moment(time.time()))
+        buttons = QDialogButtonBox()
+        self.confirm = buttons.addButton(text("checkpoints.create.confirm"), QDialogButtonBox.ButtonRole.AcceptRole)
+        self.confirm.setProperty("role", "primary")
+        cancel = buttons.addButton(text("common.cancel"), QDialogButtonBox.ButtonRole.RejectRole)
+        for made in (self.confirm, cancel):
+            made.setAccessibleName(made.text())
+        self.confirm.setDefault(True)
+        column = QVBoxLayout(self)
+        column.setSpacing(theme.px(10))
+        column.addStrut(theme.px(440))
+        column.addWidget(label(text("checkpoints.create.question"), wrap=True))
+        column.addWidget(self.name)
+        column.addWidget(label(text("checkpoints.create.help"), "muted", wrap=True))
+        column.addWidget(buttons)
+        buttons.accepted.connect(self._go)
+        buttons.rejected.connect(self.reject)
+
+    def _go(self) -> None:
+        name = self.name.text().strip()
+        self.accept()
+        self._confirmed(name)
+
+
+def ask_restore(parent: QWidget, store: AppStore, entry: Checkpoint) -> QMessageBox:
+    """Really go back? Says what is lost and what is kept."""
+    lines = [text("checkpoints.restore.lost", moment=figures.moment(entry.created_at))]
+    running = len(store.running)
+    if store.machine_keeps_running:
+        lines.append(texts.plural("upkeep.restarts", running) if running else text("upkeep.restarts.none"))
+    lines.append(text("checkpoints.restore.kept"))
+    return ask(
+        parent,
+        text("checkpoints.restore.title"),
+        text("checkpoints.restore.question", name=display_name(entry)),
+        lines,
+        confirm=text("checkpoints.restore.confirm"),
+        confirmed=lambda _ticked: store.intents.ask_upkeep.emit("checkpoints.restore", {"id": entry.id}),
+    )
+
+
+def ask_deletion(parent: QWidget, store: AppStore, entries: list[Checkpoint]) -> QMessageBox:
+    """Really delete? Several are one question."""
+    count = len(entries)
+    size = figures.size(round(sum(entry.size_gib for entry in entries) * 1024**3))
+    lines = [text("checkpoints.delete.lost"), text("checkpoints.delete.kept")]
+    lines.append(text("checkpoints.delete.size", size=size))
+    if 1 < count <= _NAMED:
+        lines.insert(0, ", ".join(display_name(entry) for entry in entries))
+
+    def delete(_ticked: bool) -> None:
+        for entry in entries:
+            store.intents.ask_upkeep.emit("checkpoints.delete", {"id": entry.id})
+
+    return ask(
+        parent,
+        text("checkpoints.delete.title"),
+        texts.plural("checkpoints.delete.question", count, name=display_name(entries[0])),
+        lines,
+        confirm=text("checkpoints.delete.confirm"),
+        confirmed=delete,
+    )

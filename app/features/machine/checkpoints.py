@@ -1,0 +1,234 @@
+"""Checkpoints: kept states of the machine's disk. Made, gone back to and deleted here."""
+
+from __future__ import annotations
+
+import time
+
+from PySide6.QtCore import QEvent, QPoint, QSortFilterProxyModel, Qt
+from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShowEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QMenu,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import texts
+from app.features.machine.checkpoint_dialogs import CreateDialog, ask_deletion, ask_restore, display_name, size_words
+from app.features.machine.upkeep_store import Checkpoint
+from app.features.problems.problem import ProblemView
+from app.state.machine_actions import refusal, text_or
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import figures, icons, theme
+from app.ui.empty import EmptyState
+from app.ui.safe_text import tooltip
+from app.ui.tables.listing_model import SORT_ROLE, Column, ListingModel
+from app.ui.tables.listing_table import ListingTable
+from app.ui.widgets import button, label
+from backend.api import Phase
+
+
+def reason_words(entry: Checkpoint) -> str:
+    """Why it was made."""
+    if entry.foreign:
+        return text("checkpoints.reason.foreign")
+    words = text_or(f"checkpoints.reason.{entry.reason}", entry.reason)
+    return text("checkpoints.automatic", reason=words[:1].lower() + words[1:]) if entry.automatic else words
+
+
+class CheckpointsView(QWidget):
+    """A function of the store, but for the selection. Asks for its list by being visible."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._store = store
+        columns = (
+            Column("checkpoints.column.name", 0.34, 190, display_name),
+            Column("checkpoints.column.reason", 0.32, 170, reason_words),
+            Column(
+                "checkpoints.column.created",
+                0.2,
+                125,
+                lambda entry: figures.ago(max(0.0, time.time() - entry.created_at)),
+                lambda entry: -entry.created_at,
+                lambda entry: figures.moment(entry.created_at),
+            ),
+            Column("checkpoints.column.size", 0.14, 90, size_words, lambda entry: entry.size_gib, _facts),
+        )
+        self.model = ListingModel(columns, self)
+        self.proxy = QSortFilterProxyModel(self)
+        self.proxy.setSourceModel(self.model)
+        self.proxy.setSortRole(SORT_ROLE)
+        self.proxy.setSortLocaleAware(True)
+        self.table = ListingTable(columns)
+        self.empty = EmptyState()
+        self.problem = ProblemView(store)
+        self.create_button = button(text("checkpoints.create"), self._create, "primary")
+        self.restore_button = button(text("checkpoints.restore"), self._restore)
+        self.delete_button = button(text("checkpoints.delete"), self._delete, "danger")
+        self._count = label("", "muted")
+        self.policy = label("", "muted", wrap=True)
+        self.change_policy = button(
+            text("checkpoints.policy.change"),
+            lambda: store.intents.show_setting.emit("lifecycle.keep-automatic"),
+            "link",
+        )
+        self._nothing = QWidget()
+        self._stack = QStackedWidget()
+        self._make_table()
+        self._lay_out()
+        store.upkeep.changed.connect(self.refresh)
+        store.machine_changed.connect(self.refresh)
+        store.settings.machine_changed.connect(self._show_policy)
+        self.refresh()
+
+    @property
+    def selected(self) -> list[Checkpoint]:
+        """In the order of the screen."""
+        return self.table.selected
+
+    def refresh(self) -> None:
+        """Show the store."""
+        upkeep = self._store.upkeep
+        entries = upkeep.checkpoints or ()
+        if entries != self.model.rows:
+            self.table.show_rows(entries)
+        again = [(text("problem.retry"), lambda: self._store.intents.ask_upkeep.emit("checkpoints.list", {}))]
+        unread = upkeep.problem("checkpoints.list")
+        self.problem.show_problem(unread or upkeep.restore_problem, again if unread is not None else ())
+        self._count.setText(texts.plural("checkpoints.count", len(entries)) if entries else "")
+        self._show_policy()
+        self._enable()
+        if entries:
+            self._stack.setCurrentWidget(self.table)
+            return
+        if upkeep.problem("checkpoints.list") is not None:
+            self._stack.setCurrentWidget(self._nothing)  # the problem above says it all
+            return
+        self._stack.setCurrentWidget(self.empty)
+        picture = icons.glyph("history", theme.current().muted)
+        if upkeep.checkpoints is None:
+            waits = self._store.phase is not None
+            self.empty.show_state(picture, "checkpoints.waiting", progress=(0, 0) if waits else None)
+        else:
+            action = (text("checkpoints.create"), self._create) if self.create_button.isEnabled() else None
+            self.empty.show_state(picture, "checkpoints.empty", action=action)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._store.intents.watch_checkpoints.emit(True)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._store.intents.watch_checkpoints.emit(False)
+
+    def _show_policy(self) -> None:
+        policy, settings = self._store.upkeep.policy, self._store.settings.machine
+        self.policy.setVisible(policy is not None)
+        self.change_policy.setVisible(settings is not None and "checkpoints.keep_automatic" in settings.values)
+        if policy is None:
+            return
+        if policy.keep_days:
+            days = texts.plural("checkpoints.days", policy.keep_days)
+            self.policy.setText(texts.plural("checkpoints.policy", policy.keep_automatic, days=days))
+        else:
+            self.policy.setText(texts.plural("checkpoints.policy.no-days", policy.keep_automatic))
+
+    def _enable(self) -> None:
+        chosen, asked = self.selected, self._store.upkeep.asked
+        suspended = text("checkpoints.suspended") if self._store.phase is Phase.SUSPENDED else ""
+        reason, count = refusal(self._store) or suspended, len(chosen)
+        foreign = any(entry.foreign for entry in chosen)
+        busy = bool(asked & {"checkpoints.create", "checkpoints.restore", "checkpoints.delete"})
+        for made, usable, tip in (
+            (self.create_button, True, "checkpoints.create.tip"),
+            (
+                self.restore_button,
+                count == 1 and not foreign,
+                "checkpoints.restore.foreign" if foreign else "checkpoints.restore.tip",
+            ),
+            (self.delete_button, count > 0, "checkpoints.delete.tip"),
+        ):
+            made.setEnabled(usable and not reason and not busy)
+            made.setToolTip(tooltip(reason or text(tip)))
+        self._restore_action.setEnabled(self.restore_button.isEnabled())
+        self._delete_action.setEnabled(self.delete_button.isEnabled())
+
+    def _create(self) -> None:
+        ask = self._store.intents.ask_upkeep.emit
+        CreateDialog(self, lambda name: ask("checkpoints.create", {"name": name})).open()
+
+    def _restore(self) -> None:
+        if not self.restore_button.isEnabled():
+            return
+        (entry,) = self.selected
+        ask_restore(self, self._store, entry)
+
+    def _delete(self) -> None:
+        if self.delete_button.isEnabled():
+            ask_deletion(self, self._store, self.selected)
+
+    def _make_table(self) -> None:
+        table = self.table
+        table.setAccessibleName(text("checkpoints.title"))
+        table.setModel(self.proxy)
+        table.sortByColumn(2, Qt.SortOrder.AscendingOrder)
+        self._restore_action = QAction(icons.glyph("backup-restore"), text("checkpoints.restore"), table)
+        self._restore_action.setShortcut(QKeySequence("Return"))
+        self._restore_action.triggered.connect(lambda _checked=False: self._restore())
+        self._delete_action = QAction(icons.glyph("trash-can-outline"), text("checkpoints.delete"), table)
+        self._delete_action.setShortcut(QKeySequence("Del"))
+        self._delete_action.triggered.connect(lambda _checked=False: self._delete())
+        for action in (self._restore_action, self._delete_action):
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+            table.addAction(action)
+        table.doubleClicked.connect(lambda _index: self._restore())
+        table.customContextMenuRequested.connect(self._open_menu)
+        table.selectionModel().selectionChanged.connect(lambda *_: self._enable())
+
+    def _open_menu(self, at: QPoint) -> None:
+        if self.selected:
+            menu = QMenu(self)
+            menu.addActions(self.table.actions())
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            menu.popup(self.table.viewport().mapToGlobal(at))
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.px(8))
+        for made in (self.create_button, self.restore_button, self.delete_button):
+            buttons.addWidget(made)
+        buttons.addStretch(1)
+        buttons.addWidget(self._count)
+        policy = QHBoxLayout()
+        policy.setSpacing(theme.px(6))
+        policy.addWidget(self.policy, 1)
+        policy.addWidget(self.change_policy, 0, Qt.AlignmentFlag.AlignTop)
+        self._stack.addWidget(self.table)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(self._nothing)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(2), theme.px(14), theme.px(2), theme.px(8))
+        column.setSpacing(theme.px(12))
+        column.addWidget(label(text("checkpoints.text"), "muted", wrap=True))
+        column.addLayout(buttons)
+        column.addWidget(self.problem)
+        column.addWidget(self._stack, 1)
+        column.addLayout(policy)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_stack"):
+            self.refresh()
+
+
+def _facts(entry: Checkpoint) -> str:
+    lines = [text("checkpoints.size.tip", size=size_words(entry))]
+    if entry.disk_gib is not None:
+        lines.append(text("checkpoints.disk.tip", size=text("size.gib", value=entry.disk_gib)))
+    if entry.image_version:
+        lines.append(text("machine.versions.image", version=entry.image_version))
+    return "\n".join(lines)

@@ -1,0 +1,104 @@
+"""What the machine prints while it boots: its serial console, one click away, read anew while it is shown."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+from app.ui.widgets import MONOSPACE, CopyButton, button, label
+
+READ_EVERY_MS: Final = 1_000
+
+
+class ConsoleView(QWidget):
+    """A button, and below it the console while it is wanted."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self._shown = ""
+        self.toggle = button(text("console.show"), self._toggle, None, text("console.tip"))
+        self.copy = CopyButton(lambda: self._shown, text("common.copy"))
+        self.copy.setAccessibleName(text("console.copy"))
+        self.text = QPlainTextEdit(readOnly=True)
+        self.text.setObjectName("log")
+        self.text.setAccessibleName(text("console.title"))
+        self.text.setTabChangesFocus(True)
+        self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.text.setMaximumBlockCount(5_000)
+        self.text.setMinimumHeight(theme.px(220))
+        font = self.text.font()
+        font.setFamilies(MONOSPACE)
+        self.text.setFont(font)
+        self.problem = label("", "danger", wrap=True)
+        top = QHBoxLayout()
+        top.addWidget(self.toggle)
+        top.addWidget(self.copy)
+        top.addStretch(1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(top)
+        column.addWidget(self.problem)
+        column.addWidget(self.text)
+        self._pause = QTimer(self, interval=READ_EVERY_MS)
+        self._pause.timeout.connect(self._read)
+        store.settings.console_changed.connect(self.refresh)
+        store.settings.problem_changed.connect(self.refresh)
+        self._show(wanted=False)
+
+    def refresh(self) -> None:
+        """Show the store. What was there already is not written anew: it may be selected."""
+        whole = self._store.settings.console
+        if whole.startswith(self._shown) and self._shown:
+            more = whole[len(self._shown) :]
+            if more:
+                bar = self.text.verticalScrollBar()
+                at_end = bar.value() >= bar.maximum() - 1
+                cursor = self.text.textCursor()
+                cursor.movePosition(cursor.MoveOperation.End)
+                cursor.insertText(more)
+                if at_end:
+                    bar.setValue(bar.maximum())
+        elif whole != self._shown:
+            self.text.setPlainText(whole)
+            self.text.verticalScrollBar().setValue(self.text.verticalScrollBar().maximum())
+        self._shown = whole
+        self.text.setPlaceholderText(text("console.empty"))
+        problem = self._store.settings.problem("logs")
+        self.problem.setText(problem.summary if problem else "")
+        self.problem.setVisible(problem is not None and not self.text.isHidden())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not self.text.isHidden():
+            self._read()
+            self._pause.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._pause.stop()
+
+    def _toggle(self) -> None:
+        self._show(wanted=self.text.isHidden())
+
+    def _show(self, *, wanted: bool) -> None:
+        self.text.setVisible(wanted)
+        self.copy.setVisible(wanted)
+        words = text("console.hide" if wanted else "console.show")
+        self.toggle.setText(words)
+        self.toggle.setAccessibleName(words)
+        self.refresh()
+        if wanted:
+            self._read()
+            self._pause.start()
+        else:
+            self._pause.stop()
+
+    def _read(self) -> None:
+        self._store.intents.ask_agent.emit("logs.tail", {"which": "serial"})

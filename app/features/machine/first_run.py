@@ -1,0 +1,174 @@
+"""The first run: what is going to happen, what it may use, one button; then the first boot, step by step.
+
+It stands in place of the lists, which have nothing to show yet. Settings, the Machine page and quitting are where they
+always are.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from app.features.machine.console import ConsoleView
+from app.features.machine.steps import StepsCard
+from app.features.problems.problem import ProblemView
+from app.features.settings.fields.rows import CheckRow
+from app.features.settings.resources import ResourceRows
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.widgets import Card, button, label
+from backend.api import Phase
+
+_WIDTH: Final = 640
+_STARTING: Final = (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING, Phase.STOPPING)
+
+
+class FirstRunView(QWidget):
+    """A function of the store, but for what is being chosen."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self._starts_when_saved = False
+        self._shows_settings = False
+        self.setObjectName("page")
+        self.problem = ProblemView(store)
+        self.rows = ResourceRows(store)
+        self.context = CheckRow(text("first.context"), text("first.context.help"))
+        self.login = CheckRow(text("settings.login"), "")
+        self.start = button(text("first.start"), self._start, "primary")
+        self.start.setMinimumHeight(theme.px(44))
+        self.start.setMinimumWidth(theme.px(260))
+        self.steps = StepsCard(store)
+        self.console = ConsoleView(store)
+        self._lay_out()
+        self.context.show_value(True)
+        self.login.show_value(False)
+        store.machine_changed.connect(self.refresh)
+        store.settings.machine_changed.connect(self._on_saved)
+        store.settings.autostart_changed.connect(lambda: self.login.show_value(bool(store.settings.autostart)))
+        store.settings.problem_changed.connect(self._on_refused)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        store, phase = self._store, self._store.phase
+        starting = phase in _STARTING
+        failed = phase is Phase.FAILED
+        self._title.setText(text("first.starting.title" if starting else "first.title"))
+        self._words.setText(text("first.starting.text" if starting else "first.text"))
+        self._form.setVisible(not starting)
+        self._progress.setVisible(starting or failed)
+        self._footer.setVisible(not starting)
+        self.start.setText(text("machine.start-again" if failed else "first.start"))
+        self.start.setAccessibleName(self.start.text())
+        self.start.setEnabled(phase is not None and store.settings.machine is not None)
+        refused = store.settings.problem("config")
+        wrong = store.machine.problems[0] if failed and store.machine and store.machine.problems else None
+        actions = [(text("first.settings"), lambda: store.intents.show_page.emit("settings"))]
+        self.problem.show_problem(refused or wrong, actions)
+
+    def _lay_out(self) -> None:
+        picture = QLabel()
+        picture.setPixmap(icons.boat().pixmap(QSize(theme.px(56), theme.px(56))))
+        self._title = label("", "title")
+        self._words = label("", "muted", wrap=True)
+        head = QVBoxLayout()
+        head.setSpacing(theme.px(4))
+        head.addWidget(self._title)
+        head.addWidget(self._words)
+        top = QHBoxLayout()
+        top.setSpacing(theme.px(18))
+        top.addWidget(picture, 0, Qt.AlignmentFlag.AlignTop)
+        top.addLayout(head, 1)
+        self._form = QWidget()
+        form = QVBoxLayout(self._form)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setSpacing(theme.px(14))
+        happens = Card(text("first.happens"))
+        for number in range(1, 4):
+            happens.body.addWidget(label(text(f"first.happens.{number}"), wrap=True))
+        form.addWidget(happens)
+        uses = Card(text("first.uses"))
+        uses.body.addWidget(self.rows)
+        form.addWidget(uses)
+        form.addWidget(self.context)
+        form.addWidget(self.login)
+        self._progress = QWidget()
+        progress = QVBoxLayout(self._progress)
+        progress.setContentsMargins(0, 0, 0, 0)
+        progress.setSpacing(theme.px(14))
+        progress.addWidget(self.steps)
+        progress.addWidget(self.console)
+        inner = QFrame()
+        inner.setMaximumWidth(theme.px(_WIDTH))
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(theme.px(20), theme.px(22), theme.px(20), theme.px(22))
+        column.setSpacing(theme.px(16))
+        column.addLayout(top)
+        for widget in (self.problem, self._progress, self._form):
+            column.addWidget(widget)
+        column.addStretch(1)
+        page = QWidget()
+        page.setObjectName("page")
+        across = QHBoxLayout(page)
+        across.setContentsMargins(0, 0, 0, 0)
+        across.addStretch(1)
+        across.addWidget(inner, 8)
+        across.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setAccessibleName(text("first.title"))
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(page)
+        # Below what scrolls, so that the one thing to do is always in sight.
+        self._footer = QFrame()
+        self._footer.setObjectName("footer")
+        foot = QHBoxLayout(self._footer)
+        foot.setContentsMargins(theme.px(20), theme.px(10), theme.px(20), theme.px(10))
+        foot.addStretch(1)
+        foot.addWidget(self.start)
+        foot.addStretch(1)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(scroll, 1)
+        whole.addWidget(self._footer)
+
+    def _start(self) -> None:
+        """The choices first: the machine must be started with them."""
+        intents, machine = self._store.intents, self._store.settings.machine
+        if self.login.box.isChecked() != bool(self._store.settings.autostart):
+            intents.ask_agent.emit("autostart.set", {"on": self.login.box.isChecked()})
+        values = self.rows.values
+        context = self.context.box.isChecked()
+        if machine is not None and bool(machine.values["docker.context"]) != context:
+            values["docker.context"] = context
+        if values:
+            self._starts_when_saved = True
+            self.start.setEnabled(False)
+            intents.ask_agent.emit("config.set", {"values": values})
+        else:
+            intents.start_machine.emit()
+
+    def _on_saved(self) -> None:
+        starts, self._starts_when_saved = self._starts_when_saved, False
+        machine = self._store.settings.machine
+        if machine is not None and not self._shows_settings:
+            # Somebody may have chosen by the command line before.
+            self._shows_settings = True
+            self.context.show_value(bool(machine.values["docker.context"]))
+        self.refresh()
+        if starts:
+            self._store.intents.start_machine.emit()
+
+    def _on_refused(self, kind: str) -> None:
+        if kind == "config":
+            if self._store.settings.problem(kind) is not None:
+                self._starts_when_saved = False
+            self.refresh()

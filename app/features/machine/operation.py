@@ -1,0 +1,60 @@
+"""What is being done with the machine: title, step, how far it is, and a button that takes it back where that goes."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+
+from app.frame.header import show_fraction
+from app.state.machine_actions import operation, operation_title
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+from app.ui.widgets import button, label
+
+
+class OperationCard(QFrame):
+    """A function of the store. Hidden while nothing is under way."""
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        self._store = store
+        self.title = label("", "heading", wrap=True)
+        self.step = label("", "muted", wrap=True)
+        self.percent = label("", "muted")
+        self.bar = QProgressBar(textVisible=False)
+        self.cancel = button(
+            text("common.cancel"),
+            lambda: store.intents.ask_upkeep.emit("operation.cancel", {}),
+            None,
+            text("operation.cancel.tip"),
+        )
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.cancel)
+        below = QHBoxLayout()
+        below.addWidget(self.step, 1)
+        below.addWidget(self.percent)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(16), theme.px(14), theme.px(16), theme.px(14))
+        column.setSpacing(theme.px(8))
+        column.addLayout(head)
+        column.addWidget(self.bar)
+        column.addLayout(below)
+        store.machine_changed.connect(self.refresh)
+        store.upkeep.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        under_way = operation(self._store)
+        self.setVisible(under_way is not None)
+        if under_way is None:
+            return
+        self.title.setText(operation_title(under_way))
+        self.step.setText(under_way.step)
+        known = under_way.fraction is not None
+        self.percent.setText(text("figure.percent", value=int((under_way.fraction or 0.0) * 100)) if known else "")
+        show_fraction(self.bar, under_way)
+        self.cancel.setVisible(under_way.cancellable)
+        self.cancel.setEnabled("operation.cancel" not in self._store.upkeep.asked)

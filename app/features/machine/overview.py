@@ -1,0 +1,156 @@
+"""The overview of the machine: what is wrong with it, what is done with it, what it uses, how it starts and runs."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from app import texts
+from app.features.machine.console import ConsoleView
+from app.features.machine.operation import OperationCard
+from app.features.machine.steps import StepsCard
+from app.features.machine.update import UpdateBanner, VersionsCard
+from app.features.machine.usage import UsageCards
+from app.features.problems.problem import ProblemView, is_warning
+from app.features.stats.graphs import GraphGrid
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+from app.ui.widgets import Card, CommandLine, label
+from backend.api import Action, MachineStatus, Phase
+
+_Line = tuple[str, str | None]
+"""Words and their role in the style sheet."""
+
+
+class MachineOverview(QScrollArea):
+    """A function of the store."""
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self.setWidgetResizable(True)
+        self.setAccessibleName(text("machine.title"))
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._problems: list[ProblemView] = []
+        self._problem_list = QVBoxLayout()
+        self._problem_list.setSpacing(theme.px(14))
+        self.operation = OperationCard(store)
+        self.update_banner = UpdateBanner(store)
+        self.usage = UsageCards(store)
+        self.graphs = GraphGrid(store)
+        self.console = ConsoleView(store)
+        self._steps = StepsCard(store)
+        self._accelerator = _Lines("machine.accelerator")
+        self._resources = _Lines("machine.resources")
+        self.versions = VersionsCard(store)
+        self._endpoint = Card(text("machine.endpoint"))
+        self._endpoint_state = label("", "muted", wrap=True)
+        self._command = CommandLine(what=text("machine.endpoint"))
+        self._endpoint.body.addWidget(self._endpoint_state)
+        self._endpoint.body.addWidget(self._command)
+        across = QHBoxLayout()
+        across.setSpacing(theme.px(14))
+        for cards in ((self._steps, self.versions), (self._accelerator, self._endpoint, self._resources)):
+            pile = QVBoxLayout()
+            pile.setSpacing(theme.px(14))
+            for card in cards:
+                pile.addWidget(card)
+            pile.addStretch(1)
+            across.addLayout(pile, 1)
+        page = QWidget()
+        page.setObjectName("page")
+        column = QVBoxLayout(page)
+        column.setContentsMargins(theme.px(2), theme.px(14), theme.px(14), theme.px(18))
+        column.setSpacing(theme.px(14))
+        column.addLayout(self._problem_list)
+        column.addWidget(self.operation)
+        column.addWidget(self.update_banner)
+        column.addWidget(self.usage)
+        column.addWidget(self.graphs)
+        column.addLayout(across)
+        column.addWidget(self.console)
+        column.addStretch(1)
+        self.setWidget(page)
+        store.machine_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        machine = self._store.machine
+        self._show_problems(machine)
+        self.graphs.setVisible(self._store.phase in (Phase.RUNNING, Phase.DEGRADED))
+        self._show_facts(machine)
+
+    def _show_problems(self, machine: MachineStatus | None) -> None:
+        # What is broken goes before what is only a warning.
+        phase = self._store.phase
+        problems = sorted(machine.problems, key=lambda each: is_warning(each, phase)) if machine else []
+        if self._store.agent_problem is not None:
+            problems.insert(0, self._store.agent_problem)
+        failed = machine is not None and machine.phase is Phase.FAILED
+        intents = self._store.intents
+        again = (text("machine.start-again"), intents.start_machine.emit)
+        while len(self._problems) < len(problems):
+            made = ProblemView(self._store)
+            self._problems.append(made)
+            self._problem_list.addWidget(made)
+        for number, view in enumerate(self._problems):
+            problem = problems[number] if number < len(problems) else None
+            starts = problem is not None and problem.action in (Action.START, Action.CONTINUE)
+            view.show_problem(problem, [again] if failed and number == 0 and not starts else ())
+
+    def _show_facts(self, machine: MachineStatus | None) -> None:
+        accelerator = machine.accelerator if machine else None
+        if accelerator is None:
+            self._accelerator.show_lines([(text("machine.accelerator.none"), "muted")])
+        else:
+            title = accelerator.title[:1].upper() + accelerator.title[1:]
+            kind = "hardware" if accelerator.hardware else "software"
+            lines: list[_Line] = [(text(f"machine.accelerator.{kind}", title=title), None)]
+            lines += [(reason, "muted") for reason in accelerator.reasons]
+            self._accelerator.show_lines(lines)
+        endpoint = machine.endpoint if machine else None
+        self._command.setVisible(endpoint is not None)
+        if endpoint is None:
+            self._endpoint_state.setText(text("machine.endpoint.none"))
+        else:
+            state = text("machine.endpoint.ready" if endpoint.ready else "machine.endpoint.not-ready")
+            self._endpoint_state.setText(f"{state}. {text('machine.endpoint.help')}")
+            self._command.set_command(f"export DOCKER_HOST={endpoint.url}")
+        resources = machine.resources if machine else None
+        if resources is None:
+            self._resources.show_lines([(text("machine.resources.none"), "muted")])
+        else:
+            memory = (
+                text("size.gib", value=f"{resources.memory_mib / 1024:g}")
+                if resources.memory_mib >= 1024
+                else text("size.mib", value=resources.memory_mib)
+            )
+            parts = (
+                texts.plural("machine.cpus", resources.cpus),
+                text("machine.memory", amount=memory),
+                text("machine.disk", amount=resources.disk_gib),
+            )
+            self._resources.show_lines([(", ".join(parts), None)])
+
+
+class _Lines(Card):
+    """A card of some lines of text."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(text(key))
+        self._labels: list[QLabel] = []
+
+    def show_lines(self, lines: list[_Line]) -> None:
+        while len(self._labels) < len(lines):
+            made = label("", wrap=True, selectable=True)
+            self._labels.append(made)
+            self.body.addWidget(made)
+        for number, made in enumerate(self._labels):
+            made.setVisible(number < len(lines))
+            if number < len(lines):
+                made.setText(lines[number][0])
+                if made.property("role") != lines[number][1]:
+                    made.setProperty("role", lines[number][1])
+                    made.style().polish(made)

@@ -1,0 +1,52 @@
+"""The page about the machine: an overview, its checkpoints, its checks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+
+from app.features.doctor.checks import ChecksView
+from app.features.machine.checkpoints import CheckpointsView
+from app.features.machine.overview import MachineOverview
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+from app.ui.widgets import label
+
+PARTS: Final = ("overview", "checkpoints", "checks")
+
+
+class MachineView(QWidget):
+    """Three parts behind tabs."""
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("page")
+        self.overview = MachineOverview(store)
+        self.checkpoints = CheckpointsView(store)
+        self.checks = ChecksView(store)
+        self._parts: dict[str, QWidget] = {
+            "overview": self.overview,
+            "checkpoints": self.checkpoints,
+            "checks": self.checks,
+        }
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setAccessibleName(text("machine.parts"))
+        self.tabs.tabBar().setAccessibleName(text("machine.parts"))
+        self.tabs.tabBar().setExpanding(False)
+        self.tabs.tabBar().setDrawBase(False)
+        for name, part in self._parts.items():
+            self.tabs.addTab(part, text(f"machine.part.{name}"))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(20), theme.px(18), theme.px(20), theme.px(8))
+        column.setSpacing(theme.px(12))
+        column.addWidget(label(text("machine.title"), "title"))
+        column.addWidget(self.tabs, 1)
+
+    def show_part(self, name: str) -> None:
+        """Go to one of PARTS, with the keyboard in it."""
+        self.tabs.setCurrentWidget(self._parts[name])
+        self.tabs.tabBar().setFocus(Qt.FocusReason.ShortcutFocusReason)

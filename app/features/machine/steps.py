@@ -1,0 +1,98 @@
+"""The ladder of a start: a mark, a name and a time for each step. Shown by the Machine page and by the first run."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, QTimer
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from app import texts
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.widgets import Card, label
+from backend.api import StepState, StepStatus
+
+_GLYPHS = {
+    StepState.PENDING: "circle-outline",
+    StepState.ACTIVE: "progress-clock",
+    StepState.DONE: "check-circle",
+    StepState.FAILED: "alert-circle",
+}
+_TICK_MS = 200
+
+
+class StepsCard(Card):
+    """A function of the store; the time of the step under way is written anew as it passes."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__(text("machine.steps"))
+        self._store = store
+        self._rows: list[tuple[QWidget, QLabel, QLabel, QLabel]] = []
+        self._none = label(text("machine.steps.none"), "muted", wrap=True)
+        self._total = label("", "muted")
+        self._list = QVBoxLayout()
+        self._list.setSpacing(7)
+        self.body.addWidget(self._none)
+        self.body.addLayout(self._list)
+        self.body.addWidget(self._total)
+        self._ticker = QTimer(self, interval=_TICK_MS)
+        self._ticker.timeout.connect(self._show_all)
+        store.machine_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        machine = self._store.machine
+        self._show_all()
+        if machine is not None and machine.active_step is not None:
+            self._ticker.start()
+        else:
+            self._ticker.stop()
+
+    def _show_all(self) -> None:
+        machine = self._store.machine
+        age = self._store.machine_age_s if machine and not machine.phase.is_settled else 0.0
+        self._show_steps(machine.steps if machine else (), age, machine.boot_seconds if machine else None)
+
+    def _show_steps(self, steps: tuple[StepStatus, ...], age_s: float, total_s: float | None) -> None:
+        self._none.setVisible(not steps)
+        self._total.setVisible(total_s is not None)
+        if total_s is not None:
+            self._total.setText(text("machine.steps.total", elapsed=texts.seconds(total_s)))
+        while len(self._rows) < len(steps):
+            self._add_row()
+        for number, (row, mark, name, time) in enumerate(self._rows):
+            row.setVisible(number < len(steps))
+            if number < len(steps):
+                self._show_step(steps[number], age_s, mark, name, time)
+
+    @staticmethod
+    def _show_step(step: StepStatus, age_s: float, mark: QLabel, name: QLabel, time: QLabel) -> None:
+        current = theme.current()
+        colour = {
+            StepState.PENDING: current.stopped,
+            StepState.ACTIVE: current.warning,
+            StepState.DONE: current.running,
+            StepState.FAILED: current.danger,
+        }[step.state]
+        mark.setPixmap(icons.glyph(_GLYPHS[step.state], colour).pixmap(QSize(theme.px(18), theme.px(18))))
+        mark.setAccessibleName(texts.step_state(step.state))
+        name.setText(texts.step(step))
+        name.setEnabled(step.state is not StepState.PENDING)
+        elapsed = step.elapsed_s
+        if elapsed is not None and step.state is StepState.ACTIVE:
+            elapsed += age_s
+        time.setText(texts.seconds(elapsed) if elapsed is not None else "")
+
+    def _add_row(self) -> None:
+        row = QWidget()
+        mark, name, time = QLabel(), label("", wrap=True), label("", "muted")
+        mark.setFixedSize(theme.px(18), theme.px(18))
+        across = QHBoxLayout(row)
+        across.setContentsMargins(0, 0, 0, 0)
+        across.setSpacing(10)
+        across.addWidget(mark)
+        across.addWidget(name, 1)
+        across.addWidget(time)
+        self._list.addWidget(row)
+        self._rows.append((row, mark, name, time))

@@ -1,0 +1,144 @@
+"""Memory and disk of the machine as bars: what it was given, what is used in it, what it takes on this computer."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
+
+from app.state.machine_actions import refusal
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import figures, theme
+from app.ui.safe_text import tooltip
+from app.ui.widgets import Card, button, label
+from backend.api import Phase
+
+_STEPS = 1000
+_TWO_COLUMNS = 640
+
+
+class UsageCards(QWidget):
+    """A function of the store. Hidden while there are no figures."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self.memory_used = _Bar("usage.memory.used")
+        self.memory_on_host = _Bar("usage.memory.host")
+        self.disk_used = _Bar("usage.disk.used")
+        self.disk_on_host = _Bar("usage.disk.host")
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(theme.px(14))
+        self._cards: list[Card] = []
+        self._brought: dict[str, QLabel] = {}
+        self.returned: dict[str, QLabel] = {}
+        self.reclaim = button(text("upkeep.reclaim"), self._ask)
+        self._columns = 0
+        for kind, bars in (
+            ("memory", (self.memory_used, self.memory_on_host)),
+            ("disk", (self.disk_used, self.disk_on_host)),
+        ):
+            card = Card(text(f"usage.{kind}"))
+            for bar in bars:
+                card.body.addWidget(bar)
+            card.body.addWidget(label(text(f"usage.hint.{kind}"), "muted", wrap=True))
+            self.returned[kind] = label("", wrap=True)
+            card.body.addWidget(self.returned[kind])
+            card.body.addLayout(self._below(kind))
+            card.body.addStretch(1)
+            card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+            self._cards.append(card)
+        self._arrange()
+        store.upkeep.changed.connect(self.refresh)
+        store.stats.changed.connect(self.refresh)
+        store.machine_changed.connect(self.refresh)
+        self.refresh()
+
+    def _below(self, kind: str) -> QHBoxLayout:
+        """What the last giving back brought, and, below the memory, the button for it: it does both."""
+        row = QHBoxLayout()
+        row.setSpacing(theme.px(8))
+        brought = self._brought[kind] = label("", wrap=True)
+        if kind == "memory":
+            row.addWidget(self.reclaim)
+        row.addWidget(brought, 1)
+        row.addStretch(0)
+        return row
+
+    def _ask(self) -> None:
+        self._store.intents.ask_upkeep.emit("reclaim", {})
+
+    def _show_reclaim(self) -> None:
+        reason, asked = refusal(self._store), "reclaim" in self._store.upkeep.asked
+        self.reclaim.setText(text("upkeep.reclaiming" if asked else "upkeep.reclaim"))
+        self.reclaim.setEnabled(not reason and not asked)
+        self.reclaim.setToolTip(tooltip(reason or text("upkeep.reclaim.tip")))
+        found = self._store.upkeep.reclaimed
+        pairs = {
+            "memory": (found.memory_before, found.memory_after) if found else (None, None),
+            "disk": (found.disk_before, found.disk_after) if found else (None, None),
+        }
+        for kind, (before, after) in pairs.items():
+            known = before is not None and after is not None and after < before
+            self._brought[kind].setVisible(known)
+            if before is not None and after is not None:
+                figures_ = {"before": figures.size(before), "after": figures.size(after)}
+                self._brought[kind].setText(text("upkeep.brought", **figures_))
+
+    def _arrange(self) -> None:
+        columns = 2 if self.width() >= theme.px(_TWO_COLUMNS) else 1
+        if columns != self._columns:
+            self._columns = columns
+            for number, card in enumerate(self._cards):
+                self._grid.addWidget(card, number // columns, number % columns)
+            self._grid.setColumnStretch(0, 1)
+            self._grid.setColumnStretch(1, 1 if columns == 2 else 0)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        usage = self._store.stats.machine if self._store.phase in (Phase.RUNNING, Phase.DEGRADED) else None
+        self.setVisible(usage is not None)
+        if usage is None:
+            return
+        self._show_reclaim()
+        given = self._store.machine.resources if self._store.machine else None
+        memory = given.memory_mib * 1024**2 if given else usage.memory_total_bytes
+        disk = given.disk_gib * 1024**3 if given else usage.disk_total_bytes
+        self.memory_used.show_share(usage.memory_used_bytes, memory)
+        self.memory_on_host.show_share(usage.memory_on_host_bytes, memory)
+        self.disk_used.show_share(usage.disk_used_bytes, disk)
+        self.disk_on_host.show_share(usage.disk_on_host_bytes, disk)
+        for kind, returned in (("memory", usage.memory_returned_bytes), ("disk", usage.disk_returned_bytes)):
+            self.returned[kind].setVisible(returned is not None)
+            self.returned[kind].setText(text(f"usage.{kind}.returned", size=figures.size(returned or 0)))
+
+
+class _Bar(QWidget):
+    """Words, figures, and a bar below them."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.words: QLabel = label("")
+        self.bar = QProgressBar(textVisible=False)
+        self.bar.setRange(0, _STEPS)
+        self.bar.setAccessibleName(text(key))
+        head = QHBoxLayout()
+        head.addWidget(label(text(key), wrap=True), 1)
+        head.addWidget(self.words)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, theme.px(4))
+        column.setSpacing(theme.px(4))
+        column.addLayout(head)
+        column.addWidget(self.bar)
+
+    def show_share(self, used: int | None, given: int) -> None:
+        """So much of so much; None: not known."""
+        words = figures.used_of(used, given) if used is not None else text("usage.unknown")
+        self.words.setText(words)
+        self.bar.setAccessibleDescription(words)
+        self.bar.setValue(min(_STEPS, round(_STEPS * (used or 0) / given)) if given else 0)

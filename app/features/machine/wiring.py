@@ -1,0 +1,86 @@
+"""The machine: its snapshots into the store, wishes to the agent, the engine's address to the engine link."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from PySide6.QtCore import QObject, Signal
+
+from app.state.parts import Parts
+from app.state.store import LinkState
+from backend.api import Action, MachineStatus, Phase, Problem, ProblemCode, StopPolicy
+
+_log = logging.getLogger(__name__)
+
+
+_WISHES: Final = ("start", "stop", "restart", "continue")
+
+
+class MachineWiring(QObject):
+    """Lives as long as the window."""
+
+    settled_down = Signal()  # the machine is stopped, suspended, or failed
+    refused = Signal()  # a request of ours
+
+    def __init__(self, parts: Parts, parent: QObject) -> None:
+        super().__init__(parent)
+        self._parts = parts
+        link, store, intents = parts.machine_link, parts.store, parts.store.intents
+        link.status_changed.connect(self._on_status)
+        link.connected.connect(lambda: store.set_agent_link(LinkState.UP))
+        link.lost.connect(self._on_lost)
+        link.noticed.connect(store.notice)
+        link.replied.connect(self._on_reply)
+        intents.start_machine.connect(lambda: link.request("start"))
+        intents.suspend_machine.connect(lambda: self._stop(StopPolicy.SUSPEND))
+        intents.stop_machine.connect(lambda: self._stop(StopPolicy.POWER_DOWN))
+        intents.kill_machine.connect(lambda: self._stop(StopPolicy.KILL))
+        intents.restart_machine.connect(lambda: link.request("restart"))
+        intents.act_on_problem.connect(self._act)
+
+    def _stop(self, policy: StopPolicy) -> None:
+        self._parts.store.is_suspending = policy is StopPolicy.SUSPEND
+        self._parts.machine_link.request("stop", policy=policy.value)
+
+    def _act(self, action: Action) -> None:
+        """What a problem offers."""
+        intents, link = self._parts.store.intents, self._parts.machine_link
+        match action:
+            case Action.START:
+                link.request("start")
+            case Action.CONTINUE:
+                link.request("continue")
+            case Action.RESTART:
+                link.request("restart")
+            case Action.FORCE_RESTART:
+                link.request("restart", kill=True)
+            case Action.RESTART_ENGINE:
+                intents.ask_upkeep.emit("engine.restart", {})
+            case Action.RECLAIM:
+                intents.ask_upkeep.emit("reclaim", {})
+            case Action.DOCTOR:
+                intents.show_window.emit()
+                intents.show_machine.emit("checks")
+                intents.run_checks.emit()
+
+    def _on_status(self, status: MachineStatus) -> None:
+        self._parts.store.set_machine(status)
+        endpoint = status.endpoint
+        # A stopped machine's endpoint would start it for the first request: it is only asked while it answers.
+        ready = endpoint is not None and endpoint.ready and status.phase in (Phase.RUNNING, Phase.DEGRADED)
+        self._parts.engine_link.set_endpoint(endpoint.url if endpoint and ready else None)
+        if not status.phase.is_live:
+            self.settled_down.emit()
+
+    def _on_lost(self, problem: Problem) -> None:
+        # The engine may well live on: its connection and its list stay as they are.
+        self._parts.store.set_agent_link(LinkState.RECONNECTING, problem)
+
+    def _on_reply(self, name: str, problem: Problem | None) -> None:
+        if name not in _WISHES or problem is None or problem.code is ProblemCode.CANCELLED:
+            return
+        _log.warning("the agent refused %s: %s", name, problem.summary)
+        self._parts.store.is_suspending = False
+        self.refused.emit()
+        self._parts.store.set_problem(problem)

@@ -1,0 +1,87 @@
+"""What stands above the table while published ports cannot be reached: which, who has them, what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QEvent, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
+
+from app import texts
+from app.features.ports.columns import GLYPHS, shown_address, state_colour, state_words
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+from app.ui.marked import MarkedRow, show_line
+from app.ui.widgets import button, label
+
+_SHOWN: Final = 3
+
+
+class PortConflicts(QFrame):
+    """A function of the store. Hidden while every port is there."""
+
+    show_wanted = Signal()  # where they are in the table
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self.setObjectName("problem")
+        self.setProperty("level", "warning")
+        self._store = store
+        self._most = _SHOWN
+        self.title = label("", "warning-title", wrap=True)
+        self.more = label("", "muted")
+        self.show_all = button(text("ports.conflicts.show"), self.show_wanted.emit)
+        self._lines = [_Line() for _ in range(_SHOWN)]
+        top = QHBoxLayout()
+        top.addWidget(self.title, 1)
+        top.addWidget(self.show_all)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(16), theme.px(10), theme.px(16), theme.px(12))
+        column.setSpacing(theme.px(6))
+        column.addLayout(top)
+        for line in self._lines:
+            column.addWidget(line)
+        column.addWidget(self.more)
+        store.ports.changed.connect(self.refresh)
+        self.refresh()
+
+    def show_at_most(self, count: int) -> None:
+        """Say so much of so many ports, up to 3, and of the others how many they are."""
+        if count != self._most:
+            self._most = count
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        conflicts = self._store.ports.conflicts
+        self.setVisible(bool(conflicts))
+        title = texts.plural("ports.conflicts", len(conflicts))
+        self.title.setText(title)
+        self.setAccessibleName(text("problem.box", title=title))
+        for number, line in enumerate(self._lines):
+            line.setVisible(number < min(len(conflicts), self._most))
+            if number < len(conflicts):
+                row = conflicts[number]
+                where = shown_address(row)
+                if row.container:
+                    where = text("ports.conflict.of", address=where, name=row.container)
+                line.mark.show_mark(GLYPHS[row.state], state_colour(row.state), state_words(row))
+                line.title.setText(f"{where} · {state_words(row)}")
+                show_line(line.words, row.problem)
+        rest = len(conflicts) - self._most
+        self.more.setVisible(rest > 0)
+        self.more.setText(text("listing.more", count=rest))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_lines"):
+            self.refresh()
+
+
+class _Line(MarkedRow):
+    """One port."""
+
+    def __init__(self) -> None:
+        self.words = label("", wrap=True, selectable=True)
+        super().__init__(self.words)

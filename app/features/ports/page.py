@@ -1,0 +1,270 @@
+"""The page of published ports: where each is reached, which container it leads to, and what is in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
+
+from app import texts
+from app.features.ports.columns import also, columns
+from app.features.ports.conflicts import PortConflicts
+from app.features.ports.rows import PortRow, same_ports
+from app.features.ports.table import PortTable
+from app.features.problems.problem import ProblemView
+from app.state.machine_actions import refusal, start_words
+from app.state.store import AppStore, LinkState
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.empty import EmptyState
+from app.ui.tables.listing_model import ENTRY_ROLE, ListingFilter, ListingModel
+from app.ui.widgets import FilterField, ScrollingRow, button, label
+from backend.api import Phase
+
+_HIGH: Final = 500
+"""Of so many pixels, at 100 per cent, three conflicts leave enough to the table."""
+_COMMAND: Final = "docker run -d -p 8080:80 nginx"
+
+
+class PortsView(QWidget):
+    """A function of the store, but for filter, order and selection. Asks for its list by being visible."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._store = store
+        self.model = ListingModel(columns(), self)
+        self.proxy = ListingFilter(self.model, self, also)
+        self.table = PortTable(self.model.columns)
+        self.filter = FilterField(text("listing.filter"), text("listing.filter.name", what=text("ports.title")))
+        self.empty = EmptyState()
+        self.problem = ProblemView(store)
+        self.conflicts = PortConflicts(store)
+        self._count = label("", "muted")
+        self._stack = QStackedWidget()
+        self._make_actions()
+        self._make_table()
+        self._lay_out()
+        store.ports.changed.connect(self.refresh)
+        store.machine_changed.connect(self._show_state)
+        store.containers_changed.connect(self._enable)
+        self.refresh()
+
+    @property
+    def selected(self) -> list[PortRow]:
+        """The selected ports, in the order of the screen."""
+        return self.table.selected
+
+    def focus_search(self) -> None:
+        """Go to the filter."""
+        self.filter.go_to()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        rows = self._store.ports.rows or ()
+        if same_ports(self.model.rows, rows):
+            self.model.revise(rows)
+        else:
+            self.table.show_rows(rows)
+        self._show_state()
+        self._enable()
+
+    def show_conflicts(self) -> None:
+        """Select those that cannot be reached, and go there."""
+        self.filter.clear()
+        self.table.select_keys({row.key for row in self._store.ports.conflicts})
+        first = min((index.row() for index in self.table.selectionModel().selectedRows()), default=None)
+        if first is not None:
+            self.table.set_current(first)  # which scrolls there
+        self.table.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._store.intents.watch_ports.emit(True)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.conflicts.show_at_most(3 if self.height() >= theme.px(_HIGH) else 1)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._store.intents.watch_ports.emit(False)
+
+    # --- what stands there -----------------------------------------------------------------------------------------
+
+    def _show_state(self) -> None:
+        store, ports = self._store, self._store.ports
+        again = [(text("listing.again"), store.intents.refresh.emit)]
+        unreachable = store.agent_problem if store.agent_link is not LinkState.UP else None
+        problem = unreachable or (ports.problem if self._is_up or ports.rows else None)
+        self.problem.show_problem(problem, [] if unreachable else again)
+        total = len(ports.rows or ())
+        self._count.setText(texts.plural("ports.count", total) if total else "")
+        self.filter.setEnabled(bool(total))
+        self._bar.setVisible(bool(total))
+        if self.proxy.rowCount():
+            self._stack.setCurrentWidget(self.table)
+            return
+        self._stack.setCurrentWidget(self.empty)
+        self._show_empty(total)
+
+    @property
+    def _is_up(self) -> bool:
+        return self._store.phase in (Phase.RUNNING, Phase.DEGRADED)
+
+    def _show_empty(self, total: int) -> None:
+        store, ports = self._store, self._store.ports
+        picture = icons.glyph("swap-horizontal", theme.current().muted)
+        if total:
+            clear = (text("listing.no-match.clear"), self.filter.clear)
+            self.empty.show_state(picture, "listing.no-match", action=clear)
+        elif store.phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
+            start = (start_words(store), store.intents.start_machine.emit) if not refusal(store) else None
+            key = "ports.suspended" if store.phase is Phase.SUSPENDED else "ports.stopped"
+            self.empty.show_state(picture, key, action=start)
+        elif ports.rows is None and self.problem.problem is not None:
+            self.empty.show_state(icons.glyph("alert-outline", theme.current().muted), "ports.unknown")
+        elif ports.rows is None:
+            self.empty.show_state(picture, "ports.waiting", progress=(0, 0))
+        else:
+            self.empty.show_state(picture, "ports.empty", command=_COMMAND)
+
+    # --- what can be done ------------------------------------------------------------------------------------------
+
+    def _make_actions(self) -> None:
+        self._glyphs: dict[QAction, str] = {}
+        self.open = self._action("ports.open", "open-in-new", ("Return", "Enter"), self._open)
+        self.show_container = self._action(
+            "ports.show-container", "cube-outline", ("Ctrl+Return", "Ctrl+Enter"), self._go
+        )
+        self.copy_address = self._action("ports.copy-address", "content-copy", ("Ctrl+C",), self._copy_addresses)
+        self.copy_curl = self._action("ports.copy-curl", "console-line", ("Ctrl+Shift+C",), self._copy_curl)
+
+    def _action(self, key: str, glyph: str, shortcuts: tuple[str, ...], run: Callable[[], None]) -> QAction:
+        made = QAction(icons.glyph(glyph), text(key), self.table)
+        self._glyphs[made] = glyph
+        made.setShortcuts([QKeySequence(keys) for keys in shortcuts])
+        made.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        made.triggered.connect(lambda _checked=False: run())
+        self.table.addAction(made)
+        return made
+
+    @property
+    def _target(self) -> list[PortRow]:
+        """What an action means: the selection, or else the row that has the focus."""
+        if self.selected:
+            return self.selected
+        current = self.table.currentIndex()
+        return [current.data(ENTRY_ROLE)] if current.isValid() else []
+
+    def _enable(self) -> None:
+        target = self._target
+        one = target[0] if len(target) == 1 else None
+        self.open.setEnabled(one is not None and one.url is not None)
+        self.show_container.setEnabled(one is not None and self._store.container(one.container_id) is not None)
+        self.copy_address.setEnabled(bool(target))
+        self.copy_curl.setEnabled(any(row.url for row in target))
+
+    def _open(self) -> None:
+        for row in self._target[:1]:
+            self._open_browser(row)
+
+    def _open_browser(self, row: PortRow) -> None:
+        if row.url is not None:
+            self._store.intents.open_url.emit(row.url)
+
+    def _go(self) -> None:
+        for row in self._target[:1]:
+            self._go_to_container(row)
+
+    def _go_to_container(self, row: PortRow) -> None:
+        if self._store.container(row.container_id) is not None:
+            self._store.intents.open_container.emit(row.container_id, "")
+
+    def _copy_addresses(self) -> None:
+        self._copy([row.address for row in self._target])
+
+    def _copy_curl(self) -> None:
+        self._copy([f"curl {row.url}" for row in self._target if row.url])
+
+    @staticmethod
+    def _copy(lines: list[str]) -> None:
+        if lines:
+            QGuiApplication.clipboard().setText("\n".join(lines))
+
+    def _open_menu(self, at: QPoint) -> None:
+        if not self._target:
+            return
+        menu = QMenu(self)
+        menu.addActions([self.open, self.show_container])
+        menu.addSeparator()
+        menu.addActions([self.copy_address, self.copy_curl])
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.table.viewport().mapToGlobal(at))
+
+    # --- how it is put together ------------------------------------------------------------------------------------
+
+    def _make_table(self) -> None:
+        table = self.table
+        table.setAccessibleName(text("ports.title"))
+        table.setModel(self.proxy)
+        table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        table.customContextMenuRequested.connect(self._open_menu)
+        table.browser_wanted.connect(self._open_browser)
+        table.container_wanted.connect(self._go_to_container)
+        table.selectionModel().selectionChanged.connect(self._enable)
+        table.selectionModel().currentRowChanged.connect(self._enable)
+        self.conflicts.show_wanted.connect(self.show_conflicts)
+
+    def _lay_out(self) -> None:
+        self.filter.textChanged.connect(self._filter)
+        head = QHBoxLayout()
+        head.addWidget(label(text("ports.title"), "title"))
+        head.addSpacing(theme.px(8))
+        head.addWidget(self._count)
+        head.addStretch(1)
+        head.addWidget(self.filter, 1)
+        controls = QWidget()
+        bar = QHBoxLayout(controls)
+        bar.setContentsMargins(0, 0, 0, 0)
+        bar.setSpacing(theme.px(8))
+        for action in (self.open, self.show_container, self.copy_address, self.copy_curl):
+            bar.addWidget(_button_of(action))
+        bar.addStretch(1)
+        self._bar = ScrollingRow(controls)
+        # Else there may be none left of it below long conflicts.
+        self._stack.setMinimumHeight(theme.px(120))
+        self._stack.addWidget(self.table)
+        self._stack.addWidget(self.empty)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(20), theme.px(18), theme.px(20), theme.px(14))
+        column.setSpacing(theme.px(12))
+        column.addLayout(head)
+        column.addWidget(self.problem)
+        column.addWidget(self.conflicts)
+        column.addWidget(self._stack, 1)
+        column.addWidget(self._bar)
+
+    def _filter(self) -> None:
+        self.proxy.set_filter(self.filter.text())
+        self._show_state()
+        self._enable()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_bar"):
+            self._show_state()
+            for action, glyph in self._glyphs.items():
+                action.setIcon(icons.glyph(glyph))
+
+
+def _button_of(action: QAction) -> QWidget:
+    """A button that does what an action does, whenever that can be done."""
+    keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    made = button(action.text(), action.trigger, None, text("ports.shortcut", keys=keys))
+    action.enabledChanged.connect(made.setEnabled)
+    made.setEnabled(action.isEnabled())
+    return made

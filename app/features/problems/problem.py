@@ -1,0 +1,186 @@
+"""A Problem, whole: what it is, what was run, what that said, what to do, and a button to take it all elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import texts
+from app.state.machine_actions import refusal
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+from app.ui.ports import PORT_CODES, is_of_ports
+from app.ui.safe_text import tooltip
+from app.ui.widgets import MONOSPACE, CopyButton, button, label
+from backend.api import Action, Phase, Problem, ProblemCode
+
+_TAIL_LINES_SHOWN = 8
+WARNINGS: Final = (
+    *(ProblemCode.DATA_DISK_FULL, ProblemCode.HOST_DISK_FULL, ProblemCode.MEMORY_LOW),
+    *PORT_CODES,
+)
+"""What does not stop a machine that runs: it is said, but nothing is broken."""
+
+
+def is_warning(problem: Problem, phase: Phase | None) -> bool:
+    """Whether a problem is a warning only."""
+    return problem.code in WARNINGS and phase in (Phase.RUNNING, Phase.DEGRADED)
+
+
+def action_words(action: Action) -> str:
+    """On the button that does it."""
+    return text(f"problem.action.{action.value}")
+
+
+def ways_on(store: AppStore, problem: Problem) -> list[tuple[str, Callable[[], object]]]:
+    """Where in the window more is to be found about a problem: words for a button, and what it does."""
+    if is_of_ports(problem):
+        return [(text("problem.show-ports"), partial(store.intents.show_page.emit, "ports"))]
+    if problem.code is ProblemCode.NETWORK_FAILED:
+        return [(text("network-check.open"), partial(store.intents.check_network.emit, ""))]
+    return []
+
+
+class ActionButton(QPushButton):
+    """Does what a problem offers; disabled, with the reason, while that cannot be done."""
+
+    def __init__(self, store: AppStore, action: Action, role: str | None = None) -> None:
+        super().__init__(action_words(action))
+        self._store = store
+        self._action = action
+        self._asked = False
+        self.setAccessibleName(self.text())
+        self.setAutoDefault(True)
+        if role:
+            self.setProperty("role", role)
+        self.clicked.connect(lambda _checked=False: self._ask())
+        store.machine_changed.connect(self._on_machine)
+        store.upkeep.changed.connect(self._enable)
+        store.problem_changed.connect(self._on_machine)
+        self._enable()
+
+    def _ask(self) -> None:
+        # Until the machine is seen to do it: a second click would ask a second time.
+        self._asked = self._action is not Action.DOCTOR
+        self._enable()
+        self._store.intents.act_on_problem.emit(self._action)
+
+    def _on_machine(self) -> None:
+        self._asked = False
+        self._enable()
+
+    def _enable(self) -> None:
+        reason = "" if self._action is Action.DOCTOR else refusal(self._store)
+        request = {Action.RESTART_ENGINE: "engine.restart", Action.RECLAIM: "reclaim"}.get(self._action)
+        waits = request in self._store.upkeep.asked
+        self.setEnabled(not reason and not waits and not self._asked)
+        self.setToolTip(tooltip(reason or text(f"problem.action.{self._action.value}.tip")))
+
+
+class ProblemView(QFrame):
+    """One problem. Hidden while there is none."""
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("problem")
+        self._store = store
+        self._problem: Problem | None = None
+        self._warns = False
+        self._title = label("", "danger", wrap=True)
+        self._summary = label("", wrap=True, selectable=True)
+        self._ran_heading = label(text("problem.ran"), "muted")
+        self._ran = label("", "code", wrap=True, selectable=True)
+        self._said_heading = label(text("problem.said"), "muted")
+        self._said = QPlainTextEdit(readOnly=True)
+        self._said.setProperty("role", "code")
+        self._said.setAccessibleName(text("problem.said"))
+        self._said.setTabChangesFocus(True)
+        self._said.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self._said.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        for widget in (self._ran, self._said):
+            font = widget.font()
+            font.setFamilies(MONOSPACE)
+            widget.setFont(font)
+        self._hint_heading = label(text("problem.hint"), "muted")
+        self._hint = label("", wrap=True, selectable=True)
+        self._buttons = QHBoxLayout()
+        self._buttons.setSpacing(theme.px(8))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(16), theme.px(14), theme.px(16), theme.px(14))
+        column.setSpacing(theme.px(6))
+        for item in (
+            *(self._title, self._summary, self._hint_heading, self._hint),
+            *(self._ran_heading, self._ran, self._said_heading, self._said),
+        ):
+            column.addWidget(item)
+        column.addSpacing(theme.px(4))
+        column.addLayout(self._buttons)
+        self.hide()
+
+    @property
+    def problem(self) -> Problem | None:
+        """What is shown."""
+        return self._problem
+
+    def show_problem(self, problem: Problem | None, actions: Sequence[tuple[str, Callable[[], object]]] = ()) -> None:
+        """Show `problem` with buttons for `actions`, the first of them the one to take; or None: hide."""
+        warns = problem is not None and is_warning(problem, self._store.phase)
+        if (problem, warns) == (self._problem, self._warns):
+            return
+        self._problem, self._warns = problem, warns
+        self.setVisible(problem is not None)
+        if problem is None:
+            return
+        for widget, name, value in (
+            (self, "level", "warning" if warns else "error"),
+            (self._title, "role", "warning-title" if warns else "danger"),
+        ):
+            widget.setProperty(name, value)
+            widget.style().polish(widget)
+        title = texts.problem_title(problem.code)
+        self.setAccessibleName(text("problem.box", title=title))
+        self._title.setText(title)
+        self._summary.setText(problem.summary)
+        self._fill(self._ran_heading, self._ran, problem.command)
+        self._fill(self._hint_heading, self._hint, problem.hint)
+        self._said_heading.setVisible(bool(problem.tail))
+        self._said.setVisible(bool(problem.tail))
+        self._said.setPlainText("\n".join(problem.tail))
+        lines = min(max(len(problem.tail), 1), _TAIL_LINES_SHOWN)
+        self._said.setFixedHeight(self._said.fontMetrics().lineSpacing() * lines + theme.px(40))
+        self._said.verticalScrollBar().setValue(self._said.verticalScrollBar().maximum())
+        self._fill_buttons(problem, actions)
+
+    @staticmethod
+    def _fill(heading: QWidget, body: QLabel, words: str | None) -> None:
+        heading.setVisible(bool(words))
+        body.setVisible(bool(words))
+        body.setText(words or "")
+
+    def _fill_buttons(self, problem: Problem, actions: Sequence[tuple[str, Callable[[], object]]]) -> None:
+        while (item := self._buttons.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        offered = problem.action
+        if offered is not None:
+            self._buttons.addWidget(ActionButton(self._store, offered, "primary"))
+        for number, (words, clicked) in enumerate([*actions, *ways_on(self._store, problem)]):
+            self._buttons.addWidget(button(words, clicked, "primary" if number == 0 and offered is None else None))
+        self._buttons.addWidget(CopyButton(problem.as_text, text("problem.copy")))
+        self._buttons.addStretch(1)
+        self._buttons.setAlignment(Qt.AlignmentFlag.AlignLeft)

@@ -1,0 +1,113 @@
+"""The data disk: where it is, moving it to another folder, and beginning anew with an empty one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QVBoxLayout, QWidget
+
+from app import texts
+from app.features.settings.fields.rows import line_of, muted
+from app.state.machine_actions import refusal
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import figures, theme
+from app.ui.confirm import ask
+from app.ui.safe_text import tooltip
+from app.ui.widgets import ElidedLabel, button, label
+
+
+class DataDiskRows(QWidget):
+    """A function of the store."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self.place = ElidedLabel()
+        self.takes = label("", "muted")
+        self.move_disk = button(text("disk.move"), self._choose_folder)
+        self.reset = button(text("disk.reset"), lambda: ask_reset(self, store), "danger")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, theme.px(10), 0, 0)
+        column.setSpacing(theme.px(8))
+        column.addWidget(label(text("disk.title"), "heading"))
+        column.addWidget(muted(text("disk.text")))
+        column.addWidget(self.place)
+        column.addWidget(self.takes)
+        column.addLayout(line_of(self.move_disk, self.reset))
+        store.settings.machine_changed.connect(self.refresh)
+        store.machine_changed.connect(self.refresh)
+        store.upkeep.changed.connect(self.refresh)
+        store.stats.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        machine = self._store.settings.machine
+        self.setVisible(machine is not None and machine.disk_exists)
+        if machine is None:
+            return
+        self.place.set_whole(machine.disk_path)
+        size = disk_size(self._store)
+        if machine.disk_gib is not None:
+            words = text("disk.size.most", most=text("size.gib", value=machine.disk_gib))
+            self.takes.setText(text("disk.size", size=figures.size(size), most=words) if size is not None else words)
+        reason, asked = refusal(self._store), self._store.upkeep.asked
+        for made, request, tip in (
+            (self.move_disk, "disk.move", "disk.move.tip"),
+            (self.reset, "reset", "disk.reset.tip"),
+        ):
+            made.setEnabled(not reason and request not in asked)
+            made.setToolTip(tooltip(reason or text(tip)))
+
+    def _choose_folder(self) -> None:
+        dialog = QFileDialog(self, text("disk.move.choose"))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        machine = self._store.settings.machine
+        if machine is not None and machine.disk_path:
+            dialog.setDirectory(str(Path(machine.disk_path).parent))
+        dialog.fileSelected.connect(lambda folder: ask_move(self, self._store, folder))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+
+def disk_size(store: AppStore) -> int | None:
+    """What the disk's file takes on this computer, in bytes, where that is known."""
+    usage, machine = store.stats.machine, store.settings.machine
+    if usage is not None and usage.disk_on_host_bytes is not None:
+        return usage.disk_on_host_bytes
+    return machine.disk_used_bytes if machine is not None else None
+
+
+def ask_move(parent: QWidget, store: AppStore, folder: str) -> QMessageBox:
+    """Really move it? It is copied, checked, and only then deleted where it was."""
+    size = disk_size(store)
+    lines = [text("disk.move.happens"), text("disk.move.kept")]
+    if size is not None:
+        lines.insert(0, text("disk.move.size", size=figures.size(size)))
+    if store.machine_keeps_running:
+        running = len(store.running)
+        lines.append(texts.plural("upkeep.restarts", running) if running else text("upkeep.restarts.none"))
+    return ask(
+        parent,
+        text("disk.move.title"),
+        text("disk.move.question", folder=folder),
+        lines,
+        confirm=text("disk.move.confirm"),
+        confirmed=lambda _ticked: store.intents.ask_upkeep.emit("disk.move", {"directory": folder}),
+        danger=False,
+    )
+
+
+def ask_reset(parent: QWidget, store: AppStore) -> QMessageBox:
+    """Really begin anew? What is lost stays in a checkpoint unless that is not wanted."""
+    return ask(
+        parent,
+        text("disk.reset.title"),
+        text("disk.reset.question"),
+        [text("disk.reset.lost"), text("disk.reset.kept")],
+        confirm=text("disk.reset.confirm"),
+        confirmed=lambda keep: store.intents.ask_upkeep.emit("reset", {"keep": keep}),
+        option=(text("disk.reset.keep"), True),
+    )

@@ -1,0 +1,169 @@
+"""Engine: the options of dockerd, as daemon.json, checked while they are typed and by dockerd itself when saved."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QMessageBox, QWidget
+
+from app import texts
+from app.features.problems.problem import ProblemView
+from app.features.settings.fields.editor import JsonEditor
+from app.features.settings.fields.rows import Section, line_of, muted
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.widgets import button, label
+from backend.api import DaemonFinding, FindingSeverity, Phase, check_daemon_json
+
+CHECK_AFTER_MS: Final = 250
+_FINDINGS_SHOWN: Final = 4
+
+
+class EngineSection(Section):
+    """What is typed is the user's until it is saved: nothing that the agent tells goes over it."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__(text("settings.engine"))
+        self._store = store
+        self._saved: str | None = None
+        """As the agent has it; None while not known."""
+        self._restarts_when_saved = False
+        self._is_wrong = False
+        self.problem = ProblemView(store)
+        self.editor = JsonEditor(text("engine.editor"))
+        self.editor.setMinimumHeight(theme.px(170))
+        self.findings = QListWidget()
+        self.findings.setObjectName("findings")
+        self.findings.setAccessibleName(text("engine.findings"))
+        self.findings.setWordWrap(True)
+        self.findings.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.state = label("", "muted", wrap=True)
+        self.save = button(text("engine.save"), lambda: self._save(restart=False), "primary")
+        self.save_and_restart = button(text("engine.save-and-restart"), self._ask_restart)
+        self.format = button(text("engine.format"), self._format, None, text("engine.format.tip"))
+        self.revert = button(text("engine.revert"), self._revert)
+        self.reset = button(text("engine.reset"), lambda: self.editor.setPlainText(""), None, text("engine.reset.tip"))
+        self.controls: dict[str, QWidget] = {"engine.daemon-json": self.editor}
+        for widget in (muted(text("engine.help")), self.problem):
+            self.column.addWidget(widget)
+        self.column.addWidget(self.editor, 1)
+        self.column.addWidget(self.findings)
+        self.column.addWidget(self.state)
+        self.column.addLayout(line_of(self.save, self.save_and_restart, self.format, self.revert, self.reset))
+        self._pause = QTimer(self, singleShot=True, interval=CHECK_AFTER_MS)
+        self._pause.timeout.connect(self.check)
+        self.editor.textChanged.connect(self._on_typed)
+        self.findings.itemActivated.connect(self._go_to)
+        self.findings.itemClicked.connect(self._go_to)
+        store.settings.daemon_changed.connect(self._on_told)
+        store.settings.problem_changed.connect(self._on_problem)
+        store.machine_changed.connect(self._enable)
+        self._on_told()
+
+    def check(self) -> None:
+        """Say what can be told of the text without dockerd."""
+        self._show_findings(check_daemon_json(self.editor.toPlainText()))
+        self._enable()
+
+    def _on_told(self) -> None:
+        told = self._store.settings.daemon
+        if told is None:
+            self._enable()
+            return
+        untouched = self._saved is None or self.editor.toPlainText() == self._saved
+        if told.saved:
+            self._saved = told.text
+        if untouched and told.saved and self.editor.toPlainText() != told.text:
+            self.editor.setPlainText(told.text)
+        self._pause.stop()
+        self._show_findings(told.findings)
+        if not told.saved:
+            self.state.setText(text("engine.refused"))
+        elif told.asked_dockerd:
+            self.state.setText(text("engine.saved.checked"))
+        self._enable()
+        restarts, self._restarts_when_saved = self._restarts_when_saved, False
+        if restarts and told.saved:
+            self._store.intents.restart_machine.emit()
+
+    def _on_problem(self, kind: str) -> None:
+        if kind == "daemon":
+            self._restarts_when_saved = False
+            problem = self._store.settings.problem("daemon")
+            self.problem.show_problem(problem)
+            if problem is not None:
+                self.state.setText("")  # it is not being saved any more
+            self._enable()
+
+    def _on_typed(self) -> None:
+        self.state.setText("")
+        self._is_wrong = False
+        self._enable()
+        self._pause.start()
+
+    def _enable(self) -> None:
+        written = self.editor.toPlainText()
+        changed = self._saved is not None and written != self._saved
+        up = self._store.phase in (Phase.RUNNING, Phase.DEGRADED)
+        known = self._saved is not None
+        self.editor.setEnabled(known)
+        self.revert.setEnabled(changed)
+        self.save_and_restart.setVisible(up)
+        # What is known to be refused is not sent; what was typed since is looked at in a moment.
+        for widget in (self.save, self.save_and_restart):
+            widget.setEnabled(changed and not self._is_wrong)
+        self.format.setEnabled(known and bool(written.strip()))
+        self.reset.setEnabled(known and bool(written.strip()))
+
+    def _show_findings(self, findings: tuple[DaemonFinding, ...]) -> None:
+        self._is_wrong = any(finding.severity is FindingSeverity.ERROR for finding in findings)
+        self.editor.show_findings(findings)
+        self.findings.clear()
+        for finding in findings:
+            bad = finding.severity is FindingSeverity.ERROR
+            current = theme.current()
+            picture = icons.glyph("alert-circle" if bad else "alert", current.danger if bad else current.warning)
+            words = text("engine.finding", line=finding.line, message=finding.message)
+            item = QListWidgetItem(picture, words, self.findings)
+            item.setData(256, (finding.line, finding.column))
+        self.findings.setVisible(bool(findings))
+        rows = min(max(len(findings), 1), _FINDINGS_SHOWN)
+        self.findings.setFixedHeight(rows * (self.findings.fontMetrics().lineSpacing() * 2 + theme.px(8)))
+
+    def _go_to(self, item: QListWidgetItem) -> None:
+        line, column = item.data(256)
+        self.editor.go_to(line, column)
+
+    def _save(self, *, restart: bool) -> None:
+        self._restarts_when_saved = restart
+        self._store.intents.ask_agent.emit("daemon.set", {"text": self.editor.toPlainText()})
+        self.state.setText(text("engine.saving"))
+
+    def _ask_restart(self) -> None:
+        box = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle(text("engine.restart.title"))
+        running = len(self._store.running)
+        box.setText(text("engine.restart.question"))
+        box.setInformativeText(texts.plural("engine.restart.lost", running) if running else text("engine.restart.none"))
+        confirm = box.addButton(text("engine.save-and-restart"), QMessageBox.ButtonRole.AcceptRole)
+        cancel = box.addButton(text("common.cancel"), QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(cancel)
+        box.setEscapeButton(cancel)
+        confirm.clicked.connect(lambda _checked=False: self._save(restart=True))
+        box.finished.connect(box.deleteLater)
+        box.open()
+
+    def _format(self) -> None:
+        try:
+            values = json.loads(self.editor.toPlainText())
+        except (ValueError, RecursionError):
+            self.check()  # which says where it is not JSON
+            return
+        self.editor.setPlainText(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+    def _revert(self) -> None:
+        self.editor.setPlainText(self._saved or "")

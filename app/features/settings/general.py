@@ -1,0 +1,75 @@
+"""General: how Wherry starts, how it looks, what it tells."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QWidget
+
+from app.features.problems.problem import ProblemView
+from app.features.settings.fields.rows import CheckRow, ChoiceRow, Section
+from app.state.preferences import LANGUAGES, ZOOMS
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+
+
+class GeneralSection(Section):
+    """All of it takes effect at once."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__(text("settings.general"))
+        self._store = store
+        kept = store.preferences
+        self.login = CheckRow(text("settings.login"), text("settings.login.help"))
+        self.background = CheckRow(text("settings.background"), indent=True)
+        self.machine = CheckRow(text("settings.start-machine"), text("settings.start-machine.help"))
+        self.tray = CheckRow(text("settings.close-to-tray"), text("settings.close-to-tray.help"))
+        self.notifications = CheckRow(text("settings.notifications"), text("settings.notifications.help"))
+        self.theme = ChoiceRow(
+            text("settings.theme"), [(scheme, text(f"settings.theme.{scheme.value}")) for scheme in theme.Scheme]
+        )
+        self.language = ChoiceRow(
+            text("settings.language"), [(code, text(f"settings.language.{code}")) for code in LANGUAGES]
+        )
+        self.zoom = ChoiceRow(text("settings.zoom"), [(zoom, text("settings.zoom.value", zoom=zoom)) for zoom in ZOOMS])
+        self.problem = ProblemView(store)
+        self.controls: dict[str, QWidget] = {
+            "general.login": self.login.box,
+            "general.start-machine": self.machine.box,
+            "general.close-to-tray": self.tray.box,
+            "general.notifications": self.notifications.box,
+            "general.theme": self.theme.box,
+            "general.language": self.language.box,
+            "general.zoom": self.zoom.box,
+        }
+        for row in (
+            *(self.problem, self.login, self.background, self.machine, self.tray, self.notifications),
+            *(self.theme, self.language, self.zoom),
+        ):
+            self.column.addWidget(row)
+        self.column.addStretch(1)
+        self.login.toggled.connect(lambda on: store.intents.ask_agent.emit("autostart.set", {"on": on}))
+        self.background.toggled.connect(lambda on: setattr(kept, "start_in_background", on))
+        self.machine.toggled.connect(lambda on: setattr(kept, "start_machine", on))
+        self.tray.toggled.connect(lambda on: setattr(kept, "close_to_tray", on))
+        self.notifications.toggled.connect(lambda on: setattr(kept, "notifications", on))
+        self.theme.chosen.connect(lambda scheme: setattr(kept, "theme", scheme))
+        self.language.chosen.connect(lambda code: setattr(kept, "language", code))
+        self.zoom.chosen.connect(lambda zoom: setattr(kept, "zoom", zoom))
+        kept.changed.connect(self.refresh)
+        store.settings.autostart_changed.connect(self.refresh)
+        store.settings.problem_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show preferences and store."""
+        kept, settings = self._store.preferences, self._store.settings
+        self.login.show_value(settings.autostart)
+        self.background.show_value(kept.start_in_background)
+        self.background.setVisible(bool(settings.autostart))
+        self.machine.show_value(kept.start_machine)
+        self.tray.show_value(kept.close_to_tray)
+        self.notifications.show_value(kept.notifications)
+        self.theme.show_value(kept.theme)
+        self.language.show_value(kept.language)
+        self.zoom.show_value(kept.zoom)
+        self.problem.show_problem(settings.problem("autostart"))

@@ -1,0 +1,150 @@
+"""Lifecycle: when the machine starts and stops by itself, what is kept of it, how its image is updated.
+
+Only what the agent knows of is shown.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtWidgets import QWidget
+
+from app import texts
+from app.features.problems.problem import ProblemView
+from app.features.settings.fields.rows import CheckRow, ChoiceRow, NumberRow, Section
+from app.state.preferences import ON_QUIT
+from app.state.store import AppStore
+from app.texts import text
+from app.ui.widgets import label
+
+ON_DEMAND: Final = "machine.start_on_demand"
+IDLE_MINUTES: Final = "machine.idle_minutes"
+IDLE_ACTION: Final = "machine.idle_action"
+KEEP_AUTOMATIC: Final = "checkpoints.keep_automatic"
+KEEP_DAYS: Final = "checkpoints.keep_days"
+IMAGE_UPDATE: Final = "image.update"
+CONFIG_KEYS: Final = {
+    "lifecycle.on-demand": ON_DEMAND,
+    "lifecycle.idle": IDLE_MINUTES,
+    "lifecycle.idle-action": IDLE_ACTION,
+    "lifecycle.keep-automatic": KEEP_AUTOMATIC,
+    "lifecycle.keep-days": KEEP_DAYS,
+    "lifecycle.update": IMAGE_UPDATE,
+}
+"""Of what can be gone to, what is shown only if the agent knows it."""
+_MINUTES: Final = (0, 5, 15, 30, 60, 120, 240)
+_MOST_KEPT: Final = 100
+_MOST_DAYS: Final = 365
+
+
+class LifecycleSection(Section):
+    """All of it takes effect at once."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__(text("settings.lifecycle"))
+        self._store = store
+        kept = store.preferences
+        self.problem = ProblemView(store)
+        self.on_demand = CheckRow(text("lifecycle.on-demand"), text("lifecycle.on-demand.help"))
+        self.idle = ChoiceRow(
+            text("lifecycle.idle"), [(minutes, _minutes(minutes)) for minutes in _MINUTES], text("lifecycle.idle.help")
+        )
+        self.idle_action = ChoiceRow(
+            text("lifecycle.idle-action"),
+            [(name, text(f"lifecycle.idle-action.{name}")) for name in ("suspend", "stop")],
+            text("lifecycle.idle-action.help"),
+        )
+        self.on_quit = ChoiceRow(
+            text("lifecycle.on-quit"), [(name, text(f"lifecycle.on-quit.{name}")) for name in ON_QUIT]
+        )
+        self.keep_automatic = NumberRow(
+            text("lifecycle.keep-automatic"), 0, _MOST_KEPT, text("lifecycle.keep-automatic.help")
+        )
+        self.keep_days = NumberRow(
+            text("lifecycle.keep-days"),
+            0,
+            _MOST_DAYS,
+            text("lifecycle.keep-days.help"),
+            zero=text("lifecycle.no-limit"),
+        )
+        self.image_update = ChoiceRow(
+            text("lifecycle.update"),
+            [(name, text(f"lifecycle.update.{name}")) for name in ("ask", "auto")],
+            text("update.safe"),
+        )
+        self._rows: dict[str, CheckRow | ChoiceRow | NumberRow] = {
+            ON_DEMAND: self.on_demand,
+            IDLE_MINUTES: self.idle,
+            IDLE_ACTION: self.idle_action,
+            KEEP_AUTOMATIC: self.keep_automatic,
+            KEEP_DAYS: self.keep_days,
+            IMAGE_UPDATE: self.image_update,
+        }
+        self.controls: dict[str, QWidget] = {
+            "lifecycle.on-demand": self.on_demand.box,
+            "lifecycle.idle": self.idle.box,
+            "lifecycle.idle-action": self.idle_action.box,
+            "lifecycle.on-quit": self.on_quit.box,
+            "lifecycle.keep-automatic": self.keep_automatic.box,
+            "lifecycle.keep-days": self.keep_days.box,
+            "lifecycle.update": self.image_update.box,
+        }
+        self._headings: list[tuple[QWidget, tuple[str, ...]]] = []
+        self.column.addWidget(self.problem)
+        for heading, rows in (
+            ("lifecycle.section.start", (self.on_demand, self.idle, self.idle_action, self.on_quit)),
+            ("lifecycle.section.checkpoints", (self.keep_automatic, self.keep_days)),
+            ("lifecycle.section.update", (self.image_update,)),
+        ):
+            title = label(text(heading), "heading")
+            keys = tuple(key for key, row in self._rows.items() if row in rows)
+            self._headings.append((title, keys))
+            self.column.addWidget(title)
+            for row in rows:
+                self.column.addWidget(row)
+        self.column.addStretch(1)
+        self.on_demand.toggled.connect(lambda on: self._set(ON_DEMAND, on))
+        for key, choice in (
+            *((IDLE_MINUTES, self.idle), (IDLE_ACTION, self.idle_action), (IMAGE_UPDATE, self.image_update)),
+        ):
+            choice.chosen.connect(lambda value, key=key: self._set(key, value))
+        for key, number in ((KEEP_AUTOMATIC, self.keep_automatic), (KEEP_DAYS, self.keep_days)):
+            number.chosen.connect(lambda value, key=key: self._set(key, value))
+        self.on_quit.chosen.connect(lambda value: setattr(kept, "on_quit", value))
+        kept.changed.connect(self.refresh)
+        store.settings.machine_changed.connect(self.refresh)
+        store.settings.problem_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show preferences and store."""
+        settings = self._store.settings
+        values = settings.machine.values if settings.machine is not None else {}
+        self.problem.show_problem(settings.config_problem(self._rows))
+        self.on_quit.show_value(self._store.preferences.on_quit)
+        minutes = values.get(IDLE_MINUTES)
+        if isinstance(minutes, int):
+            # One that was chosen on the command line has a line of its own.
+            self.idle.offer([(each, _minutes(each)) for each in sorted({*_MINUTES, minutes})])
+        for key, row in self._rows.items():
+            row.setVisible(key in values)
+            value = values.get(key)
+            if isinstance(row, CheckRow):
+                row.show_value(None if value is None else bool(value))
+            elif isinstance(row, NumberRow):
+                row.show_value(None if value is None else int(value))
+            else:
+                row.show_value(value)
+        for title, keys in self._headings:
+            title.setVisible(any(key in values for key in keys) or IDLE_MINUTES in keys)
+
+    def _set(self, key: str, value: object) -> None:
+        self._store.intents.ask_agent.emit("config.set", {"values": {key: value}})
+
+
+def _minutes(count: int) -> str:
+    if not count:
+        return text("lifecycle.never")
+    if count % 60 == 0:
+        return texts.plural("lifecycle.hours", count // 60)
+    return texts.plural("lifecycle.minutes", count)

@@ -1,0 +1,166 @@
+"""Resources: processors, memory and disk of the machine, within what this computer has."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app import texts
+from app.features.problems.problem import ProblemView
+from app.features.settings.data_disk import DataDiskRows
+from app.features.settings.fields.rows import AmountRow, Section, line_of, muted
+from app.features.settings.store import MachineSettings, Value
+from app.state.machine_actions import refusal
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+from app.ui.safe_text import tooltip
+from app.ui.widgets import button
+
+CPUS: Final = "machine.cpus"
+MEMORY: Final = "machine.memory_mib"
+DISK: Final = "machine.disk_gib"
+_MEMORY_STEP: Final = 256
+_LARGEST_DISK_GIB: Final = 2048
+_DANGEROUS_SHARE: Final = 0.8
+"""Of the computer's memory: beyond it the computer itself begins to swap."""
+
+
+class ResourceRows(QWidget):
+    """The three amounts; also a part of the first run."""
+
+    changed = Signal()  # by the user
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self._touched: set[str] = set()
+        self.cpus = AmountRow(text("resources.cpus"), "")
+        self.memory = AmountRow(text("resources.memory"), text("resources.mib"), step=_MEMORY_STEP)
+        self.disk = AmountRow(text("resources.disk"), text("resources.gib"))
+        self._rows = {CPUS: self.cpus, MEMORY: self.memory, DISK: self.disk}
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.px(18))
+        for key, row in self._rows.items():
+            column.addWidget(row)
+            row.changed.connect(lambda _value, key=key: self._touch(key))
+        self.refresh()
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """What the user changed, as config.set takes it."""
+        machine = self._store.settings.machine
+        if machine is None:
+            return {}
+        present = _present(machine)
+        return {key: self._rows[key].value for key in self._touched if self._rows[key].value != present[key]}
+
+    def reset(self) -> None:
+        """Forget what was not applied."""
+        self._touched.clear()
+        self.refresh()
+        self.changed.emit()
+
+    def refresh(self) -> None:
+        """Show the store; what the user has changed stays as it is."""
+        machine = self._store.settings.machine
+        self.setEnabled(machine is not None)
+        if machine is None:
+            return
+        host, present = machine.host, _present(machine)
+        self.cpus.set_range(1, max(host.cpus, present[CPUS]), dangerous_from=host.cpus if host.cpus > 2 else None)
+        dangerous = int(host.memory_mib * _DANGEROUS_SHARE)
+        self.memory.set_range(host.minimum_memory_mib, max(host.memory_mib, present[MEMORY]), dangerous_from=dangerous)
+        least = machine.disk_gib or 4
+        self.disk.set_range(least, max(_LARGEST_DISK_GIB, present[DISK]))
+        for key, row in self._rows.items():
+            if key not in self._touched:
+                row.show_value(present[key])
+        self._show_notes(machine)
+
+    def _touch(self, key: str) -> None:
+        self._touched.add(key)
+        if self._store.settings.machine is not None:
+            self._show_notes(self._store.settings.machine)
+        self.changed.emit()
+
+    def _show_notes(self, machine: MachineSettings) -> None:
+        host = machine.host
+        danger = text("resources.cpus.danger", count=host.cpus)
+        self.cpus.set_note(danger if self.cpus.is_dangerous else texts.plural("resources.cpus.note", host.cpus))
+        total = f"{host.memory_mib / 1024:.1f}".replace(".", text("figure.decimal"))
+        key = "resources.memory.danger" if self.memory.is_dangerous else "resources.memory.note"
+        self.memory.set_note(text(key, total=total))
+        disk = text("resources.disk.note", free=host.disk_free_gib)
+        if machine.disk_gib is not None:
+            disk = f"{disk} {text('resources.disk.grows', present=machine.disk_gib)}"
+        self.disk.set_note(disk)
+
+
+class ResourcesSection(Section):
+    """The amounts, and the file of the data disk."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__(text("settings.resources"))
+        self._store = store
+        self.problem = ProblemView(store)
+        self.rows = ResourceRows(store)
+        self.apply = button(text("settings.apply"), self._apply, "primary")
+        self.discard = button(text("settings.discard"), self.rows.reset)
+        self.automatic = button(text("resources.automatic"), self._automatic, None, text("resources.automatic.tip"))
+        self.data_disk = DataDiskRows(store)
+        self.controls: dict[str, QWidget] = {
+            "resources.cpus": self.rows.cpus.field,
+            "resources.memory": self.rows.memory.field,
+            "resources.disk": self.rows.disk.field,
+            "resources.data-disk": self.data_disk.move_disk,
+        }
+        self.column.addWidget(muted(text("resources.help")))
+        self.column.addWidget(self.problem)
+        self.column.addWidget(self.rows)
+        self.column.addLayout(line_of(self.apply, self.discard, self.automatic))
+        self.column.addWidget(self.data_disk)
+        self.column.addStretch(1)
+        self.rows.changed.connect(self._enable)
+        store.settings.machine_changed.connect(self.refresh)
+        store.settings.problem_changed.connect(self.refresh)
+        store.machine_changed.connect(self._enable)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        self.rows.refresh()
+        self.problem.show_problem(self._store.settings.config_problem((CPUS, MEMORY, DISK)))
+        self._enable()
+
+    def _enable(self) -> None:
+        changed, reason = bool(self.rows.values), refusal(self._store)
+        grows = DISK in self.rows.values and bool(reason)
+        self.apply.setEnabled(changed and not grows)
+        self.apply.setToolTip(tooltip(reason if grows else ""))
+        self.discard.setEnabled(changed)
+        machine = self._store.settings.machine
+        self.automatic.setEnabled(machine is not None and any(machine.values[key] != 0 for key in (CPUS, MEMORY)))
+
+    def _apply(self) -> None:
+        values, machine = self.rows.values, self._store.settings.machine
+        if machine is not None and machine.disk_gib is not None and DISK in values:
+            # A disk that is there grows by an operation of its own: at once, and with a checkpoint before it.
+            self._store.intents.ask_upkeep.emit("disk.grow", {"size_gib": int(values.pop(DISK))})
+        if values:
+            self._store.intents.ask_agent.emit("config.set", {"values": values})
+
+    def _automatic(self) -> None:
+        self.rows.reset()
+        self._store.intents.ask_agent.emit("config.set", {"values": {CPUS: 0, MEMORY: 0}})
+
+
+def _present(machine: MachineSettings) -> dict[str, int]:
+    return {
+        CPUS: machine.chosen.cpus,
+        MEMORY: machine.chosen.memory_mib,
+        DISK: max(int(machine.values[DISK]), machine.disk_gib or 0),
+    }

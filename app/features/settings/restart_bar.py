@@ -1,0 +1,48 @@
+"""What stands below the settings while changes wait for a restart of the machine: which, and a button for it."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QFrame, QHBoxLayout
+
+from app.features.settings.resources import CPUS, DISK, MEMORY
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+from app.ui.widgets import button, label
+from backend.api import Phase
+
+
+class RestartBar(QFrame):
+    """A function of the store. Hidden while nothing waits for a restart."""
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self.setObjectName("notice")
+        self._store = store
+        self._words = label("", wrap=True)
+        self.button = button(text("settings.restart"), store.intents.restart_machine.emit)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.px(12), theme.px(8), theme.px(12), theme.px(8))
+        row.addWidget(self._words, 1)
+        row.addWidget(self.button)
+        store.settings.machine_changed.connect(self.refresh)
+        store.machine_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        machine, phase = self._store.settings.machine, self._store.phase
+        live = phase is not None and phase.is_live and phase is not Phase.STOPPING
+        reasons = machine.restart_reasons if machine is not None and live else ()
+        self.setVisible(bool(reasons))
+        names = ", ".join(reason_name(reason) for reason in reasons)
+        self._words.setText(text("settings.restart.needed", names=names))
+        self.button.setEnabled(phase in (Phase.RUNNING, Phase.DEGRADED))
+
+
+def reason_name(reason: str) -> str:
+    """The user's word for a setting that waits for a restart."""
+    known = {CPUS: "resources.cpus", MEMORY: "resources.memory", DISK: "resources.disk", "daemon": "settings.engine"}
+    if reason.startswith("network."):
+        return text(reason)
+    return text(known[reason]) if reason in known else reason

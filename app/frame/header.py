@@ -1,0 +1,222 @@
+"""The strip above every page: how the machine is, what it does right now, and the buttons that change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from app import texts
+from app.state.machine_actions import machine_actions, operation, operation_line, operation_title, start_words
+from app.state.store import AppStore, LinkState
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.safe_text import tooltip
+from app.ui.widgets import ElidedLabel, SearchButton, StateDot, button, label
+from backend.api import MachineStatus, OperationStatus, Phase, StepState
+
+TICK_MS = 200
+"""How often the elapsed time of a step is written anew."""
+_NARROW: Final = 880
+_NARROWEST: Final = 620
+_STARTING = (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING)
+
+
+class MachineHeader(QFrame):
+    """A function of the store."""
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("header")
+        self._store = store
+        intents = store.intents
+        self._dot = StateDot(theme.px(14))
+        self._phase = label("")
+        self._phase.setObjectName("phase")
+        self._detail = ElidedLabel(Qt.TextElideMode.ElideRight)
+        self._detail.setProperty("role", "muted")
+        self._progress = QProgressBar(textVisible=False)
+        self._progress.setAccessibleName(text("machine.steps"))
+        self.search = SearchButton(intents.search.emit)
+        self.start = button(text("machine.start"), intents.start_machine.emit, "primary")
+        self.suspend = _ActionButton("machine.suspend", "pause", intents.suspend_machine.emit)
+        self.restart = _ActionButton("machine.restart", "restart", intents.restart_machine.emit)
+        self.stop = _ActionButton("machine.stop", "stop", intents.stop_machine.emit)
+        self.cancel = button(text("common.cancel"), self._cancel, None, text("operation.cancel.tip"))
+        self._buttons = {"start": self.start, "suspend": self.suspend, "restart": self.restart, "stop": self.stop}
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.addWidget(self._phase)
+        words.addWidget(self._detail)
+        words.addWidget(self._progress)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
+        row.setSpacing(10)
+        row.addWidget(self._dot)
+        row.addLayout(words, 1)
+        row.addWidget(self.search)
+        row.addSpacing(theme.px(10))
+        for widget in (self.cancel, *self._buttons.values()):
+            row.addWidget(widget)
+        self.setFixedHeight(theme.px(78))
+        self._ticker = QTimer(self, interval=TICK_MS)
+        self._ticker.timeout.connect(self._show_detail)
+        store.machine_changed.connect(self.refresh)
+        store.engine_changed.connect(self.refresh)
+        store.upkeep.changed.connect(self.refresh)
+        store.settings.first_run_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        phase = self._store.phase
+        self._dot.set_colour(theme.phase_colour(theme.current(), phase))
+        self._phase.setText(texts.phase(phase))
+        self._show_progress()
+        self._show_buttons()
+        if phase in _STARTING:
+            self._ticker.start()
+        else:
+            self._ticker.stop()
+        self._show_detail()
+
+    def _show_progress(self) -> None:
+        store, phase = self._store, self._store.phase
+        under_way = operation(store)
+        self._progress.setVisible(under_way is not None or phase in _STARTING)
+        if under_way is not None:
+            show_fraction(self._progress, under_way)
+        elif phase in _STARTING and store.machine is not None:
+            done = sum(step.state is StepState.DONE for step in store.machine.steps)
+            total = len(store.machine.steps)
+            self._progress.setRange(0, total)
+            self._progress.setValue(done)
+            self._progress.setAccessibleName(text("machine.steps"))
+            self._progress.setAccessibleDescription(text("machine.progress", done=done, total=total))
+
+    def _show_buttons(self) -> None:
+        store, phase = self._store, self._store.phase
+        offered = {action.name: action for action in machine_actions(store)}
+        for name, made in self._buttons.items():
+            action = offered.get(name)
+            made.setVisible(action is not None)
+            if action is not None:
+                made.setEnabled(action.enabled)
+                made.setToolTip(tooltip(action.tip))
+                made.setAccessibleDescription(action.tip)
+        self.start.setText(start_words(store))
+        self.start.setAccessibleName(self.start.text())
+        if phase is None:
+            self.start.setVisible(True)
+            self.start.setEnabled(False)
+        # The first run has a button of its own, which heeds what was chosen there.
+        if store.settings.first_run:
+            self.start.hide()
+        if phase is Phase.STOPPING:
+            self.stop.setVisible(True)
+            self.stop.setEnabled(False)
+        under_way = operation(store)
+        self.cancel.setVisible(under_way is not None and under_way.cancellable)
+        self.cancel.setEnabled("operation.cancel" not in store.upkeep.asked)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Where there is little room the buttons show their pictures only."""
+        narrow = self.width() < theme.px(_NARROW)
+        for made in (self.suspend, self.restart, self.stop):
+            made.set_compact(narrow)
+        self.search.set_compact(self.width() < theme.px(_NARROWEST))
+
+    def _cancel(self) -> None:
+        self._store.intents.ask_upkeep.emit("operation.cancel", {})
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _show_detail(self) -> None:
+        words = machine_detail(self._store)
+        self._detail.set_whole(words)
+
+
+class _ActionButton(QPushButton):
+    """A picture, and words where there is room for them."""
+
+    def __init__(self, key: str, glyph: str, clicked: Callable[[], object]) -> None:
+        super().__init__(text(key))
+        self._words = text(key)
+        self._glyph = glyph
+        self.setAccessibleName(self._words)
+        self.setAutoDefault(True)
+        self.setIconSize(QSize(theme.px(16), theme.px(16)))
+        self.setIcon(icons.glyph(glyph))
+        self.clicked.connect(lambda _checked=False: clicked())
+
+    def set_compact(self, compact: bool) -> None:
+        """Whether only the picture is shown."""
+        self.setText("" if compact else self._words)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange:
+            self.setIcon(icons.glyph(self._glyph))
+
+
+def show_fraction(bar: QProgressBar, under_way: OperationStatus) -> None:
+    """An operation on a bar; one of which nobody knows how far it is moves to and fro."""
+    known = under_way.fraction is not None
+    bar.setRange(0, 1000 if known else 0)
+    bar.setValue(round((under_way.fraction or 0.0) * 1000) if known else 0)
+    bar.setAccessibleName(operation_title(under_way))
+    bar.setAccessibleDescription(operation_line(under_way))
+
+
+def machine_detail(store: AppStore) -> str:
+    """One line below the phase's name."""
+    machine = store.machine
+    if store.agent_link is not LinkState.UP:
+        if store.agent_problem is not None and machine is None:
+            return store.agent_problem.summary
+        return text("machine.detail.unknown" if machine is None else "machine.detail.lost")
+    if machine is None:
+        return text("machine.detail.unknown")
+    if machine.operation is not None:
+        return operation_line(machine.operation)
+    match machine.phase:
+        case Phase.SUSPENDED:
+            return text("machine.detail.suspended")
+        case Phase.STOPPED:
+            return text("machine.detail.stopped")
+        case Phase.STOPPING:
+            return text("machine.detail.suspending" if store.is_suspending else "machine.detail.stopping")
+        case Phase.FAILED:
+            return machine.problems[0].summary if machine.problems else ""
+        case Phase.RUNNING | Phase.DEGRADED:
+            return _running_detail(store, machine)
+        case _:
+            return _step_detail(store, machine)
+
+
+def _step_detail(store: AppStore, machine: MachineStatus) -> str:
+    step = machine.active_step
+    if step is None:
+        return text("machine.detail.waiting")
+    elapsed = (step.elapsed_s or 0.0) + store.machine_age_s
+    return text("machine.detail.step", step=texts.step(step), elapsed=texts.seconds(elapsed))
+
+
+def _running_detail(store: AppStore, machine: MachineStatus) -> str:
+    if store.engine_link is LinkState.RECONNECTING:
+        return text("machine.detail.engine-reconnecting")
+    # What is wrong is said in the strip below.
+    parts = []
+    if machine.engine_version:
+        parts.append(text("machine.detail.engine", version=machine.engine_version))
+    if machine.accelerator is not None:
+        parts.append(machine.accelerator.title)
+    if machine.boot_seconds is not None:
+        parts.append(text("machine.detail.booted", elapsed=texts.seconds(machine.boot_seconds)))
+    return " · ".join(parts)

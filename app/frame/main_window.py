@@ -1,0 +1,412 @@
+"""The window's frame: rail, header, messages, pages, menus. What is on a page is the page's own affair.
+
+Pages are made when they are first shown. `rebuild` makes everything inside the window anew, for another language or
+zoom; the window itself, and with it what is connected to it, stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol, cast, runtime_checkable
+
+from PySide6.QtCore import QByteArray, QEvent, QSize, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+
+from app import texts
+from app.features.containers.list.view import ContainersView
+from app.features.containers.page import ContainersPage
+from app.features.doctor.network_check import NetworkCheckDialog
+from app.features.listings.page import ImagesView, NetworksView, VolumesView
+from app.features.logs.view.page import LogsPage
+from app.features.machine.first_run import FirstRunView
+from app.features.machine.page import MachineView
+from app.features.ports.page import PortsView
+from app.features.problems.alerts import AlertBar
+from app.features.problems.problem import ProblemView
+from app.features.settings.page import SettingsPage, offered_settings
+from app.frame.header import MachineHeader
+from app.frame.palette import Palette
+from app.frame.palette_entries import Entry, machine_entries, preference_entries
+from app.frame.rail import Rail, RailEntry
+from app.frame.status_bar import StatusBar
+from app.state.machine_actions import machine_actions, refusal, start_words
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.widgets import IconButton, label
+from backend.api import Notice, Phase
+
+NARROW: Final = 800
+"""Below this width (at 100 per cent) the rail shows pictures only."""
+FIRST_PAGE: Final = "containers"
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """A page with a field that Ctrl+F goes to."""
+
+    def focus_search(self) -> None:
+        """Go there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the window."""
+
+    title: str
+    """The key of its words."""
+    glyph: str
+    make: Callable[[AppStore], QWidget]
+    at_bottom: bool = False
+
+
+PAGES: Final[dict[str, Page]] = {
+    "containers": Page("containers.title", "cube-outline", ContainersPage),
+    "images": Page("images.title", "layers-outline", ImagesView),
+    "volumes": Page("volumes.title", "database-outline", VolumesView),
+    "networks": Page("networks.title", "lan", NetworksView),
+    "ports": Page("ports.title", "swap-horizontal", PortsView),
+    "logs": Page("logs.page", "text-box-multiple-outline", LogsPage),
+    "machine": Page("machine.title", "server", MachineView, at_bottom=True),
+    "settings": Page("settings.title", "cog-outline", SettingsPage, at_bottom=True),
+}
+"""By name, in the order of the rail."""
+
+
+class MainWindow(QMainWindow):
+    """The one window. Whether closing hides or quits is decided by whoever hears `closing`."""
+
+    closing = Signal()
+
+    def __init__(self, store: AppStore) -> None:
+        super().__init__()
+        self._store = store
+        self._may_close = False
+        self.page_name = ""
+        self.resize(theme.px(1120), theme.px(720))
+        self._build()
+        store.problem_changed.connect(self._show_problem)
+        store.noticed.connect(self.show_notice)
+        store.machine_changed.connect(self._enable_actions)
+        store.ports.changed.connect(self._show_badges)
+        store.intents.show_page.connect(self.show_page)
+        store.settings.first_run_changed.connect(self._show_current)
+        store.intents.open_container.connect(lambda _id, _tab: self.show_page("containers"))
+        store.intents.search.connect(self.open_palette)
+        store.intents.show_setting.connect(self.show_setting)
+        store.intents.show_machine.connect(self.show_machine)
+        store.intents.check_network.connect(self.check_network)
+
+    @property
+    def containers(self) -> ContainersView:
+        """The list of containers."""
+        return cast(ContainersPage, self.page("containers")).view
+
+    def page(self, name: str) -> QWidget:
+        """A page of `PAGES`, made now if it was not shown yet."""
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = PAGES[name].make(self._store)
+            self._pages.addWidget(made)
+        return made
+
+    def show_page(self, name: str) -> None:
+        """Go to a page of `PAGES`."""
+        self._rail.show_chosen(name)
+
+    def show_setting(self, key: str) -> None:
+        """Go to a setting of SETTINGS."""
+        self.show_page("settings")
+        cast(SettingsPage, self.page("settings")).show_setting(key)
+
+    def show_machine(self, part: str) -> None:
+        """Go to a part of the Machine page."""
+        self.show_page("machine")
+        cast(MachineView, self.page("machine")).show_part(part)
+
+    def open_palette(self) -> None:
+        """Let the user search everything."""
+        palette = Palette(self._store, self._palette_entries, self)
+        palette.open_over(self)
+
+    def check_network(self, image: str) -> None:
+        """Open the check of the network for an image that cannot be pulled, "" for none, and begin."""
+        # One that was closed may not be gone yet.
+        dialog = next((found for found in self.findChildren(NetworkCheckDialog) if found.isVisible()), None)
+        if dialog is None:
+            dialog = NetworkCheckDialog(self._store, self)
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
+        dialog.check(image)
+
+    def rebuild(self) -> None:
+        """Make everything inside anew, in the present language and zoom."""
+        name = self.page_name
+        self.menuBar().clear()
+        self._build(name)
+
+    def show_notice(self, notice: Notice) -> None:
+        """Say something once."""
+        if notice.text not in self._said_below:
+            self._notice.show_notice(notice)
+
+    @property
+    def _said_below(self) -> set[str]:
+        """What is said for as long as it holds, and need not be said once more."""
+        machine = self._store.machine
+        return {problem.summary for problem in machine.problems} if machine is not None else set()
+
+    def allow_close(self) -> None:
+        """From now on closing is closing, and nobody is asked."""
+        self._may_close = True
+
+    def close_for_good(self) -> None:
+        """Close without asking: the application ends."""
+        self.allow_close()
+        self.close()
+
+    def remember(self) -> None:
+        """Put size, place and page into the preferences."""
+        self._store.preferences.geometry = bytes(self.saveGeometry().toHex().data()).decode("ascii")
+        self._store.preferences.page = self.page_name
+
+    def restore(self) -> None:
+        """Be as the preferences remember."""
+        kept = self._store.preferences
+        if kept.geometry:
+            self.restoreGeometry(QByteArray.fromHex(QByteArray(kept.geometry.encode("ascii", "replace"))))
+        if kept.page in PAGES:
+            self.show_page(kept.page)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self._may_close:
+            super().closeEvent(event)
+        else:
+            event.ignore()
+            self.closing.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._rail.set_narrow(self.width() < theme.px(NARROW))
+
+    def _build(self, page_name: str = FIRST_PAGE) -> None:
+        self.setWindowTitle(text("app.name"))
+        self.setWindowIcon(icons.boat())
+        self._made: dict[str, QWidget] = {}
+        self.first_run: FirstRunView | None = None
+        self.header = MachineHeader(self._store)
+        self.problem = ProblemView(self._store)
+        self._pages = QStackedWidget()
+        self._notice = _NoticeBar()
+        self.alert = AlertBar(self._store)
+        self._rail = Rail(
+            [
+                RailEntry(name=name, title=text(page.title), glyph=page.glyph, at_bottom=page.at_bottom)
+                for name, page in PAGES.items()
+            ]
+        )
+        self._rail.set_narrow(self.width() < theme.px(NARROW))
+        self._lay_out()
+        self._rail.chosen.connect(self._on_chosen)
+        self.show_page(page_name)
+        self._make_menus()
+        self._enable_actions()
+        self._show_badges()
+        self._show_problem()
+        # Nothing looks chosen before the first key; Tab then goes to the rail.
+        whole = self.centralWidget()
+        assert whole is not None
+        whole.setFocus()
+
+    def _on_chosen(self, name: str) -> None:
+        self.page_name = name
+        self._show_current()
+
+    def _show_current(self) -> None:
+        """The chosen page; before the machine was ever up, the first run's in place of what has nothing to show."""
+        page = self.page(self.page_name)
+        first = self._store.settings.first_run
+        if first and self.first_run is None:
+            self.first_run = FirstRunView(self._store)
+            self._pages.addWidget(self.first_run)
+        if not first and self.first_run is not None:
+            self._pages.removeWidget(self.first_run)
+            self.first_run.deleteLater()
+            self.first_run = None
+        self.alert.set_page(self.page_name)
+        shown = self.first_run if self.first_run is not None and not PAGES[self.page_name].at_bottom else page
+        self._pages.setCurrentWidget(shown)
+
+    def _lay_out(self) -> None:
+        self._problem_holder = QWidget()
+        self._problem_holder.setObjectName("page")
+        held = QVBoxLayout(self._problem_holder)
+        held.setContentsMargins(theme.px(20), theme.px(14), theme.px(20), 0)
+        held.addWidget(self.problem)
+        self._problem_holder.hide()
+        self._right = QVBoxLayout()
+        self._right.setContentsMargins(0, 0, 0, 0)
+        self._right.setSpacing(0)
+        for widget in (self.header, self.alert, self._notice, self._problem_holder):
+            self._right.addWidget(widget)
+        self._right.addWidget(self._pages, 1)
+        self._right.addWidget(StatusBar(self._store))
+        whole = QWidget()
+        whole.setObjectName("page")
+        row = QHBoxLayout(whole)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self._rail)
+        row.addLayout(self._right, 1)
+        self.setCentralWidget(whole)
+
+    def _make_menus(self) -> None:
+        intents = self._store.intents
+        bar = self.menuBar()
+        files = bar.addMenu(text("menu.file"))
+        refresh = files.addAction(text("menu.refresh"), QKeySequence("F5"))
+        refresh.triggered.connect(lambda _checked=False: intents.refresh.emit())
+        files.addSeparator()
+        self.quit_action = files.addAction(text("quit.plain"), QKeySequence("Ctrl+Q"))
+        self.quit_action.triggered.connect(lambda _checked=False: intents.quit.emit())
+        self.quit_action.setMenuRole(QAction.MenuRole.QuitRole)
+        self.suspend_and_quit_action = files.addAction(text("quit.suspend"))
+        self.suspend_and_quit_action.triggered.connect(lambda _checked=False: intents.suspend_and_quit.emit())
+        self.stop_and_quit_action = files.addAction(text("quit.stop"))
+        self.stop_and_quit_action.triggered.connect(lambda _checked=False: intents.stop_and_quit.emit())
+        machine = bar.addMenu(text("menu.machine"))
+        self.start_action = machine.addAction(text("machine.start"))
+        self.suspend_action = machine.addAction(text("machine.suspend"))
+        self.restart_action = machine.addAction(text("machine.restart"))
+        self.stop_action = machine.addAction(text("machine.stop"))
+        self.kill_action = machine.addAction(text("machine.kill"))
+        for action, intent in (
+            (self.start_action, intents.start_machine),
+            (self.suspend_action, intents.suspend_machine),
+            (self.restart_action, intents.restart_machine),
+            (self.stop_action, intents.stop_machine),
+            (self.kill_action, intents.kill_machine),
+        ):
+            action.triggered.connect(lambda _=False, intent=intent: intent.emit())
+        machine.addSeparator()
+        for key, part in (("search.checkpoints", "checkpoints"), ("search.checks", "checks")):
+            machine.addAction(text(key)).triggered.connect(lambda _=False, part=part: intents.show_machine.emit(part))
+        machine.addAction(text("network-check.open")).triggered.connect(lambda _=False: intents.check_network.emit(""))
+        bar.addMenu(text("menu.container")).addActions(self.containers.container_actions)
+        view = bar.addMenu(text("menu.view"))
+        for number, (name, page) in enumerate(PAGES.items()):
+            go = view.addAction(text(page.title), QKeySequence(f"Ctrl+{number + 1}"))
+            go.triggered.connect(lambda _=False, name=name: self.show_page(name))
+        view.addSeparator()
+        search = view.addAction(text("search.name"), QKeySequence("Ctrl+K"))
+        search.triggered.connect(lambda _checked=False: intents.search.emit())
+        find = view.addAction(text("menu.find"), QKeySequence(QKeySequence.StandardKey.Find))
+        find.triggered.connect(lambda _checked=False: self._find())
+
+    def _palette_entries(self) -> list[Entry]:
+        detail = text("search.kind.page")
+        pages = [
+            Entry(f"page:{name}", text(page.title), detail, page.glyph, partial(self.show_page, name))
+            for name, page in PAGES.items()
+        ]
+        kind = text("search.kind.setting")
+        settings = [
+            Entry(f"setting:{key}", text(words), kind, "cog-outline", partial(self.show_setting, key), also=key)
+            for key, words in offered_settings(self._store).items()
+        ]
+        return [*pages, *machine_entries(self._store), *settings, *preference_entries(self._store)]
+
+    def _find(self) -> None:
+        """Ctrl+F: in the page that is open, or else in the list of containers."""
+        page = self.page(self.page_name)
+        if not isinstance(page, Searchable):
+            self.show_page(FIRST_PAGE)
+            page = self.page(FIRST_PAGE)
+        if isinstance(page, Searchable):
+            page.focus_search()
+
+    def _enable_actions(self) -> None:
+        phase, refused = self._store.phase, refusal(self._store)
+        offered = {action.name: action for action in machine_actions(self._store)}
+        for name, entry in (
+            ("start", self.start_action),
+            ("suspend", self.suspend_action),
+            ("restart", self.restart_action),
+            ("stop", self.stop_action),
+        ):
+            entry.setEnabled(name in offered and offered[name].enabled)
+        self.start_action.setText(start_words(self._store))
+        self._notice.drop(self._said_below)
+        self.kill_action.setEnabled(phase is not None and (phase.is_live or phase is Phase.SUSPENDED) and not refused)
+        keeps, up = self._store.machine_keeps_running, phase in (Phase.RUNNING, Phase.DEGRADED)
+        self.quit_action.setText(text("quit.asks" if keeps else "quit.plain"))
+        self.suspend_and_quit_action.setVisible(keeps and up)
+        self.stop_and_quit_action.setVisible(keeps)
+        for entry in (self.suspend_and_quit_action, self.stop_and_quit_action):
+            entry.setEnabled(not refused)
+
+    def _show_badges(self) -> None:
+        count = len(self._store.ports.conflicts)
+        self._rail.set_badge("ports", count, texts.plural("ports.badge", count) if count else "")
+
+    def _show_problem(self) -> None:
+        problem = self._store.problem
+        dismiss = (text("problem.dismiss"), lambda: self._store.set_problem(None))
+        self.problem.show_problem(problem, [dismiss])
+        self._problem_holder.setVisible(problem is not None)
+
+
+_NOTICES: Final = {
+    "info": ("information-outline", "accent"),
+    "warning": ("alert-outline", "warning"),
+    "error": ("alert-circle", "danger"),
+}
+"""By a notice's level, its glyph and the name of its colour."""
+
+
+class _NoticeBar(QFrame):
+    """One sentence and a button to be rid of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("notice")
+        self._level = "info"
+        self._mark = QLabel()
+        self._mark.setFixedSize(theme.px(18), theme.px(18))
+        self._words = label("", wrap=True)
+        close = IconButton("close", text("problem.dismiss"))
+        close.clicked.connect(self.hide)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.px(20), theme.px(6), theme.px(20), theme.px(6))
+        row.setSpacing(theme.px(10))
+        row.addWidget(self._mark)
+        row.addWidget(self._words, 1)
+        row.addWidget(close)
+        self.hide()
+
+    def show_notice(self, notice: Notice) -> None:
+        self._level = notice.level
+        self._words.setText(notice.text)
+        self._mark.setAccessibleName(text(f"notice.{notice.level}") if notice.level in _NOTICES else "")
+        self._colour()
+        self.show()
+
+    def drop(self, words: set[str]) -> None:
+        """Say no more what is one of these."""
+        if self._words.text() in words:
+            self.hide()
+
+    def _colour(self) -> None:
+        glyph, colour = _NOTICES.get(self._level, _NOTICES["info"])
+        picture = icons.glyph(glyph, getattr(theme.current(), colour))
+        self._mark.setPixmap(picture.pixmap(QSize(theme.px(18), theme.px(18))))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_level"):
+            self._colour()

@@ -1,0 +1,109 @@
+"""The question at quitting: what becomes of the machine that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDialogButtonBox,
+    QHBoxLayout,
+    QLabel,
+    QRadioButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import texts
+from app.state.machine_actions import refusal
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.widgets import label
+from backend.api import Phase
+
+CHOICES = ("keep", "suspend", "stop")
+
+
+class QuitDialog(QDialog):
+    """Calls `chosen` with one of CHOICES if the user goes on; what is to be remembered is put into the preferences."""
+
+    def __init__(self, parent: QWidget, store: AppStore, chosen: Callable[[str], None]) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._chosen = chosen
+        self.setWindowTitle(text("quit.title"))
+        self.choices: dict[str, QRadioButton] = {}
+        self.remember = QCheckBox(text("quit.remember"))
+        self.remember.setAccessibleName(text("quit.remember"))
+        self.remember.setToolTip(text("quit.remember.tip"))
+        buttons = QDialogButtonBox()
+        self.confirm = buttons.addButton(text("quit.plain"), QDialogButtonBox.ButtonRole.AcceptRole)
+        self.confirm.setProperty("role", "primary")
+        self.cancel = buttons.addButton(text("common.cancel"), QDialogButtonBox.ButtonRole.RejectRole)
+        for button in (self.confirm, self.cancel):
+            button.setAccessibleName(button.text())
+        self.confirm.setDefault(True)
+        picture = QLabel()
+        picture.setPixmap(icons.boat().pixmap(QSize(theme.px(48), theme.px(48))))
+        head = QVBoxLayout()
+        head.setSpacing(theme.px(4))
+        head.addWidget(label(text("quit.question"), "title", wrap=True))
+        count = len(store.running)
+        head.addWidget(label(texts.plural("quit.running", count) if count else text("quit.running.none"), "muted"))
+        top = QHBoxLayout()
+        top.setSpacing(theme.px(14))
+        top.addWidget(picture)
+        top.addLayout(head, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(22), theme.px(20), theme.px(22), theme.px(16))
+        column.setSpacing(theme.px(10))
+        column.addStrut(theme.px(436))
+        column.addLayout(top)
+        column.addSpacing(theme.px(6))
+        refused = refusal(store)
+        for name in CHOICES:
+            choice = self.choices[name] = QRadioButton(text(f"quit.choice.{name}"))
+            choice.setAccessibleName(choice.text())
+            words = text(f"quit.choice.{name}.help")
+            if name != "keep" and refused:
+                words = refused
+                choice.setEnabled(False)
+            elif name == "suspend" and store.phase not in (Phase.RUNNING, Phase.DEGRADED):
+                words = text("quit.choice.suspend.not-now")
+                choice.setEnabled(False)
+            choice.setAccessibleDescription(words)
+            # The words stand with their choice, not in the middle between two.
+            pair = QVBoxLayout()
+            pair.setSpacing(theme.px(2))
+            pair.addWidget(choice)
+            below = QHBoxLayout()
+            below.setContentsMargins(theme.px(26), 0, 0, theme.px(4))
+            below.addWidget(label(words, "muted", wrap=True))
+            pair.addLayout(below)
+            column.addLayout(pair)
+        self.choices["keep"].setChecked(True)
+        column.addWidget(self.remember)
+        column.addSpacing(theme.px(6))
+        column.addWidget(buttons)
+        buttons.accepted.connect(self._go)
+        buttons.rejected.connect(self.reject)
+
+    @property
+    def choice(self) -> str:
+        """The one of CHOICES that is marked."""
+        return next(name for name, choice in self.choices.items() if choice.isChecked())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.resize(self.sizeHint())  # what was reckoned before knew nothing of the zoom's fonts
+
+    def _go(self) -> None:
+        choice = self.choice
+        if self.remember.isChecked():
+            self._store.preferences.on_quit = choice
+        self.accept()
+        self._chosen(choice)

@@ -1,0 +1,182 @@
+"""The strip below every page: the engine's state, how it is run, and what the machine uses of what it was given.
+
+It is one button, so one stop of the Tab key: whatever is of interest in it is explained on the Machine page, where it
+leads. Where it is too narrow for everything, the least important parts go first; none is ever cut off in its middle.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
+
+from app.state.machine_actions import operation, operation_short
+from app.state.store import AppStore, LinkState
+from app.texts import text
+from app.ui import figures, theme
+from app.ui.safe_text import tooltip
+from app.ui.widgets import StateDot, label
+from backend.api import VERSION, MachineStatus, Phase
+
+_SPACING = 18
+_MARGIN = 14
+_NEARLY_FULL = 0.9
+_UP = (Phase.RUNNING, Phase.DEGRADED)
+_STARTING = (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING)
+
+
+class StatusBar(QAbstractButton):
+    """A function of the store. A press asks for the Machine page."""
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("statusbar")
+        self._store = store
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(text("status.label"))
+        self._dot = StateDot(theme.px(9))
+        self.engine = label()
+        self.accelerator = label()
+        self.cpu = label()
+        self.memory = label()
+        self.disk = label()
+        self.update_offer = label()
+        self.version = label(text("status.version", version=VERSION), "muted")
+        self._parts = (self.engine, self.accelerator, self.cpu, self.memory, self.disk, self.update_offer, self.version)
+        # The first to go when there is no room.
+        self._dispensable = (self.version, self.update_offer, self.accelerator, self.disk, self.memory, self.cpu)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.px(_MARGIN), theme.px(5), theme.px(_MARGIN), theme.px(5))
+        row.setSpacing(theme.px(_SPACING))
+        row.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)  # `_fit` decides what is shown
+        state = QHBoxLayout()
+        state.setSpacing(theme.px(6))
+        state.addWidget(self._dot)
+        state.addWidget(self.engine)
+        row.addLayout(state)
+        for part in (self.accelerator, self.cpu, self.memory, self.disk):
+            row.addWidget(part)
+        row.addStretch(1)
+        row.addWidget(self.update_offer)
+        row.addWidget(self.version)
+        self.clicked.connect(lambda _checked=False: store.intents.show_page.emit("machine"))
+        store.machine_changed.connect(self.refresh)
+        store.engine_changed.connect(self.refresh)
+        store.stats.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the store."""
+        self._dot.set_colour(theme.phase_colour(theme.current(), self._store.phase))
+        under_way = operation(self._store)
+        self.engine.setText(operation_short(under_way) if under_way else text(_engine_key(self._store)))
+        machine = self._store.machine
+        offered = machine.image_offer if machine is not None and under_way is None else None
+        self.update_offer.setText(text("status.update", version=offered) if offered else "")
+        self.update_offer.setToolTip(tooltip(text("status.update.tip")) if offered else "")
+        self._show_accelerator(self._store.machine)
+        self._show_figures(self._store.machine)
+        said = [part.text() for part in self._parts if part.text()]
+        self.setAccessibleDescription(", ".join([*said, text("status.hint")]))
+        self._fit()
+
+    def sizeHint(self) -> QSize:
+        return QSize(theme.px(480), self.fontMetrics().height() + theme.px(12))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, self.sizeHint().height())
+
+    def _show_accelerator(self, machine: MachineStatus | None) -> None:
+        accelerator = machine.accelerator if machine and self._store.phase else None
+        if accelerator is None:
+            self.accelerator.setText("")
+            return
+        if accelerator.hardware:
+            words, tip, role = accelerator.title, text("status.fast.tip"), None
+        else:
+            words, role = text("status.slow"), "warning"
+            tip = "\n".join((text("status.slow.tip"), *accelerator.reasons))
+        self.accelerator.setText(words)
+        self.accelerator.setToolTip(tooltip(tip))
+        _give_role(self.accelerator, role)
+
+    def _show_figures(self, machine: MachineStatus | None) -> None:
+        usage = self._store.stats.machine if self._store.phase in _UP else None
+        if usage is None:
+            for part in (self.cpu, self.memory, self.disk):
+                part.setText("")
+            return
+        given = machine.resources if machine else None
+        memory = given.memory_mib * 1024**2 if given else usage.memory_total_bytes
+        disk = given.disk_gib * 1024**3 if given else usage.disk_total_bytes
+        self.cpu.setText(text("status.cpu", value=figures.percent(usage.cpu_percent)))
+        self.cpu.setToolTip(tooltip(text("status.cpu.tip")))
+        for part, name, used, whole in (
+            (self.memory, "memory", usage.memory_used_bytes, memory),
+            (self.disk, "disk", usage.disk_used_bytes, disk),
+        ):
+            part.setText(text(f"status.{name}", value=figures.used_of(used, whole)))
+            part.setToolTip(tooltip(text(f"status.{name}.tip")))
+            _give_role(part, "warning" if whole and used / whole >= _NEARLY_FULL else None)
+
+    def _fit(self) -> None:
+        """Show as much as there is room for."""
+        wanted = [part for part in self._parts if part.text()]
+        spacing = theme.px(_SPACING)
+        room = self.width() - 2 * theme.px(_MARGIN) - self._dot.width() - theme.px(6) - spacing
+
+        def needed() -> int:
+            return sum(part.sizeHint().width() + spacing for part in wanted)
+
+        for part in self._dispensable:
+            if needed() <= room:
+                break
+            if part in wanted:
+                wanted.remove(part)
+        for part in self._parts:
+            part.setVisible(part in wanted)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange) and hasattr(self, "_parts"):
+            self._dot.set_colour(theme.phase_colour(theme.current(), self._store.phase))
+            self._fit()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        colours = theme.current()
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(colours.surface if self.underMouse() else colours.window))
+        painter.fillRect(0, 0, self.width(), 1, QColor(colours.border))
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(colours.accent), 2))
+            painter.drawRect(QRectF(self.rect()).adjusted(1, 1, -1, -1))
+
+
+def _give_role(part: QLabel, role: str | None) -> None:
+    if part.property("role") != role:
+        part.setProperty("role", role)
+        part.style().polish(part)
+
+
+def _engine_key(store: AppStore) -> str:
+    """What to say of the engine."""
+    if store.agent_link is not LinkState.UP:
+        return "status.engine.unknown" if store.machine is None else "status.agent.lost"
+    phase = store.phase
+    if phase in _UP and store.engine_link in (LinkState.RECONNECTING, LinkState.CONNECTING):
+        return "status.engine.reconnecting" if store.engine_link is LinkState.RECONNECTING else "status.engine.starting"
+    if phase in _STARTING:
+        return "status.engine.starting"
+    return f"status.engine.{phase.value}" if phase else "status.engine.unknown"

@@ -1,0 +1,347 @@
+"""The connection to the engine: threads around `EngineClient`, results by queued signals.
+
+    watch    opens the event stream, keeps it, opens it again after a failure
+    list     lists the containers when an event says that something changed, at most ten times a second
+    act      a pool for start, stop, remove...
+    ask      a pool for everything else that is asked once: inspect, create, what views need (`run`)
+
+An endpoint is set when the machine says that its engine answers, and taken away when it says that it does not: a
+stopped machine's endpoint must not be asked, since the first request would start the machine.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import shiboken6
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+
+from app.links.workers import Workers, join_threads, start_thread
+from app.state.store import LinkState
+from backend.api import Container, ContainerAction, Problem, ProblemCode, WherryError, fail
+
+if TYPE_CHECKING:
+    from backend.api import EngineClient, EngineEvent, EngineStream
+
+LIST_PAUSE_S: Final = 0.1
+"""The least time between two lists: a compose start of fifty containers makes hundreds of events."""
+LIST_IDLE_S: Final = 30.0
+"""The most: the engine's "Up 5 minutes" grows old without an event."""
+BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+EVENTS_TOLD: Final = ("start", "kill", "die", "destroy", "health_status: unhealthy")
+"""The others (exec_create and its like come by the second from health checks) stay in the watching thread."""
+ACTION_THREADS: Final = 4
+ASK_THREADS: Final = 4
+JOIN_DEADLINE_S: Final = 3.0
+
+_Answer = TypeVar("_Answer")
+
+
+_log = logging.getLogger(__name__)
+
+
+class EngineLink(QObject):
+    """One engine at a time. Make and use it in the GUI thread."""
+
+    endpoint_changed = Signal(object)  # url | None
+    state_changed = Signal(object, object)  # LinkState, Problem | None
+    containers_changed = Signal(tuple)
+    happened = Signal(str)  # the kind of an event that is not a container's: "image", "volume", "network"...
+    action_started = Signal(str, object)  # container id, ContainerAction
+    action_finished = Signal(str, object, object)  # container id, ContainerAction, Problem | None
+
+    event_seen = Signal(object)  # EngineEvent of a container, of those in EVENTS_TOLD
+
+    _watched = Signal(object, object, object)  # session, LinkState, Problem | None
+    _listed = Signal(object, tuple)
+    _noted = Signal(object, str)
+    _acted = Signal(str, object, object)
+    _answered = Signal(object, object, object)  # session, done, the answer or a Problem
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session: _Session | None = None
+        self._old: list[threading.Thread] = []
+        self._workers = Workers("engine-act", ACTION_THREADS)
+        # Of its own: four slow stops must not hold up the page that somebody opens meanwhile.
+        self._askers = Workers("engine-ask", ASK_THREADS)
+        queued = Qt.ConnectionType.QueuedConnection
+        self._watched.connect(self._on_watched, queued)
+        self._listed.connect(self._on_listed, queued)
+        self._noted.connect(self._on_noted, queued)
+        self._acted.connect(self.action_finished, queued)
+        self._answered.connect(self._on_answered, queued)
+
+    @property
+    def url(self) -> str | None:
+        """The engine that is wanted."""
+        return self._session.url if self._session else None
+
+    def set_endpoint(self, url: str | None) -> None:
+        """Connect to the engine at `url`, or to none. Never blocks: the old session's threads end by themselves."""
+        if url == self.url:
+            return
+        self._end_session()
+        if url is None:
+            self.state_changed.emit(LinkState.OFF, None)
+        else:
+            told = (self._watched.emit, self._listed.emit, self._noted.emit, self.event_seen.emit)
+            self._session = _Session(url, *told)
+            self.state_changed.emit(LinkState.CONNECTING, None)
+        self.endpoint_changed.emit(url)
+
+    def refresh(self) -> None:
+        """List the containers now; if the engine is being waited for, try it now."""
+        if self._session is not None:
+            self._session.hurry()
+
+    def act(self, container_id: str, action: ContainerAction) -> None:
+        """Ask something of a container; the answer is `action_finished`."""
+        session = self._session
+        self.action_started.emit(container_id, action)
+
+        def job() -> None:
+            problem = None
+            try:
+                if session is None:
+                    raise fail(ProblemCode.ENGINE_DOWN, "The Docker engine is not running.", hint="Start the machine.")
+                session.client().act(action, container_id)
+                # Listed before the answer is announced, so that the row never shows its old state as final.
+                session.list_now()
+            except WherryError as error:
+                problem = error.problem
+            self._acted.emit(container_id, action, problem)
+
+        self._workers.submit(job)
+
+    def run(self, job: Callable[[EngineClient], _Answer], done: Callable[[_Answer | Problem], object]) -> None:
+        """Run `job` in a worker thread with the engine's client, and `done` with its answer in the GUI thread.
+
+        `done` is called once, and never before `run` has returned: with what `job` gave, or with the Problem of the
+        WherryError that it raised. When the endpoint was changed meanwhile the answer is that of another engine:
+        `done` then gets a Problem of code CANCELLED in its place. It is dropped when the QObject that `done` is a
+        method of was deleted, and at quit. `job` must have deadlines, as all methods of the client have, and touch no
+        widgets.
+        """
+        session = self._session
+
+        def ask() -> None:
+            answer: _Answer | Problem
+            try:
+                if session is None:
+                    raise fail(ProblemCode.ENGINE_DOWN, "The Docker engine is not running.", hint="Start the machine.")
+                answer = job(session.client())
+            except WherryError as error:
+                answer = error.problem
+            except Exception:
+                # Somebody waits for `done`: it hears of a defect too, and the pool logs it.
+                self._answered.emit(session, done, _defect())
+                raise
+            self._answered.emit(session, done, answer)
+
+        self._askers.submit(ask)
+
+    def close(self) -> None:
+        """End all threads and wait for them."""
+        self._end_session()
+        self._workers.close(JOIN_DEADLINE_S)
+        self._askers.close(JOIN_DEADLINE_S)
+        join_threads(self._old, JOIN_DEADLINE_S)
+
+    def _end_session(self) -> None:
+        self._old = [thread for thread in self._old if thread.is_alive()]
+        if self._session is not None:
+            self._old.extend(self._session.close())
+            self._session = None
+
+    @Slot(object, object, object)
+    def _on_watched(self, session: _Session, state: LinkState, problem: Problem | None) -> None:
+        if session is self._session:  # else: the last words of an endpoint that was taken away
+            self.state_changed.emit(state, problem)
+
+    @Slot(object, tuple)
+    def _on_listed(self, session: _Session, containers: tuple[Container, ...]) -> None:
+        if session is self._session:
+            self.containers_changed.emit(containers)
+
+    @Slot(object, str)
+    def _on_noted(self, session: _Session, kind: str) -> None:
+        if session is self._session:
+            self.happened.emit(kind)
+
+    @Slot(object, object, object)
+    def _on_answered(self, session: _Session | None, done: Callable[[object], object], answer: object) -> None:
+        receiver = getattr(done.func if isinstance(done, partial) else done, "__self__", None)
+        if isinstance(receiver, QObject) and not shiboken6.isValid(receiver):
+            return
+        if session is not self._session and not isinstance(answer, Problem):
+            answer = fail(ProblemCode.CANCELLED, "The Docker engine was changed or stopped meanwhile.").problem
+        done(answer)
+
+
+def _defect() -> Problem:
+    return Problem(
+        code=ProblemCode.INTERNAL,
+        summary="The request failed by a defect.",
+        hint="The window's log tells more: start wherry-desktop in a terminal to see it.",
+    )
+
+
+class _Session:
+    """The two threads that watch one endpoint, until `close`."""
+
+    def __init__(
+        self,
+        url: str,
+        watched: Callable[[_Session, LinkState, Problem | None], None],
+        listed: Callable[[_Session, tuple[Container, ...]], None],
+        noted: Callable[[_Session, str], None],
+        saw: Callable[[EngineEvent], None],
+    ) -> None:
+        self.url = url
+        self._watched = watched
+        self._listed = listed
+        self._noted = noted
+        self._saw = saw
+        self._closed = threading.Event()
+        self._wanted = threading.Event()  # something changed: list
+        self._hurry = threading.Event()  # end a pause between attempts
+        self._lock = threading.Lock()
+        self._list_lock = threading.Lock()
+        self._list_begun = 0.0
+        self._client: EngineClient | None = None
+        self._stream: EngineStream[EngineEvent] | None = None
+        self._threads = [start_thread("engine-watch", self._watch), start_thread("engine-list", self._list)]
+
+    def close(self) -> list[threading.Thread]:
+        """Ask both threads to end, and give them to be joined."""
+        self._closed.set()
+        self._wanted.set()
+        self._hurry.set()
+        with self._lock:
+            if self._stream is not None:
+                self._stream.close()
+        return self._threads
+
+    def hurry(self) -> None:
+        """End any pause."""
+        self._wanted.set()
+        self._hurry.set()
+
+    def client(self) -> EngineClient:
+        """The connection, which the watching thread makes and drops.
+
+        Raises:
+            WherryError: ENGINE_DOWN while there is none.
+        """
+        with self._lock:
+            if self._client is None:
+                raise fail(ProblemCode.ENGINE_DOWN, "The Docker engine is not connected yet.", retryable=True)
+            return self._client
+
+    def list_now(self) -> None:
+        """List and announce, in the calling thread. When it returns, a list that was begun after its call is known.
+
+        Threads that call at the same time share one list: a hundred containers are removed at once.
+        """
+        asked = time.monotonic()
+        with self._list_lock:
+            if self._list_begun > asked:
+                return
+            begun = time.monotonic()
+            containers = self.client().list_containers()
+            self._list_begun = begun
+            if not self._closed.is_set():
+                self._listed(self, containers)
+
+    def _announce(self, state: LinkState, problem: Problem | None = None) -> None:
+        if not self._closed.is_set():
+            self._watched(self, state, problem)
+
+    def _watch(self) -> None:
+        failures = 0
+        while not self._closed.is_set():
+            problem: Problem | None = None
+            try:
+                self._connect()
+                failures = 0
+                self._follow()
+            except Exception as error:  # noqa: BLE001 -- the border of a thread: a list that nobody renews would lie
+                problem = _problem_of(error)
+            finally:
+                self._disconnect()
+            self._announce(LinkState.RECONNECTING, problem)
+            self._hurry.wait(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
+            self._hurry.clear()
+            failures += 1
+
+    def _connect(self) -> None:
+        # Imported here, and with it docker-py: it would hold up the window's first second.
+        from backend.api import EngineClient
+
+        client = EngineClient(self.url)
+        with self._lock:
+            self._client = client
+        # The stream before the list: what happens between the two is then told by the stream.
+        stream = client.events()
+        with self._lock:
+            self._stream = stream
+            if self._closed.is_set():
+                stream.close()
+        self.list_now()
+        self._announce(LinkState.UP)
+
+    def _follow(self) -> None:
+        assert self._stream is not None
+        for event in self._stream:
+            if event.kind == "container":
+                self._wanted.set()
+                if event.action in EVENTS_TOLD and not self._closed.is_set():
+                    self._saw(event)
+            elif not self._closed.is_set():
+                self._noted(self, event.kind)
+
+    def _disconnect(self) -> None:
+        with self._lock:
+            stream, self._stream = self._stream, None
+            client, self._client = self._client, None
+        if stream is not None:
+            stream.release()
+        if client is not None:
+            client.close()
+
+    def _list(self) -> None:
+        while True:
+            self._wanted.wait(LIST_IDLE_S)
+            if self._closed.is_set():
+                return
+            self._wanted.clear()
+            with self._lock:
+                connected = self._client is not None
+            if connected:
+                try:
+                    self.list_now()
+                except Exception as error:  # noqa: BLE001 -- as above
+                    # The stream may live on though a list failed: say so, and let the next list clear it.
+                    self._announce(LinkState.RECONNECTING, _problem_of(error))
+                    self._wanted.set()
+                else:
+                    self._announce(LinkState.UP)
+            self._closed.wait(LIST_PAUSE_S)
+
+
+def _problem_of(error: Exception) -> Problem:
+    if isinstance(error, WherryError):
+        return error.problem
+    _log.error("a defect in what watches the engine", exc_info=error)
+    return Problem(
+        code=ProblemCode.INTERNAL,
+        summary=f"Wherry made a mistake while it watched the Docker engine: {error!r}.",
+        hint="It tries again by itself. Please report it with the window's output.",
+        retryable=True,
+    )

@@ -1,0 +1,73 @@
+"""The table of a list that is sorted by its headings and filtered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, QSortFilterProxyModel, Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHeaderView
+
+from app.ui import theme
+from app.ui.tables.listing_model import ENTRY_ROLE, Column, ListingModel
+from app.ui.tables.row_table import RowTable
+
+_ROW_HEIGHT: Final = 34
+
+
+class ListingTable(RowTable):
+    """Shows a ListingModel through a proxy; columns share the width."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        super().__init__(_ROW_HEIGHT)
+        self.setObjectName("listing")
+        self._columns = columns
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.setSortingEnabled(True)
+        header = self.horizontalHeader()
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+
+    @property
+    def selected(self) -> list[Any]:
+        """The selected entries, in the order of the screen."""
+        rows = sorted(self.selectionModel().selectedRows(), key=lambda index: index.row())
+        return [row.data(ENTRY_ROLE) for row in rows]
+
+    def show_rows(self, entries: Sequence[Any]) -> None:
+        """Show other entries, each of which has a `key`. Of those that stay, selection and focus stay too."""
+        proxy = self.model()
+        assert isinstance(proxy, QSortFilterProxyModel)
+        source = proxy.sourceModel()
+        assert isinstance(source, ListingModel)
+        keys = {entry.key for entry in self.selected}
+        current = self.currentIndex()
+        focused, column = (current.data(ENTRY_ROLE).key, current.column()) if current.isValid() else (None, 0)
+        place = self.verticalScrollBar().value()
+        source.show(entries)
+        self.select_keys(keys)
+        row = next((row for row, key in enumerate(self._keys()) if key == focused), None)
+        if row is not None:
+            flags = QItemSelectionModel.SelectionFlag
+            self.selectionModel().setCurrentIndex(proxy.index(row, column), flags.NoUpdate)
+        self.verticalScrollBar().setValue(place)
+
+    def select_keys(self, keys: Collection[str]) -> None:
+        """Select exactly the entries with these keys, as far as they are shown."""
+        chosen, last = QItemSelection(), len(self._columns) - 1
+        for row, key in enumerate(self._keys()):
+            if key in keys:
+                chosen.select(self.model().index(row, 0), self.model().index(row, last))
+        flags = QItemSelectionModel.SelectionFlag
+        self.selectionModel().select(chosen, flags.ClearAndSelect | flags.Rows)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        for number, column in enumerate(self._columns):
+            share = int(self.viewport().width() * column.share)
+            self.setColumnWidth(number, max(share, theme.px(column.least)))
+
+    def _keys(self) -> list[str]:
+        return [self.model().index(row, 0).data(ENTRY_ROLE).key for row in range(self.model().rowCount())]

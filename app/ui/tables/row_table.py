@@ -1,0 +1,54 @@
+"""A table of rows: any number of them is chosen, none of the cells; no grid; Tab leaves it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtGui import QFocusEvent, QKeyEvent
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+
+from app.ui import theme
+
+
+class RowTable(QTableView):
+    """What the tables of the window's lists have in common."""
+
+    FIRST: int = 0
+    """Column that has the focus when a row is given it."""
+
+    def __init__(self, row_height: int) -> None:
+        """Make it.
+
+        Args:
+            row_height: pixels at 100 per cent.
+        """
+        super().__init__()
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)  # Tab leaves the table: everything must be reachable
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        rows = self.verticalHeader()
+        rows.hide()
+        rows.setMinimumSectionSize(theme.px(row_height))
+        rows.setDefaultSectionSize(theme.px(row_height))
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+
+    def set_current(self, number: int) -> None:
+        """Give a row the focus, and leave the selection."""
+        flags = QItemSelectionModel.SelectionFlag
+        self.selectionModel().setCurrentIndex(self.model().index(number, self.FIRST), flags.NoUpdate)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.selectionModel().hasSelection():
+            self.clearSelection()
+            return
+        super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        # Arriving by Tab must show where one is, and make Return and Del mean something.
+        if not self.currentIndex().isValid() and self.model().rowCount():
+            self.set_current(0)

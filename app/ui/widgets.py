@@ -1,0 +1,287 @@
+"""Small widgets that several views are made of. All text is plain text: nothing is ever read as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QEvent, QRect, QSize, Qt, QTimer
+from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import (
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QStyle,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.safe_text import tooltip
+
+COPIED_MS = 1_500
+_CODE_PADDING = 2
+_SEARCH_WIDTH = 200
+
+
+def label(words: str = "", role: str | None = None, *, wrap: bool = False, selectable: bool = False) -> QLabel:
+    """A label. `role` is styled by the style sheet: "muted", "title", "heading", "code"..."""
+    made = QLabel()
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setText(words)
+    made.setWordWrap(wrap)
+    if role:
+        made.setProperty("role", role)
+    if selectable:
+        made.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+    return made
+
+
+def button(words: str, clicked: Callable[[], object], role: str | None = None, tip: str = "") -> QPushButton:
+    """A push button with words."""
+    made = QPushButton(words)
+    made.setAccessibleName(words.replace("&", ""))
+    made.setAutoDefault(True)  # Return presses the focused button, as on other desktops
+    if role:
+        made.setProperty("role", role)
+    made.setToolTip(tooltip(tip))
+    made.clicked.connect(lambda _checked=False: clicked())
+    return made
+
+
+class IconButton(QToolButton):
+    """A button with a glyph, its words in the tool tip and for screen readers."""
+
+    def __init__(self, glyph: str, words: str, shortcut: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._glyph = glyph
+        self.setAccessibleName(words)
+        self.setToolTip(tooltip(f"{words} ({shortcut})" if shortcut else words))
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setIconSize(QSize(theme.px(18), theme.px(18)))
+        self._colour()
+
+    def set_glyph(self, glyph: str) -> None:
+        """Show another glyph."""
+        self._glyph = glyph
+        self._colour()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange:
+            self._colour()
+
+    def _colour(self) -> None:
+        self.setIcon(icons.glyph(self._glyph))
+
+
+def resize_on_screen(dialog: QDialog, width: int, height: int) -> None:
+    """Give a dialog a size in pixels at 100 per cent, but not more of the height than its screen has."""
+    parent = dialog.parentWidget()
+    room = (parent.window() if parent is not None else dialog).screen().availableGeometry().height()
+    dialog.resize(theme.px(width), min(theme.px(height), room * 9 // 10))
+
+
+class SearchButton(QPushButton):
+    """Looks like the field that it opens."""
+
+    def __init__(self, clicked: Callable[[], object], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "search")
+        self.setText(text("search.button", keys="Ctrl+K"))
+        self.setAccessibleName(text("search.name"))
+        self.setToolTip(tooltip(text("search.tip")))
+        self.setAutoDefault(True)
+        self.setIconSize(QSize(theme.px(16), theme.px(16)))
+        self.setMinimumWidth(theme.px(_SEARCH_WIDTH))
+        self.clicked.connect(lambda _checked=False: clicked())
+        self._colour()
+
+    def set_compact(self, compact: bool) -> None:
+        """Whether only the picture is shown."""
+        self.setText("" if compact else text("search.button", keys="Ctrl+K"))
+        self.setMinimumWidth(0 if compact else theme.px(_SEARCH_WIDTH))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange:
+            self._colour()
+
+    def _colour(self) -> None:
+        self.setIcon(icons.glyph("magnify", theme.current().muted))
+
+
+class FilterField(QLineEdit):
+    """Where one types what a list is to be filtered by."""
+
+    def __init__(self, placeholder: str, name: str) -> None:
+        super().__init__()
+        self.setClearButtonEnabled(True)
+        self.setPlaceholderText(placeholder)
+        self.setAccessibleName(name)
+        self.setMinimumWidth(theme.px(160))
+        self.setMaximumWidth(theme.px(340))
+        self.setTextMargins(theme.px(22), 0, 0, 0)
+
+    def go_to(self) -> None:
+        """Take the keyboard, ready for other words."""
+        self.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.selectAll()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        # Not an action of the field: its picture would not grow with the zoom.
+        size = theme.px(16)
+        box = QRect(theme.px(8), (self.height() - size) // 2, size, size)
+        colour = theme.current().muted if self.isEnabled() else theme.current().stopped
+        icons.glyph("magnify", colour).paint(
+            QPainter(self), QStyle.visualRect(self.layoutDirection(), self.rect(), box)
+        )
+
+
+class StateDot(QWidget):
+    """A coloured mark beside words that say the same: the colour alone tells nothing."""
+
+    def __init__(self, diameter: int = 12, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._colour = "#808080"
+        self._diameter = diameter
+        self.setFixedSize(diameter + 4, diameter + 4)
+
+    def set_colour(self, colour: str) -> None:
+        """As "#rrggbb"."""
+        if colour != self._colour:
+            self._colour = colour
+            self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(self._colour))
+        painter.drawEllipse(2, 2, self._diameter, self._diameter)
+
+
+class CopyButton(QPushButton):
+    """Copies what `source` gives at that moment, and says for a moment that it did."""
+
+    def __init__(self, source: Callable[[], str], words: str, parent: QWidget | None = None) -> None:
+        super().__init__(words, parent)
+        self._source = source
+        self._words = words
+        self.setAccessibleName(words)
+        self.setAutoDefault(True)
+        self._back = QTimer(self, singleShot=True, interval=COPIED_MS)
+        self._back.timeout.connect(lambda: self.setText(self._words))
+        self.clicked.connect(self._copy)
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self._source())
+        self.setText(text("common.copied"))
+        self._back.start()
+
+
+class ElidedLabel(QLabel):
+    """One line of code that gives way in its middle; the whole is in the tool tip."""
+
+    def __init__(self, mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle) -> None:
+        super().__init__()
+        self._mode = mode
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("role", "code")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.whole = ""
+
+    def set_whole(self, words: str) -> None:
+        """Show `words`, as far as there is room."""
+        self.whole = words
+        self.setToolTip(tooltip(words))
+        self._elide()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        room = self.contentsRect().width() - _CODE_PADDING
+        self.setText(self.fontMetrics().elidedText(self.whole, self._mode, room))
+
+
+class CommandLine(QFrame):
+    """A command to be typed in a terminal, with a Copy button."""
+
+    def __init__(self, command: str = "", what: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._label = ElidedLabel()
+        self._label.setAccessibleName(what or command)
+        font = self._label.font()
+        font.setFamilies(MONOSPACE)
+        self._label.setFont(font)
+        self.set_command(command)
+        copy = CopyButton(lambda: self._label.whole, text("common.copy"))
+        copy.setAccessibleName(f"{text('common.copy')}: {what or command}")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(6))
+        row.addWidget(self._label, 1)
+        row.addWidget(copy)
+
+    def set_command(self, command: str) -> None:
+        """Show another."""
+        self._label.set_whole(command)
+
+
+MONOSPACE = ["Cascadia Mono", "SF Mono", "Menlo", "DejaVu Sans Mono", "Consolas", "monospace"]
+
+
+class ScrollingRow(QScrollArea):
+    """A row of controls that a narrow window need not have room for: then it scrolls sideways, as the focus goes."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self._content = content
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setWidget(content)
+        # Whatever it stands on is to be seen.
+        for widget in (self.viewport(), content):
+            widget.setAutoFillBackground(False)
+
+    def sizeHint(self) -> QSize:
+        content = self._content.sizeHint()
+        return QSize(content.width(), self._height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(theme.px(240), self._height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.updateGeometry()  # the scroll bar needs room of its own
+
+    def _height(self) -> int:
+        content = self._content
+        is_narrow = self.width() < content.minimumSizeHint().width()
+        return content.sizeHint().height() + (self.horizontalScrollBar().sizeHint().height() if is_narrow else 0)
+
+
+class Card(QFrame):
+    """A framed part of a page with a heading."""
+
+    def __init__(self, heading: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(theme.px(16), theme.px(14), theme.px(16), theme.px(14))
+        self.body.setSpacing(theme.px(8))
+        self.body.addWidget(label(heading, "heading"))

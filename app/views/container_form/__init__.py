@@ -1,1 +1,0 @@
-"""The form that a container is made from, or made anew."""

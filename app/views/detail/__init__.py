@@ -1,1 +1,0 @@
-"""One container's page: its header, its tabs, and what is under way for it."""

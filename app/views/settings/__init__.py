@@ -1,1 +1,0 @@
-"""The Settings page and its parts."""

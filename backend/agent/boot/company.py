@@ -1,0 +1,164 @@
+"""What a company's network asks of the machine: proxies and certificates, made into the guest's inputs and noted.
+
+    environment             NAME=value lines, for dockerd: pulls, pushes, and BuildKit's
+    ca-certificates         PEM of this computer's authorities that the image has not
+    registry-certificates   tar of docker's certs.d
+    container-environment   JSON texts "NAME=value", one a line, for containers and build steps, if wanted
+    container-authorities   there when they are to trust those authorities, too
+
+`examine` looks and writes nothing. `note` keeps what a machine was started with, without passwords: a later look then
+tells what has changed on this computer since, and the doctor what is in force.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from backend.files import write_private
+from backend.host.base import Host
+from backend.host.proxies import SystemProxies
+from backend.net import certificates, proxies, registry_certificates
+from backend.settings.config import NetworkSection
+from backend.vm.spec import UserNetwork
+
+AUTHORITIES_PLACE: Final = "/dev/.wherry/authorities.crt"
+"""In containers; the guest's runtime/amend.awk mounts it there."""
+_AUTHORITY_VARIABLES: Final = (
+    "SSL_CERT_FILE",  # OpenSSL, and with it Python, Ruby, Rust; Go
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "AWS_CA_BUNDLE",
+    "PIP_CERT",
+    "GIT_SSL_CAINFO",
+    "CARGO_HTTP_CAINFO",
+    "DENO_CERT",
+)
+INPUTS: Final = (
+    "environment",
+    "ca-certificates",
+    "registry-certificates",
+    "container-environment",
+    "container-authorities",
+)
+_MOST_NAMES: Final = 200
+
+
+class CompanyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine is given, as it may be shown to anybody."""
+
+    http: str = ""
+    """A proxy's URL without user and password."""
+    https: str = ""
+    no_proxy: tuple[str, ...] = ()
+    """The user's; the machine's own networks are added for the guest."""
+    proxies_from: str = ""
+    proxies_in_containers: bool = False
+    authorities: tuple[str, ...] = ()
+    """Names of those that the image has not."""
+    known_authorities: int = 0
+    authorities_from: tuple[str, ...] = ()
+    authorities_in_containers: bool = False
+    registries: tuple[str, ...] = ()
+    """That have certificates of their own."""
+    proxy_notes: tuple[str, ...] = ()
+    """What could not be used of what was found."""
+    certificate_notes: tuple[str, ...] = ()
+    proxies_digest: str = ""
+    """Differs when the guest would be given others."""
+    certificates_digest: str = ""
+
+
+class CompanyInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found."""
+
+    contents: dict[str, bytes]
+    """By the input's name; only what has something in it."""
+    record: CompanyRecord
+
+
+def examine(
+    section: NetworkSection,
+    host: Host,
+    *,
+    options: Mapping[str, Any],
+    network: UserNetwork,
+    known: Collection[str],
+) -> CompanyInputs:
+    """Look at this computer. Blocks for up to seconds: it runs programs.
+
+    Args:
+        section: the user's settings.
+        options: for dockerd, as it gets them.
+        network: between host and guest.
+        known: fingerprints of the authorities that the image has.
+
+    Raises:
+        WherryError: BAD_REQUEST, for a proxy in the settings that is none.
+    """
+    system = host.system_proxies() if section.proxy == "system" else SystemProxies()
+    found = proxies.choose(section, system)
+    pools = proxies.pools(options)
+    environment = proxies.environment(found, network, pools)
+    effective = proxies.with_engine_options(found, options)
+    trusted = certificates.Authorities()
+    registries = registry_certificates.RegistryCertificates()
+    if section.certificates == "system":
+        trusted = certificates.choose(host.system_certificates(), known=known, now=time.time())
+        registries = registry_certificates.collect(registry_certificates.directories())
+    for_containers = proxies.environment(effective, network, pools) if section.proxy_in_containers else {}
+    in_containers = section.certificates_in_containers and bool(trusted.chosen)
+    if in_containers:
+        for_containers |= dict.fromkeys(_AUTHORITY_VARIABLES, AUTHORITIES_PLACE)
+    contents = {
+        "environment": _lines(f"{name}={value}" for name, value in environment.items()),
+        "ca-certificates": trusted.pem.encode(),
+        "registry-certificates": registries.tar,
+        "container-environment": _lines(json.dumps(f"{name}={value}") for name, value in for_containers.items()),
+        "container-authorities": b"1\n" if in_containers else b"",
+    }
+    record = CompanyRecord(
+        http=proxies.masked(effective.http) if effective.any else "",
+        https=proxies.masked(effective.https) if effective.any else "",
+        no_proxy=effective.no_proxy,
+        proxies_from=effective.source,
+        proxies_in_containers=section.proxy_in_containers and effective.any,
+        authorities=tuple(one.name for one in trusted.chosen[:_MOST_NAMES]),
+        known_authorities=trusted.known,
+        authorities_from=trusted.places,
+        authorities_in_containers=in_containers,
+        registries=registries.hosts,
+        proxy_notes=found.notes,
+        certificate_notes=(*trusted.notes, *registries.notes),
+        proxies_digest=_digest(contents["environment"], _lines(for_containers)),
+        certificates_digest=_digest(trusted.digest.encode(), registries.tar),
+    )
+    return CompanyInputs(contents={name: one for name, one in contents.items() if one}, record=record)
+
+
+def note(path: Path, record: CompanyRecord) -> None:
+    """Keep it. Raises OSError."""
+    write_private(path, msgspec.json.encode(record))
+
+
+def noted(path: Path) -> CompanyRecord | None:
+    """What the machine was started with last; None when that was not noted."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=CompanyRecord)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _lines(texts: Iterable[str]) -> bytes:
+    return "".join(f"{text}\n" for text in texts).encode()
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()

@@ -1,0 +1,268 @@
+"""The first rung: everything that a launch needs is looked for, checked and put in its place before QEMU starts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from backend.agent.boot import company, images
+from backend.agent.boot.readiness import PREPARE
+from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.files import explain_os_error, write_private
+from backend.host.base import AcceleratorFact, Host
+from backend.host.network import has_ipv6
+from backend.host.process import total_memory_mib
+from backend.host.routes import Route
+from backend.model import MachineResources
+from backend.net import ipv6, subnets
+from backend.net.engine_options import merged, publishing, with_loopback_registries
+from backend.paths import MachineDir
+from backend.settings import config as settings
+from backend.settings.config import Config
+from backend.ssh.keys import MachineKeys, ensure_keys
+from backend.vm import binary, image, ladder, suspended
+from backend.vm.disk import disks
+from backend.vm.ladder import Plan
+from backend.vm.spec import Candidate, GuestImage, LaunchSpec, QemuFacts, UnixAddress, UserNetwork
+from backend.vm.suspended import Suspended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """All that a launch needs."""
+
+    config: Config
+    image: GuestImage
+    qemu: QemuFacts
+    facts: tuple[AcceleratorFact, ...]
+    plan: Plan
+    resources: MachineResources
+    keys: MachineKeys
+    inputs: tuple[tuple[str, Path], ...]
+    network: UserNetwork
+    """Between host and guest. A guest that goes on keeps the one of then, which is in its record."""
+    uuid: str
+    """Of this run."""
+    routes_unknown: Problem | None = None
+    """Why the network was chosen without knowledge of this computer's routes."""
+    notes: tuple[str, ...] = ()
+    """What the user is to know of what this computer offers and the guest cannot be given."""
+    suspended: Suspended | None = None
+    """The saved state to go on from."""
+    given_up: str | None = None
+    """Why the saved state that there was is of no use."""
+
+    def spec(self, host: Host, directory: MachineDir, candidate: Candidate) -> LaunchSpec:
+        """What the command line is built from."""
+        return LaunchSpec(
+            host=host.name,
+            qemu=self.qemu,
+            candidate=candidate,
+            image=self.image,
+            uuid=self.uuid,
+            cpus=self.resources.cpus,
+            memory_mib=self.resources.memory_mib,
+            data_disk=directory.data_disk,
+            monitor=UnixAddress(path=directory.monitor_socket),
+            control=UnixAddress(path=directory.control_socket),
+            console=UnixAddress(path=directory.console_socket),
+            serial_log=directory.serial_log,
+            pid_file=directory.qemu_pid,
+            inputs=self.inputs,
+            network=self.network,
+        )
+
+
+async def prepare_within(deadline_s: float, host: Host, directory: MachineDir) -> Preparation:
+    """Check and make everything.
+
+    Raises:
+        WherryError: the first thing that is missing or wrong, or STEP_TIMED_OUT.
+    """
+    try:
+        async with asyncio.timeout(deadline_s):
+            return await prepare(host, directory)
+    except TimeoutError as error:
+        raise fail(
+            ProblemCode.STEP_TIMED_OUT,
+            f"{PREPARE.title}: not done within {deadline_s:g} s.",
+            hint=PREPARE.hint,
+            retryable=True,
+        ) from error
+    except OSError as error:
+        raise WherryError(explain_os_error(error)) from error
+
+
+async def prepare(host: Host, directory: MachineDir) -> Preparation:
+    """See `prepare_within`. The slow parts (digests, the disk, asking QEMU) run in threads, side by side.
+
+    Raises:
+        WherryError: the first thing that is missing or wrong.
+    """
+    directory.create()
+    config = settings.load(directory.config)
+    await asyncio.to_thread(disks.check_room, directory.machine)
+    if config.machine.disk_directory and directory.data_disk.exists():
+        await asyncio.to_thread(disks.check_room, directory.data_disk.parent)
+    chosen = images.directory_of(config, host, directory)
+    loading = asyncio.to_thread(image.load, chosen, arch=host.arch, stamp=directory.image_stamp)
+    finding = asyncio.to_thread(_find_qemu, config, host, directory)
+    guest_image, (qemu, disk_gib, saved, given_up) = await asyncio.gather(loading, finding)
+    if saved is not None and directory.guest_inputs.is_dir():
+        given = await asyncio.to_thread(_kept_inputs, directory, saved)
+    else:
+        given = await asyncio.to_thread(_make_inputs, config, host, directory, chosen)
+    if saved is None:  # else it goes on with the settings of then
+        await asyncio.to_thread(write_private, directory.used_config, msgspec.json.encode(config))
+    facts = host.accelerators()
+    plan = ladder.plan(
+        arch=host.arch,
+        qemu=qemu,
+        facts=facts,
+        verdicts=ladder.load_verdicts(directory.verdicts),
+        wanted=config.machine.accelerator,
+    )
+    if not plan.candidates:
+        raise fail(
+            ProblemCode.NO_ACCELERATOR,
+            f"The accelerator that the settings ask for ({config.machine.accelerator}) cannot be used here.",
+            tail=plan.rejected,
+            hint="Let Wherry choose: wherry config set machine.accelerator auto",
+        )
+    return Preparation(
+        config=config,
+        image=guest_image,
+        qemu=qemu,
+        facts=facts,
+        plan=plan,
+        resources=resources(config, disk_gib=disk_gib),
+        keys=given.keys,
+        inputs=given.inputs,
+        network=given.network,
+        routes_unknown=given.routes_unknown,
+        notes=given.notes,
+        uuid=str(uuid.uuid4()),
+        suspended=saved,
+        given_up=given_up,
+    )
+
+
+def resources(config: Config, *, disk_gib: int) -> MachineResources:
+    """What the machine gets: the settings, or a modest share of the host."""
+    cpus = os.cpu_count() or 1
+    memory = total_memory_mib()
+    return MachineResources(
+        cpus=config.machine.cpus or min(max(cpus // 2, min(cpus, 2)), 8),
+        memory_mib=config.machine.memory_mib or min(max(memory // 4, 1024), 4096),
+        disk_gib=disk_gib,
+    )
+
+
+def _find_qemu(
+    config: Config, host: Host, directory: MachineDir
+) -> tuple[QemuFacts, int, Suspended | None, str | None]:
+    """QEMU, the disk's size, and the saved state to go on from, or why there is no going on from the one there was."""
+    qemu = binary.find(host, host.arch, configured=config.qemu.binary)
+    saved, why = suspended.load(directory), None
+    if saved is not None:
+        why = suspended.misfit(saved, qemu, directory.data_disk, cpu=host.cpu_identity())
+        saved = None if why else saved
+    if saved is None:
+        suspended.discard(directory)
+    if config.machine.disk_directory and not directory.data_disk.exists():
+        raise fail(
+            ProblemCode.PATH_UNUSABLE,
+            f"The data disk was moved to {directory.data_disk.parent}, and is not there.",
+            command=f"ls -l {directory.data_disk}",
+            hint="Connect the drive that has it. To give it up and begin anew: wherry reset --no-checkpoint",
+        )
+    size = disks.ensure_data_disk(
+        directory.data_disk,
+        # A guest that goes on knows its disk: it grows at the next real start.
+        size_gib=0 if saved is not None else config.machine.disk_gib,
+        image_tool=binary.find_image_tool(qemu),
+    )
+    return qemu, size, saved, why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What the guest is given, and what was found out for it."""
+
+    keys: MachineKeys
+    inputs: tuple[tuple[str, Path], ...]
+    network: UserNetwork
+    routes_unknown: Problem | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _kept_inputs(directory: MachineDir, saved: Suspended) -> _Given:
+    """What a guest that goes on was given: it has the names and sizes of these files in its memory."""
+    keys = ensure_keys(directory.keys)
+    entries = sorted(directory.guest_inputs.iterdir())
+    kept = {path.name: path for path in entries if path.is_file() and not path.name.startswith(".")}
+    if (options := kept.pop(directory.engine_options.name, None)) is not None:
+        kept[directory.used_daemon_json.name] = options
+    inputs = (("ssh-host-key", keys.host.private_path), *kept.items())
+    return _Given(keys=keys, inputs=inputs, network=saved.run.user_network)
+
+
+def _make_inputs(config: Config, host: Host, directory: MachineDir, image_directory: Path) -> _Given:
+    """Write the files that the guest reads by fw_cfg."""
+    keys = ensure_keys(directory.keys)
+    unknown: Problem | None = None
+    routes: tuple[Route, ...] = ()
+    try:
+        routes = host.routes() + subnets.named(config.network)
+    except WherryError as error:  # told; the machine is of use all the same
+        unknown = error.problem
+    network = UserNetwork(
+        net=subnets.choose_user_network(routes, wanted=config.network.subnet),
+        ipv6=ipv6.is_wanted(config.network.ipv6, host_has_it=has_ipv6),
+    )
+    user_options = settings.daemon_options(directory.daemon_json)
+    options = merged(
+        publishing(user_options, publish_everywhere=config.network.publish == "all"),
+        subnets.engine_options(routes, user_network=network.net),
+    )
+    if network.ipv6:
+        options = ipv6.with_ipv6(options, user_options)
+    options = with_loopback_registries(options, network.gateway)
+    found = company.examine(
+        config.network,
+        host,
+        options=options,
+        network=network,
+        known=image.peek(image_directory).authorities,
+    )
+    directory.guest_inputs.mkdir(mode=0o700, exist_ok=True)
+    write_private(directory.used_daemon_json, _json(user_options))
+    contents = {
+        "authorized-keys": (directory.guest_inputs / "authorized-keys", (keys.client.public_line + "\n").encode()),
+        "daemon.json": (directory.engine_options, _json(options)),
+        "hostname": (directory.guest_inputs / "hostname", b"wherry\n"),
+        "network": (directory.guest_inputs / "network", network.as_input().encode()),
+        **{name: (directory.guest_inputs / name, content) for name, content in found.contents.items()},
+    }
+    for name in company.INPUTS:
+        if name not in contents:
+            (directory.guest_inputs / name).unlink(missing_ok=True)
+    inputs = [("ssh-host-key", keys.host.private_path)]
+    for name, (path, content) in contents.items():
+        write_private(path, content)
+        inputs.append((name, path))
+    company.note(directory.used_company, found.record)
+    return _Given(
+        keys=keys, inputs=tuple(inputs), network=network, routes_unknown=unknown, notes=found.record.proxy_notes
+    )
+
+
+def _json(options: dict[str, Any]) -> bytes:
+    return (json.dumps(options, indent=2, ensure_ascii=False) + "\n").encode()

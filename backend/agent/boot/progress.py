@@ -1,0 +1,93 @@
+"""How far a start has come: the readiness ladder with the time that each rung took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from backend.agent.boot.readiness import LADDER, Step
+from backend.model import StepState, StepStatus
+
+
+class Progress:
+    """Owned by the supervisor; tells it of every change."""
+
+    def __init__(self, changed: Callable[[], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._changed = changed
+        self._clock = clock
+        self._begun: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
+        self._failed: str | None = None
+        self._active: str | None = None
+        self._started_at: float | None = None
+        self._ladder: tuple[Step, ...] = LADDER
+
+    def reset(self) -> None:
+        """A new start begins."""
+        self._begun.clear()
+        self._ended.clear()
+        self._failed = self._active = None
+        self._started_at = self._clock()
+        self._ladder = LADDER
+        self._changed()
+
+    def climb(self, ladder: tuple[Step, ...]) -> None:
+        """The start goes on by these rungs; what was done of them stays done."""
+        self._ladder = ladder
+
+    def begin(self, step: Step) -> None:
+        """`step` is under way; the one before it is done. Begun again (another accelerator), its time restarts."""
+        self._close()
+        position = self._ladder.index(step)
+        for later in self._ladder[position:]:
+            self._begun.pop(later.name, None)
+            self._ended.pop(later.name, None)
+        self._failed = None
+        self._active = step.name
+        self._begun[step.name] = self._clock()
+        self._changed()
+
+    def finish(self) -> None:
+        """Everything is done."""
+        self._close()
+        self._changed()
+
+    def fail(self) -> None:
+        """The step under way has failed."""
+        self._failed = self._active
+        self._close()
+        self._changed()
+
+    def clear(self) -> None:
+        """Forget the start: the machine is stopped."""
+        self._begun.clear()
+        self._ended.clear()
+        self._failed = self._active = None
+        self._changed()
+
+    @property
+    def seconds(self) -> float | None:
+        """Time since the start was asked for; None before the first."""
+        return None if self._started_at is None else self._clock() - self._started_at
+
+    def steps(self) -> tuple[StepStatus, ...]:
+        """The whole ladder; empty when nothing was begun."""
+        if not self._begun:
+            return ()
+        return tuple(self._status(step) for step in self._ladder)
+
+    def _status(self, step: Step) -> StepStatus:
+        begun = self._begun.get(step.name)
+        if begun is None:
+            return StepStatus(name=step.name, title=step.title, state=StepState.PENDING)
+        ended = self._ended.get(step.name)
+        state = StepState.FAILED if step.name == self._failed else StepState.DONE
+        if ended is None:
+            state = StepState.ACTIVE
+        elapsed = round((ended if ended is not None else self._clock()) - begun, 3)
+        return StepStatus(name=step.name, title=step.title, state=state, elapsed_s=elapsed)
+
+    def _close(self) -> None:
+        if self._active is not None:
+            self._ended[self._active] = self._clock()
+            self._active = None

@@ -1,0 +1,425 @@
+"""The only mutable owner of the machine: feeds events to the reducer, runs its effects, publishes whole snapshots.
+
+One task consumes the queue of events, so that no two transitions ever meet. Each effect is a task that ends in an
+event; a cancelled one is awaited before the next begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+
+from backend.agent.boot.link import EngineLink
+from backend.agent.boot.progress import Progress
+from backend.agent.boot.readiness import Deadlines
+from backend.agent.core import lifecycle, wish
+from backend.agent.core.effects import Effects, Found, Hooks
+from backend.agent.core.guest import Guest
+from backend.agent.core.lifecycle import (
+    Adopted,
+    CancelWork,
+    Connect,
+    Discard,
+    Effect,
+    EngineReady,
+    Event,
+    Exited,
+    FoundSuspended,
+    Launch,
+    Prepare,
+    RanWell,
+    ShutDown,
+    StartRequested,
+    State,
+    StopRequested,
+)
+from backend.agent.core.wish import Wish
+from backend.agent.watch.peaks import Peaks
+from backend.agent.watch.watchdog import Watchdog
+from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.host.base import Host
+from backend.model import (
+    Desired,
+    EngineEndpoint,
+    MachineNetworks,
+    MachineStatus,
+    Notice,
+    OperationStatus,
+    Phase,
+    StopPolicy,
+)
+from backend.paths import MachineDir
+from backend.stream import ByteStream
+from backend.vm.monitor import Monitor
+from backend.vm.run import RunRecord
+from backend.vm.spec import UserNetwork
+
+_log = logging.getLogger(__name__)
+
+_RAN_WELL_S: Final = 120.0
+_DIAL_S: Final = 300.0
+
+
+class Supervisor:
+    """One machine."""
+
+    def __init__(
+        self,
+        host: Host,
+        directory: MachineDir,
+        *,
+        publish: Callable[[MachineStatus], None],
+        notify: Callable[[Notice], None],
+        open_endpoint: Callable[[], Coroutine[Any, Any, None]],
+        announce_endpoint: Callable[[], Coroutine[Any, Any, None]],
+        may_start_on_demand: Callable[[], Coroutine[Any, Any, bool]],
+        is_held: Callable[[], bool] = lambda: False,
+        greeting: Callable[[], str] = lambda: "",
+        deadlines: Deadlines | None = None,
+    ) -> None:
+        """Make a supervisor that owns nothing yet.
+
+        Args:
+            publish: called with each new snapshot.
+            notify: called with things that happened once.
+            open_endpoint: serves the docker endpoint, if it is not served yet. Raises WherryError.
+            announce_endpoint: lets docker clients know of it; called when the engine answers. MUST NOT raise.
+            may_start_on_demand: whether a docker client may bring up a machine that does not run.
+            is_held: whether something has to be settled before a machine that was wanted is started.
+            greeting: a line for each guest that is reached, on its control port; "" for none.
+            deadlines: other ones than the ladder's own.
+        """
+        self._docker_url = host.docker_url(directory.docker_socket)
+        self._publish = publish
+        self._notify = notify
+        self._may_start_on_demand = may_start_on_demand
+        self._is_held = is_held
+        self._state = State()
+        self._events: asyncio.Queue[tuple[Event, asyncio.Future[int] | None]] = asyncio.Queue()
+        self._progress = Progress(self._push)
+        hooks = Hooks(
+            post=self.post,
+            run=lambda: self._state.run,
+            phase=lambda: self._state.phase,
+            changed=self._push,
+            notify=notify,
+            open_endpoint=open_endpoint,
+            announce_endpoint=announce_endpoint,
+            greeting=greeting,
+        )
+        self._effects = Effects(host, directory, hooks, progress=self._progress, deadlines=deadlines or Deadlines())
+        self._seq = 0
+        self._last: MachineStatus | None = None
+        self._running_since: float | None = None
+        self._boot_seconds: float | None = None
+        self._desired_file = directory.desired
+        self._wish: Wish | None = None
+        self._operation: OperationStatus | None = None
+        self._offer: str | None = None
+        self._networks: MachineNetworks | None = None
+        self._network_problem: Problem | None = None
+        self._port_problems: tuple[Problem, ...] = ()
+
+    # -- what others ask ------------------------------------------------------------------------------------------
+    def post(self, event: Event) -> None:
+        """Hand over a finding; it is taken in turn."""
+        self._events.put_nowait((event, None))
+
+    async def ask(self, event: Event) -> int:
+        """Hand over a request, and return the seq of the first snapshot that heeds it."""
+        taken: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._events.put_nowait((event, taken))
+        return await taken
+
+    @property
+    def phase(self) -> Phase:
+        """The present phase."""
+        return self._state.phase
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a machine, on its way up or down too."""
+        return self._state.phase.is_live
+
+    def status(self) -> MachineStatus:
+        """The present snapshot."""
+        return self._last if self._last is not None else self._snapshot()
+
+    async def dial(self, *, wakes: bool = True) -> ByteStream:
+        """A stream to the engine, for the API front; waits while the machine is on its way up.
+
+        Args:
+            wakes: whether a machine that is stopped or suspended may be started for it.
+
+        Raises:
+            WherryError: MACHINE_STOPPED or ENGINE_DOWN.
+        """
+        deadline = asyncio.get_running_loop().time() + _DIAL_S
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            if self._state.desired is Desired.STOPPED or not self._state.phase.is_live:
+                if wakes and await self._may_wake():
+                    continue
+                if self._state.phase is Phase.FAILED and self._state.problems:
+                    raise WherryError(self._state.problems[0])
+                raise fail(
+                    ProblemCode.MACHINE_STOPPED,
+                    "The Wherry machine is not running.",
+                    hint="Start it with `wherry start` or in the Wherry window.",
+                    retryable=True,
+                )
+            if self._effects.link is not None:
+                try:
+                    return await self._effects.link.dial(timeout_s=min(left, 1.0))
+                except WherryError as error:
+                    if self._effects.link is not None and self._effects.link.is_ready:
+                        raise
+                    if self._state.phase is Phase.DEGRADED and left < _DIAL_S - 5:
+                        raise (WherryError(self._state.problems[0]) if self._state.problems else error) from error
+            else:
+                await asyncio.sleep(0.05)
+        raise fail(ProblemCode.ENGINE_DOWN, f"The engine did not answer within {_DIAL_S:g} s.", retryable=True)
+
+    async def _may_wake(self) -> bool:
+        """Start the machine for a docker client, if it may be. False: it may not.
+
+        Not while it is being stopped: the first client whose connection breaks would undo the user's stop. A suspend
+        is waited for, being short, and gone on from.
+        """
+        phase = self._state.phase
+        if phase is Phase.FAILED or not await self._may_start_on_demand():
+            return False
+        if self._state.phase is Phase.STOPPING:
+            await asyncio.sleep(0.05)
+            return self._state.policy is StopPolicy.SUSPEND
+        if self._state.desired is Desired.STOPPED:
+            self._notify(Notice(level="info", text="The machine is started, because a docker client asked for it."))
+        await self.ask(StartRequested())
+        return True
+
+    @property
+    def link(self) -> EngineLink | None:
+        """The way into the guest, while there is one."""
+        return self._effects.link
+
+    @property
+    def network(self) -> UserNetwork:
+        """Between host and guest: that of the machine that runs, or the usual one."""
+        record = self._effects.record
+        return record.user_network if record is not None else UserNetwork()
+
+    @property
+    def guest(self) -> Guest | None:
+        """The guest's control port, while it is open."""
+        return self._effects.guest
+
+    @property
+    def monitor(self) -> Monitor:
+        """QEMU's monitor; connected while there is a machine."""
+        return self._effects.driver.monitor
+
+    @property
+    def guest_ssh_port(self) -> int:
+        """Where the SSH server listens in the guest that runs."""
+        return self._effects.guest_ssh_port
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is known if there is a machine to be adopted."""
+        return self._last is not None
+
+    def show_operation(self, operation: OperationStatus | None) -> None:
+        """Something long is being done with the machine, or no longer; everybody is told."""
+        self._operation = operation
+        self._push()
+
+    @property
+    def watchdog(self) -> Watchdog:
+        """Who looks after the machine that runs."""
+        return self._effects.watchdog
+
+    @property
+    def peaks(self) -> Peaks:
+        """The most that the machine has taken of the host."""
+        return self._effects.peaks
+
+    def show_offer(self, version: str | None) -> None:
+        """There is a newer guest image, or no longer."""
+        if version != self._offer:
+            self._offer = version
+            self._push()
+
+    def show_networks(self, networks: MachineNetworks | None, problem: Problem | None) -> None:
+        """The ranges that the machine uses were found out, and what is wrong with them."""
+        self._networks, self._network_problem = networks, problem
+        self._push()
+
+    def show_ports(self, problems: tuple[Problem, ...]) -> None:
+        """Containers lack ports that they publish, or others than before."""
+        self._port_problems = problems
+        self._push()
+
+    def show_disk(self, size_gib: int) -> None:
+        """The running machine's disk was made larger."""
+        machine = self._effects
+        if machine.resources is not None:
+            machine.resources = replace(machine.resources, disk_gib=size_gib)
+            if machine.record is not None:
+                machine.record = msgspec.structs.replace(machine.record, resources=machine.resources)
+            self._push()
+
+    @property
+    def record(self) -> RunRecord | None:
+        """Of the QEMU that runs."""
+        return self._effects.record
+
+    # -- life -----------------------------------------------------------------------------------------------------
+    async def run(self) -> None:
+        """Adopt what runs, then serve events until cancelled."""
+        await self._adopt()
+        while True:
+            event, taken = await self._events.get()
+            before = self._state
+            self._state, effects = lifecycle.reduce(before, event)
+            _log.info("%s: %s -> %s %s", event, before.phase.value, self._state.phase.value, list(effects))
+            await self._remember_wish()
+            self._note(event, before)
+            self._push()
+            if taken is not None and not taken.done():
+                taken.set_result(self.status().seq)
+            for effect in effects:
+                await self._perform(effect)
+
+    async def detach(self) -> None:
+        """Let go of everything without touching the machine: the agent ends, QEMU goes on."""
+        await self._effects.detach()
+
+    def _note(self, event: Event, before: State) -> None:
+        """What a transition means for everything that is not in the state."""
+        if self._state.run != before.run and self._state.phase is Phase.PREPARING:
+            self._effects.failed_before = ()
+            self._effects.requested_at = time.time()
+            self._boot_seconds = None
+            self._progress.reset()
+        match event:
+            case EngineReady() if self._state.phase is Phase.RUNNING and before.phase is not Phase.RUNNING:
+                self._running_since = self._running_since or time.time()
+                if self._boot_seconds is None and self._progress.seconds is not None:
+                    self._boot_seconds = round(self._progress.seconds, 3)
+                self._effects.tasks.spawn(self._tell_ran_well(self._state.run), "ran well")
+            case Exited(problem=problem) if problem is not None and before.phase is not Phase.STOPPING:
+                again = " It is being started again." if self._state.phase is Phase.PREPARING else ""
+                self._notify(Notice(level="error", text=problem.summary + again))
+        if not self._state.phase.is_live:
+            self._running_since = None
+        if self._state.phase is Phase.STOPPED and before.phase is Phase.FAILED and self._effects.has_saved_state:
+            self.post(FoundSuspended())  # it could not go on from it, and still can once the cause is gone
+        if self._state.phase is Phase.FAILED and before.phase is not Phase.FAILED:
+            self._progress.fail()
+        if self._state.phase in (Phase.STOPPED, Phase.SUSPENDED) and before.phase is not self._state.phase:
+            self._progress.clear()
+
+    async def _perform(self, effect: Effect) -> None:
+        match effect:
+            case CancelWork():
+                await self._effects.tasks.cancel_work()
+            case Prepare():
+                self._effects.tasks.begin(self._effects.prepare(self._state.run), "prepare")
+            case Launch(candidate):
+                self._effects.tasks.begin(self._effects.launch(self._state.run, candidate), f"launch {candidate}")
+            case Connect():
+                self._effects.tasks.begin(self._effects.connect(self._state.run), "connect")
+            case ShutDown(policy):
+                self._effects.tasks.shut_down(self._effects.shut_down(self._state.run, policy))
+            case Discard():
+                await asyncio.to_thread(self._effects.discard)
+
+    async def _tell_ran_well(self, run: int) -> None:
+        await asyncio.sleep(_RAN_WELL_S)
+        self.post(RanWell(run))
+
+    # -- effects --------------------------------------------------------------------------------------------------
+    async def _adopt(self) -> None:
+        self._wish = await asyncio.to_thread(wish.load, self._desired_file)
+        found = await self._effects.adopt()
+        if found is not Found.ADOPTED:
+            if self._effects.has_saved_state:
+                self._state, _ = lifecycle.reduce(self._state, FoundSuspended())
+            wanted = self._wish.desired is Desired.RUNNING if self._wish is not None else found is Found.LOST
+            if wanted and found is not Found.STRANGER and not self._is_held():
+                _log.warning("the machine was wanted and does not run; it is started")
+                self.post(StartRequested())  # its snapshot is the first: no client is to see a machine that rests
+            else:
+                self._push()
+            return
+        assert self._effects.record is not None
+        self._running_since = self._effects.record.requested_at
+        self._state, effects = lifecycle.reduce(self._state, Adopted())
+        self._effects.watch(self._state.run)
+        self._push()
+        for effect in effects:
+            await self._perform(effect)
+        if self._wish is not None and self._wish.desired is Desired.STOPPED:
+            _log.warning("the machine was to be stopped, which an earlier agent did not finish")
+            self.post(StopRequested(self._wish.policy))
+
+    async def _remember_wish(self) -> None:
+        desired = Desired.STOPPED if self._state.phase is Phase.FAILED else self._state.desired
+        fresh = Wish(desired=desired, policy=self._state.policy)
+        if fresh == self._wish:
+            return
+        self._wish = fresh
+        try:
+            await asyncio.to_thread(wish.save, self._desired_file, fresh)
+        except OSError as error:  # a full disk: the machine goes on; only an agent that is killed now forgets it
+            _log.warning("%s was not written: %s", self._desired_file, error)
+
+    # -- snapshots ------------------------------------------------------------------------------------------------
+    def _snapshot(self) -> MachineStatus:
+        phase, machine = self._state.phase, self._effects
+        live = phase.is_live
+        ready = machine.link is not None and machine.link.is_ready
+        image = machine.preparation.image if machine.preparation is not None else None
+        versions = machine.record or image
+        guest_problems = machine.guest.problems if machine.guest is not None else ()
+        return MachineStatus(
+            seq=self._seq,
+            phase=phase,
+            desired=self._state.desired,
+            steps=self._progress.steps(),
+            accelerator=machine.accelerator if live else None,
+            endpoint=EngineEndpoint(url=self._docker_url, ready=ready) if live else None,
+            resources=machine.resources if live else None,
+            problems=tuple(
+                dict.fromkeys(
+                    (
+                        *machine.watchdog.problems,
+                        *self._state.problems,
+                        *guest_problems,
+                        *machine.watchdog.warnings,
+                        *((self._network_problem,) if self._network_problem is not None and live else ()),
+                        *(self._port_problems if live else ()),
+                    )
+                )
+            ),
+            pid=machine.driver.pid,
+            ssh_port=machine.link.ssh_port if machine.link is not None else None,
+            started_at=self._running_since if live else None,
+            boot_seconds=self._boot_seconds,
+            image_version=machine.record.image_version if machine.record else image.version if image else None,
+            engine_version=versions.engine_version if versions else None,
+            operation=self._operation,
+            networks=self._networks if live else None,
+            image_offer=self._offer,
+        )
+
+    def _push(self) -> None:
+        fresh = self._snapshot()
+        self._seq += 1
+        self._last = fresh
+        self._publish(fresh)

@@ -1,0 +1,381 @@
+"""Long work on the data disk: growing it, moving it to another folder, making the machine as new.
+
+Each can be killed at any moment:
+
+    grow    the disk has one of the two sizes; the guest's file system follows at its next start at the latest
+    move    `copying`: the copy has a name of its own, which the recovery removes. `switching`: the copy is whole and
+            proved; the settings name one of the two files, and the recovery removes the other. So exactly one disk is
+            in use, and it is whole
+    reset   the checkpoint "before-reset" is there before anything is blanked; a disk that was not wholly blanked goes
+            back to it. Without a checkpoint the disk is one file that is there or not
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from backend.agent.core.supervisor import Supervisor
+from backend.agent.operations import inventory
+from backend.agent.operations.checkpoints import Checkpoints
+from backend.agent.operations.journal import Journal, sync_directory
+from backend.agent.operations.operations import Operation, Operations
+from backend.agent.operations.power import Power
+from backend.agent.server import Method
+from backend.errors import ProblemCode, WherryError, fail
+from backend.files import explain_os_error, write_private
+from backend.host.base import Host
+from backend.model import Phase
+from backend.paths import MachineDir
+from backend.settings import config
+from backend.ssh.session import Result
+from backend.vm import binary, run
+from backend.vm.disk import disk_copy, disks
+from backend.vm.disk.checkpoint_tags import BEFORE_RESET, BEFORE_RESIZE
+from backend.vm.spec import DATA_NODE
+
+_log = logging.getLogger(__name__)
+
+GROW: Final = "disk.grow"
+MOVE: Final = "disk.move"
+RESET: Final = "reset"
+_TITLES: Final = {GROW: "Growing the disk", MOVE: "Moving the disk", RESET: "Resetting the machine"}
+_COPYING: Final = "copying"
+_SWITCHING: Final = "switching"
+_BLANKING: Final = "blanking"
+_GROW_FILE_SYSTEM: Final = "/usr/sbin/resize2fs $(awk '$2 == \"/data\" { print $1; exit }' /proc/mounts)"
+"""Run in the guest. The full path: busybox might have a poorer applet of the same name."""
+_GROW_S: Final = 600.0
+_GIB: Final = 1024**3
+
+Execute = Callable[..., Awaitable[Result | None]]
+
+
+class DiskWork:
+    """One per agent."""
+
+    def __init__(
+        self,
+        host: Host,
+        directory: MachineDir,
+        supervisor: Supervisor,
+        operations: Operations,
+        checkpoints: Checkpoints,
+        *,
+        execute: Execute,
+    ) -> None:
+        self._host = host
+        self._dir = directory
+        self._supervisor = supervisor
+        self._operations = operations
+        self._checkpoints = checkpoints
+        self._execute = execute
+        self._power = Power(supervisor)
+        operations.register(GROW, _TITLES[GROW], self._recover_grow)
+        operations.register(MOVE, _TITLES[MOVE], self._recover_move)
+        operations.register(RESET, _TITLES[RESET], self._recover_reset)
+
+    def methods(self) -> dict[str, Method]:
+        """For the control channel."""
+        return {"disk.grow": self._ask_grow, "disk.move": self._ask_move, "reset": self._ask_reset}
+
+    # -- growing --------------------------------------------------------------------------------------------------
+    async def _ask_grow(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """`size_gib`: of the disk afterwards. Gives {size_gib, now: whether the guest has it already}."""
+        size = arguments.get("size_gib")
+        if not isinstance(size, int) or isinstance(size, bool):
+            raise fail(ProblemCode.BAD_REQUEST, "disk.grow takes `size_gib`, a whole number.")
+        return await self._operations.run(GROW, _TITLES[GROW], lambda operation: self._grow(operation, size))
+
+    async def _grow(self, operation: Operation, size_gib: int) -> dict[str, Any]:
+        await asyncio.to_thread(disks.check_size, self._dir.data_disk, size_gib)
+        present = await asyncio.to_thread(disks.present_size_gib, self._dir.data_disk)
+        phase = self._supervisor.phase
+        if phase is Phase.SUSPENDED:
+            raise fail(
+                ProblemCode.WRONG_PHASE,
+                "The machine is suspended, and its saved memory knows the disk as it is.",
+                hint="Go on with it (wherry start), or stop it (wherry stop); then try again.",
+            )
+        if phase.is_live and phase not in (Phase.RUNNING, Phase.DEGRADED):
+            raise fail(ProblemCode.WRONG_PHASE, "The machine is on its way up or down.", retryable=True)
+        if present is None or size_gib == present:
+            await self._set({"machine.disk_gib": size_gib})
+            return {"size_gib": size_gib, "now": present is not None}
+        await operation.note("growing", was_running=phase.is_live, before=present)
+        operation.step("Taking a checkpoint")
+        # A guest that cannot hold its writes may grow all the same: the file system's journal mends the checkpoint.
+        await self._checkpoints.take(BEFORE_RESIZE, force=True)
+        await self._set({"machine.disk_gib": size_gib})
+        if not phase.is_live:
+            return {"size_gib": size_gib, "now": False}
+        try:
+            operation.step("Growing the disk")
+            await self._supervisor.monitor.execute("block_resize", {"node-name": DATA_NODE, "size": size_gib * _GIB})
+        except WherryError:
+            await self._set({"machine.disk_gib": present})
+            raise
+        operation.step("Growing the file system")
+        grown = False
+        with contextlib.suppress(WherryError):  # told by `now`: it grows at the next start
+            result = await self._execute(_GROW_FILE_SYSTEM, stdin=b"", timeout_s=_GROW_S)
+            grown = result is not None and result.exit_code == 0
+            if result is not None and not grown:
+                _log.warning("resize2fs: %r", result.untrusted_stderr[-500:])
+        await self._note_grown(size_gib, whole=grown)
+        return {"size_gib": size_gib, "now": grown}
+
+    async def _note_grown(self, size_gib: int, *, whole: bool) -> None:
+        """What is shown of the running machine, and what the next agent knows of it."""
+        self._supervisor.show_disk(size_gib)
+        record = self._supervisor.record
+
+        def note() -> None:
+            if record is not None:
+                run.save(self._dir.run_record, record)
+            if whole:
+                used = msgspec.json.decode(self._dir.used_config.read_bytes(), type=config.Config)
+                section = msgspec.structs.replace(used.machine, disk_gib=size_gib)
+                content = msgspec.json.encode(msgspec.structs.replace(used, machine=section))
+                write_private(self._dir.used_config, content)
+
+        with contextlib.suppress(OSError, msgspec.DecodeError):  # at worst a restart is advised that is not needed
+            await asyncio.to_thread(note)
+
+    async def _recover_grow(self, _operation: Operation, left: Journal) -> str | None:
+        await self._power.bring_back(running=left.was_running)
+        return None
+
+    # -- moving ---------------------------------------------------------------------------------------------------
+    async def _ask_move(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """`directory`: an absolute path; the machine's own directory brings the disk home. Gives {path}."""
+        chosen = arguments.get("directory")
+        if not isinstance(chosen, str) or not Path(chosen).is_absolute():
+            raise fail(ProblemCode.BAD_REQUEST, "disk.move takes `directory`, an absolute path.")
+        place = Path(chosen)
+        return await self._operations.run(MOVE, _TITLES[MOVE], lambda operation: self._move(operation, place))
+
+    async def _move(self, operation: Operation, place: Path) -> dict[str, Any]:
+        source, target = self._dir.data_disk, self._dir.disk_in(place)
+        partial = self._dir.moving_disk_in(place)
+        if not source.is_file():
+            raise fail(
+                ProblemCode.BAD_REQUEST,
+                "There is no disk yet that could be moved.",
+                hint="The first start makes it: wherry start",
+            )
+        operation.cancellable = True
+        await asyncio.to_thread(disk_copy.check_target, source, place, target)
+        was_running = self._power.is_wanted or self._supervisor.phase is Phase.SUSPENDED
+        operation.holds_clients = True
+        switched = False
+        try:
+            await operation.note(_COPYING, was_running=was_running, source=str(source), directory=str(place))
+            if self._supervisor.phase is Phase.RUNNING:
+                found = await operation.unless_cancelled(inventory.take(self._supervisor.dial))
+                await operation.note(_COPYING, ran=list(found.ran))
+            operation.step("Stopping the machine")
+            await self._power.stop()
+            operation.check_cancelled()
+            tool = await asyncio.to_thread(self._image_tool)
+            operation.step("Checking the disk")
+            await asyncio.to_thread(disks.check, source, image_tool=tool)
+            await self._copy(operation, source, partial)
+            operation.step("Checking the copy")
+            await asyncio.to_thread(disks.check, partial, image_tool=tool)
+            operation.check_cancelled()
+            operation.cancellable = False
+            operation.step("Changing over")
+            await operation.note(_SWITCHING, inode=partial.stat().st_ino)
+            await asyncio.to_thread(_settle_name, partial, target)
+            home = place.resolve() == self._dir.machine.resolve()
+            await self._set({config.DISK_DIRECTORY: "" if home else str(place)})
+            switched = True
+            await asyncio.to_thread(_remove, source)
+        except (WherryError, OSError) as error:
+            operation.cancellable = False
+            if not switched and operation.journal is not None:
+                with contextlib.suppress(OSError):  # a drive that went takes its half copy with it
+                    await asyncio.to_thread(_clear_away, source, partial, target, operation.journal)
+            await self._bring_back(operation)
+            if isinstance(error, OSError):
+                raise WherryError(explain_os_error(error)) from error
+            raise
+        await self._bring_back(operation)
+        return {"path": str(target)}
+
+    async def _copy(self, operation: Operation, source: Path, partial: Path) -> None:
+        """Copy and compare. Raises WherryError, OSError."""
+        loop = asyncio.get_running_loop()
+
+        def tell(text: str) -> Callable[[float], None]:
+            def tick(fraction: float) -> None:
+                operation.check_cancelled()
+                loop.call_soon_threadsafe(operation.step, text, fraction)
+
+            return tick
+
+        await asyncio.to_thread(lambda: partial.unlink(missing_ok=True))
+        copied = await asyncio.to_thread(disk_copy.copy, source, partial, tell("Copying the disk"))
+        read = await asyncio.to_thread(disk_copy.digest_of, partial, tell("Comparing the copy"))
+        if read != copied:
+            raise fail(
+                ProblemCode.DISK_DAMAGED,
+                f"What was written to {partial.parent} is not what is read from it: that drive is not to be trusted.",
+                hint="The disk stays where it was, untouched. Choose another drive.",
+            )
+
+    async def _recover_move(self, operation: Operation, left: Journal) -> str | None:
+        source, place = Path(str(left.details["source"])), Path(str(left.details["directory"]))
+        target, partial = self._dir.disk_in(place), self._dir.moving_disk_in(place)
+        told = "The move of the data disk was interrupted: it is where it was."
+        try:
+            if left.stage == _SWITCHING and self._dir.data_disk == target and target.is_file():
+                await asyncio.to_thread(_remove, source)
+                told = f"The data disk is in {place} now."
+            else:
+                await asyncio.to_thread(_clear_away, source, partial, target, left)
+        except OSError as error:
+            told = f"{told} {explain_os_error(error).summary} ({error.filename})"
+        await self._bring_back(operation)
+        return told
+
+    # -- as new ---------------------------------------------------------------------------------------------------
+    async def _ask_reset(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """`keep`: take a checkpoint first (the default). Gives {checkpoint: its id or null, existed}."""
+        keep = arguments.get("keep", True)
+        if not isinstance(keep, bool):
+            raise fail(ProblemCode.BAD_REQUEST, "reset takes `keep`: true or false.")
+        return await self._operations.run(RESET, _TITLES[RESET], lambda operation: self._reset(operation, keep=keep))
+
+    async def _reset(self, operation: Operation, *, keep: bool) -> dict[str, Any]:
+        existed = self._dir.data_disk.exists()
+        operation.step("Stopping the machine")
+        if not keep or not existed:
+            await self._power.stop(at_once=True)
+            await self._delete()
+            return {"checkpoint": None, "existed": existed}
+        await operation.note("stopping", was_running=self._power.is_wanted)
+        await self._power.stop()
+        size = (await asyncio.to_thread(config.load, self._dir.config)).machine.disk_gib
+        tool = await asyncio.to_thread(self._image_tool)
+        operation.step("Taking a checkpoint")
+        try:
+            await asyncio.to_thread(disks.check, self._dir.data_disk, image_tool=tool)
+            checkpoint = await self._checkpoints.take(BEFORE_RESET)
+        except WherryError as error:
+            await self._bring_back(operation)
+            raise _not_kept(error) from error
+        try:
+            await operation.note(_BLANKING, checkpoint=checkpoint)
+            operation.step("Blanking the disk")
+            await asyncio.to_thread(
+                disks.blank, self._dir.data_disk, empty=self._dir.blank_disk, size_gib=size, image_tool=tool
+            )
+        except WherryError:
+            await self._put_back(checkpoint)
+            await self._bring_back(operation)
+            raise
+        return {"checkpoint": checkpoint, "existed": True}
+
+    async def _delete(self) -> None:
+        """Raises WherryError."""
+        loaded = await asyncio.to_thread(config.load, self._dir.config)
+        tool = await asyncio.to_thread(self._image_tool) if loaded.machine.disk_directory else None
+
+        def delete() -> None:
+            try:
+                _remove(self._dir.data_disk)
+            except OSError as error:
+                raise WherryError(explain_os_error(error)) from error
+            if tool is not None and self._dir.data_disk.parent.is_dir():
+                # A disk that was moved is never made by a start: its drive may only be away.
+                disks.ensure_data_disk(self._dir.data_disk, size_gib=loaded.machine.disk_gib, image_tool=tool)
+            elif tool is not None:
+                config.set_values(self._dir.config, {config.DISK_DIRECTORY: ""}, moved=True)
+
+        await asyncio.to_thread(delete)
+
+    async def _recover_reset(self, operation: Operation, left: Journal) -> str | None:
+        if left.stage == _BLANKING:
+            operation.step("Putting the disk back")
+            await self._put_back(str(left.details["checkpoint"]))
+        await self._power.bring_back(running=left.was_running)
+        return "The reset of the machine was interrupted: it is as it was before."
+
+    async def _put_back(self, checkpoint: str) -> None:
+        """Raises WherryError (CHECKPOINT_FAILED), which says where everything is."""
+        try:
+            await asyncio.to_thread(lambda: self._dir.blank_disk.unlink(missing_ok=True))
+            disk, found = await self._checkpoints.offline(), await self._checkpoints.find(checkpoint)
+            await asyncio.to_thread(disk.restore, found)
+        except WherryError as error:
+            raise fail(
+                ProblemCode.CHECKPOINT_FAILED,
+                f"The reset failed half way, and the disk could not be put back: {error.problem.summary}",
+                command=error.problem.command,
+                tail=error.problem.tail,
+                hint=f"Nothing is lost: wherry checkpoint restore {checkpoint}",
+            ) from error
+        with contextlib.suppress(WherryError):
+            await self._checkpoints.delete(checkpoint)
+
+    # -- small things ---------------------------------------------------------------------------------------------
+    async def _bring_back(self, operation: Operation) -> None:
+        """Have the machine run again if it did, with what ran; what fails is shown by the machine itself."""
+        if operation.journal is None or not operation.journal.was_running:
+            return
+        operation.step("Starting the machine")
+        try:
+            await self._power.start()
+            ran = tuple(str(identity) for identity in operation.journal.details.get("ran", ()))
+            if refused := await inventory.run_again(self._supervisor.dial, ran):
+                _log.warning("these did not start again: %s", "; ".join(refused))
+        except WherryError as error:
+            _log.error("the machine did not come back: %s", error.problem.as_text())
+
+    async def _set(self, values: dict[str, int | str | bool]) -> None:
+        await asyncio.to_thread(config.set_values, self._dir.config, values, moved=True)
+
+    def _image_tool(self) -> Path:
+        qemu = binary.find(self._host, self._host.arch, configured=config.load(self._dir.config).qemu.binary)
+        return binary.find_image_tool(qemu)
+
+
+def _settle_name(partial: Path, target: Path) -> None:
+    """Raises OSError, WherryError; never overwrites."""
+    if target.exists():
+        raise fail(ProblemCode.BAD_REQUEST, f"{target} has appeared in the meantime; it is left alone.")
+    partial.rename(target)
+    sync_directory(target.parent)
+
+
+def _clear_away(source: Path, partial: Path, target: Path, journal: Journal) -> None:
+    """Remove the copy, under either name, if the original is there. Raises OSError."""
+    partial.unlink(missing_ok=True)
+    ours = journal.details.get("inode") if journal.stage == _SWITCHING else None
+    if source.is_file() and target.is_file() and target.stat().st_ino == ours:
+        _remove(target)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    if path.parent.is_dir():
+        sync_directory(path.parent)
+
+
+def _not_kept(error: WherryError) -> WherryError:
+    return fail(
+        ProblemCode.CHECKPOINT_FAILED,
+        f"The machine was not reset, because its disk could not be kept as a checkpoint: {error.problem.summary}",
+        command=error.problem.command,
+        tail=error.problem.tail,
+        hint="See what is wrong with the disk: wherry doctor. To give up everything on it: wherry reset "
+        "--no-checkpoint",
+    )

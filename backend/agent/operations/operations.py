@@ -1,0 +1,319 @@
+"""Long operations on the machine: at most one at a time, told to everybody, owned by the agent, safe to be killed in.
+
+An operation is an async function that gets a handle. It belongs to the agent: a client that leaves does not end it, and
+whoever asked is answered when it has ended, by its result or its problem. While it is under way every other operation
+and every start or stop by a user is refused (BUSY), and docker clients are held where it says so.
+
+What it has begun to change it notes in the journal first (`journal.py`). An agent that finds a journal
+starts nothing before the recovery that belongs to it has decided: finish, roll back, or only clean up. An operation
+that raises WherryError has put everything in order itself; only the end of the agent leaves a journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from backend.agent.operations import journal as journals
+from backend.agent.operations.journal import Journal
+from backend.agent.server import Method
+from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
+from backend.model import Notice, OperationStatus
+
+_log = logging.getLogger(__name__)
+
+_POLL_S: Final = 0.05
+_HOLD_S: Final = 300.0
+_VISIBLE: Final = 0.01
+"""A change of the fraction that is worth telling everybody of."""
+
+Result = TypeVar("Result")
+
+
+class Stage(Protocol):
+    """What is needed of the supervisor."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is known if there is a machine to be adopted."""
+        ...
+
+    def show_operation(self, operation: OperationStatus | None) -> None:
+        """Something long is being done with the machine, or no longer."""
+        ...
+
+
+class Operation:
+    """The handle that an operation is given."""
+
+    def __init__(self, name: str, title: str, journal_file: Path, show: Callable[[OperationStatus], None]) -> None:
+        self.status = OperationStatus(name=name, title=title)
+        self.journal: Journal | None = None
+        """As last noted."""
+        self.holds_clients = False
+        """Docker clients wait until it has ended: what they would write now might be rolled back."""
+        self._journal_file = journal_file
+        self._show = show
+        self._cancel = asyncio.Event()
+
+    def step(self, text: str, fraction: float | None = None) -> None:
+        """Tell what is being done now, and how much of it is done (0 to 1; None: nobody knows)."""
+        shown = self.status.fraction
+        is_same = text == self.status.step and fraction is not None and shown is not None
+        if is_same and abs((fraction or 0) - (shown or 0)) < _VISIBLE:
+            return
+        self._change(replace(self.status, step=text, fraction=fraction))
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether `operation.cancel` takes it back now."""
+        return self.status.cancellable
+
+    @cancellable.setter
+    def cancellable(self, value: bool) -> None:
+        self._change(replace(self.status, cancellable=value))
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody has asked for its end; to be read by threads."""
+        return self._cancel.is_set()
+
+    def check_cancelled(self) -> None:
+        """Raise Cancelled if somebody has asked for its end."""
+        if self.is_cancelled:
+            raise Cancelled(
+                Problem(
+                    code=ProblemCode.CANCELLED,
+                    summary=f"{self.status.title}: cancelled. Nothing was changed.",
+                    retryable=True,
+                )
+            )
+
+    def cancel(self) -> None:
+        """Ask for its end. Raises WherryError (WRONG_PHASE) when it can no longer be taken back."""
+        if not self.cancellable:
+            raise fail(
+                ProblemCode.WRONG_PHASE,
+                f"{self.status.title}: this cannot be taken back any more.",
+                hint="It will end soon; `wherry status` tells.",
+            )
+        self._cancel.set()
+
+    async def unless_cancelled(self, work: Awaitable[Result]) -> Result:
+        """Await something that may be dropped in its middle. Raises Cancelled, having cancelled it."""
+        self.check_cancelled()
+        working = asyncio.ensure_future(work)
+        asking = asyncio.ensure_future(self._cancel.wait())
+        try:
+            await asyncio.wait({working, asking}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                self.check_cancelled()
+            return await working
+        finally:
+            asking.cancel()
+            if not working.done():
+                working.cancel()
+                with contextlib.suppress(asyncio.CancelledError, WherryError):
+                    await working
+
+    async def note(self, stage: str, *, was_running: bool | None = None, **details: Any) -> None:
+        """Write the journal: from here on, a kill of the agent is followed by the operation's recovery.
+
+        Args:
+            stage: how far it has come.
+            was_running: whether the machine is to run again; kept from the last note if None.
+            **details: added to those of the last note.
+
+        Raises:
+            WherryError: it cannot be written; what it announces MUST NOT be done.
+        """
+        before = self.journal
+        if was_running is None:
+            was_running = before.was_running if before is not None else False
+        self.journal = Journal(
+            name=self.status.name,
+            stage=stage,
+            was_running=was_running,
+            details={**(before.details if before is not None else {}), **details},
+        )
+        await asyncio.to_thread(journals.save, self._journal_file, self.journal)
+
+    def _change(self, status: OperationStatus) -> None:
+        if status != self.status:
+            self.status = status
+            self._show(status)
+
+
+Work = Callable[[Operation], Awaitable[dict[str, Any]]]
+Recovery = Callable[[Operation, Journal], Awaitable[str | None]]
+"""Decides about what a killed agent left; returns what the user is told. Raises WherryError: that is told."""
+
+
+class Operations:
+    """One per agent."""
+
+    def __init__(
+        self,
+        journal_file: Path,
+        supervisor: Stage,
+        *,
+        notify: Callable[[Notice], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            journal_file: where an operation's journal is, and where one may have been left.
+            notify: called with what came of one that was left.
+        """
+        self._journal_file = journal_file
+        self._supervisor = supervisor
+        self._notify = notify
+        self._recoveries: dict[str, tuple[str, Recovery]] = {}
+        self._left = journals.load(journal_file)
+        """Of an earlier agent; None once that is settled."""
+        self._current: Operation | None = None
+        self._task: asyncio.Task[dict[str, Any]] | None = None
+
+    def methods(self) -> dict[str, Method]:
+        """For the control channel."""
+        return {"operation.cancel": self._ask_cancel}
+
+    def keep_apart(self, methods: Mapping[str, Method]) -> dict[str, Method]:
+        """The same requests, refused (BUSY) while an operation is under way."""
+
+        def refusing(method: Method) -> Method:
+            async def ask(arguments: Mapping[str, Any]) -> dict[str, Any]:
+                self.refuse_meanwhile()
+                return await method(arguments)
+
+            return ask
+
+        return {name: refusing(method) for name, method in methods.items()}
+
+    def register(self, name: str, title: str, recovery: Recovery) -> None:
+        """Say who decides about a journal of this name; before `run_recovery`."""
+        self._recoveries[name] = (title, recovery)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether an earlier agent left something that is to be settled before anything is started."""
+        return self._left is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether one is under way, or to be settled first."""
+        return self._current is not None or self.has_left
+
+    def refuse_meanwhile(self) -> None:
+        """Raises WherryError (BUSY), naming what is under way."""
+        if not self.is_busy:
+            return
+        if self._current is not None:
+            what = self._current.status.title
+        else:
+            assert self._left is not None
+            what = self._recoveries.get(self._left.name, (self._left.name, None))[0]
+        raise fail(
+            ProblemCode.BUSY,
+            f"Wherry is busy: {what}.",
+            hint="Wait until that has ended (wherry status), or cancel it where it can be cancelled.",
+            retryable=True,
+        )
+
+    async def admit(self) -> None:
+        """Let docker clients wait while the operation under way wants that. Raises WherryError (BUSY) at the end."""
+        deadline = asyncio.get_running_loop().time() + _HOLD_S
+        while self.has_left or (self._current is not None and self._current.holds_clients):
+            if asyncio.get_running_loop().time() > deadline:
+                self.refuse_meanwhile()
+            await asyncio.sleep(_POLL_S)
+
+    async def run(self, name: str, title: str, work: Work) -> dict[str, Any]:
+        """Do it, and return its result. Goes on when the caller is cancelled.
+
+        Raises:
+            WherryError: BUSY, or what became of it.
+        """
+        self.refuse_meanwhile()
+        operation = self._begin(name, title)
+        self._task = asyncio.create_task(self._perform(operation, work), name=f"operation {name}")
+        self._task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(self._task)
+
+    async def run_recovery(self) -> None:
+        """Settle what an earlier agent left, if anything; once, when the agent starts."""
+        while not self._supervisor.has_begun:
+            await asyncio.sleep(_POLL_S)
+        left = self._left
+        if left is None:
+            return
+        title, recovery = self._recoveries.get(left.name, (left.name, None))
+        _log.warning("an earlier agent was ended during %s (%s)", left.name, left.stage)
+        operation = self._begin(left.name, title)
+        operation.journal = left
+        operation.holds_clients = True
+        told: str | None = None
+        try:
+            if recovery is None:
+                told = f"{title} was interrupted, by another version of Wherry. Nothing was done about it."
+            else:
+                told = await recovery(operation, left)
+        except WherryError as error:
+            _log.error("%s", error.problem.as_text())
+            told = f"{title} was interrupted. {error.problem.summary} {error.problem.hint or ''}".strip()
+        finally:
+            if not _is_being_cancelled():
+                await self._end(operation)
+        if told:
+            self._notify(Notice(level="warning", text=told))
+
+    async def aclose(self) -> None:
+        """The agent ends: what is under way is left to the next one, by its journal."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=5)
+
+    def _begin(self, name: str, title: str) -> Operation:
+        operation = self._current = Operation(name, title, self._journal_file, self._supervisor.show_operation)
+        self._supervisor.show_operation(operation.status)
+        return operation
+
+    async def _perform(self, operation: Operation, work: Work) -> dict[str, Any]:
+        try:
+            result = await work(operation)
+        except asyncio.CancelledError:
+            raise  # the agent ends, and the journal stays
+        except BaseException:
+            await self._end(operation)
+            raise
+        await self._end(operation)
+        return result
+
+    async def _end(self, operation: Operation) -> None:
+        try:
+            if operation.journal is not None:
+                await asyncio.to_thread(journals.end, self._journal_file)
+        except WherryError as error:
+            self._notify(Notice(level="error", text=f"{error.problem.summary} {error.problem.command or ''}".strip()))
+        finally:
+            self._left = None
+            self._current = None
+            self._supervisor.show_operation(None)
+
+    async def _ask_cancel(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if self._current is None:
+            raise fail(ProblemCode.WRONG_PHASE, "Nothing is under way that could be cancelled.")
+        self._current.cancel()
+        return {"operation": msgspec.to_builtins(self._current.status)}
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

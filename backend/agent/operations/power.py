@@ -1,0 +1,127 @@
+"""Stopping and starting the machine as a step of something longer: asked through the supervisor, and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from backend.agent.core.lifecycle import Event, StartRequested, StopRequested
+from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.model import MachineStatus, Phase, StopPolicy
+
+_log = logging.getLogger(__name__)
+
+_STOP_S: Final = 240.0
+"""More than an orderly stop takes before the supervisor itself ends QEMU."""
+_KILL_S: Final = 30.0
+_START_S: Final = 1200.0
+_DEGRADED_S: Final = 240.0
+"""How long the engine may fail to answer, once the guest runs."""
+_POLL_S: Final = 0.05
+
+
+class Machine(Protocol):
+    """What is needed of the supervisor."""
+
+    def status(self) -> MachineStatus:
+        """The present snapshot."""
+        ...
+
+    async def ask(self, event: Event) -> int:
+        """Hand over a request; it has been heeded when this returns."""
+        ...
+
+
+class Power:
+    """Of one machine. Only the operation under way uses it: nobody else can ask for a start or stop meanwhile."""
+
+    def __init__(self, machine: Machine, *, degraded_s: float = _DEGRADED_S) -> None:
+        self._machine = machine
+        self._degraded_s = degraded_s
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is a machine that would have to be brought back after having been stopped."""
+        return self._machine.status().phase.is_live
+
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Bring it down in order, a suspended one too: that goes on first, so that its containers can end.
+
+        Args:
+            at_once: without waiting for containers. The saved state of a suspended machine is given up then.
+
+        Raises:
+            WherryError: it is not down, or the suspended machine could not go on; then its state is still saved.
+        """
+        policy = StopPolicy.KILL if at_once else StopPolicy.POWER_DOWN
+        for _ in range(2):  # one that failed shows only when that is put away whether it is suspended
+            suspended = self._machine.status().phase is Phase.SUSPENDED
+            await self._machine.ask(StopRequested(policy))
+            if not await self._until(lambda: not self._phase.is_live, _STOP_S + (_START_S if suspended else 0)):
+                _log.warning("the machine did not stop in order; it is ended")
+                await self._machine.ask(StopRequested(StopPolicy.KILL))
+                if not await self._until(lambda: not self._phase.is_live, _KILL_S):
+                    raise fail(ProblemCode.STEP_TIMED_OUT, f"The machine did not stop within {_STOP_S + _KILL_S:g} s.")
+            if self._phase is Phase.FAILED:
+                raise _why(self._machine.status().problems, "The machine could not be brought down in order.")
+            await asyncio.sleep(_POLL_S)
+            if self._phase is Phase.STOPPED:
+                return
+        raise fail(
+            ProblemCode.WRONG_PHASE,
+            "The machine is suspended and could not be stopped in order.",
+            hint="Start it once (wherry start) and stop it, then try again.",
+        )
+
+    async def start(self) -> None:
+        """Bring it up until the engine answers.
+
+        Raises:
+            WherryError: why it does not; the machine may be up without its engine then.
+        """
+        await self._machine.ask(StartRequested())
+        clock = asyncio.get_running_loop().time
+        deadline, degraded_since = clock() + _START_S, None
+        while clock() < deadline:
+            status = self._machine.status()
+            match status.phase:
+                case Phase.RUNNING:
+                    return
+                case Phase.FAILED | Phase.STOPPED | Phase.SUSPENDED:
+                    raise _why(status.problems, "The machine ended while it started.")
+                case Phase.DEGRADED:
+                    degraded_since = degraded_since or clock()
+                    hopeless = any(problem.code is ProblemCode.DISK_DAMAGED for problem in status.problems)
+                    if hopeless or clock() - degraded_since > self._degraded_s:
+                        raise _why(status.problems, "The engine did not answer.")
+                case _:
+                    degraded_since = None
+            await asyncio.sleep(_POLL_S)
+        raise fail(ProblemCode.STEP_TIMED_OUT, f"The machine did not start within {_START_S:g} s.")
+
+    async def bring_back(self, *, running: bool) -> None:
+        """Have it be as it was before: `start` it, or see that it is down. Raises WherryError."""
+        if running:
+            await self.start()
+        elif self._phase.is_live:
+            await self.stop()
+
+    @property
+    def _phase(self) -> Phase:
+        return self._machine.status().phase
+
+    async def _until(self, holds: Callable[[], bool], seconds: float) -> bool:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not holds():
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(_POLL_S)
+        return True
+
+
+def _why(problems: tuple[Problem, ...], otherwise: str) -> WherryError:
+    if problems:
+        return WherryError(problems[0])
+    return fail(ProblemCode.ENGINE_DOWN, otherwise, hint="See what it said: wherry logs guest", retryable=True)

@@ -1,0 +1,149 @@
+"""Going back to a checkpoint, so that the present is never lost: stop, keep the present, go back, prove that it runs.
+
+The present is a checkpoint of its own ("before-restore") before anything changes, and stays one afterwards. Whatever
+fails after that puts it back. Each step is in the operation's journal before it begins (`RestoreStep`), and `settle`
+finishes what a killed agent left: qemu-img is whole or without effect at every moment, so the disk is one of the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from backend.agent.core.lifecycle import StartRequested
+from backend.agent.core.supervisor import Supervisor
+from backend.agent.operations.journal import Journal
+from backend.agent.operations.operations import Operation
+from backend.agent.operations.power import Power
+from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.vm.disk.checkpoint_tags import BEFORE_RESTORE, Checkpoint
+
+if TYPE_CHECKING:
+    from backend.agent.operations.checkpoints import Checkpoints
+
+_log = logging.getLogger(__name__)
+
+
+class RestoreStep(StrEnum):
+    """How far it got: the stage in the journal, which has `present` in its details from APPLYING on."""
+
+    STOPPING = "stopping"  # nothing of the disk was changed: the machine is only started again, if it ran
+    APPLYING = "applying"  # the disk is the present or the checkpoint, the present is a checkpoint: it is put back
+    PROVING = "proving"  # the disk is the checkpoint, whole: whether the engine answers is what is still to be proved
+    UNDOING = "undoing"  # the proof failed: the present is put back
+
+
+class Restoring:
+    """One per agent; its caller lets only one restore run at a time."""
+
+    def __init__(self, supervisor: Supervisor, checkpoints: Checkpoints) -> None:
+        self._supervisor = supervisor
+        self._checkpoints = checkpoints
+        self._power = Power(supervisor)
+
+    async def run(self, operation: Operation, target: Checkpoint) -> dict[str, Any]:
+        """Go back to `target`. Returns {present: id of what was before, running: whether the machine runs again}.
+
+        Raises:
+            WherryError: CHECKPOINT_FAILED; the disk is as before, and the machine runs again if it ran.
+        """
+        was_running = self._power.is_wanted
+        try:
+            await operation.note(RestoreStep.STOPPING, was_running=was_running, target=target.id)
+            operation.step("Stopping the machine")
+            await self._power.stop()
+            operation.step("Keeping the present as a checkpoint")
+            present = await self._checkpoints.take_now(BEFORE_RESTORE, prune=False)
+            await operation.note(RestoreStep.APPLYING, present=present)
+        except WherryError as error:
+            await self._start_if(was_running)
+            raise _failed(error.problem, "Nothing was changed.") from error
+        try:
+            operation.step("Going back")
+            await asyncio.to_thread((await self._checkpoints.offline()).restore, target)
+            if was_running:
+                await operation.note(RestoreStep.PROVING)
+                await self._prove(operation)
+        except WherryError as error:
+            await self._undo(operation)
+            raise _failed(error.problem, "The machine's disk is as it was before.") from error
+        _log.info("restored checkpoint %s; the former present is %s", target.id, present)
+        return {"present": present, "running": was_running}
+
+    async def settle(self, operation: Operation, left: Journal) -> Problem | None:
+        """Finish what an agent left that was killed. Returns what the user has to know; never raises WherryError."""
+        problem: Problem | None = None
+        try:
+            match left.stage:
+                case RestoreStep.STOPPING:
+                    await self._start_if(left.was_running)
+                    problem = _interrupted("Nothing was changed.")
+                case RestoreStep.PROVING:
+                    try:
+                        await self._prove(operation)
+                    except WherryError as error:
+                        await self._undo(operation)
+                        problem = _failed(error.problem, "The machine's disk is as it was before.").problem
+                case _:
+                    await self._undo(operation)
+                    problem = _interrupted("The machine's disk is as it was before.")
+        except WherryError as error:
+            problem = error.problem
+        if problem is not None:
+            _log.warning("%s", problem.as_text())
+        return problem
+
+    async def _prove(self, operation: Operation) -> None:
+        """Start the machine and wait for its engine's answer. Raises WherryError."""
+        operation.step("Starting the machine")
+        await self._power.start()
+
+    async def _undo(self, operation: Operation) -> None:
+        """Put the present back, and start it if it ran.
+
+        Raises:
+            WherryError: it is not put back; it is still among the checkpoints.
+        """
+        assert operation.journal is not None
+        kept = str(operation.journal.details.get("present", ""))
+        operation.step("Putting the present back")
+        try:
+            await operation.note(RestoreStep.UNDOING)
+            await self._power.stop(at_once=True)
+            present = await self._checkpoints.find(kept)
+            await asyncio.to_thread((await self._checkpoints.offline()).restore, present)
+        except WherryError as error:
+            raise fail(
+                ProblemCode.CHECKPOINT_FAILED,
+                f"The restore failed, and the disk could not be put back as it was: {error.problem.summary}",
+                command=error.problem.command,
+                tail=error.problem.tail,
+                hint=f"Nothing is lost. Stop the machine, then: wherry checkpoint restore {kept}",
+            ) from error
+        await self._start_if(operation.journal.was_running)
+
+    async def _start_if(self, was_running: bool) -> None:
+        if was_running:
+            await self._supervisor.ask(StartRequested())
+
+
+def _failed(why: Problem, outcome: str) -> WherryError:
+    return fail(
+        ProblemCode.CHECKPOINT_FAILED,
+        f"The checkpoint was not restored: {why.summary} {outcome}",
+        command=why.command,
+        tail=why.tail,
+        hint=why.hint,
+        retryable=why.retryable,
+    )
+
+
+def _interrupted(outcome: str) -> Problem:
+    return Problem(
+        code=ProblemCode.CHECKPOINT_FAILED,
+        summary=f"The restore of a checkpoint was interrupted. {outcome}",
+        hint="Restore it again if you still want it: wherry checkpoint list",
+        retryable=True,
+    )

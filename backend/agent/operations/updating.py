@@ -1,0 +1,385 @@
+"""The update of the guest image: proved by what the engine had before, else taken back by itself.
+
+    preparing     the machine runs with the old image; what the engine has is noted; it is stopped in order
+    trying        the data disk has the checkpoint "before-update"; the machine starts with the new image
+    rolling-back  as before `trying` for who starts the machine: the old image; the disk goes back to the checkpoint
+    committed     the new image is proved: it only has to be kept
+
+The journal names the image on trial (see backend/agent/boot/images.py), so an agent that is killed in `trying` leaves a
+machine that goes back: its recovery restores checkpoint and image. Docker clients wait from the inventory to the end,
+since what they would do to an engine on trial might be taken back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from backend.agent.boot import images
+from backend.agent.boot.images import IMAGE_VARIABLE, TRYING, UPDATE
+from backend.agent.core.lifecycle import StartRequested
+from backend.agent.core.supervisor import Supervisor
+from backend.agent.operations import inventory
+from backend.agent.operations.checkpoints import Checkpoints
+from backend.agent.operations.inventory import Inventory
+from backend.agent.operations.journal import Journal
+from backend.agent.operations.operations import Operation, Operations
+from backend.agent.operations.power import Power
+from backend.agent.server import Method
+from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
+from backend.files import write_private
+from backend.host.base import Host
+from backend.model import MachineStatus, Notice, Phase
+from backend.paths import MachineDir
+from backend.settings import config
+from backend.vm import image
+from backend.vm.disk.checkpoint_tags import BEFORE_UPDATE
+from backend.vm.image import ImageFacts
+
+_log = logging.getLogger(__name__)
+
+_TITLE: Final = "Updating the guest image"
+_PREPARING: Final = "preparing"
+_ROLLING_BACK: Final = "rolling-back"
+_COMMITTED: Final = "committed"
+_LOOK_EVERY_S: Final = 3600.0
+_TAIL: Final = 8
+
+
+class Updates:
+    """One per agent."""
+
+    def __init__(
+        self,
+        host: Host,
+        directory: MachineDir,
+        supervisor: Supervisor,
+        operations: Operations,
+        checkpoints: Checkpoints,
+        *,
+        notify: Callable[[Notice], None],
+    ) -> None:
+        self._host = host
+        self._dir = directory
+        self._supervisor = supervisor
+        self._operations = operations
+        self._checkpoints = checkpoints
+        self._power = Power(supervisor)
+        self._notify = notify
+        self._ran = asyncio.Event()
+        self._is_running = False
+        operations.register(UPDATE, _TITLE, self._recover)
+
+    def methods(self) -> dict[str, Method]:
+        """For the control channel."""
+        return {"update.check": self._check, "update.apply": self._apply}
+
+    def heed(self, status: MachineStatus) -> None:
+        """Take a snapshot: an image with which the engine has answered is kept."""
+        running = status.phase is Phase.RUNNING and status.operation is None
+        if running and not self._is_running:
+            self._ran.set()
+        self._is_running = running
+
+    async def run(self) -> None:
+        """Keep the image that runs, and look for a newer one now and then, until cancelled."""
+        while True:
+            if self._ran.is_set():
+                self._ran.clear()
+                with contextlib.suppress(WherryError):  # a full disk: the next start tries again
+                    await self._keep()
+            found = await asyncio.to_thread(self._offer)
+            self._supervisor.show_offer(found.version if found is not None else None)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._ran.wait()
+
+    async def wants_update(self) -> bool:
+        """Whether a start by the user is to update the machine first, by the settings."""
+        if self._supervisor.phase is not Phase.STOPPED or self._operations.is_busy:
+            return False
+        return await asyncio.to_thread(self._is_due)
+
+    async def update_in_background(self) -> None:
+        """Begin the update that is due, and start the machine with it; who follows the machine sees it."""
+
+        async def update() -> None:
+            try:
+                await self._operations.run(UPDATE, _TITLE, lambda operation: self._work(operation, None, wanted=True))
+            except WherryError as error:
+                self._notify(Notice(level="error", text=error.problem.summary))
+
+        self._background = asyncio.create_task(update(), name="automatic update")
+        await asyncio.sleep(0)
+
+    # -- requests -------------------------------------------------------------------------------------------------
+    async def _check(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        def look() -> dict[str, Any]:
+            loaded = config.load(self._dir.config)
+            present = self._running_image() or images.directory_of(loaded, self._host, self._dir)
+            found = images.offer(loaded, self._host, self._dir)
+            return {
+                "current": _told(image.peek(present)),
+                "offer": _told(found) if found is not None else None,
+                "automatic": loaded.image.update == "auto",
+            }
+
+        answer = await asyncio.to_thread(look)
+        self._supervisor.show_offer(answer["offer"]["version"] if answer["offer"] is not None else None)
+        return answer
+
+    async def _apply(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """`directory`: the image; without it the newest of the cache. Gives {version, before, checkpoint, ended}."""
+        chosen = arguments.get("directory")
+        if chosen is not None and (not isinstance(chosen, str) or not Path(chosen).is_absolute()):
+            raise fail(ProblemCode.BAD_REQUEST, "update.apply takes `directory`, an absolute path.")
+        place = Path(chosen) if chosen is not None else None
+        return await self._operations.run(UPDATE, _TITLE, lambda operation: self._work(operation, place))
+
+    # -- the work -------------------------------------------------------------------------------------------------
+    async def _work(self, operation: Operation, place: Path | None, *, wanted: bool = False) -> dict[str, Any]:
+        operation.cancellable = True
+        operation.step("Checking the new image")
+        try:
+            old, new = await asyncio.to_thread(self._choose, place)
+        except WherryError:
+            if wanted:  # the start that was asked for does not depend on it
+                await self._supervisor.ask(StartRequested())
+            raise
+        was_running = wanted or self._power.is_wanted or self._supervisor.phase is Phase.SUSPENDED
+        checkpoint = ""
+        before: Inventory | None = None
+        try:
+            await operation.note(_PREPARING, was_running=was_running)
+            if self._supervisor.phase is not Phase.RUNNING:
+                operation.step("Starting the machine with the present image")
+                await operation.unless_cancelled(self._power.start())
+            operation.holds_clients = True
+            operation.step("Noting what the engine has")
+            before = await operation.unless_cancelled(inventory.take(self._supervisor.dial))
+            operation.step("Stopping the machine")
+            await self._power.stop()
+            operation.check_cancelled()
+            operation.step("Taking a checkpoint")
+            checkpoint = await self._checkpoints.take(BEFORE_UPDATE)
+            await operation.note(
+                TRYING, directory=str(new.directory), old=str(old), checkpoint=checkpoint, ran=list(before.ran)
+            )
+            operation.step(f"Starting the machine with the image {new.version}")
+            await operation.unless_cancelled(self._power.start())
+            operation.step("Looking whether everything is there")
+            await operation.unless_cancelled(self._prove(before, new))
+            operation.check_cancelled()
+            operation.cancellable = False
+            await operation.note(_COMMITTED)
+            await asyncio.to_thread(self._commit, new)
+        except WherryError as error:
+            operation.cancellable = False
+            _log.warning("the update is taken back: %s", error.problem.as_text())
+            if checkpoint:
+                if not isinstance(error, Cancelled):
+                    with contextlib.suppress(WherryError):
+                        await asyncio.to_thread(images.refuse, self._dir, new)
+                await self._roll_back(operation, error.problem, checkpoint, before.ran if before is not None else ())
+            else:
+                await self._resume_former(operation, error.problem, before.ran if before is not None else ())
+            if isinstance(error, Cancelled):
+                raise
+            raise _failed(error.problem, new.version) from error
+        if not was_running:
+            operation.step("Stopping the machine")
+            await self._power.stop()
+        if before.passing:
+            names = ", ".join(before.passing.values())
+            told = f"These containers were run with --rm and ended with the machine's restart: {names}."
+            self._notify(Notice(level="warning", text=told))
+        return {
+            "version": new.version,
+            "before": _version_of(old),
+            "checkpoint": checkpoint,
+            "ended": list(before.passing.values()),
+        }
+
+    def _choose(self, place: Path | None) -> tuple[Path, ImageFacts]:
+        """The image that the machine has, and the verified one that it is to have. Raises WherryError."""
+        loaded = config.load(self._dir.config)
+        if os.environ.get(IMAGE_VARIABLE):
+            raise fail(
+                ProblemCode.BAD_REQUEST,
+                f"${IMAGE_VARIABLE} names the image that this machine starts with, whatever it is updated to.",
+                hint=f"Unset {IMAGE_VARIABLE}, restart the agent (wherry restart --agent), and try again.",
+            )
+        old = self._running_image() or images.directory_of(loaded, self._host, self._dir)
+        if place is None:
+            found = images.offer(loaded, self._host, self._dir)
+            if found is None:
+                raise fail(
+                    ProblemCode.BAD_REQUEST,
+                    f"There is no newer guest image than the one in {old}.",
+                    hint="Name one with: wherry update --image DIR",
+                )
+            place = found.directory
+        image.load(place, arch=self._host.arch, stamp=self._dir.image_stamp)
+        new = image.peek(place)
+        if place.resolve() == old.resolve():
+            raise fail(ProblemCode.BAD_REQUEST, f"The machine has this image already: {new.version}.")
+        return old, new
+
+    async def _prove(self, before: Inventory, new: ImageFacts) -> None:
+        """Raises WherryError (UPDATE_FAILED) when anything is not as it was."""
+        if (running := self._running_image()) != new.directory:
+            raise fail(ProblemCode.UPDATE_FAILED, f"The machine started with the image in {running}.")
+        lost = inventory.missing(before, await inventory.take(self._supervisor.dial))
+        if lost:
+            raise fail(
+                ProblemCode.UPDATE_FAILED, f"With the new image, {len(lost)} things are missing.", tail=lost[:_TAIL]
+            )
+        refused = await inventory.run_again(self._supervisor.dial, before.ran)
+        if refused:
+            raise fail(
+                ProblemCode.UPDATE_FAILED,
+                f"With the new image, {len(refused)} containers that ran do not start.",
+                tail=refused[:_TAIL],
+            )
+
+    def _commit(self, new: ImageFacts) -> None:
+        """Keep the image. Raises WherryError."""
+        if config.load(self._dir.config).image.directory:
+            config.set_values(self._dir.config, {"image.directory": str(new.directory)})
+            self._note_used(str(new.directory))
+        else:
+            images.pin(self._dir, new)
+
+    def _note_used(self, directory: str) -> None:
+        """The machine runs with this setting already: no restart is to be advised for it."""
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            used = msgspec.json.decode(self._dir.used_config.read_bytes(), type=config.Config)
+            section = msgspec.structs.replace(used.image, directory=directory)
+            write_private(self._dir.used_config, msgspec.json.encode(msgspec.structs.replace(used, image=section)))
+
+    # -- back -----------------------------------------------------------------------------------------------------
+    async def _resume_former(self, operation: Operation, why: Problem, ran: tuple[str, ...]) -> None:
+        """Nothing was changed yet: only bring the machine back."""
+        operation.step("Bringing the machine back")
+        assert operation.journal is not None
+        try:
+            await self._power.bring_back(running=operation.journal.was_running)
+            if operation.journal.was_running:
+                await self._run_again(ran)
+        except WherryError as error:
+            _log.error("after %s the machine did not come back: %s", why.summary, error.problem.as_text())
+
+    async def _roll_back(self, operation: Operation, why: Problem, checkpoint: str, ran: tuple[str, ...]) -> None:
+        """Restore disk and image, and the machine to what it was. Raises WherryError (UPDATE_FAILED): it is not."""
+        operation.step("Going back to the image of before")
+        try:
+            await operation.note(_ROLLING_BACK)
+            await self._power.stop(at_once=True)
+            disk, found = await self._checkpoints.offline(), await self._checkpoints.find(checkpoint)
+            await asyncio.to_thread(disk.restore, found)
+            assert operation.journal is not None
+            if not operation.journal.was_running:
+                return
+            operation.step("Starting the machine with the image of before")
+            await self._power.start()
+            await self._run_again(ran)
+        except WherryError as error:
+            raise fail(
+                ProblemCode.UPDATE_FAILED,
+                f"The update failed ({why.summary}) and the machine did not come back: {error.problem.summary}",
+                command=error.problem.command,
+                tail=error.problem.tail,
+                hint=f"Nothing is lost: all is in the checkpoint {checkpoint}. `wherry start` tries again; "
+                f"`wherry checkpoint restore {checkpoint}` goes back once more.",
+            ) from error
+        with contextlib.suppress(WherryError):  # the present is what it holds: at worst it takes a little room
+            await self._checkpoints.delete(checkpoint)
+
+    async def _run_again(self, ran: tuple[str, ...]) -> None:
+        refused = await inventory.run_again(self._supervisor.dial, ran)
+        if refused:
+            self._notify(Notice(level="warning", text="These did not start again: " + "; ".join(refused[:_TAIL])))
+
+    async def _recover(self, operation: Operation, left: Journal) -> str | None:
+        """What becomes of an update whose agent was killed."""
+        ran = tuple(str(identity) for identity in left.details.get("ran", ()))
+        why = Problem(code=ProblemCode.UPDATE_FAILED, summary="It was interrupted.")
+        match left.stage:
+            case "committed":
+                new = await asyncio.to_thread(image.peek, Path(str(left.details.get("directory"))))
+                await asyncio.to_thread(self._commit, new)
+                await self._power.bring_back(running=left.was_running)
+                return f"The update of the guest image to {new.version} is done."
+            case "trying" | "rolling-back":
+                await self._roll_back(operation, why, str(left.details.get("checkpoint", "")), ran)
+                return "The update of the guest image was interrupted and has been taken back. Nothing is lost."
+            case _:
+                await self._resume_former(operation, why, ran)
+                return "The update of the guest image was interrupted before it began. Nothing was changed."
+
+    # -- which image ----------------------------------------------------------------------------------------------
+    def _running_image(self) -> Path | None:
+        """Of the QEMU that runs, by its own command line."""
+        record = self._supervisor.record
+        if record is None or "-kernel" not in record.argv:
+            return None
+        return Path(record.argv[record.argv.index("-kernel") + 1]).parent
+
+    def _offer(self) -> ImageFacts | None:
+        try:
+            return images.offer(config.load(self._dir.config), self._host, self._dir)
+        except WherryError:
+            return None  # broken settings: a start tells
+
+    def _is_due(self) -> bool:
+        found, kept = self._offer(), images.pinned(self._dir)
+        if found is None or (kept is not None and found.digest in kept.refused):
+            return False
+        return config.load(self._dir.config).image.update == "auto"
+
+    async def _keep(self) -> None:
+        """Pin the image that runs. Raises WherryError."""
+
+        def keep() -> str | None:
+            running, before = self._running_image(), images.pinned(self._dir)
+            if running is None or images.named(config.load(self._dir.config)) is not None:
+                return None
+            if before is not None and before.directory == str(running):
+                return None
+            facts = image.peek(running)
+            images.pin(self._dir, facts)
+            if before is None or not before.directory or (Path(before.directory) / image.MANIFEST).is_file():
+                return None
+            return f"The guest image {before.version} is gone; the machine runs with {facts.version} now."
+
+        if told := await asyncio.to_thread(keep):
+            self._notify(Notice(level="warning", text=told))
+
+
+def _failed(why: Problem, version: str) -> WherryError:
+    return fail(
+        ProblemCode.UPDATE_FAILED,
+        f"The guest image was not updated to {version}: {why.summary} The machine is as it was before.",
+        command=why.command,
+        tail=why.tail,
+        hint=why.hint,
+        retryable=why.retryable,
+    )
+
+
+def _version_of(directory: Path) -> str:
+    try:
+        return image.peek(directory).version
+    except WherryError:
+        return "unknown"  # it went in the meantime
+
+
+def _told(facts: ImageFacts) -> dict[str, Any]:
+    return {"version": facts.version, "engine_version": facts.engine_version, "directory": str(facts.directory)}

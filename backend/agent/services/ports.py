@@ -1,0 +1,176 @@
+"""The agent's side of published ports: the parts put together, fed with the machine's life, shown to clients."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+import msgspec
+
+from backend.addresses import PortState, PortStatus
+from backend.agent.server import Method
+from backend.engine.ask import Dial
+from backend.errors import Problem, ProblemCode
+from backend.host import network
+from backend.host.base import Host
+from backend.model import MachineStatus, Notice, Phase
+from backend.net.aliases import Aliases
+from backend.net.front_hooks import NetworkHooks, Rewriter
+from backend.net.ports.bindings import Published, Reader
+from backend.net.ports.forwarder import Forwarder, Traffic
+from backend.net.ports.host_network import Followed, HostNetworkFeed, Listener
+from backend.net.ports.publisher import Publisher
+from backend.paths import MachineDir
+from backend.settings.config import Config
+from backend.vm.monitor import Monitor
+
+_log = logging.getLogger(__name__)
+
+_RESTORE_S: Final = 30.0
+_SERVING: Final = (Phase.CONNECTING, Phase.RUNNING, Phase.DEGRADED, Phase.STOPPING)
+
+
+class PortsService:
+    """One per agent."""
+
+    def __init__(
+        self,
+        host: Host,
+        directory: MachineDir,
+        *,
+        monitor: Callable[[], Monitor],
+        qemu_pid: Callable[[], int | None],
+        guest_ssh_port: Callable[[], int],
+        dial: Dial,
+        follow: Callable[[str], AbstractAsyncContextManager[Followed]],
+        notify: Callable[[Notice], None],
+        show: Callable[[tuple[Problem, ...]], None],
+    ) -> None:
+        """Make it. Reads a small file.
+
+        Args:
+            monitor: of the QEMU that runs.
+            qemu_pid: its process.
+            guest_ssh_port: where its guest's SSH server listens.
+            dial: opens a stream to the engine, and wakes nothing. Raises WherryError.
+            follow: begins a command in the guest. Raises WherryError.
+            notify: told of what fails with no client to tell.
+            show: given the problems that stand for as long as ports are not open, each time that these differ.
+        """
+        self._dir = directory
+        self._show = show
+        self._failing: tuple[Problem, ...] = ()
+        self._aliases = Aliases(directory.published_addresses)
+        self._forwarder = Forwarder(
+            monitor,
+            guest_ssh_port=guest_ssh_port,
+            deepen=lambda descriptor, backlog: (
+                (pid := qemu_pid()) is not None and host.deepen_backlog(pid, descriptor, backlog)
+            ),
+            low_ports_on_any=host.low_ports_on_wildcard_only,
+        )
+        self._listening = HostNetworkFeed(follow, self._listeners_changed)
+        self._publisher = Publisher(
+            dial,
+            self._forwarder,
+            reader=self._reader,
+            notify=notify,
+            show=self._show_failing,
+            want_listeners=self._listening.set_wanted,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._served = False
+
+    def hooks(self, dial: Dial, rewriters: tuple[Rewriter, ...] = ()) -> NetworkHooks:
+        """For the API front. `dial` opens a stream to the engine for a client, and may wake the machine."""
+        return NetworkHooks(self._publisher, self._aliases, dial, rewriters)
+
+    def methods(self) -> dict[str, Method]:
+        """For the control channel."""
+        return {"ports.list": self.list_ports}
+
+    async def run(self) -> None:
+        """Follow the engine until cancelled."""
+        listening = asyncio.create_task(self._listening.run(), name="host networks")
+        try:
+            await self._publisher.run()
+        finally:
+            tasks = {listening, *self._tasks}
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=2)
+
+    async def restore(self) -> None:
+        """The engine answers: publish what runs in it. Does not raise."""
+        self._show_failing(self._failing)
+        await self._publisher.restore(timeout_s=_RESTORE_S)
+
+    async def restored(self) -> None:
+        """Return when what runs in the engine is published, or that takes too long."""
+        await self._publisher.restored(timeout_s=_RESTORE_S)
+
+    def heed(self, status: MachineStatus) -> None:
+        """The machine is in another phase."""
+        serves = status.phase in _SERVING
+        if self._served and not serves:
+            self._spawn(self._publisher.forget(), "forget ports")
+        self._served = serves
+        self._listening.set_up(status.phase in (Phase.RUNNING, Phase.DEGRADED) and status.ssh_port is not None)
+
+    async def list_ports(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """All published ports: {"ports": [PortStatus]}, by port. Raises WherryError."""
+        traffic = await self._forwarder.traffic() if self._served else {}
+        opened = self._forwarder.opened
+        rows = [
+            _status(one, self._publisher.problem_of(one), traffic.get(one.forward), is_open=one.forward in opened)
+            for one in self._publisher.published()
+        ]
+        rows.sort(key=lambda row: (row.port, row.protocol.value, ":" in row.address, row.address))
+        return {"ports": msgspec.to_builtins(rows)}
+
+    def _listeners_changed(self, listeners: frozenset[Listener]) -> None:
+        self._spawn(self._publisher.hear(listeners), "ports of host networks")
+
+    def _show_failing(self, problems: tuple[Problem, ...]) -> None:
+        self._failing = problems
+        self._show((*((self._aliases.problem,) if self._aliases.problem is not None else ()), *problems))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s: failed by a defect", task.get_name(), exc_info=error)
+
+    def _reader(self) -> Reader:
+        try:
+            used = msgspec.json.decode(self._dir.used_config.read_bytes(), type=Config)
+        except (OSError, msgspec.MsgspecError):
+            used = Config()
+        return Reader(used.network.publish == "all", self._aliases.host_address, network.has_ipv6_loopback())
+
+
+def _status(one: Published, problem: Problem | None, traffic: Traffic | None, *, is_open: bool) -> PortStatus:
+    state = PortState.OPEN if is_open else PortState.OPENING
+    if problem is not None and not is_open:
+        state = PortState.TAKEN if problem.code is ProblemCode.PORT_TAKEN else PortState.REFUSED
+    return PortStatus(
+        protocol=one.forward.protocol,
+        address=one.forward.host_ip,
+        port=one.forward.host_port,
+        state=state,
+        origin=one.origin,
+        container_id=one.owner_id,
+        container=one.owner_name,
+        container_port=one.owner_port,
+        connections=traffic.connections if traffic is not None else None,
+        received_bytes=traffic.received_bytes if traffic is not None else None,
+        sent_bytes=traffic.sent_bytes if traffic is not None else None,
+        problem=f"{problem.summary} {problem.hint or ''}".strip() if problem is not None and not is_open else "",
+    )

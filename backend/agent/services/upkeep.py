@@ -1,0 +1,149 @@
+"""Requests that look after the running machine: restart the engine, let it go on, give back what it does not use."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from backend.agent.boot.link import EngineLink
+from backend.agent.boot.readiness import ENGINE, Deadlines
+from backend.agent.core.guest import Guest
+from backend.agent.core.supervisor import Supervisor
+from backend.agent.services.stats_feed import HostFigures
+from backend.agent.watch.peaks import Peaks
+from backend.errors import Action, ProblemCode, fail
+from backend.model import Phase
+
+_log = logging.getLogger(__name__)
+
+_RESTART_S: Final = 40.0
+"""dockerd ends its containers in order, and is ended itself when that takes longer than 25 s."""
+_RECLAIM_S: Final = 300.0
+_TOLD_S: Final = 5.0
+_SETTLE_S: Final = 20.0
+"""The guest reports free memory in the background, every two seconds."""
+_STEADY_S: Final = 3.0
+_STEADY_BYTES: Final = 4 * 1024**2
+_POLL_S: Final = 0.5
+
+
+class Upkeep:
+    """Of one machine."""
+
+    def __init__(self, supervisor: Supervisor, figures: Callable[[], HostFigures], deadlines: Deadlines) -> None:
+        self._supervisor = supervisor
+        self._figures = figures
+        self._deadlines = deadlines
+
+    def methods(self) -> dict[str, Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]]:
+        """The requests by name."""
+        return {
+            "engine.restart": self.restart_engine,
+            "continue": self.go_on,
+            "reclaim": self.reclaim,
+            "usage": self.usage,
+        }
+
+    async def restart_engine(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Restart dockerd, and answer when the engine does. Raises WherryError."""
+        guest, link = self._guest(), self._supervisor.link
+        await guest.control.ask("restart dockerd", timeout_s=_RESTART_S)
+        if link is not None:
+            await self._engine_is_back(link)
+            await self._status_is_back()
+        return {"seq": self._supervisor.status().seq}
+
+    async def _status_is_back(self) -> None:
+        """The engine answers, and clients are told of its endpoint first. What else is wrong then, the status says."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TOLD_S):
+                while self._supervisor.phase is Phase.DEGRADED:
+                    await asyncio.sleep(0.05)
+
+    async def _engine_is_back(self, link: EngineLink) -> None:
+        status = self._supervisor.status()
+        hardware = status.accelerator is not None and status.accelerator.hardware
+        within_s = self._deadlines.of(ENGINE, hardware=hardware) + _RESTART_S
+        try:
+            async with asyncio.timeout(_RESTART_S):
+                while link.is_ready:  # until the guest tells that dockerd has ended
+                    await asyncio.sleep(0.05)
+            async with asyncio.timeout(within_s):
+                while not link.is_ready:
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise fail(
+                ProblemCode.ENGINE_DOWN,
+                "The Docker engine did not come back after it was restarted.",
+                command="restart dockerd",
+                hint="Restart the machine. The engine's own words: wherry logs engine",
+                retryable=True,
+                action=Action.RESTART,
+            ) from error
+
+    async def go_on(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Let a machine go on whose processors stand still. `continued`: whether they did. Raises WherryError."""
+        return {"continued": await self._supervisor.watchdog.go_on(), "seq": self._supervisor.status().seq}
+
+    async def reclaim(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the guest give back memory and disk; bytes that the host sees, before and after. Raises WherryError."""
+        guest = self._guest()
+        before = await asyncio.to_thread(self._figures)
+        await guest.control.ask("reclaim", timeout_s=_RECLAIM_S)
+        after = await self._settled()
+        _log.info("given back: memory %s -> %s, disk %s -> %s", before.memory, after.memory, before.disk, after.disk)
+        return {
+            "memory_before": before.memory,
+            "memory_after": after.memory,
+            "disk_before": before.disk,
+            "disk_after": after.disk,
+        }
+
+    async def _settled(self) -> HostFigures:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _SETTLE_S
+        newest, since = await asyncio.to_thread(self._figures), loop.time()
+        lowest = newest.memory or 0
+        while loop.time() < deadline and loop.time() - since < _STEADY_S:
+            await asyncio.sleep(_POLL_S)
+            newest = await asyncio.to_thread(self._figures)
+            if (newest.memory or 0) < lowest - _STEADY_BYTES:
+                lowest, since = newest.memory or 0, loop.time()
+        return newest
+
+    async def usage(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What the machine takes of the host now, and gave back since its start; bytes, null where not known."""
+        figures = await asyncio.to_thread(self._figures)
+        return {
+            "memory_given": figures.memory_given,
+            "memory_used": figures.memory,
+            "memory_returned": figures.memory_returned,
+            "disk_used": figures.disk,
+            "disk_returned": figures.disk_returned,
+        }
+
+    def _guest(self) -> Guest:
+        guest = self._supervisor.guest
+        if guest is None or not guest.stages:
+            raise fail(
+                ProblemCode.MACHINE_STOPPED,
+                "The Wherry machine is not running.",
+                hint="Start it with `wherry start` or in the Wherry window.",
+                retryable=True,
+                action=Action.START,
+            )
+        return guest
+
+
+def host_figures(*, disk: int | None, memory: int | None, given_mib: int | None, peaks: Peaks) -> HostFigures:
+    """Put together what is known of the host's side."""
+    return HostFigures(
+        disk=disk,
+        memory=memory,
+        memory_given=given_mib * 1024**2 if given_mib is not None else None,
+        memory_returned=max(0, peaks.memory - memory) if memory is not None else None,
+        disk_returned=max(0, peaks.disk - disk) if disk is not None else None,
+    )

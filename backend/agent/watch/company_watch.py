@@ -1,0 +1,106 @@
+"""Notices when this computer's proxies or authorities are others than the running machine was given.
+
+dockerd reads both when it starts, and to start it anew ends containers: when that is worth it the user decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from backend.agent.boot import company
+from backend.errors import WherryError
+from backend.host.base import Host
+from backend.model import Notice
+from backend.paths import MachineDir
+from backend.settings.config import Config
+from backend.vm import run
+
+PROXIES: Final = "network.proxy"
+CERTIFICATES: Final = "network.certificates"
+"""Named as the settings that ask for them."""
+_EVERY_S: Final = 60.0
+_CERTIFICATES_EVERY: Final = 10
+"""Looks at the proxies for each look at the certificates, which takes longer and finds less."""
+_TOLD: Final = {
+    frozenset({PROXIES}): "This computer's proxies have changed",
+    frozenset({CERTIFICATES}): "This computer's certificate authorities have changed",
+    frozenset({PROXIES, CERTIFICATES}): "This computer's proxies and certificate authorities have changed",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class CompanyWatch:
+    """One per agent."""
+
+    def __init__(
+        self,
+        host: Host,
+        directory: MachineDir,
+        *,
+        is_live: Callable[[], bool],
+        notify: Callable[[Notice], None],
+        every_s: float = _EVERY_S,
+    ) -> None:
+        self._host = host
+        self._dir = directory
+        self._is_live = is_live
+        self._notify = notify
+        self._every_s = every_s
+        self._changed: frozenset[str] = frozenset()
+        self._begun_with: company.CompanyRecord | None = None
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """What a restart of the machine would take over: of PROXIES and CERTIFICATES."""
+        return self._changed if self._is_live() else frozenset()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        looks = 0
+        while True:
+            await asyncio.sleep(self._every_s)
+            if not self._is_live():
+                self._changed = frozenset()
+                continue
+            looks += 1
+            try:
+                await self._look(with_certificates=looks % _CERTIFICATES_EVERY == 1)
+            except (WherryError, OSError, ValueError) as error:
+                _log.warning("proxies and certificates could not be looked at: %s", error)
+
+    async def _look(self, *, with_certificates: bool) -> None:
+        used = await asyncio.to_thread(company.noted, self._dir.used_company)
+        if used is None:
+            return  # started by a version that did not note it
+        if used != self._begun_with:
+            self._begun_with, self._changed = used, frozenset()
+            with_certificates = True
+        now = await asyncio.to_thread(self._present, with_certificates)
+        changed = {PROXIES} if now.proxies_digest != used.proxies_digest else set()
+        if with_certificates:
+            changed |= {CERTIFICATES} if now.certificates_digest != used.certificates_digest else set()
+        else:
+            changed |= self._changed & {CERTIFICATES}
+        before, self._changed = self._changed, frozenset(changed)
+        if self._changed - before:
+            text = f"{_TOLD[self._changed]} since the machine was started. It takes that over with: wherry restart"
+            self._notify(Notice(level="info", text=text))
+
+    def _present(self, with_certificates: bool) -> company.CompanyRecord:
+        """What a machine with the settings of the running one would be given now."""
+        section = msgspec.json.decode(self._dir.used_config.read_bytes(), type=Config).network
+        if not with_certificates:
+            section = msgspec.structs.replace(section, certificates="none")
+        record = run.load(self._dir.run_record)
+        options = json.loads(self._dir.engine_options.read_bytes())
+        if record is None:
+            raise ValueError("the machine has no record")
+        network = record.user_network
+        return company.examine(section, self._host, options=options, network=network, known=()).record

@@ -1,0 +1,448 @@
+"""The engine's API, by docker-py, which only this module and `client_socket` import.
+
+An `EngineClient` may be used from several threads at once. Every call has a deadline; a stream has none once it is
+open, and is ended by `close()` from any thread. Values that leave are those of `types`, errors are `WherryError` with
+ENGINE_DOWN (nobody answers, or too late) or ENGINE_ERROR (it answered no).
+
+What has no method here is asked through `call` (one JSON answer) and `stream` (bytes without end) by the other modules
+of this package, which make values of the answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import requests
+import urllib3
+from docker import APIClient, auth
+from docker.constants import DEFAULT_DOCKER_API_VERSION
+from docker.errors import APIError, DockerException
+
+from backend.engine.client.answers import (
+    NOT_UNDERSTOOD,
+    container_from_answer,
+    events,
+    is_debug_helper,
+    json_value,
+    not_understood,
+    refused,
+    understood,
+)
+from backend.engine.client.details import ContainerDetails, details_from_answer
+from backend.engine.client.duplex import Duplex
+from backend.engine.client.log_records import FRAMED_BY_TYPE, LogBlock, log_items, log_query, wire_blocks
+from backend.engine.client.pulling import PullProgress, pull_progress
+from backend.engine.client.socket import open_api
+from backend.engine.client.stream import EngineStream, down
+from backend.engine.spec.container_spec import with_tag
+from backend.engine.types import (
+    Container,
+    ContainerAction,
+    EngineEvent,
+    EngineInfo,
+    EngineVersion,
+    RemovePolicy,
+    VolumePolicy,
+    clean_text,
+)
+from backend.errors import ProblemCode, WherryError, fail
+
+REQUEST_TIMEOUT_S: Final = 15
+UPLOAD_TIMEOUT_S: Final = 600
+"""For the engine's answer after the last byte: it unpacks what it was sent."""
+PULL_TIMEOUT_S: Final = 120
+"""The engine answers a pull when it has asked the registry for the first time."""
+STOP_GRACE_S: Final = 10
+"""How long a container may take to end by itself before the engine kills it: docker's own default."""
+_CONTAINER_ID: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z_.-]{0,255}")
+
+_Result = TypeVar("_Result")
+_Params = Mapping[str, str | int | bytes]
+
+
+def _agree_version(url: str, timeout_s: int) -> str:
+    """The newest version of the API that both sides speak.
+
+    docker-py's own `version="auto"` does the same, but leaves its connection open when the engine does not answer.
+    """
+    with contextlib.closing(open_api(url, DEFAULT_DOCKER_API_VERSION, timeout_s)) as asking:
+        theirs = str(asking.version(api_version=False)["ApiVersion"])
+    return min(theirs, DEFAULT_DOCKER_API_VERSION, key=lambda text: [int(part) for part in text.split(".")])
+
+
+class EngineClient:
+    """One engine. Connects when it is made."""
+
+    def __init__(self, url: str, timeout_s: int = REQUEST_TIMEOUT_S) -> None:
+        """Connect and agree on the API's version.
+
+        Args:
+            url: as in DOCKER_HOST.
+            timeout_s: for each request, and for each step of one.
+
+        Raises:
+            WherryError: ENGINE_DOWN or ENGINE_ERROR.
+        """
+        self.url = url
+        self._timeout_s = timeout_s
+        version = self._ask("docker version", lambda: _agree_version(url, timeout_s))
+        self._api: APIClient = self._ask("docker version", lambda: open_api(url, version, timeout_s))
+
+    def close(self) -> None:
+        """Drop the idle connections. Streams are closed by themselves."""
+        self._api.close()
+
+    def ping(self) -> None:
+        """Ask whether the engine lives."""
+        self._ask("docker ping", self._api.ping)
+
+    def version(self) -> EngineVersion:
+        """What answers."""
+        answer = self._ask("docker version", lambda: dict(self._api.version()))
+        return EngineVersion(
+            version=clean_text(str(answer.get("Version", ""))),
+            api_version=clean_text(str(answer.get("ApiVersion", ""))),
+            os=clean_text(str(answer.get("Os", ""))),
+            arch=clean_text(str(answer.get("Arch", ""))),
+        )
+
+    def info(self) -> EngineInfo:
+        """What the engine says of its host."""
+        answer = self._ask("docker info", lambda: dict(self._api.info()))
+        return understood("docker info", lambda: self._info(answer))
+
+    def _info(self, answer: dict[str, Any]) -> EngineInfo:
+        return EngineInfo(
+            name=clean_text(str(answer.get("Name", ""))),
+            containers=int(answer.get("Containers", 0)),
+            containers_running=int(answer.get("ContainersRunning", 0)),
+            images=int(answer.get("Images", 0)),
+            storage_driver=clean_text(str(answer.get("Driver", ""))),
+            kernel=clean_text(str(answer.get("KernelVersion", ""))),
+            operating_system=clean_text(str(answer.get("OperatingSystem", ""))),
+            cpus=int(answer.get("NCPU", 0)),
+            memory_bytes=int(answer.get("MemTotal", 0)),
+        )
+
+    def list_containers(self, *, include_stopped: bool = True) -> tuple[Container, ...]:
+        """All containers, newest first, as the engine orders them; but not our own debug shells, which come and go."""
+        command = "docker ps --all" if include_stopped else "docker ps"
+        answer = self.call(command, "GET", "/containers/json", params={"all": int(include_stopped)})
+        return understood(
+            command, lambda: tuple(container_from_answer(entry) for entry in answer if not is_debug_helper(entry))
+        )
+
+    def start(self, container_id: str) -> None:
+        """Start a container; one that runs already is left alone."""
+        self._act("start", container_id, lambda: self._api.start(container_id))
+
+    def stop(self, container_id: str, grace_s: int = STOP_GRACE_S) -> None:
+        """Ask a container to end, kill it after `grace_s` seconds."""
+        # docker-py adds the grace to its own timeout.
+        self._act("stop", container_id, lambda: self._api.stop(container_id, timeout=grace_s))
+
+    def restart(self, container_id: str, grace_s: int = STOP_GRACE_S) -> None:
+        """Stop as `stop` does, then start."""
+        self._act("restart", container_id, lambda: self._api.restart(container_id, timeout=grace_s))
+
+    def pause(self, container_id: str) -> None:
+        """Freeze all processes."""
+        self._act("pause", container_id, lambda: self._api.pause(container_id))
+
+    def unpause(self, container_id: str) -> None:
+        """Let frozen processes go on."""
+        self._act("unpause", container_id, lambda: self._api.unpause(container_id))
+
+    def kill(self, container_id: str) -> None:
+        """End all processes at once."""
+        self._act("kill", container_id, lambda: self._api.kill(container_id))
+
+    def remove(
+        self,
+        container_id: str,
+        policy: RemovePolicy = RemovePolicy.STOPPED_ONLY,
+        volumes: VolumePolicy = VolumePolicy.KEEP,
+    ) -> None:
+        """Delete a container and what it wrote to its own file system. Volumes that have a name stay always."""
+        force = policy is RemovePolicy.KILL_FIRST
+        anonymous = volumes is VolumePolicy.REMOVE_ANONYMOUS
+        verb = "rm" + (" --force" if force else "") + (" --volumes" if anonymous else "")
+        self._act(verb, container_id, lambda: self._api.remove_container(container_id, v=anonymous, force=force))
+
+    def rename(self, container_id: str, name: str) -> None:
+        """Give a container another name; the engine refuses one that is taken or not allowed."""
+        self._act("rename", container_id, lambda: self._api.rename(container_id, name))
+
+    def inspect(self, container_id: str) -> ContainerDetails:
+        """Everything that the engine knows of one container."""
+        command = f"docker inspect {container_id[:12]}"
+        check_id(container_id, command)
+        answer = self.call(command, "GET", f"/containers/{container_id}/json")
+        return understood(command, lambda: details_from_answer(answer))
+
+    def act(self, action: ContainerAction, container_id: str) -> None:
+        """Carry out `action` with the defaults of its method; REMOVE kills first."""
+        match action:
+            case ContainerAction.START:
+                self.start(container_id)
+            case ContainerAction.STOP:
+                self.stop(container_id)
+            case ContainerAction.RESTART:
+                self.restart(container_id)
+            case ContainerAction.PAUSE:
+                self.pause(container_id)
+            case ContainerAction.UNPAUSE:
+                self.unpause(container_id)
+            case ContainerAction.KILL:
+                self.kill(container_id)
+            case ContainerAction.REMOVE:
+                self.remove(container_id, RemovePolicy.KILL_FIRST)
+            case ContainerAction.REMOVE_WITH_VOLUMES:
+                self.remove(container_id, RemovePolicy.KILL_FIRST, VolumePolicy.REMOVE_ANONYMOUS)
+
+    def events(self) -> EngineStream[EngineEvent]:
+        """All that happens from now on."""
+        return self.stream("docker events", "GET", "/events", events)
+
+    def pull(self, reference: str) -> EngineStream[PullProgress]:
+        """Fetch an image from its registry, with what `docker login` left for it; ends when the engine has it.
+
+        Closing the stream cancels the pull: the engine keeps the layers that are complete for the next time.
+
+        Raises:
+            WherryError: as always; and while it is read ENGINE_ERROR, the registry refused or cannot be reached.
+        """
+        command = f"docker pull {clean_text(reference)}"
+        complete = with_tag(reference)
+
+        def login() -> Mapping[str, str]:
+            registry, _ = auth.resolve_repository_name(complete.partition("@")[0])
+            header = auth.get_config_header(self._api, registry)
+            return (
+                {} if header is None else {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else header}
+            )
+
+        return self.stream(
+            command,
+            "POST",
+            "/images/create",
+            partial(pull_progress, command=command),
+            params={"fromImage": complete},
+            headers=self._ask(command, login),
+            timeout_s=PULL_TIMEOUT_S,
+        )
+
+    def logs(
+        self, container_id: str, *, tail: int = 1000, follow: bool = True, since: str | None = None
+    ) -> EngineStream[LogBlock]:
+        """What a container wrote, oldest first, and with `follow` what it writes until it ends. Each line has its time.
+
+        Args:
+            tail: number of lines to begin with; a negative number means all.
+            since: seconds since the epoch with up to nine decimals; lines of that very moment are included.
+        """
+        command = f"docker logs {container_id[:12]}"
+        check_id(container_id, command)
+        params = log_query(tail, since, follow=follow)
+        response = self._open(command, "GET", f"/containers/{container_id}/logs", params)
+        framed = FRAMED_BY_TYPE.get(response.headers.get("Content-Type", ""))
+        if framed is None:
+            try:
+                config = self._ask(command, lambda: dict(self._api.inspect_container(container_id).get("Config") or {}))
+            except WherryError:
+                response.close()
+                raise
+            framed = not config.get("Tty")
+        wire = wire_blocks(response.raw)
+        return EngineStream(response, log_items(chunked=wire is not None, framed=framed), command, wire)
+
+    def call(
+        self,
+        command: str,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int | bytes] | None = None,
+        body: object = None,
+        timeout_s: float | None = None,
+    ) -> Any:
+        """Ask one thing of the engine's API, and give its JSON answer; None when the answer is empty.
+
+        Args:
+            command: how a user would ask the same, for the Problem.
+            path: below the API's version, with ids checked by `check_id`: "/containers/3f…/json".
+            body: sent as JSON; None sends nothing.
+            timeout_s: in place of the client's own, for each step of the request.
+
+        Raises:
+            WherryError: ENGINE_DOWN or ENGINE_ERROR.
+        """
+
+        def ask() -> Any:
+            seconds = timeout_s or self._timeout_s
+            with contextlib.closing(self._send(method, path, params=params, body=body, timeout_s=seconds)) as response:
+                return json_value(response.content) if response.content.strip() else None
+
+        return self._ask(command, ask)
+
+    def stream(
+        self,
+        command: str,
+        method: str,
+        path: str,
+        items: Callable[[Iterator[bytes]], Iterator[_Result]],
+        *,
+        params: Mapping[str, str | int | bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> EngineStream[_Result]:
+        """Open an answer without end; `items` makes values of its blocks, which may be cut anywhere.
+
+        Raises:
+            WherryError: as `call`; reading raises as `EngineStream` says.
+        """
+        return EngineStream(self._open(command, method, path, params, headers, timeout_s=timeout_s), items, command)
+
+    def _open(
+        self,
+        command: str,
+        method: str,
+        path: str,
+        params: _Params | None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> requests.Response:
+        """An answer without end, of which the head has come."""
+
+        def open_it() -> requests.Response:
+            response = self._send(method, path, params=params, headers=headers, timeout_s=timeout_s or self._timeout_s)
+            _wait_for_ever(response)
+            return response
+
+        return self._ask(command, open_it)
+
+    def head(self, command: str, path: str, *, params: Mapping[str, str | int | bytes]) -> Mapping[str, str]:
+        """Ask for the head of an answer; names of fields may be written in any case. Raises as `call`."""
+
+        def ask() -> Mapping[str, str]:
+            try:
+                response = self._send("HEAD", path, params=params, timeout_s=self._timeout_s)
+            except APIError as error:
+                if error.status_code != 404:
+                    raise
+                # An answer to HEAD has no body that could say so.
+                raise fail(
+                    ProblemCode.ENGINE_ERROR, "There is no such path in the container.", command=command
+                ) from error
+            with contextlib.closing(response):
+                return response.headers
+
+        return self._ask(command, ask)
+
+    def upload(
+        self,
+        command: str,
+        method: str,
+        path: str,
+        pieces: Iterator[bytes],
+        *,
+        params: Mapping[str, str | int | bytes],
+        timeout_s: float = UPLOAD_TIMEOUT_S,
+    ) -> bytes:
+        """Send a tar archive as it is made, and give the whole answer. Raises as `call`, and what `pieces` raises."""
+
+        def ask() -> bytes:
+            headers = {"Content-Type": "application/x-tar"}
+            sent = self._send(method, path, params=params, headers=headers, data=pieces, timeout_s=timeout_s)
+            with contextlib.closing(sent) as response:
+                return bytes(response.content)
+
+        return self._ask(command, ask)
+
+    def hijack(
+        self, command: str, path: str, *, params: Mapping[str, str | int | bytes] | None = None, body: object = None
+    ) -> Duplex:
+        """Open a connection to a program's terminal by a POST. Raises as `call`."""
+
+        def open_it() -> Duplex:
+            headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
+            response = self._send("POST", path, params=params, headers=headers, body=body, timeout_s=self._timeout_s)
+            # The buffered reader, not the socket under it: the program's first words may have come with the head.
+            raw: Any = response.raw
+            reader = raw._fp.fp  # noqa: SLF001 -- neither library gives the connection away by a public name
+            under = reader.raw
+            connection = getattr(under, "_sock", None) or under.sock  # the second for a named pipe
+            return Duplex(reader, connection, response.close)
+
+        return self._ask(command, open_it)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int | bytes] | None,
+        timeout_s: float,
+        body: object = None,
+        data: Iterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """The open answer, of which nothing but the head is read."""
+        url = f"{self._api.base_url}/v{self._api.api_version}{path}"
+        response = self._api.request(
+            method, url, params=params, json=body, data=data, headers=headers, stream=True, timeout=timeout_s
+        )
+        if not response.ok:
+            with contextlib.closing(response):
+                raise APIError(f"{response.status_code} {response.reason}", response, _message(response))
+        return response
+
+    def _act(self, verb: str, container_id: str, call: Callable[[], object]) -> None:
+        command = f"docker {verb} {container_id[:12]}"
+        check_id(container_id, command)
+        self._ask(command, call)
+
+    def _ask(self, command: str, call: Callable[[], _Result]) -> _Result:
+        try:
+            return call()
+        except WherryError:
+            raise
+        except APIError as error:
+            raise refused(command, error.status_code or 0, str(error.explanation or error)) from error
+        except requests.exceptions.InvalidJSONError as error:  # before its base, the errors of the connection
+            raise not_understood(command, error) from error
+        except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise down(command, error) from error
+        except NOT_UNDERSTOOD as error:
+            # An answer of a shape that docker-py does not expect: something else listens there.
+            raise not_understood(command, error) from error
+
+
+def _wait_for_ever(response: requests.Response) -> None:
+    """Take the deadline off an open stream: silence is normal there, and `close` wakes the reader."""
+    sock = getattr(response.raw.connection, "sock", None)
+    if sock is not None:
+        sock.settimeout(None)
+        if isinstance(sock, socket.socket):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def check_id(container_id: str, command: str) -> None:
+    """Raise BAD_REQUEST for what is neither an id nor a name: it would become another address of the API."""
+    if not _CONTAINER_ID.fullmatch(container_id):
+        raise fail(ProblemCode.BAD_REQUEST, "That is not the id of a container.", command=clean_text(command))
+
+
+def _message(response: requests.Response) -> str:
+    text = response.content[:10_000].decode(errors="replace")
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text

@@ -1,0 +1,233 @@
+"""Images, volumes and networks as the engine lists them, each with the containers that use it.
+
+An answer's text is clean once it is in one of these values. An answer that is not understood is an ENGINE_ERROR, never
+a shorter list.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from backend.engine.client.answers import understood
+from backend.engine.client.details import epoch_of
+from backend.engine.types import clean_text
+
+if TYPE_CHECKING:
+    from backend.engine.client.engine_client import EngineClient
+
+SIZES_TIMEOUT_S: Final = 120.0
+"""The engine walks through every volume to add up its size."""
+_ANONYMOUS_CHARS: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageEntry:
+    """One tag of an image, or an image without any."""
+
+    id: str
+    """"sha256:" and 64 hexadecimal digits."""
+    repository: str = ""
+    """Empty for an image without a tag, a leftover of a build."""
+    tag: str = ""
+    size_bytes: int = 0
+    created: float | None = None
+    """Seconds since the epoch."""
+    used_by: tuple[str, ...] = ()
+    """Names of containers, running or not."""
+
+    @property
+    def key(self) -> str:
+        """Tells this row from all others."""
+        return f"{self.id}/{self.repository}:{self.tag}"
+
+    @property
+    def name(self) -> str:
+        """As one would type it: "nginx:1.27", or the short id where there is no tag."""
+        return f"{self.repository}:{self.tag}" if self.tag else self.short_id
+
+    @property
+    def short_id(self) -> str:
+        """Twelve digits."""
+        return self.id.removeprefix("sha256:")[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeEntry:
+    """One volume."""
+
+    name: str
+    driver: str = ""
+    created: float | None = None
+    used_by: tuple[str, ...] = ()
+    project: str = ""
+    """Of Compose."""
+
+    @property
+    def key(self) -> str:
+        """Tells this row from all others."""
+        return self.name
+
+    @property
+    def id(self) -> str:
+        """What commands take: a volume has nothing but its name."""
+        return self.name
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the engine made up the name."""
+        return len(self.name) == _ANONYMOUS_CHARS and all(digit in "0123456789abcdef" for digit in self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkEntry:
+    """One network."""
+
+    id: str
+    name: str
+    driver: str = ""
+    scope: str = ""
+    """"local", "swarm" or "global"."""
+    subnets: tuple[str, ...] = ()
+    created: float | None = None
+    used_by: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Tells this row from all others."""
+        return self.id
+
+
+Listing = tuple[ImageEntry, ...] | tuple[VolumeEntry, ...] | tuple[NetworkEntry, ...]
+
+
+def list_images(client: EngineClient) -> tuple[ImageEntry, ...]:
+    """All images but the intermediate ones of builds, a row for each tag. Raises WherryError."""
+    command = "docker images"
+    return understood(command, lambda: images_from(_get(client, command, "/images/json"), _uses(client)))
+
+
+def list_volumes(client: EngineClient) -> tuple[VolumeEntry, ...]:
+    """All volumes. Raises WherryError."""
+    command = "docker volume ls"
+    return understood(command, lambda: volumes_from(_get(client, command, "/volumes"), _uses(client)))
+
+
+def list_networks(client: EngineClient) -> tuple[NetworkEntry, ...]:
+    """All networks. Raises WherryError."""
+    command = "docker network ls"
+    return understood(command, lambda: networks_from(_get(client, command, "/networks"), _uses(client)))
+
+
+def volume_sizes(client: EngineClient) -> dict[str, int]:
+    """The bytes in each volume by its name, where the engine knows. Takes seconds where there is much in them."""
+    command = "docker system df --verbose"
+    answer = client.call(command, "GET", "/system/df", params={"type": "volume"}, timeout_s=SIZES_TIMEOUT_S)
+    return understood(command, lambda: sizes_from(answer))
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Which containers use what."""
+
+    images: Mapping[str, tuple[str, ...]]
+    volumes: Mapping[str, tuple[str, ...]]
+    networks: Mapping[str, tuple[str, ...]]
+
+
+def uses_from(untrusted: Iterable[Mapping[str, Any]]) -> Uses:
+    """Out of `GET /containers/json?all=1`."""
+    found: tuple[dict[str, list[str]], ...] = (defaultdict(list), defaultdict(list), defaultdict(list))
+    images, volumes, networks = found
+    for entry in untrusted:
+        name = clean_text(str((entry.get("Names") or [entry["Id"][:12]])[0]).removeprefix("/"))
+        images[str(entry.get("ImageID", ""))].append(name)
+        for mount in entry.get("Mounts") or ():
+            if mount.get("Type") == "volume" and mount.get("Name"):
+                volumes[str(mount["Name"])].append(name)
+        settings = (entry.get("NetworkSettings") or {}).get("Networks") or {}
+        for network in {str((one or {}).get("NetworkID", "")) for one in settings.values()}:
+            networks[network].append(name)
+    return Uses(*({key: tuple(sorted(names)) for key, names in one.items()} for one in found))
+
+
+def images_from(untrusted: Iterable[Mapping[str, Any]], uses: Uses) -> tuple[ImageEntry, ...]:
+    """Out of `GET /images/json`."""
+    made = []
+    for entry in untrusted:
+        identity = str(entry["Id"])
+        for repository, tag in _names(entry):
+            made.append(
+                ImageEntry(
+                    id=clean_text(identity),
+                    repository=clean_text(repository),
+                    tag=clean_text(tag),
+                    size_bytes=max(0, int(entry.get("Size") or 0)),
+                    created=float(entry["Created"]) if entry.get("Created") else None,
+                    used_by=uses.images.get(identity, ()),
+                )
+            )
+    return tuple(made)
+
+
+def volumes_from(untrusted: Mapping[str, Any], uses: Uses) -> tuple[VolumeEntry, ...]:
+    """Out of `GET /volumes`."""
+    return tuple(
+        VolumeEntry(
+            name=clean_text(str(entry["Name"])),
+            driver=clean_text(str(entry.get("Driver", ""))),
+            created=epoch_of(str(entry.get("CreatedAt") or "")),
+            used_by=uses.volumes.get(str(entry["Name"]), ()),
+            project=clean_text(str((entry.get("Labels") or {}).get("com.docker.compose.project", ""))),
+        )
+        for entry in untrusted.get("Volumes") or ()
+    )
+
+
+def networks_from(untrusted: Iterable[Mapping[str, Any]], uses: Uses) -> tuple[NetworkEntry, ...]:
+    """Out of `GET /networks`."""
+    return tuple(
+        NetworkEntry(
+            id=clean_text(str(entry["Id"])),
+            name=clean_text(str(entry.get("Name", ""))),
+            driver=clean_text(str(entry.get("Driver", ""))),
+            scope=clean_text(str(entry.get("Scope", ""))),
+            subnets=tuple(
+                clean_text(str(one["Subnet"]))
+                for one in (entry.get("IPAM") or {}).get("Config") or ()
+                if one.get("Subnet")
+            ),
+            created=epoch_of(str(entry.get("Created") or "")),
+            used_by=uses.networks.get(str(entry["Id"]), ()),
+        )
+        for entry in untrusted
+    )
+
+
+def sizes_from(untrusted: Mapping[str, Any]) -> dict[str, int]:
+    """Out of `GET /system/df`; the engine says -1 of what it does not know."""
+    sizes = {}
+    for entry in untrusted.get("Volumes") or ():
+        size = int((entry.get("UsageData") or {}).get("Size", -1))
+        if size >= 0:
+            sizes[clean_text(str(entry["Name"]))] = size
+    return sizes
+
+
+def _names(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    tags = [str(tag) for tag in entry.get("RepoTags") or () if tag != "<none>:<none>"]
+    if tags:
+        # The last colon: one before it belongs to the registry's port.
+        return [(repository, tag) for repository, _, tag in (one.rpartition(":") for one in tags)]
+    digests = [str(digest) for digest in entry.get("RepoDigests") or () if not str(digest).startswith("<none>")]
+    return [(digests[0].partition("@")[0], "")] if digests else [("", "")]
+
+
+def _uses(client: EngineClient) -> Uses:
+    return uses_from(_get(client, "docker ps --all", "/containers/json", all=1))
+
+
+def _get(client: EngineClient, command: str, path: str, **params: int) -> Any:
+    return client.call(command, "GET", path, params=params)

@@ -1,0 +1,108 @@
+"""An answer of the engine's without end, and what a broken connection to it is called. Part of `client.py`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import requests
+import urllib3
+
+from backend.engine.client.answers import NOT_UNDERSTOOD, not_understood
+from backend.engine.types import clean_text
+from backend.errors import ProblemCode, WherryError, fail
+
+_BLOCK_BYTES: Final = 65_536
+_BROKEN: Final = (OSError, ValueError, AttributeError, urllib3.exceptions.HTTPError)
+"""What reading from a connection raises, depending on where the library is when it breaks or is closed."""
+_Result = TypeVar("_Result")
+
+
+class EngineStream(Iterator[_Result]):
+    """An answer without end. Iterate it in one thread; `close()` it from any, which ends the iteration quietly."""
+
+    def __init__(
+        self,
+        response: requests.Response,
+        items: Callable[[Iterator[bytes]], Iterator[_Result]],
+        command: str,
+        blocks: Iterator[bytes] | None = None,
+    ):
+        self._response = response
+        self._command = command
+        self._closed = False
+        self._items = items(self._received(self._blocks() if blocks is None else blocks))
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> _Result:
+        """Wait for the next item.
+
+        Raises:
+            StopIteration: the engine ended the answer, or `close` was called.
+            WherryError: ENGINE_DOWN, the connection broke; ENGINE_ERROR, what came was not understood.
+        """
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise
+        except OSError as error:
+            if self._closed:
+                raise StopIteration from None
+            raise down(self._command, error) from error
+        except NOT_UNDERSTOOD as error:
+            if self._closed:
+                raise StopIteration from None
+            raise not_understood(self._command, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the stream and wake the thread that reads it. Idempotent."""
+        self._closed = True
+        with contextlib.suppress(*_BROKEN, RuntimeError):
+            self._response.raw.shutdown()
+
+    def release(self) -> None:
+        """Give the connection back. MUST be called in the reading thread only, after the iteration."""
+        self._closed = True
+        with contextlib.suppress(*_BROKEN):
+            self._response.close()
+
+    def _received(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """The blocks, with what breaks the connection told apart from what is wrong with the bytes."""
+        try:
+            yield from blocks
+        except _BROKEN as error:
+            if not self._closed:
+                raise down(self._command, error) from error
+
+    def _blocks(self) -> Iterator[bytes]:
+        raw = self._response.raw
+        if raw.chunked:
+            # Yields each chunk of the transfer encoding as it comes; read(n) would wait for n bytes.
+            yield from raw.stream(_BLOCK_BYTES, decode_content=False)
+            return
+        while block := raw.read1(_BLOCK_BYTES):
+            yield block
+
+
+def down(command: str, error: Exception) -> WherryError:
+    late = isinstance(error, requests.Timeout | TimeoutError)
+    return fail(
+        ProblemCode.ENGINE_DOWN,
+        "The Docker engine did not answer in time." if late else "The Docker engine cannot be reached.",
+        command=command,
+        tail=(clean_text(str(error), 300),),
+        hint="Check that the machine runs; if it does, restart it.",
+        retryable=True,
+    )

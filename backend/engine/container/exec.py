@@ -1,0 +1,248 @@
+"""Programs in a container, with a terminal of their own: its shell, or for an image without one a debug shell.
+
+The debug shell is a small container beside the target that shares its processes and network. Its image is an empty
+tree that is imported once, its program the machine's own static busybox, mounted read-only: nothing is downloaded, and
+it works for an image of any architecture. It starts in the target's root directory and is removed when it ends.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import tarfile
+from typing import TYPE_CHECKING, Final, Protocol
+
+from backend.engine.client.answers import DEBUG_ROLE, ROLE_LABEL, is_debug_helper, understood
+from backend.engine.client.engine_client import check_id
+from backend.engine.container.page_types import TerminalSize
+from backend.errors import ProblemCode, WherryError, fail
+
+if TYPE_CHECKING:
+    from backend.engine.client.duplex import Duplex
+    from backend.engine.client.engine_client import EngineClient
+
+OWNER_LABEL: Final = "io.wherry.owner"
+DEBUG_IMAGE: Final = "wherry/debug:1"
+_BUSYBOX: Final = "/usr/bin/busybox"
+_TERMINAL: Final = ("TERM=xterm-256color", "COLORTERM=truecolor")
+_MARK: Final = "WHERRY_TERMINAL"
+_SHELL: Final = "for s in bash ash; do command -v $s >/dev/null 2>&1 && exec $s; done; exec sh"
+_HANG_UP: Final = (
+    'for d in /proc/[0-9]*; do grep -qa "$0" "$d/environ" 2>/dev/null && kill -HUP "${d#/proc/}" 2>/dev/null; done; :'
+)
+_DEBUG: Final = (
+    "/b/busybox --install -s /bin; export PATH=/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin HOME=/root;"
+    " PS1='debug:\\w # '; export PS1; cd /proc/1/root 2>/dev/null || cd /; exec /bin/sh"
+)
+NO_SUCH_PROGRAM: Final = frozenset((126, 127))
+"""Exit codes of a program that could not be run."""
+
+
+class Program(Protocol):
+    """One program with a terminal."""
+
+    connection: Duplex
+
+    def resize(self, client: EngineClient, size: TerminalSize) -> None:
+        """Tell it of another size. Raises WherryError."""
+
+    def exit_code(self, client: EngineClient) -> int | None:
+        """How it ended; None while it runs or when nobody knows. Raises WherryError."""
+
+    def end(self, client: EngineClient) -> None:
+        """End it as a terminal that is closed does. Raises WherryError."""
+
+
+class Shell:
+    """A shell inside the container."""
+
+    def __init__(self, container_id: str, exec_id: str, mark: str, connection: Duplex) -> None:
+        self.connection = connection
+        self._container_id = container_id
+        self._exec_id = exec_id
+        self._mark = mark
+
+    def resize(self, client: EngineClient, size: TerminalSize) -> None:
+        """See Program."""
+        params = {"h": size.lines, "w": size.columns}
+        client.call("docker exec (resize)", "POST", f"/exec/{self._exec_id}/resize", params=params)
+
+    def exit_code(self, client: EngineClient) -> int | None:
+        """See Program."""
+        answer = client.call("docker exec (inspect)", "GET", f"/exec/{self._exec_id}/json")
+        code = answer.get("ExitCode") if isinstance(answer, dict) and not answer.get("Running") else None
+        return code if isinstance(code, int) else None
+
+    def end(self, client: EngineClient) -> None:
+        """See Program. The engine leaves a shell alone whose terminal went away: it is told by a signal."""
+        self.connection.close()
+        try:
+            # Every process that the shell started has its mark in its environment.
+            made = _create(client, self._container_id, ["sh", "-c", _HANG_UP, f"{_MARK}={self._mark}"], [], tty=False)
+            client.call("docker exec (hang up)", "POST", f"/exec/{made}/start", body={"Detach": True, "Tty": False})
+        except WherryError as error:
+            if error.problem.code is not ProblemCode.ENGINE_ERROR:
+                raise  # an engine that answers no: the container stopped, and the shell with it
+
+
+class DebugShell:
+    """A shell beside the container."""
+
+    def __init__(self, helper_id: str, connection: Duplex) -> None:
+        self.connection = connection
+        self.helper_id = helper_id
+
+    def resize(self, client: EngineClient, size: TerminalSize) -> None:
+        """See Program."""
+        params = {"h": size.lines, "w": size.columns}
+        client.call("docker attach (resize)", "POST", f"/containers/{self.helper_id}/resize", params=params)
+
+    def exit_code(self, client: EngineClient) -> int | None:  # noqa: ARG002 -- the engine forgets it with the helper
+        """See Program."""
+        return None
+
+    def end(self, client: EngineClient) -> None:
+        """See Program."""
+        self.connection.close()
+        remove_helper(client, self.helper_id)
+
+
+def open_shell(client: EngineClient, container_id: str, size: TerminalSize) -> Shell:
+    """Start the best shell that the container has: bash, ash, sh.
+
+    A container without a shell gives a program that ends at once with a code of `NO_SUCH_PROGRAM`.
+
+    Raises:
+        WherryError: ENGINE_ERROR, as for a container that does not run; ENGINE_DOWN.
+    """
+    command = f"docker exec -it {container_id[:12]} sh"
+    check_id(container_id, command)
+    mark = secrets.token_hex(8)
+    environment = [*_TERMINAL, f"{_MARK}={mark}"]
+    exec_id = _create(client, container_id, ["sh", "-c", _SHELL], environment, tty=True, size=size)
+    body = {"Detach": False, "Tty": True, "ConsoleSize": [size.lines, size.columns]}
+    connection = client.hijack(command, f"/exec/{exec_id}/start", body=body)
+    return Shell(container_id, exec_id, mark, connection)
+
+
+def open_debug_shell(client: EngineClient, container_id: str, size: TerminalSize, owner: str) -> DebugShell:
+    """Start a debug shell beside a running container.
+
+    Args:
+        owner: a word for this window, by which `remove_leftovers` knows helpers of windows that are no more.
+
+    Raises:
+        WherryError: ENGINE_ERROR, ENGINE_DOWN.
+    """
+    command = f"docker run --rm -it --pid container:{container_id[:12]} --network container:{container_id[:12]} debug"
+    check_id(container_id, command)
+    _ensure_image(client)
+    body = {
+        "Image": DEBUG_IMAGE,
+        "Entrypoint": ["/b/busybox", "sh", "-c", _DEBUG],
+        "Env": list(_TERMINAL),
+        "Tty": True,
+        "OpenStdin": True,
+        "StdinOnce": True,
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Labels": {ROLE_LABEL: DEBUG_ROLE, OWNER_LABEL: owner, "io.wherry.target": container_id},
+        "HostConfig": {
+            "AutoRemove": True,
+            "PidMode": f"container:{container_id}",
+            "NetworkMode": f"container:{container_id}",
+            # To reach the other's files and memory through /proc, as a debugger does.
+            "CapAdd": ["SYS_PTRACE"],
+            "Binds": [f"{_BUSYBOX}:/b/busybox:ro"],
+            "ConsoleSize": [size.lines, size.columns],
+        },
+    }
+    made = client.call(command, "POST", "/containers/create", body=body)
+    helper_id = understood(command, lambda: str(made["Id"]))
+    try:
+        params = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
+        connection = client.hijack(command, f"/containers/{helper_id}/attach", params=params)
+        try:
+            client.call(command, "POST", f"/containers/{helper_id}/start")
+        except WherryError:
+            connection.release()
+            raise
+    except WherryError:
+        remove_helper(client, helper_id)
+        raise
+    return DebugShell(helper_id, connection)
+
+
+def remove_leftovers(client: EngineClient, owner: str) -> int:
+    """Remove the helpers of windows that are no more; gives how many there were. Raises WherryError."""
+    filters = '{"label":["%s=%s"]}' % (ROLE_LABEL, DEBUG_ROLE)  # noqa: UP031 -- braces
+    listed = client.call("docker ps", "GET", "/containers/json", params={"all": 1, "filters": filters})
+    # Looked at once more: an engine that does not know the filter lists everybody's containers.
+    stale = understood(
+        "docker ps",
+        lambda: [
+            str(entry["Id"])
+            for entry in listed or ()
+            if is_debug_helper(entry) and entry["Labels"].get(OWNER_LABEL) != owner
+        ],
+    )
+    for identity in stale:
+        remove_helper(client, identity)
+    return len(stale)
+
+
+def remove_helper(client: EngineClient, helper_id: str) -> None:
+    """Remove one helper; one that is gone or going is no error. Raises WherryError."""
+    try:
+        client.call(
+            f"docker rm --force {helper_id[:12]}", "DELETE", f"/containers/{helper_id}", params={"force": 1, "v": 1}
+        )
+    except WherryError as error:
+        if error.problem.code is not ProblemCode.ENGINE_ERROR:
+            raise
+
+
+def _create(
+    client: EngineClient,
+    container_id: str,
+    argv: list[str],
+    environment: list[str],
+    *,
+    tty: bool,
+    size: TerminalSize | None = None,
+) -> str:
+    body: dict[str, object] = {"Cmd": argv, "Env": environment, "Tty": tty, "AttachStdin": tty}
+    body |= {"AttachStdout": tty, "AttachStderr": tty}
+    if size is not None:
+        body["ConsoleSize"] = [size.lines, size.columns]
+    command = f"docker exec {container_id[:12]} {argv[0]}"
+    answer = client.call(command, "POST", f"/containers/{container_id}/exec", body=body)
+    if not isinstance(answer, dict) or not isinstance(answer.get("Id"), str):
+        raise fail(ProblemCode.ENGINE_ERROR, "The Docker engine's answer was not understood.", command=command)
+    exec_id = str(answer["Id"])
+    check_id(exec_id, command)
+    return exec_id
+
+
+def _ensure_image(client: EngineClient) -> None:
+    command = f"docker import - {DEBUG_IMAGE}"
+    try:
+        client.call(f"docker image inspect {DEBUG_IMAGE}", "GET", f"/images/{DEBUG_IMAGE}/json")
+        return
+    except WherryError as error:
+        if error.problem.code is not ProblemCode.ENGINE_ERROR:
+            raise
+    repository, tag = DEBUG_IMAGE.split(":")
+    params = {"fromSrc": "-", "repo": repository, "tag": tag, "message": "Wherry's debug shell: an empty tree"}
+    client.upload(command, "POST", "/images/create", iter((_empty_tree(),)), params=params)
+
+
+def _empty_tree() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in ("b", "bin", "dev", "etc", "proc", "root", "sys", "tmp"):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            archive.addfile(entry)
+    return buffer.getvalue()

@@ -1,0 +1,89 @@
+"""What goes on in one container: its processes, what it changed of its image, and an image made of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from backend.engine.client.answers import understood
+from backend.engine.client.engine_client import check_id
+from backend.engine.container.page_types import ChangeKind, ProcessTable, check_image_name, split_image_name
+from backend.engine.types import clean_text
+from backend.errors import ProblemCode, WherryError, fail
+
+if TYPE_CHECKING:
+    from backend.engine.client.engine_client import EngineClient
+
+PS_COLUMNS: Final = "-o pid,ppid,user,stat,vsz,rss,args"
+"""What both the machine's busybox and procps know."""
+MAX_CHANGES: Final = 100_000
+MAX_PROCESSES: Final = 5_000
+_COMMIT_TIMEOUT_S: Final = 900.0
+_CHANGES_TIMEOUT_S: Final = 60.0
+
+
+_KINDS: Final = {0: ChangeKind.MODIFIED, 1: ChangeKind.ADDED, 2: ChangeKind.DELETED}
+
+
+def processes(client: EngineClient, container_id: str) -> ProcessTable:
+    """The processes of a running container. Raises WherryError."""
+    command = f"docker top {container_id[:12]} {PS_COLUMNS}"
+    check_id(container_id, command)
+    answer = client.call(command, "GET", f"/containers/{container_id}/top", params={"ps_args": PS_COLUMNS})
+
+    def table() -> ProcessTable:
+        titles = tuple(clean_text(str(title)) for title in answer["Titles"])
+        rows = tuple(
+            tuple(clean_text(str(word), 4096) for word in [*row, *[""] * len(titles)][: len(titles)])
+            for row in (answer["Processes"] or [])[:MAX_PROCESSES]
+        )
+        return ProcessTable(titles, rows)
+
+    return understood(command, table)
+
+
+def changes(client: EngineClient, container_id: str) -> dict[str, ChangeKind]:
+    """What was written, added or deleted since the image, by absolute path; volumes are not looked at.
+
+    The paths are as the engine writes them, and untrusted. At most `MAX_CHANGES`. Raises WherryError.
+    """
+    command = f"docker diff {container_id[:12]}"
+    check_id(container_id, command)
+    answer = client.call(command, "GET", f"/containers/{container_id}/changes", timeout_s=_CHANGES_TIMEOUT_S)
+    return understood(
+        command, lambda: {str(entry["Path"]): _KINDS[entry["Kind"]] for entry in (answer or [])[:MAX_CHANGES]}
+    )
+
+
+def commit(client: EngineClient, container_id: str, name: str, *, message: str = "", pause: bool = True) -> str:
+    """Make an image of what the container is now, without its volumes; gives the image's id.
+
+    Args:
+        pause: hold the container's processes meanwhile, so that files are whole.
+
+    Raises:
+        WherryError: BAD_REQUEST for a name that no image can have; as `EngineClient.call`.
+    """
+    repository, tag = split_image_name(name)
+    command = clean_text(f"docker commit {container_id[:12]} {repository}:{tag}")
+    check_id(container_id, command)
+    if check_image_name(name) is not None:
+        raise fail(ProblemCode.BAD_REQUEST, "That is not a name for an image.", command=command)
+    params: dict[str, str | int | bytes] = {
+        "container": container_id,
+        "repo": repository,
+        "tag": tag,
+        "comment": message,
+        "pause": int(pause),
+    }
+    answer = client.call(command, "POST", "/commit", params=params, body={}, timeout_s=_COMMIT_TIMEOUT_S)
+    return understood(command, lambda: clean_text(str(answer["Id"])))
+
+
+def forget_image(client: EngineClient, name: str) -> None:
+    """Take back an image that was made after all, of a commit that the user cancelled. Raises WherryError."""
+    repository, tag = split_image_name(name)
+    try:
+        client.call(f"docker rmi {repository}:{tag}", "DELETE", f"/images/{repository}:{tag}")
+    except WherryError as error:
+        if error.problem.code is not ProblemCode.ENGINE_ERROR:
+            raise

@@ -1,0 +1,90 @@
+"""macOS: Hypervisor.framework, Library directories. Nobody has run this file on a Mac yet."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from backend.host import certificates, proxies
+from backend.host.autostart import LaunchAgent
+from backend.host.base import AcceleratorFact
+from backend.host.certificates import CertificateSource
+from backend.host.dirs import user_cache_dir, user_data_dir
+from backend.host.proxies import SystemProxies
+from backend.host.routes import Route, parse_mac, run_and_parse
+from backend.host.systems.posix import PosixHost
+
+_BINARIES: Final = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
+_SYSCTL: Final = ("/usr/sbin/sysctl", "-n", "kern.hv_support")
+_PROBE_TIMEOUT_S: Final = 5
+
+
+class MacHost(PosixHost):
+    """See Host."""
+
+    name = "darwin"
+    low_ports_on_wildcard_only = True
+
+    def default_home(self) -> Path:
+        """~/Library/Application Support/wherry."""
+        return user_data_dir()
+
+    def image_cache(self) -> Path:
+        """~/Library/Caches/wherry/images."""
+        return user_cache_dir() / "images"
+
+    def autostart(self) -> LaunchAgent:
+        """See Host."""
+        return LaunchAgent()
+
+    def accelerators(self) -> tuple[AcceleratorFact, ...]:
+        """HVF, by the kernel's own word (kern.hv_support is 0 on a Mac that is itself a virtual machine)."""
+        title = "Hypervisor.framework"
+        try:
+            answer = subprocess.run(_SYSCTL, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return (AcceleratorFact(name="hvf", title=title, available=False, reason=f"sysctl did not run: {error}"),)
+        if answer.stdout.strip() != "1":
+            reason = "kern.hv_support is not 1: this Mac is a virtual machine, or too old"
+            return (AcceleratorFact(name="hvf", title=title, available=False, reason=reason),)
+        return (
+            AcceleratorFact(
+                name="hvf",
+                title=title,
+                available=True,
+                reason="kern.hv_support is 1",
+                fingerprint=f"{platform.release()}/{platform.machine()}",
+            ),
+        )
+
+    def cpu_identity(self) -> str:
+        """As far as Python tells."""
+        return f"{platform.machine()}/{platform.processor()}"
+
+    def routes(self) -> tuple[Route, ...]:
+        """As netstat lists them."""
+        return run_and_parse(("/usr/sbin/netstat", "-rn"), parse_mac)
+
+    def system_proxies(self) -> SystemProxies:
+        """Variables of the environment, else those of the network in use."""
+        return proxies.from_environment() or proxies.from_macos()
+
+    def system_certificates(self) -> tuple[CertificateSource, ...]:
+        """The keychains."""
+        return certificates.from_macos()
+
+    def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
+        """On the PATH, or where Homebrew puts it: an app started from the Dock has a short PATH."""
+        name = _BINARIES[arch]
+        found = shutil.which(name)
+        places = [Path(found)] if found else []
+        places += [Path(prefix) / name for prefix in ("/opt/homebrew/bin", "/usr/local/bin")]
+        return tuple(dict.fromkeys(place for place in places if place.exists()))
+
+    def qemu_hint(self, arch: str) -> str:
+        """Homebrew's package."""
+        del arch
+        return "Install QEMU: brew install qemu"

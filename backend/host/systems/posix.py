@@ -1,0 +1,141 @@
+"""What Linux and macOS do alike: private Unix sockets, and detached processes in sessions of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from backend.host.base import BlockingStream, DetachedProcess, StreamHandler
+from backend.host.systems import unix_socket
+from backend.stream import ByteStream
+
+_BACKLOG = 128
+_FILE_LIMITS = (65_536, 10_240)
+_LEAVE = b"\x1d"  # Ctrl-]
+_WRITE_HIGH_WATER_BYTES = 1_048_576
+_detached: list[subprocess.Popen[bytes]] = []
+"""Kept until they have ended and were reaped: Python warns of a child that is forgotten while it runs."""
+
+
+class PosixHost:
+    """The shared half of LinuxHost and MacHost."""
+
+    max_socket_path_bytes = unix_socket.MAX_PATH_BYTES
+
+    def __init__(self, arch: str) -> None:
+        self.arch = arch
+
+    def short_run_base(self) -> Path:
+        """A short private directory below /tmp, named for the user."""
+        return Path("/tmp") / f"wherry-{os.getuid()}"  # noqa: S108 -- owner and mode are checked by listen
+
+    def spawn_detached(
+        self, argv: Sequence[str], *, output: Path, environment: Mapping[str, str] | None = None
+    ) -> DetachedProcess:
+        """See Host: a new session, so that no terminal and no parent takes it down; umask 077."""
+        _detached[:] = [child for child in _detached if child.poll() is None]
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                start_new_session=True,
+                close_fds=True,
+                umask=0o077,
+                env=None if environment is None else dict(environment),
+            )
+        finally:
+            os.close(descriptor)
+        _detached.append(process)
+        return DetachedProcess(pid=process.pid, poll=process.poll, kill=process.kill)
+
+    def deepen_backlog(self, pid: int, descriptor: int, backlog: int) -> bool:  # noqa: ARG002 -- Host
+        """See Host: not here."""
+        return False
+
+    async def listen(self, address: Path, handler: StreamHandler) -> unix_socket.UnixListener:
+        """See Host."""
+        return await unix_socket.UnixListener.bind(address, handler)
+
+    async def connect(self, address: Path) -> ByteStream:
+        """See Host."""
+        return await unix_socket.connect(address)
+
+    def connect_blocking(self, address: Path, *, timeout_s: float) -> socket.socket:
+        """See Host."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(timeout_s)
+            connection.connect(str(address))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def bridge_terminal(self, connection: BlockingStream) -> None:
+        """See Host."""
+        import termios  # not on Windows, where this module must still be importable
+        import tty
+
+        assert isinstance(connection, socket.socket)
+        terminal = sys.stdin.fileno()
+        before = termios.tcgetattr(terminal)
+        connection.settimeout(None)
+        try:
+            tty.setraw(terminal)
+            connection.sendall(b"\r")  # have the guest print its prompt
+            while True:
+                readable, _, _ = select.select([terminal, connection], [], [])
+                if terminal in readable:
+                    typed = os.read(terminal, 1024)
+                    if not typed or _LEAVE in typed:
+                        return
+                    connection.sendall(typed)
+                if connection in readable:
+                    printed = connection.recv(65_536)
+                    if not printed:
+                        return
+                    os.write(sys.stdout.fileno(), printed)
+        finally:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+            os.write(sys.stdout.fileno(), b"\r\n")
+
+    def allocated_bytes(self, path: Path) -> int | None:
+        """See Host."""
+        try:
+            return path.stat().st_blocks * 512
+        except OSError:
+            return None
+
+    def raise_file_limit(self) -> None:
+        """See Host: the soft limit, up to the hard one; macOS takes no more than 10,240 of an unlimited one."""
+        import resource  # not on Windows, where this module must still be importable
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        for limit in _FILE_LIMITS:
+            wanted = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+            if soft != resource.RLIM_INFINITY and soft < wanted:
+                with contextlib.suppress(ValueError, OSError):
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                    return
+
+    def hosts_file(self) -> Path:
+        """See Host."""
+        return Path("/etc/hosts")
+
+    def docker_url(self, address: Path) -> str:
+        """unix:// and the path."""
+        return f"unix://{address}"
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """The platform's selector loop."""
+        return asyncio.new_event_loop()

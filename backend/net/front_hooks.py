@@ -1,0 +1,164 @@
+"""What the API front does for the network: the addresses of new containers, and starts held until ports answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from backend.engine.ask import Dial
+from backend.engine.front.hooks import Headers, Rewrite
+from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.net import swarm
+from backend.net.aliases import Aliases, needs_alias
+from backend.net.ports.publisher import Publisher
+
+_log = logging.getLogger(__name__)
+
+_HOLD_S: Final = 60.0
+_RELEASE_S: Final = 5.0
+_VERSION: Final = r"^(?:/v\d+(?:\.\d+)?)?"
+_CREATE: Final = re.compile(_VERSION + r"/containers/create(?:\?|$)")
+_ONE: Final = re.compile(_VERSION + r"/containers/([^/?]+)(?:/([a-z]+))?(?:\?|$)")
+_LIST: Final = re.compile(_VERSION + r"/containers/json(?:\?|$)")
+_SERVICE: Final = re.compile(_VERSION + r"/services/(?:create|[^/?]+(?:/update)?)(?:\?|$)")
+_SWARM_INIT: Final = re.compile(_VERSION + r"/swarm/init(?:\?|$)")
+_STARTS: Final = ("start", "restart")
+_ENDS: Final = ("stop", "kill")
+
+Rewriter = Callable[[dict[str, Any]], bool]
+"""Changes the body of a request to create a container; returns whether it did. Raises WherryError to refuse it."""
+
+
+class NetworkHooks:
+    """See FrontHooks."""
+
+    def __init__(self, publisher: Publisher, aliases: Aliases, dial: Dial, rewriters: Sequence[Rewriter] = ()) -> None:
+        """Make them.
+
+        Args:
+            publisher: opens the ports.
+            aliases: of addresses that the guest cannot have.
+            dial: opens a stream to the engine for a client. Raises WherryError.
+            rewriters: further ones for new containers, in their order.
+        """
+        self._publisher = publisher
+        self._aliases = aliases
+        self._dial = dial
+        self._rewriters = (self._rewrite_addresses, *rewriters)
+
+    def wants_body(self, method: str, target: str) -> bool:
+        """See FrontHooks."""
+        return method == "POST" and any(one.match(target) for one in (_CREATE, _SWARM_INIT))
+
+    async def rewrite_request(self, method: str, target: str, headers: Headers, body: bytes) -> bytes | None:  # noqa: ARG002 -- FrontHooks
+        """See FrontHooks."""
+        try:
+            container = json.loads(body)
+        except (ValueError, RecursionError):
+            return None  # the engine says what is wrong with it
+        if not isinstance(container, dict):
+            return None
+        if _SWARM_INIT.match(target):
+            return json.dumps(container).encode() if swarm.give_pool(container) else None
+        # Not side by side: each sees what the one before has made of it. In a thread, because of the files.
+        changed = await asyncio.to_thread(lambda: [rewrite(container) for rewrite in self._rewriters])
+        return json.dumps(container).encode() if any(changed) else None
+
+    async def before_request(self, method: str, target: str) -> Problem | None:
+        """See FrontHooks."""
+        route = _ONE.match(target) if method == "POST" else None
+        if route is None or route[2] not in _STARTS:
+            return None
+        try:
+            async with asyncio.timeout(_HOLD_S):
+                problem = await self._publisher.prepare_start(route[1], self._dial)
+        except TimeoutError:
+            return _too_slow(route[1])
+        except WherryError as error:
+            _log.info("before %s: %s", target, error.problem.summary)
+            return None  # the engine, asked in its turn, says it too
+        return _as_docker_says(problem)
+
+    async def before_response(self, method: str, target: str, status: int) -> Problem | None:
+        """See FrontHooks."""
+        try:
+            if (route := _ONE.match(target)) is not None and method in ("POST", "DELETE"):
+                return await self._after_container(method, route[1], route[2] or "", status)
+            if _SERVICE.match(target) is not None and method in ("POST", "DELETE") and status < 300:
+                async with asyncio.timeout(_RELEASE_S):
+                    await self._publisher.read_services()
+        except TimeoutError:
+            return None
+        except WherryError as error:
+            _log.info("after %s: %s", target, error.problem.summary)
+        return None
+
+    def rewrite_response(self, method: str, target: str, status: int) -> Rewrite | None:
+        """See FrontHooks."""
+        if method != "GET" or status != 200 or self._aliases.is_empty:
+            return None
+        route = _ONE.match(target)
+        is_inspect = route is not None and route[2] == "json"
+        return self._aliases.restore if is_inspect or _LIST.match(target) is not None else None
+
+    async def _after_container(self, method: str, name: str, verb: str, status: int) -> Problem | None:
+        if method == "POST" and verb in _STARTS:
+            if status >= 400:
+                async with asyncio.timeout(_RELEASE_S):
+                    await self._publisher.give_up_start(name)
+                return None
+            try:
+                async with asyncio.timeout(_HOLD_S):
+                    return _as_docker_says(await self._publisher.finish_start(name))
+            except TimeoutError:
+                return _too_slow(name)
+        is_removal = method == "DELETE" and not verb
+        if status < 300 and (is_removal or (method == "POST" and verb in _ENDS)):
+            async with asyncio.timeout(_RELEASE_S):
+                await self._publisher.release(name)
+        return None
+
+    def _rewrite_addresses(self, container: dict[str, Any]) -> bool:
+        host_config = container.get("HostConfig")
+        ports = host_config.get("PortBindings") if isinstance(host_config, dict) else None
+        changed = False
+        for key, rows in ports.items() if isinstance(ports, dict) else ():
+            if str(key).endswith("/sctp") and rows:
+                raise fail(
+                    ProblemCode.BAD_REQUEST,
+                    f"Port {key} cannot be published: the machine's network carries TCP and UDP.",
+                    hint="Containers of one network reach each other by SCTP without publishing.",
+                )
+            for row in rows if isinstance(rows, list) else ():
+                address = needs_alias(str(row.get("HostIp") or "")) if isinstance(row, dict) else None
+                if address is not None:
+                    row["HostIp"] = self._aliases.alias_of(address)
+                    changed = True
+        return changed
+
+
+def _as_docker_says(problem: Problem | None) -> Problem | None:
+    """With docker's own words in it, by which programs know a port conflict."""
+    if problem is None or problem.code is not ProblemCode.PORT_TAKEN:
+        return problem
+    return Problem(
+        code=problem.code,
+        summary=f"driver failed programming external connectivity: port is already allocated: {problem.summary}",
+        command=problem.command,
+        hint=problem.hint,
+        retryable=problem.retryable,
+        action=problem.action,
+    )
+
+
+def _too_slow(name: str) -> Problem:
+    return Problem(
+        code=ProblemCode.NETWORK_FAILED,
+        summary=f"The ports of {name[:80]} could not be published within {_HOLD_S:g} s.",
+        hint="See `wherry status`; a busy computer may only need more time: start the container again.",
+        retryable=True,
+    )

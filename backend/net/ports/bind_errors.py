@@ -1,0 +1,174 @@
+"""Why a port of the host cannot be had, and what to do about it.
+
+QEMU says of a forward that fails only that it failed. Who needs the reason binds the same port for a moment and looks
+at what the system says; `explain` makes the user's sentence of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from typing import Final
+
+from backend import host
+from backend.addresses import Forward, Holder, Protocol
+from backend.errors import Problem, ProblemCode
+from backend.host.ports import port_holder
+
+_log = logging.getLogger(__name__)
+
+_HOLDER_S: Final = 10.0
+_NOT_HERE: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_TOO_MANY: Final = (errno.EMFILE, errno.ENFILE)
+
+
+def bind(protocol: Protocol, address: str, port: int) -> socket.socket:
+    """Return a socket that is bound as QEMU binds its own, and listens if it is TCP.
+
+    On POSIX a TCP port that only has connections that are being forgotten is free, as servers expect; a UDP port is
+    never shared. On Windows nobody can bind the same port beside it.
+
+    Raises:
+        OSError: for `explain`.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM if protocol is Protocol.TCP else socket.SOCK_DGRAM)
+    try:
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        elif protocol is Protocol.TCP:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.setblocking(False)
+        bound.bind((address, port))
+        if protocol is Protocol.TCP:
+            bound.listen()  # Linux finds out only here that another one listens
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def can_be_bound(forward: Forward) -> bool:
+    """Whether a forward's address can be had, now. Quick: nobody looks why not."""
+    try:
+        bind(forward.protocol, forward.host_ip, forward.host_port).close()
+    except OSError:
+        return False
+    return True
+
+
+async def try_bind(forward: Forward) -> Problem | None:
+    """Find out why a forward cannot be opened: bind its address for a moment.
+
+    Returns:
+        None: it can be had, now.
+    """
+    try:
+        bind(forward.protocol, forward.host_ip, forward.host_port).close()
+    except OSError as error:
+        return await explain_with_holder(error, forward)
+    return None
+
+
+async def explain_with_holder(error: OSError, forward: Forward) -> Problem:
+    """As `explain`, having looked who holds the port, where that can be the reason."""
+    holder = None
+    if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        try:
+            async with asyncio.timeout(_HOLDER_S):
+                holder = await asyncio.to_thread(port_holder, forward.protocol, forward.host_ip, forward.host_port)
+        except TimeoutError:
+            _log.warning("it was not found out within %.0f s who has %s", _HOLDER_S, forward.address)
+    return explain(error, forward, holder)
+
+
+def explain(error: OSError, forward: Forward, holder: Holder | None, *, system: str | None = None) -> Problem:
+    """Make the user's sentence of what the system said when `forward` was to be opened.
+
+    Args:
+        holder: who has the port, where that is known.
+        system: as `Host.name`; None: this one's.
+
+    Returns:
+        PORT_TAKEN, or PORT_REFUSED.
+    """
+    where = f"{forward.host_port} on {forward.host_ip}"
+    if forward.protocol is Protocol.UDP:
+        where = f"{where} (UDP)"
+    if error.errno == errno.EADDRINUSE or (error.errno == errno.EACCES and holder is not None):
+        return _taken(where, holder)
+    if error.errno in _NOT_HERE:
+        return _no_such_address(forward)
+    if error.errno == errno.EACCES:
+        return _refused(where, forward, system or host.current().name)
+    if error.errno in _TOO_MANY:
+        return Problem(
+            code=ProblemCode.PORT_REFUSED,
+            summary=f"Port {where} cannot be opened: too many ports and connections are open already.",
+            hint="Publish fewer ports, or raise the limit of open files (ulimit -n) and restart Wherry.",
+            retryable=True,
+        )
+    return Problem(
+        code=ProblemCode.PORT_REFUSED,
+        summary=f"Port {where} cannot be opened: {error.strerror or error}.",
+        hint="Publish another port.",
+        retryable=True,
+    )
+
+
+def _taken(where: str, holder: Holder | None) -> Problem:
+    if holder is None:
+        summary = f"Port {where} is used by another program."
+        hint = "End the program that uses it, or publish another port."
+    else:
+        summary = f"Port {where} is used by {holder}."
+        hint = f"End {holder.name or 'that program'}, or publish another port."
+        if " of " in holder.name:  # another engine's: see `port_holder`
+            hint = "Stop the container that has it there, or publish another port."
+    return Problem(code=ProblemCode.PORT_TAKEN, summary=summary, hint=hint, retryable=True)
+
+
+def _no_such_address(forward: Forward) -> Problem:
+    if ":" in forward.host_ip and forward.host_ip in ("::", "::1"):
+        summary = f"Port {forward.host_port} cannot be opened on {forward.host_ip}: IPv6 is off on this computer."
+        hint = "Publish it on 127.0.0.1, or turn IPv6 on."
+    else:
+        summary = f"Port {forward.host_port} cannot be opened: this computer has no address {forward.host_ip} now."
+        hint = "Publish it on an address of this computer, or on 127.0.0.1."
+    return Problem(code=ProblemCode.PORT_REFUSED, summary=summary, hint=hint, retryable=True)
+
+
+def _refused(where: str, forward: Forward, system: str) -> Problem:
+    port = forward.host_port
+    if system == "windows":
+        kind = forward.protocol.value
+        family = "ipv6" if ":" in forward.host_ip else "ipv4"
+        return Problem(
+            code=ProblemCode.PORT_REFUSED,
+            summary=f"Port {where} cannot be opened: Windows keeps it for something else.",
+            hint=f"The ranges that it keeps are shown by: netsh int {family} show excludedportrange protocol={kind}. "
+            "Publish a port outside of them; those of Hyper-V change when the computer is restarted.",
+            retryable=True,
+        )
+    if system == "linux":
+        return Problem(
+            code=ProblemCode.PORT_REFUSED,
+            summary=f"Port {where} cannot be opened: this system keeps ports below 1024 for root."
+            if port < 1024
+            else f"Port {where} cannot be opened: this system does not allow it.",
+            hint=f"Allow all users the ports from {port} on: sudo sysctl net.ipv4.ip_unprivileged_port_start={port} "
+            "(to keep it over a restart, put the last word into a file in /etc/sysctl.d). Or publish another port."
+            if port < 1024
+            else "Publish another port, or look at what net.ipv4.ip_unprivileged_port_start and SELinux allow.",
+            retryable=True,
+        )
+    return Problem(
+        code=ProblemCode.PORT_REFUSED,
+        summary=f"Port {where} cannot be opened: this system keeps ports below 1024 on a single address for root.",
+        hint="Publish it on 127.0.0.1 or on 0.0.0.0, or publish a port from 1024 on.",
+        retryable=True,
+    )

@@ -1,0 +1,221 @@
+"""What is to be published, read from what the engine says of a container or a service: pure.
+
+Before a start only what the container asks for is known (`HostConfig.PortBindings`), and of that only single ports can
+be foreseen; once it runs, `NetworkSettings.Ports` has all that the engine gave it. An inspect of a running container
+and the request to create it are thus both read here, the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backend.addresses import Forward, Origin, Protocol
+from backend.engine.types import clean_text
+from backend.net.ports.host_network import Listener
+
+LOOPBACK: Final = "127.0.0.1"
+ANY: Final = "0.0.0.0"
+_LOOPBACK6: Final = "::1"
+_ANY6: Final = "::"
+_COMPANIONS: Final = {LOOPBACK: _LOOPBACK6, ANY: _ANY6}
+"""Where a port is published as well whose `-p` names no address: clients try "localhost" on ::1 first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A forward, and for whom."""
+
+    forward: Forward
+    origin: Origin
+    owner_id: str
+    """Of the container or service."""
+    owner_name: str
+    owner_port: int | None
+    """The port inside of the container."""
+    accompanies: Forward | None = None
+    """The forward beside which it is there for who asks for "localhost", and which does for it where it fails."""
+    is_chosen: bool = True
+    """Whether the engine chose the port, so that another would do."""
+
+    @property
+    def is_companion(self) -> bool:
+        """Whether it only accompanies another."""
+        return self.accompanies is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the engine's answers."""
+
+    publish_everywhere: bool
+    """Whether a port whose `-p` names no address is published on all of the host's."""
+    host_address: Callable[[str], str]
+    """Turns an alias of the guest's loopback into the host's address; see `aliases`."""
+    has_ipv6: bool = True
+    """Whether the host has "::1"; where it has not, nobody misses companions there."""
+
+    def asked(self, inspected: Mapping[str, Any]) -> tuple[Published, ...]:
+        """What a container that is going to start asks for, as far as it is known: its single ports."""
+        found: list[Published] = []
+        for protocol, port, binding in _bindings(_dig(inspected, "HostConfig", "PortBindings")):
+            number = _port(binding.get("HostPort"))
+            if number:
+                address = str(binding.get("HostIp") or "") or self._default
+                found += self._forwards(inspected, protocol, port, address, number, asked=(binding,))
+        return tuple(dict.fromkeys(found))
+
+    def given(self, inspected: Mapping[str, Any]) -> tuple[Published, ...]:
+        """What a container has published, once it runs; nothing if it does not."""
+        if not _dig(inspected, "State", "Running"):
+            return ()
+        asked: dict[tuple[Protocol, int], list[Mapping[str, Any]]] = {}
+        for protocol, port, binding in _bindings(_dig(inspected, "HostConfig", "PortBindings")):
+            asked.setdefault((protocol, port), []).append(binding)
+        found: list[Published] = []
+        for protocol, port, binding in _bindings(_dig(inspected, "NetworkSettings", "Ports")):
+            number = _port(binding.get("HostPort"))
+            if number:
+                address = str(binding.get("HostIp") or "") or self._default
+                found += self._forwards(inspected, protocol, port, address, number, asked=asked.get((protocol, port)))
+        return tuple(dict.fromkeys(found))
+
+    def services(self, listed: list[Any]) -> tuple[Published, ...]:
+        """What swarm services publish on every node; what their tasks publish is their containers' own."""
+        found: list[Published] = []
+        for service in listed:
+            ports = _dig(service, "Endpoint", "Ports")
+            for one in ports if isinstance(ports, list) else ():
+                protocol, number = _protocol(_dig(one, "Protocol")), _port(_dig(one, "PublishedPort"))
+                if protocol is None or not number or one.get("PublishMode") == "host":
+                    continue
+                for forward, accompanies in self._addresses(ANY, protocol, number, defaulted=True):
+                    found.append(
+                        Published(
+                            forward=forward,
+                            origin=Origin.SERVICE,
+                            owner_id=str(service.get("ID")),
+                            owner_name=clean_text(str(_dig(service, "Spec", "Name") or "")),
+                            owner_port=_port(one.get("TargetPort")) or None,
+                            accompanies=accompanies,
+                            is_chosen=False,
+                        )
+                    )
+        return tuple(dict.fromkeys(found))
+
+    def listeners(self, heard: Iterable[Listener], names: Mapping[str, str]) -> tuple[Published, ...]:
+        """What containers with the host's network listen on.
+
+        Args:
+            heard: all of it.
+            names: of the containers that are known, by id; what others listen on is left out.
+        """
+        found: list[Published] = []
+        for one in sorted(heard, key=lambda each: (each.port, each.protocol, each.guest_ip, each.container_id)):
+            # "::" takes IPv4 too; its other addresses are the guest's own affair, and those of its bridges.
+            guest_ip = ANY if one.guest_ip == _ANY6 else one.guest_ip
+            if one.container_id not in names or not (guest_ip == ANY or guest_ip.startswith("127.")):
+                continue
+            for forward, accompanies in self._addresses(guest_ip, one.protocol, one.port, defaulted=True):
+                found.append(
+                    Published(
+                        forward=forward,
+                        origin=Origin.HOST_NETWORK,
+                        owner_id=one.container_id,
+                        owner_name=names[one.container_id],
+                        owner_port=one.port,
+                        accompanies=accompanies,
+                        is_chosen=False,
+                    )
+                )
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def _default(self) -> str:
+        return ANY if self.publish_everywhere else LOOPBACK
+
+    def _forwards(
+        self,
+        inspected: Mapping[str, Any],
+        protocol: Protocol,
+        port: int,
+        guest_ip: str,
+        number: int,
+        *,
+        asked: list[Mapping[str, Any]] | tuple[Mapping[str, Any], ...] | None,
+    ) -> Iterator[Published]:
+        # An address that the engine chose, not the user, is the policy's.
+        defaulted = not any(
+            str(one.get("HostIp") or "") == guest_ip and _port(one.get("HostPort")) in (0, number)
+            for one in asked or ()
+        )
+        is_chosen = not asked or not any(_port(one.get("HostPort")) == number for one in asked)
+        for forward, accompanies in self._addresses(guest_ip, protocol, number, defaulted=defaulted):
+            yield Published(
+                forward=forward,
+                origin=Origin.CONTAINER,
+                owner_id=str(inspected.get("Id") or ""),
+                owner_name=name_of(inspected),
+                owner_port=port,
+                accompanies=accompanies,
+                is_chosen=is_chosen,
+            )
+
+    def _addresses(
+        self, guest_ip: str, protocol: Protocol, number: int, *, defaulted: bool
+    ) -> Iterator[tuple[Forward, Forward | None]]:
+        """The forwards for one listening address of the guest, and which other one each accompanies."""
+        if ":" in guest_ip and self.host_address(guest_ip) == guest_ip:
+            return  # the guest's own IPv6 is not reached; on the host the IPv4 one's companion is there
+        host_ip = self.host_address(guest_ip)
+        if defaulted and host_ip in (ANY, LOOPBACK):
+            host_ip = self._default if host_ip == ANY else LOOPBACK
+        target = "" if guest_ip == ANY else guest_ip
+        forward = _forward(protocol, host_ip, target, number)
+        yield forward, None
+        if defaulted and self.has_ipv6 and host_ip in _COMPANIONS:
+            yield _forward(protocol, _COMPANIONS[host_ip], target, number), forward
+
+
+def name_of(inspected: Mapping[str, Any]) -> str:
+    """A container's name, cleaned."""
+    return clean_text(str(inspected.get("Name") or "").removeprefix("/"))
+
+
+def _forward(protocol: Protocol, host_ip: str, guest_ip: str, number: int) -> Forward:
+    return Forward(protocol=protocol, host_ip=host_ip, host_port=number, guest_ip=guest_ip, guest_port=number)
+
+
+def _bindings(ports: Any) -> Iterator[tuple[Protocol, int, Mapping[str, Any]]]:
+    """The rows of {"80/tcp": [{"HostIp": ..., "HostPort": ...}], "81/tcp": null}."""
+    if not isinstance(ports, dict):
+        return
+    for key, rows in ports.items():
+        number, _, word = str(key).partition("/")
+        protocol, port = _protocol(word or "tcp"), _port(number)
+        if protocol is None or not port or not isinstance(rows, list):
+            continue
+        for row in rows:
+            if isinstance(row, dict):
+                yield protocol, port, row
+
+
+def _protocol(word: Any) -> Protocol | None:
+    try:
+        return Protocol(str(word or "tcp").lower())
+    except ValueError:
+        return None  # sctp, which QEMU's user network does not carry
+
+
+def _port(value: Any) -> int:
+    """A single port; 0 for none, and for a range."""
+    text = str(value if value is not None else "")
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
+    return number if 0 < number < 65_536 else 0
+
+
+def _dig(value: Any, *names: str) -> Any:
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

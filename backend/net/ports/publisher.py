@@ -1,0 +1,306 @@
+"""Keeps what is published on the host equal to what the engine has published in the guest.
+
+Wanted is what the engine says of its containers and services (`EngineState`), looked at again whenever an event tells
+of a change, and whole whenever the engine comes up or an answer did not come; open is what QEMU and the relays have,
+which the `Reconciler` makes the same. Nothing else is state, so an agent that takes over, or a machine that comes back,
+begins with a look at both.
+
+A start through the front is held twice: before it, single ports are opened, so that one that another program has fails
+the start before anything runs; after it, those that the engine chose, before the client hears of it. A port that the
+engine chose and the host does not have makes the container start again, with the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from backend.addresses import Forward
+from backend.engine.ask import Dial, ask, ask_json
+from backend.errors import Problem, WherryError
+from backend.model import Notice
+from backend.net.ports.bindings import Published, Reader
+from backend.net.ports.engine_state import EngineState
+from backend.net.ports.forwarder import Forwarder
+from backend.net.ports.host_network import Listener
+from backend.net.ports.reconciler import Reconciler
+
+_log = logging.getLogger(__name__)
+
+_RETRY_S: Final = 5.0
+_RECONNECT_S: Final = 0.5
+_ELSEWHERE: Final = 10
+"""How often a container is started again for other ports."""
+_ANSWER_S: Final = 30.0
+_LINE_BYTES: Final = 1_048_576
+_HEEDED: Final = {
+    "container": ("start", "die", "destroy", "rename"),
+    "service": ("create", "update", "remove"),
+    "network": ("connect", "disconnect"),  # which moves what a running container publishes
+}
+_EVENTS: Final = "/events?filters=" + quote(
+    json.dumps({"type": list(_HEEDED), "event": [action for actions in _HEEDED.values() for action in actions]})
+)
+
+_START_S: Final = 120.0
+"""A start whose end nobody has told by then has none: its client left."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    published: tuple[Published, ...]
+    name: str
+    since: float
+
+
+class Publisher:
+    """One per agent."""
+
+    def __init__(
+        self,
+        dial: Dial,
+        forwarder: Forwarder,
+        *,
+        reader: Callable[[], Reader],
+        notify: Callable[[Notice], None],
+        show: Callable[[tuple[Problem, ...]], None] = lambda _problems: None,
+        want_listeners: Callable[[bool], None] = lambda _wanted: None,
+    ) -> None:
+        """Make it.
+
+        Args:
+            dial: opens a stream to the engine; wakes nothing. Raises WherryError.
+            forwarder: makes the forwards.
+            reader: makes what reads the engine's answers, by the settings in force. Called here, and in a thread each
+                time that the engine comes up.
+            notify: told of ports that fail with no client to tell.
+            show: given what stands in the way of containers that run, each time that it is different.
+            want_listeners: told whether a container with the host's network runs, so that `hear` is to be called.
+        """
+        self._dial = dial
+        self._state = EngineState(dial, reader, want_listeners)
+        self._asked: dict[str, _Asked] = {}
+        """By the id of a container that is about to start."""
+        self._reading = asyncio.Lock()
+        self._is_adopted = False
+        self._restored = asyncio.Event()
+        self._reconciler = Reconciler(
+            forwarder, self.published, is_awaited=self._asked.__contains__, notify=notify, show=show
+        )
+
+    # -- life -----------------------------------------------------------------------------------------------------
+    async def run(self) -> None:
+        """Follow the engine's events, and try again what failed, until cancelled."""
+        retrying = asyncio.create_task(self._keep_trying(), name="ports that failed")
+        try:
+            while True:
+                await self._restored.wait()
+                try:
+                    await self._follow()
+                except (WherryError, ConnectionError, TimeoutError) as error:
+                    _log.info("the engine's events broke off: %s", error)
+                except Exception:  # noqa: BLE001 -- logged; they are followed anew
+                    _log.exception("the engine's events could not be followed by a defect")
+                await asyncio.sleep(_RECONNECT_S)
+        finally:
+            retrying.cancel()
+            await asyncio.wait({retrying}, timeout=2)
+            await self._reconciler.aclose()
+
+    async def restore(self, *, timeout_s: float) -> None:
+        """The engine answers (again): publish what it has. Does not raise: what fails is tried again."""
+        self._is_adopted = False
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._state.read_settings()
+                await self._read_all()
+        except (WherryError, TimeoutError) as error:
+            _log.warning("not all ports could be published: %s", error)
+        except Exception:  # noqa: BLE001 -- logged; it is tried again
+            _log.exception("not all ports could be published by a defect")
+        self._restored.set()
+
+    async def restored(self, *, timeout_s: float) -> None:
+        """Return when what ran before has its ports again, or at the deadline."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._restored.wait()
+
+    async def forget(self) -> None:
+        """The machine does not run."""
+        self._restored.clear()
+        self._asked.clear()
+        self._state.forget()
+        self._is_adopted = False
+        await self._reconciler.forget()
+
+    # -- what the front asks --------------------------------------------------------------------------------------
+    async def prepare_start(self, name: str, dial: Dial) -> Problem | None:
+        """Open what a container asks for, before it is started; a Problem if that cannot be had.
+
+        Args:
+            name: of the container, or its id, as the client gave it.
+            dial: opens a stream to the engine, and may wake the machine for it. Raises WherryError.
+        """
+        inspected = await ask_json(dial, f"/containers/{name}/json")
+        if not isinstance(inspected, dict):
+            return None  # the engine says that there is none
+        asked = self._state.asked(inspected)
+        self._asked[str(inspected.get("Id"))] = _Asked(asked, name, time.monotonic())
+        if not asked:
+            return None
+        try:
+            await self._reconciler.apply()
+        except BaseException:
+            self._end_start(name)
+            raise
+        problem = self._reconciler.first_problem(asked)
+        if problem is not None:
+            await self.give_up_start(name)
+        return problem
+
+    async def give_up_start(self, name: str) -> None:
+        """Close what was opened for a container whose start failed."""
+        self._end_start(name)
+        await self._reconciler.apply()
+
+    async def finish_start(self, name: str) -> Problem | None:
+        """Open what a container was given, once it was started; a Problem, and it is stopped, if that cannot be had."""
+        try:
+            return await self._settle(name)
+        finally:
+            self._end_start(name)
+
+    async def _settle(self, name: str) -> Problem | None:
+        for left in reversed(range(_ELSEWHERE)):
+            published = await self._read_container(name)
+            failing = [one for one in published if self._reconciler.is_failing(one)]
+            if not failing:
+                return None
+            if not left or not all(one.is_chosen for one in failing):
+                break
+            _log.info("%s: %s; started again for other ports", name, [one.forward.address for one in failing])
+            # A restart, because a stop removes a container that was run with --rm.
+            await ask(self._dial, "POST", f"/containers/{name}/restart?t=0")
+        problem = self._reconciler.first_problem(published)
+        with contextlib.suppress(WherryError):
+            await ask(self._dial, "POST", f"/containers/{name}/stop?t=0")
+            await self._read_container(name)
+        return problem
+
+    async def release(self, name: str) -> None:
+        """Close what a container had, which was stopped or removed. Raises WherryError."""
+        for key in self._state.named(name):
+            await self._read_container(key)
+
+    async def read_services(self) -> None:
+        """Publish what services have. Raises WherryError."""
+        await self._state.look_at_services()
+        await self._reconciler.apply()
+
+    async def hear(self, listeners: frozenset[Listener]) -> None:
+        """Containers with the host's network listen on these ports now."""
+        self._state.listeners = listeners
+        await self._reconciler.apply()
+
+    def problem_of(self, one: Published) -> Problem | None:
+        """Why one of `published` is not open; None: it is, or is about to be."""
+        return self._reconciler.problem_of(one)
+
+    def published(self) -> tuple[Published, ...]:
+        """All that is to be open, each forward once, and each address once for each container."""
+        asked = (one for asked in self._asked.values() for one in asked.published)
+        chosen: dict[tuple[str, str], Published] = {}
+        for one in itertools.chain(self._state.of_containers(), asked, self._state.of_others()):
+            address = (one.owner_id, one.forward.address)
+            if address not in chosen or (chosen[address].is_companion and not one.is_companion):
+                chosen[address] = one
+        found: dict[Forward, Published] = {}
+        for one in chosen.values():
+            found.setdefault(one.forward, one)
+        return tuple(found.values())
+
+    # -- the engine's state ---------------------------------------------------------------------------------------
+    async def _follow(self) -> None:
+        stream = await self._dial()
+        try:
+            await stream.write(f"GET {_EVENTS} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+            async with asyncio.timeout(_ANSWER_S):
+                chunk = await stream.read()
+            # Only now: what happens during the look and after it is among the events.
+            await self._read_all()
+            buffer = b""
+            while chunk:
+                *lines, buffer = (buffer + chunk).split(b"\n")
+                if len(buffer) > _LINE_BYTES:
+                    return
+                for line in lines:
+                    await self._heed(line)
+                chunk = await stream.read()
+        finally:
+            with contextlib.suppress(ConnectionError):
+                await stream.aclose()
+
+    async def _heed(self, untrusted_line: bytes) -> None:
+        try:
+            event = json.loads(untrusted_line)
+            kind, action, actor = event["Type"], event["Action"], event["Actor"]
+            key = str(actor["Attributes"]["container"] if kind == "network" else actor["ID"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return  # the answer's head, or an event of a form that we do not know
+        try:
+            if kind == "service":
+                await self.read_services()
+            elif action in _HEEDED.get(kind, ()):
+                if action == "destroy":
+                    self._asked.pop(key, None)  # its client has left
+                await self._read_container(key)
+        except WherryError as error:
+            _log.info("after %s of %s: %s", action, key, error.problem.summary)
+
+    async def _read_all(self) -> None:
+        """Look at everything, and publish it. Raises WherryError."""
+        async with self._reading:
+            await self._state.look_at_all()
+            if not self._is_adopted:
+                await self._reconciler.adopt()
+                self._is_adopted = True
+        await self._reconciler.apply()
+
+    async def _read_container(self, name: str) -> tuple[Published, ...]:
+        """Look at one container again, by its name or id, and publish what it has; returns that. Raises WherryError."""
+        key = await self._state.look_at(name)
+        await self._reconciler.apply()
+        return self._state.given(key)
+
+    def _end_start(self, name: str) -> None:
+        """Nobody waits for it any more: what it alone had open is closed soon."""
+        ended = [key for key, asked in self._asked.items() if asked.name == name]
+        opened = [one for key in ended for one in self._asked.pop(key).published]
+        if opened:
+            self._reconciler.apply_soon()
+
+    async def _keep_trying(self) -> None:
+        while True:
+            await asyncio.sleep(_RETRY_S)
+            if not self._restored.is_set():
+                continue
+            try:
+                for one in tuple(self._asked.values()):
+                    if time.monotonic() - one.since > _START_S:
+                        self._end_start(one.name)
+                if self._state.is_stale or not self._is_adopted:
+                    await self._read_all()
+                await self._reconciler.retry()
+            except WherryError as error:
+                _log.info("what runs in the engine is looked at again: %s", error.problem.summary)
+            except Exception:  # noqa: BLE001 -- logged; it is tried again
+                _log.exception("ports could not be tried again by a defect")

@@ -1,0 +1,393 @@
+"""The user's settings: config.toml, checked as a whole, written without losing the user's comments.
+
+version = 1
+[machine]  cpus, memory_mib (0: chosen from the host), disk_gib, disk_directory,
+           accelerator, start_on_demand, idle_minutes, idle_action
+[image]    directory ("" : the one it ran with before, or the newest in the image cache), update
+[qemu]     binary ("" : looked for)
+[docker]   context (make a docker context named "wherry")
+[checkpoints]  keep_automatic, keep_days (0: for ever)
+[network]  publish, dns, subnet, ipv6, proxy, http_proxy, https_proxy, no_proxy, proxy_in_containers,
+           certificates, certificates_in_containers
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import threading
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from backend.errors import ProblemCode, WherryError, fail
+from backend.files import write_private
+from backend.net import proxies, subnets
+from backend.settings import daemon_json
+from backend.settings import dns_servers as servers
+
+VERSION: Final = 1
+_MAX_BYTES: Final = 1_048_576
+
+Accelerator = Literal["auto", "kvm", "hvf", "whpx", "tcg"]
+ImageUpdate = Literal["ask", "auto"]
+IdleAction = Literal["suspend", "stop"]
+Publish = Literal["loopback", "all"]
+Ipv6 = Literal["auto", "on", "off"]
+ProxySource = Literal["system", "manual", "none"]
+CertificateSource = Literal["system", "none"]
+LIFECYCLE_KEYS: Final = frozenset(
+    {
+        "machine.start_on_demand",
+        "machine.idle_minutes",
+        "machine.idle_action",
+        "image.update",
+        "checkpoints.keep_automatic",
+        "checkpoints.keep_days",
+        "network.dns",
+    }
+)
+"""Take effect at once, without a restart of the machine."""
+
+
+DISK_DIRECTORY: Final = "machine.disk_directory"
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file. A key that we do not know is an error: it is most likely a misspelt one."""
+
+
+class MachineSection(_Section, frozen=True, kw_only=True):
+    """What the machine is given, which takes effect at its next start; and when it is put away and fetched again."""
+
+    cpus: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
+    """0: half of the host's, at least 2 where it has them, at most 8."""
+    memory_mib: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 0
+    """0: a quarter of the host's, from 1024 to 4096."""
+    disk_gib: Annotated[int, msgspec.Meta(ge=4, le=16_384)] = 64
+    """Largest size of the data disk; it takes only what is used. A disk that exists grows, and never shrinks."""
+    disk_directory: str = ""
+    """Where the data disk is; "": in the machine's home. Changed by moving the disk, not by hand."""
+    accelerator: Accelerator = "auto"
+    start_on_demand: bool = True
+    """Whether a docker command that finds the machine stopped or suspended starts it."""
+    idle_minutes: Annotated[int, msgspec.Meta(ge=0, le=10_080)] = 0
+    """After so long without a running container and without a docker command the machine is put away; 0: never."""
+    idle_action: IdleAction = "suspend"
+
+
+class ImageSection(_Section, frozen=True, kw_only=True):
+    """Which guest image is booted."""
+
+    directory: str = ""
+    update: ImageUpdate = "ask"
+    """What becomes of a newer one in the cache: offered, or taken at the next start by the user."""
+
+
+class QemuSection(_Section, frozen=True, kw_only=True):
+    """Which QEMU is run."""
+
+    binary: str = ""
+
+
+class DockerSection(_Section, frozen=True, kw_only=True):
+    """How docker clients find the engine."""
+
+    context: bool = True
+
+
+class CheckpointsSection(_Section, frozen=True, kw_only=True):
+    """Which checkpoints are kept of those that Wherry takes of its own accord; those by hand always stay."""
+
+    keep_automatic: Annotated[int, msgspec.Meta(ge=0, le=100)] = 5
+    """The newest so many; the one just taken stays until the next day in any case."""
+    keep_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 14
+    """Not longer than so many days; 0: for ever."""
+
+
+class NetworkSection(_Section, frozen=True, kw_only=True):
+    """How containers reach the world, and the world them. Takes effect at the machine's next start, but for `dns`."""
+
+    publish: Publish = "loopback"
+    """Where a port is published whose `-p` names no address: on 127.0.0.1 and ::1, or on all of the host's."""
+    dns: str = ""
+    """DNS servers instead of the host's, with commas between: "192.0.2.1, 192.0.2.2#5353"; "": as the host resolves."""
+    subnet: str = ""
+    """Network between host and machine, a /24: "10.0.2.0/24"; "": one that no route of the host needs."""
+    ipv6: Ipv6 = "auto"
+    """Whether containers have IPv6 outwards; "auto": when the host has it."""
+    proxy: ProxySource = "system"
+    http_proxy: str = ""
+    """This and the next two: with `proxy = "manual"`, as the environment variables of these names."""
+    https_proxy: str = ""
+    no_proxy: str = ""
+    proxy_in_containers: bool = False
+    """Whether containers and builds get the proxies in their environment, where they do not set them themselves."""
+    certificates: CertificateSource = "system"
+    """Whether the engine trusts the authorities that the host trusts."""
+    certificates_in_containers: bool = False
+    """Whether containers and builds trust them too."""
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """All settings, with their defaults."""
+
+    version: int = VERSION
+    machine: MachineSection = MachineSection()
+    image: ImageSection = ImageSection()
+    qemu: QemuSection = QemuSection()
+    docker: DockerSection = DockerSection()
+    checkpoints: CheckpointsSection = CheckpointsSection()
+    network: NetworkSection = NetworkSection()
+
+
+MINIMUM_MEMORY_MIB: Final = 512
+
+
+def load(path: Path) -> Config:
+    """Read the settings; the defaults when there is no file.
+
+    Raises:
+        WherryError: CONFIG_BROKEN or CONFIG_TOO_NEW; the file is left as it is.
+    """
+    return _check(_parse(path, _read(path)), path)
+
+
+def keys() -> tuple[str, ...]:
+    """The names that get and set take: "machine.cpus" and so on."""
+    defaults = msgspec.to_builtins(Config())
+    return tuple(f"{section}.{key}" for section, table in defaults.items() if section != "version" for key in table)
+
+
+def get(config: Config, key: str) -> int | str | bool:
+    """One setting. Raises WherryError (BAD_REQUEST) for an unknown key."""
+    section, name = _split(key)
+    value = getattr(getattr(config, section), name)
+    assert isinstance(value, int | str | bool)
+    return value
+
+
+def set_value(path: Path, key: str, text: str) -> Config:
+    """Change one setting in the file to the value as typed; see `set_values`.
+
+    Whole numbers and true/false are read as such where the setting takes them.
+    """
+    _split(key)
+    return set_values(path, {key: _typed(get(load(path), key), text, key)})
+
+
+def disk_directory(path: Path) -> Path | None:
+    """Where the settings have the data disk; None: in the machine's home.
+
+    Read anew only when the file has changed. As long as it is broken, the answer is the last one: whoever starts a
+    machine reads the settings first, and refuses.
+    """
+    try:
+        status = path.stat()
+        mark = (status.st_mtime_ns, status.st_size, status.st_ino)
+    except OSError:
+        return None
+    known = _disk_directories.get(path)
+    if known is not None and known[0] == mark:
+        return known[1]
+    try:
+        named = load(path).machine.disk_directory
+    except WherryError:
+        return known[1] if known is not None else None
+    found = Path(named) if named else None
+    _disk_directories[path] = (mark, found)
+    return found
+
+
+_disk_directories: dict[Path, tuple[tuple[int, int, int], Path | None]] = {}
+
+
+def set_values(path: Path, values: Mapping[str, int | str | bool], *, moved: bool = False) -> Config:
+    """Change settings in the file, all or none, keeping everything else of it, comments included.
+
+    Args:
+        path: the config file; made when missing.
+        values: by key, as in `keys`.
+        moved: the data disk has been moved, so that `machine.disk_directory` may be changed.
+
+    Raises:
+        WherryError: BAD_REQUEST for an unknown key or a bad value, CONFIG_BROKEN or CONFIG_TOO_NEW for a file that
+            cannot be read, PATH_UNUSABLE for one that cannot be written. The file is unchanged then.
+    """
+    for key in values:
+        _split(key)
+    with _changing:
+        return _change(path, values, moved=moved)
+
+
+_changing: Final = threading.Lock()
+"""Two threads of the agent (a client's settings, an operation's) must not write over each other's change."""
+
+
+def _change(path: Path, values: Mapping[str, int | str | bool], *, moved: bool) -> Config:
+    import tomlkit  # half a megabyte that only this needs
+
+    before = load(path)
+    if not moved and values.get(DISK_DIRECTORY, before.machine.disk_directory) != before.machine.disk_directory:
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            f"{DISK_DIRECTORY} says where the data disk is, and follows when that is moved.",
+            hint="Move it with: wherry disk move DIR",
+        )
+    document = tomlkit.parse(_read(path) or f"version = {VERSION}\n")
+    for key, value in values.items():
+        section, name = _split(key)
+        document.setdefault(section, tomlkit.table())[name] = value
+    content = tomlkit.dumps(document)
+    try:
+        config = msgspec.convert(tomllib.loads(content), type=Config)
+    except msgspec.ValidationError as error:
+        wrong = next((key for key in values if key in str(error)), next(iter(values)))
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            f"{values[wrong]!r} is not a value for {wrong}: {_plain(error)}.",
+            hint=f"It is {get(before, wrong)!r} now, and stays so.",
+        ) from error
+    _check_ranges(config, ", ".join(values))
+    try:
+        write_private(path, content.encode())
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return config
+
+
+def set_daemon_text(path: Path, text: str) -> None:
+    """Replace the user's daemon.json, which has been checked. Raises WherryError (PATH_UNUSABLE)."""
+    try:
+        if text.strip():
+            write_private(path, text.encode())
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def daemon_text(path: Path) -> str:
+    """The user's daemon.json as it is written; "" when there is none. Raises WherryError (CONFIG_BROKEN)."""
+    return _read(path)
+
+
+def daemon_options(path: Path) -> dict[str, Any]:
+    """The user's daemon.json; empty when there is none.
+
+    Raises:
+        WherryError: CONFIG_BROKEN.
+    """
+    text = _read(path)
+    for finding in daemon_json.check(text):
+        if finding.severity is daemon_json.Severity.ERROR:
+            raise _broken(path, f"line {finding.line}: {finding.message.removesuffix('.')}")
+    options: dict[str, Any] = json.loads(text) if text.strip() else {}
+    return options
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise _broken(path, error.strerror or str(error)) from error
+    if len(content) > _MAX_BYTES:
+        raise _broken(path, f"it is longer than {_MAX_BYTES} bytes")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _broken(path, "it is not UTF-8 text") from error
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _broken(path, str(error)) from error
+    except RecursionError as error:
+        raise _broken(path, "it is nested too deeply") from error
+
+
+def _check(values: dict[str, Any], path: Path) -> Config:
+    version = values.get("version", VERSION)
+    if isinstance(version, int) and version > VERSION:
+        raise fail(
+            ProblemCode.CONFIG_TOO_NEW,
+            f"The settings in {path} were written by a newer Wherry (version {version}; this one reads {VERSION}).",
+            hint="Update Wherry, or move the file away to start from the defaults.",
+        )
+    try:
+        config = msgspec.convert(values, type=Config)
+    except msgspec.ValidationError as error:
+        raise _broken(path, _plain(error)) from error
+    _check_ranges(config, str(path))
+    return config
+
+
+def _check_ranges(config: Config, where: str) -> None:
+    memory = config.machine.memory_mib
+    if 0 < memory < MINIMUM_MEMORY_MIB:
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            f"machine.memory_mib = {memory} in {where} is less than the engine needs.",
+            hint=f"Give it {MINIMUM_MEMORY_MIB} or more, or 0 to let Wherry choose.",
+        )
+    for key in ("http_proxy", "https_proxy"):
+        proxies.check_setting(f"network.{key}", getattr(config.network, key))
+    if config.network.subnet.strip():
+        subnets.parse(config.network.subnet)
+    servers.parse(config.network.dns)
+
+
+def _split(key: str) -> tuple[str, str]:
+    if key not in keys():
+        raise fail(
+            ProblemCode.BAD_REQUEST, f"There is no setting {key!r}.", hint="There are: " + ", ".join(keys()) + "."
+        )
+    section, _, name = key.partition(".")
+    return section, name
+
+
+def _typed(present: int | str | bool, text: str, key: str) -> int | str | bool:
+    if isinstance(present, bool):
+        if text.lower() in ("true", "yes", "on", "1"):
+            return True
+        if text.lower() in ("false", "no", "off", "0"):
+            return False
+        raise fail(ProblemCode.BAD_REQUEST, f"{text!r} is not a value for {key}.", hint="It takes true or false.")
+    if isinstance(present, int):
+        try:
+            return int(text)
+        except ValueError as error:
+            raise fail(
+                ProblemCode.BAD_REQUEST, f"{text!r} is not a value for {key}.", hint="It takes a whole number."
+            ) from error
+    return text
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    """msgspec's sentence with its JSON path as the user writes it: "at `$.machine.cpus`" -> "at `machine.cpus`"."""
+    return str(error).replace("$.", "").removesuffix(".")
+
+
+def _unwritable(path: Path, error: OSError) -> Exception:
+    return fail(
+        ProblemCode.HOST_DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else ProblemCode.PATH_UNUSABLE,
+        f"The settings could not be saved: {error.strerror or error}.",
+        command=str(path),
+        hint="Check that the machine's home belongs to you and that its disk has room. Nothing was changed.",
+    )
+
+
+def _broken(path: Path, what: str) -> Exception:
+    return fail(
+        ProblemCode.CONFIG_BROKEN,
+        f"The settings in {path} cannot be used: {what}.",
+        hint="Correct the file, or move it away to start from the defaults. It was not changed.",
+    )

@@ -1,0 +1,138 @@
+"""Internal snapshots of the data disk: by qemu-img while no QEMU has it, by the monitor while one runs.
+
+They cost nothing when taken: the disk's clusters are counted twice, and a copy is made of what changes later. A kill at
+any moment leaves the disk whole, because QEMU writes new tables before it points to them: at worst a few clusters are
+never used again. Reference counts are never lazy, so there is nothing to be rebuilt. (QEMU 6.2 to 7.2: the `device` of
+the monitor's commands may be a node's name as long as it is the root that a device uses; "data" is.)
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.vm.disk import checkpoint_tags
+from backend.vm.disk.checkpoint_tags import Checkpoint
+from backend.vm.disk.disks import run_tool
+from backend.vm.monitor import Monitor
+from backend.vm.spec import DATA_NODE
+
+_TIMEOUT_S: Final = 300.0
+"""Deleting frees every cluster that only the snapshot held, which takes a slow disk its time."""
+
+
+class OfflineDisk:
+    """The data disk while no QEMU has it. Its methods block: call them in a thread."""
+
+    def __init__(self, path: Path, *, image_tool: Path) -> None:
+        self._path = path
+        self._tool = image_tool
+
+    def list(self) -> list[Checkpoint]:
+        """Oldest first. Raises WherryError (DISK_LOCKED, DISK_DAMAGED, TOOL_MISSING, STEP_TIMED_OUT)."""
+        # -U: only to look at it; a QEMU that has just been started may hold it already.
+        output = run_tool([str(self._tool), "info", "--output=json", "-U", str(self._path)], self._path)
+        try:
+            return _read(json.loads(output).get("snapshots", []))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise fail(
+                ProblemCode.CHECKPOINT_FAILED, f"qemu-img tells the disk's checkpoints in an unknown form: {error}."
+            ) from error
+
+    def take(self, tag: str) -> None:
+        """Take a snapshot. Raises WherryError; then there is none."""
+        self._snapshot("-c", tag, "taken")
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Make the disk what it was, in size too. Raises WherryError."""
+        self._snapshot("-a", checkpoint.tag, "restored")
+
+    def delete(self, checkpoint: Checkpoint) -> None:
+        """Delete it; what only it held is given back to the host. Raises WherryError."""
+        # qemu-img deletes the first of this tag, and only a foreign tag can be there twice.
+        first = next((other for other in self.list() if other.tag == checkpoint.tag), None)
+        if first is None:
+            return
+        if first.number != checkpoint.number:
+            raise fail(
+                ProblemCode.CHECKPOINT_FAILED,
+                "Two snapshots of another program have this name, and qemu-img can only delete the first of them.",
+                hint=f"Delete {first.id} first, or start the machine: while it runs, each can be deleted.",
+            )
+        self._snapshot("-d", checkpoint.tag, "deleted")
+
+    def _snapshot(self, option: str, tag: str, done: str) -> None:
+        try:
+            run_tool(
+                [str(self._tool), "snapshot", "-q", option, tag, str(self._path)], self._path, timeout_s=_TIMEOUT_S
+            )
+        except WherryError as error:
+            if error.problem.code is not ProblemCode.DISK_DAMAGED:
+                raise
+            raise _failed(done, error.problem) from error
+
+
+class RunningDisk:
+    """The data disk of a QEMU that runs."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    async def list(self) -> list[Checkpoint]:
+        """Oldest first. Raises WherryError."""
+        nodes = await self._monitor.execute("query-named-block-nodes", {"flat": True})
+        try:
+            node = next(node for node in nodes if node["node-name"] == DATA_NODE)
+            return _read(node["image"].get("snapshots", []))
+        except (StopIteration, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise fail(ProblemCode.CHECKPOINT_FAILED, "QEMU does not tell the data disk's checkpoints.") from error
+
+    async def take(self, tag: str) -> None:
+        """Take a snapshot. Raises WherryError; QEMU may still do it where it did not answer in time."""
+        await self._execute("blockdev-snapshot-internal-sync", {"name": tag}, "taken")
+
+    async def delete(self, checkpoint: Checkpoint) -> None:
+        """Delete it; what only it held is given back to the host. Raises WherryError."""
+        which: dict[str, object] = {"id": checkpoint.number, "name": checkpoint.tag}
+        await self._execute("blockdev-snapshot-delete-internal-sync", which, "deleted")
+
+    async def _execute(self, command: str, arguments: dict[str, object], done: str) -> None:
+        try:
+            await self._monitor.execute(command, {"device": DATA_NODE, **arguments}, timeout_s=_TIMEOUT_S)
+        except WherryError as error:
+            if "No space left" in error.problem.summary:
+                raise fail(
+                    ProblemCode.HOST_DISK_FULL,
+                    f"The checkpoint could not be {done}: the host's disk is full.",
+                    command=command,
+                    hint="Free some space, then try again. The machine's disk is as it was.",
+                    retryable=True,
+                ) from error
+            if error.problem.code is not ProblemCode.INTERNAL:
+                raise
+            raise _failed(done, error.problem) from error
+
+
+def _failed(done: str, why: Problem) -> WherryError:
+    return fail(
+        ProblemCode.CHECKPOINT_FAILED,
+        f"The checkpoint could not be {done}.",
+        command=why.command,
+        tail=why.tail or (why.summary,),
+        hint="The machine's disk is as it was. `wherry doctor` checks it.",
+        retryable=True,
+    )
+
+
+def _read(snapshots: list[dict[str, Any]]) -> list[Checkpoint]:
+    found = [
+        checkpoint_tags.read(
+            str(snapshot["name"]),
+            number=str(snapshot["id"]),
+            seconds=int(snapshot["date-sec"]) + int(snapshot["date-nsec"]) / 1e9,
+        )
+        for snapshot in snapshots
+    ]
+    return sorted(found, key=lambda checkpoint: checkpoint.created_at)  # stable: QEMU's own order among equals

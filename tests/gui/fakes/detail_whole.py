@@ -1,0 +1,71 @@
+"""Window, links and wiring of a container's page on the fake engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.features.containers.detail.page import DetailPage
+from app.features.containers.detail.wiring import DetailWiring
+from app.features.containers.list.wiring import ContainersWiring
+from app.features.containers.page import ContainersPage
+from app.frame.main_window import MainWindow
+from app.frame.tray import Tray
+from app.links.engine_link import EngineLink
+from app.links.machine_link import MachineLink
+from app.state.parts import Parts
+from app.state.store import AppStore, LinkState
+from app.terminal.session import TerminalSession
+from backend.model import Phase
+from tests.gui.fakes.fake_engine import FakeEngine
+from tests.gui.scenes import samples
+
+
+class Whole:
+    """Window, links and wiring on the fake engine."""
+
+    def __init__(self, store: AppStore, window: MainWindow, engine: FakeEngine, qtbot: QtBot) -> None:
+        self.store, self.window, self.engine, self.qtbot = store, window, engine, qtbot
+        self.link = EngineLink()
+        self.machine_link = MachineLink(lambda: "")
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        parts = Parts(app, store, self.machine_link, self.link, window, Tray(store, window))
+        ContainersWiring(parts, window)
+        self.wiring = DetailWiring(parts, window)
+        store.set_agent_link(LinkState.UP)
+        store.set_machine(samples.status(Phase.RUNNING))
+        self.link.set_endpoint(engine.url)
+        self.wait(lambda: store.containers)
+        self.id = next(entry.id for entry in store.containers or () if entry.state.value == "running")
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        # The agent is a matter of other tests: what it is asked is noted, what it answers is said here.
+        self.machine_link.request = lambda name, **args: self.asked.append((name, args))  # type: ignore[method-assign]
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        self.qtbot.waitUntil(lambda: bool(condition()))
+
+    def open(self, tab: str) -> Any:
+        self.store.intents.open_container.emit(self.id, tab)
+        return self.page.tab(tab)
+
+    @property
+    def page(self) -> DetailPage:
+        return cast(ContainersPage, self.window.page("containers")).detail
+
+    def session(self, *, debug: bool = False) -> TerminalSession:
+        found = self.store.detail.terminal(self.id, debug=debug)
+        assert found is not None
+        return found
+
+    def text(self, *, debug: bool = False) -> str:
+        screen = self.session(debug=debug).screen
+        return "\n".join(screen.row_text(row) for row in range(screen.lines))
+
+    def close(self) -> None:
+        self.wiring.close()
+        self.link.close()
+        self.machine_link.close()

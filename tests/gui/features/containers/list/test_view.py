@@ -1,0 +1,363 @@
+"""The list as its user has it: groups, columns, selection, keys, menus, figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QAbstractItemModelTester, QTest
+from PySide6.QtWidgets import QCheckBox, QMessageBox
+from pytestqt.qtbot import QtBot
+
+from app.features.containers.list.columns import Column, Group, rough_time, span_s
+from app.features.containers.list.dialogs import RenameDialog
+from app.features.containers.list.model import ContainerModel
+from app.features.containers.list.restarts import worth_asking
+from app.features.containers.list.rows import arrange, row_key
+from app.features.containers.list.table import ContainerTable
+from app.features.containers.list.view import ContainersView
+from app.frame.main_window import MainWindow
+from app.state.preferences import Preferences
+from app.state.store import AppStore
+from backend.engine.types import Container, ContainerAction, ContainerState
+from backend.errors import Problem, ProblemCode
+from backend.stats import ContainerUsage, MachineUsage, StatsSample
+from tests.gui.scenes import samples
+from tests.gui.screenshots import running
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def sample(*usages: tuple[str, float, int]) -> StatsSample:
+    machine = MachineUsage(
+        cpu_percent=1, memory_used_bytes=1, memory_total_bytes=2, disk_used_bytes=1, disk_total_bytes=2
+    )
+    return StatsSample(
+        at=0,
+        machine=machine,
+        containers=tuple(ContainerUsage(id=key, cpu_percent=cpu, memory_bytes=memory) for key, cpu, memory in usages),
+    )
+
+
+def named(name: str) -> Container:
+    return next(entry for entry in samples.containers() if entry.name == name)
+
+
+@pytest.fixture
+def view(store: AppStore, window: MainWindow) -> ContainersView:
+    running(store)
+    return window.containers
+
+
+def cell(view: ContainersView, row: int, column: Column) -> QPoint:
+    return view.table.visualRect(view.model.index(row, column)).center()
+
+
+def click(view: ContainersView, row: int, column: Column, dx: int = 0, dy: int = 0) -> None:
+    QTest.mouseClick(view.table.viewport(), LEFT, pos=cell(view, row, column) + QPoint(dx, dy))
+
+
+def shown(model: ContainerModel) -> list[str]:
+    return [row.project if isinstance(row, Group) else row.name for row in model.rows]
+
+
+def test_a_project_is_a_row_that_collapses(view: ContainersView) -> None:
+    row = view.model.row_of_key("project:shop")
+    assert row is not None
+    assert shown(view.model)[row : row + 3] == ["shop", "db", "web"]
+    assert view.model.index(row, Column.STATUS).data() == "2 of 2 running"
+    click(view, row, Column.NAME)
+    assert "web" not in shown(view.model)
+    view.table.set_current(row)
+    QTest.keyClick(view.table, Qt.Key.Key_Right)
+    assert "web" in shown(view.model)
+    view.table.set_current(row + 2)
+    QTest.keyClick(view.table, Qt.Key.Key_Left)
+    assert view.table.currentIndex().row() == row, "Left goes from a member to its project"
+    QTest.keyClick(view.table, Qt.Key.Key_Left)
+    assert "web" not in shown(view.model)
+
+
+def test_what_is_looked_for_is_shown_in_a_collapsed_project(view: ContainersView) -> None:
+    view.model.toggle("shop")
+    view.filter.setText("8080")
+    assert shown(view.model) == ["shop", "web"]
+
+
+def test_a_projects_button_means_all_its_members(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
+    row = view.model.row_of_key("project:shop")
+    assert row is not None
+    with qtbot.waitSignal(store.intents.act_on_containers) as asked:
+        click(view, row, Column.ACTIONS, dx=-31)
+    assert asked.args is not None
+    assert set(asked.args[0]) == {named("web").id, named("db").id}
+    assert asked.args[1] is ContainerAction.STOP
+    assert not view.selected, "a button leaves the selection alone"
+
+
+def test_check_boxes_are_the_selection(view: ContainersView) -> None:
+    row = view.model.row_of_key("project:shop")
+    assert row is not None
+    click(view, row, Column.SELECT)
+    assert {entry.name for entry in view.selected} == {"db", "web"}
+    click(view, 0, Column.SELECT)
+    assert len(view.selected) == 3
+    click(view, 0, Column.SELECT)
+    assert len(view.selected) == 2
+    assert view.bar.isVisible()
+    assert view.bar.count.text() == "2 selected"
+    header = view.table.horizontalHeader().viewport()
+    box = QPoint(view.table.columnWidth(Column.SELECT) // 2, header.height() // 2)
+    QTest.mouseClick(header, LEFT, pos=box)
+    assert len(view.selected) == len(samples.containers())
+    QTest.mouseClick(header, LEFT, pos=box)
+    assert view.selected == []
+    assert not view.bar.isVisible()
+
+
+def test_a_selected_project_means_all_its_members(view: ContainersView) -> None:
+    row = view.model.row_of_key("project:shop")
+    assert row is not None
+    view.select(named("web").id)
+    view.table.selectRow(row)
+    assert {entry.name for entry in view.selected} == {"db", "web"}
+    assert view.table.selected_rows() == [row, row + 1, row + 2]
+    click(view, row + 1, Column.SELECT)
+    assert [entry.name for entry in view.selected] == ["web"], "without one of its members it is not selected itself"
+    view.table.selectRow(row)
+    view.model.toggle("shop")
+    assert {entry.name for entry in view.selected} == {"db", "web"}
+    view.model.toggle("shop")
+    assert view.table.selected_rows() == [row, row + 1, row + 2]
+
+
+def test_the_bar_acts_on_all_that_are_selected(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
+    view.table.selectAll()
+    assert view.bar.buttons[ContainerAction.UNPAUSE].isVisible(), "one of them is paused"
+    with qtbot.waitSignal(store.intents.act_on_containers) as asked:
+        QTest.mouseClick(view.bar.buttons[ContainerAction.STOP], LEFT)
+    assert asked.args is not None
+    assert set(asked.args[0]) == {entry.id for entry in store.running}
+    QTest.keyClick(view.table, Qt.Key.Key_Escape)
+    assert view.selected == []
+
+
+def test_columns_are_chosen_and_remembered(store: AppStore, qtbot: QtBot) -> None:
+    preferences = Preferences(parent=store)
+    table = ContainerTable(ContainerModel(store, store), preferences)
+    qtbot.addWidget(table)
+    assert table.isColumnHidden(Column.ID)
+    entry = next(action for action in table.column_menu().actions() if action.text() == "ID")
+    entry.trigger()
+    assert not table.isColumnHidden(Column.ID)
+    table.show_column(Column.IMAGE, shown=False)
+    table.sort_by(Column.MEMORY, descending=True)
+    again = ContainerTable(ContainerModel(store, store), preferences)
+    qtbot.addWidget(again)
+    assert not again.isColumnHidden(Column.ID)
+    assert again.isColumnHidden(Column.IMAGE)
+    assert again._model.arrangement.column is Column.MEMORY
+    assert again._model.arrangement.descending
+    assert all(action.text() != "Name" for action in again.column_menu().actions()), "the name cannot be hidden"
+
+
+def test_figures_come_with_each_sample_and_sort(store: AppStore, view: ContainersView) -> None:
+    web, database, dns = named("web"), named("db"), named("dns")
+    store.stats.add(sample((web.id, 10, 50 << 20), (database.id, 3, 300 << 20), (dns.id, 99, 1 << 20)))
+    row = view.model.row_of_key(web.id)
+    assert row is not None
+    assert view.model.index(row, Column.CPU).data() == "10 %"
+    assert view.model.index(row, Column.MEMORY).data() == "50 MiB"
+    project = view.model.row_of_key("project:shop")
+    assert project is not None
+    assert view.model.index(project, Column.CPU).data() == "13 %", "a project's are the sum of its members'"
+    assert "112 %" in view.totals.text()
+    view.table.sort_by(Column.CPU, descending=True)
+    assert shown(view.model)[:4] == ["dns", "shop", "web", "db"]
+    store.stats.add(sample((web.id, 200, 50 << 20), (database.id, 3, 300 << 20), (dns.id, 99, 1 << 20)))
+    assert shown(view.model)[:4] == ["shop", "web", "db", "dns"]
+
+
+def test_the_selection_survives_sorting_and_change(store: AppStore, view: ContainersView) -> None:
+    view.select(named("web").id)
+    view.table.sort_by(Column.STATUS, descending=True)
+    assert [entry.name for entry in view.selected] == ["web"]
+    store.set_containers(tuple(entry for entry in samples.containers() if entry.name != "chatty"))
+    assert [entry.name for entry in view.selected] == ["web"]
+    view.filter.setText("web")
+    assert [entry.name for entry in view.selected] == ["web"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_change_is_told_as_a_difference_that_is_right(store: AppStore, seed: int) -> None:
+    """Rows come, go, change and move at random; Qt's own tester watches, and the outcome is what was set."""
+    chance = random.Random(seed)
+    model = ContainerModel(store, store)
+    QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal, model)
+    everything = samples.many(30)
+    for _ in range(12):
+        some = [
+            dataclasses.replace(entry, name=f"c{chance.randrange(40)}") if chance.random() < 0.3 else entry
+            for entry in chance.sample(everything, chance.randrange(30))
+        ]
+        store.set_containers(tuple(some))
+        if chance.random() < 0.3:
+            model.toggle("shop")
+        wanted = arrange(tuple(some), model.arrangement, model.facts)
+        assert list(model.rows) == wanted
+        assert model._keys == [row_key(row) for row in wanted]
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds"),
+    [
+        ("Up 5 minutes", 300),
+        ("Up 5 minutes (healthy)", 300),
+        ("Up About an hour", 3600),
+        ("Up Less than a second", 1),
+        ("Up 2 weeks (Paused)", 1_209_600),
+        ("Exited (137) 3 days ago", 259_200),
+        ("Restarting (1) 12 seconds ago", 12),
+        ("Created", None),
+        ("<b>Up</b>", None),
+    ],
+)
+def test_the_engines_sentence_is_read(status: str, seconds: int | None) -> None:
+    assert span_s(status) == seconds
+
+
+def test_times_are_said_in_words() -> None:
+    assert [rough_time(seconds) for seconds in (0, 1, 59, 60, 7200, 86_400 * 3)] == [
+        *("0 seconds", "1 second", "59 seconds", "1 minute", "2 hours", "3 days"),
+    ]
+
+
+def test_only_what_may_have_restarted_is_inspected() -> None:
+    old = dataclasses.replace(named("web"), created=0, state=ContainerState.RUNNING)
+    assert worth_asking(dataclasses.replace(old, status="Up 5 seconds"))
+    assert not worth_asking(dataclasses.replace(old, status="Up 60 years"))
+    assert not worth_asking(dataclasses.replace(old, status="Exited (0) 5 seconds ago", state=ContainerState.EXITED))
+    assert worth_asking(dataclasses.replace(old, status="Restarting (1) 2 days ago", state=ContainerState.RESTARTING))
+
+
+def test_restarts_are_shown_where_they_are_known(store: AppStore, view: ContainersView) -> None:
+    store.set_restart_counts({named("web").id: 3})
+    row = view.model.row_of_key(named("web").id)
+    assert row is not None
+    assert view.model.index(row, Column.RESTARTS).data() == "3"
+    assert "3 restarts" in str(view.model.index(row, Column.STATUS).data())
+    assert view.model.index(0, Column.RESTARTS).data() == "–"
+
+
+def test_the_name_opens_the_container(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
+    row = view.model.row_of_key(named("dns").id)
+    assert row is not None
+    left = view.table.visualRect(view.model.index(row, Column.NAME)).topLeft()
+    with qtbot.waitSignal(store.intents.open_container) as opened:
+        QTest.mouseClick(view.table.viewport(), LEFT, pos=left + QPoint(38, 13))
+    assert opened.args == [named("dns").id, ""]
+
+
+@pytest.mark.parametrize(
+    ("key", "modifier", "tab"),
+    [
+        (Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier, "logs"),
+        (Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier, "terminal"),
+        (Qt.Key.Key_I, Qt.KeyboardModifier.ControlModifier, "inspect"),
+        (Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier, "files"),
+    ],
+)
+def test_keys_open_a_tab(
+    store: AppStore, view: ContainersView, qtbot: QtBot, key: Qt.Key, modifier: Qt.KeyboardModifier, tab: str
+) -> None:
+    view.select(named("web").id)
+    view.table.setFocus()
+    with qtbot.waitSignal(store.intents.open_container) as opened:
+        QTest.keyClick(view.table, key, modifier)
+    assert opened.args == [named("web").id, tab]
+
+
+def test_the_menu_says_what_applies(view: ContainersView) -> None:
+    view.select(named("web").id)
+    words = [action.text() for action in view.build_menu().actions() if not action.isSeparator()]
+    assert words[0] == "Open"
+    for wanted in ("Logs", "Terminal", "Files", "Inspect", "Stop", "Kill", "Rename", "Edit and recreate"):
+        assert wanted in words
+    for wanted in ("Copy ID", "Copy name", "Copy image name", "Copy as docker run", "Open http://localhost:8080"):
+        assert wanted in words
+    assert "Start" not in words
+    view.select(named("not-started").id)
+    words = [action.text() for action in view.build_menu().actions()]
+    assert "Terminal" not in words
+    assert "Start" in words
+    view.actions_of_list.copy_id.trigger()
+    assert QGuiApplication.clipboard().text() == named("not-started").id
+
+
+def test_the_more_button_opens_the_menu_of_its_row(view: ContainersView, qtbot: QtBot) -> None:
+    row = view.model.row_of_key(named("dns").id)
+    assert row is not None
+    with qtbot.waitSignal(view.table.menu_wanted):
+        click(view, row, Column.ACTIONS, dx=30)
+    assert [entry.name for entry in view.selected] == ["dns"]
+
+
+def test_renaming_waits_for_the_engine_and_says_why_not(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
+    view.select(named("dns").id)
+    view.table.setFocus()
+    asked: list[tuple[object, object]] = []
+    store.intents.ask_engine.connect(lambda job, done: asked.append((job, done)))
+    QTest.keyClick(view.table, Qt.Key.Key_F2)
+    (dialog,) = view.table.findChildren(RenameDialog)
+    dialog.name.setText("-bad-")
+    assert not dialog.confirm.isEnabled()
+    assert dialog.fault.text()
+    dialog.name.setText("web")
+    QTest.mouseClick(dialog.confirm, LEFT)
+    ((_job, done),) = asked
+    said = ('Conflict. The container name "/web" is already in use',)
+    done(Problem(code=ProblemCode.ENGINE_ERROR, summary="The state does not allow that.", tail=said))  # type: ignore[operator]
+    assert "already in use" in dialog.fault.text()
+    assert dialog.isVisible()
+    done(None)  # type: ignore[operator]
+    assert not dialog.isVisible()
+
+
+def test_removal_offers_the_volumes_that_nobody_named(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
+    web = dataclasses.replace(named("web"), anonymous_volumes=2)
+    store.set_containers((web,))
+    view.select(web.id)
+    view.actions_by_kind[ContainerAction.REMOVE].trigger()
+    (box,) = view.table.findChildren(QMessageBox)
+    (check,) = box.findChildren(QCheckBox)
+    assert not check.isChecked(), "what is lost is never chosen for the user"
+    check.setChecked(True)
+    confirm = next(button for button in box.buttons() if button.text() == "Remove")
+    with qtbot.waitSignal(store.intents.act_on_containers) as asked:
+        QTest.mouseClick(confirm, LEFT)
+    assert asked.args == [(web.id,), ContainerAction.REMOVE_WITH_VOLUMES]
+
+
+def test_nothing_is_asked_while_the_engine_is_away(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
+    from app.state.store import LinkState
+
+    view.table.selectAll()
+    store.set_engine_link(LinkState.RECONNECTING)
+    assert not any(action.isEnabled() for action in view.actions_by_kind.values())
+    assert not view.run.isEnabled()
+    with qtbot.assertNotEmitted(store.intents.act_on_containers):
+        click(view, 1, Column.ACTIONS, dx=-31)
+
+
+def test_rows_under_the_mouse_are_painted(store: AppStore, view: ContainersView) -> None:
+    """Every column in every state, hovered and not."""
+    for column in Column:
+        view.table.show_column(column, shown=True)
+    store.stats.add(sample(*((entry.id, 12.5, 1 << 28) for entry in store.running)))
+    store.set_pending(named("web").id, ContainerAction.STOP)
+    for row in range(view.model.rowCount()):
+        QTest.mouseMove(view.table.viewport(), cell(view, row, Column.NAME))
+    assert not view.table.grab().isNull()

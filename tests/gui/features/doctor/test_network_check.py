@@ -1,0 +1,199 @@
+"""The check of the network: from where it is opened, what is shown while it runs, and that it can be cancelled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.application import WherryApp
+from app.features.doctor.network_check import NetworkCheckDialog
+from app.features.doctor.network_check_store import HopState
+from app.frame.main_window import MainWindow
+from app.state.store import AppStore
+from backend import api
+from backend.doctor.network.types import HopState as FoundState
+from backend.doctor.network.types import NetworkDiagnosis, NetworkHop
+from backend.errors import Cancelled, Problem, ProblemCode, fail
+from backend.model import Phase
+from tests.gui.fakes.fake_agent import FakeAgent
+from tests.gui.fakes.upkeep_whole import Whole, buttons_of, started
+from tests.gui.scenes import samples
+from tests.gui.scenes.container_scenes import open_form
+from tests.gui.scenes.network_scenes import PORT_TAKEN, PULL_PROBLEM, SUBNET_CLASH, check_dialog, up
+from tests.gui.screenshots import fill_listings
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+class Doctor:
+    """In place of the backend's: tells what a test says, and waits where it says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.homes: list[Path | None] = []
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.saw_cancel = threading.Event()
+        self.raises: Exception | None = None
+        self.hops = (
+            NetworkHop(id="reference", title="Image", state=FoundState.OK, detail="docker.io/library/x:latest"),
+            NetworkHop(
+                id="tls",
+                title="TLS",
+                state=FoundState.FAILED,
+                detail="the certificate is <b>odd</b>",
+                fix="Mend it.",
+            ),
+        )
+
+    def __call__(
+        self,
+        home: Path | None,
+        image: str = "",
+        *,
+        on_hop: Callable[[NetworkHop], object],
+        cancelled: threading.Event,
+    ) -> NetworkDiagnosis:
+        self.homes.append(home)
+        self.asked.append(image)
+        on_hop(self.hops[0])
+        if self.raises is not None:
+            raise self.raises
+        while not self.go_on.wait(0.01):
+            if cancelled.is_set():
+                self.saw_cancel.set()
+                raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary="Cancelled."))
+        on_hop(self.hops[1])
+        return NetworkDiagnosis(image="docker.io/library/x:latest", hops=self.hops, verdict="TLS fails. Mend it.")
+
+
+@pytest.fixture
+def doctor(monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    made = Doctor()
+    monkeypatch.setattr(api, "diagnose_network", made, raising=False)
+    return made
+
+
+@pytest.fixture
+def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot, doctor: Doctor) -> Iterator[Whole]:
+    del doctor
+    yield from started(qapp, agent, qtbot)
+
+
+def shown(dialog: NetworkCheckDialog) -> list[tuple[str, str, str]]:
+    rows = [row for row in dialog.rows if row.isVisible()]
+    return [(row.title.text(), row.detail.text(), row.fix.text() if row.fix.isVisible() else "") for row in rows]
+
+
+def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: Whole, doctor: Doctor) -> None:
+    doctor.go_on.clear()
+    dialog = check_dialog(whole.window, "x")
+    whole.wait(lambda: len(shown(dialog)) == 1)
+    assert dialog.progress.isVisible()
+    assert dialog.verdict.words.text() == "Checking…"
+    assert not dialog.copy.isEnabled()
+    doctor.go_on.set()
+    whole.wait(lambda: not whole.store.network_check.running)
+    assert doctor.asked == ["x"]
+    assert shown(dialog) == [
+        ("Image · Works", "docker.io/library/x:latest", ""),
+        ("TLS · Fails", "The certificate is <b>odd</b>", "What to do: Mend it."),
+    ]
+    assert dialog.verdict.words.text() == "TLS fails. Mend it."
+    assert dialog.verdict.mark.accessibleName() == "Fails", "the verdict is as bad as its worst hop"
+    QTest.mouseClick(dialog.copy, LEFT)
+    assert "TLS fails. Mend it." in QGuiApplication.clipboard().text()
+    assert "FAILED" in QGuiApplication.clipboard().text()
+    dialog.image.setText(" y:2 ")
+    QTest.mouseClick(dialog.run, LEFT)
+    whole.wait(lambda: doctor.asked == ["x", "y:2"] and not whole.store.network_check.running)
+    assert len(shown(dialog)) == 2
+
+
+def test_it_can_be_cancelled_begun_again_and_closed(whole: Whole, doctor: Doctor) -> None:
+    doctor.go_on.clear()
+    dialog = check_dialog(whole.window)
+    whole.wait(lambda: len(shown(dialog)) == 1)
+    QTest.mouseClick(dialog.cancel, LEFT)
+    assert not whole.store.network_check.running
+    assert "cancelled" in dialog.verdict.words.text()
+    assert doctor.saw_cancel.wait(5)
+    doctor.saw_cancel.clear()
+    QTest.mouseClick(dialog.run, LEFT)
+    whole.wait(lambda: len(doctor.asked) == 2)
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    assert doctor.saw_cancel.wait(5), "nobody waits for it any more"
+    assert not dialog.isVisible()
+    doctor.go_on.set()
+    again = check_dialog(whole.window, "z")
+    whole.wait(lambda: whole.store.network_check.verdict)
+    assert again is not dialog
+    assert doctor.asked == ["", "", "z"]
+
+
+@pytest.mark.parametrize("error", [fail(ProblemCode.NETWORK_FAILED, "No network."), ValueError("a defect")], ids=str)
+def test_a_check_that_fails_itself_is_a_problem(
+    whole: Whole, doctor: Doctor, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    doctor.raises = error
+    dialog = check_dialog(whole.window, "x")
+    whole.wait(lambda: dialog.problem.problem is not None)
+    assert not dialog.progress.isVisible()
+    assert not dialog.verdict.isVisible()
+    defects = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(defects) == isinstance(error, ValueError), "a defect is in the log too"
+
+
+def test_leaving_ends_one_that_is_under_way(qapp: QApplication, agent: FakeAgent, doctor: Doctor) -> None:
+    doctor.go_on.clear()
+    app = WherryApp(qapp, lambda: str(agent.path))
+    app.store.intents.run_network_check.emit("")
+    app.close()
+    assert doctor.asked == [] or doctor.saw_cancel.is_set()
+
+
+def test_it_is_opened_from_wherever_a_pull_can_fail(store: AppStore, window: MainWindow) -> None:
+    asked: list[str] = []
+    store.intents.run_network_check.connect(asked.append)
+    up(store)
+    fill_listings(store)
+    window.show_page("images")
+    QTest.mouseClick(buttons_of(window.page("images"))["Why can't I pull?"], LEFT)
+    window.show_machine("checks")
+    QTest.mouseClick(buttons_of(window.page("machine"))["Check the network…"], LEFT)
+    form = open_form(store, window, api.ContainerSpec(image="postgres:17"))
+    form.pull.offer("postgres:17")
+    form.pull.ended.emit(PULL_PROBLEM)
+    QApplication.processEvents()
+    QTest.mouseClick(buttons_of(form)["Why can't I pull?"], LEFT)
+    assert asked == ["", "", "postgres:17"]
+    assert len([found for found in window.findChildren(NetworkCheckDialog) if found.isVisible()]) == 1
+    assert store.network_check.worst is HopState.OK
+    form.reject()
+
+
+def test_problems_of_the_network_lead_on(store: AppStore, window: MainWindow, qtbot: QtBot) -> None:
+    def publish(*problems: Problem) -> dict[str, Any]:
+        up(store)
+        store.set_machine(samples.status(Phase.DEGRADED, problems=problems))
+        QApplication.processEvents()
+        return buttons_of(window.alert)
+
+    QTest.mouseClick(publish(PORT_TAKEN)["Show the ports"], LEFT)
+    assert window.page_name == "ports"
+    assert window.alert.property("level") == "warning", "a port is missing, the machine is well"
+    with qtbot.waitSignal(store.intents.act_on_problem) as asked:
+        QTest.mouseClick(publish(PORT_TAKEN, SUBNET_CLASH)["Restart the machine"], LEFT)
+    assert asked.args == [SUBNET_CLASH.action]
+    with qtbot.waitSignal(store.intents.check_network):
+        failed = Problem(code=ProblemCode.NETWORK_FAILED, summary="x")
+        QTest.mouseClick(publish(failed)["Check the network…"], LEFT)

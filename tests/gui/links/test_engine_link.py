@@ -1,0 +1,245 @@
+"""The link to the engine over a real socket: lists, events, actions, logs, and engines that die and come back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import ClassVar
+
+import pytest
+import shiboken6
+from PySide6.QtCore import QObject
+from pytestqt.qtbot import QtBot
+
+from app.links.engine_link import EngineLink
+from app.state.store import LinkState
+from backend.engine.client.engine_client import EngineClient
+from backend.engine.types import Container, ContainerAction
+from backend.errors import Problem, ProblemCode
+from tests.gui.fakes.fake_engine import FakeEngine
+from tests.gui.scenes.samples import recorded
+
+
+class Heard:
+    """All that a link said."""
+
+    def __init__(self, link: EngineLink) -> None:
+        self.states: list[LinkState] = []
+        self.problems: list[Problem] = []
+        self.containers: tuple[Container, ...] | None = None
+        self.finished: list[tuple[str, ContainerAction, Problem | None]] = []
+        link.state_changed.connect(self._state)
+        link.containers_changed.connect(self._listed)
+        link.action_finished.connect(lambda *words: self.finished.append(words))
+
+    def _state(self, state: LinkState, problem: Problem | None) -> None:
+        self.states.append(state)
+        if problem is not None:
+            self.problems.append(problem)
+
+    def _listed(self, containers: tuple[Container, ...]) -> None:
+        self.containers = containers
+
+    def named(self, name: str) -> Container:
+        return next(entry for entry in self.containers or () if entry.name == name)
+
+
+@pytest.fixture
+def link(qtbot: QtBot) -> Iterator[EngineLink]:
+    made = EngineLink()
+    before = threading.active_count()
+    yield made
+    made.close()
+    assert threading.active_count() <= before, "a thread outlived its link"
+
+
+@pytest.fixture
+def heard(link: EngineLink) -> Heard:
+    return Heard(link)
+
+
+def connected(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    link.set_endpoint(engine.url)
+    qtbot.waitUntil(lambda: LinkState.UP in heard.states and heard.containers is not None)
+
+
+def test_it_connects_and_lists(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    assert heard.states[:2] == [LinkState.CONNECTING, LinkState.UP]
+    assert heard.named("web").state.is_up
+
+
+def test_an_event_refreshes_the_list(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    engine.happen("die", "web")
+    qtbot.waitUntil(lambda: not heard.named("web").state.is_up)
+
+
+def test_a_thousand_events_are_few_lists(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    before = engine.lists
+    for _ in range(500):
+        engine.happen("die", "web")
+        engine.happen("start", "web")
+    engine.happen("die", "web")
+    qtbot.waitUntil(lambda: not heard.named("web").state.is_up)
+    assert engine.lists - before < 40
+
+
+def test_an_action_is_done_and_the_list_new(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    web = heard.named("web")
+    link.act(web.id, ContainerAction.STOP)
+    qtbot.waitUntil(lambda: bool(heard.finished))
+    assert heard.finished == [(web.id, ContainerAction.STOP, None)]
+    assert not heard.named("web").state.is_up, "the new list comes before the answer"
+
+
+def test_a_refused_action_says_why(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    engine.refuses = (500, "no space left on device")
+    link.act(heard.named("web").id, ContainerAction.START)
+    qtbot.waitUntil(lambda: bool(heard.finished))
+    problem = heard.finished[0][2]
+    assert problem is not None
+    assert "no space left" in problem.summary
+
+
+def test_an_action_without_an_engine_fails(link: EngineLink, heard: Heard, qtbot: QtBot) -> None:
+    link.act("ab" * 32, ContainerAction.START)
+    qtbot.waitUntil(lambda: bool(heard.finished))
+    assert heard.finished[0][2] is not None
+
+
+def test_an_engine_that_restarts_is_found(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    engine.die()
+    qtbot.waitUntil(lambda: heard.states[-1] is LinkState.RECONNECTING)
+    assert heard.problems
+    assert heard.containers, "the list stays while the engine is away"
+    engine.entries = engine.entries[:1]
+    engine.listen()
+    qtbot.waitUntil(lambda: heard.states[-1] is LinkState.UP and len(heard.containers or ()) == 1)
+
+
+def test_an_engine_that_comes_late(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    engine.die()
+    link.set_endpoint(engine.url)
+    qtbot.waitUntil(lambda: LinkState.RECONNECTING in heard.states)
+    engine.listen()
+    qtbot.waitUntil(lambda: heard.states[-1] is LinkState.UP)
+
+
+def test_no_endpoint_ends_everything(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, heard, engine, qtbot)
+    link.set_endpoint(None)
+    assert heard.states[-1] is LinkState.OFF
+    qtbot.waitUntil(lambda: engine.listeners == 0 or not any(thread.is_alive() for thread in link._old))
+    asked = len(engine.requests)
+    engine.happen("die", "web")
+    link.refresh()
+    assert len(engine.requests) == asked, "a stopped machine's endpoint is never asked"
+
+
+def test_a_job_is_run_elsewhere_and_answered_here(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, heard, engine, qtbot)
+    threads: list[threading.Thread] = []
+    answers: list[object] = []
+
+    def job(client: EngineClient) -> str:
+        threads.append(threading.current_thread())
+        return client.version().version
+
+    def done(answer: object) -> None:
+        answers.append(answer)
+        threads.append(threading.current_thread())
+
+    link.run(job, done)
+    assert answers == [], "never before the call has returned"
+    qtbot.waitUntil(lambda: len(threads) == 2)
+    assert answers == [recorded("version")["Version"]]
+    assert threads[0] is not threading.main_thread()
+    assert threads[1] is threading.main_thread()
+
+
+def test_a_job_that_the_engine_refuses_is_answered_with_the_problem(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, heard, engine, qtbot)
+    answers: list[object] = []
+    link.run(lambda client: client.inspect("no-such"), answers.append)
+    qtbot.waitUntil(lambda: bool(answers))
+    assert isinstance(answers[0], Problem)
+    assert answers[0].code is ProblemCode.ENGINE_ERROR
+
+
+def test_a_job_without_an_engine_is_answered(link: EngineLink, qtbot: QtBot) -> None:
+    answers: list[object] = []
+    link.run(lambda client: client.version(), answers.append)
+    qtbot.waitUntil(lambda: bool(answers))
+    assert isinstance(answers[0], Problem)
+    assert answers[0].code is ProblemCode.ENGINE_DOWN
+
+
+def test_an_answer_of_the_engine_before_is_not_given(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, heard, engine, qtbot)
+    answers: list[object] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def job(_client: EngineClient) -> bool:
+        begun.set()
+        return go.wait(10)
+
+    link.run(job, answers.append)
+    assert begun.wait(10)
+    link.set_endpoint(None)
+    go.set()
+    qtbot.waitUntil(lambda: bool(answers))
+    assert isinstance(answers[0], Problem)
+    assert answers[0].code is ProblemCode.CANCELLED
+
+
+def test_an_answer_for_a_view_that_is_gone_is_dropped(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    class View(QObject):
+        answers: ClassVar[list[object]] = []
+
+        def done(self, answer: object) -> None:
+            self.answers.append(answer)
+
+    connected(link, heard, engine, qtbot)
+    view, others = View(), list[object]()
+    go = threading.Event()
+    link.run(lambda _client: go.wait(10), view.done)
+    shiboken6.delete(view)
+    go.set()
+    link.run(lambda client: client.version(), others.append)
+    qtbot.waitUntil(lambda: bool(others))
+    link.run(lambda client: client.version(), others.append)
+    qtbot.waitUntil(lambda: len(others) == 2)
+    assert View.answers == []
+
+
+def test_a_defect_while_watching_is_told_and_outlived(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = EngineClient.events
+    calls = 0
+
+    def broken_once(client: EngineClient) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise TypeError("a mistake of ours")
+        return whole(client)
+
+    monkeypatch.setattr(EngineClient, "events", broken_once)
+    connected(link, heard, engine, qtbot)
+    assert LinkState.RECONNECTING in heard.states
+    assert heard.problems[0].code is ProblemCode.INTERNAL
+    assert "a mistake of ours" in heard.problems[0].summary

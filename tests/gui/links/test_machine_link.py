@@ -1,0 +1,202 @@
+"""The link to the agent over a real socket: hello, snapshots, requests, and every way to lose it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.links import machine_link
+from app.links.machine_link import MachineLink
+from backend.agent.protocol import MAX_LINE_BYTES, Hello, encode
+from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.model import MachineStatus, Phase
+from tests.gui.fakes.fake_agent import FakeAgent
+from tests.gui.scenes import samples
+
+
+class Finder:
+    """Stands for `ensure_agent`."""
+
+    def __init__(self, agent: FakeAgent) -> None:
+        self.agent = agent
+        self.calls = 0
+        self.revives = False
+        self.error: WherryError | None = None
+        self.threads: set[str] = set()
+
+    def __call__(self) -> str:
+        self.calls += 1
+        self.threads.add(threading.current_thread().name)
+        if self.error is not None:
+            raise self.error
+        if self.revives and not self.agent.path.exists():
+            self.agent.listen()
+        return str(self.agent.path)
+
+
+@pytest.fixture
+def finder(agent: FakeAgent) -> Finder:
+    return Finder(agent)
+
+
+@pytest.fixture
+def link(finder: Finder, qtbot: QtBot) -> Iterator[MachineLink]:
+    made = MachineLink(finder)
+    yield made
+    made.close()
+
+
+def seen(link: MachineLink) -> list[MachineStatus]:
+    statuses: list[MachineStatus] = []
+    link.status_changed.connect(statuses.append)
+    return statuses
+
+
+def lost(link: MachineLink) -> list[Problem]:
+    problems: list[Problem] = []
+    link.lost.connect(problems.append)
+    return problems
+
+
+def opened(link: MachineLink, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(link.status_changed):
+        link.open()
+
+
+def test_the_first_snapshot_comes_by_itself(link: MachineLink, finder: Finder, qtbot: QtBot) -> None:
+    statuses = seen(link)
+    opened(link, qtbot)
+    assert link.is_up
+    assert [status.phase for status in statuses] == [Phase.STOPPED]
+    assert finder.threads == {"find-agent-0"}, "looking for the agent blocks: never in the GUI thread"
+
+
+def test_changes_and_notices_are_pushed(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
+    statuses = seen(link)
+    opened(link, qtbot)
+    for phase in (Phase.PREPARING, Phase.BOOTING, Phase.RUNNING):
+        agent.publish(samples.status(phase))
+    qtbot.waitUntil(lambda: len(statuses) == 4)
+    assert statuses[-1] == samples.status(Phase.RUNNING)
+    with qtbot.waitSignal(link.noticed) as noticed:
+        agent.notice("hello")
+    assert noticed.args is not None
+    assert noticed.args[0].text == "hello"
+
+
+def test_requests_are_answered(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
+    opened(link, qtbot)
+    with qtbot.waitSignal(link.replied) as replied:
+        link.request("stop", policy="kill")
+    assert replied.args == ["stop", None]
+    assert (agent.requests[0].name, agent.requests[0].args) == ("stop", {"policy": "kill"})
+    agent.refuses = samples.BOOT_PROBLEM
+    with qtbot.waitSignal(link.replied) as replied:
+        link.request("start")
+    assert replied.args == ["start", samples.BOOT_PROBLEM]
+
+
+def test_a_request_without_an_agent_fails_at_once(link: MachineLink, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(link.replied) as replied:
+        link.request("start")
+    assert replied.args is not None
+    assert replied.args[1].code is ProblemCode.AGENT_UNREACHABLE
+
+
+def test_an_agent_that_dies_is_started_again(link: MachineLink, agent: FakeAgent, finder: Finder, qtbot: QtBot) -> None:
+    opened(link, qtbot)
+    problems = lost(link)
+    finder.revives = True
+    with qtbot.waitSignal(link.connected):
+        agent.die()
+    assert len(problems) == 1
+    assert problems[0].code is ProblemCode.AGENT_UNREACHABLE
+    assert finder.calls >= 2
+
+
+def test_a_request_under_way_when_the_agent_dies_fails(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
+    opened(link, qtbot)
+    link._pending[77] = "start"
+    with qtbot.waitSignal(link.replied) as replied:
+        agent.die()
+    assert replied.args is not None
+    assert replied.args[0] == "start"
+    assert replied.args[1].code is ProblemCode.AGENT_UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"garbage\n", b'{"type":"status"}\n', b"\xff\xfe\n", b"[" * 5000 + b"\n", b"x" * (MAX_LINE_BYTES + 2)],
+    ids=["words", "half a status", "not utf-8", "deep", "a line without end"],
+)
+def test_garbage_ends_the_connection_and_it_comes_back(
+    link: MachineLink, agent: FakeAgent, qtbot: QtBot, garbage: bytes
+) -> None:
+    opened(link, qtbot)
+    problems = lost(link)
+    with qtbot.waitSignal(link.connected):
+        agent.send(garbage)
+    assert [problem.code for problem in problems] == [ProblemCode.BAD_REQUEST]
+
+
+def test_a_status_of_nearly_the_longest_line_is_taken(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
+    statuses = seen(link)
+    opened(link, qtbot)
+    tail = ("x" * 1000,) * 1000
+    problem = Problem(code=ProblemCode.BOOT_FAILED, summary="long", tail=tail)
+    agent.publish(samples.status(Phase.FAILED, problems=(problem,)))
+    qtbot.waitUntil(lambda: statuses[-1].phase is Phase.FAILED)
+    assert statuses[-1].problems[0].tail == tail
+
+
+def test_another_protocol_is_refused_and_said(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
+    agent.protocol = 99
+    with qtbot.waitSignal(link.lost) as told:
+        link.open()
+    assert told.args is not None
+    assert told.args[0].code is ProblemCode.AGENT_TOO_OLD
+    assert not link.is_up
+
+
+def test_an_agent_that_says_nothing_is_left(
+    agent: FakeAgent, finder: Finder, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine_link, "HELLO_DEADLINE_MS", 200)
+    agent.greets = False
+    link = MachineLink(finder)
+    with qtbot.waitSignal(link.lost) as told:
+        link.open()
+    assert told.args is not None
+    assert "said nothing" in told.args[0].summary
+    link.close()
+
+
+def test_an_agent_that_speaks_before_it_greets(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
+    agent.greets = False
+    link.open()
+    qtbot.waitUntil(lambda: agent.connections == 1)
+    with qtbot.waitSignal(link.lost):
+        agent.send(b'{"type":"notice","notice":{"level":"info","text":"x"}}\n')
+
+
+def test_no_agent_to_be_had_is_said_and_tried_again(link: MachineLink, finder: Finder, qtbot: QtBot) -> None:
+    finder.error = fail(ProblemCode.AGENT_UNREACHABLE, "It ends at once.")
+    problems = lost(link)
+    link.open()
+    qtbot.waitUntil(lambda: len(problems) == 2)
+    finder.error = None
+    with qtbot.waitSignal(link.connected):
+        pass
+
+
+def test_lines_may_come_in_pieces(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
+    agent.greets = False
+    link.open()
+    qtbot.waitUntil(lambda: agent.connections == 1)
+    hello = encode(Hello(protocol=1, version="x", pid=1))
+    with qtbot.waitSignal(link.connected):
+        for at in range(len(hello)):
+            agent.send(hello[at : at + 1])

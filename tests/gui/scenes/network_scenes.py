@@ -1,0 +1,279 @@
+"""Ports and network: scenes for `screenshots`, and what an agent answers about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from app.features.doctor.network_check import NetworkCheckDialog
+from app.features.doctor.network_check_store import Hop, HopState
+from app.features.ports.page import PortsView
+from app.features.settings.network import NetworkSection
+from app.features.settings.page import SettingsPage
+from app.frame.main_window import MainWindow
+from app.state.store import AppStore, LinkState
+from backend.engine.spec.container_spec import ContainerSpec
+from backend.engine.types import Container
+from backend.errors import Action, Problem, ProblemCode
+from backend.model import MachineNetworks, Phase
+from tests.gui.scenes import samples, settings_samples
+from tests.gui.scenes.container_scenes import open_form
+
+Scene = Callable[[AppStore, MainWindow], None]
+
+TAKEN = "nginx (process 4711) listens there. Stop it, or publish another port of this computer: -p 5433:5432."
+REFUSED = "Only an administrator may listen on ports below 1024 here. Publish a port from 1024 on: -p 8443:443."
+LIST_PROBLEM = Problem(
+    code=ProblemCode.NETWORK_FAILED,
+    summary="QEMU did not say what it forwards within 5 s.",
+    hint="Restart the machine if that does not pass.",
+    retryable=True,
+)
+
+
+def port(number: int, container: Container | None = None, **changes: Any) -> dict[str, Any]:
+    """One entry of `ports.list`."""
+    entry = {
+        "protocol": "tcp",
+        "address": "127.0.0.1",
+        "port": number,
+        "state": "open",
+        "origin": "container",
+        "container_id": container.id if container is not None else "",
+        "container": container.name if container is not None else "web",
+        "container_port": 80,
+        "connections": None,
+        "received_bytes": None,
+        "sent_bytes": None,
+        "problem": "",
+    }
+    return entry | changes
+
+
+def twins(number: int, container: Container | None = None, **changes: Any) -> list[dict[str, Any]]:
+    """A port at 127.0.0.1 and at ::1."""
+    return [port(number, container, address=address, **changes) for address in ("127.0.0.1", "::1")]
+
+
+def ports_answer(*, conflicts: bool = True, more: int = 0) -> dict[str, Any]:
+    """What an agent answers to `ports.list`."""
+    web, db, *others = [entry for entry in samples.containers() if entry.state.is_up]
+    listed = [
+        *twins(8080, web, connections=2, received_bytes=48_213, sent_bytes=3 << 20),
+        *twins(49_153, others[0], container_port=8443),
+        port(5353, others[0], protocol="udp", container_port=53),
+        port(9000, others[0], address="0.0.0.0", container_port=9000, connections=0, received_bytes=0, sent_bytes=0),
+        port(9000, others[0], address="::", container_port=9000, connections=0, received_bytes=0, sent_bytes=0),
+        port(8081, others[1], address="192.0.2.7", container_port=80),
+        port(3000, others[-1], origin="host-network", container_port=3000),
+        port(8088, origin="service", state="opening") | {"container": "shop_front"},
+    ]
+    if conflicts:
+        listed += [
+            *twins(5432, db, container_port=5432, state="taken", problem=TAKEN),
+            port(443, web, container_port=443, state="refused", problem=REFUSED),
+            port(443, web, address="::1", container_port=443, connections=1, received_bytes=900, sent_bytes=80_000),
+        ]
+    for number in range(more):
+        listed += twins(20_000 + number, web, container_port=20_000 + number)
+    return {"ports": listed}
+
+
+def ports_page(window: MainWindow) -> PortsView:
+    """The page, open."""
+    window.show_page("ports")
+    page = window.page("ports")
+    assert isinstance(page, PortsView)
+    return page
+
+
+def up(store: AppStore) -> None:
+    """A machine that runs, with the recorded containers."""
+    store.set_agent_link(LinkState.UP)
+    networks = MachineNetworks(user="10.0.2.0/24", bridge=("172.17.0.0/16",))
+    store.set_machine(samples.status(Phase.RUNNING, networks=networks))
+    store.set_engine_link(LinkState.UP)
+    store.set_containers(samples.containers())
+
+
+def _ports(*, conflicts: bool = True, more: int = 0, words: str = "") -> Scene:
+    def show(store: AppStore, window: MainWindow) -> None:
+        up(store)
+        store.ports.take(ports_answer(conflicts=conflicts, more=more))
+        page = ports_page(window)
+        page.filter.setText(words)
+        page.table.selectRow(min(3, page.proxy.rowCount() - 1))
+
+    return show
+
+
+def _ports_in(phase: Phase) -> Scene:
+    def show(store: AppStore, window: MainWindow) -> None:
+        store.set_agent_link(LinkState.UP)
+        store.set_machine(samples.status(phase))
+        ports_page(window)
+
+    return show
+
+
+def _ports_empty(store: AppStore, window: MainWindow) -> None:
+    up(store)
+    store.ports.take({"ports": []})
+    ports_page(window)
+
+
+def _ports_problem(store: AppStore, window: MainWindow) -> None:
+    up(store)
+    store.ports.fail(LIST_PROBLEM)
+    ports_page(window)
+
+
+def _ports_old(store: AppStore, window: MainWindow) -> None:
+    _ports(conflicts=False)(store, window)
+    store.ports.fail(LIST_PROBLEM)
+
+
+def network_settings(window: MainWindow) -> NetworkSection:
+    """The settings, open at Network."""
+    window.show_page("settings")
+    page = window.page("settings")
+    assert isinstance(page, SettingsPage)
+    page.tabs.setCurrentWidget(page.network)
+    return page.network
+
+
+def _settings(*, refused: Problem | None = None, bottom: bool = False, **values: object) -> Scene:
+    def show(store: AppStore, window: MainWindow) -> None:
+        up(store)
+        reasons = tuple(key.replace("_", ".", 1) for key in values)
+        settings_samples.told(store, reasons=reasons, **values)  # type: ignore[arg-type]  # settings by name
+        section = network_settings(window)
+        if refused is not None:
+            section.texts["network.subnet"].field.setText("10.0.2.0/23")
+            section.texts["network.subnet"].commit()
+            store.settings.refuse("config.set", refused)
+        if bottom:
+            bar = section.verticalScrollBar()
+            bar.setRange(0, 10_000)
+            bar.setValue(bar.maximum())
+
+    return show
+
+
+SUBNET_REFUSED = Problem(
+    code=ProblemCode.BAD_REQUEST,
+    summary="'10.0.2.0/23' is not a value for network.subnet: it is not a /24.",
+    hint="Write it as in 10.0.2.0/24.",
+)
+PROXIES: dict[str, Any] = {
+    "network_proxy": "manual",
+    "network_http_proxy": "http://ana:s3cret@proxy.example.com:3128",
+    "network_https_proxy": "http://proxy.example.com:3128",
+    "network_no_proxy": ".example.com, 10.0.0.0/8",
+}
+
+CERTIFICATE = (
+    "the certificate of registry-1.docker.io is signed by “Example Corp Proxy CA”, which this computer trusts and the "
+    "machine does not"
+)
+HOPS = (
+    Hop(id="reference", title="Image", state=HopState.OK, detail="docker.io/library/postgres:17"),
+    Hop(id="proxy", title="Proxy", state=HopState.WARNING, detail="no proxy is set; the system's settings name a PAC "
+        "script, which the engine cannot read", fix="Set the proxy by hand in the settings."),
+    Hop(id="dns-host", title="Name, from this computer", state=HopState.OK, detail="registry.example is 192.0.2.17"),
+    Hop(id="dns-machine", title="Name, from the machine", state=HopState.OK, detail="the same addresses"),
+    Hop(id="tls-machine", title="TLS, from the machine", state=HopState.FAILED, detail=CERTIFICATE,
+        fix="wherry config set network.certificates system, then wherry restart."),
+    Hop(id="api", title="Registry's API", state=HopState.SKIPPED, detail="the hop before it failed"),
+    Hop(id="token", title="Log-in", state=HopState.SKIPPED, detail="the hop before it failed"),
+)  # fmt: skip
+VERDICT = (
+    "The pull ends at TLS: "
+    + CERTIFICATE
+    + ". Let the engine trust this computer's authorities, and restart the machine."
+)
+
+
+def check_dialog(window: MainWindow, image: str = "") -> NetworkCheckDialog:
+    """The check of the network, opened."""
+    window.check_network(image)
+    (dialog,) = [found for found in window.findChildren(NetworkCheckDialog) if found.isVisible()]
+    return dialog
+
+
+def _check(hops: int = len(HOPS), *, verdict: str = VERDICT, problem: Problem | None = None) -> Scene:
+    def show(store: AppStore, window: MainWindow) -> None:
+        up(store)
+        store.intents.run_network_check.connect(store.network_check.begin)
+        check_dialog(window, "postgres:17")
+        for hop in HOPS[:hops]:
+            store.network_check.add(hop)
+        if problem is not None:
+            store.network_check.stop(problem)
+        elif verdict:
+            store.network_check.finish(HOPS[:hops], verdict, "text")
+
+    return show
+
+
+def _pull_failed(store: AppStore, window: MainWindow) -> None:
+    up(store)
+    form = open_form(store, window, ContainerSpec(image="postgres:17"))
+    form.pull.offer("postgres:17")
+    form.pull.hide()
+    form.pull.ended.emit(PULL_PROBLEM)
+
+
+def _clash(*problems: Problem, page: str = "containers") -> Scene:
+    def show(store: AppStore, window: MainWindow) -> None:
+        up(store)
+        store.set_machine(samples.status(Phase.DEGRADED, problems=problems))
+        window.show_page(page)
+
+    return show
+
+
+PULL_PROBLEM = Problem(
+    code=ProblemCode.ENGINE_ERROR,
+    summary="Get “https://registry-1.docker.io/v2/”: tls: failed to verify certificate: x509: certificate signed by "
+    "unknown authority",
+    command="docker pull postgres:17",
+)
+CHECK_PROBLEM = Problem(code=ProblemCode.INTERNAL, summary="The check of the network failed by a defect: KeyError(3).")
+PORT_TAKEN = Problem(
+    code=ProblemCode.PORT_TAKEN,
+    summary="Port 5432 of the container db cannot be published: nginx (process 4711) listens on 127.0.0.1:5432.",
+    hint="Stop it, or publish another port. It is tried again until it works.",
+)
+SUBNET_CLASH = Problem(
+    code=ProblemCode.SUBNET_CLASH,
+    summary="The VPN that was connected uses 10.0.2.0/24, as the machine's network does.",
+    hint="Restart the machine: it takes another network.",
+    action=Action.RESTART,
+)
+
+SCENES: dict[str, Scene] = {
+    "network-check-failed": _check(),
+    "network-check-running": _check(3, verdict=""),
+    "network-check-good": _check(1, verdict="Everything on the way of the pull works."),
+    "network-check-problem": _check(2, problem=CHECK_PROBLEM),
+    "network-pull-failed": _pull_failed,
+    "network-subnet-clash": _clash(SUBNET_CLASH),
+    "network-port-taken": _clash(PORT_TAKEN),
+    "network-problems": _clash(PORT_TAKEN, SUBNET_CLASH, page="machine"),
+    "settings-network": _settings(),
+    "settings-network-all": _settings(network_publish="all"),
+    "settings-network-refused": _settings(refused=SUBNET_REFUSED),
+    "settings-network-proxy": _settings(bottom=True, **PROXIES),
+    "ports-normal": _ports(conflicts=False),
+    "ports-conflicts": _ports(),
+    "ports-many": _ports(more=1000),
+    "ports-no-match": _ports(words="nothing like this"),
+    "ports-empty": _ports_empty,
+    "ports-stopped": _ports_in(Phase.STOPPED),
+    "ports-suspended": _ports_in(Phase.SUSPENDED),
+    "ports-starting": _ports_in(Phase.BOOTING),
+    "ports-waiting": _ports_in(Phase.RUNNING),
+    "ports-problem": _ports_problem,
+    "ports-old": _ports_old,
+}

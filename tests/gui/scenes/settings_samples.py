@@ -1,0 +1,90 @@
+"""What an agent answers about settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.state.store import AppStore
+from backend.errors import Problem, ProblemCode
+from backend.settings import config
+
+CONFIG_PROBLEM = Problem(
+    code=ProblemCode.CONFIG_BROKEN,
+    summary="The settings in /home/ana/.local/share/wherry/config.toml cannot be used: Expected `int` >= 0.",
+    hint="Correct the file, or move it away to start from the defaults. It was not changed.",
+)
+
+
+DISK_PATH = "/home/ana/.local/share/wherry/machine/data.qcow2"
+LIFECYCLE: dict[str, object] = {
+    "machine.start_on_demand": True,
+    "machine.idle_minutes": 30,
+    "machine.idle_action": "suspend",
+    "checkpoints.keep_automatic": 5,
+    "checkpoints.keep_days": 14,
+    "image.update": "ask",
+}
+"""What an agent says of the machine's lifecycle."""
+
+
+def config_answer(*, disk_gib: int | None = 64, reasons: tuple[str, ...] = (), **values: object) -> dict[str, Any]:
+    """To config.get and config.set; values by key with a _ for its dot."""
+    names = config.keys()
+    defaults = {**LIFECYCLE, **{key: config.get(config.Config(), key) for key in names}}
+    given = {key.replace("_", ".", 1): value for key, value in values.items()}
+    merged = {**defaults, **given}
+    return {
+        "values": merged,
+        "defaults": defaults,
+        "chosen": {
+            "cpus": merged["machine.cpus"] or 4,
+            "memory_mib": merged["machine.memory_mib"] or 4096,
+            "disk_gib": max(int(str(merged["machine.disk_gib"])), disk_gib or 0),
+        },
+        "host": {"cpus": 8, "memory_mib": 15_906, "disk_free_gib": 212, "minimum_memory_mib": 512},
+        "disk": {
+            "exists": disk_gib is not None,
+            "size_gib": disk_gib,
+            "path": "/home/ana/.local/share/wherry/machine/data.qcow2",
+        },
+        "restart_reasons": list(reasons),
+    }
+
+
+DAEMON_TEXT = """\
+{
+  "debug": true,
+  "registry-mirrors": ["https://mirror.example"],
+  "log-opts": {
+    "max-size": "20m"
+  }
+}
+"""
+
+
+def daemon_answer(text: str = DAEMON_TEXT, **changes: Any) -> dict[str, Any]:
+    """To daemon.get and daemon.set."""
+    return {"text": text, "findings": [], "valid": True, **changes}
+
+
+def context_answer(**changes: Any) -> dict[str, Any]:
+    """To the context's requests."""
+    answer = {
+        "name": "wherry",
+        "exists": True,
+        "url": "unix:///x",
+        "wanted_url": "unix:///x",
+        "selected": True,
+        "current": "wherry",
+        "overridden_by": "",
+        "note": "",
+    }
+    return answer | changes
+
+
+def told(store: AppStore, *, disk_gib: int | None = 64, reasons: tuple[str, ...] = (), **values: object) -> None:
+    """An agent that has answered all that is asked at first."""
+    store.settings.take("config.get", config_answer(disk_gib=disk_gib, reasons=reasons, **values))
+    store.settings.take("daemon.get", daemon_answer())
+    store.settings.take("context.get", context_answer())
+    store.settings.take("autostart.get", {"on": True, "place": "x"})

@@ -1,0 +1,37 @@
+"""The owner of tasks: whatever fails is told, to whom it concerns."""
+
+from __future__ import annotations
+
+import asyncio
+
+from backend.agent.core.tasks import Tasks
+from backend.errors import Problem, ProblemCode
+
+
+def test_what_fails_is_told_and_the_rest_goes_on() -> None:
+    of_the_work, beside = list[Problem](), list[Problem]()
+
+    async def fail() -> None:
+        raise KeyError("a defect")
+
+    async def go_on() -> None:
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        tasks = Tasks(of_the_work.append, crashed_beside=beside.append)
+        other = tasks.spawn(go_on(), "another")
+        await asyncio.wait({tasks.spawn(fail(), "the figures")})
+        await asyncio.sleep(0)
+        assert not other.done()
+        assert [problem.code for problem in beside] == [ProblemCode.INTERNAL]
+        assert "the figures" in beside[0].summary
+        assert of_the_work == []
+        tasks.begin(fail(), "prepare")
+        tasks.shut_down(go_on())
+        await asyncio.sleep(0.01)
+        assert len(of_the_work) == 1
+        await tasks.aclose()
+        assert other.cancelled()
+        assert len(beside) == 1, "to be cancelled is no defect"
+
+    asyncio.run(run())

@@ -1,0 +1,210 @@
+"""Long operations: one at a time, cancelled only where they say so, settled by the next agent after a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.agent.operations import journal as journals
+from backend.agent.operations.journal import Journal
+from backend.agent.operations.operations import Operation, Operations
+from backend.errors import Cancelled, ProblemCode, WherryError, fail
+from backend.model import Notice, OperationStatus
+
+
+def in_a_loop(test: Callable[[Path], Coroutine[Any, Any, None]]) -> Callable[[Path], None]:
+    @functools.wraps(test)
+    def run(tmp_path: Path) -> None:
+        asyncio.run(test(tmp_path))
+
+    return run
+
+
+class Stage:
+    """The supervisor, as far as operations need it."""
+
+    has_begun = True
+
+    def __init__(self) -> None:
+        self.shown: list[OperationStatus | None] = []
+
+    def show_operation(self, operation: OperationStatus | None) -> None:
+        self.shown.append(operation)
+
+
+def made(place: Path) -> tuple[Operations, Stage, list[Notice]]:
+    stage, notices = Stage(), list[Notice]()
+    return Operations(place / "operation.json", stage, notify=notices.append), stage, notices
+
+
+async def refusal(operations: Operations) -> WherryError:
+    with pytest.raises(WherryError) as caught:
+        operations.refuse_meanwhile()
+    return caught.value
+
+
+@in_a_loop
+async def test_a_second_one_is_refused_and_told_which_is_first(tmp_path: Path) -> None:
+    operations, stage, _ = made(tmp_path)
+    go = asyncio.Event()
+
+    async def first(operation: Operation) -> dict[str, Any]:
+        operation.step("Copying", 0.5)
+        await go.wait()
+        return {"moved": True}
+
+    asked = asyncio.create_task(operations.run("disk.move", "Moving the disk", first))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    with pytest.raises(WherryError) as caught:
+        await operations.run("reset", "Resetting", first)
+    assert caught.value.problem.code is ProblemCode.BUSY
+    assert "Moving the disk" in caught.value.problem.summary
+    assert stage.shown[-1] == OperationStatus(
+        name="disk.move", title="Moving the disk", step="Copying", fraction=0.5, cancellable=False
+    )
+    go.set()
+    assert await asked == {"moved": True}
+    assert [shown for shown in stage.shown if shown is None], "its end is told"
+    operations.refuse_meanwhile()
+
+
+@in_a_loop
+async def test_a_client_that_leaves_does_not_end_it(tmp_path: Path) -> None:
+    operations, _, _ = made(tmp_path)
+    go, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(_operation: Operation) -> dict[str, Any]:
+        await go.wait()
+        ended.set()
+        return {}
+
+    asked = asyncio.create_task(operations.run("reset", "Resetting", work))
+    await asyncio.sleep(0.01)
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    await refusal(operations)
+    go.set()
+    await asyncio.wait_for(ended.wait(), 20)
+
+
+@in_a_loop
+async def test_it_is_cancelled_where_it_says_so_and_nowhere_else(tmp_path: Path) -> None:
+    operations, _, _ = made(tmp_path)
+    go = asyncio.Event()
+    undone: list[str] = []
+
+    async def work(operation: Operation) -> dict[str, Any]:
+        await go.wait()
+        operation.cancellable = True
+        try:
+            await operation.unless_cancelled(asyncio.sleep(60))
+        except Cancelled:
+            undone.append("copy")
+            raise
+        return {}
+
+    asked = asyncio.create_task(operations.run("disk.move", "Moving the disk", work))
+    await asyncio.sleep(0.01)
+    cancel = operations.methods()["operation.cancel"]
+    with pytest.raises(WherryError) as caught:
+        await cancel({})
+    assert caught.value.problem.code is ProblemCode.WRONG_PHASE
+    go.set()
+    await asyncio.sleep(0.01)
+    await cancel({})
+    with pytest.raises(Cancelled):
+        await asyncio.wait_for(asked, 20)
+    assert undone == ["copy"]
+    with pytest.raises(WherryError):
+        await cancel({})
+
+
+@in_a_loop
+async def test_the_journal_outlives_only_the_agent(tmp_path: Path) -> None:
+    operations, _, _ = made(tmp_path)
+    path = tmp_path / "operation.json"
+
+    async def fails(operation: Operation) -> dict[str, Any]:
+        await operation.note("copying", was_running=True, target="/x")
+        await operation.note("switching", size=3)
+        assert journals.load(path) == Journal(
+            name="disk.move", stage="switching", was_running=True, details={"target": "/x", "size": 3}
+        )
+        raise fail(ProblemCode.HOST_DISK_FULL, "Full.")
+
+    with pytest.raises(WherryError):
+        await operations.run("disk.move", "Moving the disk", fails)
+    assert not path.exists(), "an operation that failed has put everything in order"
+
+    async def hangs(operation: Operation) -> dict[str, Any]:
+        await operation.note("copying", was_running=True)
+        await asyncio.sleep(60)
+        return {}
+
+    asked = asyncio.create_task(operations.run("disk.move", "Moving the disk", hangs))
+    while not path.exists():
+        await asyncio.sleep(0.005)
+    await operations.aclose()
+    await asyncio.gather(asked, return_exceptions=True)
+    assert path.exists(), "the next agent has to hear of it"
+
+
+@in_a_loop
+async def test_the_next_agent_settles_what_was_left(tmp_path: Path) -> None:
+    path = tmp_path / "operation.json"
+    journals.save(path, Journal(name="disk.move", stage="copying", was_running=True, details={"target": "/x"}))
+    operations, stage, notices = made(tmp_path)
+    assert (await refusal(operations)).problem.code is ProblemCode.BUSY
+    seen: list[Journal] = []
+
+    async def recover(operation: Operation, left: Journal) -> str:
+        assert operation.holds_clients
+        assert path.exists(), "until it is settled, another kill must be followed by another try"
+        seen.append(left)
+        return "The disk is where it was."
+
+    operations.register("disk.move", "Moving the disk", recover)
+    await operations.run_recovery()
+    assert seen[0].details == {"target": "/x"}
+    assert not path.exists()
+    assert not operations.has_left
+    assert [notice.text for notice in notices] == ["The disk is where it was."]
+    assert stage.shown[-1] is None
+    await operations.admit()
+
+
+@in_a_loop
+async def test_a_recovery_that_fails_is_told_and_blocks_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "operation.json"
+    journals.save(path, Journal(name="reset", stage="blanking", was_running=False))
+    operations, _, notices = made(tmp_path)
+
+    async def recover(_operation: Operation, _left: Journal) -> None:
+        raise fail(ProblemCode.DISK_DAMAGED, "It is damaged.", hint="Put back a copy.")
+
+    operations.register("reset", "Resetting", recover)
+    await operations.run_recovery()
+    assert "It is damaged. Put back a copy." in notices[0].text
+    assert not operations.is_busy
+
+
+@in_a_loop
+async def test_a_journal_of_an_unknown_kind_is_told(tmp_path: Path) -> None:
+    journals.save(tmp_path / "operation.json", Journal(name="teleport", stage="half", was_running=True))
+    operations, _, notices = made(tmp_path)
+    await operations.run_recovery()
+    assert "teleport" in notices[0].text
+    assert not operations.is_busy
+
+
+@in_a_loop
+async def test_a_journal_that_cannot_be_read_is_as_none(tmp_path: Path) -> None:
+    (tmp_path / "operation.json").write_bytes(b'{"name": 3')
+    operations, _, _ = made(tmp_path)
+    assert not operations.is_busy

@@ -1,0 +1,334 @@
+"""The control server and the endpoint that it listens on: private, never somebody else's, rid of those who stall it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.agent.protocol import MAX_LINE_BYTES, PROTOCOL, Hello, Request, StatsPush, encode
+from backend.agent.server import ControlServer
+from backend.errors import ProblemCode, WherryError
+from backend.host.systems.linux import LinuxHost
+from backend.model import Desired, MachineStatus, Notice, Phase
+from backend.stats import MachineUsage, StatsSample
+from backend.stream import ByteStream
+
+HOST = LinuxHost("amd64")
+STOPPED = MachineStatus(seq=1, phase=Phase.STOPPED, desired=Desired.STOPPED)
+HELLO = encode(Hello(protocol=PROTOCOL, version="test", pid=1))
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Path:
+    place = tmp_path / "run"
+    place.mkdir(mode=0o700)
+    return place / "agent.sock"
+
+
+def play(story: Callable[[], Awaitable[None]]) -> None:
+    async def within() -> None:
+        async with asyncio.timeout(30):
+            await story()
+
+    asyncio.run(within())
+
+
+async def echo(stream: ByteStream) -> None:
+    while data := await stream.read():
+        await stream.write(data)
+
+
+async def refusal(address: Path) -> ProblemCode:
+    with pytest.raises(WherryError) as caught:
+        await HOST.listen(address, echo)
+    assert caught.value.problem.hint
+    return caught.value.problem.code
+
+
+def test_only_the_user_can_open_it_and_it_goes_with_the_listener(address: Path) -> None:
+    async def story() -> None:
+        listener = await HOST.listen(address, echo)
+        assert stat.S_IMODE(address.stat().st_mode) == 0o600
+        stream = await HOST.connect(address)
+        await stream.write(b"ping")
+        assert await stream.read() == b"ping"
+        await stream.aclose()
+        await listener.aclose()
+        await listener.aclose()
+        assert list(address.parent.iterdir()) == []
+
+    play(story)
+
+
+def test_a_name_that_nobody_serves_is_taken_over(address: Path) -> None:
+    async def story() -> None:
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(address))
+        listener = await HOST.listen(address, echo)
+        await (await HOST.connect(address)).aclose()
+        await listener.aclose()
+
+    play(story)
+
+
+def test_what_somebody_serves_is_left_to_them(address: Path) -> None:
+    async def story() -> None:
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(address))
+            other.listen(5)
+            assert await refusal(address) is ProblemCode.ENDPOINT_TAKEN
+            assert address.is_socket()
+
+    play(story)
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "link"])
+def test_what_is_no_socket_is_left_as_it_is(address: Path, tmp_path: Path, kind: str) -> None:
+    if kind == "file":
+        address.write_text("precious")
+    elif kind == "directory":
+        address.mkdir()
+    else:
+        address.symlink_to(tmp_path / "nowhere")
+
+    async def story() -> None:
+        assert await refusal(address) is ProblemCode.ENDPOINT_TAKEN
+        assert address.is_symlink() or address.exists()
+
+    play(story)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o720, 0o1777])
+def test_a_directory_that_others_can_write_is_refused(address: Path, mode: int) -> None:
+    address.parent.chmod(mode)
+
+    async def story() -> None:
+        assert await refusal(address) is ProblemCode.PATH_UNUSABLE
+
+    play(story)
+
+
+def test_a_directory_in_a_place_where_others_can_exchange_it_is_refused(address: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+
+    async def story() -> None:
+        assert await refusal(address) is ProblemCode.PATH_UNUSABLE
+        tmp_path.chmod(0o1777)  # as /tmp is: only the owner may
+        await (await HOST.listen(address, echo)).aclose()
+
+    play(story)
+
+
+def test_a_linked_directory_is_refused(address: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(address.parent)
+
+    async def story() -> None:
+        assert await refusal(tmp_path / "link" / "agent.sock") is ProblemCode.PATH_UNUSABLE
+
+    play(story)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a directory away needs root")
+def test_a_directory_of_another_user_is_refused(address: Path) -> None:
+    os.chown(address.parent, 12345, 12345)
+
+    async def story() -> None:
+        assert await refusal(address) is ProblemCode.PATH_UNUSABLE
+
+    play(story)
+
+
+def test_the_end_of_a_listener_does_not_take_its_successors_name(address: Path) -> None:
+    async def story() -> None:
+        first = await HOST.listen(address, echo)
+        address.unlink()
+        second = await HOST.listen(address, echo)
+        await first.aclose()
+        await (await HOST.connect(address)).aclose()
+        await second.aclose()
+
+    play(story)
+
+
+def test_a_client_that_reads_nothing_does_not_hold_up_the_end(address: Path) -> None:
+    async def pour(stream: ByteStream) -> None:
+        while True:
+            await stream.write(b"x" * 65_536)
+
+    async def story() -> None:
+        listener = await HOST.listen(address, pour)
+        with socket.socket(socket.AF_UNIX) as lazy:
+            lazy.connect(str(address))
+            await asyncio.to_thread(lazy.recv, 1)
+            async with asyncio.timeout(20):
+                await listener.aclose()
+
+    play(story)
+
+
+class Wire:
+    """A ByteStream whose reader gives what the test says, and whose writer can be blocked."""
+
+    def __init__(self) -> None:
+        self.incoming: asyncio.Queue[bytes] = asyncio.Queue()
+        self.written = b""
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self.closed = False
+
+    async def read(self, max_bytes: int = 262_144) -> bytes:
+        return await self.incoming.get()
+
+    async def write(self, data: bytes) -> None:
+        await self.flowing.wait()
+        self.written += data
+
+    async def write_eof(self) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def server(**methods: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]) -> ControlServer:
+    return ControlServer(methods, lambda: STOPPED)
+
+
+def test_snapshots_coalesce_for_a_slow_client_and_the_last_one_arrives() -> None:
+    async def story() -> None:
+        serving, wire = server(), Wire()
+        handling = asyncio.create_task(serving.handle(wire))
+        await wire.incoming.put(HELLO)
+        await settle()
+        wire.flowing.clear()
+        for number in range(1000):
+            serving.publish(MachineStatus(seq=number, phase=Phase.BOOTING, desired=Desired.RUNNING))
+            await asyncio.sleep(0)
+        before = len(wire.written)
+        wire.flowing.set()
+        await settle()
+        arrived = wire.written[before:]
+        assert b'"seq":999' in arrived
+        assert arrived.count(b"\n") <= 2
+        await wire.incoming.put(b"")
+        await handling
+        assert wire.closed
+        assert serving.clients == 0
+
+    play(story)
+
+
+def test_a_client_that_lets_even_its_replies_pile_up_is_cut_off() -> None:
+    async def story() -> None:
+        serving, wire = server(), Wire()
+        handling = asyncio.create_task(serving.handle(wire))
+        await wire.incoming.put(HELLO)
+        await settle()
+        wire.flowing.clear()
+        for number in range(1000):
+            serving.notify(Notice(level="info", text=str(number)))
+        await asyncio.wait({handling})
+        assert handling.cancelled()
+        assert serving.clients == 0
+        assert wire.closed
+
+    play(story)
+
+
+def figures(at: float) -> StatsPush:
+    usage = MachineUsage(
+        cpu_percent=1, memory_used_bytes=1, memory_total_bytes=2, disk_used_bytes=1, disk_total_bytes=2
+    )
+    return StatsPush(sample=StatsSample(at=float(at), machine=usage))
+
+
+def test_figures_coalesce_go_to_subscribers_only_and_their_number_is_told() -> None:
+    async def story() -> None:
+        wanted: list[bool] = []
+        serving = ControlServer({}, lambda: STOPPED, stats=lambda: figures(-1), stats_wanted=wanted.append)
+        wires = Wire(), Wire()
+        handling = [asyncio.create_task(serving.handle(wire)) for wire in wires]
+        for wire in wires:
+            await wire.incoming.put(HELLO)
+        await settle()
+        serving.publish_stats(figures(0))
+        subscriber, other = wires
+        await subscriber.incoming.put(encode(Request(id=1, name="stats.subscribe")))
+        await settle()
+        assert b'"at":-1.0' in subscriber.written, "the newest ones come at once"
+        assert b'"at":0.0' not in subscriber.written
+        subscriber.flowing.clear()
+        before = len(subscriber.written)
+        for number in range(1, 1000):
+            serving.publish_stats(figures(number))
+            await asyncio.sleep(0)
+        subscriber.flowing.set()
+        await settle()
+        arrived = subscriber.written[before:]
+        assert b'"at":999.0' in arrived
+        assert arrived.count(b"\n") <= 2
+        await other.incoming.put(encode(Request(id=1, name="stats.subscribe")))
+        await settle()
+        assert wanted == [True]
+        await subscriber.incoming.put(encode(Request(id=2, name="stats.unsubscribe")))
+        await settle()
+        assert wanted == [True]
+        await other.incoming.put(b"")
+        await settle()
+        assert wanted == [True, False]
+        await subscriber.incoming.put(b"")
+        await asyncio.wait(handling)
+
+    play(story)
+
+
+@pytest.mark.parametrize("answer", [None, {"rows": ["x" * MAX_LINE_BYTES]}, {"path": object()}])
+def test_a_defect_in_a_method_is_answered(answer: dict[str, Any] | None) -> None:
+    async def broken(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if answer is None:
+            raise KeyError("oops")
+        return answer
+
+    async def story() -> None:
+        serving, wire = server(broken=broken), Wire()
+        handling = asyncio.create_task(serving.handle(wire))
+        await wire.incoming.put(HELLO + encode(Request(id=5, name="broken")))
+        await settle()
+        assert b'"id":5' in wire.written
+        assert b'"internal"' in wire.written
+        await wire.incoming.put(b"")
+        await handling
+
+    play(story)
+
+
+def test_a_server_that_ends_for_want_of_clients_greets_nobody_whom_it_would_leave() -> None:
+    async def story() -> None:
+        serving, early, late = server(), Wire(), Wire()
+        handling = asyncio.create_task(serving.handle(early))
+        await settle()  # connected, and nothing said yet
+        assert not serving.retire()
+        await early.incoming.put(HELLO)
+        await settle()
+        assert b"hello" in early.written
+        await early.incoming.put(b"")
+        await handling
+        assert serving.retire()
+        await late.incoming.put(HELLO)
+        await serving.handle(late)
+        assert late.closed
+        assert late.written == b""
+
+    play(story)

@@ -1,0 +1,131 @@
+"""The doctor: every check has a word on everything, whatever is broken, and changes nothing of the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backend.doctor import CheckResult, CheckSeverity, check_results_as_text, examine
+from backend.host.base import AcceleratorFact
+from backend.host.systems.linux import LinuxHost
+from backend.paths import MachineDir
+from tests.agent.machine import make_image
+from tests.fakes import qemu
+
+
+class TestHost(LinuxHost):
+    """A computer with a KVM, and caches of its own."""
+
+    __test__ = False
+
+    def __init__(self, cache: Path) -> None:
+        super().__init__("amd64")
+        self.cache = cache
+        self.kvm = True
+
+    def image_cache(self) -> Path:
+        return self.cache
+
+    def accelerators(self) -> tuple[AcceleratorFact, ...]:
+        return (AcceleratorFact(name="kvm", title="KVM", available=self.kvm, reason="the test says so"),)
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestHost:
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user" / ".config"))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    make_image(tmp_path / "cache" / "amd64-1", arch="amd64")
+    return TestHost(tmp_path / "cache")
+
+
+@pytest.fixture
+def directory(tmp_path: Path, host: TestHost) -> MachineDir:
+    made = MachineDir.locate(tmp_path / "home", max_socket_path_bytes=300, short_run_base=tmp_path)
+    made.create()
+    made.config.write_text(f"[qemu]\nbinary = '{qemu.install(tmp_path / 'bin')}'\n")
+    return made
+
+
+def examined(host: TestHost, directory: MachineDir, *, agent_alive: bool = False) -> dict[str, CheckResult]:
+    results = examine(host, directory, agent_alive=agent_alive)
+    assert all(result.finding and result.title for result in results)
+    return {result.id: result for result in results}
+
+
+def test_a_computer_that_has_everything_passes(host: TestHost, directory: MachineDir) -> None:
+    results = examined(host, directory)
+    assert [result for result in results.values() if not result.passed] == []
+    assert "7.2.22" in results["qemu"].finding
+    assert "kvm" in results["accelerator"].finding
+    assert not directory.data_disk.exists(), "the doctor makes no disk"
+    assert {"machine", "guest", "engine", "clock", "disk-health"}.isdisjoint(results), "nothing runs, there is no disk"
+
+
+def test_a_computer_that_has_nothing_is_told_all_of_it(
+    host: TestHost, directory: MachineDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    host.cache = tmp_path / "empty"
+    host.kvm = False
+    directory.config.unlink()
+    results = examined(host, directory)
+    failed = {result.id for result in results.values() if result.severity is CheckSeverity.FAILURE}
+    assert failed == {"qemu", "accelerator", "image"}
+    assert all(result.hint for result in results.values() if not result.passed)
+    assert "not installed" in results["docker-cli"].finding
+
+
+def test_broken_settings_are_named_and_the_rest_is_still_examined(host: TestHost, directory: MachineDir) -> None:
+    directory.config.write_text("[machine\n")
+    results = examined(host, directory)
+    assert not results["settings"].passed
+    assert "config.toml" in results["settings"].finding
+    assert results["home"].passed
+    assert results["room"].passed
+
+
+def test_a_damaged_disk_is_named_and_kept(host: TestHost, directory: MachineDir) -> None:
+    directory.data_disk.write_bytes(b"not a disk")
+    results = examined(host, directory)
+    assert not results["disk"].passed
+    assert directory.data_disk.read_bytes() == b"not a disk"
+
+
+def test_an_agent_that_does_not_answer_is_named(host: TestHost, directory: MachineDir) -> None:
+    agent = examined(host, directory, agent_alive=True)["agent"]
+    assert agent.severity is CheckSeverity.FAILURE
+    assert "lost" in agent.finding
+
+
+def test_software_emulation_is_a_warning_with_its_reason(host: TestHost, directory: MachineDir) -> None:
+    host.kvm = False
+    accelerator = examined(host, directory)["accelerator"]
+    assert accelerator.severity is CheckSeverity.WARNING
+    assert "the test says so" in accelerator.finding
+    assert "many times slower" in check_results_as_text([accelerator])
+
+
+def test_a_new_machine_needs_no_home(host: TestHost, tmp_path: Path) -> None:
+    unmade = MachineDir.locate(tmp_path / "new", max_socket_path_bytes=300, short_run_base=tmp_path)
+    results = examined(host, unmade)
+    assert results["home"].passed
+    assert results["room"].passed
+    assert results["disk"].passed
+    assert not unmade.home.exists(), "looking makes nothing"
+
+
+def test_a_disk_that_was_moved_is_looked_for_where_it_is(host: TestHost, directory: MachineDir, tmp_path: Path) -> None:
+    directory.config.write_text(directory.config.read_text() + f"[machine]\ndisk_directory = '{tmp_path / 'drive'}'\n")
+    away = examined(host, directory)["disk"]
+    assert away.severity is CheckSeverity.FAILURE, "a start would fail"
+    assert "is not there" in away.finding
+    (tmp_path / "drive").mkdir()
+    places = set[Path]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backend.doctor.machine.disks.check_room", places.add)
+        examined(host, directory)
+    assert places == {directory.machine, tmp_path / "drive"}

@@ -1,0 +1,162 @@
+"""A real machine for tests: driven by the real command line, asked by the real docker CLI."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.vm.support.tools import Tools
+
+WHERRY = [sys.executable, "-m", "backend.cli"]
+BUSYBOX = "busybox:test"
+ROOT = Path(__file__).parents[3]
+ARTIFACTS = ROOT / "artifacts"
+
+
+def wait_until(what: str, condition: Callable[[], Any], *, timeout_s: float, every_s: float = 0.1) -> Any:
+    """Return the first true value of `condition`; fail, saying what was waited for, when none comes in time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(every_s)
+    raise AssertionError(f"waited {timeout_s:g} s for: {what}")
+
+
+@dataclass
+class Machine:
+    """One home, with the tools that work on it."""
+
+    home: Path
+    image: Path
+    tools: Tools
+    docker_config: Path
+    _keep: list[Any] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For every program: our image, and a docker configuration of its own."""
+        others = ("WHERRY_HOME", "DOCKER_HOST", "DOCKER_CONTEXT")  # of who runs the tests
+        return {
+            **{name: value for name, value in os.environ.items() if name not in others},
+            "WHERRY_IMAGE": str(self.image),
+            "DOCKER_CONFIG": str(self.docker_config),
+            "PYTHONPATH": str(ROOT),
+            "DOCKER_CLI_HINTS": "false",
+            "BUILDKIT_PROGRESS": "plain",
+        }
+
+    @property
+    def socket(self) -> str:
+        """DOCKER_HOST."""
+        return str(self.json("env")["DOCKER_HOST"])
+
+    def wherry(self, *arguments: str, check: bool = True, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
+        """Run the command line."""
+        done = subprocess.run(
+            [*WHERRY, "--home", str(self.home), *arguments],
+            env=self.environment, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL,
+            check=False,
+        )  # fmt: skip
+        if check and done.returncode != 0:
+            raise AssertionError(
+                f"wherry {arguments} -> {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.logs()}"
+            )
+        return done
+
+    def json(self, *arguments: str, check: bool = False) -> dict[str, Any]:
+        """Run the command line with --json."""
+        loaded = json.loads(self.wherry(*arguments, "--json", check=check).stdout)
+        assert isinstance(loaded, dict)
+        return loaded
+
+    def status(self) -> dict[str, Any]:
+        """The status."""
+        return self.json("status")
+
+    def docker(
+        self, *arguments: str, check: bool = True, input_: str | bytes | None = None, timeout_s: float = 240
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the docker CLI, which finds the engine by the context that Wherry made."""
+        data = input_.encode() if isinstance(input_, str) else input_ or b""
+        done = subprocess.run(
+            [str(self.tools.docker), *arguments],
+            env=self.environment, capture_output=True, timeout=timeout_s, input=data, check=False,
+        )  # fmt: skip
+        text = subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
+        if check and text.returncode != 0:
+            raise AssertionError(f"docker {arguments} -> {text.returncode}\n{text.stdout}\n{text.stderr}")
+        return text
+
+    @contextlib.contextmanager
+    def docker_stream(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """A docker command that goes on; ended with the block."""
+        process = subprocess.Popen(
+            [str(self.tools.docker), *arguments],
+            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE, text=True,
+            bufsize=1,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate(timeout=30)
+
+    def import_busybox(self) -> None:
+        """Make the image `busybox:test` out of Debian's static busybox."""
+        self.docker("import", "--change", 'CMD ["/bin/sh"]', "-", BUSYBOX, input_=busybox_tar(self.tools.busybox))
+
+    def agent_pid(self) -> int | None:
+        """The agent of this home, by its command line."""
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                    if b"backend.agent" in words and str(self.home).encode() in words:
+                        return int(entry.name)
+        return None
+
+    def logs(self) -> str:
+        """The ends of all logs, for a failure."""
+        parts = []
+        for path in sorted((self.home / "logs").glob("*")):
+            text = path.read_text(errors="replace")
+            parts.append(f"--- {path.name}\n{text[-3000:]}")
+        return "\n".join(parts)
+
+
+def busybox_tar(busybox: Path) -> bytes:
+    """A root file system with nothing but busybox and its names."""
+    names = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, check=True).stdout.split()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for directory in ("bin", "etc", "tmp", "root", "var", "proc", "sys", "dev"):
+            entry = tarfile.TarInfo(directory)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if directory == "tmp" else 0o755
+            archive.addfile(entry)
+        entry = tarfile.TarInfo("bin/busybox")
+        content = busybox.read_bytes()
+        entry.size, entry.mode = len(content), 0o755
+        archive.addfile(entry, io.BytesIO(content))
+        for name in names:
+            if name != "busybox":
+                link = tarfile.TarInfo(f"bin/{name}")
+                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                archive.addfile(link)
+        passwd = b"root:x:0:0:root:/root:/bin/sh\n"
+        entry = tarfile.TarInfo("etc/passwd")
+        entry.size = len(passwd)
+        archive.addfile(entry, io.BytesIO(passwd))
+    return buffer.getvalue()
