@@ -141,7 +141,7 @@ def _reconnecting(store: AppStore, _window: MainWindow) -> None:
 def _request_problem(store: AppStore, _window: MainWindow) -> None:
     running(store)
     store.set_problem(samples.ENGINE_PROBLEM)
-    store.notice(Notice(level="info", text="This desktop shows no tray icons: closing the window quits Wherry."))
+    store.notice(Notice(level="info", text="This desktop doesn't show tray icons, so closing the window quits Wherry."))
 
 
 def _machine_page(phase: Phase) -> Callable[[AppStore, MainWindow], None]:

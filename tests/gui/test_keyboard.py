@@ -122,7 +122,7 @@ def test_a_day_without_a_mouse(whole: WherryApp, agent: FakeAgent, engine: FakeE
     press(Qt.Key.Key_K, CONTROL)
     palette = palette_of(window)
     QTest.keyClicks(palette.field, "notif fails")
-    assert palette.titles[0] == "Tell me when a container fails", palette.titles[:3]
+    assert palette.titles[0] == "Notify me when a container fails", palette.titles[:3]
     QTest.keyClick(palette.field, Qt.Key.Key_Return)
     assert window.page_name == "settings"
     with qtbot.waitSignal(store.preferences.changed):

@@ -46,9 +46,7 @@ def sample(store: AppStore) -> None:
 def test_a_running_machine_in_figures(store: AppStore, bar: StatusBar) -> None:
     running(store)
     sample(store)
-    assert said(bar) == (
-        f"Engine running | KVM | CPU 34 % | Memory 1.2 of 4 GiB | Disk 12 of 64 GiB | Wherry {VERSION}"
-    )
+    assert said(bar) == (f"Engine running | KVM | CPU 34% | Memory 1.2 of 4 GiB | Disk 12 of 64 GiB | Wherry {VERSION}")
     assert "Memory 1.2 of 4 GiB" in bar.accessibleDescription()
 
 
@@ -59,9 +57,9 @@ def test_a_running_machine_in_figures(store: AppStore, bar: StatusBar) -> None:
         (Phase.PREPARING, "Engine starting…"),
         (Phase.BOOTING, "Engine starting…"),
         (Phase.CONNECTING, "Engine starting…"),
-        (Phase.DEGRADED, "Engine running, with problems"),
+        (Phase.DEGRADED, "Engine running with problems"),
         (Phase.STOPPING, "Engine stopping…"),
-        (Phase.FAILED, "Engine could not start"),
+        (Phase.FAILED, "Engine failed to start"),
     ],
 )
 def test_the_engine_in_each_phase(store: AppStore, bar: StatusBar, phase: Phase, words: str) -> None:
@@ -81,9 +79,9 @@ def test_a_lost_agent_and_a_lost_engine_are_said(store: AppStore, bar: StatusBar
     assert said(bar).startswith("Connecting…")
     running(store)
     store.set_engine_link(LinkState.RECONNECTING, samples.ENGINE_PROBLEM)
-    assert bar.engine.text() == "Engine reconnecting…"
+    assert bar.engine.text() == "Reconnecting to the engine…"
     store.set_agent_link(LinkState.RECONNECTING, samples.BOOT_PROBLEM)
-    assert bar.engine.text() == "Agent reconnecting…"
+    assert bar.engine.text() == "Reconnecting to the agent…"
 
 
 def test_software_emulation_is_marked_and_its_reason_is_in_the_tip(store: AppStore, bar: StatusBar) -> None:
@@ -147,7 +145,7 @@ def test_sizes(value: int, words: str) -> None:
 
 def test_shares_and_rates() -> None:
     assert [figures.percent(value) for value in (0, 0.04, 9.9, 9.96, 99.6, 340, -3)] == [
-        "0 %", "0.0 %", "9.9 %", "10 %", "100 %", "340 %", "0 %",
+        "0%", "0.0%", "9.9%", "10%", "100%", "340%", "0%",
     ]  # fmt: skip
     assert figures.rate(1536) == "1.5 KiB/s"
     assert figures.used_of(256 * 1024**2, 2 * 1024**3) == "256 MiB of 2 GiB"
@@ -158,7 +156,7 @@ def test_an_update_and_an_operation_are_said(store: AppStore, bar: StatusBar) ->
     assert bar.update_offer.text() == "Update 2026.12.0"
     assert "Update 2026.12.0" in bar.accessibleDescription()
     show_machine(store, Phase.RUNNING, image_offer="2026.12.0", operation=MOVING)
-    assert bar.engine.text() == "Moving the disk · 42 %"
+    assert bar.engine.text() == "Moving the disk · 42%"
     assert bar.update_offer.text() == ""
     show_machine(store, Phase.SUSPENDED)
     assert bar.engine.text() == "Engine suspended"

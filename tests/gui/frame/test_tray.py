@@ -31,16 +31,16 @@ def test_before_anything_is_known(tray: Tray) -> None:
     ("phase", "expected"),
     [
         (Phase.STOPPED, ["Start", "Settings", "Quit"]),
-        (Phase.BOOTING, ["Stop", "Settings", "Quit (the machine keeps running)", "Stop machine and quit"]),
+        (Phase.BOOTING, ["Stop", "Settings", "Quit and keep the machine running", "Stop the machine and quit"]),
         (
             Phase.RUNNING,
             [
-                *("Suspend", "Restart", "Stop", "Settings", "Quit (the machine keeps running)"),
-                *("Suspend machine and quit", "Stop machine and quit"),
+                *("Suspend", "Restart", "Stop", "Settings", "Quit and keep the machine running"),
+                *("Suspend the machine and quit", "Stop the machine and quit"),
             ],
         ),
         (Phase.SUSPENDED, ["Resume", "Stop", "Settings", "Quit"]),
-        (Phase.STOPPING, ["Settings", "Quit (the machine keeps running)", "Stop machine and quit"]),
+        (Phase.STOPPING, ["Settings", "Quit and keep the machine running", "Stop the machine and quit"]),
         (Phase.FAILED, ["Start again", "Settings", "Quit"]),
     ],
 )
@@ -114,7 +114,9 @@ def test_a_name_with_an_ampersand_is_no_shortcut(store: AppStore, tray: Tray) ->
     assert "A&&B" in entries(tray)
 
 
-@pytest.mark.parametrize(("words", "intent"), [("Stop machine and quit", "stop_and_quit"), ("Stop", "stop_machine")])
+@pytest.mark.parametrize(
+    ("words", "intent"), [("Stop the machine and quit", "stop_and_quit"), ("Stop", "stop_machine")]
+)
 def test_entries_say_what_is_wanted(store: AppStore, tray: Tray, qtbot: QtBot, words: str, intent: str) -> None:
     running(store)
     tray.refresh()

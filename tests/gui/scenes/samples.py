@@ -39,8 +39,8 @@ _LADDER = (
     ("prepare", "Checking the guest image, the disk and QEMU", 0.4),
     ("launch", "Starting the virtual machine", 0.2),
     ("kernel", "Booting the Linux kernel", 1.9),
-    ("guest", "Starting the guest's services", 1.1),
-    ("ssh", "Opening the secure connection", 0.3),
+    ("guest", "Starting guest services", 1.1),
+    ("ssh", "Connecting to the machine", 0.3),
     ("engine", "Waiting for the Docker engine", 2.8),
 )
 

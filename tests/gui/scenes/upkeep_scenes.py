@@ -37,7 +37,7 @@ ENGINE_DOWN = Problem(
 )
 DISK_FULL = Problem(
     code=ProblemCode.DATA_DISK_FULL,
-    summary="The machine's disk is 93 % full: 59 of 64 GiB are used.",
+    summary="The machine's disk is 93% full: 59 of 64 GiB are used.",
     hint="Remove images and volumes that nobody uses (docker system prune), or make the disk larger in the settings.",
     action=Action.RECLAIM,
 )

@@ -109,7 +109,7 @@ def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: Whole, doctor: D
         ("TLS · Fails", "The certificate is <b>odd</b>", "What to do: Mend it."),
     ]
     assert dialog.verdict.words.text() == "TLS fails. Mend it."
-    assert dialog.verdict.mark.accessibleName() == "Fails", "the verdict is as bad as its worst hop"
+    assert dialog.verdict.mark.accessibleName() == "Failed", "the verdict is as bad as its worst hop"
     QTest.mouseClick(dialog.copy, LEFT)
     assert "TLS fails. Mend it." in QGuiApplication.clipboard().text()
     assert "FAILED" in QGuiApplication.clipboard().text()
@@ -169,7 +169,7 @@ def test_it_is_opened_from_wherever_a_pull_can_fail(store: AppStore, window: Mai
     window.show_page("images")
     QTest.mouseClick(buttons_of(window.page("images"))["Why can't I pull?"], LEFT)
     window.show_machine("checks")
-    QTest.mouseClick(buttons_of(window.page("machine"))["Check the network…"], LEFT)
+    QTest.mouseClick(buttons_of(window.page("machine"))["Check network…"], LEFT)
     form = open_form(store, window, api.ContainerSpec(image="postgres:17"))
     form.pull.offer("postgres:17")
     form.pull.ended.emit(PULL_PROBLEM)
@@ -188,7 +188,7 @@ def test_problems_of_the_network_lead_on(store: AppStore, window: MainWindow, qt
         QApplication.processEvents()
         return buttons_of(window.alert)
 
-    QTest.mouseClick(publish(PORT_TAKEN)["Show the ports"], LEFT)
+    QTest.mouseClick(publish(PORT_TAKEN)["Show ports"], LEFT)
     assert window.page_name == "ports"
     assert window.alert.property("level") == "warning", "a port is missing, the machine is well"
     with qtbot.waitSignal(store.intents.act_on_problem) as asked:
@@ -196,4 +196,4 @@ def test_problems_of_the_network_lead_on(store: AppStore, window: MainWindow, qt
     assert asked.args == [SUBNET_CLASH.action]
     with qtbot.waitSignal(store.intents.check_network):
         failed = Problem(code=ProblemCode.NETWORK_FAILED, summary="x")
-        QTest.mouseClick(publish(failed)["Check the network…"], LEFT)
+        QTest.mouseClick(publish(failed)["Check network…"], LEFT)

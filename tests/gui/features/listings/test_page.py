@@ -54,7 +54,7 @@ def test_what_is_shown_of_each(store: AppStore, window: MainWindow) -> None:
     volumes = page(window, "volumes")
     assert cells(volumes)[1:] == ["shop_data", "unused"]
     assert cells(volumes, 4) == ["0 B", "2.9 MiB", "0 B"]
-    assert cells(volumes, 5) == ["1 container", "2 containers", "not used"]
+    assert cells(volumes, 5) == ["1 container", "2 containers", "unused"]
     networks = page(window, "networks")
     assert cells(networks) == ["backend", "bridge", "host", "none", "shop_default"]
     assert cells(networks, 3)[0] == "10.77.0.0/16"

@@ -44,11 +44,11 @@ def test_checkpoints_are_listed_newest_first_with_why(whole: Whole, checkpoints:
     table = checkpoints.proxy
     whys = [table.index(row, 1).data() for row in range(table.rowCount())]
     assert whys == [
-        "By hand",
+        "Manual",
         "Automatic: before an update",
         "Automatic: before going back",
-        "By hand",
-        "Not made by Wherry",
+        "Manual",
+        "Created outside Wherry",
     ]
     assert "5 checkpoints" in checkpoints._count.text()
     assert "newest 5 are kept, for 14 days" in checkpoints.policy.text()
@@ -73,7 +73,7 @@ def test_a_checkpoint_is_made(whole: Whole, checkpoints: CheckpointsView) -> Non
     QTest.keyClick(dialog.name, Qt.Key.Key_Return)
     assert whole.asked("checkpoints.create") == [{"name": "before I try it"}]
     whole.wait(lambda: checkpoints.proxy.rowCount() == 6)
-    assert "The checkpoint was made." in whole.notices
+    assert "Checkpoint created." in whole.notices
 
 
 def test_going_back_asks_once_and_says_what_is_lost_and_kept(whole: Whole, checkpoints: CheckpointsView) -> None:

@@ -70,7 +70,7 @@ def test_what_was_given_back_is_said_where_it_is_known(store: AppStore, page: Ma
 def test_what_the_host_does_not_tell_is_said_to_be_unknown(store: AppStore, page: MachineView) -> None:
     running(store)
     store.stats.add(usage(memory_on_host_bytes=None))
-    assert page.overview.usage.memory_on_host.words.text() == "not known"
+    assert page.overview.usage.memory_on_host.words.text() == "unknown"
 
 
 def test_figures_go_with_the_machine(store: AppStore, page: MachineView) -> None:

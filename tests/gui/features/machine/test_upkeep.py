@@ -100,7 +100,7 @@ def test_an_operation_is_shown_everywhere_and_nothing_else_is_offered(whole: Who
     assert header._progress.value() == 420
     assert "Copying the disk" in header._detail.whole
     card = whole.part("overview").overview.operation
-    assert (card.title.text(), card.percent.text()) == ("Moving the disk", "42 %")
+    assert (card.title.text(), card.percent.text()) == ("Moving the disk", "42%")
     assert not whole.window.restart_action.isEnabled()
     assert not whole.window.stop_and_quit_action.isEnabled()
     card.cancel.click()
@@ -168,7 +168,7 @@ def test_an_action_that_was_refused_can_be_asked_again(whole: Whole) -> None:
 def test_all_problems_are_reached_and_broken_ones_come_first(whole: Whole) -> None:
     whole.publish(Phase.DEGRADED, problems=(DISK_FULL, MEMORY_LOW, HUNG, ENGINE_DOWN))
     alert = whole.window.alert
-    assert alert.title.text() == "The machine hangs"
+    assert alert.title.text() == "The machine isn't responding"
     assert alert.more.text() == "3 more"
     alert.more.click()
     page = machine_page(whole.window)
@@ -219,7 +219,7 @@ def test_an_update_is_offered_taken_and_told_of(whole: Whole) -> None:
     whole.publish(Phase.RUNNING)
     whole.agent.release("update.apply")
     whole.wait(lambda: any("was updated" in words for words in whole.notices))
-    whole.wait(lambda: page.overview.versions.found.text() == "This is the newest.")
+    whole.wait(lambda: page.overview.versions.found.text() == "You have the newest version.")
 
 
 def test_with_containers_it_asks_before(store: AppStore, window: MainWindow) -> None:
@@ -246,7 +246,7 @@ def test_an_update_that_rolled_back_is_a_problem(whole: Whole) -> None:
 def test_a_cancelled_operation_is_no_problem(whole: Whole) -> None:
     whole.agent.answers["disk.move"] = Problem(code=ProblemCode.CANCELLED, summary="Cancelled.")
     whole.store.intents.ask_upkeep.emit("disk.move", {"directory": "/x"})
-    whole.wait(lambda: any("Cancelled" in words for words in whole.notices))
+    whole.wait(lambda: any("Canceled" in words for words in whole.notices))
     assert whole.store.problem is None
 
 
@@ -287,7 +287,7 @@ def test_the_disk_grows_at_once_and_the_rest_is_saved(whole: Whole) -> None:
     resources.apply.click()
     assert whole.asked("disk.grow") == [{"size_gib": 96}]
     assert whole.asked("config.set") == [{"values": {"machine.cpus": 3}}]
-    whole.wait(lambda: "The disk was made larger." in whole.notices)
+    whole.wait(lambda: "Disk size increased." in whole.notices)
     whole.wait(lambda: not resources.apply.isEnabled())
     whole.publish(Phase.RUNNING, operation=MOVING)
     resources.rows.disk.field.setValue(128)
@@ -298,8 +298,8 @@ def test_the_disk_grows_at_once_and_the_rest_is_saved(whole: Whole) -> None:
 def test_a_disk_that_grows_later_is_not_said_to_have_grown(whole: Whole) -> None:
     whole.agent.answers["disk.grow"] = {"size_gib": 96, "now": False}
     whole.store.intents.ask_upkeep.emit("disk.grow", {"size_gib": 96})
-    whole.wait(lambda: "The disk becomes larger at the next start." in whole.notices)
-    assert "The disk was made larger." not in whole.notices
+    whole.wait(lambda: "The disk size increases at the next start." in whole.notices)
+    assert "Disk size increased." not in whole.notices
 
 
 def test_the_disk_is_moved(whole: Whole) -> None:
@@ -310,7 +310,7 @@ def test_the_disk_is_moved(whole: Whole) -> None:
     ask_move(rows, whole.store, "/mnt/big")
     assert "Move the disk to /mnt/big?" in whole.confirm()
     assert whole.asked("disk.move") == [{"directory": "/mnt/big"}]
-    whole.wait(lambda: "The disk was moved." in whole.notices)
+    whole.wait(lambda: "Disk moved." in whole.notices)
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -377,7 +377,7 @@ def test_a_machine_in_trouble_is_told_of_once(store: AppStore, qtbot: QtBot) -> 
     show_machine(store, Phase.RUNNING)
     show_machine(store, Phase.RUNNING, problems=(DISK_FULL,), seq=2)
     show_machine(store, Phase.DEGRADED, problems=(DISK_FULL, HUNG))
-    assert [alarm.title for alarm in told] == ["The machine's disk is almost full", "The machine hangs"]
+    assert [alarm.title for alarm in told] == ["The machine's disk is almost full", "The machine isn't responding"]
     store.preferences.notifications = False
     show_machine(store, Phase.DEGRADED, problems=(ENGINE_DOWN,))
     assert len(told) == 2

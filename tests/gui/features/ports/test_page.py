@@ -144,7 +144,7 @@ def test_sorted_by_number_and_filtered_by_anything(page: PortsView) -> None:
     page.table.sortByColumn(6, Qt.SortOrder.DescendingOrder)
     assert cells(page, 6)[0] == "94.2 KiB"
     page.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
-    assert cells(page, 4)[:2] == ["In use", "Refused"], "what needs a look comes first"
+    assert cells(page, 4)[:2] == ["In use", "Denied"], "what needs a look comes first"
     page.filter.setText("nginx 4711")
     assert cells(page) == ["localhost:5432"]
     page.filter.setText("udp")

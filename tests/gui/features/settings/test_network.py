@@ -76,7 +76,7 @@ def test_a_choice_is_sent_and_what_it_means_is_said(
     assert section.warning.isVisible()
     page = window.page("settings")
     assert isinstance(page, SettingsPage)
-    assert "Where ports are published" in page.restart._words.text()
+    assert "Publish ports on" in page.restart._words.text()
     with qtbot.waitSignal(store.intents.restart_machine):
         QTest.mouseClick(page.restart.button, LEFT)
     section.checks["network.certificates_in_containers"].box.click()
@@ -181,7 +181,7 @@ def test_a_proxy_of_ones_own_is_sent_with_its_address(
     told(store, network_proxy="manual", network_http_proxy="http://proxy.example:3128")
     assert not section.missing.isVisible()
     told(store, network_proxy="manual")
-    assert section.missing.text() == "No address is given: the engine uses no proxy."
+    assert section.missing.text() == "No address is set, so the engine uses no proxy."
     told(store, network_proxy="manual", network_http_proxy="http://proxy.example:3128")
     choose(section, "network.proxy", 2)
     assert asked[1] == {"network.proxy": "none"}

@@ -102,14 +102,14 @@ def test_the_newest_values_and_limits_in_words(store: AppStore, graphs: StatsGra
     graphs.show_container(identity)
     described = {graph.accessibleName(): graph.accessibleDescription() for graph in shown(graphs)}
     assert described == {
-        "CPU": "127 %, limit 150 %",
+        "CPU": "127%, limit 150%",
         "Memory": "171 MiB, limit 256 MiB",
         "Network": "in 335 KiB/s, out 87.9 KiB/s",
         "Disk": "read 19.5 KiB/s, written 0 B/s",
     }
     graphs.show_container(None)
     machine_wide = {graph.accessibleName(): graph.accessibleDescription() for graph in shown(graphs)}
-    assert machine_wide["CPU, of all processors"] == "8.9 %"
+    assert machine_wide["CPU (all processors)"] == "8.9%"
     assert machine_wide["Memory"] == "1.5 GiB, limit 3.8 GiB"
     assert not graphs.says.isVisible()
 
@@ -145,7 +145,7 @@ def test_arrow_keys_move_the_cursor(store: AppStore, graphs: StatsGraphs) -> Non
     assert moved.at == pytest.approx(stats_samples.NOW - 10)
     QTest.keyClick(cpu, Qt.Key.Key_Escape)
     assert cpu.pointed_row is None
-    assert cpu.accessibleDescription() == "127 %, limit 150 %"
+    assert cpu.accessibleDescription() == "127%, limit 150%"
 
 
 def test_a_stopped_container_and_a_stopped_machine_are_said(store: AppStore, graphs: StatsGraphs) -> None:

@@ -144,7 +144,7 @@ def test_inspect_is_searched_and_copied_from(whole: Whole) -> None:
     tab._copy_value()
     assert QGuiApplication.clipboard().text() == samples.recorded("inspect")["chatty"]["Config"]["Hostname"]
     tab.search.setText("nothing like this")
-    assert tab._count.text() == "No match"
+    assert tab._count.text() == "No matches"
     tab._copy_all.click()
     assert json.loads(QGuiApplication.clipboard().text())["Config"]
 

@@ -157,7 +157,7 @@ def test_what_is_missing_is_said_when_it_is_sent(form: ContainerForm, engine: En
     fault = form.fields._faults["image"]
     assert not fault.isVisible()
     QTest.mouseClick(form.send, LEFT)
-    assert fault.text() == "Which image?"
+    assert fault.text() == "Enter an image."
     assert engine.asked == []
     QTest.keyClicks(form.fields.lines["image"], "nginx")
     assert not fault.isVisible()

@@ -169,12 +169,12 @@ def test_figures_come_with_each_sample_and_sort(store: AppStore, view: Container
     store.stats.add(sample((web.id, 10, 50 << 20), (database.id, 3, 300 << 20), (dns.id, 99, 1 << 20)))
     row = view.model.row_of_key(web.id)
     assert row is not None
-    assert view.model.index(row, Column.CPU).data() == "10 %"
+    assert view.model.index(row, Column.CPU).data() == "10%"
     assert view.model.index(row, Column.MEMORY).data() == "50 MiB"
     project = view.model.row_of_key("project:shop")
     assert project is not None
-    assert view.model.index(project, Column.CPU).data() == "13 %", "a project's are the sum of its members'"
-    assert "112 %" in view.totals.text()
+    assert view.model.index(project, Column.CPU).data() == "13%", "a project's are the sum of its members'"
+    assert "112%" in view.totals.text()
     view.table.sort_by(Column.CPU, descending=True)
     assert shown(view.model)[:4] == ["dns", "shop", "web", "db"]
     store.stats.add(sample((web.id, 200, 50 << 20), (database.id, 3, 300 << 20), (dns.id, 99, 1 << 20)))

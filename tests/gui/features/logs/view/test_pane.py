@@ -240,7 +240,7 @@ def test_search_counts_lines_and_goes_round(shown: Shower, qtbot: QtBot) -> None
     write(log, lines(1, 99))
     qtbot.waitUntil(lambda: pane.searching.count.text() == "11 of 12 lines")
     QTest.mouseClick(pane.searching.case, LEFT)
-    qtbot.waitUntil(lambda: pane.searching.count.text() == "No match")
+    qtbot.waitUntil(lambda: pane.searching.count.text() == "No matches")
 
 
 def test_only_matching_lines_are_shown(shown: Shower, qtbot: QtBot) -> None:
@@ -351,7 +351,7 @@ def test_saving_can_be_cancelled_and_leaves_nothing(shown: Shower, qtbot: QtBot,
     qtbot.waitUntil(lambda: pane.exporting.job is None)
     assert (tmp_path / "web.log").read_text() == "before"
     assert list(tmp_path.iterdir()) == [tmp_path / "web.log"]
-    assert pane.exporting.state.text() == "Nothing was saved."
+    assert pane.exporting.state.text() == "Canceled. Nothing was saved."
 
 
 def test_saving_where_it_cannot_be_says_so(shown: Shower, qtbot: QtBot, tmp_path: Path) -> None:
