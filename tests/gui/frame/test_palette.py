@@ -106,7 +106,7 @@ def test_the_recent_come_first(store: AppStore, window: MainWindow) -> None:
     store.preferences.note_recent("page:machine")
     store.preferences.note_recent(f"container:{web.id}:logs")
     window.open_palette()
-    assert palette_of(window).titles[:2] == ["Logs of web", "Machine"]
+    assert palette_of(window).titles[:2] == ["Logs: web", "Machine"]
 
 
 def test_escape_and_the_same_key_close_it(window: MainWindow, palette: Palette) -> None:

@@ -153,8 +153,8 @@ def test_shares_and_rates() -> None:
 
 def test_an_update_and_an_operation_are_said(store: AppStore, bar: StatusBar) -> None:
     show_machine(store, Phase.RUNNING, image_offer="2026.12.0")
-    assert bar.update_offer.text() == "Update 2026.12.0"
-    assert "Update 2026.12.0" in bar.accessibleDescription()
+    assert bar.update_offer.text() == "Update 2026.12.0 available"
+    assert "Update 2026.12.0 available" in bar.accessibleDescription()
     show_machine(store, Phase.RUNNING, image_offer="2026.12.0", operation=MOVING)
     assert bar.engine.text() == "Moving the disk · 42%"
     assert bar.update_offer.text() == ""

@@ -49,7 +49,7 @@ def test_it_is_made_and_its_place_and_contents_are_said(
     assert store.bundle.problem is None
     assert target.exists()
     assert card._place.whole == str(target)
-    assert "In it: " in card.contents.text()
+    assert "Contents: " in card.contents.text()
     with qtbot.waitSignal(store.intents.open_url) as opened:
         card.open_folder.click()
     assert opened.args == [target.parent.as_uri().replace("%20", " ")]
@@ -70,7 +70,7 @@ def test_progress_is_shown_and_it_can_be_cancelled(
     monkeypatch.setattr("backend.support.bundle.make_support_bundle", slow)
     store.intents.make_bundle.emit("/x.zip")
     qtbot.waitUntil(lambda: card._bar.value() == 400)
-    assert card._gathering.text() == "Gathering: logs/agent.log"
+    assert card._gathering.text() == "Collecting: logs/agent.log"
     card.cancel.click()
     qtbot.waitUntil(lambda: store.bundle.gathering is None)
     assert store.bundle.problem is None
@@ -103,4 +103,4 @@ def test_what_is_missing_is_said(
     store.intents.make_bundle.emit("/x.zip")
     qtbot.waitUntil(card.missing.isVisible)
     assert "The engine does not answer." in card.missing.text()
-    assert card.contents.text() == "2 KiB. In it: status.json"
+    assert card.contents.text() == "2 KiB. Contents: status.json"

@@ -105,8 +105,8 @@ def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: Whole, doctor: D
     whole.wait(lambda: not whole.store.network_check.running)
     assert doctor.asked == ["x"]
     assert shown(dialog) == [
-        ("Image · Works", "docker.io/library/x:latest", ""),
-        ("TLS · Fails", "The certificate is <b>odd</b>", "What to do: Mend it."),
+        ("Image · OK", "docker.io/library/x:latest", ""),
+        ("TLS · Failed", "The certificate is <b>odd</b>", "What to do: Mend it."),
     ]
     assert dialog.verdict.words.text() == "TLS fails. Mend it."
     assert dialog.verdict.mark.accessibleName() == "Failed", "the verdict is as bad as its worst hop"
@@ -125,7 +125,7 @@ def test_it_can_be_cancelled_begun_again_and_closed(whole: Whole, doctor: Doctor
     whole.wait(lambda: len(shown(dialog)) == 1)
     QTest.mouseClick(dialog.cancel, LEFT)
     assert not whole.store.network_check.running
-    assert "cancelled" in dialog.verdict.words.text()
+    assert "canceled" in dialog.verdict.words.text()
     assert doctor.saw_cancel.wait(5)
     doctor.saw_cancel.clear()
     QTest.mouseClick(dialog.run, LEFT)

@@ -68,7 +68,7 @@ def test_a_stop_is_not_called_a_suspension(whole: Whole) -> None:
     whole.window.header.stop.click()
     assert whole.asked("stop") == [{"policy": "power-down"}]
     whole.publish(Phase.STOPPING)
-    assert "Closing containers" in whole.window.header._detail.whole
+    assert "Stopping containers" in whole.window.header._detail.whole
 
 
 def test_what_the_agent_did_instead_of_suspending_is_said(whole: Whole) -> None:
@@ -96,7 +96,7 @@ def test_an_operation_is_shown_everywhere_and_nothing_else_is_offered(whole: Who
     whole.publish(Phase.RUNNING, operation=MOVING)
     header = whole.window.header
     assert usable(whole.window) == ["Cancel"]
-    assert "Not now: Moving the disk" in header.suspend.toolTip()
+    assert "Not available now: Moving the disk" in header.suspend.toolTip()
     assert header._progress.value() == 420
     assert "Copying the disk" in header._detail.whole
     card = whole.part("overview").overview.operation
@@ -218,7 +218,7 @@ def test_an_update_is_offered_taken_and_told_of(whole: Whole) -> None:
     whole.agent.answers["update.check"] = {**UPDATE, "offer": None}
     whole.publish(Phase.RUNNING)
     whole.agent.release("update.apply")
-    whole.wait(lambda: any("was updated" in words for words in whole.notices))
+    whole.wait(lambda: any("updated" in words for words in whole.notices))
     whole.wait(lambda: page.overview.versions.found.text() == "You have the newest version.")
 
 
@@ -240,7 +240,7 @@ def test_an_update_that_rolled_back_is_a_problem(whole: Whole) -> None:
     whole.agent.answers["update.apply"] = problem
     whole.store.intents.ask_upkeep.emit("update.apply", {})
     whole.wait(lambda: whole.store.problem == problem)
-    assert not any("was updated" in words for words in whole.notices)
+    assert not any("updated" in words for words in whole.notices)
 
 
 def test_a_cancelled_operation_is_no_problem(whole: Whole) -> None:
@@ -265,7 +265,7 @@ def test_memory_and_disk_are_given_back(whole: Whole) -> None:
     }  # fmt: skip
     usage.reclaim.click()
     assert whole.asked("reclaim") == [{}]
-    whole.wait(lambda: "Given back. Memory: 3 GiB → 1 GiB, Disk: nothing to give back" in whole.notices)
+    whole.wait(lambda: "Reclaimed. Memory: 3 GiB → 1 GiB, Disk: nothing to reclaim" in whole.notices)
     assert usage._brought["memory"].text() == "Last time: 3 GiB → 1 GiB"
     assert not usage._brought["disk"].isVisible()
 
@@ -292,7 +292,7 @@ def test_the_disk_grows_at_once_and_the_rest_is_saved(whole: Whole) -> None:
     whole.publish(Phase.RUNNING, operation=MOVING)
     resources.rows.disk.field.setValue(128)
     assert not resources.apply.isEnabled()
-    assert "Not now: Moving the disk" in resources.apply.toolTip()
+    assert "Not available now: Moving the disk" in resources.apply.toolTip()
 
 
 def test_a_disk_that_grows_later_is_not_said_to_have_grown(whole: Whole) -> None:
@@ -308,7 +308,7 @@ def test_the_disk_is_moved(whole: Whole) -> None:
     rows = settings(whole, "resources").resources.data_disk
     assert rows.place.whole == settings_samples.DISK_PATH
     ask_move(rows, whole.store, "/mnt/big")
-    assert "Move the disk to /mnt/big?" in whole.confirm()
+    assert "Move the data disk to /mnt/big?" in whole.confirm()
     assert whole.asked("disk.move") == [{"directory": "/mnt/big"}]
     whole.wait(lambda: "Disk moved." in whole.notices)
 
@@ -322,7 +322,7 @@ def test_a_reset_keeps_a_checkpoint_unless_told_otherwise(whole: Whole, keep: bo
     assert kept.isChecked()
     kept.setChecked(keep)
     assert box.defaultButton().text() == "Cancel", "Return must not delete anything"
-    assert "all containers, images, volumes" in whole.confirm()
+    assert "All containers, images, volumes" in whole.confirm()
     assert whole.asked("reset") == [{"keep": keep}]
 
 
