@@ -10,6 +10,12 @@ from typing import Any, ParamSpec
 P = ParamSpec("P")
 
 
+async def turns(number: int = 50) -> None:
+    """Let everything run that can run now: what has not happened by then waits for something outside."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
 def on_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     """Run the test on an event loop of its own, for a minute at most."""
 

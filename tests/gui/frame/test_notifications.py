@@ -47,13 +47,14 @@ def event(action: str, name: str = "web", *, code: int | None = None, signal: in
     )
 
 
-def settle(qtbot: QtBot) -> None:
-    qtbot.wait(60)
+def settle(watch: ContainerWatch, qtbot: QtBot) -> None:
+    """Wait until nothing is gathered any more, and all is told that will be."""
+    qtbot.waitUntil(lambda: not watch._gather.isActive())
 
 
 def test_a_container_that_ends_with_an_error(watch: ContainerWatch, told: list[Alarm], qtbot: QtBot) -> None:
     watch.note(event("die", code=3))
-    settle(qtbot)
+    settle(watch, qtbot)
     (alarm,) = told
     assert (alarm.title, alarm.containers) == ("web failed", ("id-web",))
     assert "3" in alarm.words
@@ -63,9 +64,9 @@ def test_an_unhealthy_one_and_one_that_was_killed_by_the_kernel(
     watch: ContainerWatch, told: list[Alarm], qtbot: QtBot
 ) -> None:
     watch.note(event("health_status: unhealthy"))
-    settle(qtbot)
+    settle(watch, qtbot)
     watch.note(event("die", "db", code=137))
-    settle(qtbot)
+    settle(watch, qtbot)
     assert "health" in told[0].words
     assert "memory" in told[1].words
 
@@ -85,7 +86,7 @@ def test_an_unhealthy_one_and_one_that_was_killed_by_the_kernel(
 def test_what_is_not_told(watch: ContainerWatch, told: list[Alarm], qtbot: QtBot, seen: list[EngineEvent]) -> None:
     for entry in seen:
         watch.note(entry)
-    settle(qtbot)
+    settle(watch, qtbot)
     assert told == []
 
 
@@ -94,7 +95,7 @@ def test_a_crash_after_a_restart_or_a_reload_is_told(watch: ContainerWatch, told
         watch.note(entry)
     for entry in (event("kill", "nginx", signal=1), event("die", "nginx", code=1)):
         watch.note(entry)
-    settle(qtbot)
+    settle(watch, qtbot)
     assert [alarm.containers for alarm in told] == [("id-web", "id-nginx")]
 
 
@@ -104,14 +105,14 @@ def test_a_stop_that_was_asked_long_ago_excuses_nothing(
     watch.note(event("kill", signal=15))
     clock.now += notifications.ASKED_S + 1
     watch.note(event("die", code=1))
-    settle(qtbot)
+    settle(watch, qtbot)
     assert len(told) == 1
 
 
 def test_many_are_one(watch: ContainerWatch, told: list[Alarm], qtbot: QtBot) -> None:
     for number in range(30):
         watch.note(event("die", f"worker-{number}", code=1))
-    settle(qtbot)
+    settle(watch, qtbot)
     (alarm,) = told
     assert alarm.title == "30 containers failed"
     assert alarm.words == "worker-0, worker-1, worker-2, worker-3 and 26 more"
@@ -123,11 +124,11 @@ def test_a_crash_loop_is_told_once_in_a_while(
     for _ in range(5):
         watch.note(event("die", code=1))
         watch.note(event("start"))
-        settle(qtbot)
+        settle(watch, qtbot)
     assert len(told) == 1
     clock.now += QUIET_S + 1
     watch.note(event("die", code=1))
-    settle(qtbot)
+    settle(watch, qtbot)
     assert len(told) == 2
 
 
@@ -136,11 +137,11 @@ def test_off_by_a_setting_and_while_the_machine_stops(
 ) -> None:
     store.preferences.notifications = False
     watch.note(event("die", code=1))
-    settle(qtbot)
+    settle(watch, qtbot)
     store.preferences.notifications = True
     machine(store, Phase.STOPPING)
     watch.note(event("die", code=1))
-    settle(qtbot)
+    settle(watch, qtbot)
     assert told == []
 
 

@@ -144,7 +144,8 @@ def parts(
 
 def test_asked_for_only_when_the_page_is_opened(parts: Parts, engine: FakeEngine, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: parts.store.containers is not None)
-    qtbot.wait(100)
+    networks = page(parts.window, "networks")
+    qtbot.waitUntil(lambda: bool(cells(networks)))
     assert "GET /images/json" not in engine.requests
     images = page(parts.window, "images")
     qtbot.waitUntil(lambda: len(cells(images)) == 6)

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from app.features.machine.console import READ_EVERY_MS, ConsoleView
+from app.features.machine.console import ConsoleView
 from app.features.machine.first_run import FirstRunView
 from app.frame.main_window import MainWindow
 from app.state.store import AppStore
@@ -107,17 +107,20 @@ def test_a_failed_first_start_can_be_tried_again(store: AppStore, page: FirstRun
     assert page.start.text() == "Start again"
 
 
-def test_the_console_is_read_while_it_is_shown(store: AppStore, qtbot: QtBot, asked: list[Any]) -> None:
+def test_the_console_is_read_while_it_is_shown(
+    store: AppStore, qtbot: QtBot, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.features.machine.console.READ_EVERY_MS", 20)
     console = ConsoleView(store)
     qtbot.addWidget(console)
     console.show()
     assert asked == []
     QTest.mouseClick(console.toggle, LEFT)
-    qtbot.waitUntil(lambda: len(asked) >= 2, timeout=READ_EVERY_MS * 4)
+    qtbot.waitUntil(lambda: len(asked) >= 2)
     assert asked[0] == ("logs.tail", {"which": "serial"})
     QTest.mouseClick(console.toggle, LEFT)
     asked.clear()
-    qtbot.wait(READ_EVERY_MS + 200)
+    qtbot.wait(100)  # a timer that still ran would have come first
     assert asked == []
 
 

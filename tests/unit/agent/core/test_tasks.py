@@ -6,6 +6,7 @@ import asyncio
 
 from backend.agent.core.tasks import Tasks
 from backend.errors import Problem, ProblemCode
+from tests.fakes.loop import turns
 
 
 def test_what_fails_is_told_and_the_rest_goes_on() -> None:
@@ -28,7 +29,7 @@ def test_what_fails_is_told_and_the_rest_goes_on() -> None:
         assert of_the_work == []
         tasks.begin(fail(), "prepare")
         tasks.shut_down(go_on())
-        await asyncio.sleep(0.01)
+        await turns()
         assert len(of_the_work) == 1
         await tasks.aclose()
         assert other.cancelled()

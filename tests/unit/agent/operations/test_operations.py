@@ -77,15 +77,16 @@ async def test_a_second_one_is_refused_and_told_which_is_first(tmp_path: Path) -
 @in_a_loop
 async def test_a_client_that_leaves_does_not_end_it(tmp_path: Path) -> None:
     operations, _, _ = made(tmp_path)
-    go, ended = asyncio.Event(), asyncio.Event()
+    begun, go, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def work(_operation: Operation) -> dict[str, Any]:
+        begun.set()
         await go.wait()
         ended.set()
         return {}
 
     asked = asyncio.create_task(operations.run("reset", "Resetting", work))
-    await asyncio.sleep(0.01)
+    await asyncio.wait_for(begun.wait(), 20)
     asked.cancel()
     await asyncio.gather(asked, return_exceptions=True)
     await refusal(operations)
@@ -96,27 +97,32 @@ async def test_a_client_that_leaves_does_not_end_it(tmp_path: Path) -> None:
 @in_a_loop
 async def test_it_is_cancelled_where_it_says_so_and_nowhere_else(tmp_path: Path) -> None:
     operations, _, _ = made(tmp_path)
-    go = asyncio.Event()
+    begun, go, copying = asyncio.Event(), asyncio.Event(), asyncio.Event()
     undone: list[str] = []
 
+    async def copy() -> None:
+        copying.set()
+        await asyncio.sleep(60)
+
     async def work(operation: Operation) -> dict[str, Any]:
+        begun.set()
         await go.wait()
         operation.cancellable = True
         try:
-            await operation.unless_cancelled(asyncio.sleep(60))
+            await operation.unless_cancelled(copy())
         except Cancelled:
             undone.append("copy")
             raise
         return {}
 
     asked = asyncio.create_task(operations.run("disk.move", "Moving the disk", work))
-    await asyncio.sleep(0.01)
+    await asyncio.wait_for(begun.wait(), 20)
     cancel = operations.methods()["operation.cancel"]
     with pytest.raises(WherryError) as caught:
         await cancel({})
     assert caught.value.problem.code is ProblemCode.WRONG_PHASE
     go.set()
-    await asyncio.sleep(0.01)
+    await asyncio.wait_for(copying.wait(), 20)
     await cancel({})
     with pytest.raises(Cancelled):
         await asyncio.wait_for(asked, 20)

@@ -12,6 +12,7 @@ from backend.agent.protocol import StatsPush
 from backend.agent.services import stats_feed
 from backend.agent.services.stats_feed import TOO_OLD, Followed, HostFigures, StatsFeed
 from backend.errors import ProblemCode, fail
+from tests.fakes.loop import turns
 
 ID = "a" * 64
 
@@ -106,7 +107,7 @@ def test_it_runs_only_while_it_is_wanted_and_there_is_a_machine() -> None:
 
     async def story(feed: StatsFeed, published: list[StatsPush]) -> None:
         feed.set_wanted(True)
-        await asyncio.sleep(0.01)
+        await turns()
         assert guest.begun == 0
         feed.set_up(True)
         await until(lambda: len(published) == 1)
@@ -189,14 +190,15 @@ def test_a_program_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("code", [126, 127])
-def test_an_older_image_is_said_and_left_alone_until_another_runs(code: int) -> None:
+def test_an_older_image_is_said_and_left_alone_until_another_runs(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stats_feed, "BACK_OFF_S", (0,))
     guest = Guest(lambda: Program([], code), lambda: Program([sample(1), sample(3)], None))
 
     async def story(feed: StatsFeed, published: list[StatsPush]) -> None:
         feed.set_wanted(True)
         feed.set_up(True)
         await until(lambda: bool(published))
-        await asyncio.sleep(0.05)
+        await turns()
         assert guest.begun == 1
         feed.set_up(False)
         feed.set_up(True)

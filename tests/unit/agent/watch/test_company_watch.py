@@ -74,8 +74,14 @@ def start(host: CompanyHost, directory: MachineDir) -> None:
 
 def test_changes_are_told_once_and_a_restart_settles_them(host: CompanyHost, directory: MachineDir) -> None:
     told: list[Notice] = []
-    live = True
-    watch = CompanyWatch(host, directory, is_live=lambda: live, notify=told.append, every_s=0.001)
+    live, looks = True, 0
+
+    def is_live() -> bool:
+        nonlocal looks
+        looks += 1
+        return live
+
+    watch = CompanyWatch(host, directory, is_live=is_live, notify=told.append, every_s=0.001)
 
     async def until(changed: set[str]) -> None:
         async with asyncio.timeout(30):
@@ -91,7 +97,10 @@ def test_changes_are_told_once_and_a_restart_settles_them(host: CompanyHost, dir
             await until({PROXIES})
             host.bundle = OTHER.pem
             await until({PROXIES, CERTIFICATES})
-            await asyncio.sleep(0.05)
+            looked = looks
+            async with asyncio.timeout(30):
+                while looks < looked + 10:
+                    await asyncio.sleep(0.001)
             assert [notice.text.partition(" have")[0] for notice in told] == [
                 "This computer's proxies",
                 "This computer's proxies and certificate authorities",

@@ -74,12 +74,15 @@ def watch(
     minutes: int = 2,
     action: str = "suspend",
     activity: Activity | None = None,
-    seconds: float = 0.4,
+    looks: int = 8,
 ) -> list[Notice]:
-    """Let it watch for a while; a minute lasts as long as a tick."""
+    """Let it look that often; a minute lasts as long as a tick."""
     told: list[Notice] = []
+    done = 0
 
     def load() -> Config:
+        nonlocal done
+        done += 1
         return Config(machine=MachineSection(idle_minutes=minutes, idle_action=action))  # type: ignore[arg-type]  # as read from a file
 
     async def run() -> None:
@@ -87,7 +90,9 @@ def watch(
             machine, activity or Activity(), load_config=load, notify=told.append, tick_s=TICK_S, minute_s=TICK_S
         )
         watching = asyncio.create_task(idleness.run())
-        await asyncio.sleep(seconds)
+        async with asyncio.timeout(30):
+            while done <= looks:  # one more has begun: so many are over
+                await asyncio.sleep(TICK_S)
         watching.cancel()
         await asyncio.wait({watching})
         assert watching.cancelled()
@@ -119,13 +124,13 @@ def test_an_idle_machine_is_put_away_once(action: str, policy: StopPolicy) -> No
     ],
 )
 def test_any_other_is_not(machine: Machine) -> None:
-    watch(machine, seconds=0.2)
+    watch(machine)
     assert machine.asked == []
 
 
 def test_nor_one_whose_settings_do_not_ask_for_it() -> None:
     machine = Machine()
-    watch(machine, minutes=0, seconds=0.2)
+    watch(machine, minutes=0)
     assert machine.asked == []
 
 

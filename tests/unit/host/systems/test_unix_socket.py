@@ -13,6 +13,7 @@ import pytest
 
 from backend.errors import ProblemCode, WherryError
 from backend.host.base import StreamHandler
+from backend.host.systems import unix_socket
 from backend.host.systems.unix_socket import UnixListener, UnixStream
 from backend.stream import ByteStream
 
@@ -149,7 +150,9 @@ def test_presence_tells_a_half_close_from_an_end(tmp_path: Path) -> None:
     run(main())
 
 
-def test_close_wakes_a_waiting_reader_and_a_waiting_writer(tmp_path: Path) -> None:
+def test_close_wakes_a_waiting_reader_and_a_waiting_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unix_socket, "_FLUSH_S", 0.1)
+
     async def main() -> None:
         accepted: asyncio.Queue[UnixStream] = asyncio.Queue()
         path = tmp_path / "docker.sock"
@@ -160,7 +163,7 @@ def test_close_wakes_a_waiting_reader_and_a_waiting_writer(tmp_path: Path) -> No
             reading = asyncio.ensure_future(stream.read())
             writing = asyncio.ensure_future(stream.write(bytes(50_000_000)))
             await asyncio.sleep(0)  # both have begun
-            await stream.aclose()  # waits its two seconds for a reader that does not come
+            await stream.aclose()  # waits for a reader that does not come
             with pytest.raises(ConnectionError):
                 await reading
             with pytest.raises(ConnectionError):

@@ -21,7 +21,7 @@ from backend.net.dns.threads import BusyError
 from backend.net.dns.upstream import Upstream
 from backend.settings.dns_servers import Server
 from tests.fakes.dns import ZoneServer
-from tests.fakes.loop import on_loop
+from tests.fakes.loop import on_loop, turns
 
 DB = Found(Verdict.EXISTS, ("192.0.2.7",), ("2001:db8::7",))
 
@@ -101,7 +101,7 @@ async def test_equal_questions_and_both_families_are_looked_up_once() -> None:
     system.go.clear()
     async with resolving(system, ipv6=True) as of:
         asking = [asyncio.create_task(ask(of, "db", type_)) for type_ in ("A", "AAAA", "A", "AAAA")]
-        await asyncio.sleep(0.01)
+        await turns()  # all four wait
         system.go.set()
         assert [texts_ for _, texts_ in await asyncio.gather(*asking)] == [["192.0.2.7"], ["2001:db8::7"]] * 2
     assert len(system.asked) == 1

@@ -210,7 +210,10 @@ async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving() as of:
         assert of.port
         held = [await asyncio.open_connection("127.0.0.1", of.port) for _ in range(2)]
-        await asyncio.sleep(0.05)
+        for reader, writer in held:  # one that is answered is counted
+            query = dns.message.make_query("db.test", "A").to_wire()
+            writer.write(len(query).to_bytes(2, "big") + query)
+            assert await reader.readexactly(2)
         reader, writer = await asyncio.open_connection("127.0.0.1", of.port)
         async with asyncio.timeout(10):
             assert await reader.read() == b""

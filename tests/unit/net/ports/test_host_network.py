@@ -13,6 +13,7 @@ from backend.addresses import Protocol
 from backend.net.ports import host_network
 from backend.net.ports.host_network import COMMAND, HostNetworkFeed, Listener, Parser, uses_host_network
 from backend.net.proc_net import address_of
+from tests.fakes.loop import turns
 
 ONE, OTHER = "a" * 64, "0" * 64
 WEB = Listener(protocol=Protocol.TCP, guest_ip="0.0.0.0", port=8080, container_id=ONE)
@@ -79,7 +80,7 @@ async def until(holds: Callable[[], object]) -> None:
 def test_sets_come_whole_and_only_when_they_change() -> None:
     async def story(feed: HostNetworkFeed, guest: Guest, told: Told) -> None:
         feed.set_up(True)
-        await asyncio.sleep(0.01)
+        await turns()
         assert guest.begun == 0
         feed.set_wanted(True)
         await until(lambda: guest.running)
@@ -119,7 +120,7 @@ def test_a_lost_way_keeps_the_set_until_the_next(monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_image_without_the_program_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_network, "BACK_OFF_S", (0.001,))
+    monkeypatch.setattr(host_network, "BACK_OFF_S", (0,))
 
     async def story(feed: HostNetworkFeed, guest: Guest, told: Told) -> None:
         feed.set_up(True)
@@ -128,7 +129,7 @@ def test_an_image_without_the_program_is_asked_once(monkeypatch: pytest.MonkeyPa
         guest.running[0].code = 127
         guest.running[0].printed.put_nowait(b"")
         await until(lambda: not guest.running)
-        await asyncio.sleep(0.02)
+        await turns()
         assert (guest.begun, told) == (1, [])
 
     play(story)

@@ -86,15 +86,18 @@ def test_a_companion_that_is_taken_is_opened_once_it_is_free(ports: list[int], m
 
     async def story() -> None:
         stage = Stage()
-        stage.engine.add("web", {"80/tcp": [row(ports[0])]}, {"80/tcp": [row(ports[0], "127.0.0.1")]}, running=True)
+        for name, port in zip(("web", "other"), ports, strict=False):
+            stage.engine.add(name, {"80/tcp": [row(port)]}, {"80/tcp": [row(port, "127.0.0.1")]}, running=True)
         with socket.create_server(("::1", ports[0]), family=socket.AF_INET6):
-            await stage.begin()
-            assert stage.qemu.ports == {("127.0.0.1", ports[0])}
-            assert (stage.notices, stage.problems) == ([], ()), "nobody misses it"
-            running = asyncio.create_task(stage.publisher.run())
-            await asyncio.sleep(0.1)
-        companion = stage.publisher.published()[1].forward
-        await until(lambda: companion in stage.forwarder.opened)
+            with socket.create_server(("::1", ports[1]), family=socket.AF_INET6):
+                await stage.begin()
+                assert stage.qemu.ports == {("127.0.0.1", ports[0]), ("127.0.0.1", ports[1])}
+                assert (stage.notices, stage.problems) == ([], ()), "nobody misses them"
+                running = asyncio.create_task(stage.publisher.run())
+            web, other = (one.forward for one in stage.publisher.published() if one.forward.host_ip == "::1")
+            await until(lambda: other in stage.forwarder.opened)
+            assert web not in stage.forwarder.opened
+        await until(lambda: web in stage.forwarder.opened)
         await end(running)
 
     play(story)
@@ -175,10 +178,15 @@ def test_an_answer_that_was_overtaken_changes_nothing(ports: list[int]) -> None:
         stage = Stage()
         await stage.begin()
         stage.engine.add("web", {"80/tcp": [row(ports[0])]}, {"80/tcp": [row(ports[0], "127.0.0.1")]})
-        late = asyncio.Event()
-        stage.engine.hold = lambda _target: late.wait()
+        held, late = asyncio.Event(), asyncio.Event()
+
+        async def hold(_target: str) -> None:
+            held.set()
+            await late.wait()
+
+        stage.engine.hold = hold
         looking = asyncio.create_task(stage.publisher.finish_start("web"))  # sees that it does not run
-        await asyncio.sleep(0.05)
+        await held.wait()
         stage.engine.hold = None
         stage.engine.run("web")
         assert await stage.publisher.finish_start("web") is None
@@ -194,20 +202,24 @@ def test_what_starts_while_everything_is_looked_at_keeps_its_ports(ports: list[i
         stage = Stage()
         await stage.begin()
         stage.engine.add("web", {"80/tcp": [row(ports[0])]}, {"80/tcp": [row(ports[0], "127.0.0.1")]})
-        late = asyncio.Event()
+        stage.engine.add("after", {"80/tcp": [row(ports[1])]}, {"80/tcp": [row(ports[1], "127.0.0.1")]})
+        held, late = asyncio.Event(), asyncio.Event()
 
         async def hold(target: str) -> None:
             if target == "/containers/json":
+                held.set()
                 await late.wait()
 
         stage.engine.hold = hold
         running = asyncio.create_task(stage.publisher.run())
-        await asyncio.sleep(0.05)
+        await held.wait()
         stage.engine.run("web")
         assert await stage.publisher.finish_start("web") is None
         late.set()
-        await asyncio.sleep(0.05)
-        assert stage.qemu.ports == {("127.0.0.1", ports[0])}
+        stage.engine.run("after")
+        stage.engine.tell("after", "start")
+        await until(lambda: ("127.0.0.1", ports[1]) in stage.qemu.ports)
+        assert ("127.0.0.1", ports[0]) in stage.qemu.ports
         await end(running)
 
     play(story)

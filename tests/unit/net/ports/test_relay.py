@@ -179,6 +179,14 @@ def test_a_broken_server_is_no_ended_one() -> None:
 def test_a_client_that_breaks_after_its_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of it is read any more then, so that no event tells."""
     monkeypatch.setattr(relay_tcp, "_LOOK_S", 0.02)
+    looks, is_broken = 0, relay_tcp._Side.is_broken
+
+    def counted(side: relay_tcp._Side) -> bool:
+        nonlocal looks
+        looks += 1
+        return is_broken(side)
+
+    monkeypatch.setattr(relay_tcp._Side, "is_broken", counted)
     broke = asyncio.Event()
 
     async def waits(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -201,7 +209,7 @@ def test_a_client_that_breaks_after_its_end_is_noticed(monkeypatch: pytest.Monke
             _, writer = await asyncio.open_connection(LOOPBACK, relay.port)
             writer.write_eof()
             await until(lambda: relay.connections == 1)
-            await asyncio.sleep(0.05)
+            await until(lambda: looks >= 5)
             assert relay.connections == 1
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             writer.transport.abort()
