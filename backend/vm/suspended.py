@@ -10,7 +10,6 @@ disk destroys its file system. So these rules hold, whenever an agent or QEMU is
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import time
@@ -19,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from backend.files import write_private
+from backend.files import sync_directory, write_private
 from backend.paths import MachineDir
 from backend.vm.run import RunRecord
 from backend.vm.spec import QemuFacts
@@ -60,6 +59,7 @@ def save(directory: MachineDir, record: RunRecord, *, cpu: str) -> None:
     finally:
         os.close(descriptor)
     partial.replace(directory.suspended_state)
+    sync_directory(directory.machine)
     suspended = Suspended(run=record, cpu=cpu, saved_at=time.time(), state_bytes=size)
     write_private(directory.suspended_record, msgspec.json.encode(suspended))
 
@@ -75,12 +75,7 @@ def discard(directory: MachineDir) -> None:
     """Give the state up, durably. Idempotent. Raises OSError when it cannot be given up: then nothing may run."""
     for path in (directory.suspended_record, directory.suspended_state, directory.suspended_partial):
         path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # Windows has no descriptors for directories, nor needs one
-        descriptor = os.open(directory.machine, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync_directory(directory.machine)
 
 
 def misfit(found: Suspended, qemu: QemuFacts, disk: Path, *, cpu: str) -> str | None:

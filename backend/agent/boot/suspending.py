@@ -19,6 +19,7 @@ from backend.agent.boot.prepare import Preparation
 from backend.agent.boot.progress import Progress
 from backend.agent.boot.readiness import LAUNCH, RESTORE, RESUME_LADDER, Deadlines
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.files import explain_os_error
 from backend.host.base import Host
 from backend.host.process import resident_bytes
 from backend.paths import MachineDir
@@ -155,15 +156,27 @@ async def settle(directory: MachineDir, driver: VmDriver) -> bool:
         _log.warning("the adopted machine stands still (%s); it goes on", status)
         await _go_on(directory, driver)
     elif found is not None:
-        await asyncio.to_thread(suspended.discard, directory)
+        try:
+            await asyncio.to_thread(suspended.discard, directory)
+        except OSError as error:  # its disk has been written since, which makes the state void in any case
+            _log.warning("the state that the running machine was saved in before was not removed: %s", error)
     return True
 
 
 async def _go_on(directory: MachineDir, driver: VmDriver) -> None:
-    """Take back a suspend that was begun. The state goes first: it is void once the guest runs."""
+    """Take back a suspend that was begun. The state goes first: it is void once the guest runs.
+
+    Raises:
+        WherryError: PATH_UNUSABLE, the state is there and cannot be removed; so the guest stands still.
+    """
     await migration.cancel(driver.monitor)
-    with contextlib.suppress(WherryError):
+    try:
         await asyncio.to_thread(suspended.discard, directory)
+    except OSError as error:
+        if suspended.load(directory) is not None:
+            raise WherryError(explain_os_error(error)) from error
+        _log.warning("the saved state is gone, but might come back after a power cut: %s", error)
+    with contextlib.suppress(WherryError):
         await driver.monitor.execute("cont")
 
 

@@ -142,7 +142,10 @@ class Effects:
             _log.info("adopting the QEMU %s (pid %s)", record.uuid, self.driver.pid)
             if not await suspending.settle(self._dir, self.driver):
                 await self.driver.kill()
-                await asyncio.to_thread(suspended.touch, self._dir)
+                try:
+                    await asyncio.to_thread(suspended.touch, self._dir)
+                except OSError as error:  # at worst the saved state is taken for older than the disk, and given up
+                    _log.warning("the saved state was not renewed: %s", error)
                 return Found.NOTHING
             self.link = self._new_link(await asyncio.to_thread(ensure_keys, self._dir.keys), record.ssh_port)
         except WherryError as error:

@@ -24,12 +24,12 @@ import msgspec
 from backend.agent.core.supervisor import Supervisor
 from backend.agent.operations import inventory
 from backend.agent.operations.checkpoints import Checkpoints
-from backend.agent.operations.journal import Journal, sync_directory
+from backend.agent.operations.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
 from backend.agent.operations.power import Power
 from backend.agent.server import Method
 from backend.errors import ProblemCode, WherryError, fail
-from backend.files import explain_os_error, write_private
+from backend.files import explain_os_error, sync_directory, write_private
 from backend.host.base import Host
 from backend.model import Phase
 from backend.paths import MachineDir

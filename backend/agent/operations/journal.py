@@ -8,16 +8,14 @@ disk in use is whole at each moment, and what else is left is only room that is 
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from backend.errors import WherryError
-from backend.files import explain_os_error, write_private
+from backend.files import explain_os_error, sync_directory, write_private
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +37,6 @@ def save(path: Path, journal: Journal) -> None:
     """Write it durably, its name included. Raises WherryError (HOST_DISK_FULL, PATH_UNUSABLE)."""
     try:
         write_private(path, msgspec.json.encode(journal))
-        sync_directory(path.parent)
     except OSError as error:
         raise WherryError(explain_os_error(error)) from error
 
@@ -62,13 +59,3 @@ def end(path: Path) -> None:
         sync_directory(path.parent)
     except OSError as error:
         raise WherryError(explain_os_error(error)) from error
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names that were written or removed in a directory durable, where the system can. Raises OSError."""
-    with contextlib.suppress(PermissionError):  # Windows has no descriptors for directories, nor needs one
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
