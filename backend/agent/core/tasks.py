@@ -1,21 +1,64 @@
-"""The supervisor's tasks: one piece of work, one shut-down, and any number beside them; all owned and awaited."""
+"""Who owns the agent's tasks: none runs without somebody who ends it, and none dies of a defect unseen."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from backend.errors import Problem, ProblemCode
+from backend.errors import Problem, ProblemCode, WherryError
 
 _log = logging.getLogger(__name__)
 _CANCEL_S: Final = 15.0
 _CLOSE_S: Final = 5.0
 
+Result = TypeVar("Result")
+
+
+class Background:
+    """Any number of tasks, each held until it has ended. Not for use by several loops."""
+
+    def __init__(self, crashed: Callable[[Problem], None]) -> None:
+        """Make an owner of nothing.
+
+        Args:
+            crashed: called when a task ended in an exception that is no WherryError: a defect of ours.
+        """
+        self._crashed = crashed
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, Result], name: str) -> asyncio.Task[Result]:
+        """Start a task. Whoever wants its result awaits it, shielded: it goes on without them."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def aclose(self) -> None:
+        """Cancel all and wait for their end, 5 s at most."""
+        for task in self._tasks:
+            task.cancel()
+        await self.wait(_CLOSE_S)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return when all have ended by themselves, or after the time."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, WherryError):
+            _log.info("task %s: %s", task.get_name(), error.problem.summary)
+            return
+        _log.error("task %s failed", task.get_name(), exc_info=error)
+        self._crashed(defect(task.get_name(), error))
+
 
 class Tasks:
-    """See the module. Not for use by several loops."""
+    """The supervisor's: one piece of work, one shut-down, and any number beside them. Not for use by several loops."""
 
     def __init__(self, crashed: Callable[[Problem], None], *, crashed_beside: Callable[[Problem], None]) -> None:
         """Make an owner of nothing.

@@ -23,6 +23,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from backend.agent.core.supervisor import Supervisor
+from backend.agent.core.tasks import Background
 from backend.agent.operations.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
 from backend.agent.operations.restoring import Restoring
@@ -85,7 +86,7 @@ class Checkpoints:
         self._notify = notify
         self._changing = asyncio.Lock()
         self._restoring = Restoring(supervisor, self)
-        self._under_way: set[asyncio.Future[Any]] = set()
+        self._under_way = Background(lambda problem: notify(Notice(level="error", text=problem.summary)))
         self._told: Problem | None = None
         """What became of a restore in which an earlier agent was killed."""
         operations.register(_RESTORE, _RESTORE_TITLE, self._recover)
@@ -110,8 +111,7 @@ class Checkpoints:
 
     async def aclose(self) -> None:
         """The agent ends: let what is under way end first, for a moment."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=_CLOSE_S)
+        await self._under_way.wait(_CLOSE_S)
 
     # -- for other parts of the agent -----------------------------------------------------------------------------
     async def list(self) -> list[Checkpoint]:
@@ -348,11 +348,7 @@ class Checkpoints:
 
     async def _to_its_end(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Do it, even if the client leaves meanwhile: the disk is qemu-img's until that has ended."""
-        task = asyncio.ensure_future(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._under_way.spawn(work, "a checkpoint"))
 
 
 def surplus(found: list[Checkpoint], *, keep: int, days: int, now: float) -> list[Checkpoint]:

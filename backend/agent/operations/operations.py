@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from backend.agent.core.tasks import Background
 from backend.agent.operations import journal as journals
 from backend.agent.operations.journal import Journal
 from backend.agent.server import Method
@@ -179,6 +180,7 @@ class Operations:
         self._left = journals.load(journal_file)
         """Of an earlier agent; None once that is settled."""
         self._current: Operation | None = None
+        self._tasks = Background(lambda problem: notify(Notice(level="error", text=problem.summary)))
         self._task: asyncio.Task[dict[str, Any]] | None = None
 
     def methods(self) -> dict[str, Method]:
@@ -243,8 +245,7 @@ class Operations:
         """
         self.refuse_meanwhile()
         operation = self._begin(name, title)
-        self._task = asyncio.create_task(self._perform(operation, work), name=f"operation {name}")
-        self._task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._task = self._tasks.spawn(self._perform(operation, work), title)
         return await asyncio.shield(self._task)
 
     async def run_recovery(self) -> None:

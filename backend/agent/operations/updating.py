@@ -26,6 +26,7 @@ from backend.agent.boot import images
 from backend.agent.boot.images import IMAGE_VARIABLE, TRYING, UPDATE
 from backend.agent.core.lifecycle import StartRequested
 from backend.agent.core.supervisor import Supervisor
+from backend.agent.core.tasks import Background
 from backend.agent.operations import inventory
 from backend.agent.operations.checkpoints import Checkpoints
 from backend.agent.operations.inventory import Inventory
@@ -73,6 +74,7 @@ class Updates:
         self._checkpoints = checkpoints
         self._power = Power(supervisor)
         self._notify = notify
+        self._background = Background(lambda problem: notify(Notice(level="error", text=problem.summary)))
         self._ran = asyncio.Event()
         self._is_running = False
         operations.register(UPDATE, _TITLE, self._recover)
@@ -116,7 +118,7 @@ class Updates:
             except WherryError as error:
                 self._notify(Notice(level="error", text=error.problem.summary))
 
-        self._background = asyncio.create_task(update(), name="automatic update")
+        self._background.spawn(update(), "the automatic update")
         await asyncio.sleep(0)
 
     # -- requests -------------------------------------------------------------------------------------------------

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import msgspec
 
 from backend.addresses import PortState, PortStatus
+from backend.agent.core.tasks import Background
 from backend.agent.server import Method
 from backend.engine.ask import Dial
 from backend.errors import Problem, ProblemCode
@@ -26,8 +25,6 @@ from backend.net.ports.publisher import Publisher
 from backend.paths import MachineDir
 from backend.settings.config import Config
 from backend.vm.monitor import Monitor
-
-_log = logging.getLogger(__name__)
 
 _RESTORE_S: Final = 30.0
 _SERVING: Final = (Phase.CONNECTING, Phase.RUNNING, Phase.DEGRADED, Phase.STOPPING)
@@ -81,7 +78,7 @@ class PortsService:
             show=self._show_failing,
             want_listeners=self._listening.set_wanted,
         )
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background(lambda problem: notify(Notice(level="error", text=problem.summary)))
         self._served = False
 
     def hooks(self, dial: Dial, rewriters: tuple[Rewriter, ...] = ()) -> NetworkHooks:
@@ -94,14 +91,11 @@ class PortsService:
 
     async def run(self) -> None:
         """Follow the engine until cancelled."""
-        listening = asyncio.create_task(self._listening.run(), name="host networks")
+        self._tasks.spawn(self._listening.run(), "host networks")
         try:
             await self._publisher.run()
         finally:
-            tasks = {listening, *self._tasks}
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=2)
+            await self._tasks.aclose()
 
     async def restore(self) -> None:
         """The engine answers: publish what runs in it. Does not raise."""
@@ -116,7 +110,7 @@ class PortsService:
         """The machine is in another phase."""
         serves = status.phase in _SERVING
         if self._served and not serves:
-            self._spawn(self._publisher.forget(), "forget ports")
+            self._tasks.spawn(self._publisher.forget(), "forget ports")
         self._served = serves
         self._listening.set_up(status.phase in (Phase.RUNNING, Phase.DEGRADED) and status.ssh_port is not None)
 
@@ -132,21 +126,11 @@ class PortsService:
         return {"ports": msgspec.to_builtins(rows)}
 
     def _listeners_changed(self, listeners: frozenset[Listener]) -> None:
-        self._spawn(self._publisher.hear(listeners), "ports of host networks")
+        self._tasks.spawn(self._publisher.hear(listeners), "ports of host networks")
 
     def _show_failing(self, problems: tuple[Problem, ...]) -> None:
         self._failing = problems
         self._show((*((self._aliases.problem,) if self._aliases.problem is not None else ()), *problems))
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("%s: failed by a defect", task.get_name(), exc_info=error)
 
     def _reader(self) -> Reader:
         try:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from backend.agent.boot.link import EngineLink
 from backend.agent.boot.readiness import DEAF, HUNG, REVIVED, SILENT, WATCH, Deadlines
 from backend.agent.core.guest import Guest
+from backend.agent.core.tasks import Background
 from backend.agent.watch.guest_clock import Clock, GuestClock, HostClock, Jumps
 from backend.agent.watch.watch_rules import Act, Limits, Memory, Seen, Verdict, judge
 from backend.errors import Problem, WherryError
@@ -122,23 +123,21 @@ class Watchdog:
             return await control.ask(command, timeout_s=timeout_s)
 
         clock = self.guest_clock = GuestClock(ask, control.send, self._clock)
-        keeping = asyncio.create_task(clock.run(), name="guest's clock")
-        hearing = asyncio.create_task(self._hear(clock), name="QEMU's events")
-        looking = asyncio.create_task(self._look(clock), name="watchdog's looks")
-        tasks = {keeping, hearing, looking}
+        tasks = Background(self._crashed)
+        keeping = tasks.spawn(clock.run(), "the guest's clock")
+        tasks.spawn(self._hear(clock), "QEMU's events")
+        looking = tasks.spawn(self._look(clock), "the watchdog")
         try:
             # The clock ends with the control port.
             await asyncio.wait({keeping, looking}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (keeping, looking):
-                if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                    _log.error("the watchdog failed by a defect", exc_info=error)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=5)
+            await tasks.aclose()
             if self._guest is guest:
                 self._guest = None
                 self._verdict = Verdict()
+
+    def _crashed(self, problem: Problem) -> None:
+        self._around.notify(Notice(level="error", text=f"{problem.summary} {problem.hint}"))
 
     async def _hear(self, clock: GuestClock) -> None:
         async for event in self._around.driver.monitor.events():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from backend.agent.core.tasks import Tasks
-from backend.errors import Problem, ProblemCode
+from backend.agent.core.tasks import Background, Tasks
+from backend.errors import Problem, ProblemCode, fail
 from tests.fakes.loop import turns
 
 
@@ -36,3 +36,29 @@ def test_what_fails_is_told_and_the_rest_goes_on() -> None:
         assert len(beside) == 1, "to be cancelled is no defect"
 
     asyncio.run(run())
+
+
+def test_of_work_in_the_background_only_defects_are_told() -> None:
+    told = list[Problem]()
+
+    async def defective() -> None:
+        raise KeyError("a defect")
+
+    async def refused() -> None:
+        raise fail(ProblemCode.BUSY, "Not now.")
+
+    async def go_on() -> None:
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        background = Background(told.append)
+        for work in (defective(), refused()):
+            background.spawn(work, "a checkpoint")
+        await background.wait(20)
+        other = background.spawn(go_on(), "another")
+        await background.aclose()
+        assert other.cancelled()
+
+    asyncio.run(run())
+    assert len(told) == 1
+    assert "a checkpoint" in told[0].summary

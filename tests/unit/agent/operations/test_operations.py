@@ -214,3 +214,25 @@ async def test_a_journal_that_cannot_be_read_is_as_none(tmp_path: Path) -> None:
     (tmp_path / "operation.json").write_bytes(b'{"name": 3')
     operations, _, _ = made(tmp_path)
     assert not operations.is_busy
+
+
+@in_a_loop
+async def test_a_defect_is_told_although_the_client_has_left(tmp_path: Path) -> None:
+    operations, _, notices = made(tmp_path)
+    go = asyncio.Event()
+
+    async def work(_operation: Operation) -> dict[str, Any]:
+        await go.wait()
+        raise KeyError("a defect")
+
+    asked = asyncio.create_task(operations.run("reset", "Resetting", work))
+    while not operations.is_busy:
+        await asyncio.sleep(0)
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    go.set()
+    async with asyncio.timeout(20):
+        while not notices:
+            await asyncio.sleep(0.005)
+    assert "Resetting" in notices[0].text
+    assert "KeyError" in notices[0].text
