@@ -82,6 +82,19 @@ def test_the_backend_has_no_window(path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("path", sources("backend"), ids=name)
+def test_only_the_manual_reads_data_of_the_window(path: Path) -> None:
+    reads = any(module.startswith("importlib.resources") for module, _line in imports(path))
+    assert not reads or name(path) == "backend/support/manual.py", f"{name(path)} reads data of a package"
+
+
+def test_to_read_the_manual_runs_no_code_of_the_window() -> None:
+    body = ast.parse((ROOT / "app" / "__init__.py").read_text(encoding="utf-8")).body
+    assert all(isinstance(node, ast.Expr) for node in body), (
+        "app/__init__.py is imported by `wherry help`: keep it bare"
+    )
+
+
 @pytest.mark.parametrize("path", sources("vmimage"), ids=name)
 def test_the_image_builder_stands_alone(path: Path) -> None:
     for module, line in imports(path):

@@ -116,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     sub = verb("autostart", "Start the Wherry window when you log in", "settings", "turn_autostart")
     sub.add_argument("wanted", nargs="?", default="status", choices=("on", "off", "status"), help="default: status")
 
+    sub = verb("help", "List the topics of the manual, or show one", "manual", "show")
+    sub.add_argument("topic", nargs="?", metavar="TOPIC", help="a topic, or a command")
+    sub.set_defaults(commands=verbs.choices)
+
     checkpoint = verbs.add_parser("checkpoint", help="Keep the machine's disk as it is, and go back", parents=[common])
     _checkpoint_verbs(checkpoint, common)
 
