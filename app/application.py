@@ -19,8 +19,8 @@ from app.features.doctor.checks_wiring import ChecksWiring
 from app.features.doctor.network_check_wiring import NetworkCheckWiring
 from app.features.listings.wiring import ListingsWiring
 from app.features.logs.wiring import LogsWiring
-from app.features.machine.upkeep_wiring import UpkeepWiring
 from app.features.machine.wiring import MachineWiring
+from app.features.maintenance.wiring import UpkeepWiring
 from app.features.ports.wiring import PortsWiring
 from app.features.settings.wiring import SettingsWiring
 from app.features.stats.wiring import StatsWiring
@@ -73,8 +73,8 @@ class WherryApp(QObject):
         self.engine_link = EngineLink(self)
         self.window = MainWindow(self.store)
         self.tray = Tray(self.store, self)
-        parts = Parts(app, self.store, self.machine_link, self.engine_link, self.window, self.tray)
-        AppearanceWiring(parts, self)
+        parts = Parts(app, self.store, self.machine_link, self.engine_link, self.window)
+        AppearanceWiring(parts, self.window, self.tray, self)
         machine = MachineWiring(parts, self)
         ContainersWiring(parts, self)
         ContainerFormWiring(parts, self)
@@ -85,11 +85,11 @@ class WherryApp(QObject):
         self._bundle = BundleWiring(parts, home, self)
         self._network_check = NetworkCheckWiring(parts, home, self)
         self._logs = LogsWiring(parts, self)
-        self._leaving = LeavingWiring(parts, machine, self)
+        self._leaving = LeavingWiring(parts, machine, self.window, self.tray, self)
         StatsWiring(parts, self)
         UpkeepWiring(parts, self)
         SettingsWiring(parts, self)
-        NotificationsWiring(parts, self)
+        NotificationsWiring(parts, self.tray, self)
         intents = self.store.intents
         intents.show_window.connect(self.show_window)
         intents.open_url.connect(lambda url: QDesktopServices.openUrl(QUrl(url)))

@@ -6,6 +6,8 @@ from PySide6.QtCore import QLocale, QObject
 from PySide6.QtWidgets import QApplication
 
 from app import texts
+from app.frame.main_window import MainWindow
+from app.frame.tray import Tray
 from app.state.parts import Parts
 from app.state.preferences import Preferences
 from app.ui import theme
@@ -25,9 +27,11 @@ def apply_language(preferences: Preferences) -> None:
 class AppearanceWiring(QObject):
     """Lives as long as the window."""
 
-    def __init__(self, parts: Parts, parent: QObject) -> None:
+    def __init__(self, parts: Parts, window: MainWindow, tray: Tray, parent: QObject) -> None:
         super().__init__(parent)
         self._parts = parts
+        self._window = window
+        self._tray = tray
         parts.app.styleHints().colorSchemeChanged.connect(self._recolour)
         parts.store.preferences.changed.connect(self._on_changed)
 
@@ -40,5 +44,5 @@ class AppearanceWiring(QObject):
         if name == "language":
             apply_language(self._parts.store.preferences)
         if name in ("language", "zoom"):
-            self._parts.window.rebuild()
-            self._parts.tray.refresh()
+            self._window.rebuild()
+            self._tray.refresh()

@@ -10,13 +10,17 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from app import texts
-from app.state.machine_actions import machine_actions, operation, operation_line, operation_title, start_words
-from app.state.store import AppStore, LinkState
+from app.features.maintenance.operation import show_fraction
+from app.links.link_state import LinkState
+from app.state.machine_actions import machine_actions, operation, operation_line, start_words
+from app.state.maintenance_store import UpkeepStore
+from app.state.settings_store import SettingsStore
+from app.state.store import AppStore
 from app.texts import text
 from app.ui import icons, theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import ElidedLabel, SearchButton, StateDot, button, label
-from backend.api import MachineStatus, OperationStatus, Phase, StepState
+from backend.api import MachineStatus, Phase, StepState
 
 TICK_MS = 200
 """How often the elapsed time of a step is written anew."""
@@ -66,8 +70,8 @@ class MachineHeader(QFrame):
         self._ticker.timeout.connect(self._show_detail)
         store.machine_changed.connect(self.refresh)
         store.engine_changed.connect(self.refresh)
-        store.upkeep.changed.connect(self.refresh)
-        store.settings.first_run_changed.connect(self.refresh)
+        store.part(UpkeepStore).changed.connect(self.refresh)
+        store.part(SettingsStore).first_run_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -113,14 +117,14 @@ class MachineHeader(QFrame):
             self.start.setVisible(True)
             self.start.setEnabled(False)
         # The first run has a button of its own, which heeds what was chosen there.
-        if store.settings.first_run:
+        if store.part(SettingsStore).first_run:
             self.start.hide()
         if phase is Phase.STOPPING:
             self.stop.setVisible(True)
             self.stop.setEnabled(False)
         under_way = operation(store)
         self.cancel.setVisible(under_way is not None and under_way.cancellable)
-        self.cancel.setEnabled("operation.cancel" not in store.upkeep.asked)
+        self.cancel.setEnabled("operation.cancel" not in store.part(UpkeepStore).asked)
         self._fit()
 
     def _fit(self) -> None:
@@ -163,15 +167,6 @@ class _ActionButton(QPushButton):
         super().changeEvent(event)
         if event.type() is QEvent.Type.PaletteChange:
             self.setIcon(icons.glyph(self._glyph))
-
-
-def show_fraction(bar: QProgressBar, under_way: OperationStatus) -> None:
-    """An operation on a bar; one of which nobody knows how far it is moves to and fro."""
-    known = under_way.fraction is not None
-    bar.setRange(0, 1000 if known else 0)
-    bar.setValue(round((under_way.fraction or 0.0) * 1000) if known else 0)
-    bar.setAccessibleName(operation_title(under_way))
-    bar.setAccessibleDescription(operation_line(under_way))
 
 
 def machine_detail(store: AppStore) -> str:

@@ -7,7 +7,9 @@ from typing import Final
 from PySide6.QtCore import QObject, Qt, QTimer
 
 from app.features.machine.wiring import MachineWiring
+from app.frame.main_window import MainWindow
 from app.frame.quit_dialog import QuitDialog
+from app.frame.tray import Tray
 from app.state.machine_actions import refusal
 from app.state.parts import Parts
 from app.texts import text
@@ -21,9 +23,11 @@ STOP_DEADLINE_MS: Final = 120_000
 class LeavingWiring(QObject):
     """Lives as long as the window."""
 
-    def __init__(self, parts: Parts, machine: MachineWiring, parent: QObject) -> None:
+    def __init__(self, parts: Parts, machine: MachineWiring, window: MainWindow, tray: Tray, parent: QObject) -> None:
         super().__init__(parent)
         self._parts = parts
+        self._window = window
+        self._tray = tray
         self._quits_when_stopped = False
         self._told_of_tray = False
         self._dialog: QuitDialog | None = None
@@ -36,14 +40,14 @@ class LeavingWiring(QObject):
         intents.quit_only.connect(self.quit)
         intents.suspend_and_quit.connect(lambda: self._leave("suspend"))
         intents.stop_and_quit.connect(lambda: self._leave("stop"))
-        parts.window.closing.connect(self._on_closing)
+        window.closing.connect(self._on_closing)
         # The end of the session: a window that refuses to close would hold up the user's logging out.
-        parts.app.commitDataRequest.connect(lambda _manager: parts.window.allow_close())
+        parts.app.commitDataRequest.connect(lambda _manager: window.allow_close())
 
     def quit(self) -> None:
         """End the application. The window first: Qt asks it, and one that only hides itself would refuse the end."""
         self._stop_deadline.stop()
-        self._parts.window.close_for_good()
+        self._window.close_for_good()
         self._parts.app.quit()
 
     def _ask(self) -> None:
@@ -56,7 +60,7 @@ class LeavingWiring(QObject):
             self._leave(settled)
         elif self._dialog is None:
             store.intents.show_window.emit()
-            self._dialog = QuitDialog(self._parts.window, store, self._leave)
+            self._dialog = QuitDialog(self._window, store, self._leave)
             self._dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self._dialog.finished.connect(self._on_asked)
             self._dialog.open()
@@ -92,11 +96,11 @@ class LeavingWiring(QObject):
         if not self._parts.store.preferences.close_to_tray or not desktop.tray_is_shown():
             self._ask()
             return
-        self._parts.tray.show()
-        self._parts.window.hide()
+        self._tray.show()
+        self._window.hide()
         if not self._told_of_tray:
             self._told_of_tray = True
-            self._parts.tray.message(text("tray.hidden.title"), text("tray.hidden.text"))
+            self._tray.message(text("tray.hidden.title"), text("tray.hidden.text"))
 
     def _stop_took_too_long(self) -> None:
         self._quits_when_stopped = False

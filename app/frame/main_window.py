@@ -24,15 +24,17 @@ from app.features.logs.view.page import LogsPage
 from app.features.machine.first_run import FirstRunView
 from app.features.machine.page import MachineView
 from app.features.ports.page import PortsView
-from app.features.problems.alerts import AlertBar
+from app.features.ports.store import PortsStore
 from app.features.problems.problem import ProblemView
 from app.features.settings.page import SettingsPage, offered_settings
+from app.frame.alerts import AlertBar
 from app.frame.header import MachineHeader
 from app.frame.palette import Palette
 from app.frame.palette_entries import Entry, machine_entries, preference_entries
 from app.frame.rail import Rail, RailEntry
 from app.frame.status_bar import StatusBar
 from app.state.machine_actions import machine_actions, refusal, start_words
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import icons, theme
@@ -92,9 +94,9 @@ class MainWindow(QMainWindow):
         store.problem_changed.connect(self._show_problem)
         store.noticed.connect(self.show_notice)
         store.machine_changed.connect(self._enable_actions)
-        store.ports.changed.connect(self._show_badges)
+        store.part(PortsStore).changed.connect(self._show_badges)
         store.intents.show_page.connect(self.show_page)
-        store.settings.first_run_changed.connect(self._show_current)
+        store.part(SettingsStore).first_run_changed.connect(self._show_current)
         store.intents.open_container.connect(lambda _id, _tab: self.show_page("containers"))
         store.intents.search.connect(self.open_palette)
         store.intents.show_setting.connect(self.show_setting)
@@ -230,7 +232,7 @@ class MainWindow(QMainWindow):
     def _show_current(self) -> None:
         """The chosen page; before the machine was ever up, the first run's in place of what has nothing to show."""
         page = self.page(self.page_name)
-        first = self._store.settings.first_run
+        first = self._store.part(SettingsStore).first_run
         if first and self.first_run is None:
             self.first_run = FirstRunView(self._store)
             self._pages.addWidget(self.first_run)
@@ -351,7 +353,7 @@ class MainWindow(QMainWindow):
             entry.setEnabled(not refused)
 
     def _show_badges(self) -> None:
-        count = len(self._store.ports.conflicts)
+        count = len(self._store.part(PortsStore).conflicts)
         self._rail.set_badge("ports", count, texts.plural("ports.badge", count) if count else "")
 
     def _show_problem(self) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from PySide6.QtCore import QObject
 
 from app.frame.notifications import Alarm, ContainerWatch, MachineWatch
+from app.frame.tray import Tray
 from app.state.parts import Parts
 from app.texts import text
 from app.ui import desktop
@@ -20,9 +21,10 @@ ONCE_S: Final = 60.0
 class NotificationsWiring(QObject):
     """Lives as long as the window."""
 
-    def __init__(self, parts: Parts, parent: QObject) -> None:
+    def __init__(self, parts: Parts, tray: Tray, parent: QObject) -> None:
         super().__init__(parent)
         self._parts = parts
+        self._tray = tray
         self._watch = ContainerWatch(parts.store, self)
         self._last: Alarm | None = None
         self._told = ("", 0.0)
@@ -31,12 +33,12 @@ class NotificationsWiring(QObject):
         self._machine = MachineWatch(parts.store, self)
         self._machine.alarm.connect(self._tell_of_machine)
         parts.store.noticed.connect(self._on_notice)
-        parts.tray.message_clicked.connect(self._open)
+        tray.message_clicked.connect(self._open)
 
     def _tell(self, alarm: Alarm) -> None:
         if desktop.tray_is_shown():
             self._last = alarm
-            self._parts.tray.message(alarm.title, alarm.words)
+            self._tray.message(alarm.title, alarm.words)
         else:
             self._parts.store.notice(Notice(level="warning", text=text("notify.line", **_fields(alarm))))
 
@@ -46,7 +48,7 @@ class NotificationsWiring(QObject):
         again = alarm.words == words and time.monotonic() - at < ONCE_S
         if not again and desktop.tray_is_shown() and not self._parts.window.isActiveWindow():
             self._last = alarm
-            self._parts.tray.message(alarm.title, alarm.words)
+            self._tray.message(alarm.title, alarm.words)
 
     def _on_notice(self, notice: Notice) -> None:
         """What the agent warns of once, such as a process that was killed for want of memory."""

@@ -10,8 +10,10 @@ from PySide6.QtCore import QEvent, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
 
+from app.features.stats.store import StatsStore
+from app.links.link_state import LinkState
 from app.state.machine_actions import operation, operation_short
-from app.state.store import AppStore, LinkState
+from app.state.store import AppStore
 from app.texts import text
 from app.ui import figures, theme
 from app.ui.safe_text import tooltip
@@ -64,7 +66,7 @@ class StatusBar(QAbstractButton):
         self.clicked.connect(lambda _checked=False: store.intents.show_page.emit("machine"))
         store.machine_changed.connect(self.refresh)
         store.engine_changed.connect(self.refresh)
-        store.stats.changed.connect(self.refresh)
+        store.part(StatsStore).changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -103,7 +105,7 @@ class StatusBar(QAbstractButton):
         _give_role(self.accelerator, role)
 
     def _show_figures(self, machine: MachineStatus | None) -> None:
-        usage = self._store.stats.machine if self._store.phase in _UP else None
+        usage = self._store.part(StatsStore).machine if self._store.phase in _UP else None
         if usage is None:
             for part in (self.cpu, self.memory, self.disk):
                 part.setText("")

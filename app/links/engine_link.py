@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import shiboken6
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
+from app.links.link_state import LinkState
 from app.links.workers import Workers, join_threads, start_thread
-from app.state.store import LinkState
 from backend.api import Container, ContainerAction, Problem, ProblemCode, WherryError, fail
 
 if TYPE_CHECKING:

@@ -1,13 +1,11 @@
-"""What there is to be joined."""
+"""What the wiring of a feature joins: the store, the two links, and the window as far as a feature may know it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
-from app.frame.main_window import MainWindow
-from app.frame.tray import Tray
 from app.links.engine_link import EngineLink
 from app.links.machine_link import MachineLink
 from app.state.store import AppStore
@@ -15,11 +13,11 @@ from app.state.store import AppStore
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All made, none connected."""
+    """Made by the composition root; nothing in it is connected yet."""
 
     app: QApplication
     store: AppStore
     machine_link: MachineLink
     engine_link: EngineLink
-    window: MainWindow
-    tray: Tray
+    window: QWidget
+    """The main window: the parent of dialogs, and whether it is seen. What it shows is none of a feature's business."""

@@ -8,32 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from enum import StrEnum
 from types import MappingProxyType
+from typing import TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
-from app.features.containers.data.store import DetailStore
-from app.features.doctor.bundle_store import BundleStore
-from app.features.doctor.checks_store import ChecksStore
-from app.features.doctor.network_check_store import NetworkCheckStore
-from app.features.listings.store import ListingStore
-from app.features.logs.store import LogStore
-from app.features.machine.upkeep_store import UpkeepStore
-from app.features.ports.store import PortsStore
-from app.features.settings.store import SettingsStore
-from app.features.stats.store import StatsStore
+from app.links.link_state import LinkState
 from app.state.preferences import Preferences
+from app.state.settings_store import SettingsStore
 from backend.api import Container, ContainerAction, MachineStatus, Notice, Phase, Problem
 
-
-class LinkState(StrEnum):
-    """How one of the two connections stands."""
-
-    OFF = "off"  # not wanted: the other side is known not to be there
-    CONNECTING = "connecting"  # the first attempt is under way
-    UP = "up"
-    RECONNECTING = "reconnecting"  # it was up, or an attempt failed; the next comes by itself
+Part = TypeVar("Part", bound=QObject)
 
 
 class Intents(QObject):
@@ -93,16 +78,7 @@ class AppStore(QObject):
         super().__init__(parent)
         self.intents = Intents(self)
         self.preferences = preferences or Preferences(parent=self)
-        self.stats = StatsStore(self)
-        self.listings = ListingStore(self)
-        self.checks = ChecksStore(self)
-        self.bundle = BundleStore(self)
-        self.settings = SettingsStore(self)
-        self.detail = DetailStore(self)
-        self.logs = LogStore(self)
-        self.upkeep = UpkeepStore(self)
-        self.ports = PortsStore(self)
-        self.network_check = NetworkCheckStore(self)
+        self._parts: dict[type[QObject], QObject] = {}
         self._machine: MachineStatus | None = None
         self._machine_at = 0.0
         self._agent_link = LinkState.CONNECTING
@@ -117,6 +93,17 @@ class AppStore(QObject):
         self._problem: Problem | None = None
         self.is_suspending = False
         """Whether the machine is on its way down because this window asked for its suspension."""
+
+    def part(self, kind: type[Part]) -> Part:
+        """The store of one feature, made when it is first asked for; always the same for one `kind`.
+
+        The features' stores are found by their class, so that this module knows none of them and a feature can be
+        added without a change here.
+        """
+        found = self._parts.get(kind)
+        if not isinstance(found, kind):
+            found = self._parts[kind] = kind(self)
+        return found
 
     @property
     def machine(self) -> MachineStatus | None:
@@ -195,7 +182,7 @@ class AppStore(QObject):
                 self.is_suspending = False
             self._machine_at = time.monotonic()
             self.machine_changed.emit()
-            self.settings.note_phase(status.phase)
+            self.part(SettingsStore).note_phase(status.phase)
 
     def set_agent_link(self, state: LinkState, problem: Problem | None = None) -> None:
         """How the control channel stands."""
@@ -209,7 +196,6 @@ class AppStore(QObject):
             self._engine_link, self._engine_problem = state, problem
             if state is LinkState.OFF:
                 self._set_containers(None)
-                self.listings.clear()
             self.engine_changed.emit()
 
     def set_containers(self, containers: tuple[Container, ...]) -> None:

@@ -120,7 +120,7 @@ def measure(url: str, lines: int, containers: int) -> None:
 
     from app.application import WherryApp
     from app.features.logs.view.page import LogsPage
-    from app.state.store import LinkState
+    from app.links.link_state import LinkState
 
     app = QApplication.instance() or QApplication([])
     assert isinstance(app, QApplication)

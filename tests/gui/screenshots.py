@@ -14,16 +14,22 @@ from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from app import texts
+from app.features.doctor.checks_store import ChecksStore
 from app.features.listings.page import ListingView
+from app.features.listings.store import ListingStore
 from app.features.logs.data.buffer import LogBuffer
 from app.features.logs.data.followed import FollowedLog, LogState
 from app.features.logs.data.spill import Spill
+from app.features.logs.store import LogStore
 from app.features.logs.view.page import LogsPage
 from app.features.settings.page import SettingsPage
+from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
 from app.frame.palette import Palette
 from app.frame.tray import Tray
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.settings_store import SettingsStore
+from app.state.store import AppStore
 from app.ui import theme
 from backend.engine.types import ContainerAction
 from backend.errors import Problem, ProblemCode
@@ -98,7 +104,7 @@ def _logs(names: tuple[str, ...] = ("web",), **switches: object) -> Callable[[Ap
             for number in range(len(chosen)):
                 log.set_state(number, LogState.RECONNECTING, samples.ENGINE_PROBLEM)
             store.set_engine_link(LinkState.RECONNECTING, samples.ENGINE_PROBLEM)
-        store.logs.put("page", log)
+        store.part(LogStore).put("page", log)
         window.show_page("logs")
         pane = cast(LogsPage, window.page("logs")).pane
         pane.wrap.setChecked(bool(switches.get("wrap", True)))
@@ -119,7 +125,7 @@ def _logs(names: tuple[str, ...] = ("web",), **switches: object) -> Callable[[Ap
 def _logs_page(set_up: Callable[[AppStore, MainWindow], None]) -> Callable[[AppStore, MainWindow], None]:
     def show(store: AppStore, window: MainWindow) -> None:
         set_up(store, window)
-        store.logs.put("page", None)
+        store.part(LogStore).put("page", None)
         window.show_page("logs")
         page = cast(LogsPage, window.page("logs"))
         page.choose(())
@@ -217,7 +223,7 @@ def _settings_danger(store: AppStore, window: MainWindow) -> None:
 def _settings_problem(store: AppStore, window: MainWindow) -> None:
     machine(store, Phase.STOPPED)
     settings_samples.told(store)
-    store.settings.refuse("config.get", settings_samples.CONFIG_PROBLEM)
+    store.part(SettingsStore).refuse("config.get", settings_samples.CONFIG_PROBLEM)
     settings_page(window, "resources")
 
 
@@ -242,12 +248,12 @@ def _first_run(phase: Phase, *, console: bool = False) -> Callable[[AppStore, Ma
     def show(store: AppStore, window: MainWindow) -> None:
         machine(store, Phase.STOPPED)
         settings_samples.told(store, disk_gib=None)
-        store.settings.take("autostart.get", {"on": False, "place": "x"})
+        store.part(SettingsStore).take("autostart.get", {"on": False, "place": "x"})
         machine(store, phase)
         if console:
             assert window.first_run is not None
             window.first_run.console.toggle.click()
-            store.settings.take("logs.tail", _CONSOLE)
+            store.part(SettingsStore).take("logs.tail", _CONSOLE)
 
     return show
 
@@ -255,14 +261,14 @@ def _first_run(phase: Phase, *, console: bool = False) -> Callable[[AppStore, Ma
 def _machine_busy(store: AppStore, window: MainWindow) -> None:
     running(store)
     for sample in stats_samples.history(gap=True):
-        store.stats.add(sample)
+        store.part(StatsStore).add(sample)
     window.show_page("machine")
 
 
 def _machine_checked(store: AppStore, window: MainWindow) -> None:
     machine(store, Phase.FAILED)
     window.show_page("machine")
-    store.checks.finish(samples.check_entries(), "Home directory: /home/ana/.local/share/wherry")
+    store.part(ChecksStore).finish(samples.check_entries(), "Home directory: /home/ana/.local/share/wherry")
     window.show_machine("checks")
 
 
@@ -280,7 +286,7 @@ def _listing(kind: str, *, empty: bool = False, words: str = "") -> Callable[[Ap
 
 def _listing_hostile(store: AppStore, window: MainWindow) -> None:
     running(store)
-    store.listings.set_entries("images", samples.hostile_images())
+    store.part(ListingStore).set_entries("images", samples.hostile_images())
     window.show_page("images")
 
 
@@ -291,15 +297,15 @@ def _listing_stopped(store: AppStore, window: MainWindow) -> None:
 
 def _listing_problem(store: AppStore, window: MainWindow) -> None:
     _listing("volumes")(store, window)
-    store.listings.set_problem("volumes", samples.ENGINE_PROBLEM)
+    store.part(ListingStore).set_problem("volumes", samples.ENGINE_PROBLEM)
 
 
 def fill_listings(store: AppStore, *, empty: bool = False) -> None:
     """What a real engine listed."""
-    store.listings.set_entries("images", () if empty else samples.images())
-    store.listings.set_entries("volumes", () if empty else samples.volumes())
-    store.listings.set_entries("networks", () if empty else samples.networks())
-    store.listings.set_volume_sizes(samples.volume_sizes())
+    store.part(ListingStore).set_entries("images", () if empty else samples.images())
+    store.part(ListingStore).set_entries("volumes", () if empty else samples.volumes())
+    store.part(ListingStore).set_entries("networks", () if empty else samples.networks())
+    store.part(ListingStore).set_volume_sizes(samples.volume_sizes())
 
 
 SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {

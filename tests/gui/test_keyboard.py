@@ -13,9 +13,9 @@ from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
 from app.features.containers.page import ContainersPage
-from app.features.machine.checkpoint_dialogs import CreateDialog
+from app.features.maintenance.checkpoint_dialogs import CreateDialog
 from app.frame.quit_dialog import QuitDialog
-from app.state.store import LinkState
+from app.links.link_state import LinkState
 from backend.agent.protocol import Request
 from backend.model import Desired, EngineEndpoint, Phase
 from tests.gui.fakes.fake_agent import FakeAgent

@@ -15,7 +15,7 @@ from pytestqt.exceptions import TimeoutError as WaitError
 from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
-from app.features.containers.data.store import JobState
+from app.features.containers.data.store import DetailStore, JobState
 from app.features.containers.detail.page import DetailPage
 from app.features.containers.detail.terminal_tab import TerminalTab
 from app.features.containers.files.tab import FilesTab
@@ -90,7 +90,7 @@ class Page:
 
     def told(self) -> str:
         """What is known, for a failure."""
-        detail = self.window.store.detail
+        detail = self.window.store.part(DetailStore)
         self.grab("failed")
         lines = [f"engine {self.window.store.engine_link} {self.window.store.engine_problem}"]
         for debug in (False, True):
@@ -101,7 +101,7 @@ class Page:
         return "\n".join(lines)
 
     def session(self, *, debug: bool = False) -> TerminalSession | None:
-        return self.window.store.detail.terminal(self.page.container_id, debug=debug)
+        return self.window.store.part(DetailStore).terminal(self.page.container_id, debug=debug)
 
     def screen(self, *, debug: bool = False) -> str:
         session = self.session(debug=debug)
@@ -179,8 +179,8 @@ def test_a_terminal_runs_vi_and_top_and_follows_the_size(machine: Machine, page:
     # It outlives a look at another tab, and is ended with all that it started.
     page.type("sleep 54321 &\r")
     page.open(container, "processes")
-    page.wait(lambda: isinstance(page.window.store.detail.processes, ProcessTable))
-    page.wait(lambda: "sleep 54321" in str(page.window.store.detail.processes))
+    page.wait(lambda: isinstance(page.window.store.part(DetailStore).processes, ProcessTable))
+    page.wait(lambda: "sleep 54321" in str(page.window.store.part(DetailStore).processes))
     page.grab("processes")
     page.open(container, "terminal")
     assert page.session() is session
@@ -244,9 +244,9 @@ def test_files_are_browsed_edited_and_copied(machine: Machine, page: Page, conta
     page.wait(lambda: "from here" in page.names())
     target = tmp_path / "out"
     target.mkdir()
-    page.window.store.detail.intents.download.emit(container, ("/data/from here", "/srv/list"), target)
-    page.wait(lambda: all(job.state is not JobState.RUNNING for job in page.window.store.detail.jobs))
-    assert [job.problem for job in page.window.store.detail.jobs] == [None, None, None]
+    page.window.store.part(DetailStore).intents.download.emit(container, ("/data/from here", "/srv/list"), target)
+    page.wait(lambda: all(job.state is not JobState.RUNNING for job in page.window.store.part(DetailStore).jobs))
+    assert [job.problem for job in page.window.store.part(DetailStore).jobs] == [None, None, None]
     assert (target / "from here" / "sub" / "zoë's file").read_bytes() == b"\0\1\2" * 100_000
     assert (target / "list").read_text() == "boats and oars\n"
 
@@ -261,7 +261,7 @@ def test_files_are_browsed_edited_and_copied(machine: Machine, page: Page, conta
 def test_commit_and_export(machine: Machine, page: Page, container: str, tmp_path: Path) -> None:
     page.open(container, "mounts")
     page.grab("mounts")
-    detail = page.window.store.detail
+    detail = page.window.store.part(DetailStore)
     detail.intents.commit.emit(container, "kept:of-page", "a test", True)
     detail.intents.export.emit(container, tmp_path / "page.tar")
     page.wait(lambda: detail.jobs and all(job.state is not JobState.RUNNING for job in detail.jobs))

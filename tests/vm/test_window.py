@@ -18,7 +18,7 @@ from app.features.containers.form.form import ContainerForm
 from app.features.containers.list.columns import Column
 from app.features.containers.page import ContainersPage
 from app.features.logs.view.tab import LogsTab
-from app.state.store import LinkState
+from app.links.link_state import LinkState
 from backend.api import ContainerAction, Phase
 from tests.vm.support.machine import ARTIFACTS, BUSYBOX, Machine
 

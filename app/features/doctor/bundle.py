@@ -9,6 +9,7 @@ from typing import Final
 from PySide6.QtCore import QUrl
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar
 
+from app.features.doctor.bundle_store import BundleStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.texts import text
@@ -47,12 +48,12 @@ class BundleCard(Card):
         self.body.addLayout(row)
         for widget in (self._gathering, self._problem, self.contents, self.missing):
             self.body.addWidget(widget)
-        store.bundle.changed.connect(self.refresh)
+        store.part(BundleStore).changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the store."""
-        bundle = self._store.bundle
+        bundle = self._store.part(BundleStore)
         busy, made = bundle.gathering is not None, bundle.made
         self.make.setEnabled(not busy)
         self._bar.setVisible(busy)
@@ -83,7 +84,7 @@ class BundleCard(Card):
         dialog.open()
 
     def _open(self) -> None:
-        made = self._store.bundle.made
+        made = self._store.part(BundleStore).made
         if made is not None:
             folder = QUrl.fromLocalFile(str(Path(made.path).parent))
             self._store.intents.open_url.emit(folder.toString())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from app.features.doctor.bundle_store import MadeBundle
+from app.features.doctor.bundle_store import BundleStore, MadeBundle
 from app.links.workers import Workers
 from app.state.parts import Parts
 from backend.api import Problem, ProblemCode, WherryError, clean_text
@@ -30,7 +30,7 @@ class BundleWiring(QObject):
 
     def __init__(self, parts: Parts, home: Path | None, parent: QObject) -> None:
         super().__init__(parent)
-        self._bundle = parts.store.bundle
+        self._bundle = parts.store.part(BundleStore)
         self._home = home
         self._workers: Workers | None = None
         self._cancelled = threading.Event()

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QScrollArea, QVBoxLayout
 
 from app import texts
 from app.features.doctor.bundle import BundleCard
-from app.features.doctor.checks_store import CheckEntry, CheckState
+from app.features.doctor.checks_store import CheckEntry, ChecksStore, CheckState
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.texts import text
@@ -58,7 +58,7 @@ class ChecksCard(Card):
         self._store = store
         self.run = button(text("checks.run"), store.intents.run_checks.emit, "primary")
         self.fix_all = button(text("checks.fix-all"), self._fix_all)
-        self.copy = CopyButton(lambda: store.checks.as_text, text("checks.copy"))
+        self.copy = CopyButton(lambda: store.part(ChecksStore).as_text, text("checks.copy"))
         self.network = button(
             text("network-check.open"), lambda: store.intents.check_network.emit(""), None, text("network-check.text")
         )
@@ -79,12 +79,12 @@ class ChecksCard(Card):
         self.body.addWidget(self._sum)
         self.body.addWidget(self._problem)
         self.body.addLayout(self._list)
-        store.checks.changed.connect(self.refresh)
+        store.part(ChecksStore).changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the store."""
-        checks = self._store.checks
+        checks = self._store.part(ChecksStore)
         key = "checks.running" if checks.running else "checks.run" if checks.results is None else "checks.again"
         self.run.setText(text(key))
         self.run.setAccessibleName(text(key))
@@ -115,7 +115,7 @@ class ChecksCard(Card):
         ask_fix(self, self._store, (entry,))
 
     def _fix_all(self) -> None:
-        ask_fix(self, self._store, self._store.checks.fixable)
+        ask_fix(self, self._store, self._store.part(ChecksStore).fixable)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from app.features.doctor.checks_store import CheckEntry, CheckState
+from app.features.doctor.checks_store import CheckEntry, ChecksStore, CheckState
 from app.links.workers import Workers
 from app.state.parts import Parts
 from backend.api import Problem, ProblemCode, WherryError, clean_text
@@ -35,7 +35,7 @@ class ChecksWiring(QObject):
 
     def __init__(self, parts: Parts, home: Path | None, parent: QObject) -> None:
         super().__init__(parent)
-        self._checks = parts.store.checks
+        self._checks = parts.store.part(ChecksStore)
         self._home = home
         self._workers: Workers | None = None
         self._results: dict[str, CheckResult] = {}

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.features.doctor.network_check_store import Hop, HopState
+from app.features.doctor.network_check_store import Hop, HopState, NetworkCheckStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.texts import text
@@ -52,11 +52,11 @@ class NetworkCheckDialog(QDialog):
         self.progress.setAccessibleName(text("network-check.running"))
         self.problem = ProblemView(store)
         self.verdict = _Verdict()
-        self.copy = CopyButton(lambda: store.network_check.as_text, text("network-check.copy"))
+        self.copy = CopyButton(lambda: store.part(NetworkCheckStore).as_text, text("network-check.copy"))
         self.close_button = button(text("common.close"), self.reject)
         self.rows: list[HopRow] = []
         self._lay_out()
-        store.network_check.changed.connect(self.refresh)
+        store.part(NetworkCheckStore).changed.connect(self.refresh)
         self.run.setDefault(True)
         self.refresh()
 
@@ -71,7 +71,7 @@ class NetworkCheckDialog(QDialog):
 
     def refresh(self) -> None:
         """Show the store."""
-        check = self._store.network_check
+        check = self._store.part(NetworkCheckStore)
         had_keyboard = self.run.hasFocus() or self.cancel.hasFocus()
         self.run.setText(text("network-check.again" if check.hops or check.problem else "network-check.run"))
         self.run.setAccessibleName(self.run.text())
@@ -98,7 +98,7 @@ class NetworkCheckDialog(QDialog):
         super().reject()
 
     def _show_verdict(self) -> None:
-        check = self._store.network_check
+        check = self._store.part(NetworkCheckStore)
         if check.running:
             self.verdict.show_verdict(None, text("network-check.running"))
         elif check.cancelled:

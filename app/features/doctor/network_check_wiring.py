@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from app.features.doctor.network_check_store import Hop, HopState
+from app.features.doctor.network_check_store import Hop, HopState, NetworkCheckStore
 from app.links.workers import Workers
 from app.state.parts import Parts
 from backend.api import Problem, ProblemCode, WherryError, clean_text
@@ -31,7 +31,7 @@ class NetworkCheckWiring(QObject):
 
     def __init__(self, parts: Parts, home: Path | None, parent: QObject) -> None:
         super().__init__(parent)
-        self._check = parts.store.network_check
+        self._check = parts.store.part(NetworkCheckStore)
         self._home = home
         self._number = 0
         self._workers: Workers | None = None

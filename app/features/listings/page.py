@@ -17,9 +17,11 @@ from PySide6.QtWidgets import (
 )
 
 from app import texts
+from app.features.listings.store import ListingStore
 from app.features.problems.problem import ProblemView
+from app.links.link_state import LinkState
 from app.state.machine_actions import refusal, start_words
-from app.state.store import AppStore, LinkState
+from app.state.store import AppStore
 from app.texts import text
 from app.ui import figures, icons, theme
 from app.ui.empty import EmptyState
@@ -52,7 +54,7 @@ class ListingView(QWidget):
         self._stack = QStackedWidget()
         self._make_table()
         self._lay_out()
-        store.listings.changed.connect(self._on_changed)
+        store.part(ListingStore).changed.connect(self._on_changed)
         store.engine_changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
         self.refresh()
@@ -68,7 +70,7 @@ class ListingView(QWidget):
 
     def refresh(self) -> None:
         """Show the store."""
-        entries = self._store.listings.entries(self._kind)
+        entries = self._store.part(ListingStore).entries(self._kind)
         if entries is not None and tuple(entries) != self.model.rows:
             self.table.show_rows(entries)
         elif entries is None and self.model.rows:
@@ -89,8 +91,8 @@ class ListingView(QWidget):
 
     def _show_state(self) -> None:
         store = self._store
-        entries = store.listings.entries(self._kind)
-        problem = store.listings.problem(self._kind)
+        entries = store.part(ListingStore).entries(self._kind)
+        problem = store.part(ListingStore).problem(self._kind)
         again = [(text("listing.again"), store.intents.refresh.emit)]
         self.problem.show_problem(problem if store.engine_link is LinkState.UP else None, again)
         total = len(entries) if entries is not None else 0
@@ -231,7 +233,7 @@ class VolumesView(ListingView):
     """The page of volumes."""
 
     def __init__(self, store: AppStore) -> None:
-        sizes = store.listings
+        sizes = store.part(ListingStore)
 
         def size(entry: VolumeEntry) -> str:
             known = sizes.volume_sizes.get(entry.name)

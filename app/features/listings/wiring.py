@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject, QTimer
 
-from app.features.listings.store import KINDS
+from app.features.listings.store import KINDS, ListingStore
+from app.links.link_state import LinkState
 from app.state.parts import Parts
-from app.state.store import LinkState
 from backend.api import Problem, ProblemCode, list_images, list_networks, list_volumes, volume_sizes
 
 PAUSE_MS: Final = 300
@@ -52,8 +52,11 @@ class ListingsWiring(QObject):
             self._watched.discard(kind)
 
     def _on_engine(self) -> None:
-        if self._parts.store.engine_link is LinkState.UP:
+        link = self._parts.store.engine_link
+        if link is LinkState.UP:
             self._note(*KINDS)
+        elif link is LinkState.OFF:
+            self._parts.store.part(ListingStore).clear()
 
     def _note(self, *kinds: str) -> None:
         """These lists are not what they were."""
@@ -74,7 +77,7 @@ class ListingsWiring(QObject):
 
     def _on_list(self, kind: str, answer: Any) -> None:
         self._asking.discard(kind)
-        listings = self._parts.store.listings
+        listings = self._parts.store.part(ListingStore)
         if not isinstance(answer, Problem):
             listings.set_entries(kind, answer)
         else:
@@ -89,4 +92,4 @@ class ListingsWiring(QObject):
         self._adds_up = False
         # Without them the column says nothing; that is no reason to hide the list.
         if not isinstance(answer, Problem):
-            self._parts.store.listings.set_volume_sizes(answer)
+            self._parts.store.part(ListingStore).set_volume_sizes(answer)

@@ -11,6 +11,7 @@ from app.features.logs.data.buffer import MAX_SOURCES, LogBuffer
 from app.features.logs.data.feed import LogFeed
 from app.features.logs.data.followed import FollowedLog
 from app.features.logs.data.spill import Spill
+from app.features.logs.store import LogStore
 from app.links.workers import join_threads
 from app.state.parts import Parts
 from backend.api import Container, user_cache_dir
@@ -42,13 +43,13 @@ class LogsWiring(QObject):
         self._end(key)
         chosen = container_ids[:MAX_SOURCES]
         if not chosen:
-            store.logs.put(key, None)
+            store.part(LogStore).put(key, None)
             return
         known = {entry.id: entry.name for entry in store.containers or ()}
         names = tuple(known.get(each, each[:12]) for each in chosen)
         log = FollowedLog(chosen, names, LogBuffer(Spill(self._directory)))
         self._feeds[key] = LogFeed(log, self._parts.engine_link.url, store.containers or ())
-        store.logs.put(key, log)
+        store.part(LogStore).put(key, log)
 
     def _end(self, key: str) -> None:
         self._old = [thread for thread in self._old if thread.is_alive()]

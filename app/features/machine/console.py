@@ -8,6 +8,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
@@ -48,13 +49,13 @@ class ConsoleView(QWidget):
         column.addWidget(self.text)
         self._pause = QTimer(self, interval=READ_EVERY_MS)
         self._pause.timeout.connect(self._read)
-        store.settings.console_changed.connect(self.refresh)
-        store.settings.problem_changed.connect(self.refresh)
+        store.part(SettingsStore).console_changed.connect(self.refresh)
+        store.part(SettingsStore).problem_changed.connect(self.refresh)
         self._show(wanted=False)
 
     def refresh(self) -> None:
         """Show the store. What was there already is not written anew: it may be selected."""
-        whole = self._store.settings.console
+        whole = self._store.part(SettingsStore).console
         if whole.startswith(self._shown) and self._shown:
             more = whole[len(self._shown) :]
             if more:
@@ -70,7 +71,7 @@ class ConsoleView(QWidget):
             self.text.verticalScrollBar().setValue(self.text.verticalScrollBar().maximum())
         self._shown = whole
         self.text.setPlaceholderText(text("console.empty"))
-        problem = self._store.settings.problem("logs")
+        problem = self._store.part(SettingsStore).problem("logs")
         self.problem.setText(problem.summary if problem else "")
         self.problem.setVisible(problem is not None and not self.text.isHidden())
 

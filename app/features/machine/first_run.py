@@ -16,6 +16,7 @@ from app.features.machine.steps import StepsCard
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow
 from app.features.settings.resources import ResourceRows
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import icons, theme
@@ -48,9 +49,11 @@ class FirstRunView(QWidget):
         self.context.show_value(True)
         self.login.show_value(False)
         store.machine_changed.connect(self.refresh)
-        store.settings.machine_changed.connect(self._on_saved)
-        store.settings.autostart_changed.connect(lambda: self.login.show_value(bool(store.settings.autostart)))
-        store.settings.problem_changed.connect(self._on_refused)
+        store.part(SettingsStore).machine_changed.connect(self._on_saved)
+        store.part(SettingsStore).autostart_changed.connect(
+            lambda: self.login.show_value(bool(store.part(SettingsStore).autostart))
+        )
+        store.part(SettingsStore).problem_changed.connect(self._on_refused)
         self.refresh()
 
     def refresh(self) -> None:
@@ -65,8 +68,8 @@ class FirstRunView(QWidget):
         self._footer.setVisible(not starting)
         self.start.setText(text("machine.start-again" if failed else "first.start"))
         self.start.setAccessibleName(self.start.text())
-        self.start.setEnabled(phase is not None and store.settings.machine is not None)
-        refused = store.settings.problem("config")
+        self.start.setEnabled(phase is not None and store.part(SettingsStore).machine is not None)
+        refused = store.part(SettingsStore).problem("config")
         wrong = store.machine.problems[0] if failed and store.machine and store.machine.problems else None
         actions = [(text("first.settings"), lambda: store.intents.show_page.emit("settings"))]
         self.problem.show_problem(refused or wrong, actions)
@@ -142,8 +145,8 @@ class FirstRunView(QWidget):
 
     def _start(self) -> None:
         """The choices first: the machine must be started with them."""
-        intents, machine = self._store.intents, self._store.settings.machine
-        if self.login.box.isChecked() != bool(self._store.settings.autostart):
+        intents, machine = self._store.intents, self._store.part(SettingsStore).machine
+        if self.login.box.isChecked() != bool(self._store.part(SettingsStore).autostart):
             intents.ask_agent.emit("autostart.set", {"on": self.login.box.isChecked()})
         values = self.rows.values
         context = self.context.box.isChecked()
@@ -158,7 +161,7 @@ class FirstRunView(QWidget):
 
     def _on_saved(self) -> None:
         starts, self._starts_when_saved = self._starts_when_saved, False
-        machine = self._store.settings.machine
+        machine = self._store.part(SettingsStore).machine
         if machine is not None and not self._shows_settings:
             # Somebody may have chosen by the command line before.
             self._shows_settings = True
@@ -169,6 +172,6 @@ class FirstRunView(QWidget):
 
     def _on_refused(self, kind: str) -> None:
         if kind == "config":
-            if self._store.settings.problem(kind) is not None:
+            if self._store.part(SettingsStore).problem(kind) is not None:
                 self._starts_when_saved = False
             self.refresh()

@@ -7,10 +7,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWi
 
 from app import texts
 from app.features.machine.console import ConsoleView
-from app.features.machine.operation import OperationCard
 from app.features.machine.steps import StepsCard
-from app.features.machine.update import UpdateBanner, VersionsCard
 from app.features.machine.usage import UsageCards
+from app.features.maintenance.operation import OperationCard
+from app.features.maintenance.update import UpdateBanner, VersionsCard
 from app.features.problems.problem import ProblemView, is_warning
 from app.features.stats.graphs import GraphGrid
 from app.state.store import AppStore

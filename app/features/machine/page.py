@@ -8,8 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from app.features.doctor.checks import ChecksView
-from app.features.machine.checkpoints import CheckpointsView
 from app.features.machine.overview import MachineOverview
+from app.features.maintenance.checkpoints import CheckpointsView
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme

@@ -5,7 +5,9 @@ from __future__ import annotations
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
+from app.features.stats.store import StatsStore
 from app.state.machine_actions import refusal
+from app.state.maintenance_store import UpkeepStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import figures, theme
@@ -50,8 +52,8 @@ class UsageCards(QWidget):
             card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
             self._cards.append(card)
         self._arrange()
-        store.upkeep.changed.connect(self.refresh)
-        store.stats.changed.connect(self.refresh)
+        store.part(UpkeepStore).changed.connect(self.refresh)
+        store.part(StatsStore).changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
         self.refresh()
 
@@ -70,11 +72,11 @@ class UsageCards(QWidget):
         self._store.intents.ask_upkeep.emit("reclaim", {})
 
     def _show_reclaim(self) -> None:
-        reason, asked = refusal(self._store), "reclaim" in self._store.upkeep.asked
+        reason, asked = refusal(self._store), "reclaim" in self._store.part(UpkeepStore).asked
         self.reclaim.setText(text("upkeep.reclaiming" if asked else "upkeep.reclaim"))
         self.reclaim.setEnabled(not reason and not asked)
         self.reclaim.setToolTip(tooltip(reason or text("upkeep.reclaim.tip")))
-        found = self._store.upkeep.reclaimed
+        found = self._store.part(UpkeepStore).reclaimed
         pairs = {
             "memory": (found.memory_before, found.memory_after) if found else (None, None),
             "disk": (found.disk_before, found.disk_after) if found else (None, None),
@@ -101,7 +103,7 @@ class UsageCards(QWidget):
 
     def refresh(self) -> None:
         """Show the store."""
-        usage = self._store.stats.machine if self._store.phase in (Phase.RUNNING, Phase.DEGRADED) else None
+        usage = self._store.part(StatsStore).machine if self._store.phase in (Phase.RUNNING, Phase.DEGRADED) else None
         self.setVisible(usage is not None)
         if usage is None:
             return

@@ -7,8 +7,8 @@ from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
+from app.links.link_state import LinkState
 from app.state.parts import Parts
-from app.state.store import LinkState
 from backend.api import Action, MachineStatus, Phase, Problem, ProblemCode, StopPolicy
 
 _log = logging.getLogger(__name__)

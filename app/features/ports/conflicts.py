@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 
 from app import texts
 from app.features.ports.columns import GLYPHS, shown_address, state_colour, state_words
+from app.features.ports.store import PortsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
@@ -43,7 +44,7 @@ class PortConflicts(QFrame):
         for line in self._lines:
             column.addWidget(line)
         column.addWidget(self.more)
-        store.ports.changed.connect(self.refresh)
+        store.part(PortsStore).changed.connect(self.refresh)
         self.refresh()
 
     def show_at_most(self, count: int) -> None:
@@ -54,7 +55,7 @@ class PortConflicts(QFrame):
 
     def refresh(self) -> None:
         """Show the store."""
-        conflicts = self._store.ports.conflicts
+        conflicts = self._store.part(PortsStore).conflicts
         self.setVisible(bool(conflicts))
         title = texts.plural("ports.conflicts", len(conflicts))
         self.title.setText(title)

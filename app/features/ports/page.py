@@ -13,10 +13,12 @@ from app import texts
 from app.features.ports.columns import also, columns
 from app.features.ports.conflicts import PortConflicts
 from app.features.ports.rows import PortRow, same_ports
+from app.features.ports.store import PortsStore
 from app.features.ports.table import PortTable
 from app.features.problems.problem import ProblemView
+from app.links.link_state import LinkState
 from app.state.machine_actions import refusal, start_words
-from app.state.store import AppStore, LinkState
+from app.state.store import AppStore
 from app.texts import text
 from app.ui import icons, theme
 from app.ui.empty import EmptyState
@@ -48,7 +50,7 @@ class PortsView(QWidget):
         self._make_actions()
         self._make_table()
         self._lay_out()
-        store.ports.changed.connect(self.refresh)
+        store.part(PortsStore).changed.connect(self.refresh)
         store.machine_changed.connect(self._show_state)
         store.containers_changed.connect(self._enable)
         self.refresh()
@@ -64,7 +66,7 @@ class PortsView(QWidget):
 
     def refresh(self) -> None:
         """Show the store."""
-        rows = self._store.ports.rows or ()
+        rows = self._store.part(PortsStore).rows or ()
         if same_ports(self.model.rows, rows):
             self.model.revise(rows)
         else:
@@ -75,7 +77,7 @@ class PortsView(QWidget):
     def show_conflicts(self) -> None:
         """Select those that cannot be reached, and go there."""
         self.filter.clear()
-        self.table.select_keys({row.key for row in self._store.ports.conflicts})
+        self.table.select_keys({row.key for row in self._store.part(PortsStore).conflicts})
         first = min((index.row() for index in self.table.selectionModel().selectedRows()), default=None)
         if first is not None:
             self.table.set_current(first)  # which scrolls there
@@ -96,7 +98,7 @@ class PortsView(QWidget):
     # --- what stands there -----------------------------------------------------------------------------------------
 
     def _show_state(self) -> None:
-        store, ports = self._store, self._store.ports
+        store, ports = self._store, self._store.part(PortsStore)
         again = [(text("listing.again"), store.intents.refresh.emit)]
         unreachable = store.agent_problem if store.agent_link is not LinkState.UP else None
         problem = unreachable or (ports.problem if self._is_up or ports.rows else None)
@@ -116,7 +118,7 @@ class PortsView(QWidget):
         return self._store.phase in (Phase.RUNNING, Phase.DEGRADED)
 
     def _show_empty(self, total: int) -> None:
-        store, ports = self._store, self._store.ports
+        store, ports = self._store, self._store.part(PortsStore)
         picture = icons.glyph("swap-horizontal", theme.current().muted)
         if total:
             clear = (text("listing.no-match.clear"), self.filter.clear)

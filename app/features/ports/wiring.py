@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject, QTimer
 
+from app.features.ports.store import PortsStore
+from app.links.link_state import LinkState
 from app.state.parts import Parts
-from app.state.store import LinkState
 from app.ui.ports import is_of_ports
 from backend.api import Phase, Problem, ProblemCode
 
@@ -89,7 +90,7 @@ class PortsWiring(QObject):
 
     def _on_answered(self, name: str, result: dict[str, Any]) -> None:
         if name == REQUEST and self._is_up:
-            self._parts.store.ports.take(result)
+            self._parts.store.part(PortsStore).take(result)
 
     def _on_replied(self, name: str, problem: Problem | None) -> None:
         if name != REQUEST:
@@ -98,20 +99,20 @@ class PortsWiring(QObject):
         self._deadline.stop()
         # An agent that is lost is told of by itself, and asked again when it is back.
         if problem is not None and self._is_up and problem.code is not ProblemCode.AGENT_UNREACHABLE:
-            self._parts.store.ports.fail(problem)
+            self._parts.store.part(PortsStore).fail(problem)
         if self._stale:
             self._note()
         self._look_again_later()
 
     def _look_again_later(self) -> None:
-        ports = self._parts.store.ports
+        ports = self._parts.store.part(PortsStore)
         if not self._watched and (ports.conflicts or ports.problem is not None):
             self._look_again.start()
 
     def _too_late(self) -> None:
         # The next question goes out all the same: each answer is a whole list, whichever it belongs to.
         self._asking = False
-        self._parts.store.ports.fail(
+        self._parts.store.part(PortsStore).fail(
             Problem(
                 code=ProblemCode.AGENT_UNREACHABLE,
                 summary=f"The machine's agent has not told of its ports for {ANSWER_DEADLINE_MS // 1000} seconds.",
@@ -133,7 +134,7 @@ class PortsWiring(QObject):
         before, self._phase = self._phase, store.phase
         told = tuple(filter(is_of_ports, store.machine.problems)) if store.machine is not None else ()
         if not self._is_up:
-            store.ports.clear()
+            store.part(PortsStore).clear()
         elif self._phase is not before or told != self._told:
             self._note()
         self._told = told

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from app import texts
 from app.state.machine_actions import refusal
+from app.state.maintenance_store import UpkeepStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
@@ -69,7 +70,7 @@ class ActionButton(QPushButton):
             self.setProperty("role", role)
         self.clicked.connect(lambda _checked=False: self._ask())
         store.machine_changed.connect(self._on_machine)
-        store.upkeep.changed.connect(self._enable)
+        store.part(UpkeepStore).changed.connect(self._enable)
         store.problem_changed.connect(self._on_machine)
         self._enable()
 
@@ -86,7 +87,7 @@ class ActionButton(QPushButton):
     def _enable(self) -> None:
         reason = "" if self._action is Action.DOCTOR else refusal(self._store)
         request = {Action.RESTART_ENGINE: "engine.restart", Action.RECLAIM: "reclaim"}.get(self._action)
-        waits = request in self._store.upkeep.asked
+        waits = request in self._store.part(UpkeepStore).asked
         self.setEnabled(not reason and not waits and not self._asked)
         self.setToolTip(tooltip(reason or text(f"problem.action.{self._action.value}.tip")))
 

@@ -8,7 +8,10 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QVBoxLayout, QWidget
 
 from app import texts
 from app.features.settings.fields.rows import line_of, muted
+from app.features.stats.store import StatsStore
 from app.state.machine_actions import refusal
+from app.state.maintenance_store import UpkeepStore
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import figures, theme
@@ -35,15 +38,15 @@ class DataDiskRows(QWidget):
         column.addWidget(self.place)
         column.addWidget(self.takes)
         column.addLayout(line_of(self.move_disk, self.reset))
-        store.settings.machine_changed.connect(self.refresh)
+        store.part(SettingsStore).machine_changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
-        store.upkeep.changed.connect(self.refresh)
-        store.stats.changed.connect(self.refresh)
+        store.part(UpkeepStore).changed.connect(self.refresh)
+        store.part(StatsStore).changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the store."""
-        machine = self._store.settings.machine
+        machine = self._store.part(SettingsStore).machine
         self.setVisible(machine is not None and machine.disk_exists)
         if machine is None:
             return
@@ -52,7 +55,7 @@ class DataDiskRows(QWidget):
         if machine.disk_gib is not None:
             words = text("disk.size.most", most=text("size.gib", value=machine.disk_gib))
             self.takes.setText(text("disk.size", size=figures.size(size), most=words) if size is not None else words)
-        reason, asked = refusal(self._store), self._store.upkeep.asked
+        reason, asked = refusal(self._store), self._store.part(UpkeepStore).asked
         for made, request, tip in (
             (self.move_disk, "disk.move", "disk.move.tip"),
             (self.reset, "reset", "disk.reset.tip"),
@@ -64,7 +67,7 @@ class DataDiskRows(QWidget):
         dialog = QFileDialog(self, text("disk.move.choose"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        machine = self._store.settings.machine
+        machine = self._store.part(SettingsStore).machine
         if machine is not None and machine.disk_path:
             dialog.setDirectory(str(Path(machine.disk_path).parent))
         dialog.fileSelected.connect(lambda folder: ask_move(self, self._store, folder))
@@ -74,7 +77,7 @@ class DataDiskRows(QWidget):
 
 def disk_size(store: AppStore) -> int | None:
     """What the disk's file takes on this computer, in bytes, where that is known."""
-    usage, machine = store.stats.machine, store.settings.machine
+    usage, machine = store.part(StatsStore).machine, store.part(SettingsStore).machine
     if usage is not None and usage.disk_on_host_bytes is not None:
         return usage.disk_on_host_bytes
     return machine.disk_used_bytes if machine is not None else None

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow, Section, line_of, muted
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui.widgets import CommandLine, button, label
@@ -41,14 +42,14 @@ class DockerSection(Section):
         self.column.addWidget(muted(text("docker.command.help")))
         self.column.addWidget(self.command)
         self.column.addStretch(1)
-        store.settings.context_changed.connect(self.refresh)
-        store.settings.machine_changed.connect(self.refresh)
-        store.settings.problem_changed.connect(self.refresh)
+        store.part(SettingsStore).context_changed.connect(self.refresh)
+        store.part(SettingsStore).machine_changed.connect(self.refresh)
+        store.part(SettingsStore).problem_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the store."""
-        settings = self._store.settings
+        settings = self._store.part(SettingsStore)
         context, machine = settings.context, settings.machine
         self.problem.show_problem(settings.problem("context") or settings.config_problem((AUTOMATIC,)))
         self.automatic.show_value(None if machine is None else bool(machine.values[AUTOMATIC]))

@@ -12,6 +12,7 @@ from app import texts
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.editor import JsonEditor
 from app.features.settings.fields.rows import Section, line_of, muted
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import icons, theme
@@ -58,8 +59,8 @@ class EngineSection(Section):
         self.editor.textChanged.connect(self._on_typed)
         self.findings.itemActivated.connect(self._go_to)
         self.findings.itemClicked.connect(self._go_to)
-        store.settings.daemon_changed.connect(self._on_told)
-        store.settings.problem_changed.connect(self._on_problem)
+        store.part(SettingsStore).daemon_changed.connect(self._on_told)
+        store.part(SettingsStore).problem_changed.connect(self._on_problem)
         store.machine_changed.connect(self._enable)
         self._on_told()
 
@@ -69,7 +70,7 @@ class EngineSection(Section):
         self._enable()
 
     def _on_told(self) -> None:
-        told = self._store.settings.daemon
+        told = self._store.part(SettingsStore).daemon
         if told is None:
             self._enable()
             return
@@ -92,7 +93,7 @@ class EngineSection(Section):
     def _on_problem(self, kind: str) -> None:
         if kind == "daemon":
             self._restarts_when_saved = False
-            problem = self._store.settings.problem("daemon")
+            problem = self._store.part(SettingsStore).problem("daemon")
             self.problem.show_problem(problem)
             if problem is not None:
                 self.state.setText("")  # it is not being saved any more

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QWidget
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow, ChoiceRow, Section
 from app.state.preferences import LANGUAGES, ZOOMS
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
@@ -56,13 +57,13 @@ class GeneralSection(Section):
         self.language.chosen.connect(lambda code: setattr(kept, "language", code))
         self.zoom.chosen.connect(lambda zoom: setattr(kept, "zoom", zoom))
         kept.changed.connect(self.refresh)
-        store.settings.autostart_changed.connect(self.refresh)
-        store.settings.problem_changed.connect(self.refresh)
+        store.part(SettingsStore).autostart_changed.connect(self.refresh)
+        store.part(SettingsStore).problem_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show preferences and store."""
-        kept, settings = self._store.preferences, self._store.settings
+        kept, settings = self._store.preferences, self._store.part(SettingsStore)
         self.login.show_value(settings.autostart)
         self.background.show_value(kept.start_in_background)
         self.background.setVisible(bool(settings.autostart))

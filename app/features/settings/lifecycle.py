@@ -13,6 +13,7 @@ from app import texts
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow, ChoiceRow, NumberRow, Section
 from app.state.preferences import ON_QUIT
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui.widgets import label
@@ -112,13 +113,13 @@ class LifecycleSection(Section):
             number.chosen.connect(lambda value, key=key: self._set(key, value))
         self.on_quit.chosen.connect(lambda value: setattr(kept, "on_quit", value))
         kept.changed.connect(self.refresh)
-        store.settings.machine_changed.connect(self.refresh)
-        store.settings.problem_changed.connect(self.refresh)
+        store.part(SettingsStore).machine_changed.connect(self.refresh)
+        store.part(SettingsStore).problem_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show preferences and store."""
-        settings = self._store.settings
+        settings = self._store.part(SettingsStore)
         values = settings.machine.values if settings.machine is not None else {}
         self.problem.show_problem(settings.config_problem(self._rows))
         self.on_quit.show_value(self._store.preferences.on_quit)

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QWidget
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow, ChoiceRow, Section, line_of, muted
 from app.features.settings.fields.text_row import ProxyRow, TextRow
-from app.features.settings.store import Value
+from app.state.settings_store import SettingsStore, Value
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
@@ -79,8 +79,8 @@ class NetworkSection(Section):
             row.committed.connect(lambda value, key=key: self._commit(key, value))
         for key, check in self.checks.items():
             check.toggled.connect(lambda on, key=key: self._set({key: on}))
-        store.settings.machine_changed.connect(self.refresh)
-        store.settings.problem_changed.connect(lambda kind: self.refresh() if kind == "config" else None)
+        store.part(SettingsStore).machine_changed.connect(self.refresh)
+        store.part(SettingsStore).problem_changed.connect(lambda kind: self.refresh() if kind == "config" else None)
         store.machine_changed.connect(self._show_subnet)
         self.refresh()
 
@@ -104,7 +104,7 @@ class NetworkSection(Section):
 
     @property
     def _values(self) -> dict[str, Value]:
-        machine = self._store.settings.machine
+        machine = self._store.part(SettingsStore).machine
         return dict(machine.values) if machine is not None else {}
 
     def _choose(self, key: str, value: object) -> None:
@@ -145,7 +145,7 @@ class NetworkSection(Section):
         row.help.setText(words)
 
     def _show_problem(self) -> None:
-        problem = self._store.settings.config_problem(NETWORK_KEYS)
+        problem = self._store.part(SettingsStore).config_problem(NETWORK_KEYS)
         key = self._refused_key(problem) if problem is not None else None
         self.problem.show_problem(problem if key is None else None)
         if problem is not None and key is not None:

@@ -14,6 +14,7 @@ from app.features.settings.lifecycle import CONFIG_KEYS, LifecycleSection
 from app.features.settings.network import NETWORK_KEYS, PROXY_KEYS, NetworkSection
 from app.features.settings.resources import ResourcesSection
 from app.features.settings.restart_bar import RestartBar
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
@@ -48,7 +49,7 @@ SETTINGS: Final = {
 
 def offered_settings(store: AppStore) -> dict[str, str]:
     """Those of SETTINGS that can be gone to now."""
-    machine = store.settings.machine
+    machine = store.part(SettingsStore).machine
     known = machine.values if machine is not None else {}
     hidden = {key for key, name in CONFIG_KEYS.items() if name not in known}
     hidden.update(key for key in NETWORK_KEYS if key not in known)

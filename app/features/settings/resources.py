@@ -11,8 +11,8 @@ from app import texts
 from app.features.problems.problem import ProblemView
 from app.features.settings.data_disk import DataDiskRows
 from app.features.settings.fields.rows import AmountRow, Section, line_of, muted
-from app.features.settings.store import MachineSettings, Value
 from app.state.machine_actions import refusal
+from app.state.settings_store import MachineSettings, SettingsStore, Value
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
@@ -52,7 +52,7 @@ class ResourceRows(QWidget):
     @property
     def values(self) -> dict[str, Value]:
         """What the user changed, as config.set takes it."""
-        machine = self._store.settings.machine
+        machine = self._store.part(SettingsStore).machine
         if machine is None:
             return {}
         present = _present(machine)
@@ -66,7 +66,7 @@ class ResourceRows(QWidget):
 
     def refresh(self) -> None:
         """Show the store; what the user has changed stays as it is."""
-        machine = self._store.settings.machine
+        machine = self._store.part(SettingsStore).machine
         self.setEnabled(machine is not None)
         if machine is None:
             return
@@ -83,8 +83,9 @@ class ResourceRows(QWidget):
 
     def _touch(self, key: str) -> None:
         self._touched.add(key)
-        if self._store.settings.machine is not None:
-            self._show_notes(self._store.settings.machine)
+        machine = self._store.part(SettingsStore).machine
+        if machine is not None:
+            self._show_notes(machine)
         self.changed.emit()
 
     def _show_notes(self, machine: MachineSettings) -> None:
@@ -125,15 +126,15 @@ class ResourcesSection(Section):
         self.column.addWidget(self.data_disk)
         self.column.addStretch(1)
         self.rows.changed.connect(self._enable)
-        store.settings.machine_changed.connect(self.refresh)
-        store.settings.problem_changed.connect(self.refresh)
+        store.part(SettingsStore).machine_changed.connect(self.refresh)
+        store.part(SettingsStore).problem_changed.connect(self.refresh)
         store.machine_changed.connect(self._enable)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the store."""
         self.rows.refresh()
-        self.problem.show_problem(self._store.settings.config_problem((CPUS, MEMORY, DISK)))
+        self.problem.show_problem(self._store.part(SettingsStore).config_problem((CPUS, MEMORY, DISK)))
         self._enable()
 
     def _enable(self) -> None:
@@ -142,11 +143,11 @@ class ResourcesSection(Section):
         self.apply.setEnabled(changed and not grows)
         self.apply.setToolTip(tooltip(reason if grows else ""))
         self.discard.setEnabled(changed)
-        machine = self._store.settings.machine
+        machine = self._store.part(SettingsStore).machine
         self.automatic.setEnabled(machine is not None and any(machine.values[key] != 0 for key in (CPUS, MEMORY)))
 
     def _apply(self) -> None:
-        values, machine = self.rows.values, self._store.settings.machine
+        values, machine = self.rows.values, self._store.part(SettingsStore).machine
         if machine is not None and machine.disk_gib is not None and DISK in values:
             # A disk that is there grows by an operation of its own: at once, and with a checkpoint before it.
             self._store.intents.ask_upkeep.emit("disk.grow", {"size_gib": int(values.pop(DISK))})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
 from app.features.settings.resources import CPUS, DISK, MEMORY
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
@@ -25,13 +26,13 @@ class RestartBar(QFrame):
         row.setContentsMargins(theme.px(12), theme.px(8), theme.px(12), theme.px(8))
         row.addWidget(self._words, 1)
         row.addWidget(self.button)
-        store.settings.machine_changed.connect(self.refresh)
+        store.part(SettingsStore).machine_changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the store."""
-        machine, phase = self._store.settings.machine, self._store.phase
+        machine, phase = self._store.part(SettingsStore).machine, self._store.phase
         live = phase is not None and phase.is_live and phase is not Phase.STOPPING
         reasons = machine.restart_reasons if machine is not None and live else ()
         self.setVisible(bool(reasons))

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject
 
-from app.features.settings.store import REQUESTS
+from app.links.link_state import LinkState
 from app.state.parts import Parts
-from app.state.store import LinkState
+from app.state.settings_store import REQUESTS, SettingsStore
 from backend.api import Phase, Problem
 
 _AT_FIRST: Final = ("config.get", "daemon.get", "context.get", "autostart.get")
@@ -48,22 +48,22 @@ class SettingsWiring(QObject):
 
     def _on_answered(self, name: str, result: dict[str, Any]) -> None:
         if name in REQUESTS:
-            self._parts.store.settings.take(name, result)
+            self._parts.store.part(SettingsStore).take(name, result)
             self._start_machine()
 
     def _start_machine(self) -> None:
         """Once, where the user wants the machine to start with the window; never before the first run's questions."""
         store = self._parts.store
-        if self._started or store.settings.machine is None:
+        if self._started or store.part(SettingsStore).machine is None:
             return
         self._started = True
         if (
             store.preferences.start_machine
             and store.phase in (Phase.STOPPED, Phase.SUSPENDED)
-            and not store.settings.first_run
+            and not store.part(SettingsStore).first_run
         ):
             store.intents.start_machine.emit()
 
     def _on_replied(self, name: str, problem: Problem | None) -> None:
         if problem is not None and name in REQUESTS:
-            self._parts.store.settings.refuse(name, problem)
+            self._parts.store.part(SettingsStore).refuse(name, problem)

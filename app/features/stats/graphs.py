@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWi
 
 from app.features.stats.graph import Graph, Line
 from app.features.stats.series import StatsSeries
+from app.features.stats.store import StatsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import figures, theme
@@ -37,7 +38,7 @@ class GraphGrid(QWidget):
         column.addLayout(self._grid, 1)
         self._columns = 0
         self._arrange()
-        store.stats.changed.connect(self.refresh)
+        store.part(StatsStore).changed.connect(self.refresh)
         store.containers_changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
 
@@ -58,7 +59,7 @@ class GraphGrid(QWidget):
         """Show the store."""
         if not self.isVisible():
             return
-        samples = self._store.stats.samples()
+        samples = self._store.part(StatsStore).samples()
         known = next((at for at in range(len(samples) - 1, -1, -1) if samples[at] is self._last), None)
         if known is None:
             self._series = StatsSeries(self._container_id)
@@ -76,8 +77,8 @@ class GraphGrid(QWidget):
     def _words(self) -> str:
         """What is to be said instead of, or above, the graphs."""
         store = self._store
-        if store.stats.problem is not None:
-            problem = store.stats.problem
+        problem = store.part(StatsStore).problem
+        if problem is not None:
             return f"{problem.summary} {problem.hint or ''}".strip()
         if self._container_id is not None:
             container = store.container(self._container_id)

@@ -6,8 +6,9 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, QTimer
 
+from app.features.stats.store import StatsStore
+from app.links.link_state import LinkState
 from app.state.parts import Parts
-from app.state.store import LinkState
 from backend.api import Phase, Problem, StatsPush
 
 LINGER_MS: Final = 30_000
@@ -58,7 +59,7 @@ class StatsWiring(QObject):
         self._subscribed = False
 
     def _on_stats(self, push: StatsPush) -> None:
-        stats = self._parts.store.stats
+        stats = self._parts.store.part(StatsStore)
         if push.sample is not None:
             stats.add(push.sample)
         elif push.problem is not None:
@@ -68,8 +69,8 @@ class StatsWiring(QObject):
         # An agent of an older version refuses; one that was lost comes back and is asked again.
         store = self._parts.store
         if name == "stats.subscribe" and problem is not None and store.agent_link is LinkState.UP:
-            store.stats.fail(problem)
+            store.part(StatsStore).fail(problem)
 
     def _on_machine(self) -> None:
         if self._parts.store.phase in (Phase.STOPPED, Phase.SUSPENDED, Phase.FAILED, Phase.PREPARING, Phase.BOOTING):
-            self._parts.store.stats.clear()
+            self._parts.store.part(StatsStore).clear()

@@ -8,16 +8,17 @@ from typing import Any, cast
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.features.containers.data.store import DetailStore
 from app.features.containers.detail.page import DetailPage
 from app.features.containers.detail.wiring import DetailWiring
 from app.features.containers.list.wiring import ContainersWiring
 from app.features.containers.page import ContainersPage
 from app.frame.main_window import MainWindow
-from app.frame.tray import Tray
 from app.links.engine_link import EngineLink
+from app.links.link_state import LinkState
 from app.links.machine_link import MachineLink
 from app.state.parts import Parts
-from app.state.store import AppStore, LinkState
+from app.state.store import AppStore
 from app.terminal.session import TerminalSession
 from backend.model import Phase
 from tests.gui.fakes.fake_engine import FakeEngine
@@ -33,7 +34,7 @@ class Whole:
         self.machine_link = MachineLink(lambda: "")
         app = QApplication.instance()
         assert isinstance(app, QApplication)
-        parts = Parts(app, store, self.machine_link, self.link, window, Tray(store, window))
+        parts = Parts(app, store, self.machine_link, self.link, window)
         ContainersWiring(parts, window)
         self.wiring = DetailWiring(parts, window)
         store.set_agent_link(LinkState.UP)
@@ -57,7 +58,7 @@ class Whole:
         return cast(ContainersPage, self.window.page("containers")).detail
 
     def session(self, *, debug: bool = False) -> TerminalSession:
-        found = self.store.detail.terminal(self.id, debug=debug)
+        found = self.store.part(DetailStore).terminal(self.id, debug=debug)
         assert found is not None
         return found
 

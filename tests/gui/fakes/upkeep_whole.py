@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
 from app.features.machine.page import MachineView
+from app.state.settings_store import SettingsStore
 from backend.model import Phase
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.scenes import samples, settings_samples
@@ -85,7 +86,7 @@ def started(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[Whol
     with qtbot.waitExposed(app.window):
         pass
     made = Whole(app, agent, qtbot)
-    made.wait(lambda: app.store.settings.machine is not None and app.store.phase is Phase.RUNNING)
+    made.wait(lambda: app.store.part(SettingsStore).machine is not None and app.store.phase is Phase.RUNNING)
     yield made
     app.close()
     shiboken6.delete(app.window)

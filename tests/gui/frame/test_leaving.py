@@ -31,10 +31,10 @@ class Leaving:
         self.link, self.engine_link = MachineLink(lambda: ""), EngineLink()
         self.asked: list[tuple[str, dict[str, object]]] = []
         monkeypatch.setattr(self.link, "request", lambda name, **args: self.asked.append((name, args)))
-        parts = Parts(qapp, store, self.link, self.engine_link, window, Tray(store, window))
+        parts = Parts(qapp, store, self.link, self.engine_link, window)
         self.quits = 0
         self.machine = MachineWiring(parts, window)
-        self.wiring = LeavingWiring(parts, self.machine, window)
+        self.wiring = LeavingWiring(parts, self.machine, window, Tray(store, window), window)
         monkeypatch.setattr(self.wiring, "quit", self._quit)
 
     def _quit(self) -> None:

@@ -19,7 +19,8 @@ from pytestqt.qtbot import QtBot
 
 from app.features.containers.list.columns import Column
 from app.frame.main_window import MainWindow
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.store import AppStore
 from app.ui import theme
 from backend.engine.types import ContainerAction
 from backend.model import Phase

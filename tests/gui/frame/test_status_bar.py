@@ -10,8 +10,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from app.features.stats.store import StatsStore
 from app.frame.status_bar import StatusBar
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.store import AppStore
 from app.ui import figures
 from backend.api import VERSION
 from backend.model import Phase
@@ -40,7 +42,7 @@ def said(bar: StatusBar) -> str:
 
 
 def sample(store: AppStore) -> None:
-    store.stats.add(StatsSample(at=stats_samples.NOW, machine=stats_samples.machine_usage()))
+    store.part(StatsStore).add(StatsSample(at=stats_samples.NOW, machine=stats_samples.machine_usage()))
 
 
 def test_a_running_machine_in_figures(store: AppStore, bar: StatusBar) -> None:

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
 from app.links.engine_link import EngineLink
-from app.state.store import LinkState
+from app.links.link_state import LinkState
 from backend.engine.client.engine_client import EngineClient
 from backend.engine.types import Container, ContainerAction
 from backend.errors import Problem, ProblemCode

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from app.features.containers.form.form import ContainerForm
 from app.features.containers.list.columns import Column
+from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.store import AppStore
 from backend.engine.client.pulling import PullProgress
 from backend.engine.spec.container_spec import ContainerSpec, MountSpec, PortSpec
 from backend.engine.types import Container, ContainerAction
@@ -59,7 +61,7 @@ def figures(store: AppStore, containers: tuple[Container, ...]) -> None:
         disk_used_bytes=6_871_947_673,
         disk_total_bytes=68_719_476_736,
     )
-    store.stats.add(StatsSample(at=1_795_474_000.0, machine=machine, containers=usages))
+    store.part(StatsStore).add(StatsSample(at=1_795_474_000.0, machine=machine, containers=usages))
 
 
 def _grouped(store: AppStore, window: MainWindow) -> None:

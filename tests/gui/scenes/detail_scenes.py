@@ -9,12 +9,13 @@ from PySide6.QtCore import QBuffer, QByteArray, QIODevice
 from PySide6.QtGui import QColor, QPixmap
 
 from app.features.containers.data.files import FileEntry, Listing
-from app.features.containers.data.store import Job, JobKind, JobState
+from app.features.containers.data.store import DetailStore, Job, JobKind, JobState
 from app.features.containers.detail.page import DetailPage
 from app.features.containers.files.tab import FilesTab
 from app.features.containers.page import ContainersPage
 from app.frame.main_window import MainWindow
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.store import AppStore
 from app.terminal.session import TerminalSession, TerminalState
 from backend.engine.client.details import details_from_answer
 from backend.engine.container.page_types import ChangeKind, ProcessTable, RemoteFile
@@ -45,8 +46,8 @@ def open_page(store: AppStore, window: MainWindow, tab: str, *, hostile: bool = 
     store.set_containers(containers)
     ports = sorted(containers, key=lambda entry: -len(entry.ports))
     chosen = next(entry for entry in ports if entry.state.is_up != stopped)
-    store.detail.set_container(chosen.id)
-    store.detail.set_details(chosen.id, details_from_answer(inspected(chosen.id, hostile=hostile)))
+    store.part(DetailStore).set_container(chosen.id)
+    store.part(DetailStore).set_details(chosen.id, details_from_answer(inspected(chosen.id, hostile=hostile)))
     store.intents.open_container.emit(chosen.id, tab)
     return chosen.id
 
@@ -127,7 +128,7 @@ def inspect_search(store: AppStore, window: MainWindow) -> None:
 
 def inspect_error(store: AppStore, window: MainWindow) -> None:
     chosen = open_page(store, window, "inspect")
-    store.detail.set_details(chosen, samples.ENGINE_PROBLEM)
+    store.part(DetailStore).set_details(chosen, samples.ENGINE_PROBLEM)
 
 
 def inspect_hostile(store: AppStore, window: MainWindow) -> None:
@@ -149,7 +150,7 @@ def mounts_hostile(store: AppStore, window: MainWindow) -> None:
 
 
 def processes(store: AppStore, window: MainWindow) -> None:
-    store.detail.set_processes(open_page(store, window, "processes"), PROCESSES)
+    store.part(DetailStore).set_processes(open_page(store, window, "processes"), PROCESSES)
 
 
 def processes_stopped(store: AppStore, window: MainWindow) -> None:
@@ -158,14 +159,14 @@ def processes_stopped(store: AppStore, window: MainWindow) -> None:
 
 def processes_error(store: AppStore, window: MainWindow) -> None:
     chosen = open_page(store, window, "processes")
-    store.detail.set_processes(chosen, PROCESSES)
-    store.detail.set_processes(chosen, samples.ENGINE_PROBLEM)
+    store.part(DetailStore).set_processes(chosen, PROCESSES)
+    store.part(DetailStore).set_processes(chosen, samples.ENGINE_PROBLEM)
 
 
 def files(store: AppStore, window: MainWindow) -> None:
     chosen = open_page(store, window, "files")
-    store.detail.set_listing(chosen, "/", listing(chosen))
-    store.detail.set_changes(chosen, dict(CHANGES))
+    store.part(DetailStore).set_listing(chosen, "/", listing(chosen))
+    store.part(DetailStore).set_changes(chosen, dict(CHANGES))
     cast(FilesTab, page(window).tab("files")).table.selectRow(3)
 
 
@@ -176,13 +177,13 @@ def files_changes(store: AppStore, window: MainWindow) -> None:
 
 def files_error(store: AppStore, window: MainWindow) -> None:
     chosen = open_page(store, window, "files")
-    store.detail.set_listing(chosen, "/", _REFUSED)
+    store.part(DetailStore).set_listing(chosen, "/", _REFUSED)
 
 
 def files_hostile(store: AppStore, window: MainWindow) -> None:
     chosen = open_page(store, window, "files", hostile=True)
     names = (*(word.replace("\ud800", "") for word in samples.HOSTILE.values()), "\udcff\udcfe not UTF-8", "-rf", "..")
-    store.detail.set_listing(chosen, "/", listing(chosen, names=names))
+    store.part(DetailStore).set_listing(chosen, "/", listing(chosen, names=names))
 
 
 def _file(store: AppStore, window: MainWindow, path: str, data: bytes, size: int | None = None) -> None:
@@ -194,7 +195,7 @@ def _file(store: AppStore, window: MainWindow, path: str, data: bytes, size: int
         path=path, untrusted_data=data, size=len(data) if size is None else size, mode=0o644, user_id=0, group_id=0,
         changed_at="2026-11-23T22:51:33Z",
     )  # fmt: skip
-    store.detail.set_file(chosen, path, answer)
+    store.part(DetailStore).set_file(chosen, path, answer)
 
 
 def file_text(store: AppStore, window: MainWindow) -> None:
@@ -218,8 +219,8 @@ def file_picture(store: AppStore, window: MainWindow) -> None:
 
 def _terminal(store: AppStore, window: MainWindow, data: bytes, state: TerminalState = TerminalState.RUNNING) -> None:
     chosen = open_page(store, window, "mounts")
-    session = TerminalSession(chosen, parent=store.detail)
-    store.detail.set_terminal(chosen, session, debug=False)
+    session = TerminalSession(chosen, parent=store.part(DetailStore))
+    store.part(DetailStore).set_terminal(chosen, session, debug=False)
     store.intents.open_container.emit(chosen, "terminal")
     if state is TerminalState.RUNNING:
         session.opened(lambda _data: None)
@@ -284,7 +285,7 @@ def jobs(store: AppStore, window: MainWindow) -> None:
     done = Job(JobKind.EXPORT, chosen, "web.tar", state=JobState.DONE, result="/home/ana/web.tar")
     failed = Job(JobKind.UPLOAD, chosen, "logo.png", state=JobState.FAILED, problem=samples.ENGINE_PROBLEM)
     for job in (download, commit, done, failed):
-        store.detail.add_job(job)
+        store.part(DetailStore).add_job(job)
 
 
 def gone(store: AppStore, window: MainWindow) -> None:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from app.features.doctor.network_check import NetworkCheckDialog
-from app.features.doctor.network_check_store import Hop, HopState
+from app.features.doctor.network_check_store import Hop, HopState, NetworkCheckStore
 from app.features.ports.page import PortsView
+from app.features.ports.store import PortsStore
 from app.features.settings.network import NetworkSection
 from app.features.settings.page import SettingsPage
 from app.frame.main_window import MainWindow
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.settings_store import SettingsStore
+from app.state.store import AppStore
 from backend.engine.spec.container_spec import ContainerSpec
 from backend.engine.types import Container
 from backend.errors import Action, Problem, ProblemCode
@@ -99,7 +102,7 @@ def up(store: AppStore) -> None:
 def _ports(*, conflicts: bool = True, more: int = 0, words: str = "") -> Scene:
     def show(store: AppStore, window: MainWindow) -> None:
         up(store)
-        store.ports.take(ports_answer(conflicts=conflicts, more=more))
+        store.part(PortsStore).take(ports_answer(conflicts=conflicts, more=more))
         page = ports_page(window)
         page.filter.setText(words)
         page.table.selectRow(min(3, page.proxy.rowCount() - 1))
@@ -118,19 +121,19 @@ def _ports_in(phase: Phase) -> Scene:
 
 def _ports_empty(store: AppStore, window: MainWindow) -> None:
     up(store)
-    store.ports.take({"ports": []})
+    store.part(PortsStore).take({"ports": []})
     ports_page(window)
 
 
 def _ports_problem(store: AppStore, window: MainWindow) -> None:
     up(store)
-    store.ports.fail(LIST_PROBLEM)
+    store.part(PortsStore).fail(LIST_PROBLEM)
     ports_page(window)
 
 
 def _ports_old(store: AppStore, window: MainWindow) -> None:
     _ports(conflicts=False)(store, window)
-    store.ports.fail(LIST_PROBLEM)
+    store.part(PortsStore).fail(LIST_PROBLEM)
 
 
 def network_settings(window: MainWindow) -> NetworkSection:
@@ -151,7 +154,7 @@ def _settings(*, refused: Problem | None = None, bottom: bool = False, **values:
         if refused is not None:
             section.texts["network.subnet"].field.setText("10.0.2.0/23")
             section.texts["network.subnet"].commit()
-            store.settings.refuse("config.set", refused)
+            store.part(SettingsStore).refuse("config.set", refused)
         if bottom:
             bar = section.verticalScrollBar()
             bar.setRange(0, 10_000)
@@ -204,14 +207,14 @@ def check_dialog(window: MainWindow, image: str = "") -> NetworkCheckDialog:
 def _check(hops: int = len(HOPS), *, verdict: str = VERDICT, problem: Problem | None = None) -> Scene:
     def show(store: AppStore, window: MainWindow) -> None:
         up(store)
-        store.intents.run_network_check.connect(store.network_check.begin)
+        store.intents.run_network_check.connect(store.part(NetworkCheckStore).begin)
         check_dialog(window, "postgres:17")
         for hop in HOPS[:hops]:
-            store.network_check.add(hop)
+            store.part(NetworkCheckStore).add(hop)
         if problem is not None:
-            store.network_check.stop(problem)
+            store.part(NetworkCheckStore).stop(problem)
         elif verdict:
-            store.network_check.finish(HOPS[:hops], verdict, "text")
+            store.part(NetworkCheckStore).finish(HOPS[:hops], verdict, "text")
 
     return show
 

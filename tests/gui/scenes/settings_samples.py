@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from backend.errors import Problem, ProblemCode
 from backend.settings import config
@@ -84,7 +85,7 @@ def context_answer(**changes: Any) -> dict[str, Any]:
 
 def told(store: AppStore, *, disk_gib: int | None = 64, reasons: tuple[str, ...] = (), **values: object) -> None:
     """An agent that has answered all that is asked at first."""
-    store.settings.take("config.get", config_answer(disk_gib=disk_gib, reasons=reasons, **values))
-    store.settings.take("daemon.get", daemon_answer())
-    store.settings.take("context.get", context_answer())
-    store.settings.take("autostart.get", {"on": True, "place": "x"})
+    store.part(SettingsStore).take("config.get", config_answer(disk_gib=disk_gib, reasons=reasons, **values))
+    store.part(SettingsStore).take("daemon.get", daemon_answer())
+    store.part(SettingsStore).take("context.get", context_answer())
+    store.part(SettingsStore).take("autostart.get", {"on": True, "place": "x"})

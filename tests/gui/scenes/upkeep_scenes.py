@@ -6,16 +6,20 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from app.features.doctor.bundle_store import MadeBundle
+from app.features.doctor.bundle_store import BundleStore, MadeBundle
 from app.features.doctor.checks import ask_fix
-from app.features.machine.checkpoint_dialogs import CreateDialog, ask_deletion, ask_restore
+from app.features.doctor.checks_store import ChecksStore
 from app.features.machine.page import MachineView
-from app.features.machine.update import ask_update
+from app.features.maintenance.checkpoint_dialogs import CreateDialog, ask_deletion, ask_restore
+from app.features.maintenance.update import ask_update
 from app.features.settings.data_disk import ask_move, ask_reset
 from app.features.settings.page import SettingsPage
+from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
 from app.frame.quit_dialog import QuitDialog
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.maintenance_store import UpkeepStore
+from app.state.store import AppStore
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import OperationStatus, Phase
 from tests.gui.scenes import samples, settings_samples, stats_samples
@@ -121,7 +125,7 @@ def _checkpoints(count: int, *, selected: int = 0, phase: Phase = Phase.RUNNING,
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, phase, **changes)
         settings_samples.told(store)
-        store.upkeep.take("checkpoints.list", checkpoints_answer(count))
+        store.part(UpkeepStore).take("checkpoints.list", checkpoints_answer(count))
         window.show_machine("checkpoints")
         view = machine_page(window).checkpoints
         for row in range(selected):
@@ -141,7 +145,7 @@ def _checkpoints_refused(store: AppStore, window: MainWindow) -> None:
         tail=("qemu-img: Could not open 'data.qcow2': Could not read snapshots: Input/output error",),
         action=Action.DOCTOR,
     )
-    store.upkeep.refuse("checkpoints.list", problem)
+    store.part(UpkeepStore).refuse("checkpoints.list", problem)
 
 
 def _checkpoint_dialog(open_it: Callable[[AppStore, MachineView], object]) -> Scene:
@@ -153,7 +157,7 @@ def _checkpoint_dialog(open_it: Callable[[AppStore, MachineView], object]) -> Sc
 
 
 def _restoring(store: AppStore, page: MachineView) -> None:
-    entries = store.upkeep.checkpoints
+    entries = store.part(UpkeepStore).checkpoints
     assert entries is not None
     ask_restore(page.checkpoints, store, entries[0])
 
@@ -162,10 +166,10 @@ def _overview(phase: Phase = Phase.RUNNING, **changes: Any) -> Scene:
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, phase, **changes)
         settings_samples.told(store)
-        store.upkeep.take("update.check", UPDATE)
+        store.part(UpkeepStore).take("update.check", UPDATE)
         if phase is Phase.RUNNING:
             for sample in stats_samples.history():
-                store.stats.add(sample)
+                store.part(StatsStore).add(sample)
         window.show_machine("overview")
 
     return show
@@ -180,7 +184,7 @@ def _reclaimed(store: AppStore, window: MainWindow) -> None:
     _overview()(store, window)
     gib = 1024**3
     answer = {"memory_before": 3 * gib, "memory_after": gib, "disk_before": 21 * gib, "disk_after": 12 * gib}
-    store.upkeep.take("reclaim", answer)
+    store.part(UpkeepStore).take("reclaim", answer)
 
 
 def _settings(section: str, then: Callable[[AppStore, SettingsPage], object] | None = None) -> Scene:
@@ -188,7 +192,7 @@ def _settings(section: str, then: Callable[[AppStore, SettingsPage], object] | N
         show_machine(store, Phase.RUNNING)
         settings_samples.told(store)
         for sample in stats_samples.history():
-            store.stats.add(sample)
+            store.part(StatsStore).add(sample)
         window.show_page("settings")
         page = cast(SettingsPage, window.page("settings"))
         page.tabs.setCurrentWidget(getattr(page, section))
@@ -214,7 +218,7 @@ def checks_scene(then: Callable[[AppStore, MachineView], object]) -> Scene:
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, Phase.RUNNING)
         window.show_machine("checks")
-        store.checks.finish(samples.check_entries(), "x")
+        store.part(ChecksStore).finish(samples.check_entries(), "x")
         then(store, machine_page(window))
 
     return show
@@ -222,21 +226,23 @@ def checks_scene(then: Callable[[AppStore, MachineView], object]) -> Scene:
 
 def _bundled(store: AppStore, page: MachineView) -> None:
     names = ("checks.txt", "status.json", "config.toml", "logs/agent.log", "logs/qemu.log", "logs/console.log")
-    store.checks.finish((samples.check_entries()[0],), "x")
+    store.part(ChecksStore).finish((samples.check_entries()[0],), "x")
     missing = ("engine.json: The Docker engine does not answer.",)
-    store.bundle.finish(MadeBundle(path="/home/ana/a folder/support.zip", size=81_920, contents=names, missing=missing))
+    store.part(BundleStore).finish(
+        MadeBundle(path="/home/ana/a folder/support.zip", size=81_920, contents=names, missing=missing)
+    )
     page.checks.ensureWidgetVisible(page.checks.bundle)
 
 
 def _bundling(store: AppStore, page: MachineView) -> None:
-    store.checks.finish((), "")
-    store.bundle.progress("logs/agent.log", 0.4)
+    store.part(ChecksStore).finish((), "")
+    store.part(BundleStore).progress("logs/agent.log", 0.4)
     page.checks.ensureWidgetVisible(page.checks.bundle)
 
 
 def _bundle_refused(store: AppStore, page: MachineView) -> None:
-    store.checks.finish((), "")
-    store.bundle.fail(Problem(code=ProblemCode.PATH_UNUSABLE, summary="/root cannot be written."))
+    store.part(ChecksStore).finish((), "")
+    store.part(BundleStore).fail(Problem(code=ProblemCode.PATH_UNUSABLE, summary="/root cannot be written."))
     page.checks.ensureWidgetVisible(page.checks.bundle)
 
 
@@ -246,8 +252,8 @@ SCENES: dict[str, Scene] = {
     "checks-bundle-refused": checks_scene(_bundle_refused),
     "checks-never": lambda _store, window: window.show_machine("checks"),
     "checks-found": checks_scene(lambda _store, _page: None),
-    "checks-fixing": checks_scene(lambda store, _page: store.checks.begin(frozenset({"lock"}))),
-    "checks-fix": checks_scene(lambda store, page: ask_fix(page.checks.card, store, store.checks.fixable)),
+    "checks-fixing": checks_scene(lambda store, _page: store.part(ChecksStore).begin(frozenset({"lock"}))),
+    "checks-fix": checks_scene(lambda store, page: ask_fix(page.checks.card, store, store.part(ChecksStore).fixable)),
     "suspended-containers": _page("containers", Phase.SUSPENDED),
     "suspended-images": _page("images", Phase.SUSPENDED),
     "suspended-logs": _page("logs", Phase.SUSPENDED),

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from app import texts
+from app.features.logs.store import LogStore
 from app.frame.main_window import PAGES, MainWindow
 from app.state.preferences import RECENT_KEPT, Preferences, TableLayout
 from app.state.store import AppStore
@@ -124,7 +125,7 @@ def test_another_language_or_zoom_makes_the_window_anew(
         store.machine_changed.emit()
         store.engine_changed.emit()
         store.pending_changed.emit()
-        store.logs.opened.emit("page")
+        store.part(LogStore).opened.emit("page")
     finally:
         texts.choose_language("en")
         theme.apply(qapp, theme.LIGHT)

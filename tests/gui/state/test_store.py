@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.store import AppStore
 from backend.engine.types import ContainerAction
 from backend.model import Phase
 from tests.gui.scenes import samples

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.features.containers.data.store import DetailStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.texts import text
@@ -77,7 +78,7 @@ class FactsTab(QWidget):
         column.addWidget(self._problem)
         column.addLayout(bar)
         column.addWidget(self.tree, 1)
-        store.detail.details_changed.connect(self._show)
+        store.part(DetailStore).details_changed.connect(self._show)
 
     def show_container(self, container_id: str) -> None:  # noqa: ARG002 -- what is shown comes with the details
         """Another container: nothing is revealed."""
@@ -90,7 +91,7 @@ class FactsTab(QWidget):
         self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _show(self) -> None:
-        answer = self._store.detail.details
+        answer = self._store.part(DetailStore).details
         self._problem.show_problem(answer if isinstance(answer, Problem) else None)
         shown = sections(answer) if isinstance(answer, ContainerDetails) else ()
         if shown != self._shown:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QModelIndex, QPoint, Qt
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLineEdit, QMenu, QTreeView, QVBoxLayout, QWidget
 
+from app.features.containers.data.store import DetailStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.texts import text
@@ -77,7 +78,7 @@ class InspectTab(QWidget):
         column.addWidget(self._problem)
         column.addLayout(bar)
         column.addWidget(self.tree, 1)
-        store.detail.details_changed.connect(self._show)
+        store.part(DetailStore).details_changed.connect(self._show)
 
     def show_container(self, container_id: str) -> None:  # noqa: ARG002 -- what is shown comes with the details
         """Another container."""
@@ -90,7 +91,7 @@ class InspectTab(QWidget):
         self.search.selectAll()
 
     def _show(self) -> None:
-        answer = self._store.detail.details
+        answer = self._store.part(DetailStore).details
         self._problem.show_problem(answer if isinstance(answer, Problem) else None)
         raw = answer.untrusted_raw if isinstance(answer, ContainerDetails) else None
         if raw is None and isinstance(answer, Problem):

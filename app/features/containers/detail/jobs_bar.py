@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from app.features.containers.data.store import Job, JobKind, JobState
+from app.features.containers.data.store import DetailStore, Job, JobKind, JobState
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.texts import plural, text
@@ -39,10 +39,10 @@ class JobsBar(QScrollArea):
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
         self.setVisible(False)
-        store.detail.job_added.connect(self._add)
-        store.detail.job_changed.connect(self._change)
-        store.detail.job_removed.connect(self._remove)
-        for job in store.detail.jobs:
+        store.part(DetailStore).job_added.connect(self._add)
+        store.part(DetailStore).job_changed.connect(self._change)
+        store.part(DetailStore).job_removed.connect(self._remove)
+        for job in store.part(DetailStore).jobs:
             self._add(job)
 
     def _add(self, job: Job) -> None:
@@ -85,10 +85,10 @@ class JobRow(QFrame):
         self._amount = label("", "muted")
         self.progress = QProgressBar(textVisible=False)
         self.progress.setFixedWidth(theme.px(180))
-        self.cancel = button(text("common.cancel"), partial(store.detail.intents.cancel.emit, job))
+        self.cancel = button(text("common.cancel"), partial(store.part(DetailStore).intents.cancel.emit, job))
         self.show_it = button(text("job.show"), self._open)
         self.dismiss = IconButton("close", text("problem.dismiss"))
-        self.dismiss.clicked.connect(lambda _checked=False: store.detail.intents.dismiss.emit(job))
+        self.dismiss.clicked.connect(lambda _checked=False: store.part(DetailStore).intents.dismiss.emit(job))
         self._problem = ProblemView(store)
         row = QHBoxLayout()
         row.setSpacing(theme.px(10))

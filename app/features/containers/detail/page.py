@@ -10,6 +10,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QFileDialog, QTabWidget, QVBoxLayout, QWidget
 
+from app.features.containers.data.store import DetailStore
 from app.features.containers.detail.commit_dialog import CommitDialog
 from app.features.containers.detail.facts_tab import FactsTab
 from app.features.containers.detail.header import DetailHeader
@@ -109,7 +110,7 @@ class DetailPage(QWidget):
         """Show a container, at a tab of `TABS`; "" for the first."""
         if container_id != self._container_id:
             self._container_id = container_id
-            self._store.detail.intents.open.emit(container_id)
+            self._store.part(DetailStore).intents.open.emit(container_id)
             # So that Escape and the arrow keys are this page's from the beginning.
             self.tabs.tabBar().setFocus(Qt.FocusReason.OtherFocusReason)
         self._show_head()
@@ -122,7 +123,7 @@ class DetailPage(QWidget):
     def leave(self) -> None:
         """The list is shown again: ask nothing more of the container. Its terminals and jobs go on."""
         self._container_id = ""
-        self._store.detail.intents.open.emit("")
+        self._store.part(DetailStore).intents.open.emit("")
         if "logs" in self._made:
             # Nobody looks at it: it is not to be followed.
             self._shown_for.pop("logs", None)
@@ -176,7 +177,7 @@ class DetailPage(QWidget):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
         def chosen(name: str, message: str, pause: bool) -> None:
-            self._store.detail.intents.commit.emit(container.id, name, message, pause)
+            self._store.part(DetailStore).intents.commit.emit(container.id, name, message, pause)
 
         dialog.chosen.connect(chosen)
         dialog.open()
@@ -190,7 +191,7 @@ class DetailPage(QWidget):
             self, text("detail.export.where"), usual, text("detail.export.kind")
         )
         if chosen:
-            self._store.detail.intents.export.emit(container.id, Path(chosen))
+            self._store.part(DetailStore).intents.export.emit(container.id, Path(chosen))
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QGuiApplication, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QStackedWidget, QTableView, QVBoxLayout, QWidget
 
+from app.features.containers.data.store import DetailStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.texts import plural, text
@@ -131,7 +132,7 @@ class ProcessesTab(QWidget):
         outer.addWidget(self._stack)
         self._timer = QTimer(self, interval=REFRESH_MS)
         self._timer.timeout.connect(self._ask)
-        store.detail.processes_changed.connect(self._show)
+        store.part(DetailStore).processes_changed.connect(self._show)
         store.containers_changed.connect(self._show)
 
     def show_container(self, container_id: str) -> None:
@@ -152,7 +153,7 @@ class ProcessesTab(QWidget):
 
     def _ask(self) -> None:
         if self.isVisible() and self._is_up:
-            self._store.detail.intents.load_processes.emit(self._container_id)
+            self._store.part(DetailStore).intents.load_processes.emit(self._container_id)
 
     @property
     def _is_up(self) -> bool:
@@ -168,7 +169,7 @@ class ProcessesTab(QWidget):
             self._stack.setCurrentWidget(self._empty)
             return
         self._stack.setCurrentIndex(0)
-        answer = self._store.detail.processes
+        answer = self._store.part(DetailStore).processes
         self._problem.show_problem(answer if isinstance(answer, Problem) else None)
         if isinstance(answer, ProcessTable):
             is_first = self._model.columnCount() == 0

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.features.containers.data.store import DetailStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.terminal.session import TerminalSession, TerminalState
@@ -62,7 +63,7 @@ class TerminalTab(QWidget):
         self._empty = EmptyState()
         self._problem = ProblemView(store)
         self._lay_out()
-        store.detail.terminal_changed.connect(self._on_terminal)
+        store.part(DetailStore).terminal_changed.connect(self._on_terminal)
         store.containers_changed.connect(self._on_containers)
 
     def _lay_out(self) -> None:
@@ -109,8 +110,8 @@ class TerminalTab(QWidget):
     def show_container(self, container_id: str) -> None:
         """Another container, with its own shells as they were left."""
         self._container_id = container_id
-        has_debug = self._store.detail.terminal(container_id, debug=True) is not None
-        has_shell = self._store.detail.terminal(container_id, debug=False) is not None
+        has_debug = self._store.part(DetailStore).terminal(container_id, debug=True) is not None
+        has_shell = self._store.part(DetailStore).terminal(container_id, debug=False) is not None
         (self.debug if has_debug and not has_shell else self.shell).setChecked(True)
         self._show()
 
@@ -144,7 +145,7 @@ class TerminalTab(QWidget):
         """The chosen shell as it is; the first one is opened by itself."""
         if not self._container_id:
             return
-        session = self._store.detail.terminal(self._container_id, debug=self._is_debug)
+        session = self._store.part(DetailStore).terminal(self._container_id, debug=self._is_debug)
         if session is None and self._is_up and self.isVisible():
             key = (self._container_id, self._is_debug)
             if key not in self._asked:
@@ -217,18 +218,18 @@ class TerminalTab(QWidget):
 
     def _open(self) -> None:
         columns, lines = self.view.cells()
-        self._store.detail.intents.open_terminal.emit(self._container_id, self._is_debug, columns, lines)
+        self._store.part(DetailStore).intents.open_terminal.emit(self._container_id, self._is_debug, columns, lines)
 
     def _open_debug(self) -> None:
         self.debug.setChecked(True)
-        if self._store.detail.terminal(self._container_id, debug=True) is None:
+        if self._store.part(DetailStore).terminal(self._container_id, debug=True) is None:
             self._asked.add((self._container_id, True))
             self._open()
         else:
             self._show()
 
     def _end(self) -> None:
-        self._store.detail.intents.close_terminal.emit(self._container_id, self._is_debug)
+        self._store.part(DetailStore).intents.close_terminal.emit(self._container_id, self._is_debug)
 
     def _start(self) -> None:
         self._asked.discard((self._container_id, self._is_debug))

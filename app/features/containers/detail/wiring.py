@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from app.features.containers.data.files import listing_from_answer, shown_path, to_wire
-from app.features.containers.data.store import Job, JobKind, JobState
+from app.features.containers.data.store import DetailStore, Job, JobKind, JobState
 from app.features.containers.detail.terminals import Terminals
+from app.links.link_state import LinkState
 from app.links.workers import Workers
 from app.state.parts import Parts
-from app.state.store import LinkState
 from app.terminal.session import TerminalSession
 from backend.api import Problem, ProblemCode, RemoteFile, WherryError, clean_text, fail
 
@@ -42,7 +42,7 @@ class DetailWiring(QObject):
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
         self._parts = parts
-        self._detail = parts.store.detail
+        self._detail = parts.store.part(DetailStore)
         self._workers = Workers("detail-job", JOB_THREADS)
         self._terminals = Terminals(parts.engine_link, self)
         self._asked: list[tuple[str, str]] = []

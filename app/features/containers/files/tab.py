@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.features.containers.data.files import Listing, child, parent, shown_path
-from app.features.containers.data.store import Job, JobKind, JobState
+from app.features.containers.data.store import DetailStore, Job, JobKind, JobState
 from app.features.containers.files.drag_out import DragOut
 from app.features.containers.files.model import Column, FileRow, FilesModel, FilesProxy, rows_of
 from app.features.containers.files.viewer import FileViewer
@@ -83,7 +83,7 @@ class FilesTab(QWidget):
         self.upload = button(text("files.upload"), self._ask_upload)
         self.download = button(text("files.download"), self._ask_download)
         self.table = self._make_table()
-        DragOut(self.table, store.detail, lambda: (self._container_id, self._paths()))
+        DragOut(self.table, store.part(DetailStore), lambda: (self._container_id, self._paths()))
         self._problem = ProblemView(store)
         self._changes_problem = label("", "warning", wrap=True)
         self._count = label("", "muted")
@@ -96,7 +96,7 @@ class FilesTab(QWidget):
         self._slow = QTimer(self, singleShot=True, interval=_SLOW_MS)
         self._slow.timeout.connect(lambda: self._count.setText(text("file.loading")))
         self._lay_out()
-        detail = store.detail
+        detail = store.part(DetailStore)
         detail.listed.connect(self._on_listed)
         detail.listed.connect(self._on_link_tried)  # after the other: it takes back what that one shows
         detail.changes_changed.connect(self._show_rows)
@@ -204,7 +204,7 @@ class FilesTab(QWidget):
 
     def _load(self) -> None:
         self.go(self._places.get(self._container_id, "/"))
-        self._store.detail.intents.load_changes.emit(self._container_id)
+        self._store.part(DetailStore).intents.load_changes.emit(self._container_id)
 
     def _reload(self) -> None:
         self._load()
@@ -214,7 +214,7 @@ class FilesTab(QWidget):
         path = path if path.startswith("/") else child(self._place, path)
         self._asked = path
         self._slow.start()
-        self._store.detail.intents.load_listing.emit(self._container_id, path)
+        self._store.part(DetailStore).intents.load_listing.emit(self._container_id, path)
 
     @property
     def _place(self) -> str:
@@ -247,7 +247,7 @@ class FilesTab(QWidget):
             self.table.scrollToTop()
 
     def _show_rows(self) -> None:
-        changes = self._store.detail.changes
+        changes = self._store.part(DetailStore).changes
         failed = changes.summary if isinstance(changes, Problem) else ""
         self._changes_problem.setText(text("files.changes-failed", why=failed))
         self._changes_problem.setVisible(bool(failed))
@@ -265,7 +265,7 @@ class FilesTab(QWidget):
         self._enable()
 
     def _mounted(self) -> frozenset[str]:
-        details = self._store.detail.details
+        details = self._store.part(DetailStore).details
         if not isinstance(details, ContainerDetails):
             return frozenset()
         places = (mount.destination.rstrip("/") for mount in details.mounts)
@@ -362,7 +362,7 @@ class FilesTab(QWidget):
         usual = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DownloadLocation)
         chosen = QFileDialog.getExistingDirectory(self, text("files.download.where"), usual)
         if chosen:
-            self._store.detail.intents.download.emit(self._container_id, paths, Path(chosen))
+            self._store.part(DetailStore).intents.download.emit(self._container_id, paths, Path(chosen))
 
     def _ask_upload(self) -> None:
         chosen, _kind = QFileDialog.getOpenFileNames(self, text("files.upload.what"))
@@ -373,7 +373,7 @@ class FilesTab(QWidget):
         """Copy files and folders into the directory that is shown; they belong to its owner."""
         owner = self._listing.directory if self._listing is not None else None
         ids = (owner.user_id, owner.group_id) if owner is not None else (0, 0)
-        self._store.detail.intents.upload.emit(self._container_id, self._place, sources, ids)
+        self._store.part(DetailStore).intents.upload.emit(self._container_id, self._place, sources, ids)
 
     def _on_job(self, job: Job) -> None:
         if job.kind is JobKind.UPLOAD and job.container_id == self._container_id and job.state is not JobState.RUNNING:

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.features.containers.data.files import shown_path
+from app.features.containers.data.store import DetailStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.texts import text
@@ -91,8 +92,8 @@ class FileViewer(QWidget):
         column.addLayout(bar)
         column.addWidget(self._problem)
         column.addWidget(self._stack, 1)
-        store.detail.file_read.connect(self._on_read)
-        store.detail.file_saved.connect(self._on_saved)
+        store.part(DetailStore).file_read.connect(self._on_read)
+        store.part(DetailStore).file_saved.connect(self._on_saved)
 
     @property
     def container_id(self) -> str:
@@ -118,7 +119,7 @@ class FileViewer(QWidget):
         self._about.setText(text("file.loading"))
         self._problem.show_problem(None)
         self._put_text("", editable=False)
-        self._store.detail.intents.load_file.emit(container_id, path)
+        self._store.part(DetailStore).intents.load_file.emit(container_id, path)
         self._enable()
 
     def leave(self) -> None:
@@ -197,7 +198,9 @@ class FileViewer(QWidget):
     def _save(self) -> None:
         if self._file is not None and self.is_changed and self._saving is None:
             self._saving = self._content()
-            self._store.detail.intents.save_file.emit(self._container_id, self._file, self._saving, self._overwrite)
+            self._store.part(DetailStore).intents.save_file.emit(
+                self._container_id, self._file, self._saving, self._overwrite
+            )
             self._enable()
 
     def _on_saved(self, container_id: str, answer: RemoteFile | Problem) -> None:

@@ -13,7 +13,8 @@ from app.features.containers.form.draft import Fault, Surroundings, draft_of, re
 from app.features.containers.form.fields import FormFields
 from app.features.containers.form.pull_pane import PullPane
 from app.features.problems.problem import ProblemView
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
 from app.ui.widgets import button, label, resize_on_screen

@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from app.features.containers.list.dialogs import ask_removal, ask_rename
 from app.features.containers.list.rows import is_startable
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.store import AppStore
 from app.texts import text
 from app.ui import icons
 from app.ui.ports import port_links

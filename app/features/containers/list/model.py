@@ -25,6 +25,7 @@ from app.features.containers.list.columns import (
     words,
 )
 from app.features.containers.list.rows import Arrangement, Row, arrange, row_key
+from app.features.stats.store import StatsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui.safe_text import tooltip
@@ -52,7 +53,7 @@ class ContainerModel(QAbstractTableModel):
     def __init__(self, store: AppStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store = store
-        self.facts = Facts(store.stats, store.pending, store.restart_counts)
+        self.facts = Facts(store.part(StatsStore), store.pending, store.restart_counts)
         self.arrangement = Arrangement()
         self._rows: list[Row] = []
         self._keys: list[str] = []
@@ -62,7 +63,7 @@ class ContainerModel(QAbstractTableModel):
         store.containers_changed.connect(self.refresh)
         store.pending_changed.connect(self._on_pending)
         store.restart_counts_changed.connect(self._on_restart_counts)
-        store.stats.changed.connect(self._on_stats)
+        store.part(StatsStore).changed.connect(self._on_stats)
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -134,7 +135,7 @@ class ContainerModel(QAbstractTableModel):
 
     def refresh(self) -> None:
         """Take over the store's list."""
-        self.facts = Facts(self._store.stats, self._store.pending, self._store.restart_counts)
+        self.facts = Facts(self._store.part(StatsStore), self._store.pending, self._store.restart_counts)
         self.changing = True
         self._show(arrange(self._store.containers or (), self.arrangement, self.facts))
         self.changing = False

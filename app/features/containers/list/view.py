@@ -23,8 +23,10 @@ from app.features.containers.list.model import ContainerModel
 from app.features.containers.list.rows import Shown
 from app.features.containers.list.table import ContainerTable
 from app.features.problems.problem import ProblemView
+from app.features.stats.store import StatsStore
+from app.links.link_state import LinkState
 from app.state.machine_actions import refusal, start_words
-from app.state.store import AppStore, LinkState
+from app.state.store import AppStore
 from app.texts import text
 from app.ui import figures, icons, theme
 from app.ui.empty import EmptyState
@@ -130,7 +132,7 @@ class ContainersView(QWidget):
         store.pending_changed.connect(self._show_selection)
         store.machine_changed.connect(self.refresh)
         store.engine_changed.connect(self.refresh)
-        store.stats.changed.connect(self._show_totals)
+        store.part(StatsStore).changed.connect(self._show_totals)
         table.selectionModel().selectionChanged.connect(self._show_selection)
         table.selectionModel().currentRowChanged.connect(self._show_selection)
         table.opened.connect(self._open)
@@ -194,7 +196,7 @@ class ContainersView(QWidget):
         self.bar.show_selection(self.selected)
 
     def _show_totals(self) -> None:
-        used = usage(Group("", self._store.running, expanded=False), self._store.stats)
+        used = usage(Group("", self._store.running, expanded=False), self._store.part(StatsStore))
         self.totals.setVisible(used is not None)
         if used is not None:
             self.totals.setText(text("containers.totals", cpu=figures.percent(used[0]), memory=figures.size(used[1])))

@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from app.features.logs.store import LogStore
 from app.features.logs.view.pane import LogPane
 from app.features.logs.view.picker import ContainerPicker
 from app.state.machine_actions import refusal, start_words
@@ -26,7 +27,7 @@ class LogsPage(QWidget):
         super().__init__(parent)
         self.setObjectName("page")
         self._store = store
-        opened = store.logs.log(KEY)
+        opened = store.part(LogStore).log(KEY)
         self.picker = ContainerPicker(store, opened.container_ids if opened else ())
         self.pane = LogPane(store, KEY)
         self.empty = EmptyState()
@@ -36,7 +37,7 @@ class LogsPage(QWidget):
         self.picker.chosen.connect(self._on_chosen)
         store.containers_changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
-        store.logs.opened.connect(self._on_opened)
+        store.part(LogStore).opened.connect(self._on_opened)
         self.refresh()
 
     def choose(self, container_ids: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QVBoxLayo
 
 from app.features.logs.data.followed import FollowedLog
 from app.features.logs.data.search import LogSearch, Pattern
+from app.features.logs.store import LogStore
 from app.features.logs.view.exporting import Exporting
 from app.features.logs.view.lines_view import LinesView
 from app.features.logs.view.searching import Searching
@@ -94,7 +95,7 @@ class LogPane(QWidget):
 
     def _connect(self) -> None:
         lines, searching = self.lines, self.searching
-        self._store.logs.opened.connect(self._on_opened)
+        self._store.part(LogStore).opened.connect(self._on_opened)
         self._soon.timeout.connect(self._refresh)
         self._typed.timeout.connect(self._begin_search)
         lines.followed.connect(lambda follows: self.to_end.setEnabled(not follows))
@@ -130,7 +131,7 @@ class LogPane(QWidget):
     def _take_log(self) -> None:
         if self._log is not None:
             self._log.changed.disconnect(self._on_changed)
-        self._log = self._store.logs.log(self._key)
+        self._log = self._store.part(LogStore).log(self._key)
         self._search = None
         if self._log is not None:
             self._log.changed.connect(self._on_changed)

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.features.doctor.bundle import BundleCard
+from app.features.doctor.bundle_store import BundleStore
 from app.features.doctor.bundle_wiring import BundleWiring
 from app.frame.main_window import MainWindow
-from app.frame.tray import Tray
 from app.links.engine_link import EngineLink
 from app.links.machine_link import MachineLink
 from app.state.parts import Parts
@@ -28,7 +28,7 @@ Progress = Callable[[str, float], object]
 @pytest.fixture
 def card(qapp: QApplication, store: AppStore, window: MainWindow, tmp_path: Path) -> Iterator[BundleCard]:
     links = MachineLink(lambda: ""), EngineLink()
-    wiring = BundleWiring(Parts(qapp, store, *links, window, Tray(store)), tmp_path / "home", window)
+    wiring = BundleWiring(Parts(qapp, store, *links, window), tmp_path / "home", window)
     window.show_machine("checks")
     yield machine_page(window).checks.bundle
     wiring.close()
@@ -45,8 +45,10 @@ def test_it_is_made_and_its_place_and_contents_are_said(
     store.intents.make_bundle.emit(str(target))
     assert not card.make.isEnabled()
     assert card.cancel.isVisible()
-    qtbot.waitUntil(lambda: store.bundle.made is not None or store.bundle.problem is not None, timeout=60_000)
-    assert store.bundle.problem is None
+    qtbot.waitUntil(
+        lambda: store.part(BundleStore).made is not None or store.part(BundleStore).problem is not None, timeout=60_000
+    )
+    assert store.part(BundleStore).problem is None
     assert target.exists()
     assert card._place.whole == str(target)
     assert "Contents: " in card.contents.text()
@@ -72,9 +74,9 @@ def test_progress_is_shown_and_it_can_be_cancelled(
     qtbot.waitUntil(lambda: card._bar.value() == 400)
     assert card._gathering.text() == "Collecting: logs/agent.log"
     card.cancel.click()
-    qtbot.waitUntil(lambda: store.bundle.gathering is None)
-    assert store.bundle.problem is None
-    assert store.bundle.made is None
+    qtbot.waitUntil(lambda: store.part(BundleStore).gathering is None)
+    assert store.part(BundleStore).problem is None
+    assert store.part(BundleStore).made is None
     assert card.make.isEnabled()
 
 

@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
 from app.features.doctor.network_check import NetworkCheckDialog
-from app.features.doctor.network_check_store import HopState
+from app.features.doctor.network_check_store import HopState, NetworkCheckStore
 from app.frame.main_window import MainWindow
 from app.state.store import AppStore
 from backend import api
@@ -102,7 +102,7 @@ def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: Whole, doctor: D
     assert dialog.verdict.words.text() == "Checking…"
     assert not dialog.copy.isEnabled()
     doctor.go_on.set()
-    whole.wait(lambda: not whole.store.network_check.running)
+    whole.wait(lambda: not whole.store.part(NetworkCheckStore).running)
     assert doctor.asked == ["x"]
     assert shown(dialog) == [
         ("Image · OK", "docker.io/library/x:latest", ""),
@@ -115,7 +115,7 @@ def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: Whole, doctor: D
     assert "FAILED" in QGuiApplication.clipboard().text()
     dialog.image.setText(" y:2 ")
     QTest.mouseClick(dialog.run, LEFT)
-    whole.wait(lambda: doctor.asked == ["x", "y:2"] and not whole.store.network_check.running)
+    whole.wait(lambda: doctor.asked == ["x", "y:2"] and not whole.store.part(NetworkCheckStore).running)
     assert len(shown(dialog)) == 2
 
 
@@ -124,7 +124,7 @@ def test_it_can_be_cancelled_begun_again_and_closed(whole: Whole, doctor: Doctor
     dialog = check_dialog(whole.window)
     whole.wait(lambda: len(shown(dialog)) == 1)
     QTest.mouseClick(dialog.cancel, LEFT)
-    assert not whole.store.network_check.running
+    assert not whole.store.part(NetworkCheckStore).running
     assert "canceled" in dialog.verdict.words.text()
     assert doctor.saw_cancel.wait(5)
     doctor.saw_cancel.clear()
@@ -135,7 +135,7 @@ def test_it_can_be_cancelled_begun_again_and_closed(whole: Whole, doctor: Doctor
     assert not dialog.isVisible()
     doctor.go_on.set()
     again = check_dialog(whole.window, "z")
-    whole.wait(lambda: whole.store.network_check.verdict)
+    whole.wait(lambda: whole.store.part(NetworkCheckStore).verdict)
     assert again is not dialog
     assert doctor.asked == ["", "", "z"]
 
@@ -177,7 +177,7 @@ def test_it_is_opened_from_wherever_a_pull_can_fail(store: AppStore, window: Mai
     QTest.mouseClick(buttons_of(form)["Why can't I pull?"], LEFT)
     assert asked == ["", "", "postgres:17"]
     assert len([found for found in window.findChildren(NetworkCheckDialog) if found.isVisible()]) == 1
-    assert store.network_check.worst is HopState.OK
+    assert store.part(NetworkCheckStore).worst is HopState.OK
     form.reject()
 
 

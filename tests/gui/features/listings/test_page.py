@@ -14,9 +14,9 @@ from pytestqt.qtbot import QtBot
 
 from app.features.containers.list.wiring import ContainersWiring
 from app.features.listings.page import ListingView
+from app.features.listings.store import ListingStore
 from app.features.listings.wiring import ListingsWiring
 from app.frame.main_window import MainWindow
-from app.frame.tray import Tray
 from app.links.engine_link import EngineLink
 from app.links.machine_link import MachineLink
 from app.state.parts import Parts
@@ -64,7 +64,7 @@ def test_sorting_by_size_is_by_number(store: AppStore, window: MainWindow) -> No
     running(store)
     fill_listings(store)
     volumes = page(window, "volumes")
-    store.listings.set_volume_sizes({"shop_data": 5, "unused": 900 * 1024**3})
+    store.part(ListingStore).set_volume_sizes({"shop_data": 5, "unused": 900 * 1024**3})
     volumes.table.sortByColumn(4, Qt.SortOrder.DescendingOrder)
     assert cells(volumes, 4) == ["900 GiB", "5 B", "–"]
 
@@ -104,7 +104,7 @@ def test_the_selection_survives_another_list(store: AppStore, window: MainWindow
     fill_listings(store)
     images = page(window, "images")
     select(images, 5)
-    store.listings.set_entries("images", samples.images()[2:])
+    store.part(ListingStore).set_entries("images", samples.images()[2:])
     assert [entry.name for entry in images.selected] == ["web:latest"]
 
 
@@ -117,9 +117,9 @@ def test_empty_stopped_and_failed_are_three_things(store: AppStore, window: Main
     running(store)
     fill_listings(store, empty=True)
     assert volumes.empty.command.isVisible()
-    store.listings.set_problem("volumes", samples.ENGINE_PROBLEM)
+    store.part(ListingStore).set_problem("volumes", samples.ENGINE_PROBLEM)
     assert volumes.problem.isVisible()
-    store.listings.set_entries("volumes", samples.volumes())
+    store.part(ListingStore).set_entries("volumes", samples.volumes())
     assert not volumes.problem.isVisible()
     assert volumes.table.isVisible()
 
@@ -132,7 +132,7 @@ def parts(
     machine(store, Phase.RUNNING)
     machine_link = MachineLink(lambda: "")
     link = EngineLink()
-    made = Parts(qapp, store, machine_link, link, window, Tray(store))
+    made = Parts(qapp, store, machine_link, link, window)
     wirings = ContainersWiring(made, window), ListingsWiring(made, window)
     link.set_endpoint(f"unix://{engine.path}")
     yield made
@@ -142,20 +142,24 @@ def parts(
         shiboken6.delete(one)
 
 
-def test_asked_for_only_when_the_page_is_opened(parts: Parts, engine: FakeEngine, qtbot: QtBot) -> None:
+def test_asked_for_only_when_the_page_is_opened(
+    parts: Parts, window: MainWindow, engine: FakeEngine, qtbot: QtBot
+) -> None:
     qtbot.waitUntil(lambda: parts.store.containers is not None)
     networks = page(parts.window, "networks")
     qtbot.waitUntil(lambda: bool(cells(networks)))
     assert "GET /images/json" not in engine.requests
-    images = page(parts.window, "images")
+    images = page(window, "images")
     qtbot.waitUntil(lambda: len(cells(images)) == 6)
     assert "GET /volumes" not in engine.requests
-    volumes = page(parts.window, "volumes")
+    volumes = page(window, "volumes")
     qtbot.waitUntil(lambda: cells(volumes, 4) == ["0 B", "2.9 MiB", "0 B"])
 
 
-def test_an_event_brings_another_list_and_many_bring_few(parts: Parts, engine: FakeEngine, qtbot: QtBot) -> None:
-    networks = page(parts.window, "networks")
+def test_an_event_brings_another_list_and_many_bring_few(
+    parts: Parts, window: MainWindow, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    networks = page(window, "networks")
     qtbot.waitUntil(lambda: len(cells(networks)) == 5)
     before = engine.requests.count("GET /networks")
     engine.listings["networks"] = engine.listings["networks"][:2]
@@ -165,9 +169,11 @@ def test_an_event_brings_another_list_and_many_bring_few(parts: Parts, engine: F
     assert engine.requests.count("GET /networks") - before < 20
 
 
-def test_a_list_that_fails_is_said_and_comes_again(parts: Parts, engine: FakeEngine, qtbot: QtBot) -> None:
+def test_a_list_that_fails_is_said_and_comes_again(
+    parts: Parts, window: MainWindow, engine: FakeEngine, qtbot: QtBot
+) -> None:
     kept = engine.listings.pop("networks")
-    networks = page(parts.window, "networks")
+    networks = page(window, "networks")
     qtbot.waitUntil(networks.problem.isVisible)
     engine.listings["networks"] = kept
     parts.store.intents.refresh.emit()
@@ -175,8 +181,8 @@ def test_a_list_that_fails_is_said_and_comes_again(parts: Parts, engine: FakeEng
     assert not networks.problem.isVisible()
 
 
-def test_another_engine_forgets_the_lists(parts: Parts, engine: FakeEngine, qtbot: QtBot) -> None:
-    images = page(parts.window, "images")
+def test_another_engine_forgets_the_lists(parts: Parts, window: MainWindow, engine: FakeEngine, qtbot: QtBot) -> None:
+    images = page(window, "images")
     qtbot.waitUntil(lambda: len(cells(images)) == 6)
     parts.engine_link.set_endpoint(None)
     qtbot.waitUntil(lambda: cells(images) == [])

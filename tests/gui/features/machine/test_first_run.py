@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 from app.features.machine.console import ConsoleView
 from app.features.machine.first_run import FirstRunView
 from app.frame.main_window import MainWindow
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from backend.errors import ProblemCode
 from backend.model import Phase
@@ -62,17 +63,17 @@ def test_what_was_chosen_is_saved_before_the_start(
     chosen = {"machine.memory_mib": 2048, "machine.disk_gib": 20, "docker.context": False}
     assert asked == [("autostart.set", {"on": True}), ("config.set", {"values": chosen})]
     with qtbot.waitSignal(store.intents.start_machine):
-        store.settings.take("config.set", config_answer(disk_gib=None, machine_memory_mib=2048))
+        store.part(SettingsStore).take("config.set", config_answer(disk_gib=None, machine_memory_mib=2048))
     with qtbot.assertNotEmitted(store.intents.start_machine):
-        store.settings.take("config.get", config_answer(disk_gib=None))
+        store.part(SettingsStore).take("config.get", config_answer(disk_gib=None))
 
 
 def test_a_refused_choice_is_shown_and_not_started(store: AppStore, page: FirstRunView, qtbot: QtBot) -> None:
     page.rows.memory.field.setValue(2048)
     with qtbot.assertNotEmitted(store.intents.start_machine):
         QTest.mouseClick(page.start, LEFT)
-        store.settings.refuse("config.set", settings_samples.CONFIG_PROBLEM)
-        store.settings.take("config.get", config_answer(disk_gib=None))
+        store.part(SettingsStore).refuse("config.set", settings_samples.CONFIG_PROBLEM)
+        store.part(SettingsStore).take("config.get", config_answer(disk_gib=None))
     assert page.start.isEnabled()
 
 
@@ -130,15 +131,15 @@ def test_the_console_is_shown_safely_and_keeps_its_selection(store: AppStore, qt
     console.show()
     QTest.mouseClick(console.toggle, LEFT)
     said = "one \x1b[31mred\x1b[0m\r\n<b>two</b>\x07\n"
-    store.settings.take("logs.tail", {"text": said})
+    store.part(SettingsStore).take("logs.tail", {"text": said})
     assert console.text.toPlainText() == "one red\n<b>two</b>\n"
     console.text.selectAll()
-    store.settings.take("logs.tail", {"text": said + "three\n"})
+    store.part(SettingsStore).take("logs.tail", {"text": said + "three\n"})
     assert console.text.toPlainText() == "one red\n<b>two</b>\nthree\n"
     assert console.text.textCursor().selectedText().startswith("one red")
-    store.settings.take("logs.tail", {"text": "another boot"})
+    store.part(SettingsStore).take("logs.tail", {"text": "another boot"})
     assert console.text.toPlainText() == "another boot"
-    store.settings.take("logs.tail", {})
-    assert store.settings.problem("logs") is not None
-    assert store.settings.problem("logs").code is ProblemCode.AGENT_TOO_OLD  # type: ignore[union-attr]
+    store.part(SettingsStore).take("logs.tail", {})
+    assert store.part(SettingsStore).problem("logs") is not None
+    assert store.part(SettingsStore).problem("logs").code is ProblemCode.AGENT_TOO_OLD  # type: ignore[union-attr]
     assert console.problem.isVisible()

@@ -13,10 +13,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from app.features.doctor.checks_store import ChecksStore
 from app.features.doctor.checks_wiring import ChecksWiring
 from app.features.machine.page import MachineView
+from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
-from app.frame.tray import Tray
 from app.links.engine_link import EngineLink
 from app.links.machine_link import MachineLink
 from app.state.parts import Parts
@@ -50,7 +51,7 @@ def usage(**changes: int | None) -> StatsSample:
 def test_memory_and_disk_given_used_and_taken(store: AppStore, page: MachineView) -> None:
     running(store)
     assert not page.overview.usage.isVisible()
-    store.stats.add(usage())
+    store.part(StatsStore).add(usage())
     shown = page.overview.usage
     assert [bar.words.text() for bar in (shown.memory_used, shown.memory_on_host)] == ["1 of 4 GiB", "2 of 4 GiB"]
     assert [bar.words.text() for bar in (shown.disk_used, shown.disk_on_host)] == ["16 of 64 GiB", "20 of 64 GiB"]
@@ -61,7 +62,7 @@ def test_memory_and_disk_given_used_and_taken(store: AppStore, page: MachineView
 
 def test_what_was_given_back_is_said_where_it_is_known(store: AppStore, page: MachineView) -> None:
     running(store)
-    store.stats.add(usage(memory_returned_bytes=3 * GIB // 2, disk_returned_bytes=None))
+    store.part(StatsStore).add(usage(memory_returned_bytes=3 * GIB // 2, disk_returned_bytes=None))
     returned = page.overview.usage.returned
     assert returned["memory"].text() == "Given back to this computer since the start: 1.5 GiB"
     assert not returned["disk"].isVisible()
@@ -69,13 +70,13 @@ def test_what_was_given_back_is_said_where_it_is_known(store: AppStore, page: Ma
 
 def test_what_the_host_does_not_tell_is_said_to_be_unknown(store: AppStore, page: MachineView) -> None:
     running(store)
-    store.stats.add(usage(memory_on_host_bytes=None))
+    store.part(StatsStore).add(usage(memory_on_host_bytes=None))
     assert page.overview.usage.memory_on_host.words.text() == "unknown"
 
 
 def test_figures_go_with_the_machine(store: AppStore, page: MachineView) -> None:
     running(store)
-    store.stats.add(usage())
+    store.part(StatsStore).add(usage())
     machine(store, Phase.STOPPING)
     assert not page.overview.usage.isVisible()
 
@@ -97,7 +98,7 @@ def wired(
     qapp: QApplication, store: AppStore, window: MainWindow, page: MachineView, tmp_path: Path
 ) -> Iterator[MachineView]:
     links = MachineLink(lambda: ""), EngineLink()
-    parts = Parts(qapp, store, *links, window, Tray(store))
+    parts = Parts(qapp, store, *links, window)
     wiring = ChecksWiring(parts, tmp_path / "home", window)
     page.show_part("checks")
     yield page
@@ -110,8 +111,8 @@ def test_the_checks_are_the_doctors_and_can_be_copied(store: AppStore, wired: Ma
     wired.checks.card.run.click()
     assert wired.checks.card.run.text() == "Checking…"
     assert not wired.checks.card.run.isEnabled()
-    qtbot.waitUntil(lambda: store.checks.results is not None, timeout=30_000)
-    results = store.checks.results
+    qtbot.waitUntil(lambda: store.part(ChecksStore).results is not None, timeout=30_000)
+    results = store.part(ChecksStore).results
     assert results is not None
     order = [check.id for check in doctor.CHECKS]
     assert [result.id for result in results] == sorted((result.id for result in results), key=order.index)
@@ -135,12 +136,12 @@ def test_the_window_goes_on_while_they_run_and_they_run_once(
     store.intents.run_checks.emit()
     store.intents.run_checks.emit()
     qtbot.waitUntil(lambda: len(calls) == 1)
-    assert store.checks.running
+    assert store.part(ChecksStore).running
     go.set()
-    qtbot.waitUntil(lambda: not store.checks.running)
+    qtbot.waitUntil(lambda: not store.part(ChecksStore).running)
     assert len(calls) == 1
     assert "2 checks need attention" in wired.checks.card._sum.text()
-    assert [entry.state.value for entry in store.checks.results or ()].count("broken") == 2
+    assert [entry.state.value for entry in store.part(ChecksStore).results or ()].count("broken") == 2
 
 
 def test_checks_that_fail_themselves_are_a_problem(
@@ -151,7 +152,7 @@ def test_checks_that_fail_themselves_are_a_problem(
 
     monkeypatch.setattr("backend.doctor.examine_home", broken)
     store.intents.run_checks.emit()
-    qtbot.waitUntil(lambda: store.checks.problem is not None)
+    qtbot.waitUntil(lambda: store.part(ChecksStore).problem is not None)
     assert wired.checks.card._problem.isVisible()
     assert wired.checks.card.run.isEnabled()
 
@@ -179,7 +180,7 @@ def test_what_can_be_mended_is_asked_about_mended_and_looked_at_again(
     monkeypatch.setattr("backend.doctor.examine_home", lambda _home: found)
     monkeypatch.setattr("backend.doctor.repair_home", repair)
     store.intents.run_checks.emit()
-    qtbot.waitUntil(lambda: store.checks.results is not None)
+    qtbot.waitUntil(lambda: store.part(ChecksStore).results is not None)
     card = wired.checks.card
     rows = [row for row in card._rows if row.isVisible()]
     assert [row.title.text() for row in rows] == ["Lock", "Keys", "Home"], "what is wrong comes first"
@@ -190,8 +191,8 @@ def test_what_can_be_mended_is_asked_about_mended_and_looked_at_again(
     assert "Remove the lock." in box.informativeText()
     assert mended == []
     next(made for made in box.buttons() if made.text() == "Fix").click()
-    qtbot.waitUntil(lambda: not store.checks.running)
+    qtbot.waitUntil(lambda: not store.part(ChecksStore).running)
     assert [ids for _home, ids in mended] == [("lock",)]
-    states = {entry.id: (entry.state.value, entry.fixed) for entry in store.checks.results or ()}
+    states = {entry.id: (entry.state.value, entry.fixed) for entry in store.part(ChecksStore).results or ()}
     assert states == {"home": ("good", False), "lock": ("good", True), "keys": ("warning", False)}
     assert not card.fix_all.isVisible(), "one is left, with a button of its own"

@@ -18,8 +18,10 @@ from app.features.ports import wiring
 from app.features.ports.columns import ADDRESS, CONTAINER
 from app.features.ports.page import PortsView
 from app.features.ports.rows import port_rows
+from app.features.ports.store import PortsStore
 from app.frame.main_window import MainWindow
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.store import AppStore
 from app.ui.ports import port_links
 from backend.addresses import Origin as PortOrigin
 from backend.addresses import PortState, PortStatus
@@ -39,7 +41,7 @@ CONTROL = Qt.KeyboardModifier.ControlModifier
 @pytest.fixture
 def page(store: AppStore, window: MainWindow, qtbot: QtBot) -> PortsView:
     up(store)
-    store.ports.take(ports_answer())
+    store.part(PortsStore).take(ports_answer())
     made = ports_page(window)
     with qtbot.waitActive(window):  # shortcuts are for the active window
         window.activateWindow()
@@ -51,9 +53,9 @@ def cells(view: PortsView, column: int = 0) -> list[str]:
 
 
 def rows_of(store: AppStore, *entries: dict[str, Any]) -> list[str]:
-    store.ports.take({"ports": list(entries)})
-    assert store.ports.problem is None
-    return [row.address for row in store.ports.rows or ()]
+    store.part(PortsStore).take({"ports": list(entries)})
+    assert store.part(PortsStore).problem is None
+    return [row.address for row in store.part(PortsStore).rows or ()]
 
 
 def test_twins_are_one_row_and_strangers_are_not(store: AppStore) -> None:
@@ -69,13 +71,13 @@ def test_twins_are_one_row_and_strangers_are_not(store: AppStore) -> None:
 
 def test_a_row_is_as_bad_as_its_worst_address_and_opens_the_one_that_answers(store: AppStore) -> None:
     answers = port(443, address="::1", container_port=8443, connections=1)
-    store.ports.take({"ports": [port(443, container_port=8443, state="taken", problem=TAKEN), answers]})
-    (row,) = store.ports.conflicts
+    store.part(PortsStore).take({"ports": [port(443, container_port=8443, state="taken", problem=TAKEN), answers]})
+    (row,) = store.part(PortsStore).conflicts
     assert (row.state, row.connections, row.received_bytes) == (PortState.TAKEN, 1, None)
     assert row.problem == f"127.0.0.1:443: {TAKEN}"
     assert (row.address, row.url) == ("localhost:443", "https://[::1]")
-    store.ports.take({"ports": twins(443, state="taken", problem=TAKEN)})
-    (row,) = store.ports.conflicts
+    store.part(PortsStore).take({"ports": twins(443, state="taken", problem=TAKEN)})
+    (row,) = store.part(PortsStore).conflicts
     assert (row.problem, row.url) == (TAKEN, None)
     assert port_rows(()) == ()
 
@@ -93,19 +95,21 @@ def test_what_the_agent_writes_is_what_the_window_reads(store: AppStore) -> None
         sent_bytes=7,
         problem="Not allowed.",
     )
-    store.ports.take({"ports": msgspec.json.decode(msgspec.json.encode([told]))})
-    assert store.ports.rows is not None
-    assert store.ports.rows[0].statuses == (told,)
+    store.part(PortsStore).take({"ports": msgspec.json.decode(msgspec.json.encode([told]))})
+    rows = store.part(PortsStore).rows
+    assert rows is not None
+    assert rows[0].statuses == (told,)
 
 
 def test_an_answer_that_is_not_understood_is_a_problem(store: AppStore) -> None:
-    store.ports.take(ports_answer())
-    before = store.ports.rows
+    store.part(PortsStore).take(ports_answer())
+    before = store.part(PortsStore).rows
     for answer in ({}, {"ports": [{"port": 1}]}, {"ports": [port(1, state="gone")]}, {"ports": [3]}):
-        store.ports.take(answer)
-        assert store.ports.problem is not None
-        assert store.ports.problem.code is ProblemCode.AGENT_TOO_OLD
-    assert store.ports.rows == before, "what was known stays"
+        store.part(PortsStore).take(answer)
+        problem = store.part(PortsStore).problem
+        assert problem is not None
+        assert problem.code is ProblemCode.AGENT_TOO_OLD
+    assert store.part(PortsStore).rows == before, "what was known stays"
 
 
 def test_what_is_shown(page: PortsView, window: MainWindow) -> None:
@@ -133,7 +137,7 @@ def test_conflicts_are_found_in_the_list_and_the_badge_goes_with_them(
     QTest.mouseClick(page.conflicts.show_all, LEFT)
     assert page.filter.text() == ""
     assert [row.port for row in page.selected] == [443, 5432]
-    store.ports.take(ports_answer(conflicts=False))
+    store.part(PortsStore).take(ports_answer(conflicts=False))
     assert not page.conflicts.isVisible()
     assert window._rail.badge("ports") == 0
 
@@ -209,7 +213,7 @@ def test_a_list_that_moves_below_the_mouse_is_not_clicked(store: AppStore, page:
     for entry in answer["ports"]:
         if entry["port"] == 49_153:
             entry["connections"] = 40
-    store.ports.take(answer)
+    store.part(PortsStore).take(answer)
     assert cells(page)[0] == "localhost:49153"
     with qtbot.assertNotEmitted(store.intents.open_url):
         QTest.mouseRelease(page.table.viewport(), LEFT, pos=at)
@@ -226,7 +230,7 @@ def test_a_container_that_is_known_later_can_be_gone_to(store: AppStore, page: P
 
 
 def test_figures_that_change_leave_selection_order_and_place(store: AppStore, page: PortsView) -> None:
-    store.ports.take(ports_answer(more=300))
+    store.part(PortsStore).take(ports_answer(more=300))
     page.table.sortByColumn(5, Qt.SortOrder.DescendingOrder)
     go_to(page, "localhost:20250")
     page.table.verticalScrollBar().setValue(1234)
@@ -234,23 +238,23 @@ def test_figures_that_change_leave_selection_order_and_place(store: AppStore, pa
     for entry in answer["ports"]:
         if entry["port"] == 20_010:
             entry["connections"] = 40
-    store.ports.take(answer)
+    store.part(PortsStore).take(answer)
     assert cells(page)[0] == "localhost:20010"
     assert [row.port for row in page.selected] == [20_250]
     assert page.table.verticalScrollBar().value() == 1234
-    store.ports.take(ports_answer(more=299))
+    store.part(PortsStore).take(ports_answer(more=299))
     assert [row.port for row in page.selected] == [20_250], "of another list too"
 
 
 def test_a_thousand_ports_are_fluent(store: AppStore, page: PortsView) -> None:
     answer = ports_answer(more=1000)
-    store.ports.take(answer)
+    store.part(PortsStore).take(answer)
     spans = []
     for turn in range(5):
         for entry in answer["ports"]:
             entry["connections"] = turn + entry["port"] % 7
         began = time.perf_counter()
-        store.ports.take(answer)
+        store.part(PortsStore).take(answer)
         QApplication.processEvents()
         spans.append(time.perf_counter() - began)
     # Every row changes here, of two thousand addresses: in life it is a few.
@@ -271,19 +275,19 @@ def test_stopped_suspended_failed_unknown_and_empty_are_five_things(
     store.set_machine(samples.status(Phase.RUNNING))
     seen.add(page.empty._title.text())
     assert page.empty.progress.isVisible()
-    store.ports.fail(LIST_PROBLEM)
+    store.part(PortsStore).fail(LIST_PROBLEM)
     assert page.problem.isVisible()
     seen.add(page.empty._title.text())
     assert not page.empty.command.isVisible(), "an error is not an empty list"
     with qtbot.waitSignal(store.intents.refresh):
         QTest.mouseClick(page.problem.findChildren(type(page.empty.button))[0], LEFT)
-    store.ports.take({"ports": []})
+    store.part(PortsStore).take({"ports": []})
     assert not page.problem.isVisible()
     assert page.empty.command.isVisible()
     seen.add(page.empty._title.text())
     assert len(seen) == 5
     lost = Problem(code=ProblemCode.AGENT_UNREACHABLE, summary="Gone.")
-    store.ports.take(ports_answer())
+    store.part(PortsStore).take(ports_answer())
     store.set_agent_link(LinkState.RECONNECTING, lost)
     assert page.problem.problem == lost
     assert len(cells(page)) == 9, "what was known is still to be seen"
@@ -325,7 +329,7 @@ def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot, monkeypatch: pytes
 
 def test_asked_often_only_while_somebody_looks(whole: Whole, qtbot: QtBot) -> None:
     whole.asked("ports.list")
-    whole.wait(lambda: whole.store.ports.rows)
+    whole.wait(lambda: whole.store.part(PortsStore).rows)
     qtbot.wait(200)
     assert len(whole.agent.asked("ports.list")) <= 2, "nobody looks, nothing changes"
     page = ports_page(whole.window)
@@ -372,7 +376,7 @@ def test_a_conflict_is_seen_from_anywhere_and_looked_at_until_it_is_gone(whole: 
 def test_a_list_that_could_not_be_had_is_asked_for_again(whole: Whole) -> None:
     whole.agent.answers["ports.list"] = LIST_PROBLEM
     whole.store.set_containers(samples.containers())
-    whole.wait(lambda: whole.store.ports.problem == LIST_PROBLEM)
+    whole.wait(lambda: whole.store.part(PortsStore).problem == LIST_PROBLEM)
     whole.agent.answers["ports.list"] = {"ports": twins(8080, state="taken", problem=TAKEN)}
     whole.wait(lambda: whole.window._rail.badge("ports") == 1)
 
@@ -391,4 +395,4 @@ def test_a_refusal_an_agent_that_is_silent_and_a_stop(whole: Whole) -> None:
     whole.agent.release("ports.list")
     whole.wait(lambda: page.problem.problem is None)
     whole.publish(Phase.STOPPED)
-    assert whole.store.ports.rows is None
+    assert whole.store.part(PortsStore).rows is None

@@ -13,6 +13,7 @@ from app.features.settings.fields.text_row import ProxyRow
 from app.features.settings.network import NETWORK_KEYS, NetworkSection
 from app.features.settings.page import SettingsPage, offered_settings
 from app.frame.main_window import MainWindow
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.ui.masking import without_password
 from backend.errors import Problem, ProblemCode
@@ -72,7 +73,7 @@ def test_a_choice_is_sent_and_what_it_means_is_said(
     assert not section.warning.isVisible()
     choose(section, "network.publish", 1)
     assert asked == [{"network.publish": "all"}]
-    store.settings.take("config.set", config_answer(network_publish="all", reasons=("network.publish",)))
+    store.part(SettingsStore).take("config.set", config_answer(network_publish="all", reasons=("network.publish",)))
     assert section.warning.isVisible()
     page = window.page("settings")
     assert isinstance(page, SettingsPage)
@@ -90,15 +91,15 @@ def test_what_is_refused_is_said_at_its_field_and_stays_typed(
     write(section, "network.subnet", "10.0.2.0/23")
     section.texts["network.dns"].field.setFocus()
     assert asked == [{"network.subnet": "10.0.2.0/23"}], "once, though it was ended twice"
-    store.settings.refuse("config.set", SUBNET_REFUSED)
+    store.part(SettingsStore).refuse("config.set", SUBNET_REFUSED)
     assert "not a /24" in row.fault.text()
     assert "Write it as" in row.field.accessibleDescription()
     assert not section.problem.isVisible()
     assert row.field.text() == "10.0.2.0/23"
-    store.settings.take("config.set", config_answer(network_ipv6="off"))
+    store.part(SettingsStore).take("config.set", config_answer(network_ipv6="off"))
     assert row.fault.isVisible(), "another setting was taken, this one is as wrong as before"
     write(section, "network.subnet", "10.9.8.0/24")
-    store.settings.take("config.set", config_answer(network_subnet="10.9.8.0/24"))
+    store.part(SettingsStore).take("config.set", config_answer(network_subnet="10.9.8.0/24"))
     assert not row.fault.isVisible()
     assert row.field.text() == "10.9.8.0/24"
 
@@ -106,9 +107,9 @@ def test_what_is_refused_is_said_at_its_field_and_stays_typed(
 def test_what_was_refused_and_then_mended_is_right(section: NetworkSection, store: AppStore) -> None:
     row = section.texts["network.subnet"]
     write(section, "network.subnet", "10.0.2.0/23")
-    store.settings.refuse("config.set", SUBNET_REFUSED)
+    store.part(SettingsStore).refuse("config.set", SUBNET_REFUSED)
     write(section, "network.subnet", "10.9.8.0/24")
-    store.settings.take("config.set", config_answer(network_subnet="10.9.8.0/24"))
+    store.part(SettingsStore).take("config.set", config_answer(network_subnet="10.9.8.0/24"))
     assert not row.fault.isVisible()
     assert not row.field.property("wrong")
 
@@ -116,7 +117,7 @@ def test_what_was_refused_and_then_mended_is_right(section: NetworkSection, stor
 def test_what_is_refused_is_not_shown_as_set(section: NetworkSection, store: AppStore) -> None:
     choose(section, "network.publish", 1)
     section.checks["network.proxy_in_containers"].box.click()
-    store.settings.refuse("config.set", settings_samples.CONFIG_PROBLEM)
+    store.part(SettingsStore).refuse("config.set", settings_samples.CONFIG_PROBLEM)
     assert section.problem.problem == settings_samples.CONFIG_PROBLEM
     assert section.choices["network.publish"].box.currentIndex() == 0
     assert not section.checks["network.proxy_in_containers"].box.isChecked()
@@ -127,7 +128,7 @@ def test_a_refusal_is_said_where_its_setting_is(section: NetworkSection, store: 
     assert isinstance(page, SettingsPage)
 
     def said(problem: Problem) -> list[str]:
-        store.settings.refuse("config.set", problem)
+        store.part(SettingsStore).refuse("config.set", problem)
         views = {
             "resources": page.resources.problem,
             "lifecycle": page.lifecycle.problem,
@@ -160,7 +161,7 @@ def test_what_is_changed_elsewhere_comes_into_a_field_that_nobody_has_typed_in(
 
 def test_settings_that_cannot_be_read_are_no_fault_of_a_field(section: NetworkSection, store: AppStore) -> None:
     write(section, "network.dns", "192.0.2.1")
-    store.settings.refuse("config.get", settings_samples.CONFIG_PROBLEM)
+    store.part(SettingsStore).refuse("config.get", settings_samples.CONFIG_PROBLEM)
     assert section.problem.isVisible()
     assert not section.texts["network.dns"].fault.isVisible()
 
@@ -247,6 +248,6 @@ def test_the_network_that_is_in_use_is_said(section: NetworkSection, store: AppS
 def test_an_agent_that_does_not_know_of_it(section: NetworkSection, store: AppStore) -> None:
     answer = config_answer()
     answer["values"] = {key: value for key, value in answer["values"].items() if not key.startswith("network.")}
-    store.settings.take("config.get", answer)
+    store.part(SettingsStore).take("config.get", answer)
     assert not any(control.isVisible() for control in section.controls.values())
     assert not set(NETWORK_KEYS) & set(offered_settings(store))

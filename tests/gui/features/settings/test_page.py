@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.features.settings.page import SETTINGS, SettingsPage
 from app.frame.main_window import MainWindow
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.ui.theme import Scheme
 from backend.errors import ProblemCode
@@ -53,7 +54,7 @@ def test_starting_at_login_is_the_agents(store: AppStore, page: SettingsPage, as
     assert page.general.background.isVisible()
     page.general.login.box.click()
     assert asked == [("autostart.set", {"on": False})]
-    store.settings.take("autostart.set", {"on": False, "place": "x"})
+    store.part(SettingsStore).take("autostart.set", {"on": False, "place": "x"})
     assert not page.general.login.box.isChecked()
     assert not page.general.background.isVisible()
 
@@ -67,7 +68,9 @@ def test_only_what_was_changed_is_applied(store: AppStore, page: SettingsPage, a
     assert resources.rows.memory.value == 6144
     QTest.mouseClick(resources.apply, LEFT)
     assert asked == [("config.set", {"values": {"machine.memory_mib": 6144}})]
-    store.settings.take("config.set", config_answer(machine_memory_mib=6144, reasons=("machine.memory_mib",)))
+    store.part(SettingsStore).take(
+        "config.set", config_answer(machine_memory_mib=6144, reasons=("machine.memory_mib",))
+    )
     assert not resources.apply.isEnabled()
     assert "Memory" in page.restart._words.text()
 
@@ -112,7 +115,7 @@ def test_letting_wherry_choose(store: AppStore, page: SettingsPage, asked: list[
 
 
 def test_a_refusal_is_shown_in_place(store: AppStore, page: SettingsPage) -> None:
-    store.settings.refuse("config.set", settings_samples.CONFIG_PROBLEM)
+    store.part(SettingsStore).refuse("config.set", settings_samples.CONFIG_PROBLEM)
     assert page.resources.problem.problem == settings_samples.CONFIG_PROBLEM
     assert store.problem is None
     told(store)
@@ -120,7 +123,7 @@ def test_a_refusal_is_shown_in_place(store: AppStore, page: SettingsPage) -> Non
 
 
 def test_an_answer_of_another_version_is_a_problem(store: AppStore, page: SettingsPage) -> None:
-    store.settings.take("config.get", {"values": {}})
+    store.part(SettingsStore).take("config.get", {"values": {}})
     problem = page.resources.problem.problem
     assert problem is not None
     assert problem.code is ProblemCode.AGENT_TOO_OLD
@@ -149,18 +152,18 @@ def test_daemon_json_is_saved_and_what_dockerd_says_is_shown(
     QTest.mouseClick(engine.save, LEFT)
     assert asked == [("daemon.set", {"text": '{"future": 1}'})]
     finding = {"severity": "error", "line": 1, "column": 1, "message": "dockerd refuses it: <b>no</b>"}
-    store.settings.take(
+    store.part(SettingsStore).take(
         "daemon.set",
         daemon_answer('{"future": 1}', findings=[finding], valid=False, saved=False, asked_dockerd=True),
     )
     assert "<b>no</b>" in engine.findings.item(0).text()
     assert engine.editor.toPlainText() == '{"future": 1}', "what was typed is not lost"
-    store.settings.take("daemon.set", daemon_answer('{"future": 1}', saved=True, asked_dockerd=True))
+    store.part(SettingsStore).take("daemon.set", daemon_answer('{"future": 1}', saved=True, asked_dockerd=True))
     assert "checked" in engine.state.text()
     assert not engine.revert.isEnabled()
     engine.editor.setPlainText("{}")
     QTest.mouseClick(engine.save, LEFT)
-    store.settings.refuse("daemon.set", settings_samples.CONFIG_PROBLEM)
+    store.part(SettingsStore).refuse("daemon.set", settings_samples.CONFIG_PROBLEM)
     assert engine.state.text() == "", "nothing is being saved any more"
 
 
@@ -179,19 +182,19 @@ def test_saving_and_restarting_asks_first_and_waits_for_the_save(
         QTest.mouseClick(confirm, LEFT)
     assert asked == [("daemon.set", {"text": "{}"})]
     with qtbot.waitSignal(store.intents.restart_machine):
-        store.settings.take("daemon.set", daemon_answer("{}", saved=True))
+        store.part(SettingsStore).take("daemon.set", daemon_answer("{}", saved=True))
     with qtbot.assertNotEmitted(store.intents.restart_machine):
-        store.settings.take("daemon.set", daemon_answer("{}", saved=True))
+        store.part(SettingsStore).take("daemon.set", daemon_answer("{}", saved=True))
 
 
 def test_news_of_daemon_json_do_not_go_over_what_is_typed(store: AppStore, page: SettingsPage) -> None:
     page.engine.editor.setPlainText("{ mine }")
-    store.settings.take("daemon.get", daemon_answer("{}"))
+    store.part(SettingsStore).take("daemon.get", daemon_answer("{}"))
     assert page.engine.editor.toPlainText() == "{ mine }"
     page.tabs.setCurrentWidget(page.engine)
     QTest.mouseClick(page.engine.revert, LEFT)
     assert page.engine.editor.toPlainText() == "{}"
-    store.settings.take("daemon.get", daemon_answer('{"debug": true}'))
+    store.part(SettingsStore).take("daemon.get", daemon_answer('{"debug": true}'))
     assert page.engine.editor.toPlainText() == '{"debug": true}'
 
 
@@ -213,7 +216,7 @@ def test_the_docker_context(store: AppStore, page: SettingsPage, asked: list[Any
     page.tabs.setCurrentWidget(docker)
     assert not docker.use.isEnabled()
     answer = settings_samples.context_answer(selected=False, current="desktop-linux")
-    store.settings.take("context.get", answer)
+    store.part(SettingsStore).take("context.get", answer)
     assert "desktop-linux" in docker.state.text()
     QTest.mouseClick(docker.use, LEFT)
     QTest.mouseClick(docker.remove, LEFT)
@@ -223,7 +226,7 @@ def test_the_docker_context(store: AppStore, page: SettingsPage, asked: list[Any
         ("context.remove", {}),
         ("config.set", {"values": {"docker.context": False}}),
     ]
-    store.settings.take("context.get", settings_samples.context_answer(overridden_by="DOCKER_HOST"))
+    store.part(SettingsStore).take("context.get", settings_samples.context_answer(overridden_by="DOCKER_HOST"))
     assert "DOCKER_HOST" in docker.state.text()
 
 
@@ -231,7 +234,7 @@ def test_the_docker_context(store: AppStore, page: SettingsPage, asked: list[Any
 def test_every_setting_can_be_gone_to(store: AppStore, window: MainWindow, key: str) -> None:
     running(store)
     told(store)
-    store.settings.take("context.get", settings_samples.context_answer(selected=False))
+    store.part(SettingsStore).take("context.get", settings_samples.context_answer(selected=False))
     store.intents.show_setting.emit(key)
     assert window.page_name == "settings"
     focus: QWidget | None = window.focusWidget()

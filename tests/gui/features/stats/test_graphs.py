@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from app.features.stats.graph import Graph
 from app.features.stats.graphs import StatsGraphs
 from app.features.stats.series import GAP_S, SPAN_S, StatsSeries, round_top
+from app.features.stats.store import StatsStore
 from app.state.store import AppStore
 from backend.errors import Problem, ProblemCode
 from backend.model import Phase
@@ -89,7 +90,7 @@ def graphs(store: AppStore, qtbot: QtBot) -> Iterator[StatsGraphs]:
 def fill(store: AppStore, **kinds: bool) -> str:
     running(store)
     for one in stats_samples.history(**kinds):
-        store.stats.add(one)
+        store.part(StatsStore).add(one)
     return next(entry.id for entry in samples.containers() if entry.state.is_up)
 
 
@@ -154,7 +155,7 @@ def test_a_stopped_container_and_a_stopped_machine_are_said(store: AppStore, gra
     graphs.show_container(stopped)
     assert "stopped" in graphs.says.text()
     assert shown(graphs) == []
-    store.stats.clear()
+    store.part(StatsStore).clear()
     machine(store, Phase.STOPPED)
     graphs.show_container(None)
     assert "not running" in graphs.says.text()
@@ -164,7 +165,7 @@ def test_waiting_and_trouble_are_said(store: AppStore, graphs: StatsGraphs) -> N
     running(store)
     graphs.show_container(None)
     assert "first figures" in graphs.says.text()
-    store.stats.fail(Problem(code=ProblemCode.GUEST_FAULT, summary="The image is older.", hint="Restart."))
+    store.part(StatsStore).fail(Problem(code=ProblemCode.GUEST_FAULT, summary="The image is older.", hint="Restart."))
     assert graphs.says.text() == "The image is older. Restart."
 
 
@@ -176,7 +177,7 @@ def test_hidden_graphs_do_nothing_and_are_right_when_they_are_shown(
     graphs.hide()
     before = len(graphs.grid._series.rows)
     late = replace(stats_samples.history()[-1], at=stats_samples.NOW + 2)
-    store.stats.add(late)
+    store.part(StatsStore).add(late)
     assert len(graphs.grid._series.rows) == before
     assert graphs.grid._series.rows[-1].at == stats_samples.NOW
     graphs.show()

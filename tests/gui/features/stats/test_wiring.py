@@ -14,7 +14,6 @@ from app.features.stats import wiring
 from app.features.stats.store import HISTORY, StatsStore
 from app.features.stats.wiring import StatsWiring
 from app.frame.main_window import MainWindow
-from app.frame.tray import Tray
 from app.links.engine_link import EngineLink
 from app.links.machine_link import MachineLink
 from app.state.parts import Parts
@@ -42,7 +41,7 @@ def parts(
     agent.status = samples.status(Phase.RUNNING, endpoint=None)
     link = MachineLink(lambda: str(agent.path))
     engine = EngineLink()
-    made = Parts(qapp, store, link, engine, window, Tray(store))
+    made = Parts(qapp, store, link, engine, window)
     wirings = MachineWiring(made, window), StatsWiring(made, window)
     yield made
     link.close()
@@ -59,7 +58,7 @@ def test_asked_for_while_the_window_is_seen(parts: Parts, agent: FakeAgent, qtbo
     parts.machine_link.open()
     qtbot.waitUntil(lambda: asked(agent) == ["stats.subscribe"])
     agent.send(encode(push(1.0)) + encode(push(2.0)))
-    qtbot.waitUntil(lambda: len(parts.store.stats.samples()) == 2)
+    qtbot.waitUntil(lambda: len(parts.store.part(StatsStore).samples()) == 2)
     parts.window.hide()
     qtbot.waitUntil(lambda: asked(agent) == ["stats.subscribe", "stats.unsubscribe"])
     parts.window.show()
@@ -87,10 +86,10 @@ def test_a_machine_that_stops_takes_its_figures_with_it(parts: Parts, agent: Fak
     parts.machine_link.open()
     qtbot.waitUntil(lambda: asked(agent) == ["stats.subscribe"])
     agent.send(encode(push(1.0)))
-    qtbot.waitUntil(lambda: parts.store.stats.machine is not None)
+    qtbot.waitUntil(lambda: parts.store.part(StatsStore).machine is not None)
     agent.publish(samples.status(Phase.STOPPED))
-    qtbot.waitUntil(lambda: parts.store.stats.machine is None)
-    assert parts.store.stats.samples() == ()
+    qtbot.waitUntil(lambda: parts.store.part(StatsStore).machine is None)
+    assert parts.store.part(StatsStore).samples() == ()
 
 
 def test_why_there_are_none_is_kept_and_not_shown_as_a_failed_request(
@@ -99,16 +98,16 @@ def test_why_there_are_none_is_kept_and_not_shown_as_a_failed_request(
     parts.machine_link.open()
     qtbot.waitUntil(lambda: asked(agent) == ["stats.subscribe"])
     agent.send(encode(StatsPush(problem=GONE)))
-    qtbot.waitUntil(lambda: parts.store.stats.problem == GONE)
+    qtbot.waitUntil(lambda: parts.store.part(StatsStore).problem == GONE)
     agent.send(encode(push(1.0)))
-    qtbot.waitUntil(lambda: parts.store.stats.problem is None)
+    qtbot.waitUntil(lambda: parts.store.part(StatsStore).problem is None)
     assert parts.store.problem is None
 
 
 def test_an_older_agent_that_has_none(parts: Parts, agent: FakeAgent, qtbot: QtBot) -> None:
     agent.refuses = OLD
     parts.machine_link.open()
-    qtbot.waitUntil(lambda: parts.store.stats.problem == OLD)
+    qtbot.waitUntil(lambda: parts.store.part(StatsStore).problem == OLD)
     assert parts.store.problem is None
 
 

@@ -11,14 +11,15 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from app.features.containers.data.store import Job, JobKind, JobState
+from app.features.containers.data.store import DetailStore, Job, JobKind, JobState
 from app.features.containers.detail.facts_tab import FactsTab
 from app.features.containers.detail.inspect_tab import InspectTab
 from app.features.containers.detail.processes_tab import ProcessesTab
 from app.features.containers.detail.terminal_tab import TerminalTab
 from app.features.containers.page import ContainersPage
 from app.frame.main_window import MainWindow
-from app.state.store import AppStore, LinkState
+from app.links.link_state import LinkState
+from app.state.store import AppStore
 from app.terminal.session import TerminalState
 from app.ui.masking import MASK, is_secret
 from backend.engine.container.page_types import RemoteFile
@@ -75,7 +76,7 @@ def test_an_image_without_a_shell_gets_a_debug_shell_that_is_removed(whole: Whol
     assert made["HostConfig"]["AutoRemove"]
     QTest.mouseClick(tab.end, Qt.MouseButton.LeftButton)
     whole.wait(lambda: whole.engine.inside.removed == ["helper"])
-    assert whole.store.detail.terminal(whole.id, debug=True) is None
+    assert whole.store.part(DetailStore).terminal(whole.id, debug=True) is None
 
 
 def test_a_window_made_anew_for_another_zoom_keeps_the_shell(whole: Whole) -> None:
@@ -220,7 +221,7 @@ def test_a_job_says_what_went_wrong_in_its_place(store: AppStore, window: MainWi
     detail_scenes.files(store, window)
     problem = Problem(code=ProblemCode.HOST_DISK_FULL, summary="No space left on device")
     job = Job(JobKind.DOWNLOAD, "c", "/x", state=JobState.FAILED, problem=problem)
-    store.detail.add_job(job)
+    store.part(DetailStore).add_job(job)
     assert detail_scenes.page(window).jobs._rows[job]._problem.problem is problem
 
 

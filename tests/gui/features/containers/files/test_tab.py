@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.features.containers.data.files import FileEntry, Listing, from_wire, listing_from_answer, shown_path, to_wire
-from app.features.containers.data.store import JobState
+from app.features.containers.data.store import DetailStore, JobState
 from app.features.containers.detail.commit_dialog import CommitDialog
 from app.features.containers.files.drag_out import DragOut
 from app.features.containers.files.model import rows_of
@@ -125,7 +125,7 @@ def test_what_is_typed_is_not_lost_without_a_question(whole: Whole) -> None:
 
 
 def jobs_done(whole: Whole) -> bool:
-    jobs = whole.store.detail.jobs
+    jobs = whole.store.part(DetailStore).jobs
     return bool(jobs) and all(job.state is not JobState.RUNNING for job in jobs)
 
 
@@ -172,21 +172,21 @@ def test_files_go_up_and_come_down(whole: Whole, tmp_path: Path) -> None:
     assert {(member.uid, member.gid) for member in whole.engine.inside.received} == {(5, 6)}
     target = tmp_path / "out"
     target.mkdir()
-    whole.store.detail.intents.download.emit(whole.id, ("/srv/my folder", "/etc/motd"), target)
+    whole.store.part(DetailStore).intents.download.emit(whole.id, ("/srv/my folder", "/etc/motd"), target)
     whole.wait(lambda: jobs_done(whole))
     assert (target / "my folder" / "zoë").read_bytes() == b"boat" * 1000
     assert (target / "motd").read_bytes() == b"ahoy\n"
-    assert [job.problem for job in whole.store.detail.jobs] == [None] * 3
+    assert [job.problem for job in whole.store.part(DetailStore).jobs] == [None] * 3
 
 
 def test_a_cancelled_copy_leaves_nothing(whole: Whole, tmp_path: Path) -> None:
     whole.open("files")
     whole.engine.inside.export_size = 50_000_000
     whole.engine.inside.hold.clear()
-    whole.store.detail.intents.export.emit(whole.id, tmp_path / "x.tar")
-    whole.wait(lambda: whole.store.detail.jobs[0].transfer.done_bytes > 0)
-    whole.store.detail.intents.cancel.emit(whole.store.detail.jobs[0])
-    whole.wait(lambda: whole.store.detail.jobs[0].state is JobState.CANCELLED)
+    whole.store.part(DetailStore).intents.export.emit(whole.id, tmp_path / "x.tar")
+    whole.wait(lambda: whole.store.part(DetailStore).jobs[0].transfer.done_bytes > 0)
+    whole.store.part(DetailStore).intents.cancel.emit(whole.store.part(DetailStore).jobs[0])
+    whole.wait(lambda: whole.store.part(DetailStore).jobs[0].state is JobState.CANCELLED)
     whole.engine.inside.hold.set()
     assert list(tmp_path.glob("*.tar*")) == []
     assert list(tmp_path.glob(".*part*")) == []
@@ -194,14 +194,14 @@ def test_a_cancelled_copy_leaves_nothing(whole: Whole, tmp_path: Path) -> None:
 
 def test_commit_and_export(whole: Whole, tmp_path: Path) -> None:
     whole.open("files")
-    whole.store.detail.intents.commit.emit(whole.id, "shop:1", "why", False)
-    whole.store.detail.intents.export.emit(whole.id, tmp_path / "x.tar")
-    whole.wait(lambda: len(whole.store.detail.jobs) == 2 and jobs_done(whole))
+    whole.store.part(DetailStore).intents.commit.emit(whole.id, "shop:1", "why", False)
+    whole.store.part(DetailStore).intents.export.emit(whole.id, tmp_path / "x.tar")
+    whole.wait(lambda: len(whole.store.part(DetailStore).jobs) == 2 and jobs_done(whole))
     asked = whole.engine.inside.commits[0]
     assert (asked["repo"], asked["tag"], asked["comment"], asked["pause"]) == (["shop"], ["1"], ["why"], ["0"])
     assert (tmp_path / "x.tar").stat().st_size == whole.engine.inside.export_size
-    for job in whole.store.detail.jobs:
-        whole.store.detail.intents.dismiss.emit(job)
+    for job in whole.store.part(DetailStore).jobs:
+        whole.store.part(DetailStore).intents.dismiss.emit(job)
     assert not whole.page.jobs.isVisible()
 
 
@@ -294,10 +294,10 @@ def test_a_file_is_dragged_out(whole: Whole, monkeypatch: pytest.MonkeyPatch) ->
     taken: list[bytes] = []
     monkeypatch.setattr(DragOut, "drag", lambda _self, files: taken.extend(file.read_bytes() for file in files))
     press_and_move(tab, 0)
-    assert len(whole.store.detail.jobs) == 1  # the copy has begun, and the drag has not
+    assert len(whole.store.part(DetailStore).jobs) == 1  # the copy has begun, and the drag has not
     assert not taken
     whole.wait(lambda: taken == [b"ahoy\n"])
-    whole.wait(lambda: not whole.store.detail.jobs)
+    whole.wait(lambda: not whole.store.part(DetailStore).jobs)
 
 
 def test_a_drag_that_is_let_go_early_is_given_up(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +307,7 @@ def test_a_drag_that_is_let_go_early_is_given_up(whole: Whole, monkeypatch: pyte
     taken: list[object] = []
     monkeypatch.setattr(DragOut, "drag", lambda _self, files: taken.append(files))
     press_and_move(tab, 0)
-    job = whole.store.detail.jobs[0]
+    job = whole.store.part(DetailStore).jobs[0]
     QTest.mouseRelease(tab.table.viewport(), Qt.MouseButton.LeftButton)
     assert job.transfer.is_cancelled
     whole.wait(lambda: job.state is not JobState.RUNNING)

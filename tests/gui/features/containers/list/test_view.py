@@ -19,6 +19,7 @@ from app.features.containers.list.restarts import worth_asking
 from app.features.containers.list.rows import arrange, row_key
 from app.features.containers.list.table import ContainerTable
 from app.features.containers.list.view import ContainersView
+from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
 from app.state.preferences import Preferences
 from app.state.store import AppStore
@@ -166,7 +167,7 @@ def test_columns_are_chosen_and_remembered(store: AppStore, qtbot: QtBot) -> Non
 
 def test_figures_come_with_each_sample_and_sort(store: AppStore, view: ContainersView) -> None:
     web, database, dns = named("web"), named("db"), named("dns")
-    store.stats.add(sample((web.id, 10, 50 << 20), (database.id, 3, 300 << 20), (dns.id, 99, 1 << 20)))
+    store.part(StatsStore).add(sample((web.id, 10, 50 << 20), (database.id, 3, 300 << 20), (dns.id, 99, 1 << 20)))
     row = view.model.row_of_key(web.id)
     assert row is not None
     assert view.model.index(row, Column.CPU).data() == "10%"
@@ -177,7 +178,7 @@ def test_figures_come_with_each_sample_and_sort(store: AppStore, view: Container
     assert "112%" in view.totals.text()
     view.table.sort_by(Column.CPU, descending=True)
     assert shown(view.model)[:4] == ["dns", "shop", "web", "db"]
-    store.stats.add(sample((web.id, 200, 50 << 20), (database.id, 3, 300 << 20), (dns.id, 99, 1 << 20)))
+    store.part(StatsStore).add(sample((web.id, 200, 50 << 20), (database.id, 3, 300 << 20), (dns.id, 99, 1 << 20)))
     assert shown(view.model)[:4] == ["shop", "web", "db", "dns"]
 
 
@@ -342,7 +343,7 @@ def test_removal_offers_the_volumes_that_nobody_named(store: AppStore, view: Con
 
 
 def test_nothing_is_asked_while_the_engine_is_away(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
-    from app.state.store import LinkState
+    from app.links.link_state import LinkState
 
     view.table.selectAll()
     store.set_engine_link(LinkState.RECONNECTING)
@@ -356,7 +357,7 @@ def test_rows_under_the_mouse_are_painted(store: AppStore, view: ContainersView)
     """Every column in every state, hovered and not."""
     for column in Column:
         view.table.show_column(column, shown=True)
-    store.stats.add(sample(*((entry.id, 12.5, 1 << 28) for entry in store.running)))
+    store.part(StatsStore).add(sample(*((entry.id, 12.5, 1 << 28) for entry in store.running)))
     store.set_pending(named("web").id, ContainerAction.STOP)
     for row in range(view.model.rowCount()):
         QTest.mouseMove(view.table.viewport(), cell(view, row, Column.NAME))

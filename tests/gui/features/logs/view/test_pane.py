@@ -18,6 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from app.features.logs.data.followed import FollowedLog
 from app.features.logs.data.search import Pattern, Query
+from app.features.logs.store import LogStore
 from app.features.logs.view import exporting
 from app.features.logs.view.layouts import level_colour, readable, source_colours
 from app.features.logs.view.pane import LogPane
@@ -40,7 +41,7 @@ def shown(store: AppStore, qtbot: QtBot) -> Iterator[Shower]:
 
     def show(*names: str, max_lines: int = 5_000_000) -> tuple[LogPane, FollowedLog]:
         log = open_log(names or ("web",), max_lines=max_lines)
-        store.logs.put("test", log)
+        store.part(LogStore).put("test", log)
         pane = LogPane(store, "test")
         pane.resize(900, 500)
         pane.show()
@@ -418,10 +419,10 @@ def test_another_log_begins_anew_and_none_is_empty(store: AppStore, shown: Showe
     pane.lines.verticalScrollBar().setValue(3)
     other = open_log(("db",))
     write(other, lines(2, 500))
-    store.logs.put("test", other)
+    store.part(LogStore).put("test", other)
     assert in_sight(pane) == ["line 500", "line 501"]
     assert pane.lines.follows
-    store.logs.put("test", None)
+    store.part(LogStore).put("test", None)
     assert pane.lines.shown.count == 0
     with qtbot.waitSignal(store.intents.follow_logs) as asked:
         pane.show_containers(("a" * 64,))

@@ -15,10 +15,17 @@ from PySide6.QtWidgets import (
 )
 
 from app import texts
-from app.features.machine.checkpoint_dialogs import CreateDialog, ask_deletion, ask_restore, display_name, size_words
-from app.features.machine.upkeep_store import Checkpoint
+from app.features.maintenance.checkpoint_dialogs import (
+    CreateDialog,
+    ask_deletion,
+    ask_restore,
+    display_name,
+    size_words,
+)
 from app.features.problems.problem import ProblemView
 from app.state.machine_actions import refusal, text_or
+from app.state.maintenance_store import Checkpoint, UpkeepStore
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import figures, icons, theme
@@ -80,9 +87,9 @@ class CheckpointsView(QWidget):
         self._stack = QStackedWidget()
         self._make_table()
         self._lay_out()
-        store.upkeep.changed.connect(self.refresh)
+        store.part(UpkeepStore).changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
-        store.settings.machine_changed.connect(self._show_policy)
+        store.part(SettingsStore).machine_changed.connect(self._show_policy)
         self.refresh()
 
     @property
@@ -92,7 +99,7 @@ class CheckpointsView(QWidget):
 
     def refresh(self) -> None:
         """Show the store."""
-        upkeep = self._store.upkeep
+        upkeep = self._store.part(UpkeepStore)
         entries = upkeep.checkpoints or ()
         if entries != self.model.rows:
             self.table.show_rows(entries)
@@ -126,7 +133,7 @@ class CheckpointsView(QWidget):
         self._store.intents.watch_checkpoints.emit(False)
 
     def _show_policy(self) -> None:
-        policy, settings = self._store.upkeep.policy, self._store.settings.machine
+        policy, settings = self._store.part(UpkeepStore).policy, self._store.part(SettingsStore).machine
         self.policy.setVisible(policy is not None)
         self.change_policy.setVisible(settings is not None and "checkpoints.keep_automatic" in settings.values)
         if policy is None:
@@ -138,7 +145,7 @@ class CheckpointsView(QWidget):
             self.policy.setText(texts.plural("checkpoints.policy.no-days", policy.keep_automatic))
 
     def _enable(self) -> None:
-        chosen, asked = self.selected, self._store.upkeep.asked
+        chosen, asked = self.selected, self._store.part(UpkeepStore).asked
         suspended = text("checkpoints.suspended") if self._store.phase is Phase.SUSPENDED else ""
         reason, count = refusal(self._store) or suspended, len(chosen)
         foreign = any(entry.foreign for entry in chosen)

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject
 
-from app.features.machine.upkeep_store import QUESTIONS, REQUESTS
+from app.links.link_state import LinkState
+from app.state.maintenance_store import QUESTIONS, REQUESTS, UpkeepStore
 from app.state.parts import Parts
-from app.state.store import LinkState
 from app.texts import text
 from app.ui import figures
 from backend.api import Notice, OperationStatus, Phase, Problem, ProblemCode
@@ -50,10 +50,10 @@ class UpkeepWiring(QObject):
 
     def _ask(self, name: str, args: dict[str, Any]) -> None:
         assert name in REQUESTS
-        if name == "checkpoints.delete" and name in self._parts.store.upkeep.asked:
+        if name == "checkpoints.delete" and name in self._parts.store.part(UpkeepStore).asked:
             self._deletions.append(args)  # one at a time: the agent refuses a second one meanwhile
             return
-        self._parts.store.upkeep.begin(name)
+        self._parts.store.part(UpkeepStore).begin(name)
         self._parts.machine_link.request(name, **args)
 
     def _watch(self, wanted: bool) -> None:
@@ -63,7 +63,11 @@ class UpkeepWiring(QObject):
 
     def _list(self) -> None:
         store = self._parts.store
-        if self._watched and store.agent_link is LinkState.UP and "checkpoints.list" not in store.upkeep.asked:
+        if (
+            self._watched
+            and store.agent_link is LinkState.UP
+            and "checkpoints.list" not in store.part(UpkeepStore).asked
+        ):
             self._ask("checkpoints.list", {})
 
     def _on_machine(self) -> None:
@@ -84,7 +88,7 @@ class UpkeepWiring(QObject):
         if name not in REQUESTS:
             return
         store = self._parts.store
-        problem = store.upkeep.take(name, result)
+        problem = store.part(UpkeepStore).take(name, result)
         if problem is not None:
             if name not in QUESTIONS:
                 store.set_problem(problem)
@@ -110,7 +114,7 @@ class UpkeepWiring(QObject):
         store = self._parts.store
         if name == "checkpoints.delete":
             self._deletions.clear()
-        store.upkeep.refuse(name, problem)
+        store.part(UpkeepStore).refuse(name, problem)
         if problem.code is ProblemCode.CANCELLED:
             store.notice(Notice(level="info", text=text("upkeep.cancelled")))
         elif name not in QUESTIONS:
@@ -119,7 +123,7 @@ class UpkeepWiring(QObject):
             self._list()
 
     def _reclaimed(self) -> str:
-        found = self._parts.store.upkeep.reclaimed
+        found = self._parts.store.part(UpkeepStore).reclaimed
         assert found is not None
         parts = [
             text(f"upkeep.reclaimed.{kind}", before=figures.size(before), after=figures.size(after))

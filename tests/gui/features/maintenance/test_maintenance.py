@@ -13,7 +13,9 @@ from pytestqt.qtbot import QtBot
 
 from app.features.problems.problem import ActionButton, ProblemView
 from app.features.settings.page import SettingsPage, offered_settings
+from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import Notice, OperationStatus, Phase
@@ -257,7 +259,7 @@ def test_memory_and_disk_are_given_back(whole: Whole) -> None:
     from tests.gui.scenes import stats_samples
 
     for sample in stats_samples.history():
-        whole.store.stats.add(sample)
+        whole.store.part(StatsStore).add(sample)
     usage = whole.part("overview").overview.usage
     assert usage.isVisible()
     whole.agent.answers["reclaim"] = {
@@ -334,7 +336,7 @@ def test_only_what_the_agent_knows_is_shown(store: AppStore, window: MainWindow)
     answer = settings_samples.config_answer()
     for key in settings_samples.LIFECYCLE:
         del answer["values"][key]
-    store.settings.take("config.get", answer)
+    store.part(SettingsStore).take("config.get", answer)
     window.show_page("settings")
     page = window.page("settings")
     assert isinstance(page, SettingsPage)

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLineEdit, QMessageBox, QVBoxLayout, QWidget
 
 from app import texts
-from app.features.machine.upkeep_store import Checkpoint
+from app.state.maintenance_store import Checkpoint
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import figures, theme

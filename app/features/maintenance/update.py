@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMessageBox, QVBoxLay
 from app import texts
 from app.features.problems.problem import ProblemView
 from app.state.machine_actions import refusal
+from app.state.maintenance_store import UpkeepStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import icons, theme
@@ -39,13 +40,13 @@ class UpdateBanner(QFrame):
         row.addLayout(words, 1)
         row.addWidget(self.apply)
         store.machine_changed.connect(self.refresh)
-        store.upkeep.changed.connect(self.refresh)
+        store.part(UpkeepStore).changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the store."""
         store = self._store
-        machine, known = store.machine, store.upkeep.update
+        machine, known = store.machine, store.part(UpkeepStore).update
         offered = machine.image_offer if machine is not None and store.phase is not None else None
         self.setVisible(offered is not None and (machine is None or machine.operation is None))
         if offered is None:
@@ -70,7 +71,7 @@ class UpdateBanner(QFrame):
             old = machine.image_version if machine is not None else None
             self.words.setText(text("update.from-to", old=old or text("usage.unknown"), new=offered))
         reason = refusal(store)
-        self.apply.setEnabled(not reason and "update.apply" not in store.upkeep.asked)
+        self.apply.setEnabled(not reason and "update.apply" not in store.part(UpkeepStore).asked)
         self.apply.setToolTip(tooltip(reason))
 
     def _ask(self) -> None:
@@ -117,7 +118,7 @@ class VersionsCard(Card):
         self.body.addLayout(row)
         self.body.addWidget(self.problem)
         store.machine_changed.connect(self.refresh)
-        store.upkeep.changed.connect(self.refresh)
+        store.part(UpkeepStore).changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -129,7 +130,7 @@ class VersionsCard(Card):
         if machine and machine.engine_version:
             versions.append(text("machine.versions.engine", version=machine.engine_version))
         self.lines.setText("\n".join(versions))
-        upkeep = store.upkeep
+        upkeep = store.part(UpkeepStore)
         asking = "update.check" in upkeep.asked
         self.check.setEnabled(not asking and not refusal(store))
         self.check.setText(text("update.checking" if asking else "update.check"))

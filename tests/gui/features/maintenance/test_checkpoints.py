@@ -10,9 +10,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from app.features.machine.checkpoint_dialogs import CreateDialog
-from app.features.machine.checkpoints import CheckpointsView
+from app.features.maintenance.checkpoint_dialogs import CreateDialog
+from app.features.maintenance.checkpoints import CheckpointsView
 from app.frame.main_window import MainWindow
+from app.state.maintenance_store import UpkeepStore
 from app.state.store import AppStore
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import Phase
@@ -29,7 +30,7 @@ def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[Whole]
 @pytest.fixture
 def checkpoints(whole: Whole) -> CheckpointsView:
     view = whole.part("checkpoints").checkpoints
-    whole.wait(lambda: whole.store.upkeep.checkpoints)
+    whole.wait(lambda: whole.store.part(UpkeepStore).checkpoints)
     return view
 
 
@@ -155,7 +156,7 @@ def test_a_hundred_scroll_and_hostile_names_are_plain(store: AppStore, window: M
     show_machine(store, Phase.RUNNING)
     answer = checkpoints_answer(100)
     answer["checkpoints"][0] = checkpoint(0, name="<b>x</b>\x1b[31m\u202e")
-    store.upkeep.take("checkpoints.list", answer)
+    store.part(UpkeepStore).take("checkpoints.list", answer)
     window.show_machine("checkpoints")
     view = machine_page(window).checkpoints
     assert view.proxy.rowCount() == 100
@@ -166,13 +167,13 @@ def test_a_hundred_scroll_and_hostile_names_are_plain(store: AppStore, window: M
 def test_an_answer_that_is_not_understood_is_said(store: AppStore, window: MainWindow) -> None:
     show_machine(store, Phase.RUNNING)
     window.show_machine("checkpoints")
-    assert store.upkeep.take("checkpoints.list", {"checkpoints": [{}], "policy": {}}) is not None
+    assert store.part(UpkeepStore).take("checkpoints.list", {"checkpoints": [{}], "policy": {}}) is not None
     assert machine_page(window).checkpoints.problem.isVisible()
 
 
 def test_what_cannot_be_done_says_why(store: AppStore, window: MainWindow) -> None:
     show_machine(store, Phase.RUNNING)
-    store.upkeep.take("checkpoints.list", checkpoints_answer(5))
+    store.part(UpkeepStore).take("checkpoints.list", checkpoints_answer(5))
     window.show_machine("checkpoints")
     view = machine_page(window).checkpoints
     choose(view, 4)
@@ -188,11 +189,11 @@ def test_what_cannot_be_done_says_why(store: AppStore, window: MainWindow) -> No
 def test_what_became_of_an_interrupted_restore_is_said(store: AppStore, window: MainWindow) -> None:
     show_machine(store, Phase.RUNNING)
     left = {"code": "checkpoint-failed", "summary": "The present was put back.", "tail": ["x"], "action": "doctor"}
-    store.upkeep.take("checkpoints.list", {**checkpoints_answer(2), "problem": left})
+    store.part(UpkeepStore).take("checkpoints.list", {**checkpoints_answer(2), "problem": left})
     window.show_machine("checkpoints")
     shown = machine_page(window).checkpoints.problem
     assert shown.isVisible()
     assert shown.problem is not None
     assert (shown.problem.code, shown.problem.action) == (ProblemCode.CHECKPOINT_FAILED, Action.DOCTOR)
-    store.upkeep.take("checkpoints.list", {**checkpoints_answer(2), "problem": None})
+    store.part(UpkeepStore).take("checkpoints.list", {**checkpoints_answer(2), "problem": None})
     assert not shown.isVisible()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
-from app.frame.header import show_fraction
-from app.state.machine_actions import operation, operation_title
+from app.state.machine_actions import operation, operation_line, operation_title
+from app.state.maintenance_store import UpkeepStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
 from app.ui.widgets import button, label
+from backend.api import OperationStatus
 
 
 class OperationCard(QFrame):
@@ -42,7 +43,7 @@ class OperationCard(QFrame):
         column.addWidget(self.bar)
         column.addLayout(below)
         store.machine_changed.connect(self.refresh)
-        store.upkeep.changed.connect(self.refresh)
+        store.part(UpkeepStore).changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -57,4 +58,13 @@ class OperationCard(QFrame):
         self.percent.setText(text("figure.percent", value=int((under_way.fraction or 0.0) * 100)) if known else "")
         show_fraction(self.bar, under_way)
         self.cancel.setVisible(under_way.cancellable)
-        self.cancel.setEnabled("operation.cancel" not in self._store.upkeep.asked)
+        self.cancel.setEnabled("operation.cancel" not in self._store.part(UpkeepStore).asked)
+
+
+def show_fraction(bar: QProgressBar, under_way: OperationStatus) -> None:
+    """Show how far an operation is; a bar without a known fraction moves to and fro."""
+    known = under_way.fraction is not None
+    bar.setRange(0, 1000 if known else 0)
+    bar.setValue(round((under_way.fraction or 0.0) * 1000) if known else 0)
+    bar.setAccessibleName(operation_title(under_way))
+    bar.setAccessibleDescription(operation_line(under_way))
