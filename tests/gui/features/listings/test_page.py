@@ -146,7 +146,7 @@ def test_asked_for_only_when_the_page_is_opened(
     parts: Parts, window: MainWindow, engine: FakeEngine, qtbot: QtBot
 ) -> None:
     qtbot.waitUntil(lambda: parts.store.containers is not None)
-    networks = page(parts.window, "networks")
+    networks = page(window, "networks")
     qtbot.waitUntil(lambda: bool(cells(networks)))
     assert "GET /images/json" not in engine.requests
     images = page(window, "images")
