@@ -186,7 +186,7 @@ def test_a_docker_command_brings_up_what_is_put_away(machine: Machine) -> None:
     suspended_machine(machine)
     assert b"200 OK" in ping(machine)
     with machine.client() as client:
-        assert client.status.phase is Phase.RUNNING
+        until(client, Phase.RUNNING)  # the engine answers a moment before
         client.request("stop")
         until(client, Phase.STOPPED)
     assert b"200 OK" in ping(machine)

@@ -243,12 +243,17 @@ class SshServer:
         transport.daemon = True
         transport.add_server_key(self._host_key)
         server = _Server(self._authorized, self._engine, self._figures)
+        sessions: list[paramiko.Channel] = []  # paramiko closes a channel that nobody holds
         try:
             transport.start_server(server=server)
             while transport.is_active() and not self._cut():
                 channel = transport.accept(0.2)
-                if channel is not None and server.kinds.get(channel.get_id()) == STREAM_LOCAL:
+                if channel is None:
+                    continue
+                if server.kinds.get(channel.get_id()) == STREAM_LOCAL:
                     threading.Thread(target=self._serve_engine, args=(channel,), daemon=True).start()
+                else:
+                    sessions = [*(session for session in sessions if not session.closed), channel]
         except (paramiko.SSHException, OSError, EOFError):
             pass  # the client left
         finally:
