@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.agent.protocol import (
-    MAX_LINE_BYTES,
+from backend.control.lines import MAX_LINE_BYTES
+from backend.control.protocol import (
     PROTOCOL,
     FromAgent,
     FromClient,
     Hello,
     NoticePush,
-    Reply,
-    Request,
+    ReplyLine,
+    RequestLine,
+    StatsPush,
     StatusPush,
     check_protocol,
     decode_from_agent,
@@ -39,7 +41,8 @@ from backend.model import (
 
 NUMBERS = st.integers(0, 2**53)
 SECONDS = st.none() | st.floats(0, 1e9, allow_nan=False)
-ARGUMENTS = st.dictionaries(st.text(max_size=8), st.none() | st.booleans() | NUMBERS | st.text(max_size=20), max_size=4)
+VALUES = st.dictionaries(st.text(max_size=8), st.none() | st.booleans() | NUMBERS | st.text(max_size=20), max_size=4)
+RAW = VALUES.map(lambda value: msgspec.Raw(msgspec.json.encode(value)))
 PROBLEMS = st.builds(
     Problem,
     code=st.sampled_from(ProblemCode),
@@ -67,11 +70,12 @@ STATUSES = st.builds(
     started_at=SECONDS,
 )
 HELLOS = st.builds(Hello, protocol=NUMBERS, version=st.text(), pid=NUMBERS)
-FROM_CLIENT = HELLOS | st.builds(Request, id=NUMBERS, name=st.text(), args=ARGUMENTS)
+FROM_CLIENT = HELLOS | st.builds(RequestLine, id=NUMBERS, name=st.text(), args=RAW)
 FROM_AGENT = (
     HELLOS
-    | st.builds(Reply, id=NUMBERS, result=ARGUMENTS, problem=st.none() | PROBLEMS)
+    | st.builds(ReplyLine, id=NUMBERS, result=RAW, problem=st.none() | PROBLEMS)
     | st.builds(StatusPush, status=STATUSES)
+    | st.builds(StatsPush, problem=st.none() | PROBLEMS)
     | st.builds(NoticePush, notice=st.builds(Notice, level=st.text(), text=st.text()))
 )
 
@@ -106,12 +110,12 @@ def test_json_of_another_shape_is_refused_or_a_message(value: Any) -> None:
     except WherryError as error:
         assert error.problem.code is ProblemCode.BAD_REQUEST
     else:
-        assert isinstance(message, Hello | Request)
+        assert isinstance(message, Hello | RequestLine)
 
 
 def test_fields_that_are_not_known_are_passed_over() -> None:
     line = b'{"type":"request","id":1,"name":"start","args":{},"urgency":"high"}'
-    assert decode_from_client(line) == Request(id=1, name="start")
+    assert decode_from_client(line) == RequestLine(id=1, name="start")
 
 
 def test_a_kind_that_is_not_known_is_refused() -> None:

@@ -6,14 +6,17 @@ import asyncio
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backend.agent.protocol import MAX_LINE_BYTES, PROTOCOL, Hello, Request, StatsPush, encode
-from backend.agent.server import ControlServer
+from backend.control import messages
+from backend.control.lines import MAX_LINE_BYTES
+from backend.control.protocol import PROTOCOL, Hello, ReplyLine, StatsPush, decode_from_agent, encode, request_line
+from backend.control.request import Handler, Request
+from backend.control.server import ControlServer
 from backend.errors import ProblemCode, WherryError
 from backend.host.systems.linux import LinuxHost
 from backend.model import Desired, MachineStatus, Notice, Phase
@@ -202,8 +205,17 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def server(**methods: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]) -> ControlServer:
-    return ControlServer(methods, lambda: STOPPED)
+def server(*handlers: Handler) -> ControlServer:
+    return ControlServer(handlers, lambda: STOPPED)
+
+
+def asked(number: int, request: Request[Any]) -> bytes:
+    return encode(request_line(number, request))
+
+
+def replies(wire: Wire) -> list[ReplyLine]:
+    read = (decode_from_agent(line) for line in wire.written.splitlines())
+    return [message for message in read if isinstance(message, ReplyLine)]
 
 
 def test_snapshots_coalesce_for_a_slow_client_and_the_last_one_arrives() -> None:
@@ -257,7 +269,7 @@ def figures(at: float) -> StatsPush:
 def test_figures_coalesce_go_to_subscribers_only_and_their_number_is_told() -> None:
     async def story() -> None:
         wanted: list[bool] = []
-        serving = ControlServer({}, lambda: STOPPED, stats=lambda: figures(-1), stats_wanted=wanted.append)
+        serving = ControlServer((), lambda: STOPPED, stats=lambda: figures(-1), stats_wanted=wanted.append)
         wires = Wire(), Wire()
         handling = [asyncio.create_task(serving.handle(wire)) for wire in wires]
         for wire in wires:
@@ -265,7 +277,7 @@ def test_figures_coalesce_go_to_subscribers_only_and_their_number_is_told() -> N
         await settle()
         serving.publish_stats(figures(0))
         subscriber, other = wires
-        await subscriber.incoming.put(encode(Request(id=1, name="stats.subscribe")))
+        await subscriber.incoming.put(asked(1, messages.SubscribeStats()))
         await settle()
         assert b'"at":-1.0' in subscriber.written, "the newest ones come at once"
         assert b'"at":0.0' not in subscriber.written
@@ -279,10 +291,10 @@ def test_figures_coalesce_go_to_subscribers_only_and_their_number_is_told() -> N
         arrived = subscriber.written[before:]
         assert b'"at":999.0' in arrived
         assert arrived.count(b"\n") <= 2
-        await other.incoming.put(encode(Request(id=1, name="stats.subscribe")))
+        await other.incoming.put(asked(1, messages.SubscribeStats()))
         await settle()
         assert wanted == [True]
-        await subscriber.incoming.put(encode(Request(id=2, name="stats.unsubscribe")))
+        await subscriber.incoming.put(asked(2, messages.UnsubscribeStats()))
         await settle()
         assert wanted == [True]
         await other.incoming.put(b"")
@@ -294,20 +306,75 @@ def test_figures_coalesce_go_to_subscribers_only_and_their_number_is_told() -> N
     play(story)
 
 
-@pytest.mark.parametrize("answer", [None, {"rows": ["x" * MAX_LINE_BYTES]}, {"path": object()}])
-def test_a_defect_in_a_method_is_answered(answer: dict[str, Any] | None) -> None:
-    async def broken(arguments: Mapping[str, Any]) -> dict[str, Any]:
+@pytest.mark.parametrize(
+    "answer",
+    [None, messages.CheckpointCreated(id="x" * MAX_LINE_BYTES), messages.CheckpointCreated(id=object())],  # type: ignore[arg-type]
+    ids=["an error", "too long", "no JSON"],
+)
+def test_a_defect_in_a_handler_is_answered(answer: messages.CheckpointCreated | None) -> None:
+    async def broken(request: messages.CreateCheckpoint) -> messages.CheckpointCreated:
         if answer is None:
             raise KeyError("oops")
         return answer
 
     async def story() -> None:
-        serving, wire = server(broken=broken), Wire()
+        serving, wire = server(messages.CreateCheckpoint.handled_by(broken)), Wire()
         handling = asyncio.create_task(serving.handle(wire))
-        await wire.incoming.put(HELLO + encode(Request(id=5, name="broken")))
+        await wire.incoming.put(HELLO + asked(5, messages.CreateCheckpoint()))
         await settle()
-        assert b'"id":5' in wire.written
-        assert b'"internal"' in wire.written
+        assert [(reply.id, reply.problem and reply.problem.code) for reply in replies(wire)] == [
+            (5, ProblemCode.INTERNAL)
+        ]
+        await wire.incoming.put(b"")
+        await handling
+
+    play(story)
+
+
+def test_a_request_that_is_not_known_or_not_understood_is_answered_and_the_next_one_too() -> None:
+    async def delete(request: messages.DeleteCheckpoint) -> messages.CheckpointDeleted:
+        return messages.CheckpointDeleted(disk_bytes=len(request.id))
+
+    async def story() -> None:
+        serving, wire = server(messages.DeleteCheckpoint.handled_by(delete)), Wire()
+        handling = asyncio.create_task(serving.handle(wire))
+        newer = b'{"type":"request","id":1,"name":"machine.fold","args":{"twice":true}}\n'
+        other = b'{"type":"request","id":2,"name":"checkpoints.delete","args":{"id":["c0"]}}\n'
+        await wire.incoming.put(HELLO + newer + other + asked(3, messages.DeleteCheckpoint(id="c0")))
+        await settle()
+        one, two, three = sorted(replies(wire), key=lambda reply: reply.id)
+        for refused, name in ((one, "machine.fold"), (two, "checkpoints.delete")):
+            assert refused.problem is not None
+            assert refused.problem.code is ProblemCode.BAD_REQUEST
+            assert name in refused.problem.summary
+        assert (three.problem, bytes(three.result)) == (None, b'{"disk_bytes":2,"freed_bytes":0}')
+        await wire.incoming.put(b"")
+        await handling
+
+    play(story)
+
+
+def test_a_slow_request_does_not_hold_up_the_next_one() -> None:
+    gate = asyncio.Event()
+
+    async def list_files(request: messages.ListFiles) -> messages.FileList:
+        if request.path == "/slow":
+            await gate.wait()
+        return messages.FileList(container=request.container, path=request.path, resolved=request.path)
+
+    async def story() -> None:
+        serving, wire = server(messages.ListFiles.handled_by(list_files)), Wire()
+        handling = asyncio.create_task(serving.handle(wire))
+        await wire.incoming.put(
+            HELLO
+            + asked(1, messages.ListFiles(container="c", path="/slow"))
+            + asked(2, messages.ListFiles(container="c", path="/quick"))
+        )
+        await settle()
+        assert [reply.id for reply in replies(wire)] == [2]
+        gate.set()
+        await settle()
+        assert [reply.id for reply in replies(wire)] == [2, 1]
         await wire.incoming.put(b"")
         await handling
 

@@ -1,0 +1,291 @@
+"""MachineClient: the blocking client of the agent, for the command line and for tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from backend import VERSION, host
+from backend.control.launch import ensure_agent
+from backend.control.lines import LineBuffer
+from backend.control.messages import CancelOperation, ShutDownAgent, SubscribeStats
+from backend.control.protocol import (
+    PROTOCOL,
+    FromAgent,
+    Hello,
+    NoticePush,
+    ReplyLine,
+    RequestLine,
+    StatsPush,
+    StatusPush,
+    check_protocol,
+    decode_from_agent,
+    encode,
+    read_reply,
+    request_line,
+)
+from backend.control.request import Accepted, AnswerT, Request
+from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.model import MachineStatus, Notice
+
+_REPLY_TIMEOUT_S: Final = 20.0
+_READ_BYTES: Final = 65_536
+_TRIES: Final = 20
+"""An agent that ends for want of work may do so between a client's finding it and its greeting."""
+
+
+class AgentLeft(WherryError):  # noqa: N818 -- a finding
+    """The agent ended, or its connection did."""
+
+
+class OtherVersion(WherryError):  # noqa: N818 -- a finding
+    """The agent speaks another version of the protocol."""
+
+    def __init__(self, error: WherryError, agent_pid: int) -> None:
+        super().__init__(error.problem)
+        self.agent_pid = agent_pid
+
+
+class MachineClient:
+    """A connection to the agent of one machine. Not for use by several threads at once."""
+
+    def __init__(self, address: str) -> None:
+        """Connect and greet. Raises WherryError (AGENT_UNREACHABLE, AGENT_TOO_OLD)."""
+        self._address = address
+        try:
+            self._socket = host.current().connect_blocking(Path(address), timeout_s=_REPLY_TIMEOUT_S)
+        except OSError as error:
+            raise self._lost(error) from error
+        self._lines = LineBuffer()
+        self._next_id = 1
+        self._status: MachineStatus | None = None
+        self._notices: list[Notice] = []
+        self._stats: deque[StatsPush] = deque(maxlen=1)  # only the newest is of interest
+        try:
+            self._greet()
+        except BaseException:
+            self.close()
+            raise
+
+    def _greet(self) -> None:
+        self._send(Hello(protocol=PROTOCOL, version=VERSION, pid=os.getpid()))
+        hello = self._receive_reply()
+        if not isinstance(hello, Hello):
+            raise fail(
+                ProblemCode.AGENT_UNREACHABLE,
+                "What answers in the agent's place is no agent of a machine.",
+                command=f"connect {self._address}",
+                hint="End that program, or start Wherry with another --home.",
+            )
+        self.agent_pid = hello.pid
+        try:
+            check_protocol(hello)
+        except WherryError as error:
+            raise OtherVersion(error, hello.pid) from error
+        while self._status is None:
+            self._take(self._receive_reply())
+
+    @classmethod
+    def open(cls, home: Path | None) -> MachineClient:
+        """Connect to the machine's agent, starting it if need be. Raises WherryError."""
+        for _ in range(_TRIES - 1):
+            try:
+                return cls(ensure_agent(home))
+            except AgentLeft:
+                continue
+        return cls(ensure_agent(home))
+
+    @property
+    def status(self) -> MachineStatus:
+        """The newest snapshot that has been read."""
+        assert self._status is not None
+        return self._status
+
+    def request(self, request: Request[AnswerT], *, reply_timeout_s: float | None = None) -> AnswerT:
+        """Ask for something and return the answer; what it changed shows in `status` then.
+
+        Args:
+            request: what is asked.
+            reply_timeout_s: how long the agent may say nothing at all, 20 s if None; more for what begins a long
+                operation.
+
+        Raises:
+            WherryError: what the agent answered, or its loss.
+        """
+        number = self._send_request(request)
+        while True:
+            message = self._receive_reply(reply_timeout_s)
+            if isinstance(message, ReplyLine) and message.id in (number, 0):
+                answer = read_reply(request, message)
+                if isinstance(answer, Accepted):
+                    while self.status.seq < answer.seq:
+                        self._take(self._receive_reply())
+                return answer
+            self._take(message)
+
+    def operate(
+        self, request: Request[AnswerT], *, show: Callable[[MachineStatus | Notice], None], timeout_s: float
+    ) -> AnswerT:
+        """Ask for a long operation, and return its answer when it has ended.
+
+        A KeyboardInterrupt asks the agent to cancel it; a second one leaves it to the agent.
+
+        Args:
+            request: what is asked.
+            show: called with each snapshot and notice meanwhile.
+            timeout_s: how long the agent may say nothing at all.
+
+        Raises:
+            WherryError: what became of it, or the agent's loss.
+        """
+        number = self._send_request(request)
+        cancelled = False
+        while True:
+            try:
+                message = self._receive_reply(timeout_s)
+            except KeyboardInterrupt:
+                if cancelled:
+                    raise
+                cancelled = True
+                self._send_request(CancelOperation())
+                continue
+            if isinstance(message, ReplyLine) and message.id in (number, 0):
+                return read_reply(request, message)
+            if isinstance(message, ReplyLine) and message.problem is not None:  # it cannot be cancelled any more
+                show(Notice(level="warning", text=message.problem.summary))
+            if isinstance(message, StatusPush):
+                show(message.status)
+            if isinstance(message, NoticePush):
+                show(message.notice)
+            else:
+                self._take(message)
+
+    def updates(self, *, timeout_s: float) -> Iterator[MachineStatus | Notice]:
+        """Yield the present snapshot, then each new one and each notice, until the time is over (then it returns).
+
+        Raises:
+            WherryError: AGENT_UNREACHABLE when the agent ends.
+        """
+        deadline = time.monotonic() + timeout_s
+        yield self.status
+        while (left := deadline - time.monotonic()) > 0:
+            while self._notices:
+                yield self._notices.pop(0)
+            try:
+                message = self._receive(left)
+            except TimeoutError:
+                return
+            self._take(message)
+            if isinstance(message, StatusPush):
+                yield message.status
+
+    def stats(self, *, timeout_s: float) -> Iterator[StatsPush]:
+        """Subscribe to the figures, and yield them as they come until the time is over (then it returns).
+
+        Raises:
+            WherryError: AGENT_UNREACHABLE when the agent ends; what it answered, if it is too old to have figures.
+        """
+        self._stats.clear()
+        self.request(SubscribeStats())
+        deadline = time.monotonic() + timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            while self._stats:
+                yield self._stats.popleft()
+            try:
+                self._take(self._receive(left))
+            except TimeoutError:
+                return
+
+    def close(self) -> None:
+        """Leave; the machine and the agent go on."""
+        self._socket.close()
+
+    def __enter__(self) -> MachineClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _take(self, message: object) -> None:
+        if isinstance(message, StatusPush):
+            self._status = message.status
+        elif isinstance(message, NoticePush):
+            self._notices.append(message.notice)
+        elif isinstance(message, StatsPush):
+            self._stats.append(message)
+
+    def _send_request(self, request: Request[Any]) -> int:
+        """Its number."""
+        number = self._next_id
+        self._next_id += 1
+        self._send(request_line(number, request))
+        return number
+
+    def _send(self, message: Hello | RequestLine) -> None:
+        try:
+            self._socket.sendall(encode(message))
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def _receive_reply(self, timeout_s: float | None = None) -> FromAgent:
+        """The next message of an agent that has to say something now."""
+        timeout_s = _REPLY_TIMEOUT_S if timeout_s is None else timeout_s
+        try:
+            return self._receive(timeout_s)
+        except TimeoutError as error:
+            raise fail(
+                ProblemCode.AGENT_UNREACHABLE,
+                f"The agent did not answer within {timeout_s:g} s.",
+                command=f"connect {self._address}",
+                hint="It may be suspended or hang. End its process, then run the command again: the machine goes on.",
+                retryable=True,
+            ) from error
+
+    def _receive(self, timeout_s: float) -> FromAgent:
+        deadline = time.monotonic() + timeout_s
+        while (line := self._lines.next_line()) is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the agent said nothing")
+            self._socket.settimeout(left)
+            try:
+                data = self._socket.recv(_READ_BYTES)
+            except TimeoutError:
+                raise
+            except OSError as error:
+                raise self._lost(error) from error
+            if not data:
+                raise self._lost(None)
+            self._lines.receive(data)
+        return decode_from_agent(line)
+
+    def _lost(self, error: OSError | None) -> Exception:
+        why = f" ({error.strerror or error})" if error is not None else ""
+        return AgentLeft(
+            Problem(
+                code=ProblemCode.AGENT_UNREACHABLE,
+                summary=f"The connection to the agent was lost{why}.",
+                command=f"connect {self._address}",
+                hint="Run the command again: it starts a new agent, which takes over the machine.",
+                retryable=True,
+            )
+        )
+
+
+def end_agent(home: Path | None) -> None:
+    """Have the machine's agent end, whatever version it is of; the machine goes on. Does not wait for it."""
+    try:
+        with MachineClient.open(home) as client:
+            client.request(ShutDownAgent())
+    except OtherVersion as error:
+        if error.agent_pid <= 1:
+            raise
+        os.kill(error.agent_pid, signal.SIGTERM)

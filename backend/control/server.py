@@ -1,0 +1,297 @@
+"""The agent's side of the control channel: requests in, replies and whole snapshots out, one task pair per client.
+
+A client that reads slowly holds up nobody: snapshots and figures coalesce (only the newest is kept for it), notices and
+replies queue up to a bound, and a client that lets even those pile up is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final
+
+from backend import VERSION
+from backend.control.lines import MAX_LINE_BYTES, LineBuffer
+from backend.control.messages import SubscribeStats, UnsubscribeStats
+from backend.control.protocol import (
+    PROTOCOL,
+    Hello,
+    NoticePush,
+    ReplyLine,
+    RequestLine,
+    StatsPush,
+    StatusPush,
+    decode_from_client,
+    encode,
+    read_request,
+    reply_line,
+)
+from backend.control.request import Done, Handler
+from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.model import MachineStatus, Notice
+from backend.stream import ByteStream
+
+_log = logging.getLogger(__name__)
+
+_HELLO_TIMEOUT_S: Final = 10.0
+_READ_BYTES: Final = 65_536
+_MAX_QUEUED: Final = 256
+_MAX_UNHEARD: Final = 8
+_MAX_UNDER_WAY: Final = 64
+"""Requests of one client that are being answered; more are read when one of these has ended."""
+
+
+class ControlServer:
+    """Serves any number of clients."""
+
+    def __init__(
+        self,
+        handlers: Iterable[Handler],
+        status: Callable[[], MachineStatus],
+        *,
+        stats: Callable[[], StatsPush | None] = lambda: None,
+        stats_wanted: Callable[[bool], None] = lambda _wanted: None,
+    ) -> None:
+        """Make a server.
+
+        Args:
+            handlers: of what clients may ask for. The server itself answers SubscribeStats and UnsubscribeStats.
+            status: the present snapshot, for a client that has just come.
+            stats: the newest figures, for a client that has just subscribed to them.
+            stats_wanted: told whether any client is subscribed, when that changes.
+        """
+        self._handlers = {handler.kind.wire_name: handler for handler in handlers}
+        self._status = status
+        self._stats = stats
+        self._stats_wanted = stats_wanted
+        self._subscribers: set[_Client] = set()
+        self._clients: set[_Client] = set()
+        self._connected = 0
+        """Those, and who has not said hello yet: an agent must not end before it has heard them."""
+        self._retired = False
+        self._unheard: deque[Notice] = deque(maxlen=_MAX_UNHEARD)
+        """Warnings that came while nobody was connected; the next client hears them."""
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return self._connected
+
+    def retire(self) -> bool:
+        """Serve nobody any more, if nobody is connected; False, and nothing changed, when somebody is.
+
+        Whoever connects afterwards is let go before the greeting, which tells it that another agent is needed.
+        """
+        self._retired = self._connected == 0
+        return self._retired
+
+    def publish(self, status: MachineStatus) -> None:
+        """Send a snapshot to everyone."""
+        for client in self._clients:
+            client.send_status(status)
+
+    def publish_stats(self, push: StatsPush) -> None:
+        """Send figures to those who asked for them."""
+        for client in self._subscribers:
+            client.send_stats(push)
+
+    def notify(self, notice: Notice) -> None:
+        """Tell everyone of a thing that happened; a warning that nobody hears is kept for who comes next."""
+        if not self._clients and notice.level != "info":
+            self._unheard.append(notice)
+        for client in tuple(self._clients):
+            client.send(encode(NoticePush(notice=notice)))
+
+    async def handle(self, stream: ByteStream) -> None:
+        """Serve one client to its end."""
+        if self._retired:
+            await stream.aclose()
+            return
+        client = _Client(stream, cut_off=_cancel_this_task())
+        writer = asyncio.create_task(client.write_all(), name="control writer")
+        self._connected += 1
+        try:
+            await self._converse(client, stream)
+        except TimeoutError:
+            _log.info("a client said nothing and was left")
+        except WherryError as error:
+            _log.info("a client was refused: %s", error.problem.summary)
+            client.send(encode(ReplyLine(id=0, problem=error.problem)))
+            client.end()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(writer), 2)
+        finally:
+            self._connected -= 1
+            self._clients.discard(client)
+            self._subscribe(client, False)
+            client.drop_requests()  # those, too, that came after the writer had found its end
+            writer.cancel()
+            await asyncio.wait({writer}, timeout=2)
+
+    async def _converse(self, client: _Client, stream: ByteStream) -> None:
+        lines = LineBuffer()
+        async with asyncio.timeout(_HELLO_TIMEOUT_S):
+            hello = await _next_line(stream, lines)
+        if hello is None:
+            return
+        first = decode_from_client(hello)
+        client.send(encode(Hello(protocol=PROTOCOL, version=VERSION, pid=os.getpid())))
+        if not isinstance(first, Hello) or first.protocol != PROTOCOL:
+            theirs = first.protocol if isinstance(first, Hello) else "unknown"
+            raise WherryError(
+                Problem(
+                    code=ProblemCode.AGENT_TOO_OLD,
+                    summary=f"This agent speaks version {PROTOCOL} of the control protocol, the client {theirs}.",
+                    hint="Restart the agent with: wherry restart --agent",
+                )
+            )
+        self._clients.add(client)
+        client.send_status(self._status())
+        while self._unheard:
+            client.send(encode(NoticePush(notice=self._unheard.popleft())))
+        while (line := await _next_line(stream, lines)) is not None:
+            message = decode_from_client(line)
+            if isinstance(message, RequestLine):
+                client.spawn(self._answer(client, message))
+                await client.has_room()
+
+    def _subscribe(self, client: _Client, wanted: bool) -> None:
+        before = bool(self._subscribers)
+        if wanted:
+            self._subscribers.add(client)
+            if (newest := self._stats()) is not None:
+                client.send_stats(newest)
+        else:
+            self._subscribers.discard(client)
+            client.send_stats(None)
+        if bool(self._subscribers) is not before:
+            self._stats_wanted(not before)
+
+    async def _answer(self, client: _Client, request: RequestLine) -> None:
+        try:
+            line = encode(await self._reply(client, request))
+            if len(line) > MAX_LINE_BYTES:  # the client would take it for another program's, and leave
+                raise fail(ProblemCode.INTERNAL, f"The answer to {request.name!r} is too long: {len(line)} bytes.")
+        except WherryError as error:
+            line = encode(ReplyLine(id=request.id, problem=error.problem))
+        except Exception as error:  # noqa: BLE001 -- a task's border: a defect here must answer the client
+            _log.exception("request %s failed", request.name)
+            problem = Problem(
+                code=ProblemCode.INTERNAL,
+                summary=f"Wherry made a mistake while it answered {request.name!r}: {error}.",
+                hint="Please report it with the agent's log: wherry logs agent",
+            )
+            line = encode(ReplyLine(id=request.id, problem=problem))
+        client.send(line)
+
+    async def _reply(self, client: _Client, request: RequestLine) -> ReplyLine:
+        """Have the request answered. Raises WherryError: it is refused."""
+        if request.name in (SubscribeStats.wire_name, UnsubscribeStats.wire_name):
+            if client in self._clients:
+                self._subscribe(client, request.name == SubscribeStats.wire_name)
+            return reply_line(request.id, Done())
+        handler = self._handlers.get(request.name)
+        if handler is None:
+            raise fail(
+                ProblemCode.BAD_REQUEST,
+                f"The agent does not know the request {request.name[:80]!r}.",
+                hint="It may be of another version: wherry restart --agent",
+            )
+        return reply_line(request.id, await handler.handle(read_request(handler.kind, request)))
+
+
+async def _next_line(stream: ByteStream, lines: LineBuffer) -> bytes | None:
+    """The next line; None once the peer has closed. Raises WherryError (BAD_REQUEST), it is too long."""
+    while (line := lines.next_line()) is None:
+        try:
+            data = await stream.read(_READ_BYTES)
+        except ConnectionError:
+            return None
+        if not data:
+            return None
+        lines.receive(data)
+    return line
+
+
+def _cancel_this_task() -> Callable[[], object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancel
+
+
+class _Client:
+    def __init__(self, stream: ByteStream, *, cut_off: Callable[[], object]) -> None:
+        self._stream = stream
+        self._cut_off = cut_off
+        self._queue: deque[bytes] = deque()
+        self._status: MachineStatus | None = None
+        self._stats: StatsPush | None = None
+        self._wake = asyncio.Event()
+        self._ended = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def send_status(self, status: MachineStatus) -> None:
+        self._status = status
+        self._wake.set()
+
+    def send_stats(self, push: StatsPush | None) -> None:
+        """Put figures in the place of those that are not sent yet; None takes those back."""
+        self._stats = push
+        self._wake.set()
+
+    def send(self, line: bytes) -> None:
+        if self._ended:
+            return
+        if len(self._queue) >= _MAX_QUEUED:
+            _log.warning("a client does not read what it asked for; it is cut off")
+            self._queue.clear()
+            self.end()
+            self._cut_off()
+            return
+        self._queue.append(line)
+        self._wake.set()
+
+    def end(self) -> None:
+        self._ended = True
+        self._wake.set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def drop_requests(self) -> None:
+        """Nobody is left to be answered."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    async def has_room(self) -> None:
+        """Return when another request may be taken on."""
+        while len(self._tasks) >= _MAX_UNDER_WAY:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    async def write_all(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._queue or self._status is not None or self._stats is not None:
+                    if self._queue:
+                        await self._stream.write(self._queue.popleft())
+                    elif self._status is not None:
+                        status, self._status = self._status, None
+                        await self._stream.write(encode(StatusPush(status=status)))
+                    elif self._stats is not None:
+                        stats, self._stats = self._stats, None
+                        await self._stream.write(encode(stats))
+                if self._ended:
+                    break
+        except ConnectionError:
+            pass
+        finally:
+            self.drop_requests()
+            await self._stream.aclose()
