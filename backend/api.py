@@ -13,19 +13,22 @@ from backend import VERSION
 from backend.addresses import Origin as PortOrigin
 from backend.addresses import PortState, PortStatus
 from backend.addresses import Protocol as PortProtocol
-from backend.agent.protocol import (
-    MAX_LINE_BYTES,
+from backend.control import messages
+from backend.control.lines import MAX_LINE_BYTES, LineBuffer
+from backend.control.protocol import (
     PROTOCOL,
     Hello,
     NoticePush,
-    Reply,
-    Request,
+    ReplyLine,
     StatsPush,
     StatusPush,
     check_protocol,
     decode_from_agent,
     encode,
+    read_reply,
+    request_line,
 )
+from backend.control.request import Request
 from backend.engine.client.details import (
     ContainerDetails,
     ContainerLimits,
@@ -117,7 +120,7 @@ from backend.settings.daemon_json import check as check_daemon_json
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
 
 if TYPE_CHECKING:
-    from backend.agent.launch import ensure_agent
+    from backend.control.launch import ensure_agent
     from backend.doctor import CheckResult, CheckSeverity, check_results_as_text, examine_home, repair_home
     from backend.doctor.network import (
         HopState,
@@ -174,6 +177,7 @@ __all__ = [
     "Hello",
     "HopState",
     "ImageEntry",
+    "LineBuffer",
     "Listing",
     "LogBlock",
     "MachineNetworks",
@@ -205,7 +209,7 @@ __all__ = [
     "RemoteFile",
     "RemoteStat",
     "RemovePolicy",
-    "Reply",
+    "ReplyLine",
     "Request",
     "StatsPush",
     "StatsSample",
@@ -246,11 +250,14 @@ __all__ = [
     "local_images",
     "log_record",
     "make_support_bundle",
+    "messages",
     "network_names",
     "preferences_file",
     "programs",
+    "read_reply",
     "recreate_container",
     "repair_home",
+    "request_line",
     "run_command",
     "spec_of",
     "split_image_name",
@@ -274,7 +281,7 @@ _LAZY = {
     "make_support_bundle": "backend.support.bundle",
     "EngineClient": "backend.engine.client.engine_client",
     "EngineStream": "backend.engine.client.stream",
-    "ensure_agent": "backend.agent.launch",
+    "ensure_agent": "backend.control.launch",
     "user_cache_dir": "backend.host.dirs",
 }
 _LAZY_MODULES = {

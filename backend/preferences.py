@@ -75,6 +75,6 @@ class PreferencesFile:
 
 def preferences_file(home: Path | None) -> PreferencesFile:
     """The file of the machine that `home` means, as every client finds it."""
-    from backend.agent.launch import machine_directory
+    from backend.control.launch import machine_directory
 
     return PreferencesFile(machine_directory(home).preferences)

@@ -101,9 +101,12 @@ def test_the_image_builder_stands_alone(path: Path) -> None:
         assert module.split(".", 1)[0] not in ("app", "backend"), f"{name(path)}:{line} imports {module}"
 
 
-@pytest.mark.parametrize("module_name", ["core/lifecycle", "boot/readiness", "protocol"])
-def test_the_pure_modules_of_the_agent_do_nothing(module_name: str) -> None:
-    for module, line in imports(ROOT / "backend" / "agent" / f"{module_name}.py"):
+@pytest.mark.parametrize(
+    "module_name",
+    ["agent/core/lifecycle", "agent/boot/readiness", *(f"control/{name}" for name in ("protocol", "request", "lines"))],
+)
+def test_pure_modules_do_nothing(module_name: str) -> None:
+    for module, line in imports(ROOT / "backend" / f"{module_name}.py"):
         assert not module.startswith(("asyncio", "os", "socket", "subprocess", "time", "backend.vm", "backend.host")), (
             f"{module_name}.py:{line} imports {module}; it must stay pure"
         )

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 from PySide6.QtCore import QCoreApplication, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtNetwork import QLocalSocket
 
@@ -23,7 +24,7 @@ from backend.api import (
     NoticePush,
     Problem,
     ProblemCode,
-    Reply,
+    ReplyLine,
     Request,
     StatsPush,
     StatusPush,
@@ -32,6 +33,9 @@ from backend.api import (
     decode_from_agent,
     encode,
     fail,
+    messages,
+    read_reply,
+    request_line,
 )
 
 HELLO_DEADLINE_MS: Final = 5_000
@@ -73,7 +77,7 @@ class MachineLink(QObject):
         self._is_up = False
         self._closed = False
         self._next_id = 1
-        self._pending: dict[int, str] = {}
+        self._pending: dict[int, Request[Any]] = {}
         self._socket = QLocalSocket(self)
         self._socket.connected.connect(self._greet)
         self._socket.readyRead.connect(self._read)
@@ -110,8 +114,8 @@ class MachineLink(QObject):
             return
         number = self._next_id
         self._next_id += 1
-        self._pending[number] = name
-        self._socket.write(encode(Request(id=number, name=name, args=args)))
+        self._pending[number] = request = messages.REQUESTS[name](**args)
+        self._socket.write(encode(request_line(number, request)))
 
     def _look(self) -> None:
         self._attempt += 1
@@ -180,12 +184,18 @@ class MachineLink(QObject):
             self.stats_changed.emit(message)
         elif isinstance(message, NoticePush):
             self.noticed.emit(message.notice)
-        elif isinstance(message, Reply):
-            name = self._pending.pop(message.id, None)
-            if name is not None:
-                if message.problem is None:
-                    self.answered.emit(name, message.result)
-                self.replied.emit(name, message.problem)
+        elif isinstance(message, ReplyLine):
+            request = self._pending.pop(message.id, None)
+            if request is not None:
+                self._answer(request, message)
+
+    def _answer(self, request: Request[Any], reply: ReplyLine) -> None:
+        problem: Problem | None = None
+        try:
+            self.answered.emit(request.wire_name, msgspec.to_builtins(read_reply(request, reply)))
+        except WherryError as error:
+            problem = error.problem
+        self.replied.emit(request.wire_name, problem)
 
     @Slot()
     def _disconnected(self) -> None:
@@ -215,8 +225,8 @@ class MachineLink(QObject):
         self._buffer = b""
         pending, self._pending = self._pending, {}
         self.lost.emit(problem)
-        for name in pending.values():
-            self.replied.emit(name, problem)
+        for request in pending.values():
+            self.replied.emit(request.wire_name, problem)
 
 
 def _unreachable(summary: str) -> Problem:

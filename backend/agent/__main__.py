@@ -14,9 +14,9 @@ import logging.handlers
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from filelock import FileLock, Timeout
 
@@ -26,12 +26,10 @@ from backend.agent.core import leavings
 from backend.agent.core.lifecycle import RestartRequested, StartRequested, StopRequested
 from backend.agent.core.supervisor import Supervisor
 from backend.agent.core.tasks import Tasks, defect
-from backend.agent.launch import EXIT_ALREADY_OWNED
 from backend.agent.operations.checkpoints import Checkpoints
 from backend.agent.operations.disk_work import DiskWork
 from backend.agent.operations.operations import Operations
 from backend.agent.operations.updating import Updates
-from backend.agent.server import ControlServer
 from backend.agent.services.files import ContainerFiles
 from backend.agent.services.ports import PortsService
 from backend.agent.services.settings import SettingsService
@@ -40,6 +38,9 @@ from backend.agent.services.upkeep import Upkeep, host_figures
 from backend.agent.watch.company_watch import CompanyWatch
 from backend.agent.watch.idleness import Idleness
 from backend.agent.watch.route_watch import RouteWatch, Watched
+from backend.control import messages
+from backend.control.launch import EXIT_ALREADY_OWNED
+from backend.control.server import ControlServer
 from backend.engine import context
 from backend.engine.front.proxy import ApiFront
 from backend.errors import Problem, ProblemCode, WherryError, fail
@@ -132,22 +133,22 @@ class Agent:
         )
         upkeep = Upkeep(self._supervisor, self._host_figures, deadlines)
         self._server = ControlServer(
-            {
-                "start": self._start,
-                "stop": self._stop,
-                "restart": self._restart,
-                "status": self._status,
-                "shutdown": self._shutdown,
-                **self._settings.methods(),
-                **self._checkpoints.methods(),
-                **self._operations.methods(),
-                **upkeep.methods(),
-                **self._operations.keep_apart({"engine.restart": upkeep.restart_engine}),
-                **self._updates.methods(),
-                **self._disk_work.methods(),
-                **self._ports.methods(),
-                "files.list": ContainerFiles(self._supervisor.dial, self._execute).list_directory,
-            },
+            (
+                messages.Start.handled_by(self._start),
+                messages.Stop.handled_by(self._stop),
+                messages.Restart.handled_by(self._restart),
+                messages.GetPhase.handled_by(self._get_phase),
+                messages.ShutDownAgent.handled_by(self._shut_down),
+                *self._settings.handlers(),
+                *self._checkpoints.handlers(),
+                *self._operations.handlers(),
+                *upkeep.handlers(),
+                *self._operations.keep_apart(messages.RestartEngine.handled_by(upkeep.restart_engine)),
+                *self._updates.handlers(),
+                *self._disk_work.handlers(),
+                *self._ports.handlers(),
+                *ContainerFiles(self._supervisor.dial, self._execute).handlers(),
+            ),
             self._supervisor.status,
             stats=lambda: self._stats.newest,
             stats_wanted=self._want_stats,
@@ -339,7 +340,7 @@ class Agent:
             self._notify(Notice(level="info", text=change.note))
 
     # -- requests -------------------------------------------------------------------------------------------------
-    async def _start(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def _start(self, _request: messages.Start) -> messages.Accepted:
         self._operations.refuse_meanwhile()
         with contextlib.suppress(WherryError):  # a machine that cannot be asked is told of by its watchdog
             await self._supervisor.watchdog.go_on()
@@ -347,36 +348,25 @@ class Agent:
             await self._checkpoints.settled()
         if await self._updates.wants_update():
             await self._updates.update_in_background()
-            return {"seq": self._supervisor.status().seq}
-        return {"seq": await self._supervisor.ask(StartRequested())}
+            return messages.Accepted(seq=self._supervisor.status().seq)
+        return messages.Accepted(seq=await self._supervisor.ask(StartRequested()))
 
-    async def _stop(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            policy = StopPolicy(arguments.get("policy", StopPolicy.POWER_DOWN))
-        except ValueError as error:
-            raise WherryError(
-                Problem(
-                    code=ProblemCode.BAD_REQUEST,
-                    summary=f"{str(arguments.get('policy'))[:80]!r} is not a way to stop a machine.",
-                    hint="There are: " + ", ".join(policy.value for policy in StopPolicy) + ".",
-                )
-            ) from error
+    async def _stop(self, request: messages.Stop) -> messages.Accepted:
         self._operations.refuse_meanwhile()
-        return {"seq": await self._supervisor.ask(StopRequested(policy))}
+        return messages.Accepted(seq=await self._supervisor.ask(StopRequested(request.policy)))
 
-    async def _restart(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`kill`: at once, without waiting for containers."""
-        policy = StopPolicy.KILL if arguments.get("kill") is True else StopPolicy.POWER_DOWN
+    async def _restart(self, request: messages.Restart) -> messages.Accepted:
+        policy = StopPolicy.KILL if request.kill else StopPolicy.POWER_DOWN
         self._operations.refuse_meanwhile()
-        return {"seq": await self._supervisor.ask(RestartRequested(policy))}
+        return messages.Accepted(seq=await self._supervisor.ask(RestartRequested(policy)))
 
-    async def _status(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-        return {"phase": self._supervisor.phase.value}
+    async def _get_phase(self, _request: messages.GetPhase) -> messages.CurrentPhase:
+        return messages.CurrentPhase(phase=self._supervisor.phase)
 
-    async def _shutdown(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def _shut_down(self, _request: messages.ShutDownAgent) -> messages.Done:
         self._operations.refuse_meanwhile()
         asyncio.get_running_loop().call_later(0.05, self._ended.set)
-        return {}
+        return messages.Done()
 
 
 def main(arguments: list[str] | None = None) -> int:

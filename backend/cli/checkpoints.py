@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from backend.cli.asking import confirmed
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.operations import operate
 from backend.cli.output import print_json, print_problem
-from backend.client import MachineClient
-from backend.errors import Problem, ProblemCode, fail
+from backend.control.client import MachineClient
+from backend.control.messages import (
+    CheckpointEntry,
+    CreateCheckpoint,
+    DeleteCheckpoint,
+    ListCheckpoints,
+    RestoreCheckpoint,
+)
+from backend.errors import ProblemCode, fail
 
 _CHANGE_S: Final = 600.0
 _GIB: Final = 1024**3
@@ -29,13 +34,13 @@ _WHY: Final = {
 def show(options: argparse.Namespace) -> int:
     """List them, oldest first, and what the disk takes in all."""
     with MachineClient.open(options.home) as client:
-        found = client.request("checkpoints.list", reply_timeout_s=_CHANGE_S)
+        found = client.request(ListCheckpoints(), reply_timeout_s=_CHANGE_S)
     if options.json:
         print_json(found)
         return EXIT_OK
-    if found["problem"] is not None:
-        print_problem(msgspec.convert(found["problem"], type=Problem), as_json=False)
-    rows = [_row(entry) for entry in found["checkpoints"]]
+    if found.problem is not None:
+        print_problem(found.problem, as_json=False)
+    rows = [_row(entry) for entry in found.checkpoints]
     if not rows:
         print("There are no checkpoints. Take one with: wherry checkpoint create [NAME]")
         return EXIT_OK
@@ -43,16 +48,16 @@ def show(options: argparse.Namespace) -> int:
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         print("  ".join((*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4])).rstrip())
-    print(f"The disk takes {_size(found['disk_bytes'] / _GIB)} on this computer, with all checkpoints.")
+    print(f"The disk takes {_size(found.disk_bytes / _GIB)} on this computer, with all checkpoints.")
     return EXIT_OK
 
 
 def create(options: argparse.Namespace) -> int:
     """Take one of the machine, running or stopped."""
     with MachineClient.open(options.home) as client:
-        arguments = {"name": options.name or "", "force": options.force}
-        made = client.request("checkpoints.create", reply_timeout_s=_CHANGE_S, **arguments)
-    print_json(made) if options.json else print(made["id"])
+        request = CreateCheckpoint(name=options.name or "", force=options.force)
+        made = client.request(request, reply_timeout_s=_CHANGE_S)
+    print_json(made) if options.json else print(made.id)
     return EXIT_OK
 
 
@@ -63,11 +68,11 @@ def restore(options: argparse.Namespace) -> int:
         what = f"This makes all containers, images and volumes what they were at {_describe(entry)}."
         if not confirmed(options, "checkpoint restore", f"{what} The present is kept as a checkpoint, too."):
             return EXIT_PROBLEM
-        done = operate(client, options, "checkpoints.restore", id=options.id)
+        done = operate(client, options, RestoreCheckpoint(id=options.id))
     if options.json:
         print_json(done)
     else:
-        print(f"Restored. Back to what was before: wherry checkpoint restore {done['present']}")
+        print(f"Restored. Back to what was before: wherry checkpoint restore {done.present}")
     return EXIT_OK
 
 
@@ -80,19 +85,17 @@ def delete(options: argparse.Namespace) -> int:
         if not confirmed(options, "checkpoint delete", f"This deletes what is only in these checkpoints:\n{named}"):
             return EXIT_PROBLEM
         for entry in chosen:
-            freed += client.request("checkpoints.delete", reply_timeout_s=_CHANGE_S, id=entry["id"])["freed_bytes"]
+            freed += client.request(DeleteCheckpoint(id=entry.id), reply_timeout_s=_CHANGE_S).freed_bytes
     if options.json:
-        print_json({"deleted": [entry["id"] for entry in chosen], "freed_bytes": freed})
+        print_json({"deleted": [entry.id for entry in chosen], "freed_bytes": freed})
     else:
         print(f"Deleted; {_size(freed / _GIB)} are free again.")
     return EXIT_OK
 
 
-def _find(client: MachineClient, identity: str) -> dict[str, Any]:
-    found = client.request("checkpoints.list", reply_timeout_s=_CHANGE_S)["checkpoints"]
-    for entry in found:
-        if entry["id"] == identity:
-            assert isinstance(entry, dict)
+def _find(client: MachineClient, identity: str) -> CheckpointEntry:
+    for entry in client.request(ListCheckpoints(), reply_timeout_s=_CHANGE_S).checkpoints:
+        if entry.id == identity:
             return entry
     raise fail(
         ProblemCode.BAD_REQUEST,
@@ -101,17 +104,17 @@ def _find(client: MachineClient, identity: str) -> dict[str, Any]:
     )
 
 
-def _row(entry: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    why = "another program's" if entry["foreign"] else _WHY.get(entry["reason"], entry["reason"])
-    return entry["id"], _time(entry), why, _size(entry["size_gib"]), entry["name"]
+def _row(entry: CheckpointEntry) -> tuple[str, str, str, str, str]:
+    why = "another program's" if entry.foreign else _WHY.get(entry.reason, entry.reason)
+    return entry.id, _time(entry), why, _size(entry.size_gib), entry.name
 
 
-def _describe(entry: dict[str, Any]) -> str:
-    return f"{_time(entry)} ({entry['id']}{', ' + entry['name'] if entry['name'] else ''})"
+def _describe(entry: CheckpointEntry) -> str:
+    return f"{_time(entry)} ({entry.id}{', ' + entry.name if entry.name else ''})"
 
 
-def _time(entry: dict[str, Any]) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["created_at"]))
+def _time(entry: CheckpointEntry) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.created_at))
 
 
 def _size(gib: float) -> str:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from backend import host
-from backend.agent.launch import machine_directory
 from backend.cli.exits import EXIT_OK
 from backend.cli.machine import may_be_alive
 from backend.cli.output import stopped
-from backend.client import MachineClient
+from backend.control.client import MachineClient
+from backend.control.launch import machine_directory
 from backend.errors import ProblemCode, fail
 from backend.model import MachineStatus
 from backend.paths import MachineDir

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from backend.agent.core import wish
-from backend.agent.launch import agent_answers, machine_directory
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED
 from backend.cli.output import ProgressPrinter, describe, print_json, print_problem, stopped
 from backend.cli.upkeep import describe_usage, restart_engine
-from backend.client import MachineClient, end_agent
+from backend.control.client import MachineClient, end_agent
+from backend.control.launch import agent_answers, machine_directory
+from backend.control.messages import Restart, Start, Stop
 from backend.errors import Problem, ProblemCode
 from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
 from backend.vm import suspended
@@ -27,7 +28,7 @@ _TICK_S: Final = 0.2
 def start(options: argparse.Namespace) -> int:
     """Start the machine and wait until the engine answers."""
     with MachineClient.open(options.home) as client:
-        return _until_started(client, options, request="start")
+        return _until_started(client, options, request=Start())
 
 
 def restart(options: argparse.Namespace) -> int:
@@ -41,7 +42,7 @@ def restart(options: argparse.Namespace) -> int:
         if options.engine:
             restart_engine(client, quiet=options.json)
             return _until_started(client, options)
-        return _until_started(client, options, request="restart", kill=options.kill)
+        return _until_started(client, options, request=Restart(kill=options.kill))
 
 
 def suspend(options: argparse.Namespace) -> int:
@@ -51,7 +52,7 @@ def suspend(options: argparse.Namespace) -> int:
     with MachineClient.open(options.home) as client:
         if client.status.phase is Phase.STOPPED:
             return _report(client.status, options)
-        client.request("stop", policy=StopPolicy.SUSPEND.value)
+        client.request(Stop(policy=StopPolicy.SUSPEND))
         final = _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         if final is None:
             return _too_slow("suspend", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
@@ -64,7 +65,7 @@ def stop(options: argparse.Namespace) -> int:
         return _report(_at_rest(options), options)
     with MachineClient.open(options.home) as client:
         policy = StopPolicy.KILL if options.kill else StopPolicy.POWER_DOWN
-        client.request("stop", policy=policy.value)
+        client.request(Stop(policy=policy))
         final = _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         if final is None:
             return _too_slow("stop", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
@@ -134,7 +135,7 @@ def _await_agent_end(options: argparse.Namespace) -> None:
 
 
 def _until_started(
-    client: MachineClient, options: argparse.Namespace, *, request: str | None = None, kill: bool = False
+    client: MachineClient, options: argparse.Namespace, *, request: Start | Restart | None = None
 ) -> int:
     """Make the request and wait for its end; Ctrl-C at any time from then on undoes it."""
 
@@ -147,11 +148,11 @@ def _until_started(
 
     try:
         if request is not None:
-            client.request(request, **({"kill": True} if kill else {}))
+            client.request(request)
         final = _follow(client, options, _START_TIMEOUT_S, settled)
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted: the start is undone. Press Ctrl-C again to leave it to the agent.\n")
-        client.request("stop")
+        client.request(Stop())
         _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         return EXIT_INTERRUPTED
     if final is None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from typing import Any, Final
+from typing import Final
 
 from backend import host
-from backend.agent.launch import machine_directory
 from backend.cli.asking import confirmed
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.output import ProgressPrinter, print_json
-from backend.client import MachineClient
+from backend.control.client import MachineClient
+from backend.control.launch import machine_directory
+from backend.control.messages import ApplyUpdate, CheckUpdate, GrowDisk, MoveDisk, ResetMachine, UpdateCheck
+from backend.control.request import AnswerT, Request
 from backend.model import MachineStatus, Notice
 from backend.settings import config
 from backend.vm.disk import disks
@@ -25,17 +27,17 @@ def update(options: argparse.Namespace) -> int:
     """Take the newest image of the cache, or the one that is named; or only look."""
     with MachineClient.open(options.home) as client:
         if options.check:
-            return _tell_check(client.request("update.check"), options)
-        arguments = {} if options.image is None else {"directory": str(options.image.expanduser().absolute())}
-        if options.image is None:
-            found = client.request("update.check")
-            if found["offer"] is None:
+            return _tell_check(client.request(CheckUpdate()), options)
+        directory = None if options.image is None else str(options.image.expanduser().absolute())
+        if directory is None:
+            found = client.request(CheckUpdate())
+            if found.offer is None:
                 return _tell_check(found, options)
-        done = operate(client, options, "update.apply", **arguments)
+        done = operate(client, options, ApplyUpdate(directory=directory))
     if options.json:
         print_json(done)
     else:
-        print(f"The guest image is {done['version']} now; it was {done['before']}. Everything that was there is there.")
+        print(f"The guest image is {done.version} now; it was {done.before}. Everything that was there is there.")
     return EXIT_OK
 
 
@@ -71,20 +73,20 @@ def disk_status(options: argparse.Namespace) -> int:
 def disk_grow(options: argparse.Namespace) -> int:
     """Make the disk larger."""
     with MachineClient.open(options.home) as client:
-        done = operate(client, options, "disk.grow", size_gib=options.size_gib)
+        done = operate(client, options, GrowDisk(size_gib=options.size_gib))
     if options.json:
         print_json(done)
     else:
-        when = "now" if done["now"] else "from the next start on"
-        print(f"The data disk has {done['size_gib']} GiB {when}.")
+        when = "now" if done.now else "from the next start on"
+        print(f"The data disk has {done.size_gib} GiB {when}.")
     return EXIT_OK
 
 
 def disk_move(options: argparse.Namespace) -> int:
     """Move the disk to another folder."""
     with MachineClient.open(options.home) as client:
-        done = operate(client, options, "disk.move", directory=str(options.directory.expanduser().absolute()))
-    print_json(done) if options.json else print(f"The data disk is {done['path']} now.")
+        done = operate(client, options, MoveDisk(directory=str(options.directory.expanduser().absolute())))
+    print_json(done) if options.json else print(f"The data disk is {done.path} now.")
     return EXIT_OK
 
 
@@ -98,21 +100,21 @@ def reset(options: argparse.Namespace) -> int:
     if not confirmed(options, "reset", question):
         return EXIT_PROBLEM
     with MachineClient.open(options.home) as client:
-        done = operate(client, options, "reset", keep=keep)
-    deleted = str(directory.data_disk) if done["existed"] and done["checkpoint"] is None else None
+        done = operate(client, options, ResetMachine(keep=keep))
+    deleted = str(directory.data_disk) if done.existed and done.checkpoint is None else None
     if options.json:
-        print_json({"deleted": deleted, "checkpoint": done["checkpoint"]})
-    elif not done["existed"]:
+        print_json({"deleted": deleted, "checkpoint": done.checkpoint})
+    elif not done.existed:
         print("There was no disk to reset.")
-    elif done["checkpoint"] is None:
+    elif done.checkpoint is None:
         print("The machine is as new.")
     else:
-        print(f"The machine is as new. Back to what was: wherry checkpoint restore {done['checkpoint']}")
+        print(f"The machine is as new. Back to what was: wherry checkpoint restore {done.checkpoint}")
     return EXIT_OK
 
 
-def operate(client: MachineClient, options: argparse.Namespace, name: str, **arguments: Any) -> dict[str, Any]:
-    """Ask for a long operation, show its progress, and return its result. Raises WherryError."""
+def operate(client: MachineClient, options: argparse.Namespace, request: Request[AnswerT]) -> AnswerT:
+    """Ask for a long operation, show its progress, and return its answer. Raises WherryError."""
     printer = ProgressPrinter(quiet=options.json, steps=False)
 
     def show(update: MachineStatus | Notice) -> None:
@@ -122,22 +124,22 @@ def operate(client: MachineClient, options: argparse.Namespace, name: str, **arg
             printer.show(update)
 
     try:
-        return client.operate(name, show=show, timeout_s=_SILENCE_S, **arguments)
+        return client.operate(request, show=show, timeout_s=_SILENCE_S)
     finally:
         printer.close()
 
 
-def _tell_check(found: dict[str, Any], options: argparse.Namespace) -> int:
+def _tell_check(found: UpdateCheck, options: argparse.Namespace) -> int:
     if options.json:
         print_json(found)
         return EXIT_OK
-    current, offer = found["current"], found["offer"]
-    print(f"image   {current['version']} with Docker {current['engine_version']}, in {current['directory']}")
+    current, offer = found.current, found.offer
+    print(f"image   {current.version} with Docker {current.engine_version}, in {current.directory}")
     if offer is None:
         print("There is no newer one.")
     else:
-        print(f"newer   {offer['version']} with Docker {offer['engine_version']}, in {offer['directory']}")
-        when = "It is taken at the next start." if found["automatic"] else "Take it with: wherry update"
+        print(f"newer   {offer.version} with Docker {offer.engine_version}, in {offer.directory}")
+        when = "It is taken at the next start." if found.automatic else "Take it with: wherry update"
         print(when)
     return EXIT_OK
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from backend.addresses import PortState
+from backend.addresses import PortState, PortStatus
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.machine import running
 from backend.cli.output import print_json
+from backend.control.messages import ListPorts
 
 _COLUMNS: Final = ("ADDRESS", "CONTAINER", "CONTAINER PORT", "CONNECTIONS", "STATE")
 
@@ -16,37 +18,35 @@ _COLUMNS: Final = ("ADDRESS", "CONTAINER", "CONTAINER PORT", "CONNECTIONS", "STA
 def ports(options: argparse.Namespace) -> int:
     """Print the published ports; EXIT_PROBLEM if one of them is not open."""
     with running(options) as client:
-        rows = client.request("ports.list")["ports"]
+        rows = client.request(ListPorts()).ports
     if options.json:
         print_json({"ports": rows})
     elif not rows:
         print("No container publishes a port. For example: docker run -d -p 8080:80 nginx")
     else:
         print(table(rows), end="")
-    return EXIT_OK if all(row["state"] == PortState.OPEN for row in rows) else EXIT_PROBLEM
+    return EXIT_OK if all(row.state is PortState.OPEN for row in rows) else EXIT_PROBLEM
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The rows of `ports.list` for people; what is not open has its reason below it."""
+def table(rows: Sequence[PortStatus]) -> str:
+    """The rows for people; what is not open has its reason below it."""
     lines = [_COLUMNS, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
     text = []
     for number, line in enumerate(lines):
         cells = zip(line, widths, strict=True)
         text.append("   ".join(cell.ljust(width) for cell, width in cells).rstrip())
-        if number and (problem := rows[number - 1].get("problem")):
+        if number and (problem := rows[number - 1].problem):
             text.append(f"    {problem}")
     return "\n".join(text) + "\n"
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    host = f"[{row['address']}]" if ":" in row["address"] else row["address"]
-    connections = row.get("connections")
-    inside = row.get("container_port")
+def _cells(row: PortStatus) -> tuple[str, ...]:
+    host = f"[{row.address}]" if ":" in row.address else row.address
     return (
-        f"{host}:{row['port']}/{row['protocol']}",
-        row.get("container") or row.get("container_id", "")[:12],
-        f"{inside}/{row['protocol']}" if inside is not None else "",
-        str(connections) if connections is not None else "-",
-        row["state"],
+        f"{host}:{row.port}/{row.protocol.value}",
+        row.container or row.container_id[:12],
+        f"{row.container_port}/{row.protocol.value}" if row.container_port is not None else "",
+        str(row.connections) if row.connections is not None else "-",
+        row.state.value,
     )

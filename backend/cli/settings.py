@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from backend import host
-from backend.agent.launch import machine_directory
 from backend.agent.services.settings import set_autostart
 from backend.cli.exits import EXIT_OK
 from backend.cli.output import print_json
+from backend.control.launch import machine_directory
 from backend.engine import context
 from backend.settings import config
 from backend.vm.disk import disks

@@ -35,7 +35,7 @@ class LineBuffer:
         """
         end = self._buffer.find(b"\n", self._searched)
         if (end if end >= 0 else len(self._buffer)) > MAX_LINE_BYTES:
-            raise fail(ProblemCode.BAD_REQUEST, "A line on the control channel is longer than allowed.")
+            raise fail(ProblemCode.BAD_REQUEST, "A line on the control channel is too long.")
         if end < 0:
             self._searched = len(self._buffer)
             return None

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-from backend.agent.launch import agent_answers, machine_directory
+from backend.control.launch import agent_answers, machine_directory
 from backend.doctor import clients, company, home, machine, programs, running
 from backend.doctor.check import Check, CheckResult, CheckSeverity, check_results_as_text, run_check
 from backend.doctor.subject import Subject

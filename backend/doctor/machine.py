@@ -175,7 +175,7 @@ def _autostart(subject: Subject) -> Finding:
 
 
 def _mend_autostart(subject: Subject) -> None:
-    from backend.agent.launch import desktop_program
+    from backend.control.launch import desktop_program
 
     subject.host.autostart().turn_on(desktop_program(subject.directory))
 

@@ -53,7 +53,7 @@ class Subject:
     @cached_property
     def agent(self) -> tuple[MachineStatus | None, Problem | None]:
         """What the agent says of its machine, or why it says nothing; both None when there is no agent."""
-        from backend.client import MachineClient
+        from backend.control.client import MachineClient
 
         if not self.agent_alive:
             return None, None

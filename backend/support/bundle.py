@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from backend.agent.launch import agent_answers, machine_directory
+from backend.control.launch import agent_answers, machine_directory
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
 from backend.host import current as current_host
 from backend.support.gather import PIECE_BYTES, Gatherer

@@ -16,8 +16,9 @@ from typing import Any
 import psutil
 
 from backend import host
-from backend.agent.launch import machine_directory
-from backend.client import MachineClient
+from backend.control import messages
+from backend.control.client import MachineClient
+from backend.control.launch import machine_directory
 from backend.errors import ProblemCode, WherryError
 from backend.model import MachineStatus, Phase
 from backend.vm import image
@@ -144,7 +145,7 @@ class Machine:
     def started(self) -> MachineStatus:
         """Start it, and return the status once it runs."""
         with self.client() as client:
-            client.request("start")
+            client.request(messages.Start())
             return until(client, Phase.RUNNING)
 
     def status_now(self) -> MachineStatus:
@@ -156,7 +157,7 @@ class Machine:
         """Return once no agent is left, having asked it to go."""
         with self.client() as client:
             pid = client.agent_pid
-            client.request("shutdown")
+            client.request(messages.ShutDownAgent())
         eventually(lambda: not alive(pid), "the agent ends")
 
     # -- what is left ---------------------------------------------------------------------------------------------

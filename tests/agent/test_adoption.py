@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from backend.agent.core.lifecycle import MAX_REVIVALS
+from backend.control import messages
 from backend.errors import ProblemCode
 from backend.model import Desired, MachineStatus, Phase
 from tests.agent.machine import PATIENCE_S, Machine, alive, eventually, kill, problem_of, until
@@ -37,7 +38,7 @@ def test_the_next_agent_adopts_the_running_machine(machine: Machine) -> None:
 def test_an_agent_killed_in_mid_start_is_followed(machine: Machine, held: str, phase: Phase, step: str) -> None:
     machine.hold(held)
     with machine.client() as client:
-        client.request("start")
+        client.request(messages.Start())
         until(client, phase, step=step)
         eventually(lambda: machine.launches, "QEMU was started")
         kill(client.agent_pid)
@@ -48,7 +49,7 @@ def test_an_agent_killed_in_mid_start_is_followed(machine: Machine, held: str, p
     with machine.client() as client:
         machine.release(held)
         assert until(client, Phase.RUNNING).pid == pid
-        client.request("stop")
+        client.request(messages.Stop())
         until(client, Phase.STOPPED)
     assert len(machine.launches) == 1
     machine.ended()
@@ -57,7 +58,7 @@ def test_an_agent_killed_in_mid_start_is_followed(machine: Machine, held: str, p
 
 def test_an_agent_killed_while_preparing_leaves_a_machine_that_starts(machine: Machine) -> None:
     with machine.client() as client:
-        client.request("start")
+        client.request(messages.Start())
         kill(client.agent_pid)
     assert machine.started().phase is Phase.RUNNING
     assert len([pid for pid, _ in machine.launches if alive(pid)]) == 1
@@ -91,7 +92,7 @@ def test_a_stop_that_an_agent_did_not_live_to_finish_is_finished_by_the_next(mac
     machine.hold("off")
     machine.started()
     with machine.client() as client:
-        client.request("stop")
+        client.request(messages.Stop())
         until(client, Phase.STOPPING)
         kill(client.agent_pid)
     machine.release("off")
@@ -125,7 +126,7 @@ def test_a_qemu_of_another_is_left_alone(machine: Machine) -> None:
         found = next(update for update in client.updates(timeout_s=PATIENCE_S) if is_failed(update))
         assert isinstance(found, MachineStatus)
         assert problem_of(found) is ProblemCode.NOT_OURS
-        client.request("start")
+        client.request(messages.Start())
         again = next(update for update in client.updates(timeout_s=PATIENCE_S) if is_failed(update))
         assert isinstance(again, MachineStatus)
         assert problem_of(again) is ProblemCode.NOT_OURS
@@ -155,7 +156,7 @@ def test_a_deaf_qemu_is_ended_and_brought_back(make_machine: Callable[..., Machi
 
 
 def until_running_past_failure(client: object) -> MachineStatus:
-    from backend.client import MachineClient
+    from backend.control.client import MachineClient
 
     assert isinstance(client, MachineClient)
     for update in client.updates(timeout_s=PATIENCE_S):
@@ -166,7 +167,7 @@ def until_running_past_failure(client: object) -> MachineStatus:
 
 def test_a_qemu_that_is_killed_is_brought_back_until_it_is_hopeless(machine: Machine) -> None:
     with machine.client() as client:
-        client.request("start")
+        client.request(messages.Start())
         pid = until(client, Phase.RUNNING).pid
         for _ in range(MAX_REVIVALS):
             assert pid is not None
@@ -179,14 +180,14 @@ def test_a_qemu_that_is_killed_is_brought_back_until_it_is_hopeless(machine: Mac
         assert isinstance(failed, MachineStatus)
         assert problem_of(failed) is ProblemCode.MACHINE_DIED
         assert "killed by signal 9" in failed.problems[0].summary
-        client.request("start")
+        client.request(messages.Start())
         until(client, Phase.RUNNING)
 
 
 def test_poweroff_in_the_guest_is_a_wish(machine: Machine) -> None:
     machine.cue(poweroff_when=str(machine.gate("poweroff")))
     with machine.client() as client:
-        client.request("start")
+        client.request(messages.Start())
         until(client, Phase.RUNNING)
         machine.release("poweroff")
         assert until(client, Phase.STOPPED).desired is Desired.STOPPED
@@ -207,7 +208,7 @@ def test_kill_overtakes_a_shutdown_under_way(machine: Machine) -> None:
     machine.cue(ignore_powerdown=True)
     machine.started()
     with machine.client() as client:
-        client.request("stop")
+        client.request(messages.Stop())
         assert until(client, Phase.STOPPING).desired is Desired.STOPPED
         machine.wherry("stop", "--kill")
         until(client, Phase.STOPPED)
@@ -216,7 +217,7 @@ def test_kill_overtakes_a_shutdown_under_way(machine: Machine) -> None:
 def test_a_lost_engine_comes_back_by_itself(machine: Machine) -> None:
     machine.cue(engine_away=str(machine.gate("away")))
     with machine.client() as client:
-        client.request("start")
+        client.request(messages.Start())
         until(client, Phase.RUNNING)
         machine.release("away")
         degraded = until(client, Phase.DEGRADED)
@@ -255,7 +256,7 @@ def test_restarting_the_agent_leaves_the_machine_alone(machine: Machine) -> None
 def test_restarting_the_agent_in_mid_start_leaves_the_start_alone(machine: Machine) -> None:
     machine.hold("kernel")
     with machine.client() as client:
-        client.request("start")
+        client.request(messages.Start())
         pid = until(client, Phase.BOOTING, step="kernel").pid
         restarting = machine.popen("restart", "--agent")
         first = client.agent_pid

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from backend.agent.launch import machine_directory
-from backend.client import MachineClient, end_agent
+from backend.control.client import MachineClient, end_agent
+from backend.control.launch import machine_directory
 
 START = """
 import os, sys
 from pathlib import Path
-from backend.agent.launch import ensure_agent
+from backend.control.launch import ensure_agent
 os.umask(0)
 ensure_agent(Path(sys.argv[1]))
 """

@@ -14,7 +14,9 @@ import pytest
 from backend.agent.operations import journal as journals
 from backend.agent.operations.journal import Journal
 from backend.agent.operations.restoring import RestoreStep
-from backend.client import MachineClient
+from backend.control import messages
+from backend.control.client import MachineClient
+from backend.control.request import Request
 from backend.errors import ProblemCode
 from backend.model import MachineStatus, Phase
 from tests.agent.machine import Machine, alive, eventually, kill, refused, until
@@ -45,14 +47,12 @@ def marked(machine: Machine, value: int) -> bool:
     return "verification failed" not in said
 
 
-def listed(client: MachineClient) -> list[dict[str, Any]]:
-    found = client.request("checkpoints.list")["checkpoints"]
-    assert isinstance(found, list)
-    return found
+def listed(client: MachineClient) -> tuple[messages.CheckpointEntry, ...]:
+    return client.request(messages.ListCheckpoints()).checkpoints
 
 
 def reasons(client: MachineClient) -> list[str]:
-    return [entry["reason"] for entry in listed(client)]
+    return [entry.reason for entry in listed(client)]
 
 
 def spoil_tool(machine: Machine, option: str, count: int = 1) -> None:
@@ -69,21 +69,21 @@ def spoil_tool(machine: Machine, option: str, count: int = 1) -> None:
 
 def test_a_machine_that_was_never_started_has_none(machine: Machine) -> None:
     with machine.client() as client:
-        assert listed(client) == []
-        assert refused(lambda: client.request("checkpoints.create")) is ProblemCode.CHECKPOINT_FAILED
-        assert refused(lambda: client.request("checkpoints.restore", id="nope")) is ProblemCode.BAD_REQUEST
+        assert listed(client) == ()
+        assert refused(lambda: client.request(messages.CreateCheckpoint())) is ProblemCode.CHECKPOINT_FAILED
+        assert refused(lambda: client.request(messages.RestoreCheckpoint(id="nope"))) is ProblemCode.BAD_REQUEST
 
 
 def test_a_stopped_machine_goes_back_and_the_present_is_kept(machine: Machine) -> None:
     made(machine)
     with machine.client() as client:
-        first = client.request("checkpoints.create", name="the first")["id"]
+        first = client.request(messages.CreateCheckpoint(name="the first")).id
         mark(machine, 0x22)
-        done = client.request("checkpoints.restore", id=first)
-        assert done["running"] is False
+        done = client.request(messages.RestoreCheckpoint(id=first))
+        assert done.running is False
         assert marked(machine, 0x11)
-        assert [(entry["name"], entry["automatic"]) for entry in listed(client)] == [("the first", False), ("", True)]
-        client.request("checkpoints.restore", id=done["present"])
+        assert [(entry.name, entry.automatic) for entry in listed(client)] == [("the first", False), ("", True)]
+        client.request(messages.RestoreCheckpoint(id=done.present))
         assert marked(machine, 0x22)
         assert client.status.phase is Phase.STOPPED
         assert client.status.operation is None
@@ -94,19 +94,19 @@ def test_a_stopped_machine_goes_back_and_the_present_is_kept(machine: Machine) -
 def test_a_running_machine_is_frozen_for_it_and_runs_again_after_a_restore(machine: Machine) -> None:
     machine.started()
     with machine.client() as client:
-        made_id = client.request("checkpoints.create", name='-x, "é"')["id"]
+        made_id = client.request(messages.CreateCheckpoint(name='-x, "é"')).id
         words = [line.split()[0] for line in machine.told_the_guest()]
         assert words.index("freeze") < words.index("thaw")
         seen: list[str] = []
-        done = client.request("checkpoints.restore", id=made_id)
-        assert done["running"] is True
-        seen = [entry["reason"] for entry in listed(client)]
+        done = client.request(messages.RestoreCheckpoint(id=made_id))
+        assert done.running is True
+        seen = [entry.reason for entry in listed(client)]
         assert seen == ["manual", "before-restore"]
         assert until(client, Phase.RUNNING).operation is None
         assert len(machine.launches) == 2
         for entry in listed(client):
-            client.request("checkpoints.delete", id=entry["id"])
-        assert listed(client) == []
+            client.request(messages.DeleteCheckpoint(id=entry.id))
+        assert listed(client) == ()
 
 
 @pytest.mark.parametrize("cue", ["refused", "unknown"])
@@ -114,9 +114,9 @@ def test_a_guest_that_cannot_freeze_is_a_refusal_that_can_be_overruled(machine: 
     machine.cue(freeze=cue)
     machine.started()
     with machine.client() as client:
-        assert refused(lambda: client.request("checkpoints.create")) is ProblemCode.CHECKPOINT_FAILED
-        assert listed(client) == []
-        client.request("checkpoints.create", force=True)
+        assert refused(lambda: client.request(messages.CreateCheckpoint())) is ProblemCode.CHECKPOINT_FAILED
+        assert listed(client) == ()
+        client.request(messages.CreateCheckpoint(force=True))
         assert reasons(client) == ["manual"]
 
 
@@ -125,9 +125,9 @@ def test_a_guest_that_never_answers_is_told_of_and_can_be_overruled(make_machine
     machine.cue(freeze="hang")
     machine.started()
     with machine.client() as client:
-        assert refused(lambda: client.request("checkpoints.create")) is ProblemCode.CHECKPOINT_FAILED
-        assert listed(client) == []
-        client.request("checkpoints.create", force=True)
+        assert refused(lambda: client.request(messages.CreateCheckpoint())) is ProblemCode.CHECKPOINT_FAILED
+        assert listed(client) == ()
+        client.request(messages.CreateCheckpoint(force=True))
         assert reasons(client) == ["manual"]
 
 
@@ -136,7 +136,7 @@ def test_an_answer_that_is_lost_does_no_harm(make_machine: Callable[..., Machine
     machine.cue(thaw_lost=True)
     machine.started()
     with machine.client() as client:
-        client.request("checkpoints.create", reply_timeout_s=60)  # the freeze held; it ends by itself
+        client.request(messages.CreateCheckpoint(), reply_timeout_s=60)  # the freeze held; it ends by itself
         assert reasons(client) == ["manual"]
 
 
@@ -144,24 +144,24 @@ def test_a_snapshot_that_fails_lets_the_guest_go_on(machine: Machine) -> None:
     machine.cue(snapshot_fails="Failed to create snapshot: Could not write snapshot table: No space left on device")
     machine.started()
     with machine.client() as client:
-        assert refused(lambda: client.request("checkpoints.create")) is ProblemCode.HOST_DISK_FULL
+        assert refused(lambda: client.request(messages.CreateCheckpoint())) is ProblemCode.HOST_DISK_FULL
         assert machine.told_the_guest()[-1].startswith(("thaw", "time"))
         assert any(line.startswith("thaw") for line in machine.told_the_guest())
-        assert listed(client) == []
+        assert listed(client) == ()
 
 
 def test_a_restore_that_fails_leaves_the_present(machine: Machine) -> None:
     made(machine)
     with machine.client() as client:
-        first = client.request("checkpoints.create")["id"]
+        first = client.request(messages.CreateCheckpoint()).id
         mark(machine, 0x22)
         spoil_tool(machine, "-a")
-        assert refused(lambda: client.request("checkpoints.restore", id=first)) is ProblemCode.CHECKPOINT_FAILED
+        assert refused(lambda: client.request(messages.RestoreCheckpoint(id=first))) is ProblemCode.CHECKPOINT_FAILED
         assert marked(machine, 0x22)
         spoil_tool(machine, "-c")
-        assert refused(lambda: client.request("checkpoints.restore", id=first)) is ProblemCode.CHECKPOINT_FAILED
+        assert refused(lambda: client.request(messages.RestoreCheckpoint(id=first))) is ProblemCode.CHECKPOINT_FAILED
         assert marked(machine, 0x22)
-        client.request("checkpoints.restore", id=first)
+        client.request(messages.RestoreCheckpoint(id=first))
         assert marked(machine, 0x11)
 
 
@@ -190,14 +190,14 @@ def test_a_start_waits_for_a_checkpoint_that_is_being_taken_for_whoever_has_left
 def test_a_checkpoint_from_which_nothing_starts_is_given_up(machine: Machine) -> None:
     machine.started()
     with machine.client() as client:
-        first = client.request("checkpoints.create")["id"]
-        client.request("stop")
+        first = client.request(messages.CreateCheckpoint()).id
+        client.request(messages.Stop())
         until(client, Phase.STOPPED)
         mark(machine, 0x22)
-        client.request("start")
+        client.request(messages.Start())
         until(client, Phase.RUNNING)
         machine.cue(exit_early={"stderr": "qemu: no", "code": 1})
-        assert refused(lambda: client.request("checkpoints.restore", id=first)) is ProblemCode.CHECKPOINT_FAILED
+        assert refused(lambda: client.request(messages.RestoreCheckpoint(id=first))) is ProblemCode.CHECKPOINT_FAILED
         machine.cue()
         assert marked(machine, 0x22)
         assert not machine.paths.operation_journal.exists()
@@ -206,7 +206,7 @@ def test_a_checkpoint_from_which_nothing_starts_is_given_up(machine: Machine) ->
 def test_others_are_told_to_wait(machine: Machine) -> None:
     machine.started()
     with machine.client() as client, machine.client() as other:
-        first = client.request("checkpoints.create")["id"]
+        first = client.request(messages.CreateCheckpoint()).id
         machine.hold("engine")
         restoring = machine.popen("checkpoint", "restore", "--yes", first)
 
@@ -217,7 +217,10 @@ def test_others_are_told_to_wait(machine: Machine) -> None:
             return None
 
         assert eventually(operation, "the restore to be shown") == "checkpoints.restore"
-        for request in ("start", "stop", "restart", "checkpoints.create"):
+        requests: tuple[Request[Any], ...] = (
+            *(messages.Start(), messages.Stop(), messages.Restart(), messages.CreateCheckpoint()),
+        )
+        for request in requests:
             assert refused(functools.partial(other.request, request)) is ProblemCode.BUSY, request
         machine.release("engine")
         out, err = restoring.communicate(timeout=60)
@@ -231,9 +234,9 @@ def test_an_agent_that_was_killed_in_a_restore_is_followed_by_one_that_settles_i
 ) -> None:
     made(machine)
     with machine.client() as client:
-        first = client.request("checkpoints.create")["id"]
+        first = client.request(messages.CreateCheckpoint()).id
         mark(machine, 0x22)
-        present = client.request("checkpoints.create", name="the present")["id"]
+        present = client.request(messages.CreateCheckpoint(name="the present")).id
         pid = client.agent_pid
     kill(pid)
     if step is not RestoreStep.STOPPING:  # as qemu-img had left it
@@ -253,14 +256,14 @@ def test_an_agent_that_was_killed_in_a_restore_is_followed_by_one_that_settles_i
         eventually(lambda: not machine.paths.operation_journal.exists(), "the journal is settled")
         expected = 0x11 if step is RestoreStep.PROVING else 0x22
         assert marked(machine, expected)
-        told = client.request("checkpoints.list")["problem"]
+        told = client.request(messages.ListCheckpoints()).problem
         assert (told is None) is (step is RestoreStep.PROVING)
 
 
 def test_an_agent_killed_in_the_midst_leaves_a_machine_that_comes_back(machine: Machine) -> None:
     machine.started()
     with machine.client() as client:
-        first = client.request("checkpoints.create")["id"]
+        first = client.request(messages.CreateCheckpoint()).id
         pid = client.agent_pid
     machine.hold("engine")
     restoring = machine.popen("checkpoint", "restore", "--yes", first)
@@ -280,15 +283,17 @@ def test_automatic_ones_are_pruned_and_those_by_hand_stay(machine: Machine) -> N
     made(machine)
     machine.configure(checkpoints={"keep_automatic": 2})
     with machine.client() as client:
-        first = client.request("checkpoints.create", name="keep me")["id"]
+        first = client.request(messages.CreateCheckpoint(name="keep me")).id
         qemu_img("snapshot", "-c", "another program's", str(machine.paths.data_disk))
         for _ in range(4):
-            client.request("checkpoints.restore", id=first)
+            client.request(messages.RestoreCheckpoint(id=first))
         assert sorted(reasons(client)) == ["", "before-restore", "before-restore", "manual"]
-        foreign = next(entry for entry in listed(client) if entry["foreign"])
-        assert refused(lambda: client.request("checkpoints.restore", id=foreign["id"])) is ProblemCode.BAD_REQUEST
-        client.request("checkpoints.delete", id=foreign["id"])
-        assert client.request("checkpoints.list")["policy"] == {"keep_automatic": 2, "keep_days": 14}
+        foreign = next(entry for entry in listed(client) if entry.foreign)
+        assert refused(lambda: client.request(messages.RestoreCheckpoint(id=foreign.id))) is ProblemCode.BAD_REQUEST
+        client.request(messages.DeleteCheckpoint(id=foreign.id))
+        assert client.request(messages.ListCheckpoints()).policy == messages.CheckpointPolicy(
+            keep_automatic=2, keep_days=14
+        )
 
 
 def test_the_command_line(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

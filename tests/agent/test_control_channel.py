@@ -12,8 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.agent.protocol import MAX_LINE_BYTES, PROTOCOL, Hello, Request, encode
-from backend.client import MachineClient, OtherVersion, end_agent
+from backend.control import messages
+from backend.control.client import MachineClient, OtherVersion, end_agent
+from backend.control.lines import MAX_LINE_BYTES
+from backend.control.protocol import PROTOCOL, Hello, encode, request_line
 from backend.errors import ProblemCode, WherryError
 from backend.model import Phase
 from tests.agent.machine import PATIENCE_S, Machine, eventually, refused, until
@@ -53,25 +55,27 @@ def test_what_is_not_understood_ends_that_connection_only(machine: Machine, line
         rude.sendall((HELLO if greeted else b"") + line)
         (refusal,) = (message for message in answers(rude) if message["type"] == "reply")
         assert refusal["problem"]["code"] == "bad-request"  # type: ignore[index]
-        assert client.request("status") == {"phase": "stopped"}
+        assert client.request(messages.GetPhase()) == messages.CurrentPhase(phase=Phase.STOPPED)
 
 
 def test_unknown_fields_are_passed_over_and_unknown_requests_are_answered(machine: Machine) -> None:
     with machine.client() as client, dial(machine) as newer:
         hello = {"type": "hello", "protocol": PROTOCOL, "version": "9", "pid": 1, "colour": "blue"}
-        newer.sendall(json.dumps(hello).encode() + b'\n{"type":"request","id":7,"name":"fly","args":{"high":true}}\n')
+        unknown = b'{"type":"request","id":7,"name":"fly","args":{"high":true}}\n'
+        odd = b'{"type":"request","id":8,"name":"stop","args":{"policy":"gently"}}\n'
+        newer.sendall(json.dumps(hello).encode() + b"\n" + unknown + odd)
         lines = newer.makefile("rb")
-        kinds = [json.loads(lines.readline()) for _ in range(3)]
+        kinds = [json.loads(lines.readline()) for _ in range(4)]
         assert {kind["type"] for kind in kinds} == {"hello", "status", "reply"}
-        reply = next(kind for kind in kinds if kind["type"] == "reply")
-        assert (reply["id"], reply["problem"]["code"]) == (7, "bad-request")
-        assert refused(lambda: client.request("stop", policy="gently")) is ProblemCode.BAD_REQUEST
+        refusals = {kind["id"]: kind["problem"]["code"] for kind in kinds if kind["type"] == "reply"}
+        assert refusals == {7: "bad-request", 8: "bad-request"}
+        assert client.request(messages.GetPhase()).phase is Phase.STOPPED
         lines.close()
 
 
 def test_a_client_that_reads_nothing_holds_up_nobody(machine: Machine) -> None:
     with machine.client() as client, dial(machine) as lazy:
-        flood = HELLO + b"".join(encode(Request(id=number, name="status")) for number in range(40_000))
+        flood = HELLO + b"".join(encode(request_line(number, messages.GetPhase())) for number in range(40_000))
         lazy.setblocking(False)
         sent = 0
         try:
@@ -79,7 +83,7 @@ def test_a_client_that_reads_nothing_holds_up_nobody(machine: Machine) -> None:
                 sent += lazy.send(flood[sent : sent + 65_536])
         except BlockingIOError:
             pass  # the agent has stopped reading, or is slower than we
-        client.request("start")
+        client.request(messages.Start())
         until(client, Phase.RUNNING)
 
 
@@ -166,7 +170,7 @@ def test_an_agent_that_hangs_is_said(machine: Machine, monkeypatch: pytest.Monke
     with machine.client() as client:
         pid = client.agent_pid
     os.kill(pid, signal.SIGSTOP)
-    monkeypatch.setattr("backend.client._REPLY_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("backend.control.client._REPLY_TIMEOUT_S", 0.5)
     try:
         assert refused(machine.client) is ProblemCode.AGENT_UNREACHABLE
     finally:

@@ -7,12 +7,15 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend.agent.operations import journal as journals
 from backend.agent.operations.journal import Journal
-from backend.client import MachineClient
+from backend.control import messages
+from backend.control.client import MachineClient
+from backend.control.request import Request
 from backend.errors import ProblemCode
 from backend.model import Phase
 from backend.settings import config
@@ -64,7 +67,7 @@ def test_a_place_with_a_disk_is_refused_and_nothing_stops(machine: Machine) -> N
     (place / "data.qcow2").write_text("of another machine")
     launches = len(machine.launches)
     with machine.client() as client:
-        assert refused(lambda: client.request("disk.move", directory=str(place))) is ProblemCode.BAD_REQUEST
+        assert refused(lambda: client.request(messages.MoveDisk(directory=str(place)))) is ProblemCode.BAD_REQUEST
         assert client.status.phase is Phase.RUNNING
     assert (place / "data.qcow2").read_text() == "of another machine"
     assert former.exists()
@@ -143,9 +146,13 @@ def test_others_are_refused_meanwhile_and_told_what_it_is(machine: Machine) -> N
                 break
         assert client.status.operation is not None
         assert client.status.operation.name == "disk.move"
-        for name in ("start", "stop", "restart", "reset", "shutdown", "checkpoints.create"):
-            assert refused(functools.partial(client.request, name)) is ProblemCode.BUSY, name
-        client.request("operation.cancel")
+        requests: tuple[Request[Any], ...] = (
+            *(messages.Start(), messages.Stop(), messages.Restart(), messages.ShutDownAgent()),
+            *(messages.ResetMachine(), messages.CreateCheckpoint()),
+        )
+        for request in requests:
+            assert refused(functools.partial(client.request, request)) is ProblemCode.BUSY, request
+        client.request(messages.CancelOperation())
         machine.release("off")
         out, _ = moving.communicate(timeout=60)
         assert json.loads(out)["problem"]["code"] == "cancelled"

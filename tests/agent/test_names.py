@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backend.control import messages
 from backend.model import Phase
 from tests.agent.machine import Machine, eventually, kill, until
 
@@ -22,6 +23,6 @@ def test_each_agent_tells_the_guest_the_same_port_and_every_change(machine: Mach
         eventually(lambda: len(told(machine)) > before + 1, "the next agent says it too")
         assert told(machine)[before:][:2] == ["hello", f"resolver {port}"]
         before = len(told(machine))
-        client.request("config.set", values={"network.dns": "127.0.0.1#9"})
+        client.request(messages.SetSettings(values={"network.dns": "127.0.0.1#9"}))
         eventually(lambda: len(told(machine)) > before, "what was kept is to be forgotten")
         assert told(machine)[-1] == f"resolver {port}"

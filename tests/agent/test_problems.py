@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from backend.agent.boot.link import ENGINE_LOG
-from backend.agent.launch import ensure_agent
+from backend.control.launch import ensure_agent
 from backend.errors import ProblemCode, WherryError
 from backend.host import current
 from backend.model import Phase
@@ -319,7 +319,7 @@ def test_a_machine_that_dies_early_says_so(machine: Machine) -> None:
 
 @pytest.mark.slow
 def test_a_lock_that_no_agent_holds_is_said(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.agent.launch._TIMEOUT_S", 8.0)  # for a few agents that find it taken
+    monkeypatch.setattr("backend.control.launch._TIMEOUT_S", 8.0)  # for a few agents that find it taken
     with FileLock(machine.paths.agent_lock), pytest.raises(WherryError) as caught:
         ensure_agent(machine.home)
     problem = caught.value.problem

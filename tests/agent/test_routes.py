@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.control import messages
 from backend.errors import Action, ProblemCode
 from backend.host.systems.linux import PROC_NET_VARIABLE
 from backend.model import MachineStatus, Phase
@@ -76,7 +77,7 @@ def test_a_vpn_that_takes_the_ranges_is_told_of_and_the_next_start_moves(
 
     routes(HOME + VPN + VPN_172)
     with machine.client() as client:
-        client.request("restart")
+        client.request(messages.Restart())
         until(client, Phase.RUNNING)
     moved = clash_told(machine, told=True, user="192.168.213.0/24")  # the fake's bridge stays where it is
     assert "network to the machine" not in moved.problems[-1].summary

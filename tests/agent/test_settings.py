@@ -4,42 +4,43 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from backend.control import messages
 from backend.errors import ProblemCode
-from backend.model import Phase
+from backend.model import Phase, StopPolicy
 from backend.settings import config
+from backend.settings.daemon_json import Severity
 from backend.vm.disk import disks
 from tests.agent.machine import Machine, refused, until
 
 
 def test_settings_of_a_machine_that_was_never_started(machine: Machine) -> None:
     with machine.client() as client:
-        answer = client.request("config.get")
-        assert answer["values"]["machine.disk_gib"] == 64
-        assert answer["values"]["machine.accelerator"] == "tcg"
-        assert answer["defaults"]["machine.accelerator"] == "auto"
-        assert answer["disk"] == {"exists": False, "size_gib": None, "path": str(machine.paths.data_disk)}
-        assert answer["host"]["cpus"] >= 1
-        assert answer["host"]["memory_mib"] > answer["host"]["minimum_memory_mib"]
-        assert answer["host"]["disk_free_gib"] >= 0
-        assert answer["chosen"]["cpus"] >= 1, "what 0 stands for"
-        assert answer["restart_reasons"] == []
+        answer = client.request(messages.GetSettings())
+        assert answer.values["machine.disk_gib"] == 64
+        assert answer.values["machine.accelerator"] == "tcg"
+        assert answer.defaults["machine.accelerator"] == "auto"
+        assert answer.disk == messages.DataDisk(exists=False, path=str(machine.paths.data_disk))
+        assert answer.host.cpus >= 1
+        assert answer.host.memory_mib > answer.host.minimum_memory_mib
+        assert answer.host.disk_free_gib >= 0
+        assert answer.chosen.cpus >= 1, "what 0 stands for"
+        assert answer.restart_reasons == ()
 
 
 def test_several_are_changed_at_once_or_none(machine: Machine) -> None:
     with machine.client() as client:
         before = machine.paths.config.read_text()
         bad = {"machine.cpus": 2, "machine.memory_mib": 64}
-        assert refused(lambda: client.request("config.set", values=bad)) is ProblemCode.BAD_REQUEST
-        assert refused(lambda: client.request("config.set", values={"machine.wings": 2})) is ProblemCode.BAD_REQUEST
-        assert refused(lambda: client.request("config.set", values=[1])) is ProblemCode.BAD_REQUEST
+        assert refused(lambda: client.request(messages.SetSettings(values=bad))) is ProblemCode.BAD_REQUEST
+        unknown = messages.SetSettings(values={"machine.wings": 2})
+        assert refused(lambda: client.request(unknown)) is ProblemCode.BAD_REQUEST
         assert machine.paths.config.read_text() == before
         good = {"machine.cpus": 2, "machine.memory_mib": 1536, "docker.context": False}
-        answer = client.request("config.set", values=good)
-        assert {key: answer["values"][key] for key in good} == good
+        answer = client.request(messages.SetSettings(values=good))
+        assert {key: answer.values[key] for key in good} == good
         loaded = config.load(machine.paths.config)
         assert (loaded.machine.cpus, loaded.machine.memory_mib, loaded.docker.context) == (2, 1536, False)
 
@@ -47,28 +48,29 @@ def test_several_are_changed_at_once_or_none(machine: Machine) -> None:
 def test_a_change_says_what_waits_for_a_restart(machine: Machine) -> None:
     machine.started()
     with machine.client() as client:
-        assert client.request("config.get")["restart_reasons"] == []
-        answer = client.request("config.set", values={"machine.memory_mib": 2048, "docker.context": False})
-        assert answer["restart_reasons"] == ["machine.memory_mib"]
-        saved = client.request("daemon.set", text='{"debug": true}')
-        assert saved["restart_reasons"] == ["machine.memory_mib", "daemon"]
-        client.request("restart")
+        assert client.request(messages.GetSettings()).restart_reasons == ()
+        answer = client.request(messages.SetSettings(values={"machine.memory_mib": 2048, "docker.context": False}))
+        assert answer.restart_reasons == ("machine.memory_mib",)
+        saved = client.request(messages.SetDaemonFile(text='{"debug": true}'))
+        assert saved.restart_reasons == ("machine.memory_mib", "daemon")
+        client.request(messages.Restart())
         until(client, Phase.STOPPING, Phase.PREPARING)
         until(client, Phase.RUNNING)
-        assert client.request("config.get")["restart_reasons"] == []
-        client.request("config.set", values={"machine.cpus": 1})
+        assert client.request(messages.GetSettings()).restart_reasons == ()
+        client.request(messages.SetSettings(values={"machine.cpus": 1}))
     machine.ended()
     with machine.client() as client:
         until(client, Phase.RUNNING)
-        assert client.request("config.get")["restart_reasons"] == ["machine.cpus"], "another agent knows it too"
+        assert client.request(messages.GetSettings()).restart_reasons == ("machine.cpus",), "another agent knows it too"
 
 
 def test_the_disk_grows_at_the_next_start_and_never_shrinks(machine: Machine) -> None:
     disks.ensure_data_disk(machine.paths.data_disk, size_gib=20, image_tool=Path("/usr/bin/qemu-img"))
     with machine.client() as client:
-        assert refused(lambda: client.request("config.set", values={"machine.disk_gib": 10})) is ProblemCode.BAD_REQUEST
-        assert client.request("config.get")["values"]["machine.disk_gib"] == 64
-        client.request("config.set", values={"machine.disk_gib": 30})
+        smaller = messages.SetSettings(values={"machine.disk_gib": 10})
+        assert refused(lambda: client.request(smaller)) is ProblemCode.BAD_REQUEST
+        assert client.request(messages.GetSettings()).values["machine.disk_gib"] == 64
+        client.request(messages.SetSettings(values={"machine.disk_gib": 30}))
     machine.wherry("config", "set", "machine.disk_gib", "10", code=1)
     machine.wherry("config", "set", "machine.disk_gib", "31")
     assert config.load(machine.paths.config).machine.disk_gib == 31
@@ -78,42 +80,41 @@ def test_the_disk_grows_at_the_next_start_and_never_shrinks(machine: Machine) ->
 def test_a_bad_daemon_json_is_not_saved(machine: Machine, text: str) -> None:
     machine.paths.daemon_json.write_text('{"debug": true}')
     with machine.client() as client:
-        answer = client.request("daemon.set", text=text)
-        assert (answer["saved"], answer["valid"], answer["asked_dockerd"]) == (False, False, False)
-        assert answer["findings"][0]["severity"] == "error"
-        assert refused(lambda: client.request("daemon.set")) is ProblemCode.BAD_REQUEST
+        answer = client.request(messages.SetDaemonFile(text=text))
+        assert (answer.saved, answer.valid, answer.asked_dockerd) == (False, False, False)
+        assert answer.findings[0].severity is Severity.ERROR
     assert machine.paths.daemon_json.read_text() == '{"debug": true}'
 
 
 def test_daemon_json_is_kept_as_it_was_typed(machine: Machine) -> None:
     typed = '{\n  "debug": true,\n  "future-option": 1\n}\n'
     with machine.client() as client:
-        answer = client.request("daemon.set", text=typed)
-        assert answer["saved"]
-        assert [finding["severity"] for finding in answer["findings"]] == ["warning"]
-        read = client.request("daemon.get")
-        assert (read["text"], read["valid"]) == (typed, True)
-        client.request("daemon.set", text=" ")
+        answer = client.request(messages.SetDaemonFile(text=typed))
+        assert answer.saved
+        assert [finding.severity for finding in answer.findings] == [Severity.WARNING]
+        read = client.request(messages.GetDaemonFile())
+        assert (read.text, read.valid) == (typed, True)
+        client.request(messages.SetDaemonFile(text=" "))
         assert not machine.paths.daemon_json.exists()
 
 
 def test_a_broken_daemon_json_can_be_read_to_be_mended(machine: Machine) -> None:
     machine.paths.daemon_json.write_text('{"debug": tru}')
     with machine.client() as client:
-        read = client.request("daemon.get")
-        assert read["text"] == '{"debug": tru}'
-        assert not read["valid"]
+        read = client.request(messages.GetDaemonFile())
+        assert read.text == '{"debug": tru}'
+        assert not read.valid
 
 
 def test_a_running_machines_dockerd_is_asked(machine: Machine) -> None:
     machine.started()
     with machine.client() as client:
-        answer = client.request("daemon.set", text='{"no-such-option": 1}')
-        assert (answer["saved"], answer["asked_dockerd"]) == (False, True)
-        assert "don't match any configuration option: no-such-option" in answer["findings"][-1]["message"]
+        answer = client.request(messages.SetDaemonFile(text='{"no-such-option": 1}'))
+        assert (answer.saved, answer.asked_dockerd) == (False, True)
+        assert "don't match any configuration option: no-such-option" in answer.findings[-1].message
         assert not machine.paths.daemon_json.exists()
-        answer = client.request("daemon.check", text='{"debug": true}')
-        assert (answer["valid"], answer["asked_dockerd"]) == (True, True)
+        verdict = client.request(messages.CheckDaemonFile(text='{"debug": true}'))
+        assert (verdict.valid, verdict.asked_dockerd) == (True, True)
         assert not machine.paths.daemon_json.exists(), "checking saves nothing"
 
 
@@ -124,17 +125,17 @@ def test_the_context_is_chosen_left_and_removed(machine: Machine) -> None:
     with machine.client() as client:
 
         def state() -> tuple[bool, bool, str]:
-            got: dict[str, Any] = client.request("context.get")
-            return got["exists"], got["selected"], got["current"]
+            got = client.request(messages.GetContext())
+            return got.exists, got.selected, got.current
 
         assert state() == (False, False, "other")
-        answer = client.request("context.install")
-        assert "stays in use" in answer["note"]
+        answer = client.request(messages.InstallContext())
+        assert "stays in use" in answer.note
         assert state() == (True, False, "other")
-        assert client.request("context.select")["selected"]
+        assert client.request(messages.SelectContext()).selected
         assert state() == (True, True, "wherry")
         assert json.loads((docker / "config.json").read_text())["auths"] == {}
-        client.request("context.remove")
+        client.request(messages.RemoveContext())
         assert state() == (False, False, "default")
 
 
@@ -143,35 +144,33 @@ def test_starting_at_login(machine: Machine, monkeypatch: pytest.MonkeyPatch, tm
     machine.environment["XDG_CONFIG_HOME"] = str(tmp_path)
     entry = tmp_path / "autostart" / "wherry.desktop"
     with machine.client() as client:
-        assert client.request("autostart.get") == {"on": False, "place": str(entry)}
-        assert client.request("autostart.set", on=True)["on"]
+        assert client.request(messages.GetAutostart()) == messages.AutostartState(on=False, place=str(entry))
+        assert client.request(messages.SetAutostart(on=True)).on
         assert "--login" in entry.read_text()
         assert str(machine.home) in entry.read_text()
-        assert refused(lambda: client.request("autostart.set", on="yes")) is ProblemCode.BAD_REQUEST
         assert "starts when" in machine.wherry("autostart").stdout
         assert "does not start" in machine.wherry("autostart", "off").stdout
-        assert not client.request("autostart.get")["on"]
+        assert not client.request(messages.GetAutostart()).on
 
 
 def test_the_console_can_be_read(machine: Machine) -> None:
     with machine.client() as client:
-        assert client.request("logs.tail", which="serial")["text"] == ""
+        assert client.request(messages.ReadLog(which=messages.MachineLog.SERIAL)).text == ""
     machine.started()
     with machine.client() as client:
-        assert "kernel alive" in client.request("logs.tail", which="serial")["text"]
-        assert refused(lambda: client.request("logs.tail", which="../../etc/passwd")) is ProblemCode.BAD_REQUEST
+        assert "kernel alive" in client.request(messages.ReadLog(which=messages.MachineLog.SERIAL)).text
 
 
 def test_settings_answer_while_a_start_hangs_and_after_it_failed(machine: Machine) -> None:
     machine.hold("kernel")
     with machine.client() as client:
-        client.request("start")
+        client.request(messages.Start())
         until(client, Phase.BOOTING)
-        assert client.request("config.set", values={"machine.cpus": 1})["restart_reasons"] == ["machine.cpus"]
-        assert client.request("daemon.check", text="{}")["valid"]
-        client.request("stop", policy="kill")
+        assert client.request(messages.SetSettings(values={"machine.cpus": 1})).restart_reasons == ("machine.cpus",)
+        assert client.request(messages.CheckDaemonFile(text="{}")).valid
+        client.request(messages.Stop(policy=StopPolicy.KILL))
         until(client, Phase.STOPPED)
     machine.paths.config.write_text("[machine]\ncpus = -1\n")
     with machine.client() as client:
-        assert refused(lambda: client.request("config.get")) is ProblemCode.CONFIG_BROKEN
-        assert client.request("daemon.get")["text"] == ""
+        assert refused(lambda: client.request(messages.GetSettings())) is ProblemCode.CONFIG_BROKEN
+        assert client.request(messages.GetDaemonFile()).text == ""

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
+from backend.control import messages
 from backend.errors import ProblemCode
-from backend.model import Phase, StepState
+from backend.model import Phase, StepState, StopPolicy
 from tests.agent.machine import PATIENCE_S, Machine, alive, eventually, kill, refused, until
 
 PHASES = [
@@ -35,7 +36,7 @@ def test_a_start_reaches_running_and_a_stop_leaves_nothing(machine: Machine) -> 
     assert status.accelerator is not None
     assert status.accelerator.name == "tcg"
     with machine.client() as client:
-        client.request("stop")
+        client.request(messages.Stop())
         until(client, Phase.STOPPED)
     machine.ended()
     machine.assert_nothing_left()
@@ -45,10 +46,10 @@ def test_a_start_reaches_running_and_a_stop_leaves_nothing(machine: Machine) -> 
 def test_a_stop_in_any_phase_of_the_start_is_heeded(machine: Machine, held: str, phase: Phase, step: str) -> None:
     machine.hold(held)
     with machine.client() as client:
-        client.request("start")
+        client.request(messages.Start())
         until(client, phase, step=step)
         eventually(lambda: machine.launches, "QEMU was started")
-        client.request("stop")
+        client.request(messages.Stop())
         until(client, Phase.STOPPED)
         assert client.status.problems == ()
     machine.ended()
@@ -57,9 +58,9 @@ def test_a_stop_in_any_phase_of_the_start_is_heeded(machine: Machine, held: str,
 
 def test_a_stop_while_preparing_is_heeded(machine: Machine) -> None:
     with machine.client() as client:
-        client.request("start")
+        client.request(messages.Start())
         assert client.status.phase is Phase.PREPARING
-        client.request("stop")
+        client.request(messages.Stop())
         until(client, Phase.STOPPED)
     machine.ended()
     machine.assert_nothing_left()
@@ -80,11 +81,11 @@ def test_a_start_that_meets_the_end_of_an_agent_succeeds(machine: Machine) -> No
     """The agent that ends holds its lock a moment longer than its socket: a client must not wait for it in vain."""
     for _ in range(5):
         with machine.client() as client:
-            client.request("shutdown")
+            client.request(messages.ShutDownAgent())
             assert refused(lambda: list(client.updates(timeout_s=PATIENCE_S))) is ProblemCode.AGENT_UNREACHABLE
         assert machine.started().phase is Phase.RUNNING
         with machine.client() as client:
-            client.request("stop", policy="kill")
+            client.request(messages.Stop(policy=StopPolicy.KILL))
             until(client, Phase.STOPPED)
 
 
@@ -107,7 +108,7 @@ def test_an_idle_agent_ends_by_itself(make_machine: Callable[..., Machine]) -> N
     machine = make_machine(deadlines="idle=0.2")
     with machine.client() as client:
         pid = client.agent_pid
-        client.request("status")
+        client.request(messages.GetPhase())
     eventually(lambda: not alive(pid), "the agent has ended")
     machine.assert_nothing_left()
 
@@ -116,7 +117,7 @@ def test_agents_that_are_idle_at_once_still_serve_every_client(make_machine: Cal
     machine = make_machine(deadlines="idle=0.01")
     for _ in range(10):
         with machine.client() as client:
-            assert client.request("status") == {"phase": "stopped"}
+            assert client.request(messages.GetPhase()) == messages.CurrentPhase(phase=Phase.STOPPED)
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGHUP])

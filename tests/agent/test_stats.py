@@ -7,9 +7,10 @@ import os
 import socket
 from itertools import islice
 
-from backend.agent.protocol import PROTOCOL, Hello, Request, StatsPush, encode
 from backend.agent.services.stats_feed import TOO_OLD
-from backend.client import MachineClient
+from backend.control import messages
+from backend.control.client import MachineClient
+from backend.control.protocol import PROTOCOL, Hello, StatsPush, encode, request_line
 from backend.model import Phase
 from tests.agent.machine import PATIENCE_S, Machine, eventually, kill, until
 
@@ -42,7 +43,7 @@ def test_figures_come_to_two_clients_from_one_program_and_it_ends_with_them(mach
             some(second, 2)
             assert begun_and_ended(machine) == (1, 0)
         some(first, 1)
-        first.request("stats.unsubscribe")
+        first.request(messages.UnsubscribeStats())
         eventually(lambda: begun_and_ended(machine) == (1, 1), "the program ends with the last who wants it")
         some(first, 1)
     eventually(lambda: begun_and_ended(machine) == (2, 2), "it ends with a client that left without a word")
@@ -52,9 +53,9 @@ def test_they_come_again_after_the_machine_was_stopped_and_after_the_agent_was_k
     machine.started()
     with machine.client() as client:
         some(client, 1)
-        client.request("stop")
+        client.request(messages.Stop())
         until(client, Phase.STOPPED)
-        client.request("start")
+        client.request(messages.Start())
         until(client, Phase.RUNNING)
         some(client, 1)
         agent = client.agent_pid
@@ -79,7 +80,7 @@ def test_a_subscriber_that_reads_nothing_holds_up_nobody(machine: Machine) -> No
     with machine.client() as client, socket.socket(socket.AF_UNIX) as lazy:
         lazy.connect(str(machine.paths.agent_socket))
         hello = encode(Hello(protocol=PROTOCOL, version="test", pid=os.getpid()))
-        lazy.sendall(hello + encode(Request(id=1, name="stats.subscribe")))
+        lazy.sendall(hello + encode(request_line(1, messages.SubscribeStats())))
         some(client, 40)
         lazy.settimeout(PATIENCE_S)
         lines = lazy.makefile("rb")

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from backend.model import Desired, MachineStatus, Notice, Phase
+from backend.control import messages
+from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
 from backend.vm import suspended
 from tests.agent.machine import PATIENCE_S, Machine, eventually, kill, until
 
@@ -17,7 +18,7 @@ from tests.agent.machine import PATIENCE_S, Machine, eventually, kill, until
 def suspended_machine(machine: Machine) -> None:
     machine.started()
     with machine.client() as client:
-        client.request("stop", policy="suspend")
+        client.request(messages.Stop(policy=StopPolicy.SUSPEND))
         status = until(client, Phase.SUSPENDED)
     assert status.desired is Desired.STOPPED
     assert machine.paths.suspended_state.exists()
@@ -28,7 +29,7 @@ def started_again(machine: Machine) -> tuple[MachineStatus, list[str]]:
     """Start it; the status once it runs, and what was told meanwhile."""
     told: list[str] = []
     with machine.client() as client:
-        client.request("start")
+        client.request(messages.Start())
         for update in client.updates(timeout_s=PATIENCE_S):
             if isinstance(update, Notice):
                 told.append(update.text)
@@ -63,7 +64,7 @@ def test_where_it_cannot_be_suspended_it_is_shut_down_in_order(machine: Machine,
     machine.started()
     told: list[str] = []
     with machine.client() as client:
-        client.request("stop", policy="suspend")
+        client.request(messages.Stop(policy=StopPolicy.SUSPEND))
         for update in client.updates(timeout_s=PATIENCE_S):
             if isinstance(update, Notice):
                 told.append(update.text)
@@ -121,7 +122,7 @@ def test_an_agent_killed_while_it_saves_leaves_a_machine_that_is_suspended_by_th
     machine.hold("migrate")
     machine.started()
     with machine.client() as client:
-        client.request("stop", policy="suspend")
+        client.request(messages.Stop(policy=StopPolicy.SUSPEND))
         eventually(machine.paths.suspended_partial.exists, "it saves")
         kill(client.agent_pid)
     machine.release("migrate")
@@ -136,7 +137,7 @@ def test_an_agent_killed_while_it_restores_leaves_the_state_for_the_next(machine
     suspended_machine(machine)
     machine.hold("migrate")
     with machine.client() as client:
-        client.request("start")
+        client.request(messages.Start())
         until(client, Phase.BOOTING, step="restore")
         kill(client.agent_pid)
     machine.release("migrate")
@@ -174,9 +175,9 @@ def test_a_kill_overtakes_a_suspend(machine: Machine) -> None:
     machine.hold("migrate")
     machine.started()
     with machine.client() as client:
-        client.request("stop", policy="suspend")
+        client.request(messages.Stop(policy=StopPolicy.SUSPEND))
         eventually(machine.paths.suspended_partial.exists, "it saves")
-        client.request("stop", policy="kill")
+        client.request(messages.Stop(policy=StopPolicy.KILL))
         until(client, Phase.STOPPED)
     assert not machine.paths.suspended_partial.exists()
     assert not machine.paths.suspended_state.exists()
@@ -187,7 +188,7 @@ def test_a_docker_command_brings_up_what_is_put_away(machine: Machine) -> None:
     assert b"200 OK" in ping(machine)
     with machine.client() as client:
         until(client, Phase.RUNNING)  # the engine answers a moment before
-        client.request("stop")
+        client.request(messages.Stop())
         until(client, Phase.STOPPED)
     assert b"200 OK" in ping(machine)
 
@@ -203,7 +204,7 @@ def test_a_stop_is_not_undone_by_a_client_that_comes_meanwhile(machine: Machine)
     machine.hold("off")
     machine.started()
     with machine.client() as client:
-        client.request("stop")
+        client.request(messages.Stop())
         until(client, Phase.STOPPING)
         assert b"503" in ping(machine)
         machine.release("off")

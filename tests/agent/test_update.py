@@ -12,7 +12,8 @@ import pytest
 from backend import host
 from backend.agent.operations import journal as journals
 from backend.agent.operations.journal import Journal
-from backend.client import MachineClient
+from backend.control import messages
+from backend.control.client import MachineClient
 from backend.errors import ProblemCode
 from backend.model import Phase
 from tests.agent.machine import Machine, eventually, make_image, refused, until
@@ -31,7 +32,7 @@ def add_image(machine: Machine, name: str, *, age_s: float) -> Path:
 
 def offered(client: MachineClient, version: str | None) -> None:
     def look() -> bool:
-        client.request("update.check")
+        client.request(messages.CheckUpdate())
         list(client.updates(timeout_s=0.1))
         return client.status.image_offer == version
 
@@ -64,7 +65,9 @@ def test_a_newer_image_changes_nothing_until_it_is_taken(machine: Machine) -> No
     with machine.client() as client:
         assert (client.status.phase, client.status.image_version) == (Phase.RUNNING, "two")
         offered(client, None)
-        assert refused(lambda: client.request("update.apply")) is ProblemCode.BAD_REQUEST, "there is no newer one"
+        assert refused(lambda: client.request(messages.ApplyUpdate())) is ProblemCode.BAD_REQUEST, (
+            "there is no newer one"
+        )
     found = json.loads(machine.wherry("--json", "checkpoint", "list").stdout)["checkpoints"]
     assert [entry["reason"] for entry in found] == ["before-update"]
 

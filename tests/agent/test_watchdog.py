@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.control import messages
 from backend.errors import Action, ProblemCode
 from backend.model import MachineStatus, Phase
 from tests.agent.machine import Machine, eventually, problem_of, until
@@ -103,7 +104,7 @@ def test_where_a_restart_of_the_engine_does_not_help_the_user_is_offered_the_mac
 
 
 def _newest(client: object) -> MachineStatus:
-    from backend.client import MachineClient
+    from backend.control.client import MachineClient
 
     assert isinstance(client, MachineClient)
     for _ in client.updates(timeout_s=0.2):
@@ -121,9 +122,9 @@ def test_a_guest_that_stood_still_for_a_full_disk_goes_on_when_there_is_room(qui
 def test_a_paused_machine_goes_on_by_request_and_by_start(quick: Machine) -> None:
     cue = started_with(quick, paused="file")["paused"]
     with quick.client() as client:
-        assert client.request("continue")["continued"] is False
+        assert client.request(messages.Continue()).continued is False
         cue.touch()
-        assert client.request("continue")["continued"] is True
+        assert client.request(messages.Continue()).continued is True
         assert not cue.exists()
         cue.touch()
     assert quick.wherry("start").returncode == 0
@@ -159,9 +160,9 @@ def test_reclaim_answers_what_the_host_sees(quick: Machine) -> None:
     assert "memory" in text
     assert "given back" in text
     with quick.client() as client:
-        usage = client.request("usage")
-    assert usage["memory_used"] > 0
-    assert usage["memory_returned"] >= 0
+        usage = client.request(messages.GetUsage())
+    assert (usage.memory_used or 0) > 0
+    assert (usage.memory_returned or 0) >= 0
     assert "returned" in quick.wherry("status").stdout
 
 

@@ -130,7 +130,7 @@ def main() -> None:
     if options.child is not None:
         child(options.child, options.wanted)
         return
-    from backend.agent.launch import machine_directory
+    from backend.control.launch import machine_directory
     from backend.model import EngineEndpoint, Phase
     from tests.gui.fakes.fake_agent import FakeAgent
     from tests.gui.fakes.fake_engine import FakeEngine

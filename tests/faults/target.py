@@ -18,8 +18,9 @@ from pathlib import Path
 
 import psutil
 
-from backend.agent.launch import machine_directory
-from backend.client import MachineClient
+from backend.control import messages
+from backend.control.client import MachineClient
+from backend.control.launch import machine_directory
 from backend.errors import WherryError
 from backend.model import Desired, MachineStatus, Phase
 from tests.faults.plan import Fault, Kind, Stage
@@ -184,12 +185,11 @@ class Target(ABC):
     def check_checkpoints(self) -> None:
         """They can be listed and deleted. Raises Violation."""
         with self.client() as client:
-            found = client.request("checkpoints.list", reply_timeout_s=self.command_s)
-        problem = found["problem"]
-        if problem is not None and not problem["summary"].startswith(_SETTLED):
-            raise Violation(f"checkpoints: {problem}")
-        for entry in found["checkpoints"][:-_KEPT_CHECKPOINTS]:
-            code, said = self.wherry("checkpoint", "delete", entry["id"], "--yes")
+            found = client.request(messages.ListCheckpoints(), reply_timeout_s=self.command_s)
+        if found.problem is not None and not found.problem.summary.startswith(_SETTLED):
+            raise Violation(f"checkpoints: {found.problem}")
+        for entry in found.checkpoints[:-_KEPT_CHECKPOINTS]:
+            code, said = self.wherry("checkpoint", "delete", entry.id, "--yes")
             if code != 0:
                 raise Violation(f"checkpoint delete ended with {code}: {said}")
 

@@ -7,15 +7,26 @@ import contextlib
 import itertools
 import json
 import random
-from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from backend.agent.core.guest import Guest
-from backend.agent.protocol import MAX_LINE_BYTES, decode_from_agent, decode_from_client
-from backend.agent.server import ControlServer
 from backend.agent.services.stats_feed import _Reader
 from backend.agent.services.stats_lines import MAX_CONTAINERS, container_usages, machine_usage
-from backend.errors import WherryError
+from backend.control import messages
+from backend.control.lines import MAX_LINE_BYTES
+from backend.control.protocol import (
+    ReplyLine,
+    RequestLine,
+    decode_from_agent,
+    decode_from_client,
+    read_reply,
+    read_request,
+)
+from backend.control.request import Request, answer_type
+from backend.control.server import ControlServer
+from backend.errors import ProblemCode, WherryError, fail
 from backend.model import Desired, MachineStatus, Phase
 from backend.vm.guest import GuestControl
 from backend.vm.monitor import _event
@@ -25,16 +36,36 @@ from tests.fuzz.streams import Scripted, VirtualLoop
 STATUS = MachineStatus(seq=1, phase=Phase.STOPPED, desired=Desired.STOPPED)
 _HELLO: dict[str, Any] = {"type": "hello", "protocol": 1, "version": "0.1.0", "pid": 1}
 _REQUESTS: tuple[dict[str, Any], ...] = (
-    {"type": "request", "id": 1, "name": "echo", "args": {"a": [1, {"b": None}]}},
-    {"type": "request", "id": 2, "name": "refuse"},
-    {"type": "request", "id": 3, "name": "slow", "args": {}},
-    {"type": "request", "id": 4, "name": "break"},
+    {"type": "request", "id": 1, "name": "daemon.set", "args": {"text": "{}"}},
+    {"type": "request", "id": 2, "name": "checkpoints.delete", "args": {"id": "c0"}},
+    {"type": "request", "id": 3, "name": "ports.list", "args": {}},
+    {"type": "request", "id": 4, "name": "reclaim"},
     {"type": "request", "id": 5, "name": "stats.subscribe"},
     {"type": "request", "id": 6, "name": "no such thing"},
+    {"type": "request", "id": 7, "name": "config.set", "args": {"values": {"machine.cpus": 2, "a": True, "b": "c"}}},
+    {"type": "request", "id": 8, "name": "stop", "args": {"policy": "kill"}},
+    {"type": "request", "id": 9, "name": "files.list", "args": {"container": "ab", "path": "/"}},
+    {"type": "request", "id": 10, "name": "checkpoints.create", "args": {"name": "x", "force": False}},
 )
+_ARGUMENTS: dict[str, Any] = {"id": "c0", "size_gib": 1, "directory": "/", "values": {}, "text": "", "on": True}
+_SAMPLES: dict[type[Request[Any]], Request[Any]] = {
+    kind: msgspec.convert(
+        {**_ARGUMENTS, "container": "ab", "path": "/", "which": "serial", "policy": "kill"}, type=kind
+    )
+    for kind in messages.REQUESTS.values()
+}
+"""One request of each type."""
 _FROM_AGENT: tuple[dict[str, Any], ...] = (
     {"type": "status", "status": {"seq": 1, "phase": "stopped", "desired": "stopped", "problems": []}},
     {"type": "reply", "id": 1, "result": {}, "problem": {"code": "busy", "summary": "x", "tail": ["a"]}},
+    {"type": "reply", "id": 2, "result": {"ports": [{"protocol": "tcp", "address": "::", "port": 1, "state": "open"}]}},
+    {
+        "type": "reply",
+        "id": 3,
+        "result": {"container": "ab", "path": "/", "resolved": "/", "entries": [["a", 1, 2, 3]]},
+    },
+    {"type": "reply", "id": 4, "result": {"values": {"a": 1}, "chosen": {"cpus": 1}, "host": {}, "disk": {}}},
+    {"type": "reply", "id": 5, "result": {"text": "x", "findings": [{"severity": "error", "line": 1}], "valid": True}},
     {"type": "notice", "notice": {"level": "info", "text": "x"}},
     {"type": "stats", "sample": None, "problem": None},
 )
@@ -54,23 +85,30 @@ def make_client(source: random.Random) -> tuple[list[bytes], str, int | None]:
 def run_client(loop: VirtualLoop, said: tuple[list[bytes], str, int | None]) -> None:
     """The server serves it to its end, holds back nothing, and leaves no task; a request's defect is its answer."""
 
-    async def echo(arguments: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(arguments)
+    async def echo(request: messages.SetDaemonFile) -> messages.DaemonFileSaved:
+        return messages.DaemonFileSaved(findings=(), valid=True, text=request.text)
 
-    async def refuse(arguments: Mapping[str, Any]) -> dict[str, Any]:
-        return decode_from_client(b"no") and {}  # type: ignore[return-value]  # it raises
+    async def refuse(request: messages.DeleteCheckpoint) -> messages.CheckpointDeleted:
+        raise fail(ProblemCode.BUSY, f"Not now: {request.id}.")
 
-    async def slow(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def slow(_request: messages.ListPorts) -> messages.PortList:
         await asyncio.sleep(100)
-        return {}
+        return messages.PortList(ports=())
 
-    async def breaks(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def breaks(_request: messages.Reclaim) -> messages.Reclaimed:
         raise RuntimeError("a defect")
 
     async def work() -> None:
         wanted: list[bool] = []
         server = ControlServer(
-            {"echo": echo, "refuse": refuse, "slow": slow, "break": breaks}, lambda: STATUS, stats_wanted=wanted.append
+            [
+                messages.SetDaemonFile.handled_by(echo),
+                messages.DeleteCheckpoint.handled_by(refuse),
+                messages.ListPorts.handled_by(slow),
+                messages.Reclaim.handled_by(breaks),
+            ],
+            lambda: STATUS,
+            stats_wanted=wanted.append,
         )
         stream = Scripted(said[0], ending=said[1], write_fails_after=said[2])
         serving = loop.create_task(server.handle(stream))
@@ -93,12 +131,22 @@ def make_message(source: random.Random) -> bytes:
 
 
 def run_message(_loop: VirtualLoop, line: bytes) -> None:
-    """It is a message, or a problem."""
+    """It is a message, or a problem; so are the arguments and the result in it, whatever request they belong to."""
     for decode in (decode_from_client, decode_from_agent):
         try:
-            decode(line)
-        except WherryError:
-            assert len(line) <= MAX_LINE_BYTES or decode is not None
+            message = decode(line)
+        except WherryError as error:
+            assert error.problem.summary.isprintable()
+            continue
+        assert len(line) <= MAX_LINE_BYTES
+        for kind in messages.REQUESTS.values():
+            try:
+                if isinstance(message, RequestLine):
+                    assert isinstance(read_request(kind, message), kind)
+                elif isinstance(message, ReplyLine):
+                    assert isinstance(read_reply(_SAMPLES[kind], message), answer_type(kind))
+            except WherryError as error:
+                assert len(error.problem.summary) < 1_000 or (isinstance(message, ReplyLine) and message.problem)
 
 
 _GUEST = (

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tracemalloc
-from collections.abc import Mapping
 from typing import Any
 
-from backend.agent import server
 from backend.agent.core.guest import Guest
-from backend.agent.server import ControlServer
+from backend.control import messages, server
+from backend.control.server import ControlServer
 from backend.engine.front.http_head import MAX_HEAD_BYTES
 from backend.engine.front.proxy import ApiFront
 from backend.stream import ByteStream
@@ -65,17 +63,17 @@ def test_requests_without_end_are_taken_on_a_few_at_a_time() -> None:
     async def work() -> None:
         under_way = 0
 
-        async def slow(_arguments: Mapping[str, Any]) -> dict[str, Any]:
+        async def slow(_request: messages.ListPorts) -> messages.PortList:
             nonlocal under_way, most
             under_way += 1
             most = max(most, under_way)
             await asyncio.sleep(5)
             under_way -= 1
-            return {}
+            return messages.PortList(ports=())
 
-        line = json.dumps({"type": "request", "id": 1, "name": "slow"}).encode() + b"\n"
+        line = b'{"type":"request","id":1,"name":"ports.list"}\n'
         stream = Scripted([HELLO, *[line * 100] * 20])
-        await ControlServer({"slow": slow}, lambda: STATUS).handle(stream)
+        await ControlServer([messages.ListPorts.handled_by(slow)], lambda: STATUS).handle(stream)
         assert stream.written.count(b'"type":"reply"') > 1900
 
     virtual(work)
@@ -89,12 +87,12 @@ def test_a_client_that_reads_no_answers_is_cut_off() -> None:
             raise BrokenPipeError
 
     async def work() -> None:
-        async def big(_arguments: Mapping[str, Any]) -> dict[str, Any]:
-            return {"text": "x" * 10_000}
+        async def big(_request: messages.GetDaemonFile) -> messages.DaemonFile:
+            return messages.DaemonFile(text="x" * 10_000)
 
-        line = json.dumps({"type": "request", "id": 1, "name": "big"}).encode() + b"\n"
+        line = b'{"type":"request","id":1,"name":"daemon.get"}\n'
         stream = Deaf([HELLO, *[line * 50] * 200], ending="silence")
-        control = ControlServer({"big": big}, lambda: STATUS)
+        control = ControlServer([messages.GetDaemonFile.handled_by(big)], lambda: STATUS)
         handling = asyncio.ensure_future(control.handle(stream))
         assert await held_by(asyncio.wait({handling})) < 16 * 1024**2
         assert handling.cancelled()

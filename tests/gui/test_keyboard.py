@@ -16,9 +16,8 @@ from app.features.containers.page import ContainersPage
 from app.features.maintenance.checkpoint_dialogs import CreateDialog
 from app.frame.quit_dialog import QuitDialog
 from app.links.link_state import LinkState
-from backend.agent.protocol import Request
 from backend.model import Desired, EngineEndpoint, Phase
-from tests.gui.fakes.fake_agent import FakeAgent
+from tests.gui.fakes.fake_agent import Asked, FakeAgent
 from tests.gui.fakes.fake_engine import FakeEngine
 from tests.gui.scenes import samples
 from tests.gui.scenes.upkeep_scenes import checkpoints_answer, machine_page
@@ -35,7 +34,7 @@ def whole(qapp: QApplication, agent: FakeAgent, engine: FakeEngine, qtbot: QtBot
     """A stopped machine that starts and stops when it is asked to."""
     url = f"unix://{engine.path}"
 
-    def obey(request: Request) -> None:
+    def obey(request: Asked) -> None:
         if request.name == "start":
             agent.publish(samples.status(Phase.BOOTING, seq=2))
             agent.publish(samples.status(Phase.RUNNING, seq=3, endpoint=EngineEndpoint(url=url, ready=True)))
@@ -182,7 +181,9 @@ def test_upkeep_without_a_mouse(whole: WherryApp, agent: FakeAgent, qtbot: QtBot
     (dialog,) = window.findChildren(CreateDialog)
     QTest.keyClicks(dialog.name, "mine")
     QTest.keyClick(dialog.name, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: agent.asked("checkpoints.create") == [{"name": "mine"}], timeout=PATIENCE_MS)
+    qtbot.waitUntil(
+        lambda: agent.asked("checkpoints.create") == [{"name": "mine", "force": False}], timeout=PATIENCE_MS
+    )
 
     # Choose one and delete it: nothing is lost by a Return too many.
     qtbot.waitUntil(lambda: not dialog_is_open(window), timeout=PATIENCE_MS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backend.agent.launch import machine_directory
+from backend.control.launch import machine_directory
 from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 
 pytestmark = pytest.mark.vm

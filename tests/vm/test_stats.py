@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.client import MachineClient
+from backend.control.client import MachineClient
 from backend.stats import ContainerUsage, StatsSample
 from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 

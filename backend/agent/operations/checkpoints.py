@@ -16,18 +16,17 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
-
-import msgspec
 
 from backend.agent.core.supervisor import Supervisor
 from backend.agent.core.tasks import Background
 from backend.agent.operations.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
 from backend.agent.operations.restoring import Restoring
-from backend.agent.server import Method
+from backend.control import messages
+from backend.control.request import Handler
 from backend.errors import Action, Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
 from backend.model import Notice, Phase
@@ -49,7 +48,7 @@ _CLOSE_S: Final = 5.0
 _SETTLE_S: Final = 15.0
 _PRUNE_EVERY_S: Final = 86_400.0
 _DAY_S: Final = 86_400.0
-_RESTORE: Final = "checkpoints.restore"
+_RESTORE: Final = messages.RestoreCheckpoint.wire_name
 _RESTORE_TITLE: Final = "Going back to a checkpoint"
 _GIB: Final = 1024**3
 
@@ -91,14 +90,15 @@ class Checkpoints:
         """What became of a restore in which an earlier agent was killed."""
         operations.register(_RESTORE, _RESTORE_TITLE, self._recover)
 
-    def methods(self) -> dict[str, Method]:
+    def handlers(self) -> tuple[Handler, ...]:
         """For the control channel."""
-        changes: dict[str, Method] = {"checkpoints.create": self._create, "checkpoints.delete": self._delete}
-        return {
-            "checkpoints.list": self._list,
-            _RESTORE: self._ask_restore,
-            **self._operations.keep_apart(changes),
-        }
+        return (
+            messages.ListCheckpoints.handled_by(self._list),
+            messages.RestoreCheckpoint.handled_by(self._ask_restore),
+            *self._operations.keep_apart(
+                messages.CreateCheckpoint.handled_by(self._create), messages.DeleteCheckpoint.handled_by(self._delete)
+            ),
+        )
 
     async def run(self) -> None:
         """Prune once a day, until cancelled."""
@@ -253,7 +253,7 @@ class Checkpoints:
                 await disk.delete(made)
             raise _not_held(Problem(code=ProblemCode.STEP_TIMED_OUT, summary=f"It took {lasted:.0f} s."))
 
-    async def _restore(self, operation: Operation, identity: str) -> dict[str, Any]:
+    async def _restore(self, operation: Operation, identity: str) -> messages.CheckpointRestored:
         operation.holds_clients = True
         async with self._changing:
             checkpoint = await self.find(identity)
@@ -267,7 +267,7 @@ class Checkpoints:
                 async with self._disk():
                     pass  # refuses where the disk must not be touched
             result = await self._restoring.run(operation, checkpoint)
-            await self._prune(spare=str(result["present"]))
+            await self._prune(spare=result.present)
             return result
 
     async def _recover(self, operation: Operation, left: Journal) -> str | None:
@@ -292,8 +292,7 @@ class Checkpoints:
             self._notify(Notice(level="warning", text=f"Old checkpoints were not deleted: {error.problem.summary}"))
 
     # -- requests -------------------------------------------------------------------------------------------------
-    async def _list(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`size_gib` is what deleting it alone gives back, `disk_gib` the disk's size then (null: not known)."""
+    async def _list(self, _request: messages.ListCheckpoints) -> messages.CheckpointList:
         found = await self.list()
         held: dict[str, int] = {}
         if found:
@@ -302,49 +301,44 @@ class Checkpoints:
             except OSError as error:
                 _log.warning("what the checkpoints hold cannot be read: %s", error)
         policy = (await asyncio.to_thread(config.load, self._dir.config)).checkpoints
-        return {
-            "checkpoints": [
-                {
-                    "id": one.id,
-                    "name": one.name,
-                    "reason": one.reason,
-                    "created_at": one.created_at,
-                    "size_gib": held.get(one.number, 0) / _GIB,
-                    "disk_gib": one.size_gib,
-                    "image_version": one.image_version,
-                    "automatic": one.automatic,
-                    "foreign": one.foreign,
-                }
+        return messages.CheckpointList(
+            checkpoints=tuple(
+                messages.CheckpointEntry(
+                    id=one.id,
+                    name=one.name,
+                    reason=one.reason,
+                    created_at=one.created_at,
+                    size_gib=held.get(one.number, 0) / _GIB,
+                    disk_gib=one.size_gib,
+                    image_version=one.image_version,
+                    automatic=one.automatic,
+                    foreign=one.foreign,
+                )
                 for one in found
-            ],
-            "policy": {"keep_automatic": policy.keep_automatic, "keep_days": policy.keep_days},
-            "disk_bytes": self._host.allocated_bytes(self._dir.data_disk) or 0,
-            "problem": msgspec.to_builtins(self._told),
-        }
+            ),
+            policy=messages.CheckpointPolicy(keep_automatic=policy.keep_automatic, keep_days=policy.keep_days),
+            disk_bytes=self._host.allocated_bytes(self._dir.data_disk) or 0,
+            problem=self._told,
+        )
 
-    async def _create(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`name`: "" for none. `force`: even if the guest does not hold its writes."""
-        name = arguments.get("name", "")
-        if not isinstance(name, str):
-            raise fail(ProblemCode.BAD_REQUEST, "checkpoints.create takes `name`, a text.")
-        force = arguments.get("force") is True
-        return {"id": await self._to_its_end(self.take(checkpoint_tags.MANUAL, name, force=force))}
+    async def _create(self, request: messages.CreateCheckpoint) -> messages.CheckpointCreated:
+        taking = self.take(checkpoint_tags.MANUAL, request.name, force=request.force)
+        return messages.CheckpointCreated(id=await self._to_its_end(taking))
 
-    async def _ask_restore(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`id`. See `Restoring.run`; goes on when the caller is cancelled."""
-        identity = _identity(arguments)
+    async def _ask_restore(self, request: messages.RestoreCheckpoint) -> messages.CheckpointRestored:
+        """Goes on when the caller is cancelled."""
         self._operations.refuse_meanwhile()
         if self._changing.locked():
             raise _another()
         return await self._operations.run(
-            _RESTORE, _RESTORE_TITLE, lambda operation: self._restore(operation, identity)
+            _RESTORE, _RESTORE_TITLE, lambda operation: self._restore(operation, request.id)
         )
 
-    async def _delete(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def _delete(self, request: messages.DeleteCheckpoint) -> messages.CheckpointDeleted:
         before = self._host.allocated_bytes(self._dir.data_disk) or 0
-        await self._to_its_end(self.delete(_identity(arguments)))
+        await self._to_its_end(self.delete(request.id))
         after = self._host.allocated_bytes(self._dir.data_disk) or 0
-        return {"disk_bytes": after, "freed_bytes": max(before - after, 0)}
+        return messages.CheckpointDeleted(disk_bytes=after, freed_bytes=max(before - after, 0))
 
     async def _to_its_end(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Do it, even if the client leaves meanwhile: the disk is qemu-img's until that has ended."""
@@ -406,10 +400,3 @@ def _check_room(directory: Path) -> None:
             hint="Free some space, or delete other checkpoints: wherry checkpoint list",
             retryable=True,
         )
-
-
-def _identity(arguments: Mapping[str, Any]) -> str:
-    identity = arguments.get("id")
-    if not isinstance(identity, str) or not identity:
-        raise fail(ProblemCode.BAD_REQUEST, "This request takes `id`, a checkpoint's.")
-    return identity

@@ -15,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -27,7 +27,8 @@ from backend.agent.operations.checkpoints import Checkpoints
 from backend.agent.operations.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
 from backend.agent.operations.power import Power
-from backend.agent.server import Method
+from backend.control import messages
+from backend.control.request import Handler
 from backend.errors import ProblemCode, WherryError, fail
 from backend.files import explain_os_error, sync_directory, write_private
 from backend.host.base import Host
@@ -42,9 +43,9 @@ from backend.vm.spec import DATA_NODE
 
 _log = logging.getLogger(__name__)
 
-GROW: Final = "disk.grow"
-MOVE: Final = "disk.move"
-RESET: Final = "reset"
+GROW: Final = messages.GrowDisk.wire_name
+MOVE: Final = messages.MoveDisk.wire_name
+RESET: Final = messages.ResetMachine.wire_name
 _TITLES: Final = {GROW: "Growing the disk", MOVE: "Moving the disk", RESET: "Resetting the machine"}
 _COPYING: Final = "copying"
 _SWITCHING: Final = "switching"
@@ -81,19 +82,21 @@ class DiskWork:
         operations.register(MOVE, _TITLES[MOVE], self._recover_move)
         operations.register(RESET, _TITLES[RESET], self._recover_reset)
 
-    def methods(self) -> dict[str, Method]:
+    def handlers(self) -> tuple[Handler, ...]:
         """For the control channel."""
-        return {"disk.grow": self._ask_grow, "disk.move": self._ask_move, "reset": self._ask_reset}
+        return (
+            messages.GrowDisk.handled_by(self._ask_grow),
+            messages.MoveDisk.handled_by(self._ask_move),
+            messages.ResetMachine.handled_by(self._ask_reset),
+        )
 
     # -- growing --------------------------------------------------------------------------------------------------
-    async def _ask_grow(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`size_gib`: of the disk afterwards. Gives {size_gib, now: whether the guest has it already}."""
-        size = arguments.get("size_gib")
-        if not isinstance(size, int) or isinstance(size, bool):
-            raise fail(ProblemCode.BAD_REQUEST, "disk.grow takes `size_gib`, a whole number.")
-        return await self._operations.run(GROW, _TITLES[GROW], lambda operation: self._grow(operation, size))
+    async def _ask_grow(self, request: messages.GrowDisk) -> messages.DiskGrown:
+        return await self._operations.run(
+            GROW, _TITLES[GROW], lambda operation: self._grow(operation, request.size_gib)
+        )
 
-    async def _grow(self, operation: Operation, size_gib: int) -> dict[str, Any]:
+    async def _grow(self, operation: Operation, size_gib: int) -> messages.DiskGrown:
         await asyncio.to_thread(disks.check_size, self._dir.data_disk, size_gib)
         present = await asyncio.to_thread(disks.present_size_gib, self._dir.data_disk)
         phase = self._supervisor.phase
@@ -107,14 +110,14 @@ class DiskWork:
             raise fail(ProblemCode.WRONG_PHASE, "The machine is on its way up or down.", retryable=True)
         if present is None or size_gib == present:
             await self._set({"machine.disk_gib": size_gib})
-            return {"size_gib": size_gib, "now": present is not None}
+            return messages.DiskGrown(size_gib=size_gib, now=present is not None)
         await operation.note("growing", was_running=phase.is_live, before=present)
         operation.step("Taking a checkpoint")
         # A guest that cannot hold its writes may grow all the same: the file system's journal mends the checkpoint.
         await self._checkpoints.take(BEFORE_RESIZE, force=True)
         await self._set({"machine.disk_gib": size_gib})
         if not phase.is_live:
-            return {"size_gib": size_gib, "now": False}
+            return messages.DiskGrown(size_gib=size_gib, now=False)
         try:
             operation.step("Growing the disk")
             await self._supervisor.monitor.execute("block_resize", {"node-name": DATA_NODE, "size": size_gib * _GIB})
@@ -129,7 +132,7 @@ class DiskWork:
             if result is not None and not grown:
                 _log.warning("resize2fs: %r", result.untrusted_stderr[-500:])
         await self._note_grown(size_gib, whole=grown)
-        return {"size_gib": size_gib, "now": grown}
+        return messages.DiskGrown(size_gib=size_gib, now=grown)
 
     async def _note_grown(self, size_gib: int, *, whole: bool) -> None:
         """What is shown of the running machine, and what the next agent knows of it."""
@@ -153,15 +156,13 @@ class DiskWork:
         return None
 
     # -- moving ---------------------------------------------------------------------------------------------------
-    async def _ask_move(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`directory`: an absolute path; the machine's own directory brings the disk home. Gives {path}."""
-        chosen = arguments.get("directory")
-        if not isinstance(chosen, str) or not Path(chosen).is_absolute():
-            raise fail(ProblemCode.BAD_REQUEST, "disk.move takes `directory`, an absolute path.")
-        place = Path(chosen)
+    async def _ask_move(self, request: messages.MoveDisk) -> messages.DiskMoved:
+        place = Path(request.directory)
+        if not place.is_absolute():
+            raise fail(ProblemCode.BAD_REQUEST, f"The path of the disk's new folder must be absolute; {place} is not.")
         return await self._operations.run(MOVE, _TITLES[MOVE], lambda operation: self._move(operation, place))
 
-    async def _move(self, operation: Operation, place: Path) -> dict[str, Any]:
+    async def _move(self, operation: Operation, place: Path) -> messages.DiskMoved:
         source, target = self._dir.data_disk, self._dir.disk_in(place)
         partial = self._dir.moving_disk_in(place)
         if not source.is_file():
@@ -208,7 +209,7 @@ class DiskWork:
                 raise WherryError(explain_os_error(error)) from error
             raise
         await self._bring_back(operation)
-        return {"path": str(target)}
+        return messages.DiskMoved(path=str(target))
 
     async def _copy(self, operation: Operation, source: Path, partial: Path) -> None:
         """Copy and compare. Raises WherryError, OSError."""
@@ -247,20 +248,18 @@ class DiskWork:
         return told
 
     # -- as new ---------------------------------------------------------------------------------------------------
-    async def _ask_reset(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`keep`: take a checkpoint first (the default). Gives {checkpoint: its id or null, existed}."""
-        keep = arguments.get("keep", True)
-        if not isinstance(keep, bool):
-            raise fail(ProblemCode.BAD_REQUEST, "reset takes `keep`: true or false.")
-        return await self._operations.run(RESET, _TITLES[RESET], lambda operation: self._reset(operation, keep=keep))
+    async def _ask_reset(self, request: messages.ResetMachine) -> messages.MachineReset:
+        return await self._operations.run(
+            RESET, _TITLES[RESET], lambda operation: self._reset(operation, keep=request.keep)
+        )
 
-    async def _reset(self, operation: Operation, *, keep: bool) -> dict[str, Any]:
+    async def _reset(self, operation: Operation, *, keep: bool) -> messages.MachineReset:
         existed = self._dir.data_disk.exists()
         operation.step("Stopping the machine")
         if not keep or not existed:
             await self._power.stop(at_once=True)
             await self._delete()
-            return {"checkpoint": None, "existed": existed}
+            return messages.MachineReset(existed=existed)
         await operation.note("stopping", was_running=self._power.is_wanted)
         await self._power.stop()
         size = (await asyncio.to_thread(config.load, self._dir.config)).machine.disk_gib
@@ -282,7 +281,7 @@ class DiskWork:
             await self._put_back(checkpoint)
             await self._bring_back(operation)
             raise
-        return {"checkpoint": checkpoint, "existed": True}
+        return messages.MachineReset(checkpoint=checkpoint, existed=True)
 
     async def _delete(self) -> None:
         """Raises WherryError."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -24,7 +24,8 @@ import msgspec
 from backend.agent.core.tasks import Background
 from backend.agent.operations import journal as journals
 from backend.agent.operations.journal import Journal
-from backend.agent.server import Method
+from backend.control import messages
+from backend.control.request import Handler, Request
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
 from backend.model import Notice, OperationStatus
 
@@ -152,7 +153,7 @@ class Operation:
             self._show(status)
 
 
-Work = Callable[[Operation], Awaitable[dict[str, Any]]]
+Work = Callable[[Operation], Awaitable[Result]]
 Recovery = Callable[[Operation, Journal], Awaitable[str | None]]
 """Decides about what a killed agent left; returns what the user is told. Raises WherryError: that is told."""
 
@@ -181,23 +182,23 @@ class Operations:
         """Of an earlier agent; None once that is settled."""
         self._current: Operation | None = None
         self._tasks = Background(lambda problem: notify(Notice(level="error", text=problem.summary)))
-        self._task: asyncio.Task[dict[str, Any]] | None = None
+        self._task: asyncio.Task[Any] | None = None
 
-    def methods(self) -> dict[str, Method]:
+    def handlers(self) -> tuple[Handler, ...]:
         """For the control channel."""
-        return {"operation.cancel": self._ask_cancel}
+        return (messages.CancelOperation.handled_by(self._ask_cancel),)
 
-    def keep_apart(self, methods: Mapping[str, Method]) -> dict[str, Method]:
+    def keep_apart(self, *handlers: Handler) -> tuple[Handler, ...]:
         """The same requests, refused (BUSY) while an operation is under way."""
 
-        def refusing(method: Method) -> Method:
-            async def ask(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        def refusing(handler: Handler) -> Handler:
+            async def ask(request: Request[Any]) -> msgspec.Struct:
                 self.refuse_meanwhile()
-                return await method(arguments)
+                return await handler.handle(request)
 
-            return ask
+            return Handler(handler.kind, ask)
 
-        return {name: refusing(method) for name, method in methods.items()}
+        return tuple(refusing(handler) for handler in handlers)
 
     def register(self, name: str, title: str, recovery: Recovery) -> None:
         """Say who decides about a journal of this name; before `run_recovery`."""
@@ -237,7 +238,7 @@ class Operations:
                 self.refuse_meanwhile()
             await asyncio.sleep(_POLL_S)
 
-    async def run(self, name: str, title: str, work: Work) -> dict[str, Any]:
+    async def run(self, name: str, title: str, work: Work[Result]) -> Result:
         """Do it, and return its result. Goes on when the caller is cancelled.
 
         Raises:
@@ -245,8 +246,8 @@ class Operations:
         """
         self.refuse_meanwhile()
         operation = self._begin(name, title)
-        self._task = self._tasks.spawn(self._perform(operation, work), title)
-        return await asyncio.shield(self._task)
+        self._task = task = self._tasks.spawn(self._perform(operation, work), title)
+        return await asyncio.shield(task)
 
     async def run_recovery(self) -> None:
         """Settle what an earlier agent left, if anything; once, when the agent starts."""
@@ -286,7 +287,7 @@ class Operations:
         self._supervisor.show_operation(operation.status)
         return operation
 
-    async def _perform(self, operation: Operation, work: Work) -> dict[str, Any]:
+    async def _perform(self, operation: Operation, work: Work[Result]) -> Result:
         try:
             result = await work(operation)
         except asyncio.CancelledError:
@@ -308,11 +309,11 @@ class Operations:
             self._current = None
             self._supervisor.show_operation(None)
 
-    async def _ask_cancel(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def _ask_cancel(self, _request: messages.CancelOperation) -> messages.OperationCancelled:
         if self._current is None:
             raise fail(ProblemCode.WRONG_PHASE, "Nothing is under way that could be cancelled.")
         self._current.cancel()
-        return {"operation": msgspec.to_builtins(self._current.status)}
+        return messages.OperationCancelled(operation=self._current.status)
 
 
 def _is_being_cancelled() -> bool:

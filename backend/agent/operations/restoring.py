@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backend.agent.core.lifecycle import StartRequested
 from backend.agent.core.supervisor import Supervisor
 from backend.agent.operations.journal import Journal
 from backend.agent.operations.operations import Operation
 from backend.agent.operations.power import Power
+from backend.control.messages import CheckpointRestored
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.vm.disk.checkpoint_tags import BEFORE_RESTORE, Checkpoint
 
@@ -43,8 +44,8 @@ class Restoring:
         self._checkpoints = checkpoints
         self._power = Power(supervisor)
 
-    async def run(self, operation: Operation, target: Checkpoint) -> dict[str, Any]:
-        """Go back to `target`. Returns {present: id of what was before, running: whether the machine runs again}.
+    async def run(self, operation: Operation, target: Checkpoint) -> CheckpointRestored:
+        """Go back to `target`.
 
         Raises:
             WherryError: CHECKPOINT_FAILED; the disk is as before, and the machine runs again if it ran.
@@ -70,7 +71,7 @@ class Restoring:
             await self._undo(operation)
             raise _failed(error.problem, "The machine's disk is as it was before.") from error
         _log.info("restored checkpoint %s; the former present is %s", target.id, present)
-        return {"present": present, "running": was_running}
+        return CheckpointRestored(present=present, running=was_running)
 
     async def settle(self, operation: Operation, left: Journal) -> Problem | None:
         """Finish what an agent left that was killed. Returns what the user has to know; never raises WherryError."""

@@ -16,9 +16,9 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -33,7 +33,8 @@ from backend.agent.operations.inventory import Inventory
 from backend.agent.operations.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
 from backend.agent.operations.power import Power
-from backend.agent.server import Method
+from backend.control import messages
+from backend.control.request import Handler
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
 from backend.files import write_private
 from backend.host.base import Host
@@ -79,9 +80,9 @@ class Updates:
         self._is_running = False
         operations.register(UPDATE, _TITLE, self._recover)
 
-    def methods(self) -> dict[str, Method]:
+    def handlers(self) -> tuple[Handler, ...]:
         """For the control channel."""
-        return {"update.check": self._check, "update.apply": self._apply}
+        return (messages.CheckUpdate.handled_by(self._check), messages.ApplyUpdate.handled_by(self._apply))
 
     def heed(self, status: MachineStatus) -> None:
         """Take a snapshot: an image with which the engine has answered is kept."""
@@ -122,31 +123,29 @@ class Updates:
         await asyncio.sleep(0)
 
     # -- requests -------------------------------------------------------------------------------------------------
-    async def _check(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-        def look() -> dict[str, Any]:
+    async def _check(self, _request: messages.CheckUpdate) -> messages.UpdateCheck:
+        def look() -> messages.UpdateCheck:
             loaded = config.load(self._dir.config)
             present = self._running_image() or images.directory_of(loaded, self._host, self._dir)
             found = images.offer(loaded, self._host, self._dir)
-            return {
-                "current": _told(image.peek(present)),
-                "offer": _told(found) if found is not None else None,
-                "automatic": loaded.image.update == "auto",
-            }
+            return messages.UpdateCheck(
+                current=_told(image.peek(present)),
+                offer=_told(found) if found is not None else None,
+                automatic=loaded.image.update == "auto",
+            )
 
         answer = await asyncio.to_thread(look)
-        self._supervisor.show_offer(answer["offer"]["version"] if answer["offer"] is not None else None)
+        self._supervisor.show_offer(answer.offer.version if answer.offer is not None else None)
         return answer
 
-    async def _apply(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`directory`: the image; without it the newest of the cache. Gives {version, before, checkpoint, ended}."""
-        chosen = arguments.get("directory")
-        if chosen is not None and (not isinstance(chosen, str) or not Path(chosen).is_absolute()):
-            raise fail(ProblemCode.BAD_REQUEST, "update.apply takes `directory`, an absolute path.")
-        place = Path(chosen) if chosen is not None else None
+    async def _apply(self, request: messages.ApplyUpdate) -> messages.UpdateApplied:
+        place = Path(request.directory) if request.directory is not None else None
+        if place is not None and not place.is_absolute():
+            raise fail(ProblemCode.BAD_REQUEST, f"The path of a guest image must be absolute; {place} is not.")
         return await self._operations.run(UPDATE, _TITLE, lambda operation: self._work(operation, place))
 
     # -- the work -------------------------------------------------------------------------------------------------
-    async def _work(self, operation: Operation, place: Path | None, *, wanted: bool = False) -> dict[str, Any]:
+    async def _work(self, operation: Operation, place: Path | None, *, wanted: bool = False) -> messages.UpdateApplied:
         operation.cancellable = True
         operation.step("Checking the new image")
         try:
@@ -202,12 +201,12 @@ class Updates:
             names = ", ".join(before.passing.values())
             told = f"These containers were run with --rm and ended with the machine's restart: {names}."
             self._notify(Notice(level="warning", text=told))
-        return {
-            "version": new.version,
-            "before": _version_of(old),
-            "checkpoint": checkpoint,
-            "ended": list(before.passing.values()),
-        }
+        return messages.UpdateApplied(
+            version=new.version,
+            before=_version_of(old),
+            checkpoint=checkpoint,
+            ended=tuple(before.passing.values()),
+        )
 
     def _choose(self, place: Path | None) -> tuple[Path, ImageFacts]:
         """The image that the machine has, and the verified one that it is to have. Raises WherryError."""
@@ -383,5 +382,7 @@ def _version_of(directory: Path) -> str:
         return "unknown"  # it went in the meantime
 
 
-def _told(facts: ImageFacts) -> dict[str, Any]:
-    return {"version": facts.version, "engine_version": facts.engine_version, "directory": str(facts.directory)}
+def _told(facts: ImageFacts) -> messages.ImageVersion:
+    return messages.ImageVersion(
+        version=facts.version, engine_version=facts.engine_version, directory=str(facts.directory)
+    )

@@ -14,7 +14,6 @@ Names are bytes; on the control channel each byte is one character (latin-1).
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import shlex
@@ -22,6 +21,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final, Protocol
 
+import msgspec
+
+from backend.control import messages
+from backend.control.request import Handler
 from backend.engine.ask import ask_json
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, fail
@@ -135,21 +138,18 @@ class ContainerFiles:
         self._dial = dial
         self._execute = execute
 
-    async def list_directory(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def handlers(self) -> tuple[Handler, ...]:
+        """For the control channel."""
+        return (messages.ListFiles.handled_by(self.list_directory),)
+
+    async def list_directory(self, request: messages.ListFiles) -> messages.FileList:
         """List one directory.
-
-        Args:
-            arguments: `container`, an id; `path`, absolute, one character per byte.
-
-        Returns:
-            `container` and `path` as they were asked, `resolved`, the path without links, `directory` and `entries`
-            of [name, mode, size, mtime, uid, gid, link's target], `truncated` if there are more.
 
         Raises:
             WherryError: BAD_REQUEST; ENGINE_ERROR for a path that is no directory, or a container whose files are
                 kept in a way that is not known here.
         """
-        container, path = str(arguments.get("container", "")), str(arguments.get("path", ""))
+        container, path = request.container, request.path
         shown = clean_text(path.encode("latin-1", "replace").decode("utf-8", "replace"))
         command = f"ls -la {shown}  (in {clean_text(container)[:12]})"
         if not _CONTAINER.fullmatch(container) or not _is_path(path):
@@ -161,8 +161,7 @@ class ContainerFiles:
         if result is None:
             raise fail(ProblemCode.ENGINE_DOWN, "The machine cannot be reached just now.", retryable=True)
         _check(result, command)
-        listing = parse(result.untrusted_stdout, field, end)
-        return {"container": container, "path": path, **listing}
+        return parse(result.untrusted_stdout, field, end, asked=request)
 
     async def _inspect(self, container: str) -> dict[str, Any]:
         """The engine's own answer: what a client says of directories is not trusted."""
@@ -177,14 +176,14 @@ class ContainerFiles:
         return details if isinstance(details, dict) else {}
 
 
-def parse(untrusted_output: bytes, field: str, end: str) -> dict[str, Any]:
-    """What the script printed, as `list_directory` returns it."""
+def parse(untrusted_output: bytes, field: str, end: str, *, asked: messages.ListFiles) -> messages.FileList:
+    """The reply, out of what the script printed."""
     resolved, *records = untrusted_output.decode("latin-1").split(end)
     truncated = len(untrusted_output) >= _LISTING_BYTES
     if truncated and records:
         records.pop()  # cut in its middle
-    directory: list[Any] = []
-    entries: list[list[Any]] = []
+    directory: messages.FileRecord | None = None
+    entries: list[messages.FileRecord] = []
     size = 0
     for untrusted_record in records:
         parts = untrusted_record.lstrip("\n").split(field)
@@ -193,17 +192,24 @@ def parse(untrusted_output: bytes, field: str, end: str) -> dict[str, Any]:
         name = parts[5].removeprefix("./")
         # busybox writes a link as 'NAME' -> 'TARGET'; the name is known, so an arrow in it misleads nobody.
         target = parts[6].removeprefix(f"'{parts[5]}' -> '").removesuffix("'") if parts[6] != parts[5] else ""
-        mode, *numbers = (int(word, 16 if at == 0 else 10) for at, word in enumerate(parts[:5]))
-        entry = [name, mode, *numbers, target]
-        if not directory:
+        mode, length, modified, user, group = (int(word, 16 if at == 0 else 10) for at, word in enumerate(parts[:5]))
+        entry = messages.FileRecord(name, mode, length, modified, user, group, target)
+        if directory is None:
             directory = entry
             continue
-        size += len(json.dumps(entry))
+        size += len(msgspec.json.encode(entry)) + 1
         if size > _REPLY_BYTES:
             truncated = True
             break
         entries.append(entry)
-    return {"resolved": resolved or "/", "directory": directory, "entries": entries, "truncated": truncated}
+    return messages.FileList(
+        container=asked.container,
+        path=asked.path,
+        resolved=resolved or "/",
+        directory=directory,
+        entries=tuple(entries),
+        truncated=truncated,
+    )
 
 
 def _is_path(path: str) -> bool:

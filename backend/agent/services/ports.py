@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from backend.addresses import PortState, PortStatus
 from backend.agent.core.tasks import Background
-from backend.agent.server import Method
+from backend.control import messages
+from backend.control.request import Handler
 from backend.engine.ask import Dial
 from backend.errors import Problem, ProblemCode
 from backend.host import network
@@ -85,9 +86,9 @@ class PortsService:
         """For the API front. `dial` opens a stream to the engine for a client, and may wake the machine."""
         return NetworkHooks(self._publisher, self._aliases, dial, rewriters)
 
-    def methods(self) -> dict[str, Method]:
+    def handlers(self) -> tuple[Handler, ...]:
         """For the control channel."""
-        return {"ports.list": self.list_ports}
+        return (messages.ListPorts.handled_by(self.list_ports),)
 
     async def run(self) -> None:
         """Follow the engine until cancelled."""
@@ -114,8 +115,8 @@ class PortsService:
         self._served = serves
         self._listening.set_up(status.phase in (Phase.RUNNING, Phase.DEGRADED) and status.ssh_port is not None)
 
-    async def list_ports(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """All published ports: {"ports": [PortStatus]}, by port. Raises WherryError."""
+    async def list_ports(self, _request: messages.ListPorts) -> messages.PortList:
+        """All published ports, by port. Raises WherryError."""
         traffic = await self._forwarder.traffic() if self._served else {}
         opened = self._forwarder.opened
         rows = [
@@ -123,7 +124,7 @@ class PortsService:
             for one in self._publisher.published()
         ]
         rows.sort(key=lambda row: (row.port, row.protocol.value, ":" in row.address, row.address))
-        return {"ports": msgspec.to_builtins(rows)}
+        return messages.PortList(ports=tuple(rows))
 
     def _listeners_changed(self, listeners: frozenset[Listener]) -> None:
         self._tasks.spawn(self._publisher.hear(listeners), "ports of host networks")

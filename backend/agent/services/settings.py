@@ -10,15 +10,16 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from backend.agent.boot.prepare import resources
-from backend.agent.launch import desktop_program
-from backend.agent.server import Method
+from backend.control import messages
+from backend.control.launch import desktop_program
+from backend.control.request import Handler
 from backend.engine import context
 from backend.errors import ProblemCode, WherryError, fail
 from backend.host.base import Host
@@ -34,7 +35,6 @@ VALIDATE: Final = 'f=$(mktemp) && cat >"$f" && dockerd --validate --config-file 
 """Run in the guest, with the text as its input."""
 _VALIDATE_S: Final = 20.0
 _TAIL_BYTES: Final = 65_536
-_LOGS: Final = ("serial", "qemu", "agent")
 
 Execute = Callable[..., Awaitable[Result | None]]
 
@@ -65,34 +65,31 @@ class SettingsService:
         self._host_changes = host_changes
         self._writing = asyncio.Lock()
 
-    def methods(self) -> dict[str, Method]:
+    def handlers(self) -> tuple[Handler, ...]:
         """For the control channel."""
-        return {
-            "config.get": self._config_get,
-            "config.set": self._config_set,
-            "daemon.get": self._daemon_get,
-            "daemon.check": self._daemon_check,
-            "daemon.set": self._daemon_set,
-            "context.get": self._context_get,
-            "context.install": self._context_install,
-            "context.select": self._context_select,
-            "context.remove": self._context_remove,
-            "autostart.get": self._autostart_get,
-            "autostart.set": self._autostart_set,
-            "logs.tail": self._logs_tail,
-        }
+        return (
+            messages.GetSettings.handled_by(self._get_settings),
+            messages.SetSettings.handled_by(self._set_settings),
+            messages.GetDaemonFile.handled_by(self._get_daemon_file),
+            messages.CheckDaemonFile.handled_by(self._check_daemon_file),
+            messages.SetDaemonFile.handled_by(self._set_daemon_file),
+            messages.GetContext.handled_by(self._get_context),
+            messages.InstallContext.handled_by(self._install_context),
+            messages.SelectContext.handled_by(self._select_context),
+            messages.RemoveContext.handled_by(self._remove_context),
+            messages.GetAutostart.handled_by(self._get_autostart),
+            messages.SetAutostart.handled_by(self._set_autostart),
+            messages.ReadLog.handled_by(self._read_log),
+        )
 
     # -- config.toml ----------------------------------------------------------------------------------------------
-    async def _config_get(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def _get_settings(self, _request: messages.GetSettings) -> messages.SettingsReply:
         return await asyncio.to_thread(self._describe)
 
-    async def _config_set(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`values`: by key, as `config.keys` lists them. All are changed, or none."""
-        values = arguments.get("values")
-        if not isinstance(values, dict) or not all(isinstance(value, int | str | bool) for value in values.values()):
-            raise fail(ProblemCode.BAD_REQUEST, "config.set takes an object `values`: setting -> new value.")
+    async def _set_settings(self, request: messages.SetSettings) -> messages.SettingsReply:
+        values = request.values
 
-        def change() -> dict[str, Any]:
+        def change() -> messages.SettingsReply:
             if isinstance(size := values.get("machine.disk_gib"), int):
                 disks.check_size(self._dir.data_disk, size)
             self._dir.create()
@@ -102,24 +99,28 @@ class SettingsService:
         async with self._writing:
             return await asyncio.to_thread(change)
 
-    def _describe(self) -> dict[str, Any]:
+    def _describe(self) -> messages.SettingsReply:
         loaded, names = config.load(self._dir.config), config.keys()
         disk_gib = disks.present_size_gib(self._dir.data_disk)
-        chosen = resources(loaded, disk_gib=max(disk_gib or 0, loaded.machine.disk_gib))
         nearest = next(place for place in (self._dir.home, *self._dir.home.parents) if place.exists())
-        return {
-            "values": {key: config.get(loaded, key) for key in names},
-            "defaults": {key: config.get(Config(), key) for key in names},
-            "chosen": msgspec.to_builtins(chosen),
-            "host": {
-                "cpus": os.cpu_count() or 1,
-                "memory_mib": total_memory_mib(),
-                "disk_free_gib": shutil.disk_usage(nearest).free // 1024**3,
-                "minimum_memory_mib": config.MINIMUM_MEMORY_MIB,
-            },
-            "disk": {"exists": self._dir.data_disk.exists(), "size_gib": disk_gib, "path": str(self._dir.data_disk)},
-            "restart_reasons": self._restart_reasons(loaded),
-        }
+        return messages.SettingsReply(
+            values={key: config.get(loaded, key) for key in names},
+            defaults={key: config.get(Config(), key) for key in names},
+            chosen=resources(loaded, disk_gib=max(disk_gib or 0, loaded.machine.disk_gib)),
+            host=messages.HostLimits(
+                cpus=os.cpu_count() or 1,
+                memory_mib=total_memory_mib(),
+                disk_free_gib=shutil.disk_usage(nearest).free // 1024**3,
+                minimum_memory_mib=config.MINIMUM_MEMORY_MIB,
+            ),
+            disk=messages.DataDisk(
+                exists=self._dir.data_disk.exists(),
+                size_gib=disk_gib,
+                path=str(self._dir.data_disk),
+                used_bytes=self._host.allocated_bytes(self._dir.data_disk),
+            ),
+            restart_reasons=tuple(self._restart_reasons(loaded)),
+        )
 
     def _restart_reasons(self, loaded: Config) -> list[str]:
         """Which settings differ from those that the running machine was started with."""
@@ -145,68 +146,72 @@ class SettingsService:
         return reasons
 
     # -- daemon.json ----------------------------------------------------------------------------------------------
-    async def _daemon_get(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-        def read() -> dict[str, Any]:
+    async def _get_daemon_file(self, _request: messages.GetDaemonFile) -> messages.DaemonFile:
+        def read() -> messages.DaemonFile:
             text = config.daemon_text(self._dir.daemon_json)
-            return {"text": text, "path": str(self._dir.daemon_json), **_findings(daemon_json.check(text))}
+            findings = daemon_json.check(text)
+            return messages.DaemonFile(
+                text=text, path=str(self._dir.daemon_json), findings=findings, valid=_is_valid(findings)
+            )
 
         return await asyncio.to_thread(read)
 
-    async def _daemon_check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`text`: what would be saved. Asks the real dockerd if the machine runs."""
-        return await self._examine(_text_of(arguments))
+    async def _check_daemon_file(self, request: messages.CheckDaemonFile) -> messages.DaemonVerdict:
+        """Asks the real dockerd if the machine runs."""
+        return await self._examine(request.text)
 
-    async def _daemon_set(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`text`: saved if nothing in it is an error; else the findings are the answer and nothing is changed."""
-        text = _text_of(arguments)
+    async def _set_daemon_file(self, request: messages.SetDaemonFile) -> messages.DaemonFileSaved:
+        reasons: tuple[str, ...] | None = None
         async with self._writing:
-            answer = await self._examine(text)
-            if answer["valid"]:
+            verdict = await self._examine(request.text)
+            if verdict.valid:
 
-                def write() -> list[str]:
+                def write() -> tuple[str, ...]:
                     self._dir.create()
-                    config.set_daemon_text(self._dir.daemon_json, text)
-                    return self._restart_reasons(config.load(self._dir.config))
+                    config.set_daemon_text(self._dir.daemon_json, request.text)
+                    return tuple(self._restart_reasons(config.load(self._dir.config)))
 
-                answer["restart_reasons"] = await asyncio.to_thread(write)
-        return {**answer, "saved": answer["valid"], "text": text}
+                reasons = await asyncio.to_thread(write)
+        return messages.DaemonFileSaved(
+            findings=verdict.findings,
+            valid=verdict.valid,
+            asked_dockerd=verdict.asked_dockerd,
+            restart_reasons=reasons,
+            saved=verdict.valid,
+            text=request.text,
+        )
 
-    async def _examine(self, text: str) -> dict[str, Any]:
+    async def _examine(self, text: str) -> messages.DaemonVerdict:
         findings = daemon_json.check(text)
-        answer = _findings(findings)
-        answer["asked_dockerd"] = False
-        if not answer["valid"] or not text.strip():
-            return answer
+        if not _is_valid(findings) or not text.strip():
+            return messages.DaemonVerdict(findings=findings, valid=_is_valid(findings))
         result = await self._execute(VALIDATE, stdin=text.encode(), timeout_s=_VALIDATE_S)
-        if result is None:
-            return answer
-        answer["asked_dockerd"] = True
-        if result.exit_code != 0:
+        if result is not None and result.exit_code != 0:
             said = (result.untrusted_stderr + result.untrusted_stdout).decode("utf-8", errors="replace")
             words = " ".join("".join(c if c.isprintable() else " " for c in said).split())[-600:]
             # It begins with the name of a file that only the guest has.
             words = words.partition(": ")[2] or words
             refusal = Finding(severity=Severity.ERROR, line=1, column=1, message=f"dockerd refuses it: {words}")
-            answer |= _findings((*findings, refusal))
-        return answer
+            findings = (*findings, refusal)
+        return messages.DaemonVerdict(findings=findings, valid=_is_valid(findings), asked_dockerd=result is not None)
 
     # -- the docker context ---------------------------------------------------------------------------------------
-    async def _context_get(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def _get_context(self, _request: messages.GetContext) -> messages.ContextState:
         return await asyncio.to_thread(self._describe_context)
 
-    async def _context_install(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def _install_context(self, _request: messages.InstallContext) -> messages.ContextState:
         return await self._change_context(lambda: context.install(self._url))
 
-    async def _context_select(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def _select_context(self, _request: messages.SelectContext) -> messages.ContextState:
         return await self._change_context(lambda: context.select(self._url))
 
-    async def _context_remove(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def _remove_context(self, _request: messages.RemoveContext) -> messages.ContextState:
         return await self._change_context(context.remove)
 
-    async def _change_context(self, change: Callable[[], context.ContextChange]) -> dict[str, Any]:
-        def run() -> dict[str, Any]:
+    async def _change_context(self, change: Callable[[], context.ContextChange]) -> messages.ContextState:
+        def run() -> messages.ContextState:
             note = change().note
-            return {**self._describe_context(), "note": note}
+            return self._describe_context(note)
 
         async with self._writing:
             return await asyncio.to_thread(run)
@@ -215,48 +220,41 @@ class SettingsService:
     def _url(self) -> str:
         return self._host.docker_url(self._dir.docker_socket)
 
-    def _describe_context(self) -> dict[str, Any]:
+    def _describe_context(self, note: str = "") -> messages.ContextState:
         url = context.current_url()
         current = context.current_name()
-        return {
-            "name": context.NAME,
-            "exists": url is not None,
-            "url": url or "",
-            "wanted_url": self._url,
-            "selected": current == context.NAME,
-            "current": current,
-            "overridden_by": context.overriding_variable() or "",
-            "note": "",
-        }
+        return messages.ContextState(
+            name=context.NAME,
+            exists=url is not None,
+            url=url or "",
+            wanted_url=self._url,
+            selected=current == context.NAME,
+            current=current,
+            overridden_by=context.overriding_variable() or "",
+            note=note,
+        )
 
     # -- starting at login ----------------------------------------------------------------------------------------
-    async def _autostart_get(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def _get_autostart(self, _request: messages.GetAutostart) -> messages.AutostartState:
         return await asyncio.to_thread(self._describe_autostart)
 
-    async def _autostart_set(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`on`: whether Wherry's window is to start when the user logs in."""
-        on = arguments.get("on")
-        if not isinstance(on, bool):
-            raise fail(ProblemCode.BAD_REQUEST, "autostart.set takes `on`: true or false.")
+    async def _set_autostart(self, request: messages.SetAutostart) -> messages.AutostartState:
         async with self._writing:
-            await asyncio.to_thread(set_autostart, self._host, self._dir, on=on)
+            await asyncio.to_thread(set_autostart, self._host, self._dir, on=request.on)
         return await asyncio.to_thread(self._describe_autostart)
 
-    def _describe_autostart(self) -> dict[str, Any]:
+    def _describe_autostart(self) -> messages.AutostartState:
         autostart = self._host.autostart()
-        return {"on": autostart.is_on(), "place": autostart.place}
+        return messages.AutostartState(on=autostart.is_on(), place=autostart.place)
 
     # -- logs -----------------------------------------------------------------------------------------------------
-    async def _logs_tail(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`which`: "serial" (the guest's console), "qemu" or "agent". Gives the last 64 KiB of it as text."""
-        which = arguments.get("which")
-        if which not in _LOGS:
-            raise fail(
-                ProblemCode.BAD_REQUEST, f"There is no log {str(which)[:40]!r}.", hint=f"There are: {', '.join(_LOGS)}."
-            )
-        path = {"serial": self._dir.serial_log, "qemu": self._dir.qemu_log, "agent": self._dir.agent_log}[which]
+    async def _read_log(self, request: messages.ReadLog) -> messages.LogTail:
+        log = messages.MachineLog
+        path = {log.SERIAL: self._dir.serial_log, log.QEMU: self._dir.qemu_log, log.AGENT: self._dir.agent_log}[
+            request.which
+        ]
         content = await asyncio.to_thread(_tail, path)
-        return {"which": which, "text": content.decode("utf-8", errors="replace"), "path": str(path)}
+        return messages.LogTail(which=request.which, text=content.decode("utf-8", errors="replace"), path=str(path))
 
 
 def set_autostart(host: Host, directory: MachineDir, *, on: bool) -> None:
@@ -290,15 +288,5 @@ def _tail(path: Path) -> bytes:
         ) from error
 
 
-def _text_of(arguments: Mapping[str, Any]) -> str:
-    text = arguments.get("text")
-    if not isinstance(text, str):
-        raise fail(ProblemCode.BAD_REQUEST, "This request takes `text`, the whole daemon.json.")
-    return text
-
-
-def _findings(findings: tuple[Finding, ...]) -> dict[str, Any]:
-    return {
-        "findings": msgspec.to_builtins(findings),
-        "valid": all(finding.severity is not Severity.ERROR for finding in findings),
-    }
+def _is_valid(findings: tuple[Finding, ...]) -> bool:
+    return all(finding.severity is not Severity.ERROR for finding in findings)

@@ -15,7 +15,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
-from backend.agent.protocol import StatsPush
 from backend.agent.services.stats_lines import (
     MAX_LINE_BYTES,
     BadLine,
@@ -24,6 +23,7 @@ from backend.agent.services.stats_lines import (
     container_usages,
     machine_usage,
 )
+from backend.control.protocol import StatsPush
 from backend.errors import Problem, ProblemCode, WherryError
 from backend.stats import StatsSample
 from backend.while_wanted import WhileWanted

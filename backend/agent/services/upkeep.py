@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from backend.agent.boot.link import EngineLink
 from backend.agent.boot.readiness import ENGINE, Deadlines
@@ -14,6 +14,8 @@ from backend.agent.core.guest import Guest
 from backend.agent.core.supervisor import Supervisor
 from backend.agent.services.stats_feed import HostFigures
 from backend.agent.watch.peaks import Peaks
+from backend.control import messages
+from backend.control.request import Handler
 from backend.errors import Action, ProblemCode, fail
 from backend.model import Phase
 
@@ -38,23 +40,22 @@ class Upkeep:
         self._figures = figures
         self._deadlines = deadlines
 
-    def methods(self) -> dict[str, Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]]:
-        """The requests by name."""
-        return {
-            "engine.restart": self.restart_engine,
-            "continue": self.go_on,
-            "reclaim": self.reclaim,
-            "usage": self.usage,
-        }
+    def handlers(self) -> tuple[Handler, ...]:
+        """For the control channel."""
+        return (
+            messages.Continue.handled_by(self.go_on),
+            messages.Reclaim.handled_by(self.reclaim),
+            messages.GetUsage.handled_by(self.usage),
+        )
 
-    async def restart_engine(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def restart_engine(self, _request: messages.RestartEngine) -> messages.Accepted:
         """Restart dockerd, and answer when the engine does. Raises WherryError."""
         guest, link = self._guest(), self._supervisor.link
         await guest.control.ask("restart dockerd", timeout_s=_RESTART_S)
         if link is not None:
             await self._engine_is_back(link)
             await self._status_is_back()
-        return {"seq": self._supervisor.status().seq}
+        return messages.Accepted(seq=self._supervisor.status().seq)
 
     async def _status_is_back(self) -> None:
         """The engine answers, and clients are told of its endpoint first. What else is wrong then, the status says."""
@@ -84,23 +85,21 @@ class Upkeep:
                 action=Action.RESTART,
             ) from error
 
-    async def go_on(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Let a machine go on whose processors stand still. `continued`: whether they did. Raises WherryError."""
-        return {"continued": await self._supervisor.watchdog.go_on(), "seq": self._supervisor.status().seq}
+    async def go_on(self, _request: messages.Continue) -> messages.Continued:
+        """Let a machine go on whose processors stand still. Raises WherryError."""
+        continued = await self._supervisor.watchdog.go_on()
+        return messages.Continued(continued=continued, seq=self._supervisor.status().seq)
 
-    async def reclaim(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Have the guest give back memory and disk; bytes that the host sees, before and after. Raises WherryError."""
+    async def reclaim(self, _request: messages.Reclaim) -> messages.Reclaimed:
+        """Have the guest give back memory and disk. Raises WherryError."""
         guest = self._guest()
         before = await asyncio.to_thread(self._figures)
         await guest.control.ask("reclaim", timeout_s=_RECLAIM_S)
         after = await self._settled()
         _log.info("given back: memory %s -> %s, disk %s -> %s", before.memory, after.memory, before.disk, after.disk)
-        return {
-            "memory_before": before.memory,
-            "memory_after": after.memory,
-            "disk_before": before.disk,
-            "disk_after": after.disk,
-        }
+        return messages.Reclaimed(
+            memory_before=before.memory, memory_after=after.memory, disk_before=before.disk, disk_after=after.disk
+        )
 
     async def _settled(self) -> HostFigures:
         loop = asyncio.get_running_loop()
@@ -114,16 +113,16 @@ class Upkeep:
                 lowest, since = newest.memory or 0, loop.time()
         return newest
 
-    async def usage(self, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """What the machine takes of the host now, and gave back since its start; bytes, null where not known."""
+    async def usage(self, _request: messages.GetUsage) -> messages.HostUsage:
+        """What the machine takes of the host now, and gave back since its start."""
         figures = await asyncio.to_thread(self._figures)
-        return {
-            "memory_given": figures.memory_given,
-            "memory_used": figures.memory,
-            "memory_returned": figures.memory_returned,
-            "disk_used": figures.disk,
-            "disk_returned": figures.disk_returned,
-        }
+        return messages.HostUsage(
+            memory_given=figures.memory_given,
+            memory_used=figures.memory,
+            memory_returned=figures.memory_returned,
+            disk_used=figures.disk,
+            disk_returned=figures.disk_returned,
+        )
 
     def _guest(self) -> Guest:
         guest = self._supervisor.guest

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from backend.addresses import PortStatus
 from backend.control.request import Request
-from backend.net.model import PortStatus
 
 
 class PortList(msgspec.Struct, frozen=True, kw_only=True):

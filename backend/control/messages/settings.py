@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
 
 from backend.control.request import Request
-from backend.daemon_json import Finding
 from backend.model import MachineResources
+from backend.settings.daemon_json import Finding
 
 SettingValue = int | str | bool
 
@@ -38,9 +39,9 @@ class DataDisk(msgspec.Struct, frozen=True, kw_only=True):
 class SettingsReply(msgspec.Struct, frozen=True, kw_only=True):
     """config.toml, and what its values mean here."""
 
-    values: dict[str, SettingValue]
+    values: Mapping[str, SettingValue]
     """By key: "machine.cpus"..."""
-    defaults: dict[str, SettingValue] = {}
+    defaults: Mapping[str, SettingValue] = {}
     chosen: MachineResources
     """What the next start gives to the machine: a value of 0 is chosen from the host's."""
     host: HostLimits
@@ -60,7 +61,7 @@ class SetSettings(Request[SettingsReply], frozen=True):
 
     wire_name = "config.set"
 
-    values: dict[str, SettingValue]
+    values: Mapping[str, SettingValue]
     """By key."""
 
 

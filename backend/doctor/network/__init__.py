@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from backend.agent.launch import machine_directory
+from backend.control.launch import machine_directory
 from backend.doctor.network.types import HopState, NetworkDiagnosis, NetworkHop
 from backend.doctor.network.way import Way
 from backend.errors import Cancelled, Problem, ProblemCode

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from backend.agent.launch import agent_answers
+from backend.control.launch import agent_answers
 from backend.doctor.network.http import Answer, exchange
 from backend.doctor.network.proxy import ProxyRules
 from backend.doctor.network.sides import MachineSide
@@ -142,7 +142,7 @@ async def _open_session(found: Surroundings) -> SshSession | None:
 
 def _status(found: Surroundings) -> MachineStatus | None:
     """The machine's state, if it can be tried from; an agent is not started for it."""
-    from backend.client import MachineClient
+    from backend.control.client import MachineClient
 
     found.absent = "the machine does not run; start it (wherry start) to see what it reaches"
     if not agent_answers(found.host, found.directory):

@@ -14,14 +14,16 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
-from backend.agent.protocol import (
+import msgspec
+
+from backend.control.protocol import (
     PROTOCOL,
     Hello,
     NoticePush,
-    Reply,
-    Request,
+    ReplyLine,
+    RequestLine,
     StatusPush,
     decode_from_client,
     encode,
@@ -30,8 +32,26 @@ from backend.errors import Problem, ProblemCode
 from backend.model import Desired, EngineEndpoint, MachineStatus, Notice, OperationStatus, Phase, StepState
 from tests.gui.scenes import samples, settings_samples, upkeep_scenes
 
+DONE: Final[dict[str, dict[str, Any]]] = {
+    "continue": {"continued": True},
+    "checkpoints.create": {"id": "0badcafe"},
+    "checkpoints.restore": {"present": "0badcafe"},
+    "update.apply": {"version": "2026.12.0", "before": "2026.11.0", "checkpoint": "0badcafe"},
+    "disk.grow": {"size_gib": 96, "now": True},
+    "disk.move": {"path": "/mnt/big/data.qcow2"},
+    "reset": {"existed": True},
+}
+"""By request's name, how an agent says that it is done; all others have nothing to say."""
 _FITS = 16_384
 """So much is taken by a socket whose reader does not read."""
+
+
+class Asked(NamedTuple):
+    """A request as it came."""
+
+    id: int
+    name: str
+    args: dict[str, Any]
 
 
 class FakeAgent:
@@ -40,16 +60,16 @@ class FakeAgent:
     def __init__(self, path: Path, status: MachineStatus | None = None) -> None:
         self.path = path
         self.status = status or samples.status(Phase.STOPPED)
-        self.requests: list[Request] = []
+        self.requests: list[Asked] = []
         self.greets = True
         self.protocol = PROTOCOL
         self.refuses: Problem | None = None
         self.answers: dict[str, dict[str, Any] | Problem] = {}
-        """By request's name, what it is answered with; an empty result where nothing is said."""
+        """By request's name, what it is answered with, where that is not DONE."""
         self.holds: set[str] = set()
         """Names of requests that are not answered until `release`."""
-        self._held: list[tuple[socket.socket, Request]] = []
-        self.on_request: Callable[[Request], None] | None = None
+        self._held: list[tuple[socket.socket, Asked]] = []
+        self.on_request: Callable[[Asked], None] | None = None
         self.connections = 0
         self._lock = threading.Lock()
         self._clients: list[socket.socket] = []
@@ -106,11 +126,11 @@ class FakeAgent:
             if request.name == name:
                 self._send(client, encode(self._reply(request)))
 
-    def _reply(self, request: Request) -> Reply:
-        answer = self.answers.get(request.name, self.refuses)
+    def _reply(self, request: Asked) -> ReplyLine:
+        answer = self.answers.get(request.name, self.refuses or DONE.get(request.name))
         if isinstance(answer, Problem):
-            return Reply(id=request.id, problem=answer)
-        return Reply(id=request.id, result=answer or {})
+            return ReplyLine(id=request.id, problem=answer)
+        return ReplyLine(id=request.id, result=msgspec.Raw(msgspec.json.encode(answer or {})))
 
     def notice(self, words: str) -> None:
         """Say something once."""
@@ -157,13 +177,17 @@ class FakeAgent:
                         client.sendall(encode(Hello(protocol=self.protocol, version="fake", pid=os.getpid())))
                         client.sendall(encode(StatusPush(status=self.status)))
                 else:
-                    self.requests.append(message)
-                    if message.name in self.holds:
-                        self._held.append((client, message))
-                    else:
-                        client.sendall(encode(self._reply(message)))
-                    if self.on_request is not None:
-                        self.on_request(message)
+                    self._take(client, message)
+
+    def _take(self, client: socket.socket, line: RequestLine) -> None:
+        asked = Asked(line.id, line.name, msgspec.json.decode(line.args))
+        self.requests.append(asked)
+        if asked.name in self.holds:
+            self._held.append((client, asked))
+        else:
+            client.sendall(encode(self._reply(asked)))
+        if self.on_request is not None:
+            self.on_request(asked)
 
 
 _STEPS: Final = 8
@@ -178,7 +202,7 @@ class Director:
         self._agent = agent
         self._url = engine_url
         self._asked = threading.Event()
-        self._last = Request(id=0, name="stop", args={})
+        self._last = Asked(0, "stop", {})
         agent.on_request = self._on_request
         agent.holds.update(_LONG)
         agent.answers |= {
@@ -219,7 +243,7 @@ class Director:
         running = samples.status(Phase.RUNNING, image_offer="2026.12.0")
         return dataclasses.replace(running, endpoint=EngineEndpoint(url=self._url, ready=True))
 
-    def _operate(self, asked: Request) -> None:
+    def _operate(self, asked: Asked) -> None:
         """An operation, which `operation.cancel` ends early."""
         was = self._agent.status
         for number in range(_STEPS):
@@ -244,7 +268,7 @@ class Director:
         assert all(step.state in StepState for step in status.steps)
         self._agent.publish(dataclasses.replace(status, seq=self._agent.status.seq + 1))
 
-    def _on_request(self, request: Request) -> None:
+    def _on_request(self, request: Asked) -> None:
         if request.name in _WISHES:
             self._last = request
             self._asked.set()

@@ -10,7 +10,9 @@ from pytestqt.qtbot import QtBot
 
 from app.links import machine_link
 from app.links.machine_link import MachineLink
-from backend.agent.protocol import MAX_LINE_BYTES, Hello, encode
+from backend.control import messages
+from backend.control.lines import MAX_LINE_BYTES
+from backend.control.protocol import Hello, encode
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.model import MachineStatus, Phase
 from tests.gui.fakes.fake_agent import FakeAgent
@@ -119,7 +121,7 @@ def test_an_agent_that_dies_is_started_again(link: MachineLink, agent: FakeAgent
 
 def test_a_request_under_way_when_the_agent_dies_fails(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
     opened(link, qtbot)
-    link._pending[77] = "start"
+    link._pending[77] = messages.Start()
     with qtbot.waitSignal(link.replied) as replied:
         agent.die()
     assert replied.args is not None

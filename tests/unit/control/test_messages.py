@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from backend.addresses import Origin, PortState, PortStatus, Protocol
 from backend.control import messages
 from backend.control.protocol import (
     ReplyLine,
@@ -23,7 +24,6 @@ from backend.control.protocol import (
 from backend.control.request import Handler, Request, answer_type
 from backend.errors import Action, Problem, ProblemCode, WherryError
 from backend.model import MachineResources, OperationStatus, Phase, StopPolicy
-from backend.net.ports.model import Origin, PortState, PortStatus, Protocol
 
 ON_THE_WIRE: list[tuple[str, dict[str, Any], Request[Any]]] = [
     ("start", {}, messages.Start()),

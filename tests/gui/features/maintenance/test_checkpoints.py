@@ -72,7 +72,7 @@ def test_a_checkpoint_is_made(whole: Whole, checkpoints: CheckpointsView) -> Non
     (dialog,) = whole.window.findChildren(CreateDialog)
     QTest.keyClicks(dialog.name, "before I try it")
     QTest.keyClick(dialog.name, Qt.Key.Key_Return)
-    assert whole.asked("checkpoints.create") == [{"name": "before I try it"}]
+    assert whole.asked("checkpoints.create") == [{"name": "before I try it", "force": False}]
     whole.wait(lambda: checkpoints.proxy.rowCount() == 6)
     assert "Checkpoint created." in whole.notices
 

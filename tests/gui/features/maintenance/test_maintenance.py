@@ -131,7 +131,7 @@ def test_an_operation_that_this_window_does_not_know_has_the_agents_words(whole:
     [
         (Action.START, "start", {}),
         (Action.CONTINUE, "continue", {}),
-        (Action.RESTART, "restart", {}),
+        (Action.RESTART, "restart", {"kill": False}),
         (Action.FORCE_RESTART, "restart", {"kill": True}),
         (Action.RESTART_ENGINE, "engine.restart", {}),
         (Action.RECLAIM, "reclaim", {}),
@@ -213,7 +213,7 @@ def test_an_update_is_offered_taken_and_told_of(whole: Whole) -> None:
     assert "From 2026.11.1 to 2026.12.0" in banner.words.text()
     whole.agent.holds.add("update.apply")
     banner.apply.click()
-    assert whole.asked("update.apply") == [{}]
+    assert whole.asked("update.apply") == [{"directory": None}]
     assert not banner.apply.isEnabled()
     whole.publish(Phase.BOOTING, operation=UPDATING)
     assert not banner.isVisible()

@@ -18,7 +18,7 @@ from app.links.engine_link import EngineLink
 from app.links.machine_link import MachineLink
 from app.state.parts import Parts
 from app.state.store import AppStore
-from backend.agent.protocol import StatsPush, encode
+from backend.control.protocol import StatsPush, encode
 from backend.errors import Problem, ProblemCode
 from backend.model import Phase
 from backend.stats import StatsSample

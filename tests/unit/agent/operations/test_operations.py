@@ -13,6 +13,7 @@ import pytest
 from backend.agent.operations import journal as journals
 from backend.agent.operations.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
+from backend.control import messages
 from backend.errors import Cancelled, ProblemCode, WherryError, fail
 from backend.model import Notice, OperationStatus
 
@@ -117,18 +118,22 @@ async def test_it_is_cancelled_where_it_says_so_and_nowhere_else(tmp_path: Path)
 
     asked = asyncio.create_task(operations.run("disk.move", "Moving the disk", work))
     await asyncio.wait_for(begun.wait(), 20)
-    cancel = operations.methods()["operation.cancel"]
+    (canceller,) = operations.handlers()
+
+    async def cancel() -> object:
+        return await canceller.handle(messages.CancelOperation())
+
     with pytest.raises(WherryError) as caught:
-        await cancel({})
+        await cancel()
     assert caught.value.problem.code is ProblemCode.WRONG_PHASE
     go.set()
     await asyncio.wait_for(copying.wait(), 20)
-    await cancel({})
+    await cancel()
     with pytest.raises(Cancelled):
         await asyncio.wait_for(asked, 20)
     assert undone == ["copy"]
     with pytest.raises(WherryError):
-        await cancel({})
+        await cancel()
 
 
 @in_a_loop

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from backend.agent.services.files import ContainerFiles, parse
+from backend.control import messages
+from backend.control.protocol import encode, reply_line
 from backend.errors import ProblemCode, WherryError
 from backend.ssh.session import Result
 
@@ -62,10 +65,9 @@ class Machine:
             untrusted_stderr=done.stderr,
         )
 
-    def list(self, path: str, container: str = ID) -> dict[str, Any]:
-        return asyncio.run(
-            ContainerFiles(self.dial, self.execute).list_directory({"container": container, "path": path})
-        )
+    def list(self, path: str, container: str = ID) -> messages.FileList:
+        request = messages.ListFiles(container=container, path=path)
+        return asyncio.run(ContainerFiles(self.dial, self.execute).list_directory(request))
 
 
 def _can_mount() -> bool:
@@ -120,8 +122,8 @@ def machine(tmp_path: Path) -> Machine:
     return Machine({"GraphDriver": driver, "Mounts": [{"Destination": "/data", "Source": str(volume)}]})
 
 
-def names(listing: dict[str, Any]) -> set[str]:
-    return {entry[0] for entry in listing["entries"]}
+def names(listing: messages.FileList) -> set[str]:
+    return {entry.untrusted_name for entry in listing.entries}
 
 
 @needs_mount
@@ -142,19 +144,23 @@ def names(listing: dict[str, Any]) -> set[str]:
 )
 def test_directories(machine: Machine, path: str, resolved: str, expected: set[str]) -> None:
     listing = machine.list(path)
-    assert (listing["resolved"], names(listing)) == (resolved, expected)
-    assert listing["path"] == path
-    assert not listing["truncated"]
+    assert (listing.resolved, names(listing)) == (resolved, expected)
+    assert listing.path == path
+    assert not listing.truncated
 
 
 @needs_mount
 def test_what_is_told_of_an_entry(machine: Machine) -> None:
-    entries = {entry[0]: entry for entry in machine.list("/usr/bin")["entries"]}
-    _name, mode, size, _modified, user, group, target = entries["sh"]
-    assert (mode & 0o170000, size, user, group, target) == (0o100000, 10, os.getuid(), os.getgid(), "")
-    links = {entry[0]: entry[6] for entry in machine.list("/odd")["entries"]}
+    entries = {entry.untrusted_name: entry for entry in machine.list("/usr/bin").entries}
+    program = entries["sh"]
+    assert stat.S_ISREG(program.mode)
+    assert (program.size, program.user_id, program.group_id) == (10, os.getuid(), os.getgid())
+    assert program.untrusted_target == ""
+    links = {entry.untrusted_name: entry.untrusted_target for entry in machine.list("/odd").entries}
     assert links["l' -> 'n"] == "x' -> 'y"
-    assert machine.list("/")["directory"][1] & 0o170000 == 0o040000
+    directory = machine.list("/").directory
+    assert directory is not None
+    assert stat.S_ISDIR(directory.mode)
 
 
 @needs_mount
@@ -188,7 +194,7 @@ def test_a_container_that_is_gone_and_a_driver_that_is_not_known() -> None:
 def test_a_directory_without_end_is_cut_at_a_whole_entry() -> None:
     records = b"".join(b"81a4 FF%d FF1 FF0 FF0 FF./n%dFF./n%dEE\n" % (n, n, n) for n in range(20_000))
     output = b"/EE41ed FF1 FF1 FF0 FF0 FF.FF.EE\n" + records
-    listing = parse(output[:800_000], "FF", "EE")
-    assert listing["truncated"]
-    assert listing["entries"][-1][0] == f"n{len(listing['entries']) - 1}"
-    assert len(json.dumps(listing)) < 1_000_000
+    listing = parse(output[:800_000], "FF", "EE", asked=messages.ListFiles(container=ID, path="/"))
+    assert listing.truncated
+    assert listing.entries[-1].untrusted_name == f"n{len(listing.entries) - 1}"
+    assert len(encode(reply_line(1, listing))) < 1_000_000

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import pytest
 
-from backend.agent.protocol import StatsPush
 from backend.agent.services import stats_feed
 from backend.agent.services.stats_feed import TOO_OLD, Followed, HostFigures, StatsFeed
+from backend.control.protocol import StatsPush
 from backend.errors import ProblemCode, fail
 from tests.fakes.loop import turns
 
