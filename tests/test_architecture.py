@@ -18,7 +18,7 @@ ONE_IMPORTER: dict[str, str | tuple[str, ...]] = {
     "qemu": "backend/vm/monitor.py",
     "docker": "backend/engine/client",
     "requests": "backend/engine/client",
-    "h11": "backend/engine/front/http",
+    "h11": ("backend/engine/front/http", "backend/http_exchange.py"),
     "psutil": "backend/host/",
     "platformdirs": "backend/host/dirs.py",
     "filelock": "backend/agent/",

@@ -1,4 +1,4 @@
-"""One question to the engine at our endpoint, on the shortest way: no client library, no chunks."""
+"""One question to the engine at our endpoint, on the shortest way: without the client library."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typing import Final
 
 from backend.errors import ProblemCode, fail
 from backend.host.base import Host
+from backend.http_exchange import HttpExchange, HttpResponse, InvalidResponse, fetch_blocking
 
 _TIMEOUT_S: Final = 15.0
 _MAX_BYTES: Final = 262_144
-_QUESTION: Final = b"GET /version HTTP/1.0\r\nHost: docker\r\n\r\n"
-"""The old version of HTTP, whose answers end with the connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,43 +36,37 @@ def ask_engine(host: Host, endpoint: Path) -> EngineAnswer:
         WherryError: ENGINE_DOWN.
     """
     begun = time.monotonic()
-    answer = bytearray()
     try:
         connection = host.connect_blocking(endpoint, timeout_s=_TIMEOUT_S)
         try:
-            connection.sendall(_QUESTION)
-            while len(answer) < _MAX_BYTES:
-                left = begun + _TIMEOUT_S - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError(f"no whole answer within {_TIMEOUT_S:g} s")
-                connection.settimeout(left)
-                part = connection.recv(65_536)
-                if not part:
-                    break
-                answer += part
+            exchange = HttpExchange("GET", "/version", {"Host": "docker"})
+            response = fetch_blocking(connection, exchange, timeout_s=_TIMEOUT_S, max_bytes=_MAX_BYTES)
         finally:
             connection.close()
-    except OSError as error:
-        raise _down(endpoint, str(error.strerror or error)) from error
-    return read_answer(bytes(answer), endpoint, seconds=time.monotonic() - begun, now=time.time())
+    except (OSError, InvalidResponse) as error:
+        raise _down(endpoint, _plain(str(getattr(error, "strerror", None) or error))[:300]) from error
+    return read_answer(response, endpoint, seconds=time.monotonic() - begun, now=time.time())
 
 
-def read_answer(untrusted_answer: bytes, endpoint: Path, *, seconds: float, now: float) -> EngineAnswer:
-    """Read a whole HTTP answer. Raises as `ask_engine`."""
-    head, _, body = untrusted_answer.partition(b"\r\n\r\n")
-    lines = head.decode("latin-1").split("\r\n")
-    status = lines[0].split(" ")[1:2]
+def read_answer(response: HttpResponse, endpoint: Path, *, seconds: float, now: float) -> EngineAnswer:
+    """Read the answer to `GET /version`. Raises as `ask_engine`.
+
+    Args:
+        response: as it came.
+        endpoint: where from, for the message.
+        seconds: how long it took.
+        now: this computer's time when it had come, in seconds since the epoch.
+    """
     try:
-        content = json.loads(body)
+        content = json.loads(response.untrusted_body)
     except (ValueError, RecursionError):
         content = None
-    if status != ["200"] or not isinstance(content, dict):
+    if response.status != 200 or not isinstance(content, dict):
         said = content.get("message") if isinstance(content, dict) else None
-        raise _down(endpoint, _plain(str(said or lines[0]))[:300] or "it answered nothing")
-    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        raise _down(endpoint, _plain(str(said or f"it answers {response.status} {response.reason}"))[:300])
     ahead = None
     with contextlib.suppress(KeyError, ValueError, OverflowError, TypeError):
-        ahead = parsedate_to_datetime(fields["date"]).timestamp() - (now - seconds / 2)
+        ahead = parsedate_to_datetime(response.headers["date"]).timestamp() - (now - seconds / 2)
     return EngineAnswer(version=_plain(str(content.get("Version") or "?"))[:60], seconds=seconds, clock_ahead_s=ahead)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from backend.agent.boot.progress import Progress
 from backend.agent.boot.readiness import ENGINE, SSH, Deadlines
+from backend.engine.ask import answers_ping
 from backend.errors import Action, Problem, ProblemCode, WherryError, fail
 from backend.files import write_private
 from backend.ssh.keys import MachineKeys, known_hosts_line
@@ -33,7 +34,6 @@ _RETRY_S: Final = 0.25
 _ENGINE_RETRY_S: Final = 0.05
 _PROBE_S: Final = 3600.0
 _PING_S: Final = 30.0
-_PING: Final = b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n"
 
 
 class EngineLink:
@@ -133,7 +133,7 @@ class EngineLink:
         stream = await session.open_unix(ENGINE_SOCKET, timeout_s=_PROBE_S)
         opened()
         try:
-            return await _ping_within(stream, _PING_S)
+            return await answers_ping(stream, timeout_s=_PING_S)
         finally:
             await stream.aclose()
 
@@ -230,7 +230,7 @@ class EngineLink:
             try:
                 stream = await session.open_unix(ENGINE_SOCKET, timeout_s=_CONNECT_TIMEOUT_S)
                 try:
-                    if await _ping_within(stream, _PING_S):
+                    if await answers_ping(stream, timeout_s=_PING_S):
                         return
                 finally:
                     await stream.aclose()
@@ -280,23 +280,3 @@ class EngineLink:
             retryable=True,
             action=Action.RESTART_ENGINE,
         )
-
-
-async def _ping_within(stream: ByteStream, seconds: float) -> bool:
-    """Whether the engine answers in this time; a connection that it forgot must not be waited for for ever."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await _ping(stream)
-    except TimeoutError:
-        return False
-
-
-async def _ping(stream: ByteStream) -> bool:
-    """Whether the engine answers. It accepts connections before it serves, so this waits with it: no polling."""
-    await stream.write(_PING)
-    answer = b""
-    while chunk := await stream.read(4096):
-        answer += chunk
-        if len(answer) > 65_536:
-            break
-    return answer.startswith(b"HTTP/1.1 200 ")

@@ -1,14 +1,11 @@
 """One HTTP exchange over a stream that is open already, and TLS over any stream.
 
 A library that opens its own connections (requests) cannot go through the guest's SSH connection, and it does not tell
-which hop failed. So host and machine are looked at with the same few lines: what differs then is the network. The
-standard library does the parsing and the cryptography.
+which hop failed. So host and machine are asked with the same few lines: what differs then is the network.
 """
 
 from __future__ import annotations
 
-import http.client
-import io
 import json
 import ssl
 from collections.abc import Mapping
@@ -17,9 +14,9 @@ from typing import Any, Final
 
 from backend.doctor.network.types import Unreached
 from backend.engine.types import clean_text
+from backend.http_exchange import HttpExchange, HttpHead, InvalidResponse, fetch, open_response
 from backend.stream import ByteStream
 
-_HEAD_BYTES: Final = 131_072
 _CHUNK: Final = 65_536
 
 
@@ -116,80 +113,52 @@ async def exchange(
     target: str,
     headers: Mapping[str, str],
     *,
+    timeout_s: float,
     body_bytes: int = 4_194_304,
 ) -> Answer:
     """Send a request without a body and read the answer. The stream is used up.
 
     Args:
+        timeout_s: for all of it, in seconds.
         body_bytes: what is longer is cut.
 
     Raises:
+        TimeoutError: it did not come in time.
         ConnectionError: it broke.
         Unreached: what came is no HTTP.
     """
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if any("\r" in line or "\n" in line for line in lines):
-        raise Unreached("the registry named a place that cannot be asked for")
-    await stream.write("\r\n".join([*lines, "Connection: close", "", ""]).encode("utf-8"))
-    head = await read_head(stream)
-    kept = bytearray(head)
-    end = kept.find(b"\r\n\r\n") + 4
-    length = _content_length(bytes(kept[:end]))
-    while method != "HEAD" and len(kept) - end < (body_bytes if length is None else min(length, body_bytes)):
-        data = await stream.read(_CHUNK)
-        if not data:
-            break
-        kept += data
-    return parse_answer(bytes(kept), method)
-
-
-async def read_head(stream: ByteStream) -> bytes:
-    """Bytes up to the end of a head, and perhaps some after it. Raises Unreached."""
-    kept = bytearray()
-    while b"\r\n\r\n" not in kept:
-        data = await stream.read(_CHUNK)
-        if not data:
-            raise Unreached("the connection was closed without an answer" if not kept else "the answer broke off")
-        kept += data
-        if len(kept) > _HEAD_BYTES or (len(kept) >= 5 and not kept.startswith(b"HTTP/")):
-            raise Unreached("what answers there does not speak HTTP")
-    return bytes(kept)
-
-
-def _content_length(head: bytes) -> int | None:
-    """None: it is not told, so that the body goes to the end of the connection."""
-    for line in head.lower().split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.strip() == b"content-length" and value.strip().isdigit():
-            return int(value.strip()[:18])
-    return None
-
-
-class _Recorded:
-    """What http.client wants of a socket."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def makefile(self, _mode: str) -> io.BytesIO:
-        return io.BytesIO(self._data)
-
-
-def parse_answer(untrusted_data: bytes, method: str) -> Answer:
-    """Read an answer that has come whole, or cut. Raises Unreached."""
-    response = http.client.HTTPResponse(_Recorded(untrusted_data), method=method)  # type: ignore[arg-type] # all it uses
+    request = _request(method, target, headers)
     try:
-        response.begin()
-        try:
-            body = response.read()
-        except http.client.IncompleteRead as error:
-            body = error.partial
-    except (http.client.HTTPException, ValueError, OSError) as error:
+        response = await fetch(stream, request, timeout_s=timeout_s, max_bytes=body_bytes, cuts=True)
+    except InvalidResponse as error:
         raise Unreached("what answers there does not speak HTTP as registries do") from error
-    headers: dict[str, str] = {}
-    for name, value in response.getheaders():
-        headers.setdefault(name.lower(), value)
-    return Answer(status=response.status, headers=headers, untrusted_body=body)
+    return Answer(status=response.status, headers=response.headers, untrusted_body=response.untrusted_body)
+
+
+async def connect_through(
+    stream: ByteStream, authority: str, headers: Mapping[str, str], *, timeout_s: float
+) -> HttpHead:
+    """Ask a proxy for a connection and read the head of its answer. If it is a success, the stream is the connection.
+
+    Args:
+        authority: host and port.
+        timeout_s: until the answer has come, in seconds.
+
+    Raises:
+        As `exchange`.
+    """
+    request = _request("CONNECT", authority, headers)
+    try:
+        return (await open_response(stream, request, timeout_s=timeout_s)).head
+    except InvalidResponse as error:
+        raise Unreached("what answers there does not speak HTTP") from error
+
+
+def _request(method: str, target: str, headers: Mapping[str, str]) -> HttpExchange:
+    try:
+        return HttpExchange(method, target, headers)
+    except ValueError as error:
+        raise Unreached("the registry named a place that cannot be asked for") from error
 
 
 async def start_tls(stream: ByteStream, context: ssl.SSLContext, name: str) -> TlsStream:

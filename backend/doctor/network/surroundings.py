@@ -70,7 +70,9 @@ class Surroundings:
             async with asyncio.timeout(_ENGINE_S):
                 stream = await self.host.connect(self.directory.docker_socket)
                 try:
-                    return await exchange(stream, "GET", target, {"Host": "docker", **(headers or {})})
+                    return await exchange(
+                        stream, "GET", target, {"Host": "docker", **(headers or {})}, timeout_s=_ENGINE_S
+                    )
                 finally:
                     await stream.aclose()
         except TimeoutError as error:

@@ -11,12 +11,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from backend import VERSION
-from backend.doctor.network.http import Answer, exchange, read_head, start_tls
+from backend.doctor.network.http import Answer, connect_through, exchange, start_tls
 from backend.doctor.network.proxy import Proxy, ProxyRules
 from backend.doctor.network.sides import Side
 from backend.doctor.network.tls import believing_all, explain, facts_of, trusting
 from backend.doctor.network.types import Unreached
 from backend.engine.types import clean_text
+from backend.http_exchange import HttpHead
 from backend.stream import ByteStream
 
 PROXY_S: Final = 15.0
@@ -121,13 +122,12 @@ class Web:
 
     async def _connect_through(self, stream: ByteStream, proxy: Proxy, place: Place) -> None:
         name = f"[{place.host}]" if ":" in place.host else place.host
-        lines = [f"CONNECT {name}:{place.port} HTTP/1.1", f"Host: {name}:{place.port}"]
+        authority = f"{name}:{place.port}"
+        headers = {"Host": authority}
         if proxy.authorization:
-            lines.append(f"Proxy-Authorization: {proxy.authorization}")
+            headers["Proxy-Authorization"] = proxy.authorization
         try:
-            async with asyncio.timeout(PROXY_S):
-                await stream.write("\r\n".join([*lines, "", ""]).encode())
-                head = await read_head(stream)
+            head = await connect_through(stream, authority, headers, timeout_s=PROXY_S)
         except TimeoutError as error:
             raise Unreached(f"the proxy {proxy} did not answer within {PROXY_S:g} s") from error
         except ConnectionError as error:
@@ -190,8 +190,7 @@ class Web:
                 if proxy.authorization:
                     sent["Proxy-Authorization"] = proxy.authorization
             try:
-                async with asyncio.timeout(ANSWER_S):
-                    answer = await exchange(stream, method, target, sent, body_bytes=body_bytes)
+                answer = await exchange(stream, method, target, sent, timeout_s=ANSWER_S, body_bytes=body_bytes)
             except TimeoutError as error:
                 raise Unreached(f"{place.host} did not answer within {ANSWER_S:g} s") from error
             except ConnectionError as error:
@@ -212,16 +211,14 @@ class Web:
             await stream.aclose()
 
 
-def check_proxy_answer(head: bytes, proxy: Proxy, place: Place) -> None:
+def check_proxy_answer(head: HttpHead, proxy: Proxy, place: Place) -> None:
     """Raises Unreached where a proxy does not let us through."""
-    words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
-    status = words[1] if len(words) > 1 else "?"
-    if status.startswith("2"):
+    if 200 <= head.status < 300:
         return
-    if status == "407":
+    if head.status == 407:
         raise _wants_credentials()
-    said = clean_text(" ".join(words[1:]), 100)
-    if status in ("403", "451"):
+    said = clean_text(f"{head.status} {head.reason}", 100)
+    if head.status in (403, 451):
         raise Unreached(
             f"the proxy {proxy} forbids {place.host} ({said})", f"Ask who runs the proxy to allow {place.host}."
         )

@@ -4,7 +4,7 @@ A head is written anew from its parsed form, so both sides of the proxy read the
 one of them. Parsing is a pure function of the bytes and docker clients repeat themselves, so small heads are cached:
 h11 takes 80 us for a request and 130 for its response (measured), the rest of the proxy 40 for both.
 
-This is the only importer of h11. The body framing follows RFC 9112, section 6.3; `http_body` does the counting.
+The body framing follows RFC 9112, section 6.3; `http_body` does the counting.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from typing import Final
 from urllib.parse import quote
 
 from backend.addresses import Forward
-from backend.engine.ask import Dial, ask, ask_json
+from backend.engine.ask import Dial, ask, ask_json, follow
 from backend.errors import Problem, WherryError
 from backend.model import Notice
 from backend.net.ports.bindings import Published, Reader
@@ -40,14 +40,13 @@ _RECONNECT_S: Final = 0.5
 _ELSEWHERE: Final = 10
 """How often a container is started again for other ports."""
 _ANSWER_S: Final = 30.0
-_LINE_BYTES: Final = 1_048_576
-_HEEDED: Final = {
+_FOLLOWED: Final = {
     "container": ("start", "die", "destroy", "rename"),
     "service": ("create", "update", "remove"),
     "network": ("connect", "disconnect"),  # which moves what a running container publishes
 }
 _EVENTS: Final = "/events?filters=" + quote(
-    json.dumps({"type": list(_HEEDED), "event": [action for actions in _HEEDED.values() for action in actions]})
+    json.dumps({"type": list(_FOLLOWED), "event": [action for actions in _FOLLOWED.values() for action in actions]})
 )
 
 _START_S: Final = 120.0
@@ -230,36 +229,23 @@ class Publisher:
 
     # -- the engine's state ---------------------------------------------------------------------------------------
     async def _follow(self) -> None:
-        stream = await self._dial()
-        try:
-            await stream.write(f"GET {_EVENTS} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
-            async with asyncio.timeout(_ANSWER_S):
-                chunk = await stream.read()
+        async with follow(self._dial, _EVENTS, timeout_s=_ANSWER_S) as lines:
             # Only now: what happens during the look and after it is among the events.
             await self._read_all()
-            buffer = b""
-            while chunk:
-                *lines, buffer = (buffer + chunk).split(b"\n")
-                if len(buffer) > _LINE_BYTES:
-                    return
-                for line in lines:
-                    await self._heed(line)
-                chunk = await stream.read()
-        finally:
-            with contextlib.suppress(ConnectionError):
-                await stream.aclose()
+            async for line in lines:
+                await self._on_event(line)
 
-    async def _heed(self, untrusted_line: bytes) -> None:
+    async def _on_event(self, untrusted_line: bytes) -> None:
         try:
             event = json.loads(untrusted_line)
             kind, action, actor = event["Type"], event["Action"], event["Actor"]
             key = str(actor["Attributes"]["container"] if kind == "network" else actor["ID"])
         except (ValueError, KeyError, TypeError, RecursionError):
-            return  # the answer's head, or an event of a form that we do not know
+            return  # an event of a form that we do not know
         try:
             if kind == "service":
                 await self.read_services()
-            elif action in _HEEDED.get(kind, ()):
+            elif action in _FOLLOWED.get(kind, ()):
                 if action == "destroy":
                     self._asked.pop(key, None)  # its client has left
                 await self._read_container(key)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
+import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from backend.doctor import CheckResult, CheckSeverity, check_results_as_text, examine
-from backend.doctor.engine_answer import read_answer
+from backend.doctor.engine_answer import ask_engine
 from backend.engine import context
-from backend.errors import WherryError
+from backend.errors import ProblemCode, WherryError
 from backend.paths import MachineDir
 from backend.ssh.keys import ensure_keys
 from backend.vm import ladder
@@ -215,20 +216,54 @@ def test_a_defect_in_a_fix_hides_no_other_check(
     assert results["image"].passed
 
 
+def served(place: Path, answer: bytes) -> Thread:
+    """An engine that says this to the first who asks. The thread ends when it has said it."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(place))
+    listener.listen()
+
+    def serve() -> None:
+        with listener, listener.accept()[0] as connection:
+            assert connection.recv(4096).startswith(b"GET /version HTTP/1.1\r\nHost: docker\r\n")
+            connection.sendall(answer)
+
+    thread = Thread(target=serve)
+    thread.start()
+    return thread
+
+
 @pytest.mark.parametrize(
     ("fields", "ahead"),
-    [(b"Date: Thu, 01 Jan 1970 00:01:40 GMT\r\n", 40.0), (b"Date: x\r\n", None), (b"", None)],
+    [(b"Date: Thu, 01 Jan 1970 00:01:40 GMT\r\n", 100.0), (b"Date: x\r\n", None), (b"", None)],
 )
-def test_the_engines_clock_is_read_from_its_answer(fields: bytes, ahead: float | None) -> None:
-    body = json.dumps({"Version": "28.5\x1b"}).encode()
-    answer = read_answer(b"HTTP/1.0 200 OK\r\n" + fields + b"\r\n" + body, Path("/s"), seconds=0, now=60)
-    assert answer.clock_ahead_s == ahead
+def test_the_engines_clock_is_read_from_its_answer(
+    fields: bytes, ahead: float | None, host: TestHost, tmp_path: Path
+) -> None:
+    thread = served(
+        tmp_path / "s", b'HTTP/1.1 200 OK\r\nContent-Length: 26\r\n%s\r\n{"Version": "28.5\\u001b" }' % fields
+    )
+    answer = ask_engine(host, tmp_path / "s")
+    thread.join(10)
     assert answer.version == "28.5"
+    if ahead is None:
+        assert answer.clock_ahead_s is None
+    else:
+        assert answer.clock_ahead_s == pytest.approx(ahead - time.time(), abs=30)
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"\x00\xff", b"HTTP/1.0 200 OK\r\n\r\n[]", b'HTTP/1.0 503 X\r\n\r\n{"message":1}']
+    ("said", "why"),
+    [
+        (b"", "closed without an answer"),
+        (b"\x00\xff", "not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "before the whole answer"),
+        (b"HTTP/1.0 200 OK\r\n\r\n[]", "200 OK"),
+        (b'HTTP/1.0 503 X\r\n\r\n{"message":"it is busy"}', "it is busy"),
+    ],
 )
-def test_an_engine_that_says_nonsense_does_not_answer(said: bytes) -> None:
-    with pytest.raises(WherryError, match="does not answer"):
-        read_answer(said, Path("/s"), seconds=0, now=0)
+def test_an_engine_that_says_nonsense_does_not_answer(said: bytes, why: str, host: TestHost, tmp_path: Path) -> None:
+    thread = served(tmp_path / "s", said)
+    with pytest.raises(WherryError, match=why) as raised:
+        ask_engine(host, tmp_path / "s")
+    thread.join(10)
+    assert raised.value.problem.code is ProblemCode.ENGINE_DOWN
