@@ -118,6 +118,7 @@ from backend.settings.daemon_json import Finding as DaemonFinding
 from backend.settings.daemon_json import Severity as FindingSeverity
 from backend.settings.daemon_json import check as check_daemon_json
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
+from backend.support.manual import HelpTopic, help_text, help_topics
 
 if TYPE_CHECKING:
     from backend.control.launch import ensure_agent
@@ -175,6 +176,7 @@ __all__ = [
     "Health",
     "HealthProbe",
     "Hello",
+    "HelpTopic",
     "HopState",
     "ImageEntry",
     "LineBuffer",
@@ -238,6 +240,8 @@ __all__ = [
     "examine_home",
     "fail",
     "has_image",
+    "help_text",
+    "help_topics",
     "inside",
     "is_container_name",
     "is_host_path",

@@ -29,6 +29,7 @@ from app.features.problems.problem import ProblemView
 from app.features.settings.page import SettingsPage, offered_settings
 from app.frame.alerts import AlertBar
 from app.frame.header import MachineHeader
+from app.frame.help_menu import Documented, HelpMenu
 from app.frame.palette import Palette
 from app.frame.palette_entries import Entry, machine_entries, preference_entries
 from app.frame.rail import Rail, RailEntry
@@ -63,18 +64,20 @@ class Page:
     """The key of its words."""
     glyph: str
     make: Callable[[AppStore], QWidget]
+    help_topic: str
+    """Name of the topic of the manual about it."""
     at_bottom: bool = False
 
 
 PAGES: Final[dict[str, Page]] = {
-    "containers": Page("containers.title", "cube-outline", ContainersPage),
-    "images": Page("images.title", "layers-outline", ImagesView),
-    "volumes": Page("volumes.title", "database-outline", VolumesView),
-    "networks": Page("networks.title", "lan", NetworksView),
-    "ports": Page("ports.title", "swap-horizontal", PortsView),
-    "logs": Page("logs.page", "text-box-multiple-outline", LogsPage),
-    "machine": Page("machine.title", "server", MachineView, at_bottom=True),
-    "settings": Page("settings.title", "cog-outline", SettingsPage, at_bottom=True),
+    "containers": Page("containers.title", "cube-outline", ContainersPage, "containers"),
+    "images": Page("images.title", "layers-outline", ImagesView, "images-and-volumes"),
+    "volumes": Page("volumes.title", "database-outline", VolumesView, "images-and-volumes"),
+    "networks": Page("networks.title", "lan", NetworksView, "images-and-volumes"),
+    "ports": Page("ports.title", "swap-horizontal", PortsView, "ports"),
+    "logs": Page("logs.page", "text-box-multiple-outline", LogsPage, "logs"),
+    "machine": Page("machine.title", "server", MachineView, "machine", at_bottom=True),
+    "settings": Page("settings.title", "cog-outline", SettingsPage, "settings", at_bottom=True),
 }
 """By name, in the order of the rail."""
 
@@ -90,6 +93,7 @@ class MainWindow(QMainWindow):
         self._may_close = False
         self.page_name = ""
         self.resize(theme.px(1120), theme.px(720))
+        self._help = HelpMenu(store, self, self._page_topic, self.report_problem)
         self._build()
         store.problem_changed.connect(self._show_problem)
         store.noticed.connect(self.show_notice)
@@ -146,11 +150,21 @@ class MainWindow(QMainWindow):
         dialog.activateWindow()
         dialog.check(image)
 
+    def report_problem(self) -> None:
+        """Go to where a support bundle is made."""
+        self.show_page("machine")
+        cast(MachineView, self.page("machine")).show_bundle()
+
+    def open_about(self) -> None:
+        """Show which versions run."""
+        self._help.open_about()
+
     def rebuild(self) -> None:
         """Make everything inside anew, in the present language and zoom."""
         name = self.page_name
         self.menuBar().clear()
         self._build(name)
+        self._help.rebuild()
 
     def show_notice(self, notice: Notice) -> None:
         """Say something once."""
@@ -309,6 +323,7 @@ class MainWindow(QMainWindow):
         search.triggered.connect(lambda _checked=False: intents.search.emit())
         find = view.addAction(text("menu.find"), QKeySequence(QKeySequence.StandardKey.Find))
         find.triggered.connect(lambda _checked=False: self._find())
+        self._help.fill(bar.addMenu(text("menu.help")))
 
     def _palette_entries(self) -> list[Entry]:
         detail = text("search.kind.page")
@@ -321,7 +336,17 @@ class MainWindow(QMainWindow):
             Entry(f"setting:{key}", text(words), kind, "cog-outline", partial(self.show_setting, key), also=key)
             for key, words in offered_settings(self._store).items()
         ]
-        return [*pages, *machine_entries(self._store), *settings, *preference_entries(self._store)]
+        return [
+            *pages,
+            *machine_entries(self._store),
+            *settings,
+            *preference_entries(self._store),
+            *self._help.entries(),
+        ]
+
+    def _page_topic(self) -> str:
+        page = self.page(self.page_name)
+        return page.help_topic if isinstance(page, Documented) else PAGES[self.page_name].help_topic
 
     def _find(self) -> None:
         """Ctrl+F: in the page that is open, or else in the list of containers."""

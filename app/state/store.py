@@ -55,6 +55,7 @@ class Intents(QObject):
     show_window = Signal()
     show_page = Signal(str)  # name of a page of the main window
     search = Signal()  # open the palette
+    show_help = Signal(str)  # name of a topic of the manual, "" for the one about the open page
     show_setting = Signal(str)  # key of a setting: open its page there
     ask_agent = Signal(str, dict)  # a request of settings_store.REQUESTS, its arguments
     quit = Signal()  # asks what becomes of the machine, unless that was settled

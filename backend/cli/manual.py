@@ -28,13 +28,13 @@ def show(options: argparse.Namespace) -> int:
     """Print a topic, or the list of topics; for a command's name, the command's own help."""
     if options.topic is None:
         return _show_index(options)
-    known = manual.topic(options.topic)
+    known = manual.help_topic(options.topic)
     if known is None:
         if options.topic not in options.commands:
             return _unknown(options)
         options.commands[options.topic].print_help()
         return EXIT_OK
-    text = manual.topic_text(known)
+    text = manual.help_text(known)
     if options.json:
         print_json({"name": known.name, "title": known.title, "text": text})
     else:
@@ -43,7 +43,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def _show_index(options: argparse.Namespace) -> int:
-    known = manual.topics()
+    known = manual.help_topics()
     if options.json:
         print_json([{"name": one.name, "title": one.title, "summary": one.summary} for one in known])
         return EXIT_OK
@@ -75,10 +75,10 @@ def _nearest(wanted: str, commands: Iterable[str]) -> list[str]:
     """Topics that are about the word, then names that are spelt nearly so."""
     about = [
         one.name
-        for one in manual.topics()
+        for one in manual.help_topics()
         if len(wanted) >= _TELLING and wanted in f"{one.name} {one.title} {one.summary}".lower()
     ]
-    names = [*(one.name for one in manual.topics()), *commands]
+    names = [*(one.name for one in manual.help_topics()), *commands]
     return list(dict.fromkeys([*about, *difflib.get_close_matches(wanted, names, _NEAREST, 0.5)]))[:_NEAREST]
 
 

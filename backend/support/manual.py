@@ -20,7 +20,7 @@ _ENTRY: Final = re.compile(r"- \[(.+)\]\(([a-z-]+)\.md\): (.+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Topic:
+class HelpTopic:
     """One topic of the manual."""
 
     name: str
@@ -33,29 +33,29 @@ class Topic:
 
 
 @lru_cache(maxsize=1)
-def topics() -> tuple[Topic, ...]:
+def help_topics() -> tuple[HelpTopic, ...]:
     """All topics, in the order of the index."""
-    found: list[Topic] = []
+    found: list[HelpTopic] = []
     section = ""
-    for line in index_text().splitlines():
+    for line in _index_text().splitlines():
         if heading := _SECTION.fullmatch(line):
             section = heading[1]
         elif entry := _ENTRY.fullmatch(line):
-            found.append(Topic(title=entry[1], name=entry[2], summary=entry[3], section=section))
+            found.append(HelpTopic(title=entry[1], name=entry[2], summary=entry[3], section=section))
     return tuple(found)
 
 
-def topic(name: str) -> Topic | None:
+def help_topic(name: str) -> HelpTopic | None:
     """The topic of that name; None if there is none."""
-    return next((known for known in topics() if known.name == name), None)
+    return next((known for known in help_topics() if known.name == name), None)
 
 
-def index_text() -> str:
+def _index_text() -> str:
     """The Markdown of the index."""
     return _read(_INDEX)
 
 
-def topic_text(known: Topic) -> str:
+def help_text(known: HelpTopic) -> str:
     """The Markdown of a topic. Links to other topics are file names: `[Logs](logs.md)`."""
     return _read(known.name)
 

@@ -44,6 +44,7 @@ from tests.gui.scenes import (
     upkeep_scenes,
 )
 from tests.gui.scenes.container_scenes import CONTAINER_SCENES
+from tests.gui.scenes.help_scenes import HELP_SCENES
 
 _AGENT_PROBLEM = Problem(
     code=ProblemCode.AGENT_UNREACHABLE,
@@ -322,6 +323,7 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "containers-reconnecting": _reconnecting,
     "containers-problem": _request_problem,
     **CONTAINER_SCENES,
+    **HELP_SCENES,
     "palette": _palette(""),
     "palette-found": _palette("web"),
     "palette-nothing": _palette("qqqq"),

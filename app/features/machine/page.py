@@ -16,6 +16,7 @@ from app.ui import theme
 from app.ui.widgets import label
 
 PARTS: Final = ("overview", "checkpoints", "checks")
+_TOPICS: Final = {"overview": "machine", "checkpoints": "checkpoints", "checks": "doctor"}
 
 
 class MachineView(QWidget):
@@ -45,6 +46,17 @@ class MachineView(QWidget):
         column.setSpacing(theme.px(12))
         column.addWidget(label(text("machine.title"), "title"))
         column.addWidget(self.tabs, 1)
+
+    @property
+    def help_topic(self) -> str:
+        """The topic of the manual about the part that is open."""
+        return _TOPICS[next(name for name, part in self._parts.items() if part is self.tabs.currentWidget())]
+
+    def show_bundle(self) -> None:
+        """Go to where a support bundle is made, with the keyboard on its button."""
+        self.show_part("checks")
+        self.checks.ensureWidgetVisible(self.checks.bundle)
+        self.checks.bundle.make.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def show_part(self, name: str) -> None:
         """Go to one of PARTS, with the keyboard in it."""

@@ -47,6 +47,16 @@ SETTINGS: Final = {
 """Every setting that can be gone to, by the key of its words: section and name in it."""
 
 
+_TOPICS: Final = {
+    "general": "window",
+    "resources": "disk-and-memory",
+    "network": "names-and-networks",
+    "lifecycle": "suspend-and-idle",
+    "engine": "docker-command",
+    "docker": "docker-command",
+}
+
+
 def offered_settings(store: AppStore) -> dict[str, str]:
     """Those of SETTINGS that can be gone to now."""
     machine = store.part(SettingsStore).machine
@@ -98,6 +108,11 @@ class SettingsPage(QWidget):
         column.addWidget(self.tabs, 1)
         # Below them: what is being clicked on must not move, and it is seen from every place in every section.
         column.addWidget(self.restart)
+
+    @property
+    def help_topic(self) -> str:
+        """The topic of the manual about the section that is open."""
+        return _TOPICS[next(name for name, part in self._sections.items() if part is self.tabs.currentWidget())]
 
     def show_setting(self, key: str) -> None:
         """Go to a setting of SETTINGS, with the keyboard on it."""

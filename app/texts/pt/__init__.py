@@ -12,6 +12,7 @@ from app.texts.pt import (
     listings,
     logs,
     machine,
+    manual,
     network,
     problems,
     settings,
@@ -32,4 +33,5 @@ TABLE: Final[dict[str, str]] = {
     **lifecycle.TEXTS,
     **upkeep.TEXTS,
     **network.TEXTS,
+    **manual.TEXTS,
 }

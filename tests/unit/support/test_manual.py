@@ -71,14 +71,14 @@ def named_commands(text: str) -> Iterator[tuple[str, str]]:
 
 
 def test_the_index_lists_every_topic_once() -> None:
-    names = [topic.name for topic in manual.topics()]
+    names = [topic.name for topic in manual.help_topics()]
     assert sorted([*names, "index"]) == PAGES
-    assert all(topic.section and topic.summary for topic in manual.topics())
+    assert all(topic.section and topic.summary for topic in manual.help_topics())
 
 
-@pytest.mark.parametrize("topic", manual.topics(), ids=lambda topic: topic.name)
-def test_a_topic_begins_with_the_title_that_the_index_gives(topic: manual.Topic) -> None:
-    assert manual.topic_text(topic).startswith(f"# {topic.title}\n")
+@pytest.mark.parametrize("topic", manual.help_topics(), ids=lambda topic: topic.name)
+def test_a_topic_begins_with_the_title_that_the_index_gives(topic: manual.HelpTopic) -> None:
+    assert manual.help_text(topic).startswith(f"# {topic.title}\n")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -170,11 +170,11 @@ def test_settings_that_need_no_restart_are_marked() -> None:
 def test_help_lists_all_topics(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help"]) == 0
     printed = capsys.readouterr().out
-    assert all(f"  {topic.name} " in printed for topic in manual.topics())
+    assert all(f"  {topic.name} " in printed for topic in manual.help_topics())
 
 
-@pytest.mark.parametrize("topic", manual.topics(), ids=lambda topic: topic.name)
-def test_help_prints_a_topic_as_plain_text(topic: manual.Topic, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("topic", manual.help_topics(), ids=lambda topic: topic.name)
+def test_help_prints_a_topic_as_plain_text(topic: manual.HelpTopic, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", topic.name]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith(f"{topic.title}\n{'=' * len(topic.title)}\n")
@@ -191,7 +191,9 @@ def test_links_are_printed_as_commands() -> None:
 
 def test_help_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--json", "help"]) == 0
-    assert [one["name"] for one in json.loads(capsys.readouterr().out)] == [topic.name for topic in manual.topics()]
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)] == [
+        topic.name for topic in manual.help_topics()
+    ]
     assert main(["--json", "help", "logs"]) == 0
     assert json.loads(capsys.readouterr().out)["text"] == TEXTS["logs"]
 

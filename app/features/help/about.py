@@ -1,0 +1,64 @@
+"""About Wherry: which versions run, to be read and copied."""
+
+from __future__ import annotations
+
+import platform
+
+from PySide6.QtCore import QSize, QSysInfo, Qt, qVersion
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import icons, theme
+from app.ui.widgets import CopyButton, button, label
+from backend.api import VERSION
+
+
+class AboutDialog(QDialog):
+    """Not modal, and made anew each time: the versions are those of the moment."""
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("page")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(text("about.title"))
+        self.versions = label("\n".join(_versions(store)), selectable=True)
+        picture = QLabel()
+        picture.setPixmap(icons.boat().pixmap(QSize(theme.px(64), theme.px(64))))
+        words = QVBoxLayout()
+        words.setSpacing(theme.px(10))
+        words.addWidget(label(text("app.name"), "title"))
+        words.addWidget(label(text("about.text"), wrap=True))
+        words.addWidget(self.versions)
+        words.addWidget(label(text("about.licence"), "muted", wrap=True))
+        upper = QHBoxLayout()
+        upper.setSpacing(theme.px(18))
+        upper.addWidget(picture, 0, Qt.AlignmentFlag.AlignTop)
+        upper.addLayout(words, 1)
+        lower = QHBoxLayout()
+        self.copy = CopyButton(lambda: "\n".join(_versions(store)), text("about.copy"))
+        close = button(text("common.close"), self.reject)
+        close.setDefault(True)
+        close.setFocus()
+        lower.addWidget(self.copy)
+        lower.addStretch(1)
+        lower.addWidget(close)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(24), theme.px(22), theme.px(24), theme.px(16))
+        column.setSpacing(theme.px(18))
+        column.addLayout(upper)
+        column.addLayout(lower)
+        self.setMinimumWidth(theme.px(440))
+
+
+def _versions(store: AppStore) -> list[str]:
+    """One a line; of the machine only what is known now."""
+    machine = store.machine
+    lines = [text("machine.versions.app", version=VERSION)]
+    if machine is not None and machine.engine_version:
+        lines.append(text("machine.versions.engine", version=machine.engine_version))
+    if machine is not None and machine.image_version:
+        lines.append(text("machine.versions.image", version=machine.image_version))
+    lines.append(f"Qt {qVersion()}, Python {platform.python_version()}")
+    lines.append(f"{QSysInfo.prettyProductName()}, {QSysInfo.currentCpuArchitecture()}")
+    return lines

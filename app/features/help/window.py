@@ -1,0 +1,223 @@
+"""The Help window: a list of topics that can be searched, and the topic that is read."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from PySide6.QtCore import QEvent, Qt, QUrl
+from PySide6.QtGui import QColor, QKeySequence, QShortcut, QTextCharFormat, QTextCursor, QTextDocument
+from PySide6.QtWidgets import (
+    QDialog,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QSplitter,
+    QTextBrowser,
+    QTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.features.help import document
+from app.state.store import AppStore
+from app.texts import text
+from app.ui import theme
+from app.ui.widgets import FilterField, IconButton, label, resize_on_screen
+from backend.api import help_text, help_topics
+
+FIRST_TOPIC: Final = "getting-started"
+_NAME_ROLE: Final = Qt.ItemDataRole.UserRole
+_ENDING: Final = ".md"
+
+
+class HelpWindow(QDialog):
+    """Not modal: one reads beside the window. The manual is English in every language of the window."""
+
+    def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self.topic = ""
+        """Name of the topic that is shown."""
+        self._texts = {one.name: help_text(one) for one in help_topics()}
+        self._behind: list[str] = []
+        self._ahead: list[str] = []
+        self.setObjectName("page")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(text("help.title"))
+        resize_on_screen(self, 960, 700)
+        self.search = FilterField(text("help.search"), text("help.search"))
+        self.topics = QListWidget()
+        self.topics.setObjectName("topics")
+        self.topics.setAccessibleName(text("help.topics"))
+        self.nothing = label(text("help.no-match"), "muted", wrap=True)
+        self.browser = QTextBrowser()
+        self.browser.setObjectName("help")
+        self.browser.setAccessibleName(text("help.title"))
+        self.browser.setOpenLinks(False)
+        self.back = IconButton("arrow-left", text("help.back"), "Alt+Left")
+        self.forward = IconButton("arrow-right", text("help.forward"), "Alt+Right")
+        self._lay_out()
+        self._list_topics()
+        self.search.textChanged.connect(lambda _typed: self._filter())
+        self.search.returnPressed.connect(self._take_first)
+        self.topics.currentItemChanged.connect(self._on_current)
+        self.browser.anchorClicked.connect(self._follow)
+        self.back.clicked.connect(lambda _checked=False: self._go(self._behind, self._ahead))
+        self.forward.clicked.connect(lambda _checked=False: self._go(self._ahead, self._behind))
+        find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self.search.go_to)
+        find.setContext(Qt.ShortcutContext.WindowShortcut)
+        self._filter()
+        self._enable()
+        self.browser.setFocus()
+
+    def show_topic(self, name: str) -> None:
+        """Open a topic; one that does not exist is the first."""
+        wanted = name if name in self._texts else FIRST_TOPIC
+        if wanted == self.topic:
+            return
+        if self.topic:
+            self._behind.append(self.topic)
+            self._ahead.clear()
+        self._show(wanted)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "topic") and self.topic:
+            self._show(self.topic)
+
+    def _show(self, name: str) -> None:
+        self.topic = name
+        document.fill(self.browser.document(), self._texts[name])
+        self.browser.verticalScrollBar().setValue(0)
+        self._mark_current()
+        self._mark_found()
+        self._enable()
+
+    def _go(self, source: list[str], kept: list[str]) -> None:
+        if source:
+            kept.append(self.topic)
+            self._show(source.pop())
+
+    def _follow(self, url: QUrl) -> None:
+        """A link to another topic, or to a page outside."""
+        if url.isRelative() and url.path().endswith(_ENDING):
+            self.show_topic(url.path().removesuffix(_ENDING))
+        else:
+            self._store.intents.open_url.emit(url.toString())
+
+    # -- the list ------------------------------------------------------------------------------------------------
+    def _list_topics(self) -> None:
+        section = ""
+        for one in help_topics():
+            if one.section != section:
+                section = one.section
+                heading = QListWidgetItem(section, self.topics)
+                heading.setFlags(Qt.ItemFlag.NoItemFlags)
+                font = heading.font()
+                font.setBold(True)
+                heading.setFont(font)
+            item = QListWidgetItem(one.title, self.topics)
+            item.setData(_NAME_ROLE, one.name)
+            item.setToolTip(one.summary)
+
+    def _on_current(self, current: QListWidgetItem | None, _before: QListWidgetItem | None) -> None:
+        if current is not None and current.data(_NAME_ROLE):
+            self.show_topic(current.data(_NAME_ROLE))
+
+    def _mark_current(self) -> None:
+        for item in self._items():
+            if item.data(_NAME_ROLE) == self.topic:
+                self.topics.setCurrentItem(item)
+
+    def _filter(self) -> None:
+        """Show only the topics in which a word begins with each that was typed, with the headings over them."""
+        words = [re.compile(rf"\b{re.escape(word)}", re.IGNORECASE) for word in self._words()]
+        heading: QListWidgetItem | None = None
+        found = 0
+        for item in self._items():
+            name = item.data(_NAME_ROLE)
+            if not name:
+                heading = item
+                heading.setHidden(True)
+                continue
+            fits = all(word.search(self._texts[name]) for word in words)
+            item.setHidden(not fits)
+            if fits:
+                found += 1
+                if heading is not None:
+                    heading.setHidden(False)
+        self.nothing.setVisible(not found)
+        self._mark_found()
+
+    def _take_first(self) -> None:
+        first = next((item for item in self._items() if item.data(_NAME_ROLE) and not item.isHidden()), None)
+        if first is not None:
+            self.show_topic(first.data(_NAME_ROLE))
+            self.topics.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _items(self) -> list[QListWidgetItem]:
+        return [self.topics.item(row) for row in range(self.topics.count())]
+
+    def _words(self) -> list[str]:
+        return self.search.text().split()
+
+    # -- what was found ------------------------------------------------------------------------------------------
+    def _mark_found(self) -> None:
+        """Colour the words of the search in the topic that is shown, and go to the first."""
+        colour = QTextCharFormat()
+        colour.setBackground(QColor(theme.current().selected))
+        found: list[QTextEdit.ExtraSelection] = []
+        shown: QTextDocument = self.browser.document()
+        for word in self._words():
+            at = shown.find(word)
+            while not at.isNull():
+                one = QTextEdit.ExtraSelection()
+                one.cursor = at
+                one.format = colour
+                found.append(one)
+                at = shown.find(word, at)
+        self.browser.setExtraSelections(found)
+        if found:
+            first = shown.find(self._words()[0])
+            first.clearSelection()
+            self.browser.setTextCursor(first)
+            self.browser.ensureCursorVisible()
+        else:
+            self.browser.setTextCursor(QTextCursor(shown))
+
+    def _enable(self) -> None:
+        self.back.setEnabled(bool(self._behind))
+        self.forward.setEnabled(bool(self._ahead))
+
+    def _lay_out(self) -> None:
+        for key, go in (("Alt+Left", self.back), ("Alt+Right", self.forward)):
+            QShortcut(QKeySequence(key), self, go.click)
+        side = QWidget()
+        left = QVBoxLayout(side)
+        left.setContentsMargins(theme.px(14), theme.px(14), theme.px(8), theme.px(14))
+        left.setSpacing(theme.px(10))
+        left.addWidget(self.search)
+        left.addWidget(self.nothing)
+        left.addWidget(self.topics, 1)
+        reading = QWidget()
+        right = QVBoxLayout(reading)
+        right.setContentsMargins(theme.px(14), theme.px(14), theme.px(14), theme.px(14))
+        right.setSpacing(theme.px(10))
+        bar = QHBoxLayout()
+        bar.setSpacing(theme.px(6))
+        bar.addWidget(self.back)
+        bar.addWidget(self.forward)
+        bar.addStretch(1)
+        right.addLayout(bar)
+        right.addWidget(self.browser, 1)
+        split = QSplitter(Qt.Orientation.Horizontal)
+        split.setChildrenCollapsible(False)
+        split.setHandleWidth(1)
+        split.addWidget(side)
+        split.addWidget(reading)
+        split.setSizes([theme.px(270), theme.px(690)])
+        split.setStretchFactor(1, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(split)

@@ -1,0 +1,111 @@
+"""The Help menu: the manual, the keyboard shortcuts, a report of a problem, and About."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar, runtime_checkable
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMenu, QWidget
+
+from app.features.help.about import AboutDialog
+from app.features.help.window import HelpWindow
+from app.frame.palette_entries import Entry
+from app.state.store import AppStore
+from app.texts import text
+from backend.api import help_topics
+
+_Dialog = TypeVar("_Dialog", bound=QWidget)
+
+
+@runtime_checkable
+class Documented(Protocol):
+    """A page whose parts have topics of their own."""
+
+    @property
+    def help_topic(self) -> str:
+        """Name of the topic about the part that is open."""
+        ...
+
+
+class HelpMenu(QObject):
+    """Opens what its entries name, each at most once at a time."""
+
+    def __init__(
+        self, store: AppStore, window: QWidget, page_topic: Callable[[], str], report: Callable[[], object]
+    ) -> None:
+        """Make it once a window.
+
+        Args:
+            window: over which everything is opened.
+            page_topic: name of the topic about the page that is open.
+            report: goes to where a support bundle is made.
+        """
+        super().__init__(window)
+        self._store = store
+        self._window = window
+        self._page_topic = page_topic
+        self._report = report
+        store.intents.show_help.connect(self.open)
+
+    def fill(self, menu: QMenu) -> None:
+        """Add the entries."""
+        manual = menu.addAction(text("menu.help.manual"), QKeySequence(QKeySequence.StandardKey.HelpContents))
+        manual.triggered.connect(lambda _checked=False: self.open(""))
+        keys = menu.addAction(text("menu.help.keys"))
+        keys.triggered.connect(lambda _checked=False: self.open("keyboard-shortcuts"))
+        menu.addSeparator()
+        menu.addAction(text("menu.help.report")).triggered.connect(lambda _checked=False: self._report())
+        menu.addSeparator()
+        about = menu.addAction(text("menu.help.about"))
+        about.triggered.connect(lambda _checked=False: self.open_about())
+        about.setMenuRole(QAction.MenuRole.AboutRole)
+
+    def open(self, name: str) -> None:
+        """Show a topic of the manual; "" for the one about the open page."""
+        found = self._open_one(HelpWindow) or HelpWindow(self._store, self._window)
+        found.show_topic(name or self._page_topic())
+        _raise(found)
+
+    def open_about(self) -> None:
+        """Show the versions."""
+        _raise(self._open_one(AboutDialog) or AboutDialog(self._store, self._window))
+
+    def rebuild(self) -> None:
+        """Make the open Help window anew, in the present language and zoom; About is closed."""
+        for dialog in (self._open_one(AboutDialog), self._open_one(HelpWindow)):
+            if dialog is not None:
+                dialog.close()
+                if isinstance(dialog, HelpWindow):
+                    self.open(dialog.topic)
+
+    def entries(self) -> list[Entry]:
+        """What the search of everything finds."""
+        kind = text("search.kind.help")
+        return [
+            *(
+                Entry(
+                    f"help:{one.name}",
+                    one.title,
+                    kind,
+                    "help-circle-outline",
+                    partial(self.open, one.name),
+                    one.summary,
+                )
+                for one in help_topics()
+            ),
+            Entry("help.report", text("menu.help.report"), kind, "bug-outline", self._report),
+            Entry("help.about", text("menu.help.about"), kind, "information-outline", self.open_about),
+        ]
+
+    def _open_one(self, kind: type[_Dialog]) -> _Dialog | None:
+        # One that was closed may not be gone yet.
+        return next((found for found in self._window.findChildren(kind) if found.isVisible()), None)
+
+
+def _raise(dialog: QWidget) -> None:
+    dialog.show()
+    dialog.raise_()
+    dialog.activateWindow()
