@@ -10,10 +10,15 @@ import pytest
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"  # before anything imports Qt: no test may need a screen
 
+import hypothesis
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from pytestqt.wait_signal import SignalBlocker
 
+pytest_plugins = ["tests.plugins.logfail", "tests.plugins.timing"]
+# pytest-timeout ends a test that hangs. A deadline for each example only fails tests on a busy computer.
+hypothesis.settings.register_profile("wherry", deadline=None)
+hypothesis.settings.load_profile("wherry")
 PATIENCE_MS = 60_000
 """How long the window may take on a computer that does three other things; nothing ever sleeps for it."""
 OURS = ("WHERRY_HOME", "WHERRY_IMAGE", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")

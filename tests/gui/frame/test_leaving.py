@@ -112,6 +112,7 @@ def test_cancel_leaves_everything_as_it_is(leaving: Leaving) -> None:
     close_links(leaving)
 
 
+@pytest.mark.expect_log("the agent refused stop")
 def test_a_refusal_keeps_the_window(leaving: Leaving) -> None:
     show_machine(leaving.store, Phase.RUNNING)
     leaving.store.intents.suspend_and_quit.emit()

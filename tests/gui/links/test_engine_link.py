@@ -225,6 +225,7 @@ def test_an_answer_for_a_view_that_is_gone_is_dropped(
     assert View.answers == []
 
 
+@pytest.mark.expect_log("a defect in what watches the engine")
 def test_a_defect_while_watching_is_told_and_outlived(
     link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_request_under_way_when_the_agent_dies_fails(link: MachineLink, agent:
     [b"garbage\n", b'{"type":"status"}\n', b"\xff\xfe\n", b"[" * 5000 + b"\n", b"x" * (MAX_LINE_BYTES + 2)],
     ids=["words", "half a status", "not utf-8", "deep", "a line without end"],
 )
+@pytest.mark.expect_log("the agent is not understood")
 def test_garbage_ends_the_connection_and_it_comes_back(
     link: MachineLink, agent: FakeAgent, qtbot: QtBot, garbage: bytes
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_status_of_nearly_the_longest_line_is_taken(link: MachineLink, agent: 
     assert statuses[-1].problems[0].tail == tail
 
 
+@pytest.mark.expect_log("the agent is not understood")
 def test_another_protocol_is_refused_and_said(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
     agent.protocol = 99
     with qtbot.waitSignal(link.lost) as told:
@@ -176,6 +178,7 @@ def test_an_agent_that_says_nothing_is_left(
     link.close()
 
 
+@pytest.mark.expect_log("the agent is not understood")
 def test_an_agent_that_speaks_before_it_greets(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
     agent.greets = False
     link.open()

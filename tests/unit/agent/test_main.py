@@ -14,6 +14,7 @@ from backend.model import Notice
 from backend.paths import MachineDir
 
 
+@pytest.mark.expect_log("the engine answers, but fail failed")
 def test_what_fails_once_the_engine_answers_is_told_and_keeps_nothing_from_going_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -242,6 +242,7 @@ def test_snapshots_coalesce_for_a_slow_client_and_the_last_one_arrives() -> None
     play(story)
 
 
+@pytest.mark.expect_log("it is cut off")
 def test_a_client_that_lets_even_its_replies_pile_up_is_cut_off() -> None:
     async def story() -> None:
         serving, wire = server(), Wire()
@@ -306,10 +307,16 @@ def test_figures_coalesce_go_to_subscribers_only_and_their_number_is_told() -> N
     play(story)
 
 
+LOGGED = pytest.mark.expect_log("request checkpoints.create failed")
+
+
 @pytest.mark.parametrize(
     "answer",
-    [None, messages.CheckpointCreated(id="x" * MAX_LINE_BYTES), messages.CheckpointCreated(id=object())],  # type: ignore[arg-type]
-    ids=["an error", "too long", "no JSON"],
+    [
+        pytest.param(None, id="an error", marks=LOGGED),
+        pytest.param(messages.CheckpointCreated(id="x" * MAX_LINE_BYTES), id="too long"),
+        pytest.param(messages.CheckpointCreated(id=object()), id="no JSON", marks=LOGGED),  # type: ignore[arg-type]
+    ],
 )
 def test_a_defect_in_a_handler_is_answered(answer: messages.CheckpointCreated | None) -> None:
     async def broken(request: messages.CreateCheckpoint) -> messages.CheckpointCreated:

@@ -174,6 +174,7 @@ def test_an_unknown_check_is_refused(host: TestHost, directory: MachineDir) -> N
         examine(host, directory, agent_alive=False, only=["nonsense"])
 
 
+@pytest.mark.expect_log("the check accelerator failed")
 def test_a_defect_in_one_check_hides_no_other(
     host: TestHost, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +206,7 @@ def test_a_program_that_does_not_answer_is_named(
     assert one(host, directory, "accelerator").finding == "kvm-probe did not answer within 20 s"
 
 
+@pytest.mark.expect_log("the fix of permissions failed")
 def test_a_defect_in_a_fix_hides_no_other_check(
     host: TestHost, directory: MachineDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:

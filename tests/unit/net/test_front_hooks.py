@@ -63,6 +63,7 @@ def test_ports_come_with_the_start_and_go_with_the_end(
     play(story)
 
 
+@pytest.mark.expect_log("reconciler: 127.0.0.1:")
 def test_a_conflict_is_said_as_docker_says_it(tmp_path: Path, ports: list[int]) -> None:
     async def story() -> None:
         _stage, hooks = await with_web(tmp_path, ports[0])

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from backend.agent.core.tasks import Background, Tasks
 from backend.errors import Problem, ProblemCode, fail
 from tests.fakes.loop import turns
 
 
+@pytest.mark.expect_log("task the figures failed")
+@pytest.mark.expect_log("task prepare failed")
 def test_what_fails_is_told_and_the_rest_goes_on() -> None:
     of_the_work, beside = list[Problem](), list[Problem]()
 
@@ -38,6 +42,7 @@ def test_what_fails_is_told_and_the_rest_goes_on() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.expect_log("task a checkpoint failed")
 def test_of_work_in_the_background_only_defects_are_told() -> None:
     told = list[Problem]()
 

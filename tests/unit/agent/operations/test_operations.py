@@ -167,6 +167,7 @@ async def test_the_journal_outlives_only_the_agent(tmp_path: Path) -> None:
 
 
 @in_a_loop
+@pytest.mark.expect_log(r"ended during disk\.move")
 async def test_the_next_agent_settles_what_was_left(tmp_path: Path) -> None:
     path = tmp_path / "operation.json"
     journals.save(path, Journal(name="disk.move", stage="copying", was_running=True, details={"target": "/x"}))
@@ -191,6 +192,8 @@ async def test_the_next_agent_settles_what_was_left(tmp_path: Path) -> None:
 
 
 @in_a_loop
+@pytest.mark.expect_log("ended during reset")
+@pytest.mark.expect_log("operations: It is damaged")
 async def test_a_recovery_that_fails_is_told_and_blocks_nothing(tmp_path: Path) -> None:
     path = tmp_path / "operation.json"
     journals.save(path, Journal(name="reset", stage="blanking", was_running=False))
@@ -206,6 +209,7 @@ async def test_a_recovery_that_fails_is_told_and_blocks_nothing(tmp_path: Path) 
 
 
 @in_a_loop
+@pytest.mark.expect_log("ended during teleport")
 async def test_a_journal_of_an_unknown_kind_is_told(tmp_path: Path) -> None:
     journals.save(tmp_path / "operation.json", Journal(name="teleport", stage="half", was_running=True))
     operations, _, notices = made(tmp_path)
@@ -215,6 +219,7 @@ async def test_a_journal_of_an_unknown_kind_is_told(tmp_path: Path) -> None:
 
 
 @in_a_loop
+@pytest.mark.expect_log("operation.json cannot be read")
 async def test_a_journal_that_cannot_be_read_is_as_none(tmp_path: Path) -> None:
     (tmp_path / "operation.json").write_bytes(b'{"name": 3')
     operations, _, _ = made(tmp_path)
@@ -222,6 +227,7 @@ async def test_a_journal_that_cannot_be_read_is_as_none(tmp_path: Path) -> None:
 
 
 @in_a_loop
+@pytest.mark.expect_log("task Resetting failed")
 async def test_a_defect_is_told_although_the_client_has_left(tmp_path: Path) -> None:
     operations, _, notices = made(tmp_path)
     go = asyncio.Event()

@@ -130,6 +130,7 @@ def test_it_runs_only_while_it_is_wanted_and_there_is_a_machine() -> None:
     assert (usage.id, usage.cpu_percent) == (ID, 50.0)
 
 
+@pytest.mark.expect_log("a line that is not understood")
 def test_lines_cut_anywhere_and_odd_lines_make_no_difference(caplog: pytest.LogCaptureFixture) -> None:
     noise = b"\xff\xfe\x1b[2J\n" + b"x" * 10_000 + b"\n" + b"cpu of a boat\n" * 50
     text = sample(1).replace(b"MemTotal", noise + b"MemTotal") + sample(3)
@@ -164,6 +165,7 @@ def test_a_program_that_ends_is_begun_again() -> None:
     assert all(push.sample is not None for push in published), "what comes back at once is not told"
 
 
+@pytest.mark.expect_log("stats_feed: no figures")
 def test_what_does_not_come_back_is_told_once() -> None:
     guest = Guest(lambda: Program([], 1))
 
@@ -190,6 +192,7 @@ def test_a_program_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("code", [126, 127])
+@pytest.mark.expect_log("stats_feed: no figures")
 def test_an_older_image_is_said_and_left_alone_until_another_runs(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stats_feed, "BACK_OFF_S", (0,))
     guest = Guest(lambda: Program([], code), lambda: Program([sample(1), sample(3)], None))
@@ -209,6 +212,7 @@ def test_an_older_image_is_said_and_left_alone_until_another_runs(code: int, mon
     assert second.sample is not None
 
 
+@pytest.mark.expect_log("stats_feed: no figures")
 def test_a_guest_that_cannot_be_reached_is_asked_again() -> None:
     tries = 0
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from backend.agent.boot.readiness import Deadlines
 from backend.agent.core.guest import Guest
 from backend.agent.watch.watchdog import Surroundings, Watchdog
@@ -35,6 +37,7 @@ class Control:
         """Nobody reads it."""
 
 
+@pytest.mark.expect_log("task QEMU's events failed")
 def test_a_part_that_dies_of_a_defect_is_told_and_the_watch_goes_on() -> None:
     notices = list[Notice]()
     looks = list[Any]()

@@ -116,6 +116,7 @@ async def test_without_a_setting_the_system_is_asked(tmp_path: Path) -> None:
 
 
 @on_loop
+@pytest.mark.expect_log("the network could not be looked at")
 async def test_a_network_that_cannot_be_looked_at_is_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +137,7 @@ async def test_a_network_that_cannot_be_looked_at_is_looked_at_again(
 
 
 @on_loop
+@pytest.mark.expect_log("left to QEMU's resolver")
 async def test_without_a_port_the_guest_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(*_: object) -> int:
         raise OSError("no more")

@@ -119,6 +119,7 @@ def test_a_lost_way_keeps_the_set_until_the_next(monkeypatch: pytest.MonkeyPatch
     play(story)
 
 
+@pytest.mark.expect_log("the image is too old")
 def test_an_image_without_the_program_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_network, "BACK_OFF_S", (0,))
 
@@ -135,15 +136,18 @@ def test_an_image_without_the_program_is_asked_once(monkeypatch: pytest.MonkeyPa
     play(story)
 
 
+ODD = pytest.mark.expect_log("an odd or a surplus line")
+
+
 @pytest.mark.parametrize(
     "line",
     [
-        b"tcp 00000000 1F90 short",
-        b"tcp 00000000 0000 " + ONE.encode(),
-        b"sctp 00000000 1F90 " + ONE.encode(),
-        b"tcp 000000 1F90 " + ONE.encode(),
-        b"\xff" * 10_000,
-        b"",
+        pytest.param(b"tcp 00000000 1F90 short", marks=ODD),
+        b"tcp 00000000 0000 " + ONE.encode(),  # well-formed, but no port
+        pytest.param(b"sctp 00000000 1F90 " + ONE.encode(), marks=ODD),
+        pytest.param(b"tcp 000000 1F90 " + ONE.encode(), marks=ODD),
+        pytest.param(b"\xff" * 10_000, marks=ODD),
+        pytest.param(b"", marks=ODD),
     ],
 )
 def test_odd_lines_are_left_out(line: bytes) -> None:
@@ -152,6 +156,7 @@ def test_odd_lines_are_left_out(line: bytes) -> None:
     assert found == [{WEB}]
 
 
+@ODD
 def test_a_set_is_bounded() -> None:
     lines = b"".join(b"tcp 00000000 %04X %s\n" % (port, ONE.encode()) for port in range(1, 3000))
     (found,) = Parser().feed(lines + b"end\n")

@@ -34,6 +34,7 @@ def test_a_port_is_open_before_its_container_starts_and_goes_when_it_stops(ports
     play(story)
 
 
+@pytest.mark.expect_log("reconciler: 127.0.0.1:")
 def test_a_taken_port_is_a_problem_and_leaves_nothing_open(ports: list[int]) -> None:
     async def story() -> None:
         stage = Stage()
@@ -62,6 +63,7 @@ def test_a_start_that_the_engine_refuses_leaves_nothing_open(ports: list[int]) -
     play(story)
 
 
+@pytest.mark.expect_log("reconciler: 127.0.0.1:")
 def test_a_port_of_the_engines_choice_that_is_taken_makes_it_choose_again(ports: list[int]) -> None:
     async def story() -> None:
         stage = Stage()
@@ -80,6 +82,7 @@ def test_a_port_of_the_engines_choice_that_is_taken_makes_it_choose_again(ports:
     play(story)
 
 
+@pytest.mark.expect_log("reconciler: 127.0.0.1:")
 def test_a_port_that_stays_taken_stops_the_container(ports: list[int]) -> None:
     async def story() -> None:
         stage = Stage()
@@ -136,6 +139,7 @@ def test_what_was_open_is_taken_over_and_what_nobody_wants_is_closed(ports: list
     play(story)
 
 
+@pytest.mark.expect_log("reconciler: 127.0.0.1:")
 def test_a_port_that_is_taken_when_the_machine_comes_is_told_and_opened_once_it_is_free(
     ports: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +195,7 @@ def test_where_qemus_sockets_cannot_be_given_a_backlog_tcp_is_relayed(ports: lis
 
 
 @pytest.mark.parametrize(("first", "second"), [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")])
+@pytest.mark.expect_log(r"reconciler: (127\.0\.0\.1|0\.0\.0\.0):")
 def test_a_port_of_another_container_is_told_as_that(ports: list[int], first: str, second: str) -> None:
     async def story() -> None:
         stage = Stage()

@@ -43,6 +43,7 @@ def test_a_client_that_leaves_while_ports_are_opened_leaves_nothing_open(ports: 
     play(story)
 
 
+@pytest.mark.expect_log("ports are not as they are wanted")
 def test_what_cannot_be_closed_is_closed_later(ports: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_RETRY_S", 0.02)
 
@@ -62,6 +63,7 @@ def test_what_cannot_be_closed_is_closed_later(ports: list[int], monkeypatch: py
     play(story)
 
 
+@pytest.mark.expect_log("ports are not as they are wanted")
 def test_what_qemu_opened_without_an_answer_is_taken_over(ports: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_RETRY_S", 0.02)
 
@@ -81,6 +83,7 @@ def test_what_qemu_opened_without_an_answer_is_taken_over(ports: list[int], monk
     play(story)
 
 
+@pytest.mark.expect_log(r"reconciler: \[::1\]:")
 def test_a_companion_that_is_taken_is_opened_once_it_is_free(ports: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_RETRY_S", 0.02)
 
@@ -103,6 +106,7 @@ def test_a_companion_that_is_taken_is_opened_once_it_is_free(ports: list[int], m
     play(story)
 
 
+@pytest.mark.expect_log("reconciler: 127.0.0.1:")
 def test_a_problem_goes_with_its_container_and_counts_its_ports(ports: list[int]) -> None:
     async def story() -> None:
         stage = Stage()
@@ -127,6 +131,7 @@ def test_a_problem_goes_with_its_container_and_counts_its_ports(ports: list[int]
     play(story)
 
 
+@pytest.mark.expect_log("reconciler: 127.0.0.1:")
 def test_a_port_that_stays_taken_holds_up_no_start(ports: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
@@ -237,6 +242,7 @@ def test_what_happened_before_the_events_were_followed_is_not_missed(ports: list
     play(story)
 
 
+@pytest.mark.expect_log("not all ports could be published")
 def test_an_engine_that_does_not_answer_is_looked_at_again(ports: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_RETRY_S", 0.02)
 
@@ -262,6 +268,7 @@ def test_an_engine_that_does_not_answer_is_looked_at_again(ports: list[int], mon
     play(story)
 
 
+@pytest.mark.expect_log("the engine does not tell its services")
 def test_services_go_on_while_their_swarm_has_no_leader(ports: list[int]) -> None:
     async def story() -> None:
         stage = Stage()

@@ -1,0 +1,136 @@
+"""A warning or an error that is logged fails the test during which it is logged, unless the test expects it.
+
+    @pytest.mark.expect_log("the agent refused start")
+    def test_a_refusal_is_said() -> None: ...
+
+The mark takes a regular expression, searched in "LOGGER: MESSAGE". Every record that it matches is allowed, and at
+least one has to come, so that a mark is not left behind when the warning is gone; `at_least=0` says that whether it
+comes is a matter of timing. The mark can be given several times, and to a module by `pytestmark`.
+
+Records of this process only; what an agent writes into its own log file is that test's to read.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import pytest
+
+WATCHED = ("app", "backend", "tests", "asyncio", "root")
+"""Top-level loggers. Other libraries log what their peers do wrong; what asyncio logs is a defect of its user."""
+_FORMAT = logging.Formatter("%(levelname)s of %(name)s, thread %(threadName)s, %(filename)s:%(lineno)d: %(message)s")
+
+
+@dataclass
+class Expected:
+    """One mark of a test."""
+
+    pattern: re.Pattern[str]
+    at_least: int
+    seen: int = 0
+
+
+class LogWatch(logging.Handler):
+    """Sorts the records of one test after another into expected and unexpected ones."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._expected: list[Expected] = []
+        self._unexpected: list[logging.LogRecord] = []
+
+    def begin(self, expected: list[Expected]) -> None:
+        """A test begins. What came after the end of the one before is the new one's, which is better than nobody's."""
+        self._expected = expected
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count a record; called by any thread, under the handler's lock."""
+        if record.name.split(".", 1)[0] not in WATCHED:
+            return
+        text = f"{record.name}: {record.getMessage()}"
+        matching = [expected for expected in self._expected if expected.pattern.search(text)]
+        for expected in matching:
+            expected.seen += 1
+        if not matching:
+            self._unexpected.append(record)
+
+    def take_unexpected(self) -> str:
+        """The unexpected records since the last call, for a person; "" if there are none."""
+        self.acquire()
+        try:
+            taken, self._unexpected = self._unexpected, []
+        finally:
+            self.release()
+        return "\n".join(_FORMAT.format(record) for record in taken)
+
+    def missing(self) -> str:
+        """The marks for which too few records came, for a person; "" if there are none."""
+        return ", ".join(repr(mark.pattern.pattern) for mark in self._expected if mark.seen < mark.at_least)
+
+
+def marks_of(item: pytest.Item) -> list[Expected]:
+    """What a test's marks expect."""
+
+    def read(pattern: str, *, at_least: int = 1) -> Expected:
+        return Expected(re.compile(pattern), at_least)
+
+    return [read(*mark.args, **mark.kwargs) for mark in item.iter_markers("expect_log")]
+
+
+_WATCH = pytest.StashKey[LogWatch]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch from now to the end."""
+    config.addinivalue_line("markers", "expect_log(pattern, at_least=1): this warning or error is logged by the test")
+    watch = config.stash[_WATCH] = LogWatch()
+    logging.getLogger().addHandler(watch)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Watch no longer."""
+    logging.getLogger().removeHandler(config.stash[_WATCH])
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Take the test's marks before its fixtures run."""
+    item.config.stash[_WATCH].begin(marks_of(item))
+    yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail a test that passed, but logged what it did not expect."""
+    yield
+    _fail_on(item.config.stash[_WATCH].take_unexpected())
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """The same for what the end of the fixtures logs; by then everything expected must have come."""
+    yield
+    watch = item.config.stash[_WATCH]
+    _fail_on(watch.take_unexpected())
+    missing = watch.missing()
+    if missing and item.stash.get(_PASSED, False):
+        pytest.fail(f"expected in the log, but not logged: {missing}", pytrace=False)
+
+
+_PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether the test itself passed: one that failed half-way is not blamed for what it did not log."""
+    report = yield
+    if report.when == "call":
+        item.stash[_PASSED] = report.passed
+    return report
+
+
+def _fail_on(unexpected: str) -> None:
+    if unexpected:
+        pytest.fail(f"logged, and not expected (see tests/plugins/logfail.py):\n{unexpected}", pytrace=False)
