@@ -7,6 +7,7 @@ something, `PortStatus` what became of it.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -102,3 +103,16 @@ class PortStatus:
     sent_bytes: int | None = None
     problem: str = ""
     """Why it is not open, with what to do: "nginx (process 4711) listens there."."""
+
+
+def address_of(word: str) -> str:
+    """An address of /proc/net/tcp, tcp6, udp or udp6: 8 or 32 hex digits, each four bytes in little-endian order.
+
+    Raises:
+        ValueError: it is of another length, or no hexadecimal number.
+    """
+    packed = b"".join(bytes.fromhex(word[at : at + 8])[::-1] for at in range(0, len(word), 8))
+    address = ipaddress.ip_address(packed)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address)

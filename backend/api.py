@@ -15,6 +15,7 @@ from backend.addresses import PortState, PortStatus
 from backend.addresses import Protocol as PortProtocol
 from backend.control import messages
 from backend.control.lines import MAX_LINE_BYTES, LineBuffer
+from backend.control.messages.request import Request
 from backend.control.protocol import (
     PROTOCOL,
     Hello,
@@ -28,7 +29,6 @@ from backend.control.protocol import (
     read_reply,
     request_line,
 )
-from backend.control.request import Request
 from backend.engine.client.details import (
     ContainerDetails,
     ContainerLimits,

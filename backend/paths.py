@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from backend.settings import config
-
 SOCKET_NAMES: Final = ("docker.sock", "agent.sock", "monitor.sock", "control.sock", "console.sock")
 
 
@@ -84,14 +82,6 @@ class MachineDir:
         """What belongs to the virtual machine."""
         return self.home / "machine"
 
-    @property
-    def data_disk(self) -> Path:
-        """All state of the engine: images, containers, volumes. The only file whose loss hurts.
-
-        In `machine`, unless the settings have it elsewhere: it may be another one after each await.
-        """
-        return self.disk_in(config.disk_directory(self.config) or self.machine)
-
     @staticmethod
     def disk_in(directory: Path) -> Path:
         """The data disk's file, if `directory` has it."""
@@ -109,7 +99,7 @@ class MachineDir:
 
     @property
     def operation_journal(self) -> Path:
-        """How far a long operation got; there only while one is under way. See backend/agent/operations/journal.py."""
+        """How far a long operation got; there only while one is under way. See backend/agent/core/journal.py."""
         return self.machine / "operation.json"
 
     @property

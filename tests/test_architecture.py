@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import functools
+import graphlib
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 import pytest
 
+MOST_FILES = 16
 ROOT = Path(__file__).parent.parent
 OURS = ("app", "backend", "vmimage", "packaging")
 
@@ -29,6 +32,36 @@ ONE_IMPORTER: dict[str, str | tuple[str, ...]] = {
 }
 """Library -> the file, or the start of the path, that may import it."""
 
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("backend", "backend.errors", "backend.files", "backend.stream", "backend.while_wanted"),
+    ("backend.addresses", "backend.model", "backend.stats"),
+    ("backend.paths",),
+    ("backend.settings",),
+    ("backend.host",),
+    ("backend.engine", "backend.vm", "backend.ssh"),
+    ("backend.net",),
+    ("backend.control",),
+    ("backend.preferences",),
+    ("backend.agent.core",),
+    ("backend.agent.boot",),
+    ("backend.agent.watch",),
+    ("backend.agent.machine",),
+    ("backend.agent.operations",),
+    ("backend.agent.services",),
+    ("backend.agent",),
+    ("backend.doctor",),
+    ("backend.support",),
+    ("backend.cli", "backend.api"),
+    ("app.texts",),
+    ("app.links",),
+    ("app.ui",),
+    ("app.state", "app.terminal"),
+    ("app.features",),
+    ("app.frame",),
+    ("app",),
+)
+"""Lowest first. A module may import its own layer and those below, inside functions too. The longest name counts."""
+
 
 def sources(*tops: str) -> list[Path]:
     return sorted(path for top in tops for path in (ROOT / top).rglob("*.py"))
@@ -42,6 +75,89 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}:{node.lineno}: write the whole module's name"
             yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def modules() -> dict[str, Path]:
+    """Our modules by their dotted name; a package goes by its `__init__`."""
+    return {_dotted(path): path for path in sources("app", "backend")}
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@functools.cache
+def import_graph() -> dict[str, frozenset[str]]:
+    """Which of our modules each of them imports."""
+    known = modules()
+
+    def target(imported: str) -> str | None:
+        return next((name for name in (imported, imported.rpartition(".")[0]) if name in known), None)
+
+    return {
+        module: frozenset(found for imported, _ in imports(path) if (found := target(imported)) not in (None, module))
+        for module, path in known.items()
+    }
+
+
+def layer(module: str) -> int:
+    """The place in LAYERS; the entry with the longest name that holds the module."""
+    places = {entry: place for place, entries in enumerate(LAYERS) for entry in entries}
+    parts = module.split(".")
+    return next(places[start] for end in range(len(parts), 0, -1) if (start := ".".join(parts[:end])) in places)
+
+
+def circles(graph: Mapping[str, Set[str]]) -> list[list[str]]:
+    """Groups of nodes that import each other, over however many steps."""
+    sorter = graphlib.TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        return [error.args[1]]
+    return []
+
+
+def test_a_module_imports_its_own_layer_and_those_below() -> None:
+    wrong = [
+        f"{module} imports {imported}, which lies above it"
+        for module, found in import_graph().items()
+        for imported in found
+        if layer(imported) > layer(module)
+    ]
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert not circles(import_graph())
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    """The `__init__` that offers a package's way in is a node of its own, as are modules at the top."""
+    known = modules()
+
+    def package(module: str) -> str:
+        is_own_node = known[module].name == "__init__.py" or module.count(".") < 2
+        return module if is_own_node else module.rpartition(".")[0] + ".*"
+
+    graph: dict[str, set[str]] = {}
+    for module, found in import_graph().items():
+        graph.setdefault(package(module), set()).update(package(one) for one in found)
+    for node, found_packages in graph.items():
+        found_packages.discard(node)
+    assert not circles(graph)
+
+
+def test_circles_and_layers_are_found() -> None:
+    """The two guards above can fail."""
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+    assert not circles({"a": {"b"}, "b": {"c"}, "c": set()})
+    assert layer("backend.agent.core.tasks") < layer("backend.agent.boot.boot") < layer("backend.agent.__main__")
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in sources(*OURS, "tests")}), ids=str)
+def test_a_folder_holds_about_a_dozen_files(folder: Path) -> None:
+    count = sum(1 for path in folder.glob("*.py") if path.name != "__init__.py")
+    assert count <= MOST_FILES, f"{name(folder)} holds {count} files: find the rooms in it"
 
 
 def name(path: Path) -> str:
@@ -62,16 +178,6 @@ def test_the_window_knows_the_backend_by_its_facade_only(path: Path) -> None:
     for module, line in imports(path):
         if module.split(".", 1)[0] in ("backend", "vmimage", "packaging"):
             assert module.startswith("backend.api"), f"{name(path)}:{line} imports {module}; add it to backend.api"
-
-
-@pytest.mark.parametrize("path", sources("app/features", "app/ui"), ids=name)
-def test_views_know_no_links(path: Path) -> None:
-    if path.stem.endswith(("wiring", "restarts", "terminals", "pulling")) or "/logs/data/" in name(path):
-        return  # the parts of a feature that join its store with the links
-    for module, line in imports(path):
-        assert not module.startswith(("app.links.machine_link", "app.links.engine_link", "app.application")), (
-            f"{name(path)}:{line} imports {module}; views read the store"
-        )
 
 
 @pytest.mark.parametrize("path", sources("backend"), ids=name)
@@ -103,7 +209,11 @@ def test_the_image_builder_stands_alone(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module_name",
-    ["agent/core/lifecycle", "agent/boot/readiness", *(f"control/{name}" for name in ("protocol", "request", "lines"))],
+    [
+        "agent/core/lifecycle",
+        "agent/boot/readiness",
+        *(f"control/{name}" for name in ("protocol", "messages/request", "lines")),
+    ],
 )
 def test_pure_modules_do_nothing(module_name: str) -> None:
     for module, line in imports(ROOT / "backend" / f"{module_name}.py"):

@@ -24,8 +24,8 @@ from backend import VERSION, host
 from backend.agent.boot.readiness import FREEZE, IDLE, ROUTES, THAW, Deadlines
 from backend.agent.core import leavings
 from backend.agent.core.lifecycle import RestartRequested, StartRequested, StopRequested
-from backend.agent.core.supervisor import Supervisor
 from backend.agent.core.tasks import Tasks, defect
+from backend.agent.machine.supervisor import Supervisor
 from backend.agent.operations.checkpoints import Checkpoints
 from backend.agent.operations.disk_work import DiskWork
 from backend.agent.operations.operations import Operations
@@ -51,6 +51,7 @@ from backend.net import subnets
 from backend.net.dns.service import NameService
 from backend.paths import MachineDir
 from backend.settings import config
+from backend.settings.disk import data_disk_path
 from backend.ssh.session import FollowedCommand, Result
 from backend.stream import ByteStream
 
@@ -277,7 +278,7 @@ class Agent:
         pid = self._supervisor.status().pid
         resources = self._supervisor.status().resources
         return host_figures(
-            disk=self._host.allocated_bytes(self._dir.data_disk),
+            disk=self._host.allocated_bytes(data_disk_path(self._dir)),
             memory=resident_bytes(pid) if pid is not None else None,
             given_mib=resources.memory_mib if resources is not None else None,
             peaks=self._supervisor.peaks,
@@ -294,7 +295,7 @@ class Agent:
 
     async def _may_start_on_demand(self) -> bool:
         """Whether docker clients bring up the machine: where the settings want it, once it has been started before."""
-        if self._operations.is_busy or not self._dir.data_disk.exists():
+        if self._operations.is_busy or not data_disk_path(self._dir).exists():
             return False
         try:
             await self._checkpoints.settled()

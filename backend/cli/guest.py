@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -21,8 +20,7 @@ from backend.control.client import MachineClient
 from backend.control.launch import machine_directory
 from backend.errors import ProblemCode, fail
 from backend.model import MachineStatus
-from backend.paths import MachineDir
-from backend.ssh.keys import CLIENT_KEY_NAME
+from backend.ssh.command import ssh_command
 
 _GUEST_LOGS: Final = {"engine": "dockerd", "containerd": "containerd", "sshd": "sshd"}
 _POLL_S: Final = 0.3
@@ -31,46 +29,7 @@ _POLL_S: Final = 0.3
 def shell(options: argparse.Namespace) -> int:
     """A root shell in the guest, or one command there, by the system's own ssh; its exit code is ours."""
     status = _running(options)
-    return subprocess.call(ssh_command(machine_directory(options.home), status, options.command))
-
-
-def ssh_command(directory: MachineDir, status: MachineStatus, command: list[str]) -> list[str]:
-    """How OpenSSH reaches the guest: with our key, and only if the guest shows the pinned one.
-
-    Raises:
-        WherryError: TOOL_MISSING, or MACHINE_STOPPED when the guest cannot be reached yet.
-    """
-    program = shutil.which("ssh")
-    if program is None:
-        raise fail(
-            ProblemCode.TOOL_MISSING,
-            "The ssh program is not installed; `wherry shell` uses it for the terminal.",
-            hint="Install it: sudo apt install openssh-client. Meanwhile `wherry console` works without it.",
-        )
-    if status.ssh_port is None:
-        raise fail(
-            ProblemCode.MACHINE_STOPPED,
-            "The guest cannot be reached by SSH yet.",
-            hint="Wait for `wherry status` to say running, or look at `wherry console`.",
-            retryable=True,
-        )
-    settings = {
-        "IdentityFile": _ssh_value(directory.keys / CLIENT_KEY_NAME),
-        "IdentitiesOnly": "yes",
-        "UserKnownHostsFile": _ssh_value(directory.keys / "known_hosts"),
-        "StrictHostKeyChecking": "yes",
-        "PasswordAuthentication": "no",
-        "ConnectTimeout": "20",
-        "LogLevel": "ERROR",
-    }
-    arguments = [argument for key, value in settings.items() for argument in ("-o", f"{key}={value}")]
-    return [program, "-F", "none", *arguments, "-p", str(status.ssh_port), "root@127.0.0.1", *command]
-
-
-def _ssh_value(path: Path) -> str:
-    """A path as ssh_config has it: in quotes, with those in it escaped, and no %-token."""
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'"{text}"'
+    return subprocess.call(ssh_command(machine_directory(options.home).keys, status.ssh_port, options.command))
 
 
 def console(options: argparse.Namespace) -> int:
@@ -106,7 +65,7 @@ def logs(options: argparse.Namespace) -> int:
         follow = ["-F"] if options.follow else []
         command = ["tail", "-n", str(options.lines), *follow, f"/data/log/{name}.log"]
         status = _running(options)
-        return subprocess.call(ssh_command(machine_directory(options.home), status, command))
+        return subprocess.call(ssh_command(machine_directory(options.home).keys, status.ssh_port, command))
     directory = machine_directory(options.home)
     path = {"agent": directory.agent_log, "qemu": directory.qemu_log, "guest": directory.serial_log}[options.which]
     try:

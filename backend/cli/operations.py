@@ -13,9 +13,10 @@ from backend.cli.output import ProgressPrinter, print_json
 from backend.control.client import MachineClient
 from backend.control.launch import machine_directory
 from backend.control.messages import ApplyUpdate, CheckUpdate, GrowDisk, MoveDisk, ResetMachine, UpdateCheck
-from backend.control.request import AnswerT, Request
+from backend.control.messages.request import AnswerT, Request
 from backend.model import MachineStatus, Notice
 from backend.settings import config
+from backend.settings.disk import data_disk_path
 from backend.vm.disk import disks
 
 _SILENCE_S: Final = 2700.0
@@ -44,7 +45,7 @@ def update(options: argparse.Namespace) -> int:
 def disk_status(options: argparse.Namespace) -> int:
     """Say where the disk is, how large it may become, and what it takes. Asks no agent."""
     directory = machine_directory(options.home)
-    path = directory.data_disk
+    path = data_disk_path(directory)
     wanted = config.load(directory.config).machine.disk_gib
     size = disks.present_size_gib(path)
     taken = host.current().allocated_bytes(path) if path.exists() else None
@@ -96,12 +97,12 @@ def reset(options: argparse.Namespace) -> int:
     keep = not options.no_checkpoint
     what = "empties" if keep else "deletes"
     kept = "A checkpoint of it is kept." if keep else "Nothing of it is kept."
-    question = f"This {what} {directory.data_disk} with every container, image and volume. {kept} Settings stay."
+    question = f"This {what} {data_disk_path(directory)} with every container, image and volume. {kept} Settings stay."
     if not confirmed(options, "reset", question):
         return EXIT_PROBLEM
     with MachineClient.open(options.home) as client:
         done = operate(client, options, ResetMachine(keep=keep))
-    deleted = str(directory.data_disk) if done.existed and done.checkpoint is None else None
+    deleted = str(data_disk_path(directory)) if done.existed and done.checkpoint is None else None
     if options.json:
         print_json({"deleted": deleted, "checkpoint": done.checkpoint})
     elif not done.existed:

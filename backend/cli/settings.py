@@ -11,6 +11,7 @@ from backend.cli.output import print_json
 from backend.control.launch import machine_directory
 from backend.engine import context
 from backend.settings import config
+from backend.settings.disk import data_disk_path
 from backend.vm.disk import disks
 
 
@@ -34,7 +35,7 @@ def set_value(options: argparse.Namespace) -> int:
     directory = machine_directory(options.home)
     directory.create()
     if options.key == "machine.disk_gib" and options.value.strip().isdecimal():
-        disks.check_size(directory.data_disk, int(options.value))
+        disks.check_size(data_disk_path(directory), int(options.value))
     changed = config.set_value(directory.config, options.key, options.value)
     if options.json:
         print_json({options.key: config.get(changed, options.key)})

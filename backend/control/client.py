@@ -15,6 +15,7 @@ from backend import VERSION, host
 from backend.control.launch import ensure_agent
 from backend.control.lines import LineBuffer
 from backend.control.messages import CancelOperation, ShutDownAgent, SubscribeStats
+from backend.control.messages.request import Accepted, AnswerT, Request
 from backend.control.protocol import (
     PROTOCOL,
     FromAgent,
@@ -30,7 +31,6 @@ from backend.control.protocol import (
     read_reply,
     request_line,
 )
-from backend.control.request import Accepted, AnswerT, Request
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.model import MachineStatus, Notice
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from backend.control.lines import MAX_LINE_BYTES
-from backend.control.request import AnswerT, Request, answer_type
+from backend.control.messages.request import AnswerT, Request, answer_type
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.model import MachineStatus, Notice
 from backend.stats import StatsSample

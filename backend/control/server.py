@@ -17,6 +17,7 @@ from typing import Any, Final
 from backend import VERSION
 from backend.control.lines import MAX_LINE_BYTES, LineBuffer
 from backend.control.messages import SubscribeStats, UnsubscribeStats
+from backend.control.messages.request import Done, Handler
 from backend.control.protocol import (
     PROTOCOL,
     Hello,
@@ -30,7 +31,6 @@ from backend.control.protocol import (
     read_request,
     reply_line,
 )
-from backend.control.request import Done, Handler
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.model import MachineStatus, Notice
 from backend.stream import ByteStream

@@ -11,6 +11,7 @@ from backend.doctor.subject import Subject
 from backend.host.private import close_to_others, is_open_to_others
 from backend.paths import SOCKET_NAMES
 from backend.settings import config as settings
+from backend.settings.disk import data_disk_path
 from backend.ssh.keys import CLIENT_KEY_NAME, HOST_KEY_NAME, ensure_keys, pair_is_whole
 
 _GROUP: Final = "Home and settings"
@@ -30,7 +31,13 @@ def _home(subject: Subject) -> Finding:
 def _private_places(subject: Subject) -> list[Path]:
     directory = subject.directory
     places = [directory.home, directory.run, directory.keys, directory.machine, directory.logs, directory.guest_inputs]
-    files = (directory.data_disk, directory.config, directory.daemon_json, directory.agent_log, directory.serial_log)
+    files = (
+        data_disk_path(directory),
+        directory.config,
+        directory.daemon_json,
+        directory.agent_log,
+        directory.serial_log,
+    )
     sockets = (directory.run / name for name in SOCKET_NAMES)
     return [place for place in (*places, *files, *sockets) if place.exists()]
 

@@ -10,6 +10,7 @@ from backend.files import UNFINISHED
 from backend.host.base import Host
 from backend.host.process import ProcessIdentity, exists, holders_of
 from backend.paths import SOCKET_NAMES, MachineDir
+from backend.settings.disk import data_disk_path
 from backend.vm import run
 
 _PROBE_S: Final = 2.0
@@ -23,7 +24,7 @@ def leftovers(host: Host, directory: MachineDir) -> list[Path]:
     found = [path for name in SOCKET_NAMES if _is_dead_socket(host, path := directory.run / name)]
     record = run.load(directory.run_record)
     gone = record is None or ProcessIdentity.find(record.uuid) is None
-    if gone and not (directory.data_disk.exists() and holders_of(str(directory.data_disk))):
+    if gone and not (data_disk_path(directory).exists() and holders_of(str(data_disk_path(directory)))):
         found += [path for path in (directory.run_record, directory.qemu_pid) if path.exists()]
     for place in (directory.home, directory.machine, directory.keys, directory.guest_inputs):
         found += [path for path in _files_of(place) if _is_abandoned(path)]

@@ -16,6 +16,7 @@ from backend.doctor.leftovers import leftovers
 from backend.doctor.subject import Subject
 from backend.errors import ProblemCode, fail
 from backend.host.process import total_memory_mib
+from backend.settings.disk import data_disk_path
 from backend.vm import image, suspended
 from backend.vm.disk import disks
 
@@ -42,7 +43,7 @@ def _places(subject: Subject) -> list[Path]:
     """Where the machine's files are, and its disk if that was moved; what is not there yet will be made there."""
     directory = subject.directory
     home = next(place for place in (directory.machine, directory.home, *directory.home.parents) if place.exists())
-    elsewhere = directory.data_disk.parent
+    elsewhere = data_disk_path(directory).parent
     return [home, elsewhere] if elsewhere != directory.machine and elsewhere.exists() else [home]
 
 
@@ -70,7 +71,7 @@ def _memory(subject: Subject) -> Finding:
 
 
 def _disk(subject: Subject) -> Finding:
-    disk = subject.directory.data_disk
+    disk = data_disk_path(subject.directory)
     if not disk.exists() and subject.config.machine.disk_directory:
         return failure(
             f"it was moved to {disk.parent}, and is not there",
@@ -87,7 +88,7 @@ def _disk(subject: Subject) -> Finding:
 
 def _qemu_img_check(subject: Subject, *options: str) -> tuple[int, dict[str, Any]]:
     """Exit code and report. qemu-img's own lock keeps it from a disk that is in use."""
-    argv = [str(subject.image_tool), "check", "--output=json", *options, str(subject.directory.data_disk)]
+    argv = [str(subject.image_tool), "check", "--output=json", *options, str(data_disk_path(subject.directory))]
     try:
         done = subprocess.run(
             argv, capture_output=True, text=True, errors="replace", timeout=_CHECK_TIMEOUT_S, check=False,
@@ -126,7 +127,7 @@ def _health(subject: Subject) -> Finding:
     return failure(
         f"{report.get('corruptions', 'some')} errors in the disk's own tables",
         "Do not start the machine before you have copied the disk. Go back to a checkpoint (wherry checkpoint list), "
-        f"or try on the copy: qemu-img check -r all {subject.directory.data_disk.name}",
+        f"or try on the copy: qemu-img check -r all {data_disk_path(subject.directory).name}",
     )
 
 
@@ -141,7 +142,7 @@ def _suspended(subject: Subject) -> Finding:
     boots = "The next start discards it and boots; the data disk is left as it is."
     if found is None:
         return warning("it is not whole", boots)
-    why = suspended.misfit(found, subject.qemu, subject.directory.data_disk, cpu=subject.host.cpu_identity())
+    why = suspended.misfit(found, subject.qemu, data_disk_path(subject.directory), cpu=subject.host.cpu_identity())
     if why is not None:
         return warning(f"it cannot be gone on from: {why}", boots)
     return ok("it fits; the next start goes on from there")
@@ -220,7 +221,7 @@ CHECKS: Final = (
         group=_GROUP,
         explanation="Errors there may lose data; leaked clusters only take room.",
         look=_health,
-        applies=lambda subject: subject.directory.data_disk.is_file() and _is_idle(subject),
+        applies=lambda subject: data_disk_path(subject.directory).is_file() and _is_idle(subject),
         fix=Fix(sentence="Give the leaked clusters back (qemu-img check -r leaks).", apply=_give_back_leaks),
     ),
     Check(

@@ -13,6 +13,7 @@ from backend.model import MachineStatus
 from backend.paths import MachineDir
 from backend.settings import config as settings
 from backend.settings.config import Config
+from backend.settings.disk import data_disk_path
 from backend.vm import binary, run
 from backend.vm.spec import QemuFacts
 
@@ -86,7 +87,7 @@ class Subject:
     @cached_property
     def disk_holders(self) -> list[str]:
         """Who has the data disk open, as "name (pid)"."""
-        return holders_of(str(self.directory.data_disk)) if self.directory.data_disk.exists() else []
+        return holders_of(str(data_disk_path(self.directory))) if data_disk_path(self.directory).exists() else []
 
     @cached_property
     def engine(self) -> EngineAnswer:

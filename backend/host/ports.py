@@ -15,8 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import psutil
 
-from backend.addresses import Holder, Protocol
-from backend.net.proc_net import address_of
+from backend.addresses import Holder, Protocol, address_of
 
 _LSOF_S: Final = 8.0
 _FRESH_S: Final = 1.0

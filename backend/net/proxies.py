@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from backend.errors import ProblemCode, fail
 from backend.host.proxies import SystemProxies
+from backend.settings.proxy_syntax import check_setting, with_scheme, wrong_with
 
 if TYPE_CHECKING:
     from backend.settings.config import NetworkSection
     from backend.vm.spec import UserNetwork
 
-_SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 _ALWAYS_DIRECT: Final = ("localhost", "127.0.0.0/8", "::1", "host.docker.internal", "gateway.docker.internal")
 DEFAULT_POOLS: Final = ("172.16.0.0/12", "192.168.0.0/16")
 """Where the engine's own networks are, unless its options say otherwise."""
@@ -52,22 +51,6 @@ class Proxies:
         return bool(self.http or self.https) and "*" not in self.no_proxy
 
 
-def wrong_with(url: str) -> str | None:
-    """Why a proxy cannot be used as written ("host:port" and URLs can), without its password; None if it can."""
-    if any(character.isspace() or not character.isprintable() for character in url):
-        return "it has a space or a line end in it"
-    try:
-        parts = urlsplit(_with_scheme(url))
-        port = parts.port
-    except ValueError as error:
-        return f"it is no URL ({error})" if "@" not in url else "it is no URL"
-    if parts.scheme not in _SCHEMES:
-        return f"{parts.scheme!r} is none of {', '.join(_SCHEMES)}"
-    if not parts.hostname or port == 0:
-        return "it names no host"
-    return None
-
-
 def choose(network: NetworkSection, system: SystemProxies) -> Proxies:
     """What the settings ask for.
 
@@ -81,8 +64,8 @@ def choose(network: NetworkSection, system: SystemProxies) -> Proxies:
             check_setting(f"network.{key}", getattr(network, key))
         bypass, unclear = bypass_entries([network.no_proxy])
         return Proxies(
-            http=_with_scheme(network.http_proxy),
-            https=_with_scheme(network.https_proxy),
+            http=with_scheme(network.http_proxy),
+            https=with_scheme(network.https_proxy),
             no_proxy=bypass,
             source="the settings",
             notes=_unclear_notes(unclear),
@@ -94,7 +77,7 @@ def choose(network: NetworkSection, system: SystemProxies) -> Proxies:
         wrong = wrong_with(url) if url else None
         if wrong is not None:
             notes.append(f"The proxy for {key} in {system.source} is not used: {wrong}.")
-        usable[key] = _with_scheme(url) if wrong is None else ""
+        usable[key] = with_scheme(url) if wrong is None else ""
     if system.pac:
         where = "looks for a PAC file by itself" if system.pac == "automatic" else f"names a PAC file ({_pac(system)})"
         notes.append(
@@ -110,18 +93,6 @@ def choose(network: NetworkSection, system: SystemProxies) -> Proxies:
         notes=tuple(notes),
         pac=system.pac,
     )
-
-
-def check_setting(key: str, value: str) -> None:
-    """Raises WherryError (BAD_REQUEST) for a proxy that is none; "" is right."""
-    wrong = wrong_with(value) if value else None
-    if wrong is not None:
-        raise fail(
-            ProblemCode.BAD_REQUEST,
-            f"{key} cannot be used: {wrong}.",
-            hint="It is a proxy's address, as in http://proxy.example.com:3128; signs in a password are written as in "
-            "URLs: %40 for @, %2F for /, %3A for a colon.",
-        )
 
 
 def with_engine_options(proxies: Proxies, options: Mapping[str, Any]) -> Proxies:
@@ -243,10 +214,6 @@ def _is_own_address(name: str) -> bool:
     except ValueError:
         return False
     return address.is_loopback or address.is_unspecified
-
-
-def _with_scheme(url: str) -> str:
-    return url if not url or "://" in url else f"http://{url}"
 
 
 def _pac(system: SystemProxies) -> str:

@@ -20,14 +20,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses
 from typing import TYPE_CHECKING, Any, Final
 
-from backend.errors import ProblemCode, fail
 from backend.host.routes import Route, as_routes
+from backend.settings.subnet_syntax import parse_subnet
 from backend.vm.spec import DEFAULT_NET
 
 if TYPE_CHECKING:
     from backend.settings.config import NetworkSection
 
-_LENGTH: Final = 24
 _CANDIDATES: Final = (
     DEFAULT_NET,
     *(
@@ -104,33 +103,6 @@ def hit(net: IPv4Network, routes: Iterable[Route]) -> Route | None:
     return max(met, key=lambda route: route.net.prefixlen, default=None)
 
 
-def parse(text: str) -> IPv4Network:
-    """The setting `network.subnet`.
-
-    Raises:
-        WherryError: BAD_REQUEST, with what is wrong.
-    """
-    try:
-        net = IPv4Network(text.strip())
-    except ValueError as error:
-        raise _bad(text, f"{error}") from error
-    if net.prefixlen != _LENGTH:
-        raise _bad(text, f"it is a /{net.prefixlen}, and has to be a /{_LENGTH}")
-    first = net.network_address
-    shared = net.subnet_of(IPv4Network("100.64.0.0/10"))
-    if first.is_loopback or first.is_link_local or not (first.is_private or shared) or first.packed[0] == 0:
-        raise _bad(text, "it is no private range, and would hide a part of the Internet")
-    return net
-
-
-def _bad(text: str, why: str) -> Exception:
-    return fail(
-        ProblemCode.BAD_REQUEST,
-        f"{text!r} is not a value for network.subnet: {why.rstrip('.')}.",
-        hint='Give a private /24 as in "10.0.2.0/24", or "" to let Wherry choose.',
-    )
-
-
 def choose_user_network(routes: Iterable[Route], *, wanted: str = "") -> IPv4Network:
     """The network between host and machine.
 
@@ -142,7 +114,7 @@ def choose_user_network(routes: Iterable[Route], *, wanted: str = "") -> IPv4Net
         WherryError: BAD_REQUEST, for a setting that cannot be used.
     """
     if wanted.strip():
-        return parse(wanted)
+        return parse_subnet(wanted)
     counted = needed(routes)
     return min(_CANDIDATES, key=lambda net: _harm(net, counted))  # of equal ones the first
 

@@ -23,11 +23,12 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from backend.errors import ProblemCode, WherryError, fail
+from backend.errors import ProblemCode, fail
 from backend.files import write_private
-from backend.net import proxies, subnets
 from backend.settings import daemon_json
 from backend.settings import dns_servers as servers
+from backend.settings.proxy_syntax import check_setting
+from backend.settings.subnet_syntax import parse_subnet
 
 VERSION: Final = 1
 _MAX_BYTES: Final = 1_048_576
@@ -179,32 +180,6 @@ def set_value(path: Path, key: str, text: str) -> Config:
     return set_values(path, {key: _typed(get(load(path), key), text, key)})
 
 
-def disk_directory(path: Path) -> Path | None:
-    """Where the settings have the data disk; None: in the machine's home.
-
-    Read anew only when the file has changed. As long as it is broken, the answer is the last one: whoever starts a
-    machine reads the settings first, and refuses.
-    """
-    try:
-        status = path.stat()
-        mark = (status.st_mtime_ns, status.st_size, status.st_ino)
-    except OSError:
-        return None
-    known = _disk_directories.get(path)
-    if known is not None and known[0] == mark:
-        return known[1]
-    try:
-        named = load(path).machine.disk_directory
-    except WherryError:
-        return known[1] if known is not None else None
-    found = Path(named) if named else None
-    _disk_directories[path] = (mark, found)
-    return found
-
-
-_disk_directories: dict[Path, tuple[tuple[int, int, int], Path | None]] = {}
-
-
 def set_values(path: Path, values: Mapping[str, int | str | bool], *, moved: bool = False) -> Config:
     """Change settings in the file, all or none, keeping everything else of it, comments included.
 
@@ -339,9 +314,9 @@ def _check_ranges(config: Config, where: str) -> None:
             hint=f"Give it {MINIMUM_MEMORY_MIB} or more, or 0 to let Wherry choose.",
         )
     for key in ("http_proxy", "https_proxy"):
-        proxies.check_setting(f"network.{key}", getattr(config.network, key))
+        check_setting(f"network.{key}", getattr(config.network, key))
     if config.network.subnet.strip():
-        subnets.parse(config.network.subnet)
+        parse_subnet(config.network.subnet)
     servers.parse(config.network.dns)
 
 

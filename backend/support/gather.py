@@ -29,6 +29,8 @@ from backend.host.base import Host
 from backend.host.process import total_memory_mib
 from backend.net.proxies import secrets_of
 from backend.paths import MachineDir
+from backend.settings.disk import data_disk_path
+from backend.ssh.command import ssh_command
 from backend.support.redact import Redactor
 from backend.vm import run
 
@@ -153,7 +155,7 @@ class Gatherer:
         return shlex.join(record.argv)
 
     def _disk(self) -> str:
-        argv = [str(self._subject.image_tool), "info", "--output=json", "-U", str(self._dir.data_disk)]
+        argv = [str(self._subject.image_tool), "info", "--output=json", "-U", str(data_disk_path(self._dir))]
         try:
             done = subprocess.run(
                 argv, capture_output=True, text=True, errors="replace", timeout=_TOOL_TIMEOUT_S, check=False,
@@ -175,12 +177,12 @@ class Gatherer:
         return "\n".join(lines)
 
     def _guest_log(self, name: str) -> str:
-        from backend.cli.guest import ssh_command
-
         status = self._subject.status
         if status is None:
             raise fail(ProblemCode.MACHINE_STOPPED, "The machine does not run.")
-        command = ssh_command(self._dir, status, ["tail", "-c", str(PIECE_BYTES), f"/data/log/{name}.log"])
+        command = ssh_command(
+            self._dir.keys, status.ssh_port, ["tail", "-c", str(PIECE_BYTES), f"/data/log/{name}.log"]
+        )
         try:
             done = subprocess.run(
                 command, capture_output=True, timeout=_GUEST_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL

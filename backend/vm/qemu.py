@@ -14,6 +14,7 @@ from backend.errors import ProblemCode, WherryError, fail
 from backend.host.base import DetachedProcess, Host
 from backend.host.process import ProcessIdentity
 from backend.paths import MachineDir
+from backend.settings.disk import data_disk_path
 from backend.vm import run
 from backend.vm.disk import disks
 from backend.vm.driver import PANIC, VmExit
@@ -91,7 +92,7 @@ class QemuDriver:
         if disks.is_lock_message(text):
             return fail(
                 ProblemCode.DISK_LOCKED,
-                f"Another process uses the data disk {self._dir.data_disk}.",
+                f"Another process uses the data disk {data_disk_path(self._dir)}.",
                 command=command,
                 tail=tail,
                 hint="Stop that process (wherry doctor names it where the system tells), then start again.",

@@ -15,6 +15,7 @@ import pytest
 
 from backend.errors import ProblemCode, WherryError
 from backend.host.process import ProcessIdentity
+from backend.settings.disk import data_disk_path
 from backend.vm import run
 from backend.vm.spec import UnixAddress
 from tests.agent.machine import alive, eventually
@@ -92,7 +93,7 @@ def test_a_second_qemu_is_refused_the_disk(bench: Bench) -> None:
     async def story() -> None:
         driver, _ = await bench.launched()
         second = Bench(bench.paths.home / "second", bench.kind)
-        record, argv = await second.line(data_disk=bench.paths.data_disk)
+        record, argv = await second.line(data_disk=data_disk_path(bench.paths))
         with pytest.raises(WherryError) as caught:
             await second.driver().launch(record, argv, timeout_s=LAUNCH_S)
         assert caught.value.problem.code is ProblemCode.DISK_LOCKED

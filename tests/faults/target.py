@@ -23,6 +23,7 @@ from backend.control.client import MachineClient
 from backend.control.launch import machine_directory
 from backend.errors import WherryError
 from backend.model import Desired, MachineStatus, Phase
+from backend.settings.disk import data_disk_path
 from tests.faults.plan import Fault, Kind, Stage
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -328,7 +329,7 @@ class Target(ABC):
     def check_disk(self) -> str:
         """After a full stop: the data disk is whole. Returns a word on it. Raises Violation."""
         done = subprocess.run(
-            ["qemu-img", "check", "--output=json", str(self.paths.data_disk)],
+            ["qemu-img", "check", "--output=json", str(data_disk_path(self.paths))],
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         try:

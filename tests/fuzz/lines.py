@@ -16,6 +16,7 @@ from backend.agent.services.stats_feed import _Reader
 from backend.agent.services.stats_lines import MAX_CONTAINERS, container_usages, machine_usage
 from backend.control import messages
 from backend.control.lines import MAX_LINE_BYTES
+from backend.control.messages.request import Request, answer_type
 from backend.control.protocol import (
     ReplyLine,
     RequestLine,
@@ -24,7 +25,6 @@ from backend.control.protocol import (
     read_reply,
     read_request,
 )
-from backend.control.request import Request, answer_type
 from backend.control.server import ControlServer
 from backend.errors import ProblemCode, WherryError, fail
 from backend.model import Desired, MachineStatus, Phase

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.agent.operations import journal
-from backend.agent.operations.journal import Journal
+from backend.agent.core import journal
+from backend.agent.core.journal import Journal
 from backend.errors import WherryError
 from backend.files import write_private
 from backend.host import current

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from backend.control.launch import machine_directory
+from backend.settings.disk import data_disk_path
 from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 
 pytestmark = pytest.mark.vm
@@ -136,7 +137,7 @@ def test_another_user_reaches_no_socket_and_no_key(machine: Machine) -> None:
             path.chmod(0o755)  # what keeps them out then is the socket's, or the key's, own mode
         for path in sockets:
             assert "PermissionError" in as_nobody("/usr/bin/python3", "-c", CONNECT, str(path)), path
-        for path in (*directory.keys.glob("*_ed25519"), directory.data_disk):
+        for path in (*directory.keys.glob("*_ed25519"), data_disk_path(directory)):
             assert "Permission denied" in as_nobody("/bin/cat", str(path)), path
     finally:
         for path, mode in opened.items():

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from backend.agent.operations import journal
+from backend.agent.core import journal
 from backend.errors import ProblemCode, WherryError, fail
 from backend.files import explain_os_error, write_private
 from backend.host.base import Host

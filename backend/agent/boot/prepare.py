@@ -26,6 +26,7 @@ from backend.net.engine_options import merged, publishing, with_loopback_registr
 from backend.paths import MachineDir
 from backend.settings import config as settings
 from backend.settings.config import Config
+from backend.settings.disk import data_disk_path
 from backend.ssh.keys import MachineKeys, ensure_keys
 from backend.vm import binary, image, ladder, suspended
 from backend.vm.disk import disks
@@ -69,7 +70,7 @@ class Preparation:
             uuid=self.uuid,
             cpus=self.resources.cpus,
             memory_mib=self.resources.memory_mib,
-            data_disk=directory.data_disk,
+            data_disk=data_disk_path(directory),
             monitor=UnixAddress(path=directory.monitor_socket),
             control=UnixAddress(path=directory.control_socket),
             console=UnixAddress(path=directory.console_socket),
@@ -109,8 +110,8 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
     directory.create()
     config = settings.load(directory.config)
     await asyncio.to_thread(disks.check_room, directory.machine)
-    if config.machine.disk_directory and directory.data_disk.exists():
-        await asyncio.to_thread(disks.check_room, directory.data_disk.parent)
+    if config.machine.disk_directory and data_disk_path(directory).exists():
+        await asyncio.to_thread(disks.check_room, data_disk_path(directory).parent)
     chosen = images.directory_of(config, host, directory)
     loading = asyncio.to_thread(image.load, chosen, arch=host.arch, stamp=directory.image_stamp)
     finding = asyncio.to_thread(_find_qemu, config, host, directory)
@@ -172,19 +173,19 @@ def _find_qemu(
     qemu = binary.find(host, host.arch, configured=config.qemu.binary)
     saved, why = suspended.load(directory), None
     if saved is not None:
-        why = suspended.misfit(saved, qemu, directory.data_disk, cpu=host.cpu_identity())
+        why = suspended.misfit(saved, qemu, data_disk_path(directory), cpu=host.cpu_identity())
         saved = None if why else saved
     if saved is None:
         suspended.discard(directory)
-    if config.machine.disk_directory and not directory.data_disk.exists():
+    if config.machine.disk_directory and not data_disk_path(directory).exists():
         raise fail(
             ProblemCode.PATH_UNUSABLE,
-            f"The data disk was moved to {directory.data_disk.parent}, and is not there.",
-            command=f"ls -l {directory.data_disk}",
+            f"The data disk was moved to {data_disk_path(directory).parent}, and is not there.",
+            command=f"ls -l {data_disk_path(directory)}",
             hint="Connect the drive that has it. To give it up and begin anew: wherry reset --no-checkpoint",
         )
     size = disks.ensure_data_disk(
-        directory.data_disk,
+        data_disk_path(directory),
         # A guest that goes on knows its disk: it grows at the next real start.
         size_gib=0 if saved is not None else config.machine.disk_gib,
         image_tool=binary.find_image_tool(qemu),

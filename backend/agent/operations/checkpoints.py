@@ -20,22 +20,23 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from backend.agent.core.supervisor import Supervisor
+from backend.agent.core.journal import Journal
 from backend.agent.core.tasks import Background
-from backend.agent.operations.journal import Journal
+from backend.agent.machine.supervisor import Supervisor
 from backend.agent.operations.operations import Operation, Operations
 from backend.agent.operations.restoring import Restoring
 from backend.control import messages
-from backend.control.request import Handler
+from backend.control.messages.request import Handler
 from backend.errors import Action, Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
 from backend.model import Notice, Phase
 from backend.paths import MachineDir
 from backend.settings import config
+from backend.settings.disk import data_disk_path
 from backend.vm import binary, suspended
 from backend.vm.disk import checkpoint_tags, disks, snapshot_space
 from backend.vm.disk.checkpoint_tags import Checkpoint
-from backend.vm.disk.snapshots import OfflineDisk, RunningDisk
+from backend.vm.snapshots import OfflineDisk, RunningDisk
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +105,11 @@ class Checkpoints:
         """Prune once a day, until cancelled."""
         await asyncio.sleep(_FIRST_PRUNE_S)
         while True:
-            if self._supervisor.phase.is_settled and not self._operations.is_busy and self._dir.data_disk.exists():
+            if (
+                self._supervisor.phase.is_settled
+                and not self._operations.is_busy
+                and data_disk_path(self._dir).exists()
+            ):
                 async with self._changing:
                     await self._prune()
             await asyncio.sleep(_PRUNE_EVERY_S)
@@ -116,7 +121,7 @@ class Checkpoints:
     # -- for other parts of the agent -----------------------------------------------------------------------------
     async def list(self) -> list[Checkpoint]:
         """All of them, oldest first; none where there is no disk. Raises WherryError."""
-        if not self._dir.data_disk.exists():
+        if not data_disk_path(self._dir).exists():
             return []
         if self._supervisor.phase in (Phase.RUNNING, Phase.DEGRADED, Phase.CONNECTING):
             return await RunningDisk(self._supervisor.monitor).list()
@@ -163,7 +168,7 @@ class Checkpoints:
             tag = checkpoint_tags.new_tag(
                 reason=reason,
                 name=name,
-                size_gib=disks.present_size_gib(self._dir.data_disk) or 0,
+                size_gib=disks.present_size_gib(data_disk_path(self._dir)) or 0,
                 image_version=self._supervisor.status().image_version or "",
             )
             if isinstance(disk, OfflineDisk):
@@ -193,7 +198,7 @@ class Checkpoints:
 
     def _offline(self) -> OfflineDisk:
         qemu = binary.find(self._host, self._host.arch, configured=config.load(self._dir.config).qemu.binary)
-        return OfflineDisk(self._dir.data_disk, image_tool=binary.find_image_tool(qemu))
+        return OfflineDisk(data_disk_path(self._dir), image_tool=binary.find_image_tool(qemu))
 
     # -- the disk -------------------------------------------------------------------------------------------------
     @contextlib.asynccontextmanager
@@ -217,7 +222,7 @@ class Checkpoints:
                 "as it is, and would be lost.",
                 hint="Go on with it (wherry start), or give the saved memory up (wherry stop); then try again.",
             )
-        if not self._dir.data_disk.exists():
+        if not data_disk_path(self._dir).exists():
             raise fail(
                 ProblemCode.CHECKPOINT_FAILED,
                 "There is no disk yet of which a checkpoint could be taken.",
@@ -297,7 +302,7 @@ class Checkpoints:
         held: dict[str, int] = {}
         if found:
             try:
-                held = await asyncio.to_thread(snapshot_space.held_alone, self._dir.data_disk)
+                held = await asyncio.to_thread(snapshot_space.held_alone, data_disk_path(self._dir))
             except OSError as error:
                 _log.warning("what the checkpoints hold cannot be read: %s", error)
         policy = (await asyncio.to_thread(config.load, self._dir.config)).checkpoints
@@ -317,7 +322,7 @@ class Checkpoints:
                 for one in found
             ),
             policy=messages.CheckpointPolicy(keep_automatic=policy.keep_automatic, keep_days=policy.keep_days),
-            disk_bytes=self._host.allocated_bytes(self._dir.data_disk) or 0,
+            disk_bytes=self._host.allocated_bytes(data_disk_path(self._dir)) or 0,
             problem=self._told,
         )
 
@@ -335,9 +340,9 @@ class Checkpoints:
         )
 
     async def _delete(self, request: messages.DeleteCheckpoint) -> messages.CheckpointDeleted:
-        before = self._host.allocated_bytes(self._dir.data_disk) or 0
+        before = self._host.allocated_bytes(data_disk_path(self._dir)) or 0
         await self._to_its_end(self.delete(request.id))
-        after = self._host.allocated_bytes(self._dir.data_disk) or 0
+        after = self._host.allocated_bytes(data_disk_path(self._dir)) or 0
         return messages.CheckpointDeleted(disk_bytes=after, freed_bytes=max(before - after, 0))
 
     async def _to_its_end(self, work: Coroutine[Any, Any, Result]) -> Result:

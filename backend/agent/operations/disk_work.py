@@ -21,20 +21,21 @@ from typing import Final
 
 import msgspec
 
-from backend.agent.core.supervisor import Supervisor
-from backend.agent.operations import inventory
+from backend.agent.core import inventory
+from backend.agent.core.journal import Journal
+from backend.agent.machine.supervisor import Supervisor
 from backend.agent.operations.checkpoints import Checkpoints
-from backend.agent.operations.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
 from backend.agent.operations.power import Power
 from backend.control import messages
-from backend.control.request import Handler
+from backend.control.messages.request import Handler
 from backend.errors import ProblemCode, WherryError, fail
 from backend.files import explain_os_error, sync_directory, write_private
 from backend.host.base import Host
 from backend.model import Phase
 from backend.paths import MachineDir
 from backend.settings import config
+from backend.settings.disk import data_disk_path
 from backend.ssh.session import Result
 from backend.vm import binary, run
 from backend.vm.disk import disk_copy, disks
@@ -97,8 +98,8 @@ class DiskWork:
         )
 
     async def _grow(self, operation: Operation, size_gib: int) -> messages.DiskGrown:
-        await asyncio.to_thread(disks.check_size, self._dir.data_disk, size_gib)
-        present = await asyncio.to_thread(disks.present_size_gib, self._dir.data_disk)
+        await asyncio.to_thread(disks.check_size, data_disk_path(self._dir), size_gib)
+        present = await asyncio.to_thread(disks.present_size_gib, data_disk_path(self._dir))
         phase = self._supervisor.phase
         if phase is Phase.SUSPENDED:
             raise fail(
@@ -163,7 +164,7 @@ class DiskWork:
         return await self._operations.run(MOVE, _TITLES[MOVE], lambda operation: self._move(operation, place))
 
     async def _move(self, operation: Operation, place: Path) -> messages.DiskMoved:
-        source, target = self._dir.data_disk, self._dir.disk_in(place)
+        source, target = data_disk_path(self._dir), self._dir.disk_in(place)
         partial = self._dir.moving_disk_in(place)
         if not source.is_file():
             raise fail(
@@ -237,7 +238,7 @@ class DiskWork:
         target, partial = self._dir.disk_in(place), self._dir.moving_disk_in(place)
         told = "The move of the data disk was interrupted: it is where it was."
         try:
-            if left.stage == _SWITCHING and self._dir.data_disk == target and target.is_file():
+            if left.stage == _SWITCHING and data_disk_path(self._dir) == target and target.is_file():
                 await asyncio.to_thread(_remove, source)
                 told = f"The data disk is in {place} now."
             else:
@@ -254,7 +255,7 @@ class DiskWork:
         )
 
     async def _reset(self, operation: Operation, *, keep: bool) -> messages.MachineReset:
-        existed = self._dir.data_disk.exists()
+        existed = data_disk_path(self._dir).exists()
         operation.step("Stopping the machine")
         if not keep or not existed:
             await self._power.stop(at_once=True)
@@ -266,7 +267,7 @@ class DiskWork:
         tool = await asyncio.to_thread(self._image_tool)
         operation.step("Taking a checkpoint")
         try:
-            await asyncio.to_thread(disks.check, self._dir.data_disk, image_tool=tool)
+            await asyncio.to_thread(disks.check, data_disk_path(self._dir), image_tool=tool)
             checkpoint = await self._checkpoints.take(BEFORE_RESET)
         except WherryError as error:
             await self._bring_back(operation)
@@ -275,7 +276,7 @@ class DiskWork:
             await operation.note(_BLANKING, checkpoint=checkpoint)
             operation.step("Blanking the disk")
             await asyncio.to_thread(
-                disks.blank, self._dir.data_disk, empty=self._dir.blank_disk, size_gib=size, image_tool=tool
+                disks.blank, data_disk_path(self._dir), empty=self._dir.blank_disk, size_gib=size, image_tool=tool
             )
         except WherryError:
             await self._put_back(checkpoint)
@@ -290,12 +291,12 @@ class DiskWork:
 
         def delete() -> None:
             try:
-                _remove(self._dir.data_disk)
+                _remove(data_disk_path(self._dir))
             except OSError as error:
                 raise WherryError(explain_os_error(error)) from error
-            if tool is not None and self._dir.data_disk.parent.is_dir():
+            if tool is not None and data_disk_path(self._dir).parent.is_dir():
                 # A disk that was moved is never made by a start: its drive may only be away.
-                disks.ensure_data_disk(self._dir.data_disk, size_gib=loaded.machine.disk_gib, image_tool=tool)
+                disks.ensure_data_disk(data_disk_path(self._dir), size_gib=loaded.machine.disk_gib, image_tool=tool)
             elif tool is not None:
                 config.set_values(self._dir.config, {config.DISK_DIRECTORY: ""}, moved=True)
 

@@ -21,11 +21,11 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from backend.agent.core import journal as journals
+from backend.agent.core.journal import Journal
 from backend.agent.core.tasks import Background
-from backend.agent.operations import journal as journals
-from backend.agent.operations.journal import Journal
 from backend.control import messages
-from backend.control.request import Handler, Request
+from backend.control.messages.request import Handler, Request
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
 from backend.model import Notice, OperationStatus
 

@@ -10,19 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from backend.agent.core.journal import Journal
 from backend.agent.core.lifecycle import StartRequested
-from backend.agent.core.supervisor import Supervisor
-from backend.agent.operations.journal import Journal
+from backend.agent.machine.supervisor import Supervisor
 from backend.agent.operations.operations import Operation
 from backend.agent.operations.power import Power
 from backend.control.messages import CheckpointRestored
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.vm.disk.checkpoint_tags import BEFORE_RESTORE, Checkpoint
-
-if TYPE_CHECKING:
-    from backend.agent.operations.checkpoints import Checkpoints
+from backend.vm.snapshots import OfflineDisk
 
 _log = logging.getLogger(__name__)
 
@@ -36,10 +34,26 @@ class RestoreStep(StrEnum):
     UNDOING = "undoing"  # the proof failed: the present is put back
 
 
+class CheckpointStore(Protocol):
+    """What a restore needs of the checkpoints."""
+
+    async def take_now(self, reason: str, name: str = "", *, force: bool = False, prune: bool = True) -> str:
+        """Take one and return its id. Raises WherryError."""
+        ...
+
+    async def find(self, identity: str) -> Checkpoint:
+        """Raises WherryError (BAD_REQUEST) when there is none."""
+        ...
+
+    async def offline(self) -> OfflineDisk:
+        """The disk of a stopped machine. Raises WherryError."""
+        ...
+
+
 class Restoring:
     """One per agent; its caller lets only one restore run at a time."""
 
-    def __init__(self, supervisor: Supervisor, checkpoints: Checkpoints) -> None:
+    def __init__(self, supervisor: Supervisor, checkpoints: CheckpointStore) -> None:
         self._supervisor = supervisor
         self._checkpoints = checkpoints
         self._power = Power(supervisor)

@@ -24,17 +24,17 @@ import msgspec
 
 from backend.agent.boot import images
 from backend.agent.boot.images import IMAGE_VARIABLE, TRYING, UPDATE
+from backend.agent.core import inventory
+from backend.agent.core.inventory import Inventory
+from backend.agent.core.journal import Journal
 from backend.agent.core.lifecycle import StartRequested
-from backend.agent.core.supervisor import Supervisor
 from backend.agent.core.tasks import Background
-from backend.agent.operations import inventory
+from backend.agent.machine.supervisor import Supervisor
 from backend.agent.operations.checkpoints import Checkpoints
-from backend.agent.operations.inventory import Inventory
-from backend.agent.operations.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
 from backend.agent.operations.power import Power
 from backend.control import messages
-from backend.control.request import Handler
+from backend.control.messages.request import Handler
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
 from backend.files import write_private
 from backend.host.base import Host

@@ -24,7 +24,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from backend.control import messages
-from backend.control.request import Handler
+from backend.control.messages.request import Handler
 from backend.engine.ask import ask_json
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, fail

@@ -11,7 +11,7 @@ import msgspec
 from backend.addresses import PortState, PortStatus
 from backend.agent.core.tasks import Background
 from backend.control import messages
-from backend.control.request import Handler
+from backend.control.messages.request import Handler
 from backend.engine.ask import Dial
 from backend.errors import Problem, ProblemCode
 from backend.host import network

@@ -19,7 +19,7 @@ import msgspec
 from backend.agent.boot.prepare import resources
 from backend.control import messages
 from backend.control.launch import desktop_program
-from backend.control.request import Handler
+from backend.control.messages.request import Handler
 from backend.engine import context
 from backend.errors import ProblemCode, WherryError, fail
 from backend.host.base import Host
@@ -28,6 +28,7 @@ from backend.paths import MachineDir
 from backend.settings import config, daemon_json
 from backend.settings.config import Config
 from backend.settings.daemon_json import Finding, Severity
+from backend.settings.disk import data_disk_path
 from backend.ssh.session import Result
 from backend.vm.disk import disks
 
@@ -91,7 +92,7 @@ class SettingsService:
 
         def change() -> messages.SettingsReply:
             if isinstance(size := values.get("machine.disk_gib"), int):
-                disks.check_size(self._dir.data_disk, size)
+                disks.check_size(data_disk_path(self._dir), size)
             self._dir.create()
             config.set_values(self._dir.config, values)
             return self._describe()
@@ -101,7 +102,7 @@ class SettingsService:
 
     def _describe(self) -> messages.SettingsReply:
         loaded, names = config.load(self._dir.config), config.keys()
-        disk_gib = disks.present_size_gib(self._dir.data_disk)
+        disk_gib = disks.present_size_gib(data_disk_path(self._dir))
         nearest = next(place for place in (self._dir.home, *self._dir.home.parents) if place.exists())
         return messages.SettingsReply(
             values={key: config.get(loaded, key) for key in names},
@@ -114,10 +115,10 @@ class SettingsService:
                 minimum_memory_mib=config.MINIMUM_MEMORY_MIB,
             ),
             disk=messages.DataDisk(
-                exists=self._dir.data_disk.exists(),
+                exists=data_disk_path(self._dir).exists(),
                 size_gib=disk_gib,
-                path=str(self._dir.data_disk),
-                used_bytes=self._host.allocated_bytes(self._dir.data_disk),
+                path=str(data_disk_path(self._dir)),
+                used_bytes=self._host.allocated_bytes(data_disk_path(self._dir)),
             ),
             restart_reasons=tuple(self._restart_reasons(loaded)),
         )

@@ -11,11 +11,11 @@ from typing import Final
 from backend.agent.boot.link import EngineLink
 from backend.agent.boot.readiness import ENGINE, Deadlines
 from backend.agent.core.guest import Guest
-from backend.agent.core.supervisor import Supervisor
+from backend.agent.machine.supervisor import Supervisor
 from backend.agent.services.stats_feed import HostFigures
 from backend.agent.watch.peaks import Peaks
 from backend.control import messages
-from backend.control.request import Handler
+from backend.control.messages.request import Handler
 from backend.errors import Action, ProblemCode, fail
 from backend.model import Phase
 

@@ -16,6 +16,7 @@ from backend.files import write_private
 from backend.host.base import Host
 from backend.host.process import peak_resident_bytes, resident_bytes
 from backend.paths import MachineDir
+from backend.settings.disk import data_disk_path
 
 _log = logging.getLogger(__name__)
 _WORTH_WRITING_BYTES: Final = 64 * 1024**2
@@ -59,7 +60,7 @@ class Peaks:
         self._kept = _Kept(
             uuid=uuid,
             memory=max(before.memory, peak_resident_bytes(pid) or 0, resident_bytes(pid) or 0),
-            disk=max(before.disk, self._host.allocated_bytes(self._dir.data_disk) or 0),
+            disk=max(before.disk, self._host.allocated_bytes(data_disk_path(self._dir)) or 0),
         )
         grown = max(self._kept.memory - self._written.memory, self._kept.disk - self._written.disk)
         if self._written.uuid != uuid or grown >= _WORTH_WRITING_BYTES:

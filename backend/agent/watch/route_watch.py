@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from backend.agent.operations import inventory
+from backend.agent.core import inventory
 from backend.agent.watch.guest_clock import Clock, HostClock, Jumps
 from backend.errors import Problem, WherryError
 from backend.host.routes import Route

@@ -49,6 +49,7 @@ from backend.control.messages.operations import (
     UpdateApplied,
     UpdateCheck,
 )
+from backend.control.messages.request import Accepted, Done, Request
 from backend.control.messages.settings import (
     AutostartState,
     CheckDaemonFile,
@@ -74,7 +75,6 @@ from backend.control.messages.settings import (
     SettingsReply,
     SettingValue,
 )
-from backend.control.request import Accepted, Done, Request
 
 __all__ = [
     "REQUESTS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from backend.addresses import PortStatus
-from backend.control.request import Request
+from backend.control.messages.request import Request
 
 
 class PortList(msgspec.Struct, frozen=True, kw_only=True):

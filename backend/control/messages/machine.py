@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from backend.control.request import Accepted, Done, Request
+from backend.control.messages.request import Accepted, Done, Request
 from backend.model import Phase, StopPolicy
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from backend.control.request import Request
+from backend.control.messages.request import Request
 from backend.model import MachineResources
 from backend.settings.daemon_json import Finding
 

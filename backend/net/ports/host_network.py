@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from typing import Protocol as Interface
 
-from backend.addresses import Protocol
+from backend.addresses import Protocol, address_of
 from backend.errors import WherryError
-from backend.net.proc_net import address_of
 from backend.while_wanted import WhileWanted
 
 _log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ import pytest
 
 from backend.cli.__main__ import main
 from backend.paths import MachineDir
+from backend.settings.disk import data_disk_path
 
 
 @pytest.fixture
@@ -103,10 +104,10 @@ def test_settings_are_read_and_changed(home: Path, capsys: pytest.CaptureFixture
 
 def test_reset_without_a_terminal_asks_for_a_word(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths(home).machine.mkdir(parents=True)
-    paths(home).data_disk.write_text("precious")
+    data_disk_path(paths(home)).write_text("precious")
     assert main(["reset"]) == 1
     assert "--yes" in capsys.readouterr().err
-    assert paths(home).data_disk.read_text() == "precious"
+    assert data_disk_path(paths(home)).read_text() == "precious"
 
 
 def test_a_question_that_is_not_answered_is_answered_no(

@@ -10,6 +10,7 @@ import pytest
 
 from backend.addresses import Origin, PortState, PortStatus, Protocol
 from backend.control import messages
+from backend.control.messages.request import Handler, Request, answer_type
 from backend.control.protocol import (
     ReplyLine,
     RequestLine,
@@ -21,7 +22,6 @@ from backend.control.protocol import (
     reply_line,
     request_line,
 )
-from backend.control.request import Handler, Request, answer_type
 from backend.errors import Action, Problem, ProblemCode, WherryError
 from backend.model import MachineResources, OperationStatus, Phase, StopPolicy
 

@@ -14,8 +14,8 @@ import pytest
 
 from backend.control import messages
 from backend.control.lines import MAX_LINE_BYTES
+from backend.control.messages.request import Handler, Request
 from backend.control.protocol import PROTOCOL, Hello, ReplyLine, StatsPush, decode_from_agent, encode, request_line
-from backend.control.request import Handler, Request
 from backend.control.server import ControlServer
 from backend.errors import ProblemCode, WherryError
 from backend.host.systems.linux import LinuxHost

@@ -10,6 +10,7 @@ from backend.doctor import CheckResult, CheckSeverity, check_results_as_text, ex
 from backend.host.base import AcceleratorFact
 from backend.host.systems.linux import LinuxHost
 from backend.paths import MachineDir
+from backend.settings.disk import data_disk_path
 from tests.agent.machine import make_image
 from tests.fakes import qemu
 
@@ -61,7 +62,7 @@ def test_a_computer_that_has_everything_passes(host: TestHost, directory: Machin
     assert [result for result in results.values() if not result.passed] == []
     assert "7.2.22" in results["qemu"].finding
     assert "kvm" in results["accelerator"].finding
-    assert not directory.data_disk.exists(), "the doctor makes no disk"
+    assert not data_disk_path(directory).exists(), "the doctor makes no disk"
     assert {"machine", "guest", "engine", "clock", "disk-health"}.isdisjoint(results), "nothing runs, there is no disk"
 
 
@@ -89,10 +90,10 @@ def test_broken_settings_are_named_and_the_rest_is_still_examined(host: TestHost
 
 
 def test_a_damaged_disk_is_named_and_kept(host: TestHost, directory: MachineDir) -> None:
-    directory.data_disk.write_bytes(b"not a disk")
+    data_disk_path(directory).write_bytes(b"not a disk")
     results = examined(host, directory)
     assert not results["disk"].passed
-    assert directory.data_disk.read_bytes() == b"not a disk"
+    assert data_disk_path(directory).read_bytes() == b"not a disk"
 
 
 def test_an_agent_that_does_not_answer_is_named(host: TestHost, directory: MachineDir) -> None:

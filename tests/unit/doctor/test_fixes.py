@@ -16,6 +16,7 @@ from backend.doctor.engine_answer import ask_engine
 from backend.engine import context
 from backend.errors import ProblemCode, WherryError
 from backend.paths import MachineDir
+from backend.settings.disk import data_disk_path
 from backend.ssh.keys import ensure_keys
 from backend.vm import ladder
 from tests.unit.doctor.test_doctor import TestHost, directory, host
@@ -104,15 +105,15 @@ def test_leftovers_of_a_crash_are_removed_and_nothing_else(host: TestHost, direc
 
 
 def test_files_of_a_machine_that_runs_are_not_judged(host: TestHost, directory: MachineDir) -> None:
-    directory.data_disk.write_bytes(b"x")
+    data_disk_path(directory).write_bytes(b"x")
     directory.run_record.write_text("{}")
-    with directory.data_disk.open("rb"):
+    with data_disk_path(directory).open("rb"):
         assert examine(host, directory, agent_alive=False, only=["leftovers", "disk-health"], fix=True) == []
     assert directory.run_record.exists()
 
 
 def test_leaks_are_given_back_and_errors_are_left(host: TestHost, directory: MachineDir) -> None:
-    disk = directory.data_disk
+    disk = data_disk_path(directory)
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "1G"], check=True)
     assert one(host, directory, "disk-health").severity is CheckSeverity.OK
     # A cluster at the end of the file, counted as used, that nothing points to.

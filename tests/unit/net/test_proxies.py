@@ -15,6 +15,7 @@ from backend.host.proxies import SystemProxies
 from backend.net import proxies
 from backend.net.proxies import Proxies
 from backend.settings.config import NetworkSection
+from backend.settings.proxy_syntax import check_setting, wrong_with
 from backend.vm.spec import UserNetwork
 
 NETWORK = UserNetwork(net=IPv4Network("10.7.8.0/24"))
@@ -196,13 +197,13 @@ def test_a_proxy_in_the_settings_that_is_none_is_refused_without_its_password(ur
         proxies.choose(NetworkSection(proxy="manual", https_proxy=url), SystemProxies())
     assert "network.https_proxy" in caught.value.problem.summary
     with pytest.raises(WherryError) as caught:
-        proxies.check_setting("network.http_proxy", "http://user:s3cr3t@host:port")
+        check_setting("network.http_proxy", "http://user:s3cr3t@host:port")
     assert "s3cr3t" not in caught.value.problem.as_text()
 
 
 @pytest.mark.parametrize("url", ["p:1", "http://p", "https://u:p@h:1/", "socks5://[fd00::1]:1080"])
 def test_proxies_that_can_be_used(url: str) -> None:
-    assert proxies.wrong_with(url) is None
+    assert wrong_with(url) is None
 
 
 def test_daemon_json_goes_before_what_was_found() -> None:

@@ -14,6 +14,7 @@ from backend.host.routes import Route
 from backend.net import subnets
 from backend.net.engine_options import merged
 from backend.settings.config import NetworkSection
+from backend.settings.subnet_syntax import parse_subnet
 
 HOME = ("192.168.1.0/24", "wlan0", "")
 DEFAULT_ROUTE = ("0.0.0.0/0", "wlan0", "192.168.1.1")
@@ -78,7 +79,7 @@ def test_the_setting_wins_and_a_bad_one_is_refused() -> None:
             subnets.choose_user_network((), wanted=bad)
         assert caught.value.problem.code is ProblemCode.BAD_REQUEST
         assert why in caught.value.problem.summary
-    assert str(subnets.parse("100.64.7.0/24")) == "100.64.7.0/24"
+    assert str(parse_subnet("100.64.7.0/24")) == "100.64.7.0/24"
 
 
 def test_dockerd_chooses_for_itself_where_nothing_clashes() -> None:

@@ -22,6 +22,7 @@ from backend.host.systems.linux import LinuxHost
 from backend.paths import MachineDir
 from backend.settings import config as settings
 from backend.settings.config import Config, ImageSection, MachineSection
+from backend.settings.disk import data_disk_path
 from tests.agent.machine import make_image
 from tests.fakes import qemu
 from tests.vm.support.registry import Authority
@@ -140,7 +141,7 @@ def test_a_broken_setting_stops_it_before_a_disk_is_made(host: CacheHost, direct
     with pytest.raises(WherryError) as caught:
         prepared(host, directory)
     assert caught.value.problem.code is ProblemCode.CONFIG_BROKEN
-    assert not directory.data_disk.exists()
+    assert not data_disk_path(directory).exists()
     assert settings.VERSION == 1
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from backend.agent.operations import journal as journals
-from backend.agent.operations.journal import Journal
+from backend.agent.core import journal as journals
+from backend.agent.core.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
 from backend.control import messages
 from backend.errors import Cancelled, ProblemCode, WherryError, fail

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from backend.addresses import Protocol
+from backend.addresses import Protocol, address_of
 from backend.net.ports import host_network
 from backend.net.ports.host_network import COMMAND, HostNetworkFeed, Listener, Parser, uses_host_network
-from backend.net.proc_net import address_of
 from tests.fakes.loop import turns
 
 ONE, OTHER = "a" * 64, "0" * 64

@@ -15,7 +15,7 @@ from backend.agent.operations.checkpoints import surplus
 from backend.errors import ProblemCode, WherryError
 from backend.vm.disk import checkpoint_tags, disks, snapshot_space
 from backend.vm.disk.checkpoint_tags import BEFORE_UPDATE, MANUAL, MAX_NAME_BYTES, MAX_TAG_BYTES, Checkpoint
-from backend.vm.disk.snapshots import OfflineDisk
+from backend.vm.snapshots import OfflineDisk
 
 ODD_NAMES = (
     "",

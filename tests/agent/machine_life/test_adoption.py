@@ -14,8 +14,9 @@ from backend.agent.core.lifecycle import MAX_REVIVALS
 from backend.control import messages
 from backend.errors import ProblemCode
 from backend.model import Desired, MachineStatus, Phase
+from backend.settings.disk import data_disk_path
 from tests.agent.machine import PATIENCE_S, Machine, alive, eventually, kill, problem_of, until
-from tests.agent.test_start_stop import PHASES
+from tests.agent.machine_life.test_start_stop import PHASES
 from tests.fakes import qemu
 
 
@@ -270,8 +271,8 @@ def test_restarting_the_agent_in_mid_start_leaves_the_start_alone(machine: Machi
 def test_a_locked_data_disk_has_one_qemu(machine: Machine) -> None:
     """The fake takes QEMU's own locks: qemu-io, which is QEMU's, is refused a disk that the fake has."""
     machine.started()
-    write = ["qemu-io", "-c", "write 0 1k", str(machine.paths.data_disk)]
+    write = ["qemu-io", "-c", "write 0 1k", str(data_disk_path(machine.paths))]
     refused = subprocess.run(write, capture_output=True, text=True, check=False)
     assert 'Failed to get "write" lock' in refused.stdout + refused.stderr
     with pytest.raises(BlockingIOError):
-        os.close(qemu.lock_for_writing(machine.paths.data_disk))
+        os.close(qemu.lock_for_writing(data_disk_path(machine.paths)))

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from backend.agent.operations import inventory
+from backend.agent.core import inventory
 
 ANONYMOUS = "f" * 64
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from backend import host
-from backend.agent.operations import journal as journals
-from backend.agent.operations.journal import Journal
+from backend.agent.core import journal as journals
+from backend.agent.core.journal import Journal
 from backend.control import messages
 from backend.control.client import MachineClient
 from backend.errors import ProblemCode

@@ -11,6 +11,7 @@ import pytest
 
 from backend.control import messages
 from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
+from backend.settings.disk import data_disk_path
 from backend.vm import suspended
 from tests.agent.machine import PATIENCE_S, Machine, eventually, kill, until
 
@@ -84,7 +85,7 @@ def test_a_state_that_cannot_be_restored_is_given_up_and_the_machine_booted(mach
     assert any("given up" in text for text in told), told
     assert [step.name for step in status.steps][2] == "kernel"
     assert not machine.paths.suspended_state.exists()
-    assert machine.paths.data_disk.exists()
+    assert data_disk_path(machine.paths).exists()
 
 
 def test_a_state_of_another_qemu_is_given_up(machine: Machine) -> None:
@@ -101,7 +102,7 @@ def test_a_state_of_another_qemu_is_given_up(machine: Machine) -> None:
 def test_a_state_whose_disk_was_changed_since_is_given_up(machine: Machine) -> None:
     suspended_machine(machine)
     later = time.time() + 3600
-    os.utime(machine.paths.data_disk, (later, later))
+    os.utime(data_disk_path(machine.paths), (later, later))
     _, told = started_again(machine)
     assert any("disk was changed" in text for text in told), told
 

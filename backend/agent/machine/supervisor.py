@@ -19,7 +19,6 @@ from backend.agent.boot.link import EngineLink
 from backend.agent.boot.progress import Progress
 from backend.agent.boot.readiness import Deadlines
 from backend.agent.core import lifecycle, wish
-from backend.agent.core.effects import Effects, Found, Hooks
 from backend.agent.core.guest import Guest
 from backend.agent.core.lifecycle import (
     Adopted,
@@ -40,6 +39,7 @@ from backend.agent.core.lifecycle import (
     StopRequested,
 )
 from backend.agent.core.wish import Wish
+from backend.agent.machine.effects import Effects, Found, Hooks
 from backend.agent.watch.peaks import Peaks
 from backend.agent.watch.watchdog import Watchdog
 from backend.errors import Problem, ProblemCode, WherryError, fail

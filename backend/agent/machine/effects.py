@@ -41,6 +41,7 @@ from backend.files import explain_os_error
 from backend.host.base import Host
 from backend.model import AcceleratorStatus, MachineResources, Notice, Phase, StopPolicy
 from backend.paths import MachineDir
+from backend.settings.disk import data_disk_path
 from backend.ssh.keys import MachineKeys, ensure_keys
 from backend.vm import suspended
 from backend.vm.guest import GuestProblem, OutOfMemory, ProblemSolved
@@ -120,7 +121,7 @@ class Effects:
                 hardware=lambda: self._is_hardware,
                 changed=hooks.changed,
                 notify=hooks.notify,
-                data_disk=lambda: directory.data_disk,
+                data_disk=lambda: data_disk_path(directory),
                 look=lambda: self.peaks.look(self.record.uuid if self.record is not None else None, self.driver.pid),
             ),
             deadlines,

@@ -14,7 +14,7 @@ import pytest
 
 from backend.agent.boot.readiness import Deadlines
 from backend.agent.core.lifecycle import StartRequested, StopRequested
-from backend.agent.core.supervisor import Supervisor
+from backend.agent.machine.supervisor import Supervisor
 from backend.errors import ProblemCode
 from backend.host import current
 from backend.host.base import AcceleratorFact

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from backend.agent.operations import journal as journals
-from backend.agent.operations.journal import Journal
+from backend.agent.core import journal as journals
+from backend.agent.core.journal import Journal
 from backend.agent.operations.restoring import RestoreStep
 from backend.control import messages
 from backend.control.client import MachineClient
-from backend.control.request import Request
+from backend.control.messages.request import Request
 from backend.errors import ProblemCode
 from backend.model import MachineStatus, Phase
+from backend.settings.disk import data_disk_path
 from tests.agent.machine import Machine, alive, eventually, kill, refused, until
 
 REAL_TOOL = shutil.which("qemu-img")
@@ -26,8 +27,8 @@ REAL_TOOL = shutil.which("qemu-img")
 
 def made(machine: Machine) -> None:
     """Give a machine that was never started a disk."""
-    machine.paths.data_disk.unlink(missing_ok=True)
-    qemu_img("create", "-q", "-f", "qcow2", str(machine.paths.data_disk), "64G")
+    data_disk_path(machine.paths).unlink(missing_ok=True)
+    qemu_img("create", "-q", "-f", "qcow2", str(data_disk_path(machine.paths)), "64G")
     mark(machine, 0x11)
 
 
@@ -37,12 +38,21 @@ def qemu_img(*words: str) -> None:
 
 def mark(machine: Machine, value: int) -> None:
     """Write to the disk of a machine that is stopped."""
-    command = ["qemu-io", "-f", "qcow2", "-c", f"write -P {value} 1G 64k", str(machine.paths.data_disk)]
+    command = ["qemu-io", "-f", "qcow2", "-c", f"write -P {value} 1G 64k", str(data_disk_path(machine.paths))]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)
 
 
 def marked(machine: Machine, value: int) -> bool:
-    command = ["qemu-io", "-U", "-r", "-f", "qcow2", "-c", f"read -P {value} 1G 64k", str(machine.paths.data_disk)]
+    command = [
+        "qemu-io",
+        "-U",
+        "-r",
+        "-f",
+        "qcow2",
+        "-c",
+        f"read -P {value} 1G 64k",
+        str(data_disk_path(machine.paths)),
+    ]
     said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     return "verification failed" not in said
 
@@ -242,11 +252,16 @@ def test_an_agent_that_was_killed_in_a_restore_is_followed_by_one_that_settles_i
     if step is not RestoreStep.STOPPING:  # as qemu-img had left it
         tags = json.loads(
             subprocess.run(
-                ["qemu-img", "info", "--output=json", str(machine.paths.data_disk)], check=True, capture_output=True
+                ["qemu-img", "info", "--output=json", str(data_disk_path(machine.paths))],
+                check=True,
+                capture_output=True,
             ).stdout
         )["snapshots"]
         qemu_img(
-            "snapshot", "-a", next(one["name"] for one in tags if first in one["name"]), str(machine.paths.data_disk)
+            "snapshot",
+            "-a",
+            next(one["name"] for one in tags if first in one["name"]),
+            str(data_disk_path(machine.paths)),
         )
     details = {"target": first, "present": present}
     journal = Journal(name="checkpoints.restore", stage=step, was_running=True, details=details)
@@ -284,7 +299,7 @@ def test_automatic_ones_are_pruned_and_those_by_hand_stay(machine: Machine) -> N
     machine.configure(checkpoints={"keep_automatic": 2})
     with machine.client() as client:
         first = client.request(messages.CreateCheckpoint(name="keep me")).id
-        qemu_img("snapshot", "-c", "another program's", str(machine.paths.data_disk))
+        qemu_img("snapshot", "-c", "another program's", str(data_disk_path(machine.paths)))
         for _ in range(4):
             client.request(messages.RestoreCheckpoint(id=first))
         assert sorted(reasons(client)) == ["", "before-restore", "before-restore", "manual"]

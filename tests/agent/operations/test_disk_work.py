@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from backend.agent.operations import journal as journals
-from backend.agent.operations.journal import Journal
+from backend.agent.core import journal as journals
+from backend.agent.core.journal import Journal
 from backend.control import messages
 from backend.control.client import MachineClient
-from backend.control.request import Request
+from backend.control.messages.request import Request
 from backend.errors import ProblemCode
 from backend.model import Phase
 from backend.settings import config
+from backend.settings.disk import data_disk_path
 from backend.vm.disk import disks
 from tests.agent.machine import Machine, eventually, kill, refused, until
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.skipif(IMAGE_TOOL is None, reason="needs qemu-img")
 def with_a_disk(machine: Machine) -> Path:
     machine.configure(machine={"accelerator": "tcg", "disk_gib": 8})
     machine.started()
-    return machine.paths.data_disk
+    return data_disk_path(machine.paths)
 
 
 def place_for(machine: Machine) -> Path:
@@ -51,13 +52,13 @@ def test_the_disk_is_moved_and_the_machine_runs_again(machine: Machine) -> None:
     done = json.loads(machine.wherry("--json", "disk", "move", str(place)).stdout)
     assert done == {"path": str(place / "data.qcow2")}
     assert not former.exists()
-    assert machine.paths.data_disk == place / "data.qcow2"
+    assert data_disk_path(machine.paths) == place / "data.qcow2"
     assert [path.name for path in place.glob("*qcow2*")] == ["data.qcow2"]
     assert not machine.paths.operation_journal.exists()
     with machine.client() as client:
         assert client.status.phase is Phase.RUNNING
     machine.wherry("disk", "move", str(machine.paths.machine))
-    assert machine.paths.data_disk == former
+    assert data_disk_path(machine.paths) == former
     assert former.exists()
     assert config.load(machine.paths.config).machine.disk_directory == ""
 

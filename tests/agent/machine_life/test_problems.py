@@ -18,6 +18,7 @@ from backend.control.launch import ensure_agent
 from backend.errors import ProblemCode, WherryError
 from backend.host import current
 from backend.model import Phase
+from backend.settings.disk import data_disk_path
 from tests.agent.machine import Machine, eventually, make_image, problem_of, until
 from tests.fakes import qemu
 
@@ -88,15 +89,15 @@ def forbidden_daemon_json(machine: Machine) -> None:
 
 
 def damaged_disk(machine: Machine) -> None:
-    machine.paths.data_disk.write_bytes(b"this was a disk" * 1000)
+    data_disk_path(machine.paths).write_bytes(b"this was a disk" * 1000)
 
 
 def damaged_disk_header(machine: Machine) -> None:
-    machine.paths.data_disk.write_bytes(b"QFI\xfb" + b"\xff" * 5000)
+    data_disk_path(machine.paths).write_bytes(b"QFI\xfb" + b"\xff" * 5000)
 
 
 def disk_is_a_directory(machine: Machine) -> None:
-    machine.paths.data_disk.mkdir()
+    data_disk_path(machine.paths).mkdir()
 
 
 def endpoint_is_a_file(machine: Machine) -> None:
@@ -199,9 +200,9 @@ def test_what_qemu_said_is_shown(machine: Machine) -> None:
 
 
 def test_a_disk_that_another_process_has_is_named(machine: Machine) -> None:
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(machine.paths.data_disk), "1G"], check=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(data_disk_path(machine.paths)), "1G"], check=True)
     holder = subprocess.Popen(
-        ["qemu-io", str(machine.paths.data_disk)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ["qemu-io", str(data_disk_path(machine.paths))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert holder.stdin is not None
     assert holder.stdout is not None

@@ -12,6 +12,7 @@ from backend.errors import ProblemCode
 from backend.model import Phase, StopPolicy
 from backend.settings import config
 from backend.settings.daemon_json import Severity
+from backend.settings.disk import data_disk_path
 from backend.vm.disk import disks
 from tests.agent.machine import Machine, refused, until
 
@@ -22,7 +23,7 @@ def test_settings_of_a_machine_that_was_never_started(machine: Machine) -> None:
         assert answer.values["machine.disk_gib"] == 64
         assert answer.values["machine.accelerator"] == "tcg"
         assert answer.defaults["machine.accelerator"] == "auto"
-        assert answer.disk == messages.DataDisk(exists=False, path=str(machine.paths.data_disk))
+        assert answer.disk == messages.DataDisk(exists=False, path=str(data_disk_path(machine.paths)))
         assert answer.host.cpus >= 1
         assert answer.host.memory_mib > answer.host.minimum_memory_mib
         assert answer.host.disk_free_gib >= 0
@@ -65,7 +66,7 @@ def test_a_change_says_what_waits_for_a_restart(machine: Machine) -> None:
 
 
 def test_the_disk_grows_at_the_next_start_and_never_shrinks(machine: Machine) -> None:
-    disks.ensure_data_disk(machine.paths.data_disk, size_gib=20, image_tool=Path("/usr/bin/qemu-img"))
+    disks.ensure_data_disk(data_disk_path(machine.paths), size_gib=20, image_tool=Path("/usr/bin/qemu-img"))
     with machine.client() as client:
         smaller = messages.SetSettings(values={"machine.disk_gib": 10})
         assert refused(lambda: client.request(smaller)) is ProblemCode.BAD_REQUEST

@@ -1,0 +1,43 @@
+"""Where the data disk lies: in the machine's home, or where the setting `machine.disk_directory` has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backend.errors import WherryError
+from backend.paths import MachineDir
+from backend.settings import config
+
+
+def data_disk_path(directory: MachineDir) -> Path:
+    """The file with all state of the engine: images, containers, volumes. The only file whose loss hurts.
+
+    The setting can change while the agent runs, so the answer may be another one after each await.
+    """
+    return directory.disk_in(disk_directory(directory.config) or directory.machine)
+
+
+def disk_directory(path: Path) -> Path | None:
+    """Where the settings have the data disk; None: in the machine's home.
+
+    Read anew only when the file has changed. As long as it is broken, the answer is the last one: whoever starts a
+    machine reads the settings first, and refuses.
+    """
+    try:
+        status = path.stat()
+        mark = (status.st_mtime_ns, status.st_size, status.st_ino)
+    except OSError:
+        return None
+    known = _disk_directories.get(path)
+    if known is not None and known[0] == mark:
+        return known[1]
+    try:
+        named = config.load(path).machine.disk_directory
+    except WherryError:
+        return known[1] if known is not None else None
+    found = Path(named) if named else None
+    _disk_directories[path] = (mark, found)
+    return found
+
+
+_disk_directories: dict[Path, tuple[tuple[int, int, int], Path | None]] = {}

@@ -1,0 +1,53 @@
+"""The command line by which the system's own ssh reaches the guest."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from backend.errors import ProblemCode, fail
+from backend.ssh.keys import CLIENT_KEY_NAME
+
+
+def ssh_command(keys: Path, ssh_port: int | None, command: list[str]) -> list[str]:
+    """How OpenSSH reaches the guest: with our key, and only if the guest shows the pinned one.
+
+    Args:
+        keys: the directory of the machine's keys.
+        ssh_port: of the guest's SSH server on 127.0.0.1; None: it cannot be reached yet.
+        command: to run there; empty for a shell.
+
+    Raises:
+        WherryError: TOOL_MISSING, or MACHINE_STOPPED when the guest cannot be reached yet.
+    """
+    program = shutil.which("ssh")
+    if program is None:
+        raise fail(
+            ProblemCode.TOOL_MISSING,
+            "The ssh program is not installed; `wherry shell` uses it for the terminal.",
+            hint="Install it: sudo apt install openssh-client. Meanwhile `wherry console` works without it.",
+        )
+    if ssh_port is None:
+        raise fail(
+            ProblemCode.MACHINE_STOPPED,
+            "The guest cannot be reached by SSH yet.",
+            hint="Wait for `wherry status` to say running, or look at `wherry console`.",
+            retryable=True,
+        )
+    settings = {
+        "IdentityFile": _ssh_value(keys / CLIENT_KEY_NAME),
+        "IdentitiesOnly": "yes",
+        "UserKnownHostsFile": _ssh_value(keys / "known_hosts"),
+        "StrictHostKeyChecking": "yes",
+        "PasswordAuthentication": "no",
+        "ConnectTimeout": "20",
+        "LogLevel": "ERROR",
+    }
+    arguments = [argument for key, value in settings.items() for argument in ("-o", f"{key}={value}")]
+    return [program, "-F", "none", *arguments, "-p", str(ssh_port), "root@127.0.0.1", *command]
+
+
+def _ssh_value(path: Path) -> str:
+    """A path as ssh_config has it: in quotes, with those in it escaped, and no %-token."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{text}"'
