@@ -196,10 +196,10 @@ class Effects:
         """Whether there is a state to go on from. Reads a small file."""
         return suspended.load(self._dir) is not None
 
-    def discard(self) -> None:
+    async def discard(self) -> None:
         """Give the saved state up; see lifecycle.Discard."""
         try:
-            suspended.discard(self._dir)
+            await asyncio.to_thread(suspended.discard, self._dir)
         except OSError as error:
             self._notify(Notice(level="error", text=explain_os_error(error).summary))
 
@@ -282,7 +282,7 @@ class Effects:
         except (WherryError, OSError) as error:
             _log.warning("the machine does not go on from its saved state: %s", error)
             await asyncio.shield(self.driver.kill())
-            self.discard()
+            await self.discard()
             problem = error.problem if isinstance(error, WherryError) else explain_os_error(error)
             told = suspending.misfit_problem(f"it could not be restored ({problem.summary.rstrip('.')})")
             self._notify(Notice(level="warning", text=f"{told.summary} {told.hint}"))

@@ -337,7 +337,7 @@ class Supervisor:
             case ShutDown(policy):
                 self._effects.tasks.shut_down(self._effects.shut_down(self._state.run, policy))
             case Discard():
-                await asyncio.to_thread(self._effects.discard)
+                await self._effects.discard()
 
     async def _tell_ran_well(self, run: int) -> None:
         await asyncio.sleep(_RAN_WELL_S)

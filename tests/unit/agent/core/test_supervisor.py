@@ -1,0 +1,84 @@
+"""The supervisor without a machine: what it tells, and on which thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from backend import host
+from backend.agent.core.lifecycle import FoundSuspended, StopRequested
+from backend.agent.core.supervisor import Supervisor
+from backend.model import MachineStatus, Notice, Phase, StopPolicy
+from backend.paths import MachineDir
+
+
+class Told:
+    """What the supervisor tells, each with the thread that it was told on."""
+
+    def __init__(self) -> None:
+        self.statuses: list[MachineStatus] = []
+        self.notices: list[Notice] = []
+        self.threads: set[int] = set()
+
+    def publish(self, status: MachineStatus) -> None:
+        self.threads.add(threading.get_ident())
+        self.statuses.append(status)
+
+    def notify(self, notice: Notice) -> None:
+        self.threads.add(threading.get_ident())
+        self.notices.append(notice)
+
+
+async def nothing() -> None:
+    """Stands for what other parts do."""
+
+
+async def no() -> bool:
+    return False
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> MachineDir:
+    current = host.current()
+    made = MachineDir.locate(
+        tmp_path / "home",
+        max_socket_path_bytes=current.max_socket_path_bytes,
+        short_run_base=current.short_run_base(),
+    )
+    made.create()
+    return made
+
+
+def supervisor(directory: MachineDir, told: Told) -> Supervisor:
+    return Supervisor(
+        host.current(),
+        directory,
+        publish=told.publish,
+        notify=told.notify,
+        open_endpoint=nothing,
+        announce_endpoint=nothing,
+        may_start_on_demand=no,
+    )
+
+
+def test_a_saved_state_that_cannot_be_removed_is_told_on_the_loops_thread(directory: MachineDir) -> None:
+    directory.suspended_record.mkdir()
+    told = Told()
+
+    async def run() -> None:
+        machine = supervisor(directory, told)
+        running = asyncio.create_task(machine.run())
+        async with asyncio.timeout(20):
+            machine.post(FoundSuspended())
+            await machine.ask(StopRequested(StopPolicy.KILL))
+            await machine.ask(StopRequested(StopPolicy.KILL))
+        assert machine.phase is Phase.STOPPED
+        running.cancel()
+        await asyncio.wait({running})
+
+    asyncio.run(run())
+    assert len(told.notices) == 1
+    assert told.threads == {threading.get_ident()}
