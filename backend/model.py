@@ -6,7 +6,7 @@ agent's monotonic clock unless a name says otherwise. This module imports nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from backend.errors import Problem
@@ -69,7 +69,13 @@ class StepStatus:
     """What is being done, in the user's words: "Booting the Linux kernel"."""
     state: StepState
     elapsed_s: float | None = None
-    """Time the step took, or has taken when the snapshot was made; None while pending."""
+    """Time the step took, in seconds; None while it is pending or under way."""
+    began_at: float | None = None
+    """When a step that is under way began, on this computer's monotonic clock (`time.monotonic`); else None."""
+
+    def elapsed_at(self, now: float) -> float | None:
+        """Seconds that the step took, or has taken at `now` on the monotonic clock; None while it is pending."""
+        return self.elapsed_s if self.began_at is None else max(0.0, now - self.began_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +140,7 @@ class OperationStatus:
 class MachineStatus:
     """One whole snapshot. Equal snapshots (but for seq) are not sent twice."""
 
-    seq: int
+    seq: int = field(compare=False)
     """Grows by one with each snapshot of one agent."""
     phase: Phase
     desired: Desired

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -192,14 +193,14 @@ def machine_detail(store: AppStore) -> str:
         case Phase.RUNNING | Phase.DEGRADED:
             return _running_detail(store, machine)
         case _:
-            return _step_detail(store, machine)
+            return _step_detail(machine)
 
 
-def _step_detail(store: AppStore, machine: MachineStatus) -> str:
+def _step_detail(machine: MachineStatus) -> str:
     step = machine.active_step
     if step is None:
         return text("machine.detail.waiting")
-    elapsed = (step.elapsed_s or 0.0) + store.machine_age_s
+    elapsed = step.elapsed_at(time.monotonic()) or 0.0
     return text("machine.detail.step", step=texts.step(step), elapsed=texts.seconds(elapsed))
 
 

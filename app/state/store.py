@@ -6,7 +6,6 @@ value is replaced whole and announced only if it differs, so a view may repaint 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TypeVar
@@ -81,7 +80,6 @@ class AppStore(QObject):
         self.preferences = preferences or Preferences(parent=self)
         self._parts: dict[type[QObject], QObject] = {}
         self._machine: MachineStatus | None = None
-        self._machine_at = 0.0
         self._agent_link = LinkState.CONNECTING
         self._agent_problem: Problem | None = None
         self._engine_link = LinkState.OFF
@@ -110,11 +108,6 @@ class AppStore(QObject):
     def machine(self) -> MachineStatus | None:
         """The last snapshot; None until the agent has answered once."""
         return self._machine
-
-    @property
-    def machine_age_s(self) -> float:
-        """How old the snapshot is, to be added to the times in it that still grow."""
-        return time.monotonic() - self._machine_at
 
     @property
     def agent_link(self) -> LinkState:
@@ -181,7 +174,6 @@ class AppStore(QObject):
             self._machine = status
             if status.phase.is_settled and not status.phase.is_live:
                 self.is_suspending = False
-            self._machine_at = time.monotonic()
             self.machine_changed.emit()
             self.part(SettingsStore).note_phase(status.phase)
 

@@ -52,7 +52,7 @@ class ProgressPrinter:
         active = status.active_step if self._steps else None
         if active is not None:
             if active.name != self._active:
-                self._active_since = time.monotonic() - (active.elapsed_s or 0)
+                self._active_since = active.began_at or time.monotonic()
             self._active = active.name
             self._tick(active.title)
         elif status.phase is Phase.STOPPING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from PySide6.QtCore import QSize, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -51,23 +53,22 @@ class StepsCard(Card):
 
     def _show_all(self) -> None:
         machine = self._store.machine
-        age = self._store.machine_age_s if machine and not machine.phase.is_settled else 0.0
-        self._show_steps(machine.steps if machine else (), age, machine.boot_seconds if machine else None)
+        self._show_steps(machine.steps if machine else (), machine.boot_seconds if machine else None)
 
-    def _show_steps(self, steps: tuple[StepStatus, ...], age_s: float, total_s: float | None) -> None:
+    def _show_steps(self, steps: tuple[StepStatus, ...], total_s: float | None) -> None:
         self._none.setVisible(not steps)
         self._total.setVisible(total_s is not None)
         if total_s is not None:
             self._total.setText(text("machine.steps.total", elapsed=texts.seconds(total_s)))
         while len(self._rows) < len(steps):
             self._add_row()
-        for number, (row, mark, name, time) in enumerate(self._rows):
+        for number, (row, mark, name, elapsed) in enumerate(self._rows):
             row.setVisible(number < len(steps))
             if number < len(steps):
-                self._show_step(steps[number], age_s, mark, name, time)
+                self._show_step(steps[number], mark, name, elapsed)
 
     @staticmethod
-    def _show_step(step: StepStatus, age_s: float, mark: QLabel, name: QLabel, time: QLabel) -> None:
+    def _show_step(step: StepStatus, mark: QLabel, name: QLabel, elapsed: QLabel) -> None:
         current = theme.current()
         colour = {
             StepState.PENDING: current.stopped,
@@ -79,10 +80,8 @@ class StepsCard(Card):
         mark.setAccessibleName(texts.step_state(step.state))
         name.setText(texts.step(step))
         name.setEnabled(step.state is not StepState.PENDING)
-        elapsed = step.elapsed_s
-        if elapsed is not None and step.state is StepState.ACTIVE:
-            elapsed += age_s
-        time.setText(texts.seconds(elapsed) if elapsed is not None else "")
+        seconds = step.elapsed_at(time.monotonic())
+        elapsed.setText(texts.seconds(seconds) if seconds is not None else "")
 
     def _add_row(self) -> None:
         row = QWidget()

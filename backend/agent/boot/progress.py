@@ -81,11 +81,10 @@ class Progress:
         if begun is None:
             return StepStatus(name=step.name, title=step.title, state=StepState.PENDING)
         ended = self._ended.get(step.name)
-        state = StepState.FAILED if step.name == self._failed else StepState.DONE
         if ended is None:
-            state = StepState.ACTIVE
-        elapsed = round((ended if ended is not None else self._clock()) - begun, 3)
-        return StepStatus(name=step.name, title=step.title, state=state, elapsed_s=elapsed)
+            return StepStatus(name=step.name, title=step.title, state=StepState.ACTIVE, began_at=begun)
+        state = StepState.FAILED if step.name == self._failed else StepState.DONE
+        return StepStatus(name=step.name, title=step.title, state=state, elapsed_s=round(ended - begun, 3))
 
     def _close(self) -> None:
         if self._active is not None:

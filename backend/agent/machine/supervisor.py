@@ -420,6 +420,8 @@ class Supervisor:
 
     def _push(self) -> None:
         fresh = self._snapshot()
+        if fresh == self._last:
+            return
         self._seq += 1
         self._last = fresh
         self._publish(fresh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,9 @@ def steps(active: int | None = None, *, failed: bool = False) -> tuple[StepStatu
             state = StepState.PENDING
         else:
             state = StepState.FAILED if failed else StepState.ACTIVE
-        shown = None if state is StepState.PENDING else 90.0 if state is StepState.FAILED else elapsed_s
-        made.append(StepStatus(name=name, title=title, state=state, elapsed_s=shown))
+        began_at = time.monotonic() - elapsed_s if state is StepState.ACTIVE else None
+        shown = {StepState.DONE: elapsed_s, StepState.FAILED: 90.0}.get(state)
+        made.append(StepStatus(name=name, title=title, state=state, elapsed_s=shown, began_at=began_at))
     return tuple(made)
 
 

@@ -21,7 +21,7 @@ def test_equal_values_are_not_announced(store: AppStore, qtbot: QtBot) -> None:
         qtbot.assertNotEmitted(store.containers_changed),
         qtbot.assertNotEmitted(store.engine_changed),
     ):
-        store.set_machine(samples.status(Phase.RUNNING))
+        store.set_machine(samples.status(Phase.RUNNING, seq=2))
         store.set_containers(samples.containers())
         store.set_engine_link(LinkState.UP)
 

@@ -43,7 +43,7 @@ def test_a_step_ends_where_the_next_begins() -> None:
     clock.now += 1
     prepare, launch, kernel, *_ = progress.steps()
     assert (prepare.state, prepare.elapsed_s) == (StepState.DONE, 2)
-    assert (launch.state, launch.elapsed_s) == (StepState.ACTIVE, 1)
+    assert (launch.state, launch.began_at, launch.elapsed_at(clock.now)) == (StepState.ACTIVE, clock.now - 1, 1)
     assert (kernel.state, kernel.elapsed_s) == (StepState.PENDING, None)
     assert len(progress.steps()) == len(LADDER)
     assert progress.seconds == 3
@@ -65,7 +65,7 @@ def test_the_next_accelerator_begins_again_from_its_launch() -> None:
         "ssh": StepState.PENDING,
         "engine": StepState.PENDING,
     }
-    assert progress.steps()[1].elapsed_s == 0
+    assert progress.steps()[1].elapsed_at(clock.now) == 0
 
 
 def test_a_failure_is_shown_where_it_happened_until_the_next_start() -> None:
@@ -93,3 +93,13 @@ def test_a_finished_start_keeps_its_times_and_a_stop_forgets_them() -> None:
     assert [step.elapsed_s for step in progress.steps()] == [1] * len(LADDER)
     progress.clear()
     assert progress.steps() == ()
+
+
+def test_a_step_under_way_is_the_same_however_late_it_is_looked_at() -> None:
+    progress, clock, _ = make()
+    progress.reset()
+    progress.begin(PREPARE)
+    before = progress.steps()
+    clock.now += 60
+    assert progress.steps() == before
+    assert progress.steps()[0].elapsed_at(clock.now) == 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pytest
 
 from backend import host
 from backend.agent.core.lifecycle import FoundSuspended, StopRequested
-from backend.agent.core.supervisor import Supervisor
-from backend.model import MachineStatus, Notice, Phase, StopPolicy
+from backend.agent.machine.supervisor import Supervisor
+from backend.model import MachineStatus, Notice, OperationStatus, Phase, StopPolicy
 from backend.paths import MachineDir
 
 
@@ -82,3 +83,29 @@ def test_a_saved_state_that_cannot_be_removed_is_told_on_the_loops_thread(direct
     asyncio.run(run())
     assert len(told.notices) == 1
     assert told.threads == {threading.get_ident()}
+
+
+def test_an_equal_snapshot_is_not_published_again(directory: MachineDir) -> None:
+    told = Told()
+
+    async def run() -> None:
+        machine = supervisor(directory, told)
+        running = asyncio.create_task(machine.run())
+        async with asyncio.timeout(20):
+            seq = await machine.ask(StopRequested())
+            before = len(told.statuses)
+            assert await machine.ask(StopRequested()) == seq, "what is known already heeds it"
+            operation = OperationStatus(name="reset", title="Resetting")
+            for _ in range(3):
+                machine.show_ports(())
+                machine.show_networks(None, None)
+                machine.show_operation(operation)
+                machine.show_offer(None)
+            machine.show_operation(None)
+        assert len(told.statuses) == before + 2
+        running.cancel()
+        await asyncio.wait({running})
+
+    asyncio.run(run())
+    assert [status.seq for status in told.statuses] == list(range(len(told.statuses)))
+    assert all(one != following for one, following in itertools.pairwise(told.statuses))
