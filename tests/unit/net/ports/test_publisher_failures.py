@@ -97,7 +97,8 @@ def test_a_companion_that_is_taken_is_opened_once_it_is_free(ports: list[int], m
                 assert stage.qemu.ports == {("127.0.0.1", ports[0]), ("127.0.0.1", ports[1])}
                 assert (stage.notices, stage.problems) == ([], ()), "nobody misses them"
                 running = asyncio.create_task(stage.publisher.run())
-            web, other = (one.forward for one in stage.publisher.published() if one.forward.host_ip == "::1")
+            companions = {one.forward.host_port: one.forward for one in stage.publisher.published() if one.is_companion}
+            web, other = (companions[port] for port in ports[:2])
             await until(lambda: other in stage.forwarder.opened)
             assert web not in stage.forwarder.opened
         await until(lambda: web in stage.forwarder.opened)
