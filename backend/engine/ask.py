@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
+from backend.engine.engine_json import engine_source, read_answer, refusal
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, WherryError, fail
 from backend.http_exchange import (
@@ -22,12 +22,12 @@ from backend.http_exchange import (
     fetch,
     open_response,
 )
+from backend.json_reader import Json, JsonLines, JsonObject
 from backend.stream import ByteStream
 
 Dial = Callable[[], Awaitable[ByteStream]]
 
 ANSWER_BYTES: Final = 67_108_864
-MAX_LINE_BYTES: Final = 1_048_576
 _ANSWER_S: Final = 30.0
 _HEADERS: Final = {"Host": "docker"}
 
@@ -56,19 +56,16 @@ async def ask(
 
 
 @contextlib.asynccontextmanager
-async def follow(
-    dial: Dial, target: str, *, timeout_s: float = _ANSWER_S, line_bytes: int = MAX_LINE_BYTES
-) -> AsyncIterator[AsyncIterator[bytes]]:
-    """GET a target whose answer has no end, and give its lines as they come, while the block lasts.
+async def follow(dial: Dial, target: str, *, timeout_s: float = _ANSWER_S) -> AsyncIterator[AsyncIterator[JsonObject]]:
+    """GET a target whose answer has no end, and give the objects that come in it, while the block lasts.
 
-    Entering the block waits for the head of the answer: what the engine tells of after that is among the lines.
+    Entering the block waits for the head of the answer: what the engine tells of after that is among the objects.
 
     Args:
-        timeout_s: until the head has come, in seconds; a line may take any time.
-        line_bytes: the longest line.
+        timeout_s: until the head has come, in seconds; an object may take any time.
 
     Raises:
-        WherryError: as `ask`; ENGINE_ERROR with the engine's words when it refuses.
+        WherryError: as `ask`; ENGINE_ERROR with the engine's words when it refuses, and for what is no JSON.
     """
     exchange = _exchange("GET", target)
     async with contextlib.AsyncExitStack() as stack:
@@ -78,22 +75,18 @@ async def follow(
                 response = await open_response(stream, exchange, timeout_s=timeout_s)
                 if response.head.status != 200:
                     raise _refused(response.head.status, await response.read(), exchange.what)
-        yield _lines(response, exchange, line_bytes)
+        yield _objects(response, exchange)
 
 
-async def _lines(response: StreamedResponse, exchange: HttpExchange, line_bytes: int) -> AsyncIterator[bytes]:
-    rest = b""
+async def _objects(response: StreamedResponse, exchange: HttpExchange) -> AsyncIterator[JsonObject]:
+    lines = JsonLines(engine_source(exchange.what))
     while True:
         with _problems(exchange):
             data = await response.read()
-            *whole, rest = (rest + data).split(b"\n")
-            if len(rest) > line_bytes:
-                raise ResponseTooLong(f"a line is longer than {line_bytes} bytes")
         if not data:
             return
-        for line in whole:
-            if line.strip():
-                yield line
+        for found in lines.feed(data):
+            yield found
 
 
 async def answers_ping(stream: ByteStream, *, timeout_s: float) -> bool:
@@ -111,31 +104,18 @@ async def answers_ping(stream: ByteStream, *, timeout_s: float) -> bool:
     return response.status == 200
 
 
-async def ask_json(dial: Dial, target: str, *, timeout_s: float = _ANSWER_S) -> Any:
+async def ask_json(dial: Dial, target: str, *, timeout_s: float = _ANSWER_S) -> Json | None:
     """GET a target and return what it answers, as JSON; None for a 404.
 
     Raises:
-        WherryError: as `ask`; ENGINE_ERROR with the engine's words for any other status.
+        WherryError: as `ask`; ENGINE_ERROR with the engine's words for any other status, and for what is no JSON.
     """
     status, body = await ask(dial, "GET", target, timeout_s=timeout_s)
     if status == 404:
         return None
     if status == 200:
-        try:
-            return json.loads(body)
-        except ValueError as error:
-            raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer is no JSON.", command=f"GET {target}") from error
+        return read_answer(body, f"GET {target}")
     raise _refused(status, body, f"GET {target}")
-
-
-def reason(untrusted_body: bytes) -> str:
-    """The engine's words in an answer that refuses."""
-    try:
-        said = json.loads(untrusted_body)
-    except ValueError:
-        said = None
-    text = said.get("message") if isinstance(said, dict) else None
-    return clean_text(str(text or "the engine gave no reason"), 300).rstrip(".")
 
 
 def _exchange(method: str, target: str) -> HttpExchange:
@@ -200,4 +180,4 @@ def _problems(exchange: HttpExchange, timeout_s: float = 0.0) -> Iterator[None]:
 
 
 def _refused(status: int, untrusted_body: bytes, command: str) -> WherryError:
-    return fail(ProblemCode.ENGINE_ERROR, f"The engine refuses ({status}): {reason(untrusted_body)}.", command=command)
+    return fail(ProblemCode.ENGINE_ERROR, f"The engine refuses ({status}): {refusal(untrusted_body)}.", command=command)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from backend.engine.types import clean_text
 from backend.errors import Action, Problem, ProblemCode
+from backend.json_reader import Json
 from backend.net.subnets import Clash
 
 BRIDGE: Final = "bridge"
@@ -26,32 +27,16 @@ class DockerNetwork:
     """The Compose project that made it."""
 
 
-def read_networks(untrusted_answer: object) -> tuple[DockerNetwork, ...]:
-    """The engine's answer to GET /networks; what is not understood is passed over."""
-    found = []
-    for entry in untrusted_answer if isinstance(untrusted_answer, list) else ():
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("Name"), str):
-            continue
-        ranges = tuple(
-            str(part["Subnet"])
-            for part in _list(_table(entry, "IPAM"), "Config")
-            if isinstance(part, Mapping) and isinstance(part.get("Subnet"), str)
+def read_networks(answer: Json) -> tuple[DockerNetwork, ...]:
+    """The engine's answer to GET /networks. Raises NotUnderstood."""
+    return tuple(
+        DockerNetwork(
+            name=clean_text(network.required_text("Name"), 80),
+            ranges=tuple(part.text("Subnet") for part in network.object("IPAM").objects("Config") if "Subnet" in part),
+            project=clean_text(network.object("Labels").text("com.docker.compose.project"), 80),
         )
-        project = _table(entry, "Labels").get("com.docker.compose.project", "")
-        found.append(
-            DockerNetwork(name=clean_text(entry["Name"], 80), ranges=ranges, project=clean_text(str(project), 80))
-        )
-    return tuple(found)
-
-
-def _table(entry: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = entry.get(key)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _list(entry: Mapping[str, Any], key: str) -> list[Any]:
-    found = entry.get(key)
-    return found if isinstance(found, list) else []
+        for network in answer.objects()
+    )
 
 
 def problem_of(

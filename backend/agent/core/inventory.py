@@ -8,12 +8,14 @@ tasks are its own affair: it puts other containers in their place.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
-from backend.engine.ask import Dial, ask, ask_json, reason
-from backend.engine.types import clean_text
+from backend.engine.ask import Dial, ask, ask_json
+from backend.engine.engine_json import listed_name, refusal
+from backend.engine.types import clean_text, is_anonymous_volume
 from backend.errors import ProblemCode, fail
+from backend.json_reader import Json
 
 _ANSWER_S: Final = 120.0
 _SWARM_TASK: Final = "com.docker.swarm.task.id"
@@ -39,33 +41,37 @@ class Inventory:
 async def take(dial: Dial) -> Inventory:
     """Ask the engine. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
     listed = [
-        entry for entry in await get(dial, "/containers/json?all=1") if _SWARM_TASK not in (entry.get("Labels") or {})
+        entry
+        for entry in (await get(dial, "/containers/json?all=1")).objects()
+        if _SWARM_TASK not in entry.object("Labels")
     ]
-    ran = [entry for entry in listed if entry.get("State") in _RAN]
+    names = {entry.required_text("Id"): listed_name(entry, 80) for entry in listed}
+    ran = [entry.required_text("Id") for entry in listed if entry.text("State") in _RAN]
     gone: set[str] = set()
     passing: dict[str, str] = {}
     passing_volumes: set[str] = set()
-    for entry in ran:
-        target = f"/containers/{quote(str(entry['Id']), safe='')}/json"
-        details = await ask_json(dial, target, timeout_s=_ANSWER_S)
-        if details is None:  # it ended, and went, since it was listed
-            gone.add(entry["Id"])
-        elif (details.get("HostConfig") or {}).get("AutoRemove"):
-            passing[entry["Id"]] = _name(entry)
+    for key in ran:
+        answer = await ask_json(dial, f"/containers/{quote(key, safe='')}/json", timeout_s=_ANSWER_S)
+        if answer is None:  # it ended, and went, since it was listed
+            gone.add(key)
+            continue
+        details = answer.object()
+        if details.object("HostConfig").flag("AutoRemove"):
+            passing[key] = names[key]
             passing_volumes |= {
-                str(mount.get("Name"))
-                for mount in details.get("Mounts") or ()
-                if mount.get("Type") == "volume" and len(str(mount.get("Name"))) == 64
+                mount.text("Name")
+                for mount in details.objects("Mounts")
+                if mount.text("Type") == "volume" and is_anonymous_volume(mount.text("Name"))
             }
     gone |= passing.keys()
-    volumes = (await get(dial, "/volumes")).get("Volumes") or ()
+    volumes = (await get(dial, "/volumes")).object().objects("Volumes")
     return Inventory(
-        containers={str(entry["Id"]): _name(entry) for entry in listed if entry["Id"] not in gone},
-        ran=tuple(str(entry["Id"]) for entry in ran if entry["Id"] not in gone),
+        containers={key: name for key, name in names.items() if key not in gone},
+        ran=tuple(key for key in ran if key not in gone),
         passing=passing,
-        images=frozenset(str(entry["Id"]) for entry in await get(dial, "/images/json")),
-        volumes=frozenset(str(entry["Name"]) for entry in volumes) - passing_volumes,
-        networks=frozenset(str(entry["Name"]) for entry in await get(dial, "/networks")),
+        images=frozenset(image.required_text("Id") for image in (await get(dial, "/images/json")).objects()),
+        volumes=frozenset(volume.required_text("Name") for volume in volumes) - passing_volumes,
+        networks=frozenset(network.required_text("Name") for network in (await get(dial, "/networks")).objects()),
     )
 
 
@@ -94,16 +100,11 @@ async def run_again(dial: Dial, containers: tuple[str, ...]) -> list[str]:
     for identity in containers:
         status, body = await ask(dial, "POST", f"/containers/{quote(identity, safe='')}/start", timeout_s=_ANSWER_S)
         if status not in (204, 304):
-            refused.append(f"container {identity[:12]}: {reason(body)}")
+            refused.append(f"container {identity[:12]}: {refusal(body)}")
     return refused
 
 
-def _name(entry: dict[str, Any]) -> str:
-    names = entry.get("Names") or [str(entry.get("Id", ""))[:12]]
-    return clean_text(str(names[0]).removeprefix("/"), 80)
-
-
-async def get(dial: Dial, path: str) -> Any:
+async def get(dial: Dial, path: str) -> Json:
     """What the engine answers to this question, as JSON. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
     value = await ask_json(dial, path, timeout_s=_ANSWER_S)
     if value is None:

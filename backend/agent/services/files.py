@@ -17,9 +17,9 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import PurePosixPath
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -28,6 +28,7 @@ from backend.control.messages.request import Handler
 from backend.engine.ask import ask_json
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, fail
+from backend.json_reader import JsonObject
 from backend.ssh.session import Result
 from backend.stream import ByteStream
 
@@ -163,7 +164,7 @@ class ContainerFiles:
         _check(result, command)
         return parse(result.untrusted_stdout, field, end, asked=request)
 
-    async def _inspect(self, container: str) -> dict[str, Any]:
+    async def _inspect(self, container: str) -> JsonObject:
         """The engine's own answer: what a client says of directories is not trusted."""
         details = await ask_json(self._dial, f"/containers/{container}/json")
         if details is None:
@@ -173,7 +174,7 @@ class ContainerFiles:
                 command=f"docker inspect {container[:12]}",
                 hint="It was removed in the meantime.",
             )
-        return details if isinstance(details, dict) else {}
+        return details.object()
 
 
 def parse(untrusted_output: bytes, field: str, end: str, *, asked: messages.ListFiles) -> messages.FileList:
@@ -220,21 +221,21 @@ def _is_path(path: str) -> bool:
     return path.startswith("/") and "\0" not in path and length <= _PATH_BYTES
 
 
-def _command(details: Mapping[str, Any], path: str, field: str, end: str) -> str:
+def _command(details: JsonObject, path: str, field: str, end: str) -> str:
     """The shell line for the guest. Raises WherryError."""
-    data = (details.get("GraphDriver") or {}).get("Data") or {}
-    found = _UPPER.fullmatch(str(data.get("UpperDir", "")))
+    graph = details.object("GraphDriver")
+    found = _UPPER.fullmatch(graph.object("Data").text("UpperDir"))
     if found is None:
-        driver = clean_text(str((details.get("GraphDriver") or {}).get("Name", "unknown")))
+        driver = clean_text(graph.text("Name", "unknown"))
         raise fail(
             ProblemCode.ENGINE_ERROR,
             f"Files cannot be listed: the engine keeps them with the storage driver {driver}.",
             hint="Wherry can look into containers of the driver overlay2, the engine's usual one.",
         )
     mounts = [
-        (_as_bytes(str(PurePosixPath(str(mount.get("Destination"))))), _as_bytes(str(mount.get("Source"))))
-        for mount in (details.get("Mounts") or ())[:_MAX_MOUNTS]
-        if str(mount.get("Destination", "")).startswith("/") and str(mount.get("Source", "")).startswith("/")
+        (_as_bytes(str(PurePosixPath(mount.text("Destination")))), _as_bytes(mount.text("Source")))
+        for mount in details.objects("Mounts")[:_MAX_MOUNTS]
+        if mount.text("Destination").startswith("/") and mount.text("Source").startswith("/")
     ]
     # The slash at its end keeps a newline at the end of a name from being lost in quoting.
     inner = [INNER, "list", f"{path}/", field, end, str(_LISTING_BYTES), *(destination for destination, _ in mounts)]

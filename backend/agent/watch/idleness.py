@@ -7,7 +7,6 @@ docker command brings it back, as after one by hand.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Final, Protocol
 
 from backend.agent.core.lifecycle import StopRequested
 from backend.engine.ask import ask
+from backend.engine.engine_json import read_answer
 from backend.engine.front.activity import Activity
 from backend.errors import WherryError
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
@@ -117,7 +117,7 @@ class Idleness:
             # A machine that is put away by somebody else meanwhile is not to be brought back by this question.
             dial = partial(self._machine.dial, wakes=False)
             status, body = await ask(dial, "GET", _RUNNING, timeout_s=_ASK_S, limit_bytes=_ANSWER_BYTES)
-            return status == 200 and json.loads(body) == []
-        except (WherryError, ValueError) as error:
+            return status == 200 and not read_answer(body, f"GET {_RUNNING}").objects()
+        except WherryError as error:
             _log.info("whether a container runs is not known: %s", error)
             return False

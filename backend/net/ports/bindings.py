@@ -7,12 +7,13 @@ and the request to create it are thus both read here, the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from backend.addresses import Forward, Origin, Protocol
 from backend.engine.types import clean_text
+from backend.json_reader import JsonObject
 from backend.net.ports.host_network import Listener
 
 LOOPBACK: Final = "127.0.0.1"
@@ -56,48 +57,47 @@ class Reader:
     has_ipv6: bool = True
     """Whether the host has "::1"; where it has not, nobody misses companions there."""
 
-    def asked(self, inspected: Mapping[str, Any]) -> tuple[Published, ...]:
+    def asked(self, inspected: JsonObject) -> tuple[Published, ...]:
         """What a container that is going to start asks for, as far as it is known: its single ports."""
         found: list[Published] = []
-        for protocol, port, binding in _bindings(_dig(inspected, "HostConfig", "PortBindings")):
-            number = _port(binding.get("HostPort"))
+        for protocol, port, binding in _bindings(inspected.object("HostConfig").object("PortBindings")):
+            number = _port(binding.text("HostPort"))
             if number:
-                address = str(binding.get("HostIp") or "") or self._default
+                address = binding.text("HostIp") or self._default
                 found += self._forwards(inspected, protocol, port, address, number, asked=(binding,))
         return tuple(dict.fromkeys(found))
 
-    def given(self, inspected: Mapping[str, Any]) -> tuple[Published, ...]:
+    def given(self, inspected: JsonObject) -> tuple[Published, ...]:
         """What a container has published, once it runs; nothing if it does not."""
-        if not _dig(inspected, "State", "Running"):
+        if not inspected.object("State").flag("Running"):
             return ()
-        asked: dict[tuple[Protocol, int], list[Mapping[str, Any]]] = {}
-        for protocol, port, binding in _bindings(_dig(inspected, "HostConfig", "PortBindings")):
+        asked: dict[tuple[Protocol, int], list[JsonObject]] = {}
+        for protocol, port, binding in _bindings(inspected.object("HostConfig").object("PortBindings")):
             asked.setdefault((protocol, port), []).append(binding)
         found: list[Published] = []
-        for protocol, port, binding in _bindings(_dig(inspected, "NetworkSettings", "Ports")):
-            number = _port(binding.get("HostPort"))
+        for protocol, port, binding in _bindings(inspected.object("NetworkSettings").object("Ports")):
+            number = _port(binding.text("HostPort"))
             if number:
-                address = str(binding.get("HostIp") or "") or self._default
+                address = binding.text("HostIp") or self._default
                 found += self._forwards(inspected, protocol, port, address, number, asked=asked.get((protocol, port)))
         return tuple(dict.fromkeys(found))
 
-    def services(self, listed: list[Any]) -> tuple[Published, ...]:
+    def services(self, listed: Iterable[JsonObject]) -> tuple[Published, ...]:
         """What swarm services publish on every node; what their tasks publish is their containers' own."""
         found: list[Published] = []
         for service in listed:
-            ports = _dig(service, "Endpoint", "Ports")
-            for one in ports if isinstance(ports, list) else ():
-                protocol, number = _protocol(_dig(one, "Protocol")), _port(_dig(one, "PublishedPort"))
-                if protocol is None or not number or one.get("PublishMode") == "host":
+            for one in service.object("Endpoint").objects("Ports"):
+                protocol, number = _protocol(one.text("Protocol")), one.integer("PublishedPort")
+                if protocol is None or not 0 < number < 65_536 or one.text("PublishMode") == "host":
                     continue
                 for forward, accompanies in self._addresses(ANY, protocol, number, defaulted=True):
                     found.append(
                         Published(
                             forward=forward,
                             origin=Origin.SERVICE,
-                            owner_id=str(service.get("ID")),
-                            owner_name=clean_text(str(_dig(service, "Spec", "Name") or "")),
-                            owner_port=_port(one.get("TargetPort")) or None,
+                            owner_id=service.text("ID"),
+                            owner_name=clean_text(service.object("Spec").text("Name")),
+                            owner_port=one.integer("TargetPort") or None,
                             accompanies=accompanies,
                             is_chosen=False,
                         )
@@ -137,25 +137,24 @@ class Reader:
 
     def _forwards(
         self,
-        inspected: Mapping[str, Any],
+        inspected: JsonObject,
         protocol: Protocol,
         port: int,
         guest_ip: str,
         number: int,
         *,
-        asked: list[Mapping[str, Any]] | tuple[Mapping[str, Any], ...] | None,
+        asked: Sequence[JsonObject] | None,
     ) -> Iterator[Published]:
         # An address that the engine chose, not the user, is the policy's.
         defaulted = not any(
-            str(one.get("HostIp") or "") == guest_ip and _port(one.get("HostPort")) in (0, number)
-            for one in asked or ()
+            one.text("HostIp") == guest_ip and _port(one.text("HostPort")) in (0, number) for one in asked or ()
         )
-        is_chosen = not asked or not any(_port(one.get("HostPort")) == number for one in asked)
+        is_chosen = not asked or not any(_port(one.text("HostPort")) == number for one in asked)
         for forward, accompanies in self._addresses(guest_ip, protocol, number, defaulted=defaulted):
             yield Published(
                 forward=forward,
                 origin=Origin.CONTAINER,
-                owner_id=str(inspected.get("Id") or ""),
+                owner_id=inspected.text("Id"),
                 owner_name=name_of(inspected),
                 owner_port=port,
                 accompanies=accompanies,
@@ -178,44 +177,33 @@ class Reader:
             yield _forward(protocol, _COMPANIONS[host_ip], target, number), forward
 
 
-def name_of(inspected: Mapping[str, Any]) -> str:
+def name_of(inspected: JsonObject) -> str:
     """A container's name, cleaned."""
-    return clean_text(str(inspected.get("Name") or "").removeprefix("/"))
+    return clean_text(inspected.text("Name").removeprefix("/"))
 
 
 def _forward(protocol: Protocol, host_ip: str, guest_ip: str, number: int) -> Forward:
     return Forward(protocol=protocol, host_ip=host_ip, host_port=number, guest_ip=guest_ip, guest_port=number)
 
 
-def _bindings(ports: Any) -> Iterator[tuple[Protocol, int, Mapping[str, Any]]]:
+def _bindings(ports: JsonObject) -> Iterator[tuple[Protocol, int, JsonObject]]:
     """The rows of {"80/tcp": [{"HostIp": ..., "HostPort": ...}], "81/tcp": null}."""
-    if not isinstance(ports, dict):
-        return
-    for key, rows in ports.items():
-        number, _, word = str(key).partition("/")
-        protocol, port = _protocol(word or "tcp"), _port(number)
-        if protocol is None or not port or not isinstance(rows, list):
-            continue
-        for row in rows:
-            if isinstance(row, dict):
+    for key in ports:
+        number, _, word = key.partition("/")
+        protocol, port = _protocol(word), _port(number)
+        if protocol is not None and port:
+            for row in ports.objects(key):
                 yield protocol, port, row
 
 
-def _protocol(word: Any) -> Protocol | None:
+def _protocol(word: str) -> Protocol | None:
     try:
-        return Protocol(str(word or "tcp").lower())
+        return Protocol(word.lower() or "tcp")
     except ValueError:
         return None  # sctp, which QEMU's user network does not carry
 
 
-def _port(value: Any) -> int:
+def _port(text: str) -> int:
     """A single port; 0 for none, and for a range."""
-    text = str(value if value is not None else "")
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
     return number if 0 < number < 65_536 else 0
-
-
-def _dig(value: Any, *names: str) -> Any:
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value

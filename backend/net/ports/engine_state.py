@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
-from backend.engine.ask import Dial, ask, ask_json, reason
+from backend.engine.ask import Dial, ask, ask_json
+from backend.engine.engine_json import read_answer, refusal
 from backend.errors import ProblemCode, fail
+from backend.json_reader import JsonObject
 from backend.net.ports.bindings import Published, Reader, name_of
 from backend.net.ports.host_network import Listener, uses_host_network
 
@@ -75,7 +76,7 @@ class EngineState:
         """What the container with this id has published."""
         return self._given.get(key, ())
 
-    def asked(self, inspected: dict[str, Any]) -> tuple[Published, ...]:
+    def asked(self, inspected: JsonObject) -> tuple[Published, ...]:
         """What a container that is going to start asks for; see Reader."""
         return self._reader.asked(inspected)
 
@@ -106,16 +107,15 @@ class EngineState:
     async def _look_at_all(self) -> None:
         look = next(self._looks)
         listed = await ask_json(self._dial, "/containers/json")
-        if not isinstance(listed, list):
+        if listed is None:
             raise fail(ProblemCode.ENGINE_ERROR, "The engine does not list its containers.", retryable=True)
-        rows = [row for row in listed if isinstance(row, dict)]
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def look_at(key: str) -> None:
             async with gate:
                 await self.look_at(key)
 
-        keys = {str(row.get("Id")) for row in rows if _publishes(row) or uses_host_network(row)}
+        keys = {row.required_text("Id") for row in listed.objects() if _publishes(row) or uses_host_network(row)}
         try:
             async with asyncio.TaskGroup() as group:
                 for key in keys:
@@ -134,13 +134,10 @@ class EngineState:
         if status == _NO_MANAGER:  # nor in a swarm, most likely
             self._services = ()
         elif status != 200:  # as of a swarm that has no leader for a while: its services go on
-            _log.warning("the engine does not tell its services: %s", reason(body))
+            _log.warning("the engine does not tell its services: %s", refusal(body))
         else:
-            try:
-                listed = json.loads(body)
-            except ValueError as error:
-                raise fail(ProblemCode.ENGINE_ERROR, "The engine's list of services is no JSON.") from error
-            self._services = self._reader.services(listed if isinstance(listed, list) else [])
+            with self._stale_unless_done():
+                self._services = self._reader.services(read_answer(body, "GET /services").objects())
 
     async def look_at(self, name: str) -> str:
         """Look at one container, by its name or id; returns its id, or the name where there is none.
@@ -150,18 +147,19 @@ class EngineState:
         """
         look = next(self._looks)
         with self._stale_unless_done():
-            inspected = await ask_json(self._dial, f"/containers/{name}/json")
-        if not isinstance(inspected, dict):
-            self._take(name, None)
-            self._seen_by.pop(name, None)
-            return name
-        key = str(inspected.get("Id"))
-        if self._seen_by.get(key, 0) < look:
-            self._seen_by[key] = look
-            self._take(key, inspected)
+            answer = await ask_json(self._dial, f"/containers/{name}/json")
+            if answer is None:
+                self._take(name, None)
+                self._seen_by.pop(name, None)
+                return name
+            inspected = answer.object()
+            key = inspected.required_text("Id")
+            if self._seen_by.get(key, 0) < look:
+                self._take(key, inspected)
+                self._seen_by[key] = look
         return key
 
-    def _take(self, key: str, inspected: dict[str, Any] | None) -> None:
+    def _take(self, key: str, inspected: JsonObject | None) -> None:
         """What is known of a container now; None: that it is gone."""
         published = self._reader.given(inspected) if inspected is not None else ()
         if published:
@@ -175,12 +173,10 @@ class EngineState:
         self._want_listeners(bool(self._host_network))
 
 
-def _publishes(row: dict[str, Any]) -> bool:
+def _publishes(row: JsonObject) -> bool:
     """Whether a container, of the answer of `GET /containers/json`, has published ports."""
-    ports = row.get("Ports")
-    return isinstance(ports, list) and any(isinstance(one, dict) and one.get("PublicPort") for one in ports)
+    return any(port.integer("PublicPort") for port in row.objects("Ports"))
 
 
-def _runs_on_host_network(inspected: dict[str, Any]) -> bool:
-    state = inspected.get("State")
-    return isinstance(state, dict) and bool(state.get("Running")) and uses_host_network(inspected)
+def _runs_on_host_network(inspected: JsonObject) -> bool:
+    return inspected.object("State").flag("Running") and uses_host_network(inspected)

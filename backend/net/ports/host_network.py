@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from typing import Protocol as Interface
 
 from backend.addresses import Protocol, address_of
 from backend.errors import WherryError
+from backend.json_reader import JsonObject
 from backend.while_wanted import WhileWanted
 
 _log = logging.getLogger(__name__)
@@ -58,10 +59,9 @@ class Followed(Interface):
         ...
 
 
-def uses_host_network(container: Mapping[str, Any]) -> bool:
+def uses_host_network(container: JsonObject) -> bool:
     """Whether a container, as the engine lists or inspects it, has the guest's own network."""
-    host_config = container.get("HostConfig")
-    return isinstance(host_config, Mapping) and host_config.get("NetworkMode") == "host"
+    return container.object("HostConfig").text("NetworkMode") == "host"
 
 
 class HostNetworkFeed:

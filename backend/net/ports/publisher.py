@@ -26,6 +26,7 @@ from urllib.parse import quote
 from backend.addresses import Forward
 from backend.engine.ask import Dial, ask, ask_json, follow
 from backend.errors import Problem, WherryError
+from backend.json_reader import JsonObject
 from backend.model import Notice
 from backend.net.ports.bindings import Published, Reader
 from backend.net.ports.engine_state import EngineState
@@ -149,11 +150,12 @@ class Publisher:
             name: of the container, or its id, as the client gave it.
             dial: opens a stream to the engine, and may wake the machine for it. Raises WherryError.
         """
-        inspected = await ask_json(dial, f"/containers/{name}/json")
-        if not isinstance(inspected, dict):
+        answer = await ask_json(dial, f"/containers/{name}/json")
+        if answer is None:
             return None  # the engine says that there is none
+        inspected = answer.object()
         asked = self._state.asked(inspected)
-        self._asked[str(inspected.get("Id"))] = _Asked(asked, name, time.monotonic())
+        self._asked[inspected.text("Id")] = _Asked(asked, name, time.monotonic())
         if not asked:
             return None
         try:
@@ -229,23 +231,19 @@ class Publisher:
 
     # -- the engine's state ---------------------------------------------------------------------------------------
     async def _follow(self) -> None:
-        async with follow(self._dial, _EVENTS, timeout_s=_ANSWER_S) as lines:
+        async with follow(self._dial, _EVENTS, timeout_s=_ANSWER_S) as events:
             # Only now: what happens during the look and after it is among the events.
             await self._read_all()
-            async for line in lines:
-                await self._on_event(line)
+            async for event in events:
+                await self._on_event(event)
 
-    async def _on_event(self, untrusted_line: bytes) -> None:
-        try:
-            event = json.loads(untrusted_line)
-            kind, action, actor = event["Type"], event["Action"], event["Actor"]
-            key = str(actor["Attributes"]["container"] if kind == "network" else actor["ID"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return  # an event of a form that we do not know
+    async def _on_event(self, event: JsonObject) -> None:
+        kind, action, actor = event.text("Type"), event.text("Action"), event.object("Actor")
+        key = actor.object("Attributes").text("container") if kind == "network" else actor.text("ID")
         try:
             if kind == "service":
                 await self.read_services()
-            elif action in _FOLLOWED.get(kind, ()):
+            elif key and action in _FOLLOWED.get(kind, ()):
                 if action == "destroy":
                     self._asked.pop(key, None)  # its client has left
                 await self._read_container(key)

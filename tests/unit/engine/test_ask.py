@@ -9,6 +9,7 @@ import pytest
 
 from backend.engine.ask import answers_ping, ask, ask_json, follow
 from backend.errors import ProblemCode, WherryError
+from backend.json_reader import MAX_LINE_BYTES, NotUnderstood
 from backend.stream import ByteStream
 from tests.fuzz.streams import Scripted, virtual
 
@@ -74,7 +75,7 @@ def test_a_ping(status: bytes, found: bool) -> None:
 def test_json_that_is_none_is_an_error_and_not_nothing() -> None:
     async def work() -> None:
         assert await ask_json(dialling(b"HTTP/1.1 404 X\r\n\r\n{}")[0], "/x") is None
-        with pytest.raises(WherryError, match="JSON") as raised:
+        with pytest.raises(NotUnderstood, match="not understood") as raised:
             await ask_json(dialling(OK + b"\r\n[1,")[0], "/x")
         assert raised.value.problem.code is ProblemCode.ENGINE_ERROR
         with pytest.raises(WherryError, match="it is busy"):
@@ -83,12 +84,12 @@ def test_json_that_is_none_is_an_error_and_not_nothing() -> None:
     virtual(work)
 
 
-def test_lines_come_as_they_are_told() -> None:
+def test_objects_come_as_they_are_told() -> None:
     async def work() -> None:
-        chunks = b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\n{}\n{\n\r\n", b"3\r\n1}\n\r\n"
+        chunks = b"Transfer-Encoding: chunked\r\n\r\n", b'8\r\n{}\n\n{"a"\r\n', b"4\r\n:1}\n\r\n"
         dial, opened = dialling(OK + chunks[0], *chunks[1:], ending="silence")
-        async with follow(dial, "/events") as lines:
-            assert [await anext(lines) for _ in range(3)] == [b"{}", b"{", b"1}"]
+        async with follow(dial, "/events") as events:
+            assert [list(await anext(events)) for _ in range(2)] == [[], ["a"]]
         assert opened[0].closed
 
     virtual(work)
@@ -99,15 +100,17 @@ def test_lines_come_as_they_are_told() -> None:
     [
         (b'HTTP/1.1 400 X\r\nContent-Length: 16\r\n\r\n{"message":"no"}', "no"),
         (OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}", "ended"),
-        (OK + b"\r\n" + b"x" * 70, "too long"),
+        (OK + b"\r\n{\n", "not understood"),
+        (OK + b"\r\n[]\n", "not understood"),
+        (OK + b"\r\n" + b"x" * (MAX_LINE_BYTES + 1), "not understood"),
     ],
 )
-def test_lines_that_end_badly_are_a_problem(said: bytes, words: str) -> None:
+def test_objects_that_end_badly_are_a_problem(said: bytes, words: str) -> None:
     async def work() -> None:
         dial, opened = dialling(said)
         with pytest.raises(WherryError, match=words):
-            async with follow(dial, "/events", line_bytes=64) as lines:
-                assert [line async for line in lines] == []
+            async with follow(dial, "/events") as events:
+                assert [event async for event in events] == []
         assert opened[0].closed
 
     virtual(work)

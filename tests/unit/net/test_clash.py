@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, ip_network
 
+import pytest
+
+from backend.engine.engine_json import engine_source
 from backend.errors import Action, Problem
 from backend.host.routes import Route
+from backend.json_reader import Json, NotUnderstood
 from backend.net.clash import DockerNetwork, problem_of, read_networks
 from backend.net.subnets import Clash
 
@@ -61,17 +65,25 @@ def test_what_the_user_has_set_is_not_moved_by_a_restart() -> None:
     assert "moves the default bridge;" in (half.hint or "")
 
 
-def test_the_engines_answer_is_read_with_care() -> None:
-    answer: list[object] = [
-        {"Name": "web\x1b[2J", "IPAM": {"Config": [{"Subnet": "172.18.0.0/16"}, {"Subnet": 7}, None]},
+def test_the_engines_answer_is_read() -> None:
+    answer = [
+        {"Name": "web\x1b[2J", "IPAM": {"Config": [{"Subnet": "172.18.0.0/16"}, {"Subnet": None}]},
          "Labels": {"com.docker.compose.project": "web"}},
         {"Name": "host", "IPAM": {"Config": None}, "Labels": None},
-        {"Name": 7},
-        "what",
-        {"Name": "odd", "IPAM": []},
     ]  # fmt: skip
-    found = read_networks(answer)
-    assert [network.ranges for network in found] == [("172.18.0.0/16",), (), ()]
+    found = read_networks(Json(answer, engine_source("GET /networks")))
+    assert [network.ranges for network in found] == [("172.18.0.0/16",), ()]
     assert found[0].project == "web"
     assert "\x1b" not in found[0].name
-    assert read_networks({"message": "no"}) == ()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({"message": "no"}, ["what"], [{"Name": 7}], [{}], [{"Name": "odd", "IPAM": []}]),
+        [{"Name": "odd", "IPAM": {"Config": [{"Subnet": 7}]}}],
+    ],
+)
+def test_an_answer_that_is_not_understood_is_no_list_without_networks(answer: object) -> None:
+    with pytest.raises(NotUnderstood):
+        read_networks(Json(answer, engine_source("GET /networks")))

@@ -7,7 +7,10 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from backend.agent.core import inventory
+from backend.json_reader import NotUnderstood
 
 ANONYMOUS = "f" * 64
 
@@ -98,3 +101,20 @@ def test_what_ran_is_started_again_and_what_does_not_start_is_told() -> None:
     assert engine.started == ["/containers/id-web/start", "/containers/id-old/start"]
     assert len(refused) == 1
     assert refused[0].startswith("container id-old")
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        ("/networks", {"message": "no"}),
+        ("/volumes", []),
+        ("/images/json", [{"Id": None}]),
+        ("/containers/json?all=1", ["web"]),
+        ("/containers/id-web/json", {"HostConfig": "x"}),
+    ],
+)
+def test_what_is_not_understood_is_not_taken_for_nothing(target: str, answer: object) -> None:
+    engine = full()
+    engine.has[target] = answer
+    with pytest.raises(NotUnderstood):
+        asyncio.run(inventory.take(engine.dial))

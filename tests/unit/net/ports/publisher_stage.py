@@ -73,7 +73,6 @@ class Engine:
         self.hold: Callable[[str], Awaitable[object]] | None = None
         """Waited for, with the target, between an answer's making and its delivery."""
         self.events: asyncio.Queue[bytes] = asyncio.Queue()
-        self.events.put_nowait(b"HTTP/1.0 200 OK\r\n\r\n")
 
     def add(self, name: str, asked: dict[str, Any], given: dict[str, Any], *, running: bool = False) -> None:
         self.containers[name] = {
@@ -132,12 +131,13 @@ class _Answer:
         self._target = target
         if target.startswith("/events"):
             self._follows = True
+            self._left = b"HTTP/1.0 200 OK\r\n\r\n"
             return
         status, value = self._engine.answer(method, target)
         self._left = b"HTTP/1.0 %d X\r\n\r\n%s" % (status, b"" if value is None else json.dumps(value).encode())
 
     async def read(self, max_bytes: int = 262_144) -> bytes:
-        if self._follows:
+        if self._follows and not self._left:
             return await self._engine.events.get()
         data, self._left = self._left, b""
         if data and self._engine.hold is not None:

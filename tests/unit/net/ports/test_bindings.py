@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from backend.addresses import Origin, Protocol
+from backend.engine.engine_json import engine_source
+from backend.json_reader import JsonObject, NotUnderstood
 from backend.net.ports.bindings import Published, Reader
 from backend.net.ports.host_network import Listener
 
@@ -15,14 +17,20 @@ HERE = Reader(publish_everywhere=False, host_address=lambda ip: ALIASES.get(ip, 
 EVERYWHERE = Reader(publish_everywhere=True, host_address=lambda ip: ALIASES.get(ip, ip))
 
 
-def inspected(asked: dict[str, Any], given: dict[str, Any] | None = None, *, running: bool = True) -> dict[str, Any]:
-    return {
-        "Id": "c" * 64,
-        "Name": "/web",
-        "State": {"Running": running},
-        "HostConfig": {"PortBindings": asked, "NetworkMode": "bridge"},
-        "NetworkSettings": {"Ports": given or {}},
-    }
+SOURCE = engine_source("docker inspect")
+
+
+def inspected(asked: dict[str, Any], given: dict[str, Any] | None = None, *, running: bool = True) -> JsonObject:
+    return JsonObject(
+        {
+            "Id": "c" * 64,
+            "Name": "/web",
+            "State": {"Running": running},
+            "HostConfig": {"PortBindings": asked, "NetworkMode": "bridge"},
+            "NetworkSettings": {"Ports": given or {}},
+        },
+        SOURCE,
+    )
 
 
 def row(ip: str, port: str | int) -> dict[str, str]:
@@ -66,9 +74,10 @@ def test_a_host_without_ipv6_has_no_companions() -> None:
     assert shown(reader.given(inspected(asked, given))) == expected
 
 
-@pytest.mark.parametrize("listed", [["x"], [{"Endpoint": {"Ports": ["x", None]}}], [{"Endpoint": 5}]])
-def test_services_of_another_shape_are_left_out(listed: list[Any]) -> None:
-    assert HERE.services(listed) == ()
+@pytest.mark.parametrize("service", [{"Endpoint": {"Ports": ["x", None]}}, {"Endpoint": 5}])
+def test_services_of_another_shape_are_not_taken_for_services_without_ports(service: dict[str, Any]) -> None:
+    with pytest.raises(NotUnderstood, match="not understood"):
+        HERE.services([JsonObject(service, SOURCE)])
 
 
 def test_a_start_foresees_single_ports_as_they_will_be_given() -> None:
@@ -107,7 +116,6 @@ def test_an_explicit_address_beside_a_default_one_gets_no_companion() -> None:
         {"80/tcp": None},
         {"80/sctp": [row("", 80)]},
         {"x/tcp": [row("", 80)]},
-        {"80/tcp": ["x"]},
         {"80/tcp": [row("", 70000)]},
     ],
 )
@@ -116,12 +124,23 @@ def test_what_cannot_be_published_is_left_out(odd: Any) -> None:
     assert HERE.asked(inspected(odd)) == ()
 
 
+@pytest.mark.parametrize("odd", [{"80/tcp": ["x"]}, {"80/tcp": "x"}, ["80/tcp"], {"80/tcp": [{"HostPort": 80}]}])
+def test_what_is_not_understood_is_not_taken_for_nothing_published(odd: Any) -> None:
+    with pytest.raises(NotUnderstood):
+        HERE.given(inspected({}, odd))
+    with pytest.raises(NotUnderstood):
+        HERE.asked(inspected(odd))
+
+
 def test_services_are_published_as_a_port_without_an_address() -> None:
     ports = [
         {"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 8080, "PublishMode": "ingress"},
         {"Protocol": "tcp", "TargetPort": 81, "PublishedPort": 8081, "PublishMode": "host"},
     ]
-    services = HERE.services([{"ID": "s1", "Spec": {"Name": "shop"}, "Endpoint": {"Ports": ports}}, {"ID": "s2"}])
+    services = HERE.services(
+        JsonObject(one, SOURCE)
+        for one in ({"ID": "s1", "Spec": {"Name": "shop"}, "Endpoint": {"Ports": ports}}, {"ID": "s2"})
+    )
     assert shown(services) == {"127.0.0.1:8080/tcp>:8080", "[::1]:8080/tcp>:8080"}
     assert {(one.origin, one.owner_name, one.owner_port) for one in services} == {(Origin.SERVICE, "shop", 80)}
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from backend.addresses import Protocol, address_of
+from backend.engine.engine_json import engine_source
+from backend.json_reader import JsonObject
 from backend.net.ports import host_network
 from backend.net.ports.host_network import COMMAND, HostNetworkFeed, Listener, Parser, uses_host_network
 from tests.fakes.loop import turns
@@ -178,5 +180,6 @@ def test_addresses_as_the_kernel_writes_them(word: str, address: str) -> None:
 
 def test_containers_that_share_the_network_are_known_by_their_mode() -> None:
     others: list[dict[str, Any]] = [{"HostConfig": {"NetworkMode": "bridge"}}, {"HostConfig": None}, {}]
-    assert not any(uses_host_network(one) for one in others)
-    assert uses_host_network({"HostConfig": {"NetworkMode": "host"}})
+    source = engine_source("docker ps")
+    assert not any(uses_host_network(JsonObject(one, source)) for one in others)
+    assert uses_host_network(JsonObject({"HostConfig": {"NetworkMode": "host"}}, source))

@@ -1,0 +1,43 @@
+"""The engine's JSON, as `backend.json_reader` reads it: where it came from, and what several readers need of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from backend.engine.types import NAME_CHARS, clean_text
+from backend.errors import ProblemCode, WherryError
+from backend.json_reader import Json, JsonObject, JsonSource, decode
+
+_REASON_CHARS: Final = 300
+
+
+def engine_source(command: str) -> JsonSource:
+    """Answers to this command, as the user could give it."""
+    return JsonSource(
+        summary="The Docker engine's answer was not understood.",
+        code=ProblemCode.ENGINE_ERROR,
+        command=command,
+        hint="Check that nothing else listens at the engine's address.",
+    )
+
+
+def read_answer(untrusted_body: bytes, command: str) -> Json:
+    """The whole answer. Raises NotUnderstood."""
+    return decode(untrusted_body, engine_source(command))
+
+
+def refusal(untrusted_body: bytes) -> str:
+    """The engine's words in an answer that refuses, cleaned and without a full stop."""
+    try:
+        said = read_answer(untrusted_body, "").object().text("message")
+    except WherryError:
+        said = ""
+    return clean_text(said or "the engine gave no reason", _REASON_CHARS).rstrip(".")
+
+
+def listed_name(container: JsonObject, limit: int = NAME_CHARS) -> str:
+    """The name of a container as `GET /containers/json` lists it, cleaned; the short id of one without."""
+    names = container.texts("Names") or (container.required_text("Id")[:12],)
+    # A linked container has further names of the form /other/alias: its own has one slash.
+    own = next((name for name in names if name.count("/") <= 1), names[0])
+    return clean_text(own.removeprefix("/"), limit)
