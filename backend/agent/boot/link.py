@@ -36,7 +36,7 @@ _PROBE_S: Final = 3600.0
 _PING_S: Final = 30.0
 
 
-class EngineLink:
+class GuestLink:
     """One per run of the machine."""
 
     def __init__(

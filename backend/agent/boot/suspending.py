@@ -14,7 +14,7 @@ import logging
 import shutil
 from typing import Final
 
-from backend.agent.boot.link import EngineLink
+from backend.agent.boot.link import GuestLink
 from backend.agent.boot.prepare import Preparation
 from backend.agent.boot.progress import Progress
 from backend.agent.boot.readiness import LAUNCH, RESTORE, RESUME_LADDER, Deadlines
@@ -43,7 +43,7 @@ async def suspend(
     driver: VmDriver,
     record: RunRecord,
     *,
-    link: EngineLink | None,
+    link: GuestLink | None,
     deadlines: Deadlines,
 ) -> None:
     """Save the running machine. Its processors stand still when this returns, and QEMU waits to be ended.

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from backend.agent.boot import suspending
 from backend.agent.boot.boot import CandidateFailed, boot, explain_exit, wait_services
-from backend.agent.boot.link import EngineLink
+from backend.agent.boot.link import GuestLink
 from backend.agent.boot.prepare import Preparation, prepare_within
 from backend.agent.boot.progress import Progress
 from backend.agent.boot.readiness import ADOPT, GUEST, LADDER, PREPARE, Deadlines
@@ -110,7 +110,7 @@ class Effects:
         self.record: RunRecord | None = None
         self._is_adopted = False
         self.guest: Guest | None = None
-        self.link: EngineLink | None = None
+        self.link: GuestLink | None = None
         self.failed_before: tuple[str, ...] = ()
         self.peaks = Peaks(host, directory)
         self.watchdog = Watchdog(
@@ -325,7 +325,7 @@ class Effects:
         self.tasks.spawn(self.watchdog.watch(guest), f"watchdog {run}")
         return guest
 
-    async def _follow_guest(self, guest: Guest, link: EngineLink, run: int) -> None:
+    async def _follow_guest(self, guest: Guest, link: GuestLink, run: int) -> None:
         """Act on what the guest says, for as long as it speaks."""
         async for event in guest.events():
             link.heed(event)
@@ -455,8 +455,8 @@ class Effects:
         if guest is not None:
             await guest.control.aclose()
 
-    def _new_link(self, keys: MachineKeys, guest_port: int) -> EngineLink:
-        return EngineLink(
+    def _new_link(self, keys: MachineKeys, guest_port: int) -> GuestLink:
+        return GuestLink(
             self.driver,
             keys,
             self._dir.keys / "known_hosts",

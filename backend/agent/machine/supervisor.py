@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from backend.agent.boot.link import EngineLink
+from backend.agent.boot.link import GuestLink
 from backend.agent.boot.progress import Progress
 from backend.agent.boot.readiness import Deadlines
 from backend.agent.core import lifecycle, wish
@@ -203,7 +203,7 @@ class Supervisor:
         return True
 
     @property
-    def link(self) -> EngineLink | None:
+    def link(self) -> GuestLink | None:
         """The way into the guest, while there is one."""
         return self._effects.link
 

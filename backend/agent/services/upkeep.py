@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from backend.agent.boot.link import EngineLink
+from backend.agent.boot.link import GuestLink
 from backend.agent.boot.readiness import ENGINE, Deadlines
 from backend.agent.core.guest import Guest
 from backend.agent.machine.supervisor import Supervisor
@@ -64,7 +64,7 @@ class Upkeep:
                 while self._supervisor.phase is Phase.DEGRADED:
                     await asyncio.sleep(0.05)
 
-    async def _engine_is_back(self, link: EngineLink) -> None:
+    async def _engine_is_back(self, link: GuestLink) -> None:
         status = self._supervisor.status()
         hardware = status.accelerator is not None and status.accelerator.hardware
         within_s = self._deadlines.of(ENGINE, hardware=hardware) + _RESTART_S

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from backend.agent.boot.link import EngineLink
+from backend.agent.boot.link import GuestLink
 from backend.agent.boot.readiness import DEAF, HUNG, REVIVED, SILENT, WATCH, Deadlines
 from backend.agent.core.guest import Guest
 from backend.agent.core.tasks import Background
@@ -42,7 +42,7 @@ class Surroundings:
 
     driver: QemuDriver
     phase: Callable[[], Phase]
-    link: Callable[[], EngineLink | None]
+    link: Callable[[], GuestLink | None]
     hardware: Callable[[], bool]
     changed: Callable[[], None]
     """`problems` are different."""
@@ -152,7 +152,7 @@ class Watchdog:
         monitor, engine, room = _Question(3.0), _Question(15.0), _Question(15.0)
         tick_s = min(_TICK_S, self._deadlines.watch_s(WATCH, hardware=True))
         stood_still = False
-        opened: EngineLink | None = None
+        opened: GuestLink | None = None
         before = self._clock.steady()
 
         def note_opened() -> None:
