@@ -32,7 +32,7 @@ _RETRY_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class BootStage:
     """The guest got as far as `name`, `uptime_s` after its kernel started."""
 
     name: str
@@ -84,11 +84,11 @@ class Trimmed:
     untrusted_text: str
 
 
-GuestEvent = Stage | ServiceChange | ServiceContinued | GuestProblem | ProblemSolved | OutOfMemory | Trimmed
+GuestEvent = BootStage | ServiceChange | ServiceContinued | GuestProblem | ProblemSolved | OutOfMemory | Trimmed
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandAnswer:
     """What the guest says to the command that carried this ID."""
 
     identity: str
@@ -108,7 +108,7 @@ class GuestControl:
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
-        self._asked: dict[str, tuple[str, asyncio.Future[Answer]]] = {}
+        self._asked: dict[str, tuple[str, asyncio.Future[CommandAnswer]]] = {}
         """ID -> the command and who waits for its answer."""
 
     @classmethod
@@ -142,7 +142,7 @@ class GuestControl:
                 the command, MACHINE_DIED when the connection ends.
         """
         identity = secrets.token_hex(4)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[CommandAnswer] = asyncio.get_running_loop().create_future()
         self._asked[identity] = (command, future)
         try:
             async with asyncio.timeout(timeout_s):
@@ -170,13 +170,13 @@ class GuestControl:
             )
         return text
 
-    def _heed(self, answer: Answer | UnknownCommand) -> None:
+    def _heed(self, answer: CommandAnswer | UnknownCommand) -> None:
         for identity, (command, future) in self._asked.items():
             if future.done():
                 continue
             if isinstance(answer, UnknownCommand):
                 if answer.name == command.partition(" ")[0]:  # it may have an argument: "restart dockerd"
-                    future.set_result(Answer(identity, False, "this guest image does not know the command"))
+                    future.set_result(CommandAnswer(identity, False, "this guest image does not know the command"))
             elif answer.identity == identity:
                 future.set_result(answer)
 
@@ -195,7 +195,7 @@ class GuestControl:
                         pending = b""
                     for line in lines:
                         event = parse(line)
-                        if isinstance(event, Answer | UnknownCommand):
+                        if isinstance(event, CommandAnswer | UnknownCommand):
                             self._heed(event)
                         elif event is not None:
                             yield event
@@ -209,13 +209,13 @@ class GuestControl:
         await self._stream.aclose()
 
 
-def parse(untrusted_line: bytes) -> GuestEvent | Answer | UnknownCommand | None:
+def parse(untrusted_line: bytes) -> GuestEvent | CommandAnswer | UnknownCommand | None:
     """One line of the guest; None for what needs no action or cannot be read."""
     words = untrusted_line.decode("utf-8", errors="replace").strip().split(" ")
     try:
         match words:
             case ["stage", name, uptime] if name and math.isfinite(float(uptime)):
-                return Stage(name, float(uptime))
+                return BootStage(name, float(uptime))
             case ["service", name, "started", *_]:
                 return ServiceChange(name, None)
             case ["service", name, "exited", code, *_]:
@@ -231,9 +231,9 @@ def parse(untrusted_line: bytes) -> GuestEvent | Answer | UnknownCommand | None:
             case ["solved", code]:
                 return ProblemSolved(code)
             case ["pong", identity, *clocks]:
-                return Answer(identity, True, " ".join(clocks))
+                return CommandAnswer(identity, True, " ".join(clocks))
             case ["done" | "failed" as word, identity, *text]:
-                return Answer(identity, word == "done", " ".join(text))
+                return CommandAnswer(identity, word == "done", " ".join(text))
             case ["error", "unknown", "command", name]:
                 return UnknownCommand(name)
             case ["ok" | "", *_]:

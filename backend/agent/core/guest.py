@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import Notice
 from backend.vm.guest import (
+    BootStage,
     GuestControl,
     GuestEvent,
     GuestProblem,
@@ -18,7 +19,6 @@ from backend.vm.guest import (
     ProblemSolved,
     ServiceChange,
     ServiceContinued,
-    Stage,
     Trimmed,
 )
 
@@ -112,7 +112,7 @@ class Guest:
         """Follow the guest, noting what it says; yields each event."""
         async for event in self.control.events():
             match event:
-                case Stage(name, uptime) if name in self.stages or len(self.stages) < _MAX_STAGES:
+                case BootStage(name, uptime) if name in self.stages or len(self.stages) < _MAX_STAGES:
                     self.stages[name] = uptime
                 case GuestProblem(code) if code in self._problems or len(self._problems) < _MAX_PROBLEMS:
                     self._problems[code] = event

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from backend.errors import ProblemCode, WherryError
 from backend.vm.guest import (
-    Answer,
+    BootStage,
+    CommandAnswer,
     GuestControl,
     GuestEvent,
     GuestProblem,
@@ -19,7 +20,6 @@ from backend.vm.guest import (
     ProblemSolved,
     ServiceChange,
     ServiceContinued,
-    Stage,
     Trimmed,
     UnknownCommand,
     parse,
@@ -29,19 +29,19 @@ from backend.vm.guest import (
 @pytest.mark.parametrize(
     ("line", "event"),
     [
-        (b"stage sshd 1.52", Stage("sshd", 1.52)),
-        (b"stage off 80\r", Stage("off", 80.0)),
+        (b"stage sshd 1.52", BootStage("sshd", 1.52)),
+        (b"stage off 80\r", BootStage("off", 80.0)),
         (b"service dockerd started", ServiceChange("dockerd", None)),
         (b"service dockerd exited 137", ServiceChange("dockerd", 137)),
         (b"problem data-full the data disk is 97% full", GuestProblem("data-full", "the data disk is 97% full")),
         (b"solved data-full", ProblemSolved("data-full")),
         (b"solved", None),
         (b"problem odd", GuestProblem("odd", "")),
-        (b"pong 7", Answer("7", True, "")),
+        (b"pong 7", CommandAnswer("7", True, "")),
         (b"pong", None),
-        (b"done 7", Answer("7", True, "")),
-        (b"done 7 it is so", Answer("7", True, "it is so")),
-        (b"failed 7 no such thing", Answer("7", False, "no such thing")),
+        (b"done 7", CommandAnswer("7", True, "")),
+        (b"done 7 it is so", CommandAnswer("7", True, "it is so")),
+        (b"failed 7 no such thing", CommandAnswer("7", False, "no such thing")),
         (b"failed", None),
         (b"error unknown command freeze", UnknownCommand("freeze")),
         (b"ok", None),
@@ -54,7 +54,7 @@ from backend.vm.guest import (
         (b"oom 2 oom-kill:task=a", OutOfMemory(2, "oom-kill:task=a")),
         (b"oom many", None),
         (b"trimmed /data: 5 bytes trimmed", Trimmed("/data: 5 bytes trimmed")),
-        (b"pong 7 1.50 1700000000.25", Answer("7", True, "1.50 1700000000.25")),
+        (b"pong 7 1.50 1700000000.25", CommandAnswer("7", True, "1.50 1700000000.25")),
         (b"service dockerd exited badly", None),
         (b"service dockerd", None),
         (b"problem", None),
@@ -63,13 +63,15 @@ from backend.vm.guest import (
         (b"\xff\xfe\x00", None),
     ],
 )
-def test_a_line_means_one_thing_or_nothing(line: bytes, event: GuestEvent | Answer | UnknownCommand | None) -> None:
+def test_a_line_means_one_thing_or_nothing(
+    line: bytes, event: GuestEvent | CommandAnswer | UnknownCommand | None
+) -> None:
     assert parse(line) == event
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_no_line_does_harm(line: bytes) -> None:
-    assert parse(line) is None or isinstance(parse(line), GuestEvent | Answer | UnknownCommand)
+    assert parse(line) is None or isinstance(parse(line), GuestEvent | CommandAnswer | UnknownCommand)
 
 
 class Chunks:
@@ -108,16 +110,16 @@ def events(*chunks: bytes, broken: bool = False) -> list[GuestEvent]:
 def test_lines_are_lines_however_they_arrive(size: int) -> None:
     text = b"stage init 0.5\nstage data 0.9\nservice dockerd started\n"
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
-    assert events(*pieces) == [Stage("init", 0.5), Stage("data", 0.9), ServiceChange("dockerd", None)]
+    assert events(*pieces) == [BootStage("init", 0.5), BootStage("data", 0.9), ServiceChange("dockerd", None)]
 
 
 def test_a_line_without_an_end_does_not_fill_the_memory_and_the_next_is_read() -> None:
     flood = [b"x" * 4096] * 100
-    assert events(*flood, b"\nstage init 1.0\n") == [Stage("init", 1.0)]
+    assert events(*flood, b"\nstage init 1.0\n") == [BootStage("init", 1.0)]
 
 
 def test_the_end_of_the_guest_is_the_end_of_its_events() -> None:
-    assert events(b"stage init 1.0\nstage da", broken=True) == [Stage("init", 1.0)]
+    assert events(b"stage init 1.0\nstage da", broken=True) == [BootStage("init", 1.0)]
 
 
 class Speaking:
