@@ -37,7 +37,7 @@ from backend.agent.services.stats_feed import HostFigures, StatsFeed
 from backend.agent.services.upkeep import Upkeep, host_figures
 from backend.agent.watch.company_watch import CompanyWatch
 from backend.agent.watch.idleness import Idleness
-from backend.agent.watch.route_watch import RouteWatch, Watched
+from backend.agent.watch.route_watch import RouteSources, RouteWatch
 from backend.control import messages
 from backend.control.launch import EXIT_ALREADY_OWNED
 from backend.control.server import ControlServer
@@ -157,7 +157,7 @@ class Agent:
         self._stats = StatsFeed(self._follow, self._host_figures, self._server.publish_stats)
         self._front = ApiFront(self._dial, dial_quietly=self._dial_quietly, hooks=self._ports.hooks(self._dial))
         self._routes = RouteWatch(
-            Watched(
+            RouteSources(
                 routes=lambda: machine_host.routes() + subnets.named(config.load(directory.config).network),
                 daemon_options=lambda: config.daemon_options(directory.daemon_json),
                 subnet=lambda: config.load(directory.config).network.subnet,

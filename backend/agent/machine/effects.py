@@ -35,7 +35,7 @@ from backend.agent.core.lifecycle import (
 )
 from backend.agent.core.tasks import Tasks
 from backend.agent.watch.peaks import Peaks
-from backend.agent.watch.watchdog import Surroundings, Watchdog
+from backend.agent.watch.watchdog import Watchdog, WatchedMachine
 from backend.errors import Action, Problem, ProblemCode, WherryError, fail
 from backend.files import explain_os_error
 from backend.host.base import Host
@@ -114,7 +114,7 @@ class Effects:
         self.failed_before: tuple[str, ...] = ()
         self.peaks = Peaks(host, directory)
         self.watchdog = Watchdog(
-            Surroundings(
+            WatchedMachine(
                 driver=self.driver,
                 phase=hooks.phase,
                 link=lambda: self.link,

@@ -18,8 +18,8 @@ from typing import Final, NamedTuple, Protocol
 from backend.agent.services.stats_lines import (
     MAX_LINE_BYTES,
     BadLine,
-    Parser,
     RawSample,
+    StatsParser,
     container_usages,
     machine_usage,
 )
@@ -178,7 +178,7 @@ class _Reader:
     """Bytes to samples. Odd lines are left out; the first of each run is logged."""
 
     def __init__(self) -> None:
-        self._parser = Parser()
+        self._parser = StatsParser()
         self._rest = b""
         self._skips = False
         self._odd = 0

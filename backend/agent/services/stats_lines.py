@@ -64,7 +64,7 @@ class RawSample:
     """Process id -> the container to whose network it belongs."""
 
 
-class Parser:
+class StatsParser:
     """Puts lines together. One for each run of the guest's program."""
 
     def __init__(self) -> None:

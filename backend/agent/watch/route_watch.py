@@ -33,7 +33,7 @@ _BRIDGE_OPTIONS: Final = ("bip", "default-address-pools", "bridge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class RouteSources:
     """What is looked at, and whom it tells."""
 
     routes: Callable[[], tuple[Route, ...]]
@@ -55,7 +55,7 @@ class Watched:
 class RouteWatch:
     """One per agent."""
 
-    def __init__(self, watched: Watched, *, every_s: float, clock: Clock | None = None) -> None:
+    def __init__(self, watched: RouteSources, *, every_s: float, clock: Clock | None = None) -> None:
         self._watched = watched
         self._every_s = every_s
         self._clock = clock or HostClock()

@@ -38,7 +38,7 @@ class Act(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class SilenceLimits:
     """Seconds of silence until something is told; generous, because a false alarm is worse than a late one."""
 
     deaf_s: float
@@ -91,7 +91,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Diagnosis:
     """What follows."""
 
     problem: Problem | None = None
@@ -103,7 +103,7 @@ class Verdict:
     acts: tuple[Act, ...] = ()
 
 
-def judge(memory: Memory, seen: Seen, limits: Limits) -> tuple[Memory, Verdict]:
+def judge(memory: Memory, seen: Seen, limits: SilenceLimits) -> tuple[Memory, Diagnosis]:
     """See the module."""
     now = _count(memory, seen, min(seen.passed_s, _MAX_LOOK_S))
     now, verdict = _machine(now, seen, limits)
@@ -147,7 +147,7 @@ def _count(memory: Memory, seen: Seen, passed: float) -> Memory:
     )
 
 
-def _machine(now: Memory, seen: Seen, limits: Limits) -> tuple[Memory, Verdict]:
+def _machine(now: Memory, seen: Seen, limits: SilenceLimits) -> tuple[Memory, Diagnosis]:
     """The first in the chain whose time is over."""
     # What depends on it begins anew once it is over.
     anew = replace(now, guest_s=0.0, ssh_s=0.0, engine_s=0.0)
@@ -169,17 +169,17 @@ def _machine(now: Memory, seen: Seen, limits: Limits) -> tuple[Memory, Verdict]:
         return replace(now, ssh_s=0.0, engine_s=0.0), _verdict(_HUNG, "the guest hangs")
     if now.ssh_s >= limits.silent_s:
         why = "the guest's SSH server does not answer and is restarted"
-        return replace(now, ssh_s=0.0, engine_s=0.0), Verdict(lost=why, acts=(Act.REVIVE_SSH,))
+        return replace(now, ssh_s=0.0, engine_s=0.0), Diagnosis(lost=why, acts=(Act.REVIVE_SSH,))
     if now.engine_s >= limits.silent_s:
         why = f"it said nothing for {now.engine_s:.0f} s and is restarted"
-        return replace(now, engine_s=0.0, revived_s=0.0), Verdict(lost=why, acts=(Act.REVIVE_ENGINE,))
+        return replace(now, engine_s=0.0, revived_s=0.0), Diagnosis(lost=why, acts=(Act.REVIVE_ENGINE,))
     if now.revived_s is not None and now.revived_s >= limits.revived_s:
-        return now, Verdict(problem=_ENGINE_DEAD)
-    return now, Verdict()
+        return now, Diagnosis(problem=_ENGINE_DEAD)
+    return now, Diagnosis()
 
 
-def _verdict(problem: Problem, why: str) -> Verdict:
-    return Verdict(problem=problem, lost=why)
+def _verdict(problem: Problem, why: str) -> Diagnosis:
+    return Diagnosis(problem=problem, lost=why)
 
 
 _STOPPED: Final = Problem(

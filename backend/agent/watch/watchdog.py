@@ -20,7 +20,7 @@ from backend.agent.boot.readiness import DEAF, HUNG, REVIVED, SILENT, WATCH, Dea
 from backend.agent.core.guest import Guest
 from backend.agent.core.tasks import Background
 from backend.agent.watch.guest_clock import Clock, GuestClock, HostClock, Jumps
-from backend.agent.watch.watch_rules import Act, Limits, Memory, Seen, Verdict, judge
+from backend.agent.watch.watch_rules import Act, Diagnosis, Memory, Seen, SilenceLimits, judge
 from backend.errors import Problem, WherryError
 from backend.host.process import is_stopped
 from backend.model import Notice, Phase
@@ -37,7 +37,7 @@ _STANDING: Final = ("paused", "io-error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class WatchedMachine:
     """What the watchdog looks at, and whom it tells."""
 
     driver: QemuDriver
@@ -94,11 +94,11 @@ class _Question:
 class Watchdog:
     """Of one machine; `watch` is run once for each of its runs."""
 
-    def __init__(self, surroundings: Surroundings, deadlines: Deadlines, clock: Clock | None = None) -> None:
+    def __init__(self, surroundings: WatchedMachine, deadlines: Deadlines, clock: Clock | None = None) -> None:
         self._around = surroundings
         self._deadlines = deadlines
         self._clock = clock or HostClock()
-        self._verdict = Verdict()
+        self._verdict = Diagnosis()
         self._guest: Guest | None = None
         self._continue_after = 0.0
         self.guest_clock: GuestClock | None = None
@@ -116,7 +116,7 @@ class Watchdog:
     async def watch(self, guest: Guest) -> None:
         """Until the guest is gone, or cancelled."""
         self._guest = guest
-        self._verdict = Verdict()
+        self._verdict = Diagnosis()
         control = guest.control
 
         async def ask(command: str, timeout_s: float) -> str:
@@ -134,7 +134,7 @@ class Watchdog:
             await tasks.aclose()
             if self._guest is guest:
                 self._guest = None
-                self._verdict = Verdict()
+                self._verdict = Diagnosis()
 
     def _crashed(self, problem: Problem) -> None:
         self._around.notify(Notice(level="error", text=f"{problem.summary} {problem.hint}"))
@@ -169,7 +169,7 @@ class Watchdog:
                 if around.phase() not in _UP:
                     memory = Memory(host_free=memory.host_free, low=memory.low)
                     await engine.aclose()
-                    self._tell(Verdict(warning=self._verdict.warning))
+                    self._tell(Diagnosis(warning=self._verdict.warning))
                     continue
                 pid = around.driver.pid
                 stopped = pid is not None and is_stopped(pid)
@@ -228,16 +228,16 @@ class Watchdog:
 
         return await asyncio.to_thread(look)
 
-    def _limits(self) -> Limits:
+    def _limits(self) -> SilenceLimits:
         hardware = self._around.hardware()
-        return Limits(
+        return SilenceLimits(
             deaf_s=self._deadlines.watch_s(DEAF, hardware=hardware),
             hung_s=self._deadlines.watch_s(HUNG, hardware=hardware),
             silent_s=self._deadlines.watch_s(SILENT, hardware=hardware),
             revived_s=self._deadlines.watch_s(REVIVED, hardware=hardware),
         )
 
-    def _tell(self, verdict: Verdict) -> None:
+    def _tell(self, verdict: Diagnosis) -> None:
         before, self._verdict = self._verdict, verdict
         if (before.problem, before.warning) == (verdict.problem, verdict.warning):
             return
@@ -250,7 +250,7 @@ class Watchdog:
             self._around.notify(Notice(level="warning", text=verdict.warning.summary))
         self._around.changed()
 
-    async def _act(self, verdict: Verdict) -> None:
+    async def _act(self, verdict: Diagnosis) -> None:
         link = self._around.link()
         if verdict.lost is not None and link is not None:
             await link.lose(verdict.lost, drop=Act.REVIVE_SSH in verdict.acts)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from backend.agent.services.stats_lines import (
     MAX_CONTAINERS,
     BadLine,
-    Parser,
     RawContainer,
     RawSample,
+    StatsParser,
     container_usages,
     machine_usage,
 )
@@ -50,7 +50,7 @@ docker/{BUSY}/io.stat:254:16 rbytes=1000 wbytes=0 rios=1 wios=0 dbytes=0 dios=0
 
 
 def parsed(lines: str) -> RawSample:
-    parser = Parser()
+    parser = StatsParser()
     for line in lines.splitlines():
         assert parser.feed(line) is None
     sample = parser.feed("end")
@@ -159,7 +159,7 @@ def test_a_clock_that_stands_or_goes_back_makes_no_rate(elapsed_s: float) -> Non
     ],
 )
 def test_an_odd_line_is_refused_alone(line: str) -> None:
-    parser = Parser()
+    parser = StatsParser()
     parser.feed("sample 1.00")
     parser.feed(f"process {BUSY} 339")
     with pytest.raises(BadLine):
@@ -171,7 +171,7 @@ def test_an_odd_line_is_refused_alone(line: str) -> None:
 
 
 def test_a_sample_whose_begin_is_refused_is_none() -> None:
-    parser = Parser()
+    parser = StatsParser()
     with pytest.raises(BadLine):
         parser.feed("sample soon")
     assert parser.feed("cpu 1 2 3 4 5 6 7 8") is None
@@ -179,7 +179,7 @@ def test_a_sample_whose_begin_is_refused_is_none() -> None:
 
 
 def test_a_sample_that_is_cut_off_is_dropped_by_the_next() -> None:
-    parser = Parser()
+    parser = StatsParser()
     for line in ("sample 1.00", f"docker/{BUSY}/memory.current:5", "sample 2.00"):
         assert parser.feed(line) is None
     sample = parser.feed("end")
@@ -188,7 +188,7 @@ def test_a_sample_that_is_cut_off_is_dropped_by_the_next() -> None:
 
 
 def test_a_sample_has_bounds() -> None:
-    parser = Parser()
+    parser = StatsParser()
     parser.feed("sample 1.00")
     for number in range(MAX_CONTAINERS):
         parser.feed(f"docker/{number:064x}/memory.current:5")
@@ -205,7 +205,7 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES | st.text(max_size=80) | PIECES.flatmap(lambda line: st.just(line[:-1])), max_size=60))
 def test_whatever_comes_is_a_sample_or_a_refusal_and_figures_stay_figures(lines: list[str]) -> None:
-    parser = Parser()
+    parser = StatsParser()
     samples = []
     for line in lines:
         try:

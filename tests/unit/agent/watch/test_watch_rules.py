@@ -14,18 +14,18 @@ from backend.agent.watch.watch_rules import (
     ENOUGH_FREE_BYTES,
     LOW_FREE_BYTES,
     Act,
-    Limits,
+    Diagnosis,
     Memory,
     Seen,
-    Verdict,
+    SilenceLimits,
     judge,
 )
 from backend.errors import Action, ProblemCode
 
-LIMITS = Limits(deaf_s=30, hung_s=60, silent_s=40, revived_s=90)
+LIMITS = SilenceLimits(deaf_s=30, hung_s=60, silent_s=40, revived_s=90)
 
 
-def look(memory: Memory, times: int, **seen: Any) -> tuple[Memory, list[Verdict]]:
+def look(memory: Memory, times: int, **seen: Any) -> tuple[Memory, list[Diagnosis]]:
     """That many looks of a second each."""
     verdicts = []
     for _ in range(times):
@@ -34,7 +34,7 @@ def look(memory: Memory, times: int, **seen: Any) -> tuple[Memory, list[Verdict]
     return memory, verdicts
 
 
-def first_told(verdicts: list[Verdict]) -> int | None:
+def first_told(verdicts: list[Diagnosis]) -> int | None:
     return next((number for number, verdict in enumerate(verdicts, 1) if verdict.problem is not None), None)
 
 
@@ -57,7 +57,7 @@ def test_each_trouble_is_told_in_its_time_and_is_over_at_once(seen: dict[str, An
     assert verdicts[-1].lost
     assert not any(verdict.acts for verdict in verdicts), "the user's machine is not ended by itself"
     _, (verdict,) = look(memory, 1)
-    assert verdict == Verdict()
+    assert verdict == Diagnosis()
 
 
 def test_a_dead_engine_is_restarted_once_and_then_it_is_the_users_turn() -> None:
@@ -71,7 +71,7 @@ def test_a_dead_engine_is_restarted_once_and_then_it_is_the_users_turn() -> None
     assert verdicts[-1].problem is not None
     assert (verdicts[-1].problem.code, verdicts[-1].problem.action) == (ProblemCode.ENGINE_DOWN, Action.RESTART)
     memory, verdicts = look(memory, 1, engine_answers=True)
-    assert verdicts == [Verdict()]
+    assert verdicts == [Diagnosis()]
     _, verdicts = look(memory, 40, engine_silent=True)
     assert verdicts[-1].acts == (Act.REVIVE_ENGINE,), "the next time it is restarted again"
 
@@ -107,9 +107,9 @@ def test_a_question_that_is_just_under_way_hides_nothing() -> None:
 
 def test_a_computer_that_slept_finds_nobody_silent() -> None:
     memory, verdict = judge(Memory(), Seen(passed_s=10_000, guest_silent=True, engine_silent=True), LIMITS)
-    assert verdict == Verdict()
+    assert verdict == Diagnosis()
     _, verdict = judge(memory, Seen(passed_s=1), LIMITS)
-    assert verdict == Verdict()
+    assert verdict == Diagnosis()
 
 
 def test_a_full_host_disk_is_told_at_once_and_the_machine_goes_on_when_there_is_room() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from backend.agent.boot.readiness import Deadlines
 from backend.agent.core.guest import Guest
-from backend.agent.watch.watchdog import Surroundings, Watchdog
+from backend.agent.watch.watchdog import Watchdog, WatchedMachine
 from backend.model import Notice, Phase
 from backend.vm.monitor import MonitorEvent
 from backend.vm.qemu import QemuDriver
@@ -50,7 +50,7 @@ def test_a_part_that_dies_of_a_defect_is_told_and_the_watch_goes_on() -> None:
         return Phase.BOOTING
 
     async def run() -> None:
-        around = Surroundings(
+        around = WatchedMachine(
             driver=cast(QemuDriver, SimpleNamespace(monitor=Monitor(), pid=None)),
             phase=phase,
             link=lambda: None,
