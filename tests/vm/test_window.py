@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
 from app.features.containers.form.form import ContainerForm
-from app.features.containers.list.columns import Column
+from app.features.containers.list.columns import ContainerColumn
 from app.features.containers.page import ContainersPage
 from app.features.logs.view.tab import LogsTab
 from app.links.link_state import LinkState
@@ -46,12 +46,12 @@ def test_a_container_is_seen_read_and_stopped(
 ) -> None:
     view = window.window.containers
 
-    def cell(row: int, column: Column) -> str:
+    def cell(row: int, column: ContainerColumn) -> str:
         return str(view.model.index(row, column).data())
 
     def row_of(name: str) -> int | None:
         rows = range(view.model.rowCount())
-        return next((row for row in rows if cell(row, Column.NAME) == name), None)
+        return next((row for row in rows if cell(row, ContainerColumn.NAME) == name), None)
 
     qtbot.waitUntil(lambda: window.store.machine is not None, timeout=WAIT_MS)
     status = window.store.machine

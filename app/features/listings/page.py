@@ -26,7 +26,7 @@ from app.texts import text
 from app.ui import figures, icons, theme
 from app.ui.empty import EmptyState
 from app.ui.figures import NOTHING
-from app.ui.tables.listing_model import Column, ListingFilter, ListingModel
+from app.ui.tables.listing_model import ListingFilter, ListingModel, TableColumn
 from app.ui.tables.listing_table import ListingTable
 from app.ui.widgets import FilterField, button, label
 from backend.api import ImageEntry, NetworkEntry, Phase, VolumeEntry
@@ -38,7 +38,7 @@ _NAMES_SHOWN: Final = 40
 class ListingView(QWidget):
     """One page. Asks for its list by being visible."""
 
-    def __init__(self, store: AppStore, kind: str, glyph: str, columns: Sequence[Column]) -> None:
+    def __init__(self, store: AppStore, kind: str, glyph: str, columns: Sequence[TableColumn]) -> None:
         super().__init__()
         self.setObjectName("page")
         self._store = store
@@ -193,12 +193,14 @@ def _created_on(entry: Any) -> str:
     return figures.moment(entry.created) if entry.created is not None else ""
 
 
-def _created_column(share: float) -> Column:
-    return Column("listing.column.created", share, 125, _created, lambda entry: -(entry.created or 0.0), _created_on)
+def _created_column(share: float) -> TableColumn:
+    return TableColumn(
+        "listing.column.created", share, 125, _created, lambda entry: -(entry.created or 0.0), _created_on
+    )
 
 
-def _used_column(share: float) -> Column:
-    return Column("listing.column.used", share, 105, _used, lambda entry: len(entry.used_by), _users)
+def _used_column(share: float) -> TableColumn:
+    return TableColumn("listing.column.used", share, 105, _used, lambda entry: len(entry.used_by), _users)
 
 
 class ImagesView(ListingView):
@@ -209,11 +211,11 @@ class ImagesView(ListingView):
             return entry.repository or text("images.untagged")
 
         columns = (
-            Column("images.column.repository", 0.3, 190, repository),
-            Column("images.column.tag", 0.15, 90, lambda entry: entry.tag or NOTHING),
-            Column("listing.column.id", 0.14, 115, lambda entry: entry.short_id, tip=lambda entry: entry.id),
+            TableColumn("images.column.repository", 0.3, 190, repository),
+            TableColumn("images.column.tag", 0.15, 90, lambda entry: entry.tag or NOTHING),
+            TableColumn("listing.column.id", 0.14, 115, lambda entry: entry.short_id, tip=lambda entry: entry.id),
             _created_column(0.17),
-            Column(
+            TableColumn(
                 "listing.column.size",
                 0.1,
                 80,
@@ -243,11 +245,11 @@ class VolumesView(ListingView):
             return text("volumes.anonymous", name=entry.name[:12]) if entry.is_anonymous else entry.name
 
         columns = (
-            Column("listing.column.name", 0.35, 190, name, tip=lambda entry: entry.name),
-            Column("listing.column.driver", 0.11, 80, lambda entry: entry.driver),
-            Column("listing.column.project", 0.13, 85, lambda entry: entry.project or NOTHING),
+            TableColumn("listing.column.name", 0.35, 190, name, tip=lambda entry: entry.name),
+            TableColumn("listing.column.driver", 0.11, 80, lambda entry: entry.driver),
+            TableColumn("listing.column.project", 0.13, 85, lambda entry: entry.project or NOTHING),
             _created_column(0.17),
-            Column("listing.column.size", 0.1, 80, size, lambda entry: sizes.volume_sizes.get(entry.name, -1)),
+            TableColumn("listing.column.size", 0.1, 80, size, lambda entry: sizes.volume_sizes.get(entry.name, -1)),
             _used_column(0.14),
         )
         super().__init__(store, "volumes", "database-outline", columns)
@@ -268,11 +270,11 @@ class NetworksView(ListingView):
             return ", ".join(entry.subnets) or NOTHING
 
         columns = (
-            Column("listing.column.name", 0.22, 190, lambda entry: entry.name),
-            Column("listing.column.driver", 0.1, 80, lambda entry: entry.driver),
-            Column("networks.column.scope", 0.08, 75, lambda entry: entry.scope),
-            Column("networks.column.subnet", 0.16, 125, subnets),
-            Column("listing.column.id", 0.14, 115, lambda entry: entry.id[:12], tip=lambda entry: entry.id),
+            TableColumn("listing.column.name", 0.22, 190, lambda entry: entry.name),
+            TableColumn("listing.column.driver", 0.1, 80, lambda entry: entry.driver),
+            TableColumn("networks.column.scope", 0.08, 75, lambda entry: entry.scope),
+            TableColumn("networks.column.subnet", 0.16, 125, subnets),
+            TableColumn("listing.column.id", 0.14, 115, lambda entry: entry.id[:12], tip=lambda entry: entry.id),
             _created_column(0.17),
             _used_column(0.13),
         )

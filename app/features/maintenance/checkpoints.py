@@ -31,7 +31,7 @@ from app.texts import text
 from app.ui import figures, icons, theme
 from app.ui.empty import EmptyState
 from app.ui.safe_text import tooltip
-from app.ui.tables.listing_model import SORT_ROLE, Column, ListingModel
+from app.ui.tables.listing_model import SORT_ROLE, ListingModel, TableColumn
 from app.ui.tables.listing_table import ListingTable
 from app.ui.widgets import button, label
 from backend.api import Phase
@@ -53,9 +53,9 @@ class CheckpointsView(QWidget):
         self.setObjectName("page")
         self._store = store
         columns = (
-            Column("checkpoints.column.name", 0.34, 190, display_name),
-            Column("checkpoints.column.reason", 0.32, 170, reason_words),
-            Column(
+            TableColumn("checkpoints.column.name", 0.34, 190, display_name),
+            TableColumn("checkpoints.column.reason", 0.32, 170, reason_words),
+            TableColumn(
                 "checkpoints.column.created",
                 0.2,
                 125,
@@ -63,7 +63,7 @@ class CheckpointsView(QWidget):
                 lambda entry: -entry.created_at,
                 lambda entry: figures.moment(entry.created_at),
             ),
-            Column("checkpoints.column.size", 0.14, 90, size_words, lambda entry: entry.size_gib, _facts),
+            TableColumn("checkpoints.column.size", 0.14, 90, size_words, lambda entry: entry.size_gib, _facts),
         )
         self.model = ListingModel(columns, self)
         self.proxy = QSortFilterProxyModel(self)

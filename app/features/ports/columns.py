@@ -12,7 +12,7 @@ from app.texts import text
 from app.ui import figures, icons, theme
 from app.ui.figures import NOTHING
 from app.ui.ports import WILDCARD, bracketed
-from app.ui.tables.listing_model import Column
+from app.ui.tables.listing_model import TableColumn
 from backend.api import PortState
 
 ADDRESS: Final = 0
@@ -43,10 +43,10 @@ def state_colour(state: PortState) -> str:
     return {PortState.OPEN: current.running, PortState.OPENING: current.warning}.get(state, current.danger)
 
 
-def columns() -> tuple[Column, ...]:
+def columns() -> tuple[TableColumn, ...]:
     """In the order of the screen."""
     return (
-        Column(
+        TableColumn(
             "ports.column.address",
             0.175,
             158,
@@ -58,14 +58,14 @@ def columns() -> tuple[Column, ...]:
             colour=lambda row: theme.current().accent if row.url else theme.current().text,
             said=lambda row: f"{shown_address(row)}, {_reach(row)}",
         ),
-        Column(
+        TableColumn(
             "ports.column.container",
             0.13,
             110,
             lambda row: row.container or NOTHING,
             colour=lambda row: theme.current().accent if row.container_id else theme.current().text,
         ),
-        Column(
+        TableColumn(
             "ports.column.container-port",
             0.105,
             96,
@@ -73,14 +73,14 @@ def columns() -> tuple[Column, ...]:
             order=lambda row: row.container_port or 0,
             is_amount=False,
         ),
-        Column(
+        TableColumn(
             "ports.column.origin",
             0.13,
             116,
             lambda row: text(f"ports.origin.{row.origin.value}"),
             tip=lambda row: text(f"ports.origin.{row.origin.value}.tip"),
         ),
-        Column(
+        TableColumn(
             "ports.column.state",
             0.13,
             114,
@@ -108,7 +108,7 @@ def _inner_port(row: PortRow) -> str:
 
 def _figure(
     key: str, share: float, least: int, take: Callable[[PortRow], int | None], words: Callable[[int], str]
-) -> Column:
+) -> TableColumn:
     """What is not known is a dash, and comes before nothing at all."""
 
     def shown(row: PortRow) -> str:
@@ -119,7 +119,7 @@ def _figure(
         known = take(row)
         return -1.0 if known is None else float(known)
 
-    return Column(key, share, least, shown, order=order, tip=lambda row: text(f"{key}.tip"))  # noqa: ARG005 -- for all
+    return TableColumn(key, share, least, shown, order=order, tip=lambda row: text(f"{key}.tip"))  # noqa: ARG005 -- for all
 
 
 def _reach(row: PortRow) -> str:

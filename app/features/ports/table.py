@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 from app.features.ports.columns import ADDRESS, CONTAINER
 from app.features.ports.rows import PortRow
 from app.ui import theme
-from app.ui.tables.listing_model import ENTRY_ROLE, Column
+from app.ui.tables.listing_model import ENTRY_ROLE, TableColumn
 from app.ui.tables.listing_table import ListingTable
 
 _PADDING: Final = 10
@@ -28,7 +28,7 @@ class PortTable(ListingTable):
     browser_wanted = Signal(object)  # PortRow
     container_wanted = Signal(object)  # PortRow
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[TableColumn]) -> None:
         super().__init__(columns)
         self.setObjectName("ports")
         self.setMouseTracking(True)

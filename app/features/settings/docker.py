@@ -7,7 +7,7 @@ from typing import Final
 from PySide6.QtWidgets import QWidget
 
 from app.features.problems.problem import ProblemView
-from app.features.settings.fields.rows import CheckRow, Section, line_of, muted
+from app.features.settings.fields.rows import CheckRow, SettingsSection, line_of, muted
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
@@ -17,7 +17,7 @@ AUTOMATIC: Final = "docker.context"
 """The setting of that name."""
 
 
-class DockerSection(Section):
+class DockerSettings(SettingsSection):
     """A function of the store."""
 
     def __init__(self, store: AppStore) -> None:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QMessageBox, QWidget
 from app import texts
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.editor import JsonEditor
-from app.features.settings.fields.rows import Section, line_of, muted
+from app.features.settings.fields.rows import SettingsSection, line_of, muted
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
@@ -23,7 +23,7 @@ CHECK_AFTER_MS: Final = 250
 _FINDINGS_SHOWN: Final = 4
 
 
-class EngineSection(Section):
+class EngineSection(SettingsSection):
     """What is typed is the user's until it is saved: nothing that the agent tells goes over it."""
 
     def __init__(self, store: AppStore) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QWidget
 
 from app.features.problems.problem import ProblemView
-from app.features.settings.fields.rows import CheckRow, ChoiceRow, Section
+from app.features.settings.fields.rows import CheckRow, ChoiceRow, SettingsSection
 from app.state.preferences import LANGUAGES, ZOOMS
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
@@ -13,7 +13,7 @@ from app.texts import text
 from app.ui import theme
 
 
-class GeneralSection(Section):
+class GeneralSection(SettingsSection):
     """All of it takes effect at once."""
 
     def __init__(self, store: AppStore) -> None:

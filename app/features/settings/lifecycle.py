@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from app import texts
 from app.features.problems.problem import ProblemView
-from app.features.settings.fields.rows import CheckRow, ChoiceRow, NumberRow, Section
+from app.features.settings.fields.rows import CheckRow, ChoiceRow, NumberRow, SettingsSection
 from app.state.preferences import ON_QUIT
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
@@ -38,7 +38,7 @@ _MOST_KEPT: Final = 100
 _MOST_DAYS: Final = 365
 
 
-class LifecycleSection(Section):
+class LifecycleSection(SettingsSection):
     """All of it takes effect at once."""
 
     def __init__(self, store: AppStore) -> None:

@@ -12,7 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
 from app.features.problems.problem import ProblemView
-from app.features.settings.fields.rows import CheckRow, ChoiceRow, Section, line_of, muted
+from app.features.settings.fields.rows import CheckRow, ChoiceRow, SettingsSection, line_of, muted
 from app.features.settings.fields.text_row import ProxyRow, TextRow
 from app.state.settings_store import SettingsStore, Value
 from app.state.store import AppStore
@@ -47,7 +47,7 @@ _CHOICES: Final = {
 }
 
 
-class NetworkSection(Section):
+class NetworkSettings(SettingsSection):
     """A function of the store, but for what is typed and refused."""
 
     def __init__(self, store: AppStore) -> None:

@@ -7,11 +7,11 @@ from typing import Final
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
-from app.features.settings.docker import DockerSection
+from app.features.settings.docker import DockerSettings
 from app.features.settings.engine import EngineSection
 from app.features.settings.general import GeneralSection
 from app.features.settings.lifecycle import CONFIG_KEYS, LifecycleSection
-from app.features.settings.network import NETWORK_KEYS, PROXY_KEYS, NetworkSection
+from app.features.settings.network import NETWORK_KEYS, PROXY_KEYS, NetworkSettings
 from app.features.settings.resources import ResourcesSection
 from app.features.settings.restart_bar import RestartBar
 from app.state.settings_store import SettingsStore
@@ -80,10 +80,10 @@ class SettingsPage(QWidget):
         self.resources = ResourcesSection(store)
         self.lifecycle = LifecycleSection(store)
         self.engine = EngineSection(store)
-        self.docker = DockerSection(store)
-        self.network = NetworkSection(store)
+        self.docker = DockerSettings(store)
+        self.network = NetworkSettings(store)
         self._sections: dict[
-            str, GeneralSection | ResourcesSection | NetworkSection | LifecycleSection | EngineSection | DockerSection
+            str, GeneralSection | ResourcesSection | NetworkSettings | LifecycleSection | EngineSection | DockerSettings
         ] = {
             "general": self.general,
             "resources": self.resources,

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app import texts
 from app.features.problems.problem import ProblemView
 from app.features.settings.data_disk import DataDiskRows
-from app.features.settings.fields.rows import AmountRow, Section, line_of, muted
+from app.features.settings.fields.rows import AmountRow, SettingsSection, line_of, muted
 from app.state.machine_actions import refusal
 from app.state.settings_store import MachineSettings, SettingsStore, Value
 from app.state.store import AppStore
@@ -101,7 +101,7 @@ class ResourceRows(QWidget):
         self.disk.set_note(disk)
 
 
-class ResourcesSection(Section):
+class ResourcesSection(SettingsSection):
     """The amounts, and the file of the data disk."""
 
     def __init__(self, store: AppStore) -> None:

@@ -24,7 +24,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 
-from app.features.stats.series import SPAN_S, Row, StatsSeries, round_top
+from app.features.stats.series import SPAN_S, SeriesPoint, StatsSeries, round_top
 from app.texts import text
 from app.ui import theme
 
@@ -38,7 +38,7 @@ class Line:
 
     name: str
     """What the legend calls it; empty for a graph of one line."""
-    value: Callable[[Row], float | None]
+    value: Callable[[SeriesPoint], float | None]
 
 
 class Graph(QFrame):
@@ -102,10 +102,10 @@ class Graph(QFrame):
         return QSize(theme.px(240), theme.px(170))
 
     @property
-    def _newest(self) -> Row | None:
+    def _newest(self) -> SeriesPoint | None:
         return self._series.rows[-1] if self._series.rows else None
 
-    def _said(self, line: Line, row: Row | None) -> str:
+    def _said(self, line: Line, row: SeriesPoint | None) -> str:
         value = line.value(row) if row is not None else None
         return text("stats.none") if value is None else self._words(value)
 
@@ -140,14 +140,14 @@ class Graph(QFrame):
             self.update()
 
     @property
-    def pointed_row(self) -> Row | None:
+    def pointed_row(self) -> SeriesPoint | None:
         """The row whose values are shown, if any."""
         if self._cursor is None or self._newest is None:
             return None
         row = self._series.at(self._newest.at - self._cursor)
         return row if row is not None and any(line.value(row) is not None for line in self._lines) else None
 
-    def _words_of(self, row: Row) -> str:
+    def _words_of(self, row: SeriesPoint) -> str:
         said = [f"{line.name} {self._said(line, row)}".strip() for line in self._lines]
         return ", ".join((_clock(row.at), *said))
 
@@ -268,7 +268,7 @@ class Graph(QFrame):
         ):
             painter.drawText(below, flag, text("stats.ago", minutes=int(minutes)) if minutes else text("stats.now"))
 
-    def _place(self, row: Row, value: float) -> QPointF:
+    def _place(self, row: SeriesPoint, value: float) -> QPointF:
         plot, top = self._measured()
         newest = self._series.rows[-1].at
         return QPointF(
@@ -319,7 +319,7 @@ class Graph(QFrame):
         painter.fillRect(place, QColor(theme.current().surface))
         painter.drawText(place, 0, words)
 
-    def _paint_values(self, painter: QPainter, row: Row) -> None:
+    def _paint_values(self, painter: QPainter, row: SeriesPoint) -> None:
         colours = theme.current()
         plot = self._plot()
         metrics = QFontMetricsF(self.font())

@@ -16,7 +16,7 @@ GAP_S: Final = 15.0
 """No line is drawn over a longer time without a sample: a guest under load makes pauses of up to 10 s."""
 
 
-class Row(NamedTuple):
+class SeriesPoint(NamedTuple):
     """Everything at one moment; None: not known."""
 
     at: float
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
 
 @dataclass(slots=True)
-class Limits:
+class GraphLimits:
     """What is drawn as a line across; None: no limit."""
 
     cpu: float | None = None
@@ -41,15 +41,15 @@ class StatsSeries:
     """The last ten minutes of one container, or of the machine (its network and disk: those of all containers)."""
 
     container_id: str | None = None
-    rows: deque[Row] = field(default_factory=deque)
-    limits: Limits = field(default_factory=Limits)
+    rows: deque[SeriesPoint] = field(default_factory=deque)
+    limits: GraphLimits = field(default_factory=GraphLimits)
     _before: StatsSample | None = None
 
     def add(self, sample: StatsSample) -> None:
         """The next sample. MUST be later than the one before."""
         before = self._before
         if before is not None and sample.at - before.at > GAP_S:
-            self.rows.append(Row(before.at + 0.001))
+            self.rows.append(SeriesPoint(before.at + 0.001))
             before = None
         self._before = sample
         if self.container_id is None:
@@ -64,27 +64,27 @@ class StatsSeries:
         """Whether nothing at all is known."""
         return all(row.cpu is None for row in self.rows)
 
-    def at(self, moment: float) -> Row | None:
+    def at(self, moment: float) -> SeriesPoint | None:
         """The row that is nearest to a moment."""
         return min(self.rows, key=lambda row: abs(row.at - moment), default=None)
 
-    def _machine_row(self, sample: StatsSample, before: StatsSample | None) -> Row:
+    def _machine_row(self, sample: StatsSample, before: StatsSample | None) -> SeriesPoint:
         machine = sample.machine
-        self.limits = Limits(memory=machine.memory_total_bytes)
+        self.limits = GraphLimits(memory=machine.memory_total_bytes)
         earlier = _by_id(before)
         parts = [_rates(usage, earlier.get(usage.id), sample, before) for usage in sample.containers]
         sums: list[float | None] = [None] * 4
         if before is not None:
             sums = [math.fsum(part[number] or 0.0 for part in parts) for number in range(4)]
-        return Row(sample.at, machine.cpu_percent, machine.memory_used_bytes, *sums)
+        return SeriesPoint(sample.at, machine.cpu_percent, machine.memory_used_bytes, *sums)
 
-    def _container_row(self, identity: str, sample: StatsSample, before: StatsSample | None) -> Row:
+    def _container_row(self, identity: str, sample: StatsSample, before: StatsSample | None) -> SeriesPoint:
         usage = next((one for one in sample.containers if one.id == identity), None)
         if usage is None:
-            return Row(sample.at)
-        self.limits = Limits(cpu=usage.cpu_limit_percent, memory=usage.memory_limit_bytes)
+            return SeriesPoint(sample.at)
+        self.limits = GraphLimits(cpu=usage.cpu_limit_percent, memory=usage.memory_limit_bytes)
         rates = _rates(usage, _by_id(before).get(identity), sample, before)
-        return Row(sample.at, usage.cpu_percent, usage.memory_bytes, *rates)
+        return SeriesPoint(sample.at, usage.cpu_percent, usage.memory_bytes, *rates)
 
 
 def _by_id(sample: StatsSample | None) -> Mapping[str, ContainerUsage]:

@@ -20,7 +20,7 @@ _RIGHT: Final = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column."""
 
     key: str
@@ -47,7 +47,7 @@ class Column:
 class ListingModel(QAbstractTableModel):
     """Shows what `show` was given."""
 
-    def __init__(self, columns: Sequence[Column], parent: QObject | None = None) -> None:
+    def __init__(self, columns: Sequence[TableColumn], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.columns = tuple(columns)
         self.rows: tuple[Any, ...] = ()
@@ -143,5 +143,5 @@ class ListingFilter(QSortFilterProxyModel):
         return all(needle in haystack for needle in self._needles)
 
 
-def _is_right(column: Column) -> bool:
+def _is_right(column: TableColumn) -> bool:
     return column.order is not None and column.is_amount

@@ -10,7 +10,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHeaderView
 
 from app.ui import theme
-from app.ui.tables.listing_model import ENTRY_ROLE, Column, ListingModel
+from app.ui.tables.listing_model import ENTRY_ROLE, ListingModel, TableColumn
 from app.ui.tables.row_table import RowTable
 
 _ROW_HEIGHT: Final = 34
@@ -19,7 +19,7 @@ _ROW_HEIGHT: Final = 34
 class ListingTable(RowTable):
     """Shows a ListingModel through a proxy; columns share the width."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[TableColumn]) -> None:
         super().__init__(_ROW_HEIGHT)
         self.setObjectName("listing")
         self._columns = columns

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from app.features.containers.list.columns import Column
+from app.features.containers.list.columns import ContainerColumn
 from app.frame.main_window import MainWindow
 from app.links.link_state import LinkState
 from app.state.store import AppStore
@@ -47,7 +47,7 @@ def test_dark_and_light_change_live(store: AppStore, window: MainWindow, scene: 
 
 def row_named(window: MainWindow, name: str) -> int:
     model = window.containers.model
-    return next(row for row in range(model.rowCount()) if model.index(row, Column.NAME).data() == name)
+    return next(row for row in range(model.rowCount()) if model.index(row, ContainerColumn.NAME).data() == name)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_click_on_a_port_opens_it(store: AppStore, window: MainWindow, qtbot: 
     running(store)
     containers = window.containers
     row = row_named(window, "web")
-    rect = containers.table.visualRect(containers.model.index(row, Column.PORTS))
+    rect = containers.table.visualRect(containers.model.index(row, ContainerColumn.PORTS))
     with qtbot.waitSignal(store.intents.open_url) as opened:
         QTest.mouseClick(containers.table.viewport(), LEFT, pos=rect.topLeft() + QPoint(15, rect.height() // 4))
     assert opened.args == ["http://localhost:8080"]
@@ -199,7 +199,7 @@ def test_a_click_on_a_rows_stop_button(store: AppStore, window: MainWindow, qtbo
     running(store)
     containers = window.containers
     row = row_named(window, "web")
-    rect = containers.table.visualRect(containers.model.index(row, Column.ACTIONS))
+    rect = containers.table.visualRect(containers.model.index(row, ContainerColumn.ACTIONS))
     with qtbot.waitSignal(store.intents.act_on_containers) as asked:
         QTest.mouseClick(
             containers.table.viewport(), LEFT, pos=rect.topLeft() + QPoint(rect.width() - 85, rect.height() // 2)

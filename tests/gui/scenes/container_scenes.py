@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from app.features.containers.form.form import ContainerForm
-from app.features.containers.list.columns import Column
+from app.features.containers.list.columns import ContainerColumn
 from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
 from app.links.link_state import LinkState
@@ -73,9 +73,9 @@ def _grouped(store: AppStore, window: MainWindow) -> None:
 
 def _columns(store: AppStore, window: MainWindow) -> None:
     running(store)
-    for column in Column:
+    for column in ContainerColumn:
         window.containers.table.show_column(column, shown=True)
-    window.containers.table.sort_by(Column.MEMORY, descending=True)
+    window.containers.table.sort_by(ContainerColumn.MEMORY, descending=True)
 
 
 def _bulk(store: AppStore, window: MainWindow) -> None:

@@ -9,7 +9,7 @@ from app.features.doctor.network_check import NetworkCheckDialog
 from app.features.doctor.network_check_store import Hop, HopState, NetworkCheckStore
 from app.features.ports.page import PortsView
 from app.features.ports.store import PortsStore
-from app.features.settings.network import NetworkSection
+from app.features.settings.network import NetworkSettings
 from app.features.settings.page import SettingsPage
 from app.frame.main_window import MainWindow
 from app.links.link_state import LinkState
@@ -136,7 +136,7 @@ def _ports_old(store: AppStore, window: MainWindow) -> None:
     store.part(PortsStore).fail(LIST_PROBLEM)
 
 
-def network_settings(window: MainWindow) -> NetworkSection:
+def network_settings(window: MainWindow) -> NetworkSettings:
     """The settings, open at Network."""
     window.show_page("settings")
     page = window.page("settings")

@@ -22,7 +22,7 @@ SORT_ROLE: Final = Qt.ItemDataRole.UserRole
 _Index = QModelIndex | QPersistentModelIndex
 
 
-class Column(IntEnum):
+class FileColumn(IntEnum):
     """In the order of the table."""
 
     NAME = 0
@@ -34,12 +34,12 @@ class Column(IntEnum):
 
 
 _TITLES: Final = {
-    Column.NAME: "files.column.name",
-    Column.SIZE: "files.column.size",
-    Column.MODIFIED: "files.column.modified",
-    Column.MODE: "files.column.mode",
-    Column.OWNER: "files.column.owner",
-    Column.CHANGE: "files.column.change",
+    FileColumn.NAME: "files.column.name",
+    FileColumn.SIZE: "files.column.size",
+    FileColumn.MODIFIED: "files.column.modified",
+    FileColumn.MODE: "files.column.mode",
+    FileColumn.OWNER: "files.column.owner",
+    FileColumn.CHANGE: "files.column.change",
 }
 
 
@@ -102,7 +102,7 @@ class FilesModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(self._rows)
 
     def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 -- likewise
-        return 0 if parent.isValid() else len(Column)
+        return 0 if parent.isValid() else len(FileColumn)
 
     def flags(self, index: _Index) -> Qt.ItemFlag:
         flags = super().flags(index)
@@ -110,51 +110,51 @@ class FilesModel(QAbstractTableModel):
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return text(_TITLES[Column(section)])
+            return text(_TITLES[FileColumn(section)])
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
-            side = Qt.AlignmentFlag.AlignRight if section == Column.SIZE else Qt.AlignmentFlag.AlignLeft
+            side = Qt.AlignmentFlag.AlignRight if section == FileColumn.SIZE else Qt.AlignmentFlag.AlignLeft
             return Qt.AlignmentFlag.AlignVCenter | side
         return None
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        row, column = self._rows[index.row()], Column(index.column())
+        row, column = self._rows[index.row()], FileColumn(index.column())
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 return self._words(row, column)
-            case Qt.ItemDataRole.DecorationRole if column is Column.NAME:
+            case Qt.ItemDataRole.DecorationRole if column is FileColumn.NAME:
                 return icons.glyph(self._glyph(row))
-            case Qt.ItemDataRole.ToolTipRole if column is Column.NAME:
+            case Qt.ItemDataRole.ToolTipRole if column is FileColumn.NAME:
                 return tooltip(self._words(row, column))
-            case Qt.ItemDataRole.AccessibleTextRole if column is Column.NAME:
-                return ", ".join(filter(None, (row.name, self._kind(row), self._words(row, Column.CHANGE))))
-            case Qt.ItemDataRole.ForegroundRole if column is Column.CHANGE:
+            case Qt.ItemDataRole.AccessibleTextRole if column is FileColumn.NAME:
+                return ", ".join(filter(None, (row.name, self._kind(row), self._words(row, FileColumn.CHANGE))))
+            case Qt.ItemDataRole.ForegroundRole if column is FileColumn.CHANGE:
                 return QColor(_colour(row.change)) if row.change is not None else None
-            case Qt.ItemDataRole.FontRole if row.entry is None and column is Column.NAME:
+            case Qt.ItemDataRole.FontRole if row.entry is None and column is FileColumn.NAME:
                 font = QFont()
                 font.setStrikeOut(True)
                 return font
-            case Qt.ItemDataRole.TextAlignmentRole if column is Column.SIZE:
+            case Qt.ItemDataRole.TextAlignmentRole if column is FileColumn.SIZE:
                 return Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
             case role if role == SORT_ROLE:
                 return _sort_key(row, column)
             case _:
                 return None
 
-    def _words(self, row: FileRow, column: Column) -> str:
+    def _words(self, row: FileRow, column: FileColumn) -> str:
         entry = row.entry
-        if column is Column.NAME:
+        if column is FileColumn.NAME:
             arrow = f"  →  {entry.target}" if entry is not None and entry.is_link else ""
             return row.name + arrow
-        if column is Column.CHANGE:
+        if column is FileColumn.CHANGE:
             return text(f"files.change.{row.change.value}") if row.change is not None else ""
         if entry is None:
             return ""
         match column:
-            case Column.SIZE:
+            case FileColumn.SIZE:
                 return size(entry.size) if entry.is_file else ""
-            case Column.MODIFIED:
+            case FileColumn.MODIFIED:
                 return _moment(entry.modified)
-            case Column.MODE:
+            case FileColumn.MODE:
                 return entry.mode_words
             case _:
                 return f"{entry.user_id}:{entry.group_id}"
@@ -217,18 +217,18 @@ def _is_place(row: FileRow) -> bool:
     return row.entry is not None and row.entry.is_directory
 
 
-def _sort_key(row: FileRow, column: Column) -> Any:
+def _sort_key(row: FileRow, column: FileColumn) -> Any:
     entry = row.entry
     match column:
-        case Column.SIZE:
+        case FileColumn.SIZE:
             return entry.size if entry is not None else -1
-        case Column.MODIFIED:
+        case FileColumn.MODIFIED:
             return entry.modified if entry is not None else -1
-        case Column.NAME:
+        case FileColumn.NAME:
             return row.name.casefold()
-        case Column.MODE:
+        case FileColumn.MODE:
             return entry.mode_words if entry is not None else ""
-        case Column.OWNER:
+        case FileColumn.OWNER:
             return f"{entry.user_id:010}:{entry.group_id:010}" if entry is not None else ""
         case _:
             return row.change.value if row.change is not None else "~"

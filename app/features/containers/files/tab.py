@@ -35,7 +35,7 @@ from PySide6.QtWidgets import (
 from app.features.containers.data.files import Listing, child, parent, shown_path
 from app.features.containers.data.store import DetailStore, Job, JobKind, JobState
 from app.features.containers.files.drag_out import DragOut
-from app.features.containers.files.model import Column, FileRow, FilesModel, FilesProxy, rows_of
+from app.features.containers.files.model import FileColumn, FileRow, FilesModel, FilesProxy, rows_of
 from app.features.containers.files.viewer import FileViewer
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
@@ -108,7 +108,7 @@ class FilesTab(QWidget):
         table.setModel(self.proxy)
         table.setAccessibleName(text("files.table"))
         table.setSortingEnabled(True)
-        table.sortByColumn(Column.NAME, Qt.SortOrder.AscendingOrder)
+        table.sortByColumn(FileColumn.NAME, Qt.SortOrder.AscendingOrder)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setTabKeyNavigation(False)
@@ -121,7 +121,12 @@ class FilesTab(QWidget):
         header = table.horizontalHeader()
         header.setStretchLastSection(True)
         header.setHighlightSections(False)
-        for column, width in ((Column.NAME, 300), (Column.SIZE, 100), (Column.MODIFIED, 160), (Column.MODE, 120)):
+        for column, width in (
+            (FileColumn.NAME, 300),
+            (FileColumn.SIZE, 100),
+            (FileColumn.MODIFIED, 160),
+            (FileColumn.MODE, 120),
+        ):
             header.resizeSection(column, theme.px(width))
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._menu)

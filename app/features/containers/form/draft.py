@@ -81,7 +81,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class FieldError:
     """Something that the engine would refuse."""
 
     field: str
@@ -98,7 +98,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class EngineFacts:
     """What else there is in the engine."""
 
     names: frozenset[str] = frozenset()
@@ -157,22 +157,22 @@ def memory_bytes(words: str) -> int | None:
     return int(float(match.group(1).replace(",", ".")) * _FACTOR.get(unit, 1))
 
 
-def read(draft: Draft, base: ContainerSpec, around: Surroundings) -> tuple[ContainerSpec, tuple[Fault, ...]]:
+def read(draft: Draft, base: ContainerSpec, around: EngineFacts) -> tuple[ContainerSpec, tuple[FieldError, ...]]:
     """The spec that the form means, with all of `base` that the form has no field for; and what is wrong.
 
     The spec is of use only when nothing is.
     """
-    faults: list[Fault] = []
+    faults: list[FieldError] = []
     image = draft.image.strip()
     if not image:
-        faults.append(Fault(field="image", key="image-missing", is_missing=True))
+        faults.append(FieldError(field="image", key="image-missing", is_missing=True))
     elif not is_image_reference(image):
-        faults.append(Fault(field="image", key="image"))
+        faults.append(FieldError(field="image", key="image"))
     name = draft.name.strip()
     if name and not is_container_name(name):
-        faults.append(Fault(field="name", key="name"))
+        faults.append(FieldError(field="name", key="name"))
     elif name in around.names:
-        faults.append(Fault(field="name", key="name-taken", value=name))
+        faults.append(FieldError(field="name", key="name-taken", value=name))
     spec = replace(
         base,
         image=image,
@@ -197,19 +197,19 @@ def read(draft: Draft, base: ContainerSpec, around: Surroundings) -> tuple[Conta
         untrusted_endpoints=_endpoints(draft, base),
     )
     if draft.working_directory.strip() and not draft.working_directory.strip().startswith("/"):
-        faults.append(Fault(field="working_directory", key="inner-path"))
+        faults.append(FieldError(field="working_directory", key="inner-path"))
     if draft.auto_remove and draft.restart_policy != "no":
-        faults.append(Fault(field="auto_remove", key="remove-and-restart"))
+        faults.append(FieldError(field="auto_remove", key="remove-and-restart"))
     return spec, tuple(faults)
 
 
-def _ports(draft: Draft, around: Surroundings, faults: list[Fault]) -> tuple[PortSpec, ...]:
+def _ports(draft: Draft, around: EngineFacts, faults: list[FieldError]) -> tuple[PortSpec, ...]:
     found: list[PortSpec] = []
     taken: list[tuple[str, int, str]] = []
     for number, row in enumerate(draft.ports):
 
         def wrong(field: str, key: str, value: str = "", *, missing: bool = False, number: int = number) -> None:
-            faults.append(Fault(table="ports", row=number, field=field, key=key, value=value, is_missing=missing))
+            faults.append(FieldError(table="ports", row=number, field=field, key=key, value=value, is_missing=missing))
 
         inside, outside = _port(row.container_port), _port(row.host_port)
         if not row.container_port.strip():
@@ -251,14 +251,14 @@ def _collide(host_ip: str, port: int, protocol: str, other: tuple[str, int, str]
     return same_place and (port, protocol) == other[1:]
 
 
-def _mounts(draft: Draft, base: ContainerSpec, faults: list[Fault]) -> tuple[MountSpec, ...]:
+def _mounts(draft: Draft, base: ContainerSpec, faults: list[FieldError]) -> tuple[MountSpec, ...]:
     before = {(mount.kind, mount.source, mount.target): mount for mount in base.mounts}
     targets = Counter(row.target.strip() for row in draft.mounts)
     found: list[MountSpec] = []
     for number, row in enumerate(draft.mounts):
 
         def wrong(field: str, key: str, *, missing: bool = False, number: int = number) -> None:
-            faults.append(Fault(table="mounts", row=number, field=field, key=key, is_missing=missing))
+            faults.append(FieldError(table="mounts", row=number, field=field, key=key, is_missing=missing))
 
         source, target = row.source.strip(), row.target.strip()
         if row.kind == "bind" and not source:
@@ -284,47 +284,49 @@ def _mounts(draft: Draft, base: ContainerSpec, faults: list[Fault]) -> tuple[Mou
     return tuple(found)
 
 
-def _environment(draft: Draft, base: ContainerSpec, faults: list[Fault]) -> tuple[tuple[str, str | None], ...]:
+def _environment(draft: Draft, base: ContainerSpec, faults: list[FieldError]) -> tuple[tuple[str, str | None], ...]:
     names = Counter(row.name.strip() for row in draft.variables)
     for number, row in enumerate(draft.variables):
         name = row.name.strip()
         if not name:
-            faults.append(Fault(table="variables", row=number, field="name", key="variable-missing", is_missing=True))
+            faults.append(
+                FieldError(table="variables", row=number, field="name", key="variable-missing", is_missing=True)
+            )
         elif not is_variable_name(name):
-            faults.append(Fault(table="variables", row=number, field="name", key="variable"))
+            faults.append(FieldError(table="variables", row=number, field="name", key="variable"))
         elif names[name] > 1:
-            faults.append(Fault(table="variables", row=number, field="name", key="variable-twice", value=name))
+            faults.append(FieldError(table="variables", row=number, field="name", key="variable-twice", value=name))
     unset = tuple((name, None) for name, value in base.environment if value is None and name not in names)
     return (*((row.name.strip(), row.value) for row in draft.variables), *unset)
 
 
-def _cpus(words: str, faults: list[Fault]) -> float | None:
+def _cpus(words: str, faults: list[FieldError]) -> float | None:
     if not words.strip():
         return None
     if _CPUS.fullmatch(words.strip()) is None or (count := float(words.strip().replace(",", "."))) < 0.01:
-        faults.append(Fault(field="cpus", key="cpus"))
+        faults.append(FieldError(field="cpus", key="cpus"))
         return None
     return count
 
 
-def _memory(words: str, faults: list[Fault]) -> int | None:
+def _memory(words: str, faults: list[FieldError]) -> int | None:
     if not words.strip():
         return None
     count = memory_bytes(words)
     if count is None:
-        faults.append(Fault(field="memory", key="memory"))
+        faults.append(FieldError(field="memory", key="memory"))
     elif count < LEAST_MEMORY_BYTES:
-        faults.append(Fault(field="memory", key="memory-least"))
+        faults.append(FieldError(field="memory", key="memory-least"))
     return count
 
 
-def _argv(words: str, field: str, before: tuple[str, ...] | None, faults: list[Fault]) -> tuple[str, ...] | None:
+def _argv(words: str, field: str, before: tuple[str, ...] | None, faults: list[FieldError]) -> tuple[str, ...] | None:
     if before is not None and words == shlex.join(before):
         return before
     try:
         return tuple(shlex.split(words)) or None
     except ValueError:
-        faults.append(Fault(field=field, key="quotes"))
+        faults.append(FieldError(field=field, key="quotes"))
         return None
 
 

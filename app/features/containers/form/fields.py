@@ -20,11 +20,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.features.containers.form.draft import Draft, Fault
+from app.features.containers.form.draft import Draft, FieldError
 from app.features.containers.form.rows import (
+    FormRow,
     Mounts,
     Ports,
-    Row,
     Variables,
     choose,
     chosen,
@@ -113,7 +113,7 @@ class FormFields(QWidget):
             variables=self.variables.drafts(),
         )
 
-    def show_faults(self, faults: Sequence[Fault]) -> None:
+    def show_faults(self, faults: Sequence[FieldError]) -> None:
         """Say each where it is."""
         alone = {fault.field: fault for fault in faults if fault.row is None}
         for name, place in self._faults.items():
@@ -127,11 +127,11 @@ class FormFields(QWidget):
                 fault = in_rows.get((table, number))
                 row.show_fault(_words(fault) if fault else "", fault.field if fault else "")
 
-    def place_of(self, fault: Fault) -> QWidget:
+    def place_of(self, fault: FieldError) -> QWidget:
         """The field that a fault is in."""
         if fault.row is None:
             return self._field(fault.field)
-        row: Row = self._tables[fault.table].rows[fault.row]
+        row: FormRow = self._tables[fault.table].rows[fault.row]
         return row.fields[fault.field]
 
     def _field(self, name: str) -> QWidget:
@@ -217,5 +217,5 @@ def _flag(name: str) -> QCheckBox:
     return made
 
 
-def _words(fault: Fault) -> str:
+def _words(fault: FieldError) -> str:
     return text(f"form.fault.{fault.key}", value=fault.value)

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
-from app.features.containers.form.draft import Fault, Surroundings, draft_of, read
+from app.features.containers.form.draft import EngineFacts, FieldError, draft_of, read
 from app.features.containers.form.fields import FormFields
 from app.features.containers.form.pull_pane import PullPane
 from app.features.problems.problem import ProblemView
@@ -202,10 +202,10 @@ class ContainerForm(QDialog):
 
     # --- what is shown ---------------------------------------------------------------------------------------------
 
-    def _read(self) -> tuple[ContainerSpec, tuple[Fault, ...]]:
+    def _read(self) -> tuple[ContainerSpec, tuple[FieldError, ...]]:
         return read(self.fields.draft(), self._base, self._surroundings())
 
-    def _surroundings(self) -> Surroundings:
+    def _surroundings(self) -> EngineFacts:
         own = self._replaces.id if self._replaces else ""
         others = [entry for entry in self._store.containers or () if entry.id != own]
         used = {
@@ -215,9 +215,9 @@ class ContainerForm(QDialog):
             for port in entry.ports
             if port.host_port is not None
         }
-        return Surroundings(names=frozenset(entry.name for entry in others), used_ports=used)
+        return EngineFacts(names=frozenset(entry.name for entry in others), used_ports=used)
 
-    def _check(self) -> tuple[Fault, ...]:
+    def _check(self) -> tuple[FieldError, ...]:
         faults = self._read()[1]
         self.fields.show_faults([fault for fault in faults if self._attempted or not fault.is_missing])
         self._look.start()

@@ -34,7 +34,7 @@ _VARIABLE_HEADINGS: Final = (("form.variables.name", 2), ("form.variables.value"
 Field = QLineEdit | QComboBox | QCheckBox
 
 
-class Row(QWidget):
+class FormRow(QWidget):
     """Some fields in a line, and below it what is wrong."""
 
     changed = Signal()
@@ -81,7 +81,7 @@ class Rows(QWidget):
     changed = Signal()
 
     def __init__(
-        self, make: Callable[[], Row], add_words: str, headings: Sequence[tuple[str, int]], beside: int = 40
+        self, make: Callable[[], FormRow], add_words: str, headings: Sequence[tuple[str, int]], beside: int = 40
     ) -> None:
         """Make it empty.
 
@@ -92,7 +92,7 @@ class Rows(QWidget):
         super().__init__()
         self._heading = _heading(headings, beside)
         self._make = make
-        self.rows: list[Row] = []
+        self.rows: list[FormRow] = []
         self._lines = QVBoxLayout()
         self._lines.setSpacing(theme.px(6))
         self.add_button = button(add_words, self._add_by_hand)
@@ -106,7 +106,7 @@ class Rows(QWidget):
         column.addLayout(self._lines)
         column.addLayout(below)
 
-    def add(self) -> Row:
+    def add(self) -> FormRow:
         """One more row, empty."""
         row = self._make()
         row.changed.connect(self.changed)
@@ -122,7 +122,7 @@ class Rows(QWidget):
 
     def _remove_sender(self) -> None:
         row = self.sender()
-        assert isinstance(row, Row)
+        assert isinstance(row, FormRow)
         self.rows.remove(row)
         row.hide()
         row.deleteLater()
@@ -158,14 +158,14 @@ class Ports(Rows):
         )
 
     @staticmethod
-    def _row() -> Row:
+    def _row() -> FormRow:
         fields: dict[str, Field] = {
             "host_port": line_edit("form.ports.host", "form.ports.host.empty"),
             "container_port": line_edit("form.ports.container", "form.ports.container.empty"),
             "protocol": combo("form.ports.protocol", PROTOCOLS, str.upper),
             "host_ip": line_edit("form.ports.address", "form.ports.address.empty"),
         }
-        return Row(fields, [share for _key, share in _PORT_HEADINGS])
+        return FormRow(fields, [share for _key, share in _PORT_HEADINGS])
 
 
 class Mounts(Rows):
@@ -201,7 +201,7 @@ class Mounts(Rows):
             )
         return tuple(made)
 
-    def _row(self) -> Row:
+    def _row(self) -> FormRow:
         kind = combo("form.mounts.kind", MOUNT_KINDS, lambda word: text(f"form.mounts.{word}"))
         source = line_edit("form.mounts.source")
         read_only = QCheckBox(text("form.mounts.read-only"))
@@ -213,7 +213,7 @@ class Mounts(Rows):
             "target": line_edit("form.mounts.target", "form.mounts.target.empty"),
             "read_only": read_only,
         }
-        row = Row(fields, [*(share for _key, share in _MOUNT_HEADINGS), 0], (browse,))
+        row = FormRow(fields, [*(share for _key, share in _MOUNT_HEADINGS), 0], (browse,))
 
         def adapt() -> None:
             word = chosen(kind)
@@ -250,12 +250,12 @@ class Variables(Rows):
         return tuple(VariableDraft(words(row.fields["name"]), words(row.fields["value"])) for row in self.rows)
 
     @staticmethod
-    def _row() -> Row:
+    def _row() -> FormRow:
         fields: dict[str, Field] = {
             "name": line_edit("form.variables.name", "form.empty"),
             "value": line_edit("form.variables.value", "form.empty"),
         }
-        return Row(fields, [share for _key, share in _VARIABLE_HEADINGS])
+        return FormRow(fields, [share for _key, share in _VARIABLE_HEADINGS])
 
 
 def _heading(headings: Sequence[tuple[str, int]], beside: int) -> QWidget:

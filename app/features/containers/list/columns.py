@@ -20,7 +20,7 @@ from app.ui.ports import port_links
 from backend.api import Container, ContainerAction, ContainerState, ContainerUsage, Health
 
 
-class Column(IntEnum):
+class ContainerColumn(IntEnum):
     """In the order of the screen."""
 
     SELECT = 0
@@ -42,10 +42,12 @@ class Column(IntEnum):
         return self.name.lower()
 
 
-ALWAYS_SHOWN: Final = frozenset({Column.SELECT, Column.NAME, Column.ACTIONS})
-HIDDEN_AT_FIRST: Final = frozenset({Column.UPTIME, Column.RESTARTS, Column.CREATED, Column.ID})
-SORTABLE: Final = frozenset(Column) - {Column.SELECT, Column.ACTIONS}
-FIGURES: Final = frozenset({Column.CPU, Column.MEMORY})
+ALWAYS_SHOWN: Final = frozenset({ContainerColumn.SELECT, ContainerColumn.NAME, ContainerColumn.ACTIONS})
+HIDDEN_AT_FIRST: Final = frozenset(
+    {ContainerColumn.UPTIME, ContainerColumn.RESTARTS, ContainerColumn.CREATED, ContainerColumn.ID}
+)
+SORTABLE: Final = frozenset(ContainerColumn) - {ContainerColumn.SELECT, ContainerColumn.ACTIONS}
+FIGURES: Final = frozenset({ContainerColumn.CPU, ContainerColumn.MEMORY})
 """Columns that change with every sample of the statistics."""
 
 SortKey = tuple[float | str, ...]
@@ -149,31 +151,31 @@ def group_words(group: Group) -> str:
     return text("containers.group.running", running=group.running, total=len(group.members))
 
 
-def words(row: Container | Group, column: Column, facts: Facts) -> str:
+def words(row: Container | Group, column: ContainerColumn, facts: Facts) -> str:
     """One cell as one line of text; for reading, copying and looking for, as for painting."""
-    if column in (Column.CPU, Column.MEMORY):
+    if column in (ContainerColumn.CPU, ContainerColumn.MEMORY):
         used = usage(row, facts.stats)
         if used is None:
             return NOTHING
-        return figures.percent(used[0]) if column is Column.CPU else figures.size(used[1])
+        return figures.percent(used[0]) if column is ContainerColumn.CPU else figures.size(used[1])
     if isinstance(row, Group):
-        return {Column.NAME: row.project, Column.STATUS: group_words(row)}.get(column, "")
+        return {ContainerColumn.NAME: row.project, ContainerColumn.STATUS: group_words(row)}.get(column, "")
     match column:
-        case Column.NAME:
+        case ContainerColumn.NAME:
             return row.name
-        case Column.IMAGE:
+        case ContainerColumn.IMAGE:
             return row.image
-        case Column.PORTS:
+        case ContainerColumn.PORTS:
             return ", ".join(link.words for link in port_links(row))
-        case Column.STATUS:
+        case ContainerColumn.STATUS:
             return ", ".join(part for part in status_lines(row, facts) if part)
-        case Column.UPTIME:
+        case ContainerColumn.UPTIME:
             return span_words(row.status) if row.state.is_up else NOTHING
-        case Column.RESTARTS:
+        case ContainerColumn.RESTARTS:
             return str(facts.restart_counts.get(row.id, NOTHING))
-        case Column.CREATED:
+        case ContainerColumn.CREATED:
             return created_words(row)
-        case Column.ID:
+        case ContainerColumn.ID:
             return row.short_id
         case _:
             return ""
@@ -199,34 +201,34 @@ def usage(row: Container | Group, stats: StatsStore) -> tuple[float, int] | None
     return (sum(one.cpu_percent for one in found), sum(one.memory_bytes for one in found)) if found else None
 
 
-def sort_key(row: Container | Group, column: Column, facts: Facts) -> SortKey:
+def sort_key(row: Container | Group, column: ContainerColumn, facts: Facts) -> SortKey:
     """What a row is sorted by. A group stands where the first of its members would."""
     if isinstance(row, Group):
-        if column is Column.NAME:
+        if column is ContainerColumn.NAME:
             return (natural(row.project),)
         if column not in FIGURES:
             return min(sort_key(member, column, facts) for member in row.members)
     if column in FIGURES:
         used = usage(row, facts.stats)
-        return (-1.0,) if used is None else (float(used[0] if column is Column.CPU else used[1]),)
+        return (-1.0,) if used is None else (float(used[0] if column is ContainerColumn.CPU else used[1]),)
     assert isinstance(row, Container)
     match column:
-        case Column.PORTS:
+        case ContainerColumn.PORTS:
             first = next((port.host_port for port in row.ports if port.host_port), 0)
             return (float(first), float(len(row.ports)))
-        case Column.STATUS:
+        case ContainerColumn.STATUS:
             # What needs a look first, then what runs, then what ended last.
             sick = row.health is Health.UNHEALTHY or row.state in (ContainerState.RESTARTING, ContainerState.DEAD)
             return (0.0 if sick else 1.0 if row.state.is_up else 2.0, float(span_s(row.status) or 0))
-        case Column.UPTIME:
+        case ContainerColumn.UPTIME:
             return (float(span_s(row.status) or 0) if row.state.is_up else -1.0,)
-        case Column.RESTARTS:
+        case ContainerColumn.RESTARTS:
             return (float(facts.restart_counts.get(row.id, -1)),)
-        case Column.CREATED:
+        case ContainerColumn.CREATED:
             return (-float(row.created),)
-        case Column.IMAGE:
+        case ContainerColumn.IMAGE:
             return (natural(row.image),)
-        case Column.ID:
+        case ContainerColumn.ID:
             return (row.id,)
         case _:
             return (natural(row.name),)

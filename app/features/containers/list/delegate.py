@@ -19,7 +19,15 @@ from PySide6.QtWidgets import (
     QTableView,
 )
 
-from app.features.containers.list.columns import FIGURES, Column, Facts, Group, group_words, status_lines, words
+from app.features.containers.list.columns import (
+    FIGURES,
+    ContainerColumn,
+    Facts,
+    Group,
+    group_words,
+    status_lines,
+    words,
+)
 from app.features.containers.list.model import row_of
 from app.features.containers.list.rows import Row, is_startable
 from app.texts import text
@@ -100,28 +108,28 @@ class ContainerDelegate(QStyledItemDelegate):
 
     def _paint_cell(self, painter: QPainter, option: QStyleOptionViewItem, index: Index, row: Row, look: Look) -> None:
         current = theme.current()
-        column = Column(index.column())
+        column = ContainerColumn(index.column())
         match column:
-            case Column.SELECT:
+            case ContainerColumn.SELECT:
                 self._paint_check(painter, option)
                 focus = self._view.currentIndex()
                 if self._view.hasFocus() and focus.row() == index.row():
                     rect = option.rect
                     painter.fillRect(rect.left(), rect.top(), theme.px(3), rect.height(), QColor(current.accent))
-            case Column.NAME:
+            case ContainerColumn.NAME:
                 self._paint_name(painter, option, row, look)
-            case Column.PORTS if isinstance(row, Container):
+            case ContainerColumn.PORTS if isinstance(row, Container):
                 self._paint_ports(painter, option, row, look.mouse)
-            case Column.STATUS if isinstance(row, Container):
+            case ContainerColumn.STATUS if isinstance(row, Container):
                 first, second = status_lines(row, look.facts)
                 colour = current.warning if row.id in look.facts.pending else _status_colour(row)
                 _two_lines(painter, option, option.rect.adjusted(theme.px(_PAD), 0, 0, 0), (first, colour), second)
-            case Column.ACTIONS:
+            case ContainerColumn.ACTIONS:
                 self._paint_actions(painter, option, row, look)
             case _:
                 shown = words(row, column, look.facts)
-                mode = Qt.TextElideMode.ElideMiddle if column is Column.IMAGE else Qt.TextElideMode.ElideRight
-                plain = column is Column.IMAGE or (column in FIGURES and shown != NOTHING)
+                mode = Qt.TextElideMode.ElideMiddle if column is ContainerColumn.IMAGE else Qt.TextElideMode.ElideRight
+                plain = column is ContainerColumn.IMAGE or (column in FIGURES and shown != NOTHING)
                 painter.setFont(option.font)
                 painter.setPen(QColor(current.text if plain else current.muted))
                 room = option.rect.adjusted(theme.px(_PAD), 0, -theme.px(_PAD), 0)
@@ -134,18 +142,18 @@ class ContainerDelegate(QStyledItemDelegate):
         row = row_of(index)
         if row is None:
             return None
-        column = Column(index.column())
-        if column is Column.SELECT:
+        column = ContainerColumn(index.column())
+        if column is ContainerColumn.SELECT:
             return Hit(Part.CHECK)
-        if column is Column.NAME:
+        if column is ContainerColumn.NAME:
             if isinstance(row, Group):
                 return Hit(Part.ARROW)
             return Hit(Part.NAME) if self._name_box(option, row).contains(at) else None
-        if column is Column.PORTS and isinstance(row, Container):
+        if column is ContainerColumn.PORTS and isinstance(row, Container):
             found = (link.url for box, link in self._port_boxes(option, row) if box.contains(at))
             url = next(found, None)
             return Hit(Part.URL, url) if url else None
-        if column is Column.ACTIONS:
+        if column is ContainerColumn.ACTIONS:
             return next((hit for box, hit, _glyph in self._buttons(option, row) if box.contains(at)), None)
         return None
 
@@ -183,7 +191,7 @@ class ContainerDelegate(QStyledItemDelegate):
             painter.drawPixmap(box, self._picture("layers-triple-outline", _group_colour(row), box.width()))
             below = QRect(box.right() + theme.px(8), rect.top(), 0, rect.height())
             below.setRight(rect.right() - theme.px(_PAD))
-            second = group_words(row) if self._view.isColumnHidden(Column.STATUS) else ""
+            second = group_words(row) if self._view.isColumnHidden(ContainerColumn.STATUS) else ""
             _two_lines(painter, option, below, (row.project, current.text), second, strong=True)
             return
         indent = theme.px(22) if row.compose_project else 0

@@ -17,7 +17,7 @@ from app import texts
 from app.features.containers.list.columns import (
     FIGURES,
     SORTABLE,
-    Column,
+    ContainerColumn,
     Facts,
     Group,
     created_tip,
@@ -98,14 +98,14 @@ class ContainerModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(self._rows)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 -- likewise
-        return 0 if parent.isValid() else len(Column)
+        return 0 if parent.isValid() else len(ContainerColumn)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if orientation is not Qt.Orientation.Horizontal:
             return None
-        column = Column(section)
+        column = ContainerColumn(section)
         if role == Qt.ItemDataRole.DisplayRole:
-            words_of_it = "" if column is Column.SELECT else text(f"containers.column.{column.key}")
+            words_of_it = "" if column is ContainerColumn.SELECT else text(f"containers.column.{column.key}")
             # At the right the mark of the order would stand over the words.
             marked = column in FIGURES and column is self.arrangement.column
             return words_of_it + _ROOM_FOR_MARK if marked else words_of_it
@@ -124,7 +124,7 @@ class ContainerModel(QAbstractTableModel):
         row = self._rows[index.row()]
         if role == ROW_ROLE:
             return row
-        column = Column(index.column())
+        column = ContainerColumn(index.column())
         if role == Qt.ItemDataRole.DisplayRole:
             return words(row, column, self.facts)
         if role == Qt.ItemDataRole.AccessibleTextRole:
@@ -141,21 +141,21 @@ class ContainerModel(QAbstractTableModel):
         self.changing = False
         self.refreshed.emit()
 
-    def _spoken(self, row: Row, column: Column) -> str:
-        if column is not Column.NAME:
+    def _spoken(self, row: Row, column: ContainerColumn) -> str:
+        if column is not ContainerColumn.NAME:
             return words(row, column, self.facts)
         if isinstance(row, Group):
             state = text("containers.group.expanded" if row.expanded else "containers.group.collapsed")
             return text("containers.group.row", name=row.project, running=group_words(row), state=state)
         return text("containers.row", name=row.name, state=texts.container_state(row.state))
 
-    def _tip(self, row: Row, column: Column) -> str:
+    def _tip(self, row: Row, column: ContainerColumn) -> str:
         if isinstance(row, Container):
-            if column is Column.NAME:
+            if column is ContainerColumn.NAME:
                 return "\n".join((row.name, row.short_id, row.command))
-            if column is Column.CREATED:
+            if column is ContainerColumn.CREATED:
                 return created_tip(row)
-            if column is Column.STATUS:
+            if column is ContainerColumn.STATUS:
                 return row.status
         return "" if column in FIGURES else words(row, column, self.facts)
 
@@ -208,25 +208,30 @@ class ContainerModel(QAbstractTableModel):
         self.changePersistentIndexList(before, after)
         self.layoutChanged.emit()
 
-    def _tell(self, first: int, last: int, columns: tuple[Column, Column] = (Column.SELECT, Column.ACTIONS)) -> None:
+    def _tell(
+        self,
+        first: int,
+        last: int,
+        columns: tuple[ContainerColumn, ContainerColumn] = (ContainerColumn.SELECT, ContainerColumn.ACTIONS),
+    ) -> None:
         self.dataChanged.emit(self.index(first, columns[0]), self.index(last, columns[1]))
 
     def _on_pending(self) -> None:
         if self._rows:
-            self._tell(0, len(self._rows) - 1, (Column.STATUS, Column.ACTIONS))
+            self._tell(0, len(self._rows) - 1, (ContainerColumn.STATUS, ContainerColumn.ACTIONS))
 
     def _on_restart_counts(self) -> None:
         self.facts = replace(self.facts, restart_counts=self._store.restart_counts)
-        if self.arrangement.column is Column.RESTARTS:
+        if self.arrangement.column is ContainerColumn.RESTARTS:
             self.refresh()
         elif self._rows:
-            self._tell(0, len(self._rows) - 1, (Column.STATUS, Column.RESTARTS))
+            self._tell(0, len(self._rows) - 1, (ContainerColumn.STATUS, ContainerColumn.RESTARTS))
 
     def _on_stats(self) -> None:
         if self.arrangement.column in FIGURES:
             self.refresh()
         if self._rows:
-            self._tell(0, len(self._rows) - 1, (Column.CPU, Column.MEMORY))
+            self._tell(0, len(self._rows) - 1, (ContainerColumn.CPU, ContainerColumn.MEMORY))
 
 
 def _runs(numbers: Iterable[int]) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
-from app.features.containers.list.columns import Column, Facts, Group, sort_key
+from app.features.containers.list.columns import ContainerColumn, Facts, Group, sort_key
 from app.ui.ports import port_links
 from backend.api import Container, ContainerState
 
@@ -15,7 +15,7 @@ Row = Container | Group
 _Row = TypeVar("_Row", Container, Row)
 
 
-class Shown(StrEnum):
+class StateFilter(StrEnum):
     """Which containers the list shows."""
 
     ALL = "all"
@@ -29,15 +29,15 @@ class Arrangement:
 
     needle: str = ""
     """Words that must all be found in a container; lower case."""
-    shown: Shown = Shown.ALL
-    column: Column = Column.NAME
+    shown: StateFilter = StateFilter.ALL
+    column: ContainerColumn = ContainerColumn.NAME
     descending: bool = False
     collapsed: frozenset[str] = field(default_factory=frozenset)
     """Names of projects."""
 
     def accepts(self, container: Container) -> bool:
         """Whether the filter leaves it over."""
-        if self.shown is not Shown.ALL and container.state.is_up is not (self.shown is Shown.RUNNING):
+        if self.shown is not StateFilter.ALL and container.state.is_up is not (self.shown is StateFilter.RUNNING):
             return False
         if not self.needle:
             return True
@@ -87,8 +87,8 @@ def arrange(containers: tuple[Container, ...], wanted: Arrangement, facts: Facts
 
 
 def _sorted(rows: Sequence[_Row], wanted: Arrangement, facts: Facts) -> list[_Row]:
-    by_name = sorted(rows, key=lambda row: sort_key(row, Column.NAME, facts))
-    if wanted.column is Column.NAME:
+    by_name = sorted(rows, key=lambda row: sort_key(row, ContainerColumn.NAME, facts))
+    if wanted.column is ContainerColumn.NAME:
         return by_name[::-1] if wanted.descending else by_name
     return sorted(by_name, key=lambda row: sort_key(row, wanted.column, facts), reverse=wanted.descending)
 

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QToolTip,
 )
 
-from app.features.containers.list.columns import ALWAYS_SHOWN, HIDDEN_AT_FIRST, SORTABLE, Column, Group
+from app.features.containers.list.columns import ALWAYS_SHOWN, HIDDEN_AT_FIRST, SORTABLE, ContainerColumn, Group
 from app.features.containers.list.delegate import (
     ACTIONS_WIDTH,
     ROW_HEIGHT,
@@ -42,19 +42,19 @@ from backend.api import Container, ContainerAction
 
 TABLE_NAME: Final = "containers"
 _FIXED: Final = {
-    Column.SELECT: 36,
-    Column.CPU: 78,
-    Column.MEMORY: 102,
-    Column.STATUS: 140,
-    Column.UPTIME: 96,
-    Column.RESTARTS: 84,
-    Column.CREATED: 116,
-    Column.ID: 116,
-    Column.ACTIONS: ACTIONS_WIDTH,
+    ContainerColumn.SELECT: 36,
+    ContainerColumn.CPU: 78,
+    ContainerColumn.MEMORY: 102,
+    ContainerColumn.STATUS: 140,
+    ContainerColumn.UPTIME: 96,
+    ContainerColumn.RESTARTS: 84,
+    ContainerColumn.CREATED: 116,
+    ContainerColumn.ID: 116,
+    ContainerColumn.ACTIONS: ACTIONS_WIDTH,
 }
-_SHARES: Final = {Column.NAME: 0.42, Column.IMAGE: 0.29, Column.PORTS: 0.29}
+_SHARES: Final = {ContainerColumn.NAME: 0.42, ContainerColumn.IMAGE: 0.29, ContainerColumn.PORTS: 0.29}
 """Of the width that the others leave."""
-_LEAST: Final = {Column.NAME: 170, Column.IMAGE: 100, Column.PORTS: 100}
+_LEAST: Final = {ContainerColumn.NAME: 170, ContainerColumn.IMAGE: 100, ContainerColumn.PORTS: 100}
 _NOWHERE: Final = QPoint(-1, -1)
 
 
@@ -67,14 +67,14 @@ class ContainerTable(RowTable):
     menu_wanted = Signal(QPoint)  # global position
     columns_changed = Signal()
 
-    FIRST = Column.NAME
+    FIRST = ContainerColumn.NAME
 
     def __init__(self, model: ContainerModel, preferences: Preferences) -> None:
         super().__init__(ROW_HEIGHT)
         self._model = model
         self._preferences = preferences
         self._pressed: tuple[str, Hit] | None = None
-        self._resized: dict[Column, int] = {}
+        self._resized: dict[ContainerColumn, int] = {}
         self._sharing = False
         self._look_now = Look(-1, _NOWHERE, model.facts)
         self.setAccessibleName(text("containers.table"))
@@ -102,7 +102,7 @@ class ContainerTable(RowTable):
         """A check for each column that may be hidden."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for column in Column:
+        for column in ContainerColumn:
             if column not in ALWAYS_SHOWN:
                 entry = menu.addAction(text(f"containers.column.{column.key}"))
                 entry.setCheckable(True)
@@ -110,7 +110,7 @@ class ContainerTable(RowTable):
                 entry.toggled.connect(lambda shown, column=column: self.show_column(column, shown=shown))
         return menu
 
-    def show_column(self, column: Column, *, shown: bool) -> None:
+    def show_column(self, column: ContainerColumn, *, shown: bool) -> None:
         """Show or hide one, and remember it."""
         self.setColumnHidden(column, not shown)
         self._resized.clear()
@@ -118,7 +118,7 @@ class ContainerTable(RowTable):
         self._remember()
         self.columns_changed.emit()
 
-    def sort_by(self, column: Column, *, descending: bool) -> None:
+    def sort_by(self, column: ContainerColumn, *, descending: bool) -> None:
         """Sort, and remember it."""
         self._model.set_arrangement(column=column, descending=descending)
         order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
@@ -128,9 +128,9 @@ class ContainerTable(RowTable):
     def _restore(self) -> None:
         kept = self._preferences.table(TABLE_NAME)
         hidden = {column.key for column in HIDDEN_AT_FIRST} if not kept.sort_by else set(kept.hidden)
-        for column in Column:
+        for column in ContainerColumn:
             self.setColumnHidden(column, column.key in hidden and column not in ALWAYS_SHOWN)
-        column = next((column for column in SORTABLE if column.key == kept.sort_by), Column.NAME)
+        column = next((column for column in SORTABLE if column.key == kept.sort_by), ContainerColumn.NAME)
         self._model.set_arrangement(column=column, descending=kept.descending)
         order = Qt.SortOrder.DescendingOrder if kept.descending else Qt.SortOrder.AscendingOrder
         self.horizontalHeader().setSortIndicator(column, order)
@@ -138,14 +138,14 @@ class ContainerTable(RowTable):
 
     def _remember(self) -> None:
         arrangement = self._model.arrangement
-        hidden = tuple(column.key for column in Column if self.isColumnHidden(column))
+        hidden = tuple(column.key for column in ContainerColumn if self.isColumnHidden(column))
         layout = TableLayout(hidden=hidden, sort_by=arrangement.column.key, descending=arrangement.descending)
         self._preferences.set_table(TABLE_NAME, layout)
 
     def _header_clicked(self, section: int) -> None:
-        column = Column(section)
+        column = ContainerColumn(section)
         arrangement = self._model.arrangement
-        if column is Column.SELECT:
+        if column is ContainerColumn.SELECT:
             self.clearSelection() if self.check_state() is Qt.CheckState.Checked else self.selectAll()
         elif column in SORTABLE:
             # Figures are looked at from the greatest down.
@@ -157,12 +157,12 @@ class ContainerTable(RowTable):
 
     def _section_resized(self, section: int, _old: int, new: int) -> None:
         if not self._sharing:
-            self._resized[Column(section)] = new
+            self._resized[ContainerColumn(section)] = new
 
     def _share_width(self) -> None:
         """Fixed widths for figures, the rest shared by what has words; but what the user dragged stays as it is."""
         self._sharing = True
-        shown = [column for column in Column if not self.isColumnHidden(column)]
+        shown = [column for column in ContainerColumn if not self.isColumnHidden(column)]
         width = {column: theme.px(_FIXED[column]) for column in shown if column in _FIXED} | {
             column: self._resized[column] for column in shown if column in self._resized
         }
@@ -191,7 +191,7 @@ class ContainerTable(RowTable):
         for number, row in enumerate(self._model.rows):
             key = row.id if isinstance(row, Container) else row.key
             if key in keys:
-                chosen.select(self._model.index(number, 0), self._model.index(number, len(Column) - 1))
+                chosen.select(self._model.index(number, 0), self._model.index(number, len(ContainerColumn) - 1))
         flags = QItemSelectionModel.SelectionFlag
         self.selectionModel().select(chosen, flags.ClearAndSelect | flags.Rows)
 
@@ -233,7 +233,7 @@ class ContainerTable(RowTable):
 
     def _set_selected(self, first: int, last: int, *, selected: bool) -> None:
         flags = QItemSelectionModel.SelectionFlag
-        part = QItemSelection(self._model.index(first, 0), self._model.index(last, len(Column) - 1))
+        part = QItemSelection(self._model.index(first, 0), self._model.index(last, len(ContainerColumn) - 1))
         self.selectionModel().select(part, (flags.Select if selected else flags.Deselect) | flags.Rows)
 
     # --- mouse -----------------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ class ContainerTable(RowTable):
                 if not self.selectionModel().isRowSelected(index.row(), QModelIndex()):
                     self.select_keys({_key(row)})
                     self.set_current(index.row())
-                below = self.visualRect(self._model.index(index.row(), Column.ACTIONS)).bottomLeft()
+                below = self.visualRect(self._model.index(index.row(), ContainerColumn.ACTIONS)).bottomLeft()
                 self.menu_wanted.emit(self.viewport().mapToGlobal(below))
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
@@ -306,7 +306,7 @@ class ContainerTable(RowTable):
         if current.isValid():
             if not self.selected_rows():
                 self.selectRow(current.row())
-            rect = self.visualRect(self._model.index(current.row(), Column.NAME))
+            rect = self.visualRect(self._model.index(current.row(), ContainerColumn.NAME))
             self.menu_wanted.emit(self.viewport().mapToGlobal(rect.bottomLeft() + QPoint(theme.px(30), 0)))
 
     def viewportEvent(self, event: QEvent) -> bool:
@@ -388,11 +388,13 @@ class _Header(QHeaderView):
         painter.save()
         super().paintSection(painter, rect, section)
         painter.restore()
-        if section == Column.SELECT:
+        if section == ContainerColumn.SELECT:
             paint_check(painter, rect, self._table.check_state())
 
 
-_GREATEST_FIRST: Final = frozenset({Column.CPU, Column.MEMORY, Column.RESTARTS, Column.UPTIME})
+_GREATEST_FIRST: Final = frozenset(
+    {ContainerColumn.CPU, ContainerColumn.MEMORY, ContainerColumn.RESTARTS, ContainerColumn.UPTIME}
+)
 
 
 def _rows_of(selection: QItemSelection) -> set[int]:

@@ -20,7 +20,7 @@ from app.features.containers.list.actions import ContainerActions
 from app.features.containers.list.bar import SelectionBar
 from app.features.containers.list.columns import Group, usage
 from app.features.containers.list.model import ContainerModel
-from app.features.containers.list.rows import Shown
+from app.features.containers.list.rows import StateFilter
 from app.features.containers.list.table import ContainerTable
 from app.features.problems.problem import ProblemView
 from app.features.stats.store import StatsStore
@@ -35,9 +35,9 @@ from app.ui.widgets import FilterField, IconButton, button, label
 from backend.api import Container, ContainerAction, Phase, StepState
 
 _SEGMENTS: Final = {
-    Shown.ALL: "containers.all",
-    Shown.RUNNING: "containers.running",
-    Shown.STOPPED: "containers.stopped",
+    StateFilter.ALL: "containers.all",
+    StateFilter.RUNNING: "containers.running",
+    StateFilter.STOPPED: "containers.stopped",
 }
 
 
@@ -153,7 +153,7 @@ class ContainersView(QWidget):
             segment = QToolButton()
             segment.setText(text(key))
             segment.setCheckable(True)
-            segment.setChecked(shown is Shown.ALL)
+            segment.setChecked(shown is StateFilter.ALL)
             segment.setProperty("role", "segment")
             segment.setProperty("shown", shown.value)
             segment.setAccessibleName(text("containers.show", which=text(key)))
@@ -183,7 +183,7 @@ class ContainersView(QWidget):
 
     def _filter(self) -> None:
         checked = self._segments.checkedButton()
-        shown = Shown(checked.property("shown")) if checked else Shown.ALL
+        shown = StateFilter(checked.property("shown")) if checked else StateFilter.ALL
         self.model.set_arrangement(needle=self.filter.text().casefold().strip(), shown=shown)
 
     @property

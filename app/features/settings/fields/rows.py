@@ -23,7 +23,7 @@ from app.ui import theme
 from app.ui.widgets import label
 
 
-class Section(QScrollArea):
+class SettingsSection(QScrollArea):
     """One page of settings: rows from its top, scrolled where they do not fit."""
 
     def __init__(self, title: str) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from app.features.settings.fields.text_row import ProxyRow
-from app.features.settings.network import NETWORK_KEYS, NetworkSection
+from app.features.settings.network import NETWORK_KEYS, NetworkSettings
 from app.features.settings.page import SettingsPage, offered_settings
 from app.frame.main_window import MainWindow
 from app.state.settings_store import SettingsStore
@@ -34,7 +34,7 @@ def asked(store: AppStore) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def section(store: AppStore, window: MainWindow, asked: list[dict[str, Any]], qtbot: QtBot) -> NetworkSection:
+def section(store: AppStore, window: MainWindow, asked: list[dict[str, Any]], qtbot: QtBot) -> NetworkSettings:
     del asked  # before the first click
     up(store)
     told(store)
@@ -44,12 +44,12 @@ def section(store: AppStore, window: MainWindow, asked: list[dict[str, Any]], qt
     return made
 
 
-def choose(section: NetworkSection, key: str, number: int) -> None:
+def choose(section: NetworkSettings, key: str, number: int) -> None:
     section.choices[key].box.setCurrentIndex(number)
     section.choices[key].box.activated.emit(number)
 
 
-def write(section: NetworkSection, key: str, words: str) -> None:
+def write(section: NetworkSettings, key: str, words: str) -> None:
     field = section.texts[key].field
     field.setFocus()
     field.selectAll()
@@ -57,7 +57,7 @@ def write(section: NetworkSection, key: str, words: str) -> None:
     QTest.keyClick(field, Qt.Key.Key_Return)
 
 
-def test_every_setting_of_the_file_can_be_changed_here(section: NetworkSection, store: AppStore) -> None:
+def test_every_setting_of_the_file_can_be_changed_here(section: NetworkSettings, store: AppStore) -> None:
     names = config.keys()
     assert set(NETWORK_KEYS) == {name for name in names if name.startswith("network.")}
     assert set(section.controls) == set(NETWORK_KEYS)
@@ -68,7 +68,7 @@ def test_every_setting_of_the_file_can_be_changed_here(section: NetworkSection, 
 
 
 def test_a_choice_is_sent_and_what_it_means_is_said(
-    section: NetworkSection, store: AppStore, window: MainWindow, asked: list[dict[str, Any]], qtbot: QtBot
+    section: NetworkSettings, store: AppStore, window: MainWindow, asked: list[dict[str, Any]], qtbot: QtBot
 ) -> None:
     assert not section.warning.isVisible()
     choose(section, "network.publish", 1)
@@ -85,7 +85,7 @@ def test_a_choice_is_sent_and_what_it_means_is_said(
 
 
 def test_what_is_refused_is_said_at_its_field_and_stays_typed(
-    section: NetworkSection, store: AppStore, asked: list[dict[str, Any]]
+    section: NetworkSettings, store: AppStore, asked: list[dict[str, Any]]
 ) -> None:
     row = section.texts["network.subnet"]
     write(section, "network.subnet", "10.0.2.0/23")
@@ -104,7 +104,7 @@ def test_what_is_refused_is_said_at_its_field_and_stays_typed(
     assert row.field.text() == "10.9.8.0/24"
 
 
-def test_what_was_refused_and_then_mended_is_right(section: NetworkSection, store: AppStore) -> None:
+def test_what_was_refused_and_then_mended_is_right(section: NetworkSettings, store: AppStore) -> None:
     row = section.texts["network.subnet"]
     write(section, "network.subnet", "10.0.2.0/23")
     store.part(SettingsStore).refuse("config.set", SUBNET_REFUSED)
@@ -114,7 +114,7 @@ def test_what_was_refused_and_then_mended_is_right(section: NetworkSection, stor
     assert not row.field.property("wrong")
 
 
-def test_what_is_refused_is_not_shown_as_set(section: NetworkSection, store: AppStore) -> None:
+def test_what_is_refused_is_not_shown_as_set(section: NetworkSettings, store: AppStore) -> None:
     choose(section, "network.publish", 1)
     section.checks["network.proxy_in_containers"].box.click()
     store.part(SettingsStore).refuse("config.set", settings_samples.CONFIG_PROBLEM)
@@ -123,7 +123,7 @@ def test_what_is_refused_is_not_shown_as_set(section: NetworkSection, store: App
     assert not section.checks["network.proxy_in_containers"].box.isChecked()
 
 
-def test_a_refusal_is_said_where_its_setting_is(section: NetworkSection, store: AppStore, window: MainWindow) -> None:
+def test_a_refusal_is_said_where_its_setting_is(section: NetworkSettings, store: AppStore, window: MainWindow) -> None:
     page = window.page("settings")
     assert isinstance(page, SettingsPage)
 
@@ -144,7 +144,7 @@ def test_a_refusal_is_said_where_its_setting_is(section: NetworkSection, store: 
 
 
 def test_what_is_changed_elsewhere_comes_into_a_field_that_nobody_has_typed_in(
-    section: NetworkSection, store: AppStore, asked: list[dict[str, Any]]
+    section: NetworkSettings, store: AppStore, asked: list[dict[str, Any]]
 ) -> None:
     told(store, **PROXIES)
     field = section.texts["network.https_proxy"].field
@@ -159,7 +159,7 @@ def test_what_is_changed_elsewhere_comes_into_a_field_that_nobody_has_typed_in(
     assert asked == []
 
 
-def test_settings_that_cannot_be_read_are_no_fault_of_a_field(section: NetworkSection, store: AppStore) -> None:
+def test_settings_that_cannot_be_read_are_no_fault_of_a_field(section: NetworkSettings, store: AppStore) -> None:
     write(section, "network.dns", "192.0.2.1")
     store.part(SettingsStore).refuse("config.get", settings_samples.CONFIG_PROBLEM)
     assert section.problem.isVisible()
@@ -167,7 +167,7 @@ def test_settings_that_cannot_be_read_are_no_fault_of_a_field(section: NetworkSe
 
 
 def test_a_proxy_of_ones_own_is_sent_with_its_address(
-    section: NetworkSection, store: AppStore, asked: list[dict[str, Any]]
+    section: NetworkSettings, store: AppStore, asked: list[dict[str, Any]]
 ) -> None:
     field = section.texts["network.http_proxy"].field
     assert not field.isVisible()
@@ -193,7 +193,7 @@ def test_a_proxy_of_ones_own_is_sent_with_its_address(
 
 
 def test_a_password_is_shown_only_when_it_is_asked_for(
-    section: NetworkSection, store: AppStore, asked: list[dict[str, Any]]
+    section: NetworkSettings, store: AppStore, asked: list[dict[str, Any]]
 ) -> None:
     told(store, **PROXIES)
     row = section.texts["network.http_proxy"]
@@ -238,14 +238,14 @@ def test_what_is_left_of_an_address_without_its_password(address: str, shown: st
     assert without_password(address) == shown
 
 
-def test_the_network_that_is_in_use_is_said(section: NetworkSection, store: AppStore) -> None:
+def test_the_network_that_is_in_use_is_said(section: NetworkSettings, store: AppStore) -> None:
     row = section.texts["network.subnet"]
     assert "It is 10.0.2.0/24 now." in row.help.text()
     store.set_machine(samples.status(Phase.STOPPED))
     assert "now" not in row.help.text()
 
 
-def test_an_agent_that_does_not_know_of_it(section: NetworkSection, store: AppStore) -> None:
+def test_an_agent_that_does_not_know_of_it(section: NetworkSettings, store: AppStore) -> None:
     answer = config_answer()
     answer["values"] = {key: value for key, value in answer["values"].items() if not key.startswith("network.")}
     store.part(SettingsStore).take("config.get", answer)

@@ -14,9 +14,9 @@ from pytestqt.qtbot import QtBot
 
 from app.features.containers.form.draft import (
     Draft,
+    EngineFacts,
     MountDraft,
     PortDraft,
-    Surroundings,
     VariableDraft,
     draft_of,
     memory_bytes,
@@ -34,7 +34,7 @@ from tests.gui.scenes.container_scenes import SPEC, running
 from tests.unit.engine.spec.test_container_spec import SPECS
 
 LEFT = Qt.MouseButton.LeftButton
-NOTHING = Surroundings()
+NOTHING = EngineFacts()
 
 
 class Engine:
@@ -111,7 +111,7 @@ def test_a_form_that_nobody_touched_means_what_it_was_filled_from(spec: Containe
     ],
 )
 def test_faults_are_found_where_they_are(draft: Draft, field: str, key: str) -> None:
-    around = Surroundings(names=frozenset({"taken"}), used_ports={(8080, "tcp"): "web"})
+    around = EngineFacts(names=frozenset({"taken"}), used_ports={(8080, "tcp"): "web"})
     faults = read(draft, ContainerSpec(image=""), around)[1]
     assert (field, key) in {(fault.field, fault.key) for fault in faults}
 

@@ -8,9 +8,9 @@ import pytest
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 
-from app.features.containers.list.columns import Column
+from app.features.containers.list.columns import ContainerColumn
 from app.features.containers.list.model import ContainerModel
-from app.features.containers.list.rows import Shown
+from app.features.containers.list.rows import StateFilter
 from app.state.store import AppStore
 from app.ui.ports import port_links
 from backend.engine.types import ContainerAction, ContainerState, PortBinding
@@ -25,7 +25,7 @@ def model(store: AppStore) -> ContainerModel:
 
 
 def names(model: ContainerModel) -> list[str]:
-    return [str(model.index(row, Column.NAME).data()) for row in range(model.rowCount())]
+    return [str(model.index(row, ContainerColumn.NAME).data()) for row in range(model.rowCount())]
 
 
 def test_two_hundred_rows_change_in_place(store: AppStore, model: ContainerModel) -> None:
@@ -58,13 +58,13 @@ def test_pending_is_shown_in_place_of_the_status(store: AppStore, model: Contain
     store.set_pending(samples.containers()[0].id, ContainerAction.STOP)
     row = model.row_of_key(samples.containers()[0].id)
     assert row is not None
-    assert model.index(row, Column.STATUS).data() == "Stopping…"
+    assert model.index(row, ContainerColumn.STATUS).data() == "Stopping…"
 
 
 @pytest.mark.parametrize("row", range(len(samples.HOSTILE)), ids=samples.HOSTILE)
 def test_hostile_names_are_shown_as_plain_text(store: AppStore, model: ContainerModel, row: int) -> None:
     store.set_containers(samples.hostile())
-    for column in Column:
+    for column in ContainerColumn:
         words = str(model.index(row, column).data() or "")
         assert not any(ord(letter) < 32 or 0x202A <= ord(letter) <= 0x202E for letter in words)
         tip = str(model.index(row, column).data(Qt.ItemDataRole.ToolTipRole) or "")
@@ -74,14 +74,14 @@ def test_hostile_names_are_shown_as_plain_text(store: AppStore, model: Container
 
 def test_filter_by_words_and_by_state(store: AppStore, model: ContainerModel) -> None:
     store.set_containers(samples.containers())
-    model.set_arrangement(needle="", shown=Shown.RUNNING)
+    model.set_arrangement(needle="", shown=StateFilter.RUNNING)
     assert {"web", "db", "paused"} <= set(names(model))
     assert "not-started" not in names(model)
-    model.set_arrangement(needle="", shown=Shown.STOPPED)
+    model.set_arrangement(needle="", shown=StateFilter.STOPPED)
     assert "web" not in names(model)
-    model.set_arrangement(needle="shop 8080", shown=Shown.ALL)
+    model.set_arrangement(needle="shop 8080", shown=StateFilter.ALL)
     assert names(model) == ["shop", "web"]
-    model.set_arrangement(needle="nothing", shown=Shown.ALL)
+    model.set_arrangement(needle="nothing", shown=StateFilter.ALL)
     assert names(model) == []
 
 
@@ -123,4 +123,4 @@ def test_other_ports(binding: PortBinding, words: str, url: str | None) -> None:
 
 
 def test_no_columns_below_a_row(model: ContainerModel) -> None:
-    assert model.columnCount(QModelIndex()) == len(Column)
+    assert model.columnCount(QModelIndex()) == len(ContainerColumn)

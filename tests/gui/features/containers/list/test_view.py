@@ -12,7 +12,7 @@ from PySide6.QtTest import QAbstractItemModelTester, QTest
 from PySide6.QtWidgets import QCheckBox, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from app.features.containers.list.columns import Column, Group, rough_time, span_s
+from app.features.containers.list.columns import ContainerColumn, Group, rough_time, span_s
 from app.features.containers.list.dialogs import RenameDialog
 from app.features.containers.list.model import ContainerModel
 from app.features.containers.list.restarts import worth_asking
@@ -53,11 +53,11 @@ def view(store: AppStore, window: MainWindow) -> ContainersView:
     return window.containers
 
 
-def cell(view: ContainersView, row: int, column: Column) -> QPoint:
+def cell(view: ContainersView, row: int, column: ContainerColumn) -> QPoint:
     return view.table.visualRect(view.model.index(row, column)).center()
 
 
-def click(view: ContainersView, row: int, column: Column, dx: int = 0, dy: int = 0) -> None:
+def click(view: ContainersView, row: int, column: ContainerColumn, dx: int = 0, dy: int = 0) -> None:
     QTest.mouseClick(view.table.viewport(), LEFT, pos=cell(view, row, column) + QPoint(dx, dy))
 
 
@@ -69,8 +69,8 @@ def test_a_project_is_a_row_that_collapses(view: ContainersView) -> None:
     row = view.model.row_of_key("project:shop")
     assert row is not None
     assert shown(view.model)[row : row + 3] == ["shop", "db", "web"]
-    assert view.model.index(row, Column.STATUS).data() == "2 of 2 running"
-    click(view, row, Column.NAME)
+    assert view.model.index(row, ContainerColumn.STATUS).data() == "2 of 2 running"
+    click(view, row, ContainerColumn.NAME)
     assert "web" not in shown(view.model)
     view.table.set_current(row)
     QTest.keyClick(view.table, Qt.Key.Key_Right)
@@ -92,7 +92,7 @@ def test_a_projects_button_means_all_its_members(store: AppStore, view: Containe
     row = view.model.row_of_key("project:shop")
     assert row is not None
     with qtbot.waitSignal(store.intents.act_on_containers) as asked:
-        click(view, row, Column.ACTIONS, dx=-31)
+        click(view, row, ContainerColumn.ACTIONS, dx=-31)
     assert asked.args is not None
     assert set(asked.args[0]) == {named("web").id, named("db").id}
     assert asked.args[1] is ContainerAction.STOP
@@ -102,16 +102,16 @@ def test_a_projects_button_means_all_its_members(store: AppStore, view: Containe
 def test_check_boxes_are_the_selection(view: ContainersView) -> None:
     row = view.model.row_of_key("project:shop")
     assert row is not None
-    click(view, row, Column.SELECT)
+    click(view, row, ContainerColumn.SELECT)
     assert {entry.name for entry in view.selected} == {"db", "web"}
-    click(view, 0, Column.SELECT)
+    click(view, 0, ContainerColumn.SELECT)
     assert len(view.selected) == 3
-    click(view, 0, Column.SELECT)
+    click(view, 0, ContainerColumn.SELECT)
     assert len(view.selected) == 2
     assert view.bar.isVisible()
     assert view.bar.count.text() == "2 selected"
     header = view.table.horizontalHeader().viewport()
-    box = QPoint(view.table.columnWidth(Column.SELECT) // 2, header.height() // 2)
+    box = QPoint(view.table.columnWidth(ContainerColumn.SELECT) // 2, header.height() // 2)
     QTest.mouseClick(header, LEFT, pos=box)
     assert len(view.selected) == len(samples.containers())
     QTest.mouseClick(header, LEFT, pos=box)
@@ -126,7 +126,7 @@ def test_a_selected_project_means_all_its_members(view: ContainersView) -> None:
     view.table.selectRow(row)
     assert {entry.name for entry in view.selected} == {"db", "web"}
     assert view.table.selected_rows() == [row, row + 1, row + 2]
-    click(view, row + 1, Column.SELECT)
+    click(view, row + 1, ContainerColumn.SELECT)
     assert [entry.name for entry in view.selected] == ["web"], "without one of its members it is not selected itself"
     view.table.selectRow(row)
     view.model.toggle("shop")
@@ -150,17 +150,17 @@ def test_columns_are_chosen_and_remembered(store: AppStore, qtbot: QtBot) -> Non
     preferences = Preferences(parent=store)
     table = ContainerTable(ContainerModel(store, store), preferences)
     qtbot.addWidget(table)
-    assert table.isColumnHidden(Column.ID)
+    assert table.isColumnHidden(ContainerColumn.ID)
     entry = next(action for action in table.column_menu().actions() if action.text() == "ID")
     entry.trigger()
-    assert not table.isColumnHidden(Column.ID)
-    table.show_column(Column.IMAGE, shown=False)
-    table.sort_by(Column.MEMORY, descending=True)
+    assert not table.isColumnHidden(ContainerColumn.ID)
+    table.show_column(ContainerColumn.IMAGE, shown=False)
+    table.sort_by(ContainerColumn.MEMORY, descending=True)
     again = ContainerTable(ContainerModel(store, store), preferences)
     qtbot.addWidget(again)
-    assert not again.isColumnHidden(Column.ID)
-    assert again.isColumnHidden(Column.IMAGE)
-    assert again._model.arrangement.column is Column.MEMORY
+    assert not again.isColumnHidden(ContainerColumn.ID)
+    assert again.isColumnHidden(ContainerColumn.IMAGE)
+    assert again._model.arrangement.column is ContainerColumn.MEMORY
     assert again._model.arrangement.descending
     assert all(action.text() != "Name" for action in again.column_menu().actions()), "the name cannot be hidden"
 
@@ -170,13 +170,13 @@ def test_figures_come_with_each_sample_and_sort(store: AppStore, view: Container
     store.part(StatsStore).add(sample((web.id, 10, 50 << 20), (database.id, 3, 300 << 20), (dns.id, 99, 1 << 20)))
     row = view.model.row_of_key(web.id)
     assert row is not None
-    assert view.model.index(row, Column.CPU).data() == "10%"
-    assert view.model.index(row, Column.MEMORY).data() == "50 MiB"
+    assert view.model.index(row, ContainerColumn.CPU).data() == "10%"
+    assert view.model.index(row, ContainerColumn.MEMORY).data() == "50 MiB"
     project = view.model.row_of_key("project:shop")
     assert project is not None
-    assert view.model.index(project, Column.CPU).data() == "13%", "a project's are the sum of its members'"
+    assert view.model.index(project, ContainerColumn.CPU).data() == "13%", "a project's are the sum of its members'"
     assert "112%" in view.totals.text()
-    view.table.sort_by(Column.CPU, descending=True)
+    view.table.sort_by(ContainerColumn.CPU, descending=True)
     assert shown(view.model)[:4] == ["dns", "shop", "web", "db"]
     store.part(StatsStore).add(sample((web.id, 200, 50 << 20), (database.id, 3, 300 << 20), (dns.id, 99, 1 << 20)))
     assert shown(view.model)[:4] == ["shop", "web", "db", "dns"]
@@ -184,7 +184,7 @@ def test_figures_come_with_each_sample_and_sort(store: AppStore, view: Container
 
 def test_the_selection_survives_sorting_and_change(store: AppStore, view: ContainersView) -> None:
     view.select(named("web").id)
-    view.table.sort_by(Column.STATUS, descending=True)
+    view.table.sort_by(ContainerColumn.STATUS, descending=True)
     assert [entry.name for entry in view.selected] == ["web"]
     store.set_containers(tuple(entry for entry in samples.containers() if entry.name != "chatty"))
     assert [entry.name for entry in view.selected] == ["web"]
@@ -248,15 +248,15 @@ def test_restarts_are_shown_where_they_are_known(store: AppStore, view: Containe
     store.set_restart_counts({named("web").id: 3})
     row = view.model.row_of_key(named("web").id)
     assert row is not None
-    assert view.model.index(row, Column.RESTARTS).data() == "3"
-    assert "3 restarts" in str(view.model.index(row, Column.STATUS).data())
-    assert view.model.index(0, Column.RESTARTS).data() == "–"
+    assert view.model.index(row, ContainerColumn.RESTARTS).data() == "3"
+    assert "3 restarts" in str(view.model.index(row, ContainerColumn.STATUS).data())
+    assert view.model.index(0, ContainerColumn.RESTARTS).data() == "–"
 
 
 def test_the_name_opens_the_container(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
     row = view.model.row_of_key(named("dns").id)
     assert row is not None
-    left = view.table.visualRect(view.model.index(row, Column.NAME)).topLeft()
+    left = view.table.visualRect(view.model.index(row, ContainerColumn.NAME)).topLeft()
     with qtbot.waitSignal(store.intents.open_container) as opened:
         QTest.mouseClick(view.table.viewport(), LEFT, pos=left + QPoint(38, 13))
     assert opened.args == [named("dns").id, ""]
@@ -302,7 +302,7 @@ def test_the_more_button_opens_the_menu_of_its_row(view: ContainersView, qtbot: 
     row = view.model.row_of_key(named("dns").id)
     assert row is not None
     with qtbot.waitSignal(view.table.menu_wanted):
-        click(view, row, Column.ACTIONS, dx=30)
+        click(view, row, ContainerColumn.ACTIONS, dx=30)
     assert [entry.name for entry in view.selected] == ["dns"]
 
 
@@ -350,15 +350,15 @@ def test_nothing_is_asked_while_the_engine_is_away(store: AppStore, view: Contai
     assert not any(action.isEnabled() for action in view.actions_by_kind.values())
     assert not view.run.isEnabled()
     with qtbot.assertNotEmitted(store.intents.act_on_containers):
-        click(view, 1, Column.ACTIONS, dx=-31)
+        click(view, 1, ContainerColumn.ACTIONS, dx=-31)
 
 
 def test_rows_under_the_mouse_are_painted(store: AppStore, view: ContainersView) -> None:
     """Every column in every state, hovered and not."""
-    for column in Column:
+    for column in ContainerColumn:
         view.table.show_column(column, shown=True)
     store.part(StatsStore).add(sample(*((entry.id, 12.5, 1 << 28) for entry in store.running)))
     store.set_pending(named("web").id, ContainerAction.STOP)
     for row in range(view.model.rowCount()):
-        QTest.mouseMove(view.table.viewport(), cell(view, row, Column.NAME))
+        QTest.mouseMove(view.table.viewport(), cell(view, row, ContainerColumn.NAME))
     assert not view.table.grab().isNull()
