@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from app.features.help.about import AboutDialog
 from app.features.help.window import HelpWindow
-from app.frame.palette_entries import Entry
+from app.frame.palette_entries import PaletteEntry
 from app.state.store import AppStore
 from app.texts import text
 from backend.api import help_topics
@@ -81,12 +81,12 @@ class HelpMenu(QObject):
                 if isinstance(dialog, HelpWindow):
                     self.open(dialog.topic)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[PaletteEntry]:
         """What the search of everything finds."""
         kind = text("search.kind.help")
         return [
             *(
-                Entry(
+                PaletteEntry(
                     f"help:{one.name}",
                     one.title,
                     kind,
@@ -96,8 +96,8 @@ class HelpMenu(QObject):
                 )
                 for one in help_topics()
             ),
-            Entry("help.report", text("menu.help.report"), kind, "bug-outline", self._report),
-            Entry("help.about", text("menu.help.about"), kind, "information-outline", self.open_about),
+            PaletteEntry("help.report", text("menu.help.report"), kind, "bug-outline", self._report),
+            PaletteEntry("help.about", text("menu.help.about"), kind, "information-outline", self.open_about),
         ]
 
     def _open_one(self, kind: type[_Dialog]) -> _Dialog | None:

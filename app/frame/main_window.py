@@ -31,7 +31,7 @@ from app.frame.alerts import AlertBar
 from app.frame.header import MachineHeader
 from app.frame.help_menu import Documented, HelpMenu
 from app.frame.palette import Palette
-from app.frame.palette_entries import Entry, machine_entries, preference_entries
+from app.frame.palette_entries import PaletteEntry, machine_entries, preference_entries
 from app.frame.rail import Rail, RailEntry
 from app.frame.status_bar import StatusBar
 from app.state.machine_actions import machine_actions, refusal, start_words
@@ -325,15 +325,15 @@ class MainWindow(QMainWindow):
         find.triggered.connect(lambda _checked=False: self._find())
         self._help.fill(bar.addMenu(text("menu.help")))
 
-    def _palette_entries(self) -> list[Entry]:
+    def _palette_entries(self) -> list[PaletteEntry]:
         detail = text("search.kind.page")
         pages = [
-            Entry(f"page:{name}", text(page.title), detail, page.glyph, partial(self.show_page, name))
+            PaletteEntry(f"page:{name}", text(page.title), detail, page.glyph, partial(self.show_page, name))
             for name, page in PAGES.items()
         ]
         kind = text("search.kind.setting")
         settings = [
-            Entry(f"setting:{key}", text(words), kind, "cog-outline", partial(self.show_setting, key), also=key)
+            PaletteEntry(f"setting:{key}", text(words), kind, "cog-outline", partial(self.show_setting, key), also=key)
             for key, words in offered_settings(self._store).items()
         ]
         return [

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.frame.palette_entries import Entry, find
+from app.frame.palette_entries import PaletteEntry, find
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import icons, theme
@@ -39,7 +39,7 @@ _ENTRY_ROLE: Final = Qt.ItemDataRole.UserRole
 class Palette(QDialog):
     """Made anew each time that it is opened."""
 
-    def __init__(self, store: AppStore, fixed: Callable[[], Sequence[Entry]], parent: QWidget) -> None:
+    def __init__(self, store: AppStore, fixed: Callable[[], Sequence[PaletteEntry]], parent: QWidget) -> None:
         """Prepare it.
 
         Args:
@@ -110,7 +110,7 @@ class Palette(QDialog):
         marked = self.model.entry(self.list.currentIndex())
         self._show(find(self._store, self._fixed(), self.field.text()), marked.key if marked else "")
 
-    def _show(self, entries: list[Entry], marked: str) -> None:
+    def _show(self, entries: list[PaletteEntry], marked: str) -> None:
         self.model.put(entries)
         row = next((row for row, entry in enumerate(entries) if entry.key == marked), 0)
         self.list.setVisible(bool(entries))
@@ -166,14 +166,14 @@ class _Found(QAbstractListModel):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self.entries: list[Entry] = []
+        self.entries: list[PaletteEntry] = []
 
-    def put(self, entries: list[Entry]) -> None:
+    def put(self, entries: list[PaletteEntry]) -> None:
         self.beginResetModel()
         self.entries = entries
         self.endResetModel()
 
-    def entry(self, index: _INDEX) -> Entry | None:
+    def entry(self, index: _INDEX) -> PaletteEntry | None:
         return self.entries[index.row()] if 0 <= index.row() < len(self.entries) else None
 
     def rowCount(self, parent: _INDEX | None = None) -> int:
@@ -198,7 +198,7 @@ class _Row(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _INDEX) -> None:
         entry = index.data(_ENTRY_ROLE)
-        assert isinstance(entry, Entry)
+        assert isinstance(entry, PaletteEntry)
         current = theme.current()
         rect: QRect = option.rect
         state: QStyle.StateFlag = option.state

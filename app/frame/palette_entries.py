@@ -15,7 +15,7 @@ from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
 from app.ui.ports import port_links
-from app.ui.search import Query, fold
+from app.ui.search import NameQuery, fold
 from backend.api import Container, ContainerAction, Phase
 
 SHOWN: Final = 50
@@ -41,7 +41,7 @@ _GLYPHS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PaletteEntry:
     """One thing to be found."""
 
     key: str
@@ -59,13 +59,13 @@ class Entry:
         return fold(f"{self.title} {self.detail} {self.also}")
 
 
-def find(store: AppStore, fixed: Sequence[Entry], typed: str) -> list[Entry]:
+def find(store: AppStore, fixed: Sequence[PaletteEntry], typed: str) -> list[PaletteEntry]:
     """The best entries for what was typed, best first; for nothing: the recent ones, then pages and actions.
 
     Args:
         fixed: entries that do not depend on containers.
     """
-    query = Query(typed)
+    query = NameQuery(typed)
     recent = {key: number for number, key in enumerate(store.preferences.recent)}
     if not query.words:
         return _unasked(store, fixed, recent)
@@ -79,32 +79,32 @@ def find(store: AppStore, fixed: Sequence[Entry], typed: str) -> list[Entry]:
     return [entry for _score, _number, entry in heapq.nlargest(SHOWN, ranked, key=lambda ranked_: ranked_[:2])]
 
 
-def container_entries(store: AppStore, container: Container) -> list[Entry]:
+def container_entries(store: AppStore, container: Container) -> list[PaletteEntry]:
     """All that can be done with one container, opening it first."""
     intents, name, key = store.intents, container.name, f"container:{container.id}"
     state = texts.container_state(container.state)
     detail = f"{container.image} · {state}"
-    entries = [Entry(key, name, detail, "cube-outline", partial(intents.open_container.emit, container.id, ""))]
+    entries = [PaletteEntry(key, name, detail, "cube-outline", partial(intents.open_container.emit, container.id, ""))]
     for tab, (words, glyph) in TABS.items():
         title = text("search.container.tab", tab=text(words), name=name)
         entries.append(
-            Entry(f"{key}:{tab}", title, state, glyph, partial(intents.open_container.emit, container.id, tab))
+            PaletteEntry(f"{key}:{tab}", title, state, glyph, partial(intents.open_container.emit, container.id, tab))
         )
     for kind in _applying(container):
         title = text("search.container.action", action=texts.action(kind), name=name)
         run = partial(intents.act_on_containers.emit, (container.id,), kind)
-        entries.append(Entry(f"{key}:{kind.value}", title, state, _GLYPHS[kind], run))
+        entries.append(PaletteEntry(f"{key}:{kind.value}", title, state, _GLYPHS[kind], run))
     for url in dict.fromkeys(link.url for link in port_links(container) if link.url):
         title = text("containers.open-port", url=url)
-        entries.append(Entry(f"{key}:{url}", title, name, "open-in-new", partial(intents.open_url.emit, url)))
+        entries.append(PaletteEntry(f"{key}:{url}", title, name, "open-in-new", partial(intents.open_url.emit, url)))
     return entries
 
 
-def machine_entries(store: AppStore) -> list[Entry]:
+def machine_entries(store: AppStore) -> list[PaletteEntry]:
     """What can be asked of the machine now."""
     intents, detail, refused = store.intents, text("search.kind.action"), refusal(store)
     entries = [
-        Entry(f"action:{action.name}", action.sentence, detail, action.glyph, action.run, also=action.words)
+        PaletteEntry(f"action:{action.name}", action.sentence, detail, action.glyph, action.run, also=action.words)
         for action in machine_actions(store)
         if action.enabled
     ]
@@ -133,7 +133,7 @@ def machine_entries(store: AppStore) -> list[Entry]:
         offered.append(("quit", "quit.plain", "exit-to-app", intents.quit.emit))
     return [
         *entries,
-        *(Entry(f"action:{name}", text(words), detail, glyph, run) for name, words, glyph, run in offered),
+        *(PaletteEntry(f"action:{name}", text(words), detail, glyph, run) for name, words, glyph, run in offered),
     ]
 
 
@@ -142,7 +142,7 @@ def _look_for_update(store: AppStore) -> None:
     store.intents.show_machine.emit("overview")
 
 
-def preference_entries(store: AppStore) -> list[Entry]:
+def preference_entries(store: AppStore) -> list[PaletteEntry]:
     """Theme and zoom, which need no settings page to be changed."""
     kept, detail = store.preferences, text("search.kind.setting")
     made = []
@@ -150,12 +150,14 @@ def preference_entries(store: AppStore) -> list[Entry]:
         if scheme is not kept.theme:
             title = text("search.theme", name=text(f"settings.theme.{scheme.value}"))
             run = partial(setattr, kept, "theme", scheme)
-            made.append(Entry(f"theme:{scheme.value}", title, detail, "theme-light-dark", run))
+            made.append(PaletteEntry(f"theme:{scheme.value}", title, detail, "theme-light-dark", run))
     for zoom in ZOOMS:
         if zoom != kept.zoom:
             title = text("search.zoom", percent=zoom)
             made.append(
-                Entry(f"zoom:{zoom}", title, detail, "magnify-plus-outline", partial(setattr, kept, "zoom", zoom))
+                PaletteEntry(
+                    f"zoom:{zoom}", title, detail, "magnify-plus-outline", partial(setattr, kept, "zoom", zoom)
+                )
             )
     return made
 
@@ -167,7 +169,7 @@ def _applying(container: Container) -> tuple[ContainerAction, ...]:
     return (ContainerAction.STOP, ContainerAction.RESTART, pause)
 
 
-def _unasked(store: AppStore, fixed: Sequence[Entry], recent: dict[str, int]) -> list[Entry]:
+def _unasked(store: AppStore, fixed: Sequence[PaletteEntry], recent: dict[str, int]) -> list[PaletteEntry]:
     known = {entry.key: entry for entry in fixed}
     for key in recent:
         if key.startswith("container:") and (container := store.container(key.split(":", 2)[1])) is not None:
@@ -178,12 +180,12 @@ def _unasked(store: AppStore, fixed: Sequence[Entry], recent: dict[str, int]) ->
     return _some([*first, *(entry for entry in [*fixed, *up] if entry.key not in chosen)])
 
 
-def _some(entries: Iterable[Entry]) -> list[Entry]:
+def _some(entries: Iterable[PaletteEntry]) -> list[PaletteEntry]:
     unique = {entry.key: entry for entry in entries}
     return list(unique.values())[:SHOWN]
 
 
-def _containers(store: AppStore, query: Query) -> list[tuple[int, Entry]]:
+def _containers(store: AppStore, query: NameQuery) -> list[tuple[int, PaletteEntry]]:
     """Containers by their own words; the best of them with their actions, by the words of these as well."""
     whole: list[tuple[int, Container]] = []
     partly: list[tuple[int, Container]] = []
@@ -197,7 +199,7 @@ def _containers(store: AppStore, query: Query) -> list[tuple[int, Entry]]:
     def value(pair: tuple[int, Container]) -> int:
         return pair[0]
 
-    found: list[tuple[int, Entry]] = []
+    found: list[tuple[int, PaletteEntry]] = []
     for place, (score, container) in enumerate(heapq.nlargest(SHOWN, whole, key=value)):
         entries = container_entries(store, container)
         found.append((score + 5, entries[0]))

@@ -9,7 +9,7 @@ from pyte.screens import Char, StaticDefaultDict, wcwidth
 Line = StaticDefaultDict[int, Char]
 
 
-class Run(NamedTuple):
+class StyledRun(NamedTuple):
     """Neighbouring cells of one style, as the scrollback keeps them."""
 
     text: str
@@ -19,7 +19,7 @@ class Run(NamedTuple):
 class HistoryLine(NamedTuple):
     """A line that left the screen at its top."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[StyledRun, ...]
     wrapped: bool
     """Whether the next line goes on with it."""
 
@@ -35,7 +35,7 @@ def is_wrapped(line: Line | None) -> bool:
     return bool(getattr(line, "wrapped", False))
 
 
-def runs_of(line: Line | None, columns: int) -> tuple[Run, ...]:
+def runs_of(line: Line | None, columns: int) -> tuple[StyledRun, ...]:
     """A line's cells up to the last that was written, in runs whose text is as wide as they are."""
     if not line:
         return ()
@@ -43,8 +43,8 @@ def runs_of(line: Line | None, columns: int) -> tuple[Run, ...]:
     cells = [line.get(x, blank) for x in range(min(max(line) + 1, columns))]
     whole = "".join([cell[0] for cell in cells])
     if whole.isascii() and len(whole) == len(cells) and len({cell[1:] for cell in cells}) == 1:
-        return (Run(whole, cells[0]),)
-    runs: list[Run] = []
+        return (StyledRun(whole, cells[0]),)
+    runs: list[StyledRun] = []
     letters: list[str] = []
     style: Char | None = None
     after_wide = False
@@ -60,9 +60,9 @@ def runs_of(line: Line | None, columns: int) -> tuple[Run, ...]:
             after_wide = False
         if style is None or cell[1:] != style[1:]:
             if style is not None:
-                runs.append(Run("".join(letters), style))
+                runs.append(StyledRun("".join(letters), style))
             style, letters = cell, []
         letters.append(cell.data)
     if style is not None:
-        runs.append(Run("".join(letters), style))
+        runs.append(StyledRun("".join(letters), style))
     return tuple(runs)

@@ -28,7 +28,7 @@ _STRING: Final = "]PX^_"
 _STRING_END: Final = re.compile(r"[\x07\x18\x1a\x1b\x9c]")
 
 
-class Parser:
+class SequenceParser:
     """Feeds one screen."""
 
     def __init__(self, screen: Screen) -> None:

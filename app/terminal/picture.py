@@ -10,7 +10,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter
 from pyte.screens import Char
 
-from app.terminal.line import Run
+from app.terminal.line import StyledRun
 from app.terminal.palette import colours
 from app.ui.theme import Theme
 from app.ui.widgets import MONOSPACE
@@ -56,7 +56,14 @@ def measure(point_size: float) -> Cell:
 
 
 def draw_row(
-    painter: QPainter, cell: Cell, theme: Theme, runs: Sequence[Run], *, left: int, top: int, reversed_screen: bool
+    painter: QPainter,
+    cell: Cell,
+    theme: Theme,
+    runs: Sequence[StyledRun],
+    *,
+    left: int,
+    top: int,
+    reversed_screen: bool,
 ) -> None:
     """Draw one line's runs. The painter's ground is drawn already."""
     column = 0
@@ -68,7 +75,7 @@ def draw_row(
 
 
 def draw_run(
-    painter: QPainter, cell: Cell, theme: Theme, run: Run, *, x: int, top: int, width: int, reversed_screen: bool
+    painter: QPainter, cell: Cell, theme: Theme, run: StyledRun, *, x: int, top: int, width: int, reversed_screen: bool
 ) -> None:
     """Draw one run that is `width` cells wide."""
     style = run.style
@@ -119,7 +126,7 @@ def letter_width(letter: str) -> int:
     return max(0, int(wcwidth(letter)))
 
 
-def cells_of(run: Run) -> int:
+def cells_of(run: StyledRun) -> int:
     """How many cells a run is wide."""
     return len(run.text) if run.text.isascii() else sum(width for _, width in split_cells(run.text))
 

@@ -15,7 +15,7 @@ import pyte
 from pyte import charsets, modes
 from pyte.screens import Char, Cursor, Margins, wcwidth
 
-from app.terminal.line import HistoryLine, Line, Run, is_wrapped, runs_of, set_wrapped
+from app.terminal.line import HistoryLine, Line, StyledRun, is_wrapped, runs_of, set_wrapped
 from app.terminal.style import style_changes
 
 SCROLLBACK_LINES: Final = 5000
@@ -207,7 +207,7 @@ class Screen(pyte.Screen):
         style = self.cursor.attrs
         leaving = lines[: len(lines) - shown]
         for words in leaving[-SCROLLBACK_LINES:]:
-            self.history.append(HistoryLine((Run(words, style),) if words else (), wrapped=False))
+            self.history.append(HistoryLine((StyledRun(words, style),) if words else (), wrapped=False))
         self.pushed += len(leaving)
         self.buffer.clear()
         cells = self._cells()

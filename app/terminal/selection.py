@@ -10,7 +10,7 @@ from app.terminal.screen import Screen
 _WORD_MARKS = "_-./~:@%+=?&#"
 
 
-class Place(NamedTuple):
+class CellPosition(NamedTuple):
     """An edge between letters."""
 
     line: int
@@ -19,15 +19,15 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class TerminalSelection:
     """From where the mouse was pressed to where it is."""
 
-    anchor: Place
-    head: Place
+    anchor: CellPosition
+    head: CellPosition
 
-    def to(self, head: Place) -> Selection:
+    def to(self, head: CellPosition) -> TerminalSelection:
         """The same with another end."""
-        return Selection(self.anchor, head)
+        return TerminalSelection(self.anchor, head)
 
     def columns(self, line: int, width: int) -> tuple[int, int] | None:
         """The part of a line that is selected; None for none."""
@@ -64,7 +64,7 @@ def _goes_on(screen: Screen, number: int) -> bool:
     return 0 <= at < len(screen.history) and screen.history[at].wrapped
 
 
-def text_of(screen: Screen, selection: Selection) -> str:
+def text_of(screen: Screen, selection: TerminalSelection) -> str:
     """The selected text; a line that only the terminal's width broke is one line."""
     first, last = sorted((selection.anchor, selection.head))
     parts: list[str] = []
@@ -79,7 +79,7 @@ def text_of(screen: Screen, selection: Selection) -> str:
     return "".join(parts)
 
 
-def word_at(screen: Screen, place: Place) -> Selection:
+def word_at(screen: Screen, place: CellPosition) -> TerminalSelection:
     """The word, path or address under a place."""
     cells = line_cells(screen, place.line)
 
@@ -94,4 +94,4 @@ def word_at(screen: Screen, place: Place) -> Selection:
             stop += 1
     else:
         stop += 1
-    return Selection(Place(place.line, first), Place(place.line, stop))
+    return TerminalSelection(CellPosition(place.line, first), CellPosition(place.line, stop))

@@ -15,7 +15,7 @@ from typing import Final
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from app.terminal.parser import Parser
+from app.terminal.parser import SequenceParser
 from app.terminal.screen import Screen
 from backend.api import Problem
 
@@ -52,7 +52,7 @@ class TerminalSession(QObject):
         self.state = TerminalState.OPENING
         self.problem: Problem | None = None
         self.exit_code: int | None = None
-        self._parser = Parser(self.screen)
+        self._parser = SequenceParser(self.screen)
         self._write: Callable[[bytes], None] | None = None
         self._pieces: deque[bytes] = deque()
         self._waiting = 0

@@ -25,11 +25,11 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QMenu, QWidget
 
 from app.terminal.keys import control_modifier, encode_key, encode_paste
-from app.terminal.line import Run, runs_of
+from app.terminal.line import StyledRun, runs_of
 from app.terminal.mouse import MouseReports
 from app.terminal.picture import cells_of, draw_row, draw_run, measure
 from app.terminal.screen import APPLICATION_CURSOR, BRACKETED_PASTE, REVERSED
-from app.terminal.selection import Place, Selection, text_of, word_at
+from app.terminal.selection import CellPosition, TerminalSelection, text_of, word_at
 from app.terminal.session import TerminalSession, TerminalState
 from app.texts import text
 from app.ui import theme
@@ -53,7 +53,7 @@ class TerminalView(QAbstractScrollArea):
         self._session: TerminalSession | None = None
         self._points = _usual_points()
         self._cell = measure(self._points)
-        self._selection: Selection | None = None
+        self._selection: TerminalSelection | None = None
         self._was_at_end = True
         self._cursor_rect = QRect()
         self._pushed = 0
@@ -120,7 +120,11 @@ class TerminalView(QAbstractScrollArea):
         if self._session is not None:
             screen = self._session.screen
             first = screen.pushed - len(screen.history)
-            self._select(Selection(Place(first, 0), Place(screen.pushed + screen.lines - 1, screen.columns)))
+            self._select(
+                TerminalSelection(
+                    CellPosition(first, 0), CellPosition(screen.pushed + screen.lines - 1, screen.columns)
+                )
+            )
 
     def cells(self) -> tuple[int, int]:
         """How many columns and lines there is room for."""
@@ -209,7 +213,7 @@ class TerminalView(QAbstractScrollArea):
             self._draw_selection(painter, line, runs, top)
         self._draw_cursor(painter)
 
-    def _line(self, number: int) -> tuple[Run, ...]:
+    def _line(self, number: int) -> tuple[StyledRun, ...]:
         assert self._session is not None
         screen = self._session.screen
         if number >= screen.pushed:
@@ -217,7 +221,7 @@ class TerminalView(QAbstractScrollArea):
         at = number - (screen.pushed - len(screen.history))
         return screen.history[at].runs if 0 <= at < len(screen.history) else ()
 
-    def _draw_selection(self, painter: QPainter, line: int, runs: tuple[Run, ...], top: int) -> None:
+    def _draw_selection(self, painter: QPainter, line: int, runs: tuple[StyledRun, ...], top: int) -> None:
         assert self._session is not None
         chosen = self._selection.columns(line, self._session.screen.columns) if self._selection is not None else None
         if chosen is None:
@@ -231,7 +235,7 @@ class TerminalView(QAbstractScrollArea):
         column = 0
         for run in runs:
             width = cells_of(run)
-            plain = Run(run.text, run.style._replace(fg="default", bg="default", reverse=False))
+            plain = StyledRun(run.text, run.style._replace(fg="default", bg="default", reverse=False))
             x = _PADDING + column * self._cell.width
             draw_run(painter, self._cell, colours, plain, x=x, top=top, width=width, reversed_screen=False)
             column += width
@@ -366,13 +370,13 @@ class TerminalView(QAbstractScrollArea):
         self._session.send(encode_paste(words, bracketed=BRACKETED_PASTE in self._session.screen.mode))
 
     # -- mouse ----------------------------------------------------------------------------------------------------
-    def _place_at(self, point: QPoint) -> Place:
+    def _place_at(self, point: QPoint) -> CellPosition:
         """The letter's edge that is nearest."""
         assert self._session is not None
         column = round((point.x() - _PADDING) / self._cell.width)
         row = (point.y() - _PADDING) // self._cell.height
         row = min(max(row, 0), self._session.screen.lines - 1)
-        return Place(self._first_line + row, min(max(column, 0), self._session.screen.columns))
+        return CellPosition(self._first_line + row, min(max(column, 0), self._session.screen.columns))
 
     def _cell_at(self, point: QPoint) -> tuple[int, int]:
         assert self._session is not None
@@ -396,7 +400,7 @@ class TerminalView(QAbstractScrollArea):
         if event.button() is Qt.MouseButton.LeftButton:
             place = self._place_at(event.position().toPoint())
             extend = event.modifiers() & Qt.KeyboardModifier.ShiftModifier and self._selection is not None
-            self._select(self._selection.to(place) if extend and self._selection else Selection(place, place))
+            self._select(self._selection.to(place) if extend and self._selection else TerminalSelection(place, place))
         elif event.button() is Qt.MouseButton.MiddleButton:
             board = QGuiApplication.clipboard()
             self._paste_text(board.text(board.Mode.Selection) if board.supportsSelection() else board.text())
@@ -419,7 +423,7 @@ class TerminalView(QAbstractScrollArea):
         if self._session is None or self._report(event, "press"):
             return
         column, row = self._cell_at(event.position().toPoint())
-        self._select(word_at(self._session.screen, Place(self._first_line + row, column)))
+        self._select(word_at(self._session.screen, CellPosition(self._first_line + row, column)))
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         steps = round(event.angleDelta().y() / 40)
@@ -434,7 +438,7 @@ class TerminalView(QAbstractScrollArea):
             self._was_at_end = self.verticalScrollBar().value() == self.verticalScrollBar().maximum()
         event.accept()
 
-    def _select(self, selection: Selection | None) -> None:
+    def _select(self, selection: TerminalSelection | None) -> None:
         if selection != self._selection:
             self._selection = selection
             self.viewport().update()

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QS
 
 from app.texts import text
 from app.ui import theme
-from app.ui.widgets import CommandLine, button, label
+from app.ui.widgets import CopyableCommand, button, label
 
 _WIDTH = 540
 _HIGH_ENOUGH = 260
@@ -38,7 +38,7 @@ class EmptyState(QScrollArea):
         self._words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.progress = QProgressBar(textVisible=False)
         self.progress.setAccessibleName(text("machine.steps"))
-        self.command = CommandLine(what=text("containers.empty.text"))
+        self.command = CopyableCommand(what=text("containers.empty.text"))
         self.button: QPushButton = button("", self._click, "primary")
         self.button.setMinimumHeight(theme.px(44))
         self.button.setMinimumWidth(theme.px(160))

@@ -25,7 +25,7 @@ def fold(words: str) -> str:
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
 
-class Query:
+class NameQuery:
     """What was typed."""
 
     def __init__(self, typed: str) -> None:

@@ -215,7 +215,7 @@ class ElidedLabel(QLabel):
         self.setText(self.fontMetrics().elidedText(self.whole, self._mode, room))
 
 
-class CommandLine(QFrame):
+class CopyableCommand(QFrame):
     """A command to be typed in a terminal, with a Copy button."""
 
     def __init__(self, command: str = "", what: str = "", parent: QWidget | None = None) -> None:

@@ -16,7 +16,7 @@ from app.features.stats.graphs import GraphGrid
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
-from app.ui.widgets import Card, CommandLine, label
+from app.ui.widgets import Card, CopyableCommand, label
 from backend.api import Action, MachineStatus, Phase
 
 _Line = tuple[str, str | None]
@@ -46,7 +46,7 @@ class MachineOverview(QScrollArea):
         self.versions = VersionsCard(store)
         self._endpoint = Card(text("machine.endpoint"))
         self._endpoint_state = label("", "muted", wrap=True)
-        self._command = CommandLine(what=text("machine.endpoint"))
+        self._command = CopyableCommand(what=text("machine.endpoint"))
         self._endpoint.body.addWidget(self._endpoint_state)
         self._endpoint.body.addWidget(self._command)
         across = QHBoxLayout()

@@ -11,7 +11,7 @@ from app.features.settings.fields.rows import CheckRow, SettingsSection, line_of
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
-from app.ui.widgets import CommandLine, button, label
+from app.ui.widgets import CopyableCommand, button, label
 
 AUTOMATIC: Final = "docker.context"
 """The setting of that name."""
@@ -33,7 +33,7 @@ class DockerSettings(SettingsSection):
         )
         self.automatic = CheckRow(text("docker.automatic"), text("docker.automatic.help"))
         self.automatic.toggled.connect(lambda on: ask.emit("config.set", {"values": {AUTOMATIC: on}}))
-        self.command = CommandLine("docker context use wherry", text("docker.command"))
+        self.command = CopyableCommand("docker context use wherry", text("docker.command"))
         self.controls: dict[str, QWidget] = {"docker.context": self.use, "docker.automatic": self.automatic.box}
         for widget in (muted(text("docker.help")), self.problem, self.state, self.note):
             self.column.addWidget(widget)

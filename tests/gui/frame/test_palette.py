@@ -13,7 +13,7 @@ from app.frame.main_window import MainWindow
 from app.frame.palette import Palette
 from app.frame.palette_entries import machine_entries
 from app.state.store import AppStore
-from app.ui.search import Query, fold
+from app.ui.search import NameQuery, fold
 from backend.engine.types import ContainerAction
 from backend.model import Phase
 from tests.gui.scenes import samples
@@ -51,11 +51,11 @@ def press(palette: Palette, *keys: Qt.Key) -> None:
     ],
 )
 def test_what_is_found(typed: str, words: str, found: bool) -> None:
-    assert (Query(typed).score(fold(words)) > 0) is found
+    assert (NameQuery(typed).score(fold(words)) > 0) is found
 
 
 def test_better_is_higher() -> None:
-    scores = [Query("web").score(fold(words)) for words in ("web", "my-web", "cobweb", "wide-barge")]
+    scores = [NameQuery("web").score(fold(words)) for words in ("web", "my-web", "cobweb", "wide-barge")]
     assert scores == sorted(scores, reverse=True)
     assert len(set(scores)) == len(scores)
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.terminal.parser import Parser
+from app.terminal.parser import SequenceParser
 from app.terminal.screen import (
     APPLICATION_CURSOR,
     BRACKETED_PASTE,
     SCROLLBACK_LINES,
     Screen,
 )
-from app.terminal.selection import Place, Selection, text_of, word_at
+from app.terminal.selection import CellPosition, TerminalSelection, text_of, word_at
 from tests.gui.scenes.samples import recorded
 
 
@@ -26,7 +26,7 @@ class Terminal:
     def __init__(self, columns: int = 80, lines: int = 24) -> None:
         self.answers: list[str] = []
         self.screen = Screen(columns, lines, self.answers.append)
-        self._parser = Parser(self.screen)
+        self._parser = SequenceParser(self.screen)
 
     def write(self, data: bytes | str) -> Terminal:
         self._parser.feed(data.encode() if isinstance(data, str) else data)
@@ -247,10 +247,10 @@ def test_a_resize_under_a_full_screen_program() -> None:
 
 def test_selection_joins_what_only_the_width_broke() -> None:
     terminal = Terminal(10, 6).write("docker run --rm\r\nnext 漢字 line\r\n")
-    chosen = Selection(Place(0, 0), Place(4, 0))
+    chosen = TerminalSelection(CellPosition(0, 0), CellPosition(4, 0))
     assert text_of(terminal.screen, chosen) == "docker run --rm\nnext 漢字 line\n"
-    assert text_of(terminal.screen, word_at(terminal.screen, Place(0, 8))) == "run"
-    assert text_of(terminal.screen, Selection(Place(2, 7), Place(2, 5))) == "漢"
+    assert text_of(terminal.screen, word_at(terminal.screen, CellPosition(0, 8))) == "run"
+    assert text_of(terminal.screen, TerminalSelection(CellPosition(2, 7), CellPosition(2, 5))) == "漢"
     terminal.write("more\r\n" * 10)
     assert text_of(terminal.screen, chosen) == "docker run --rm\nnext 漢字 line\n"
 

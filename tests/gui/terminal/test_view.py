@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.terminal.keys import encode, encode_paste
-from app.terminal.line import Run
+from app.terminal.line import StyledRun
 from app.terminal.palette import colours
 from app.terminal.session import TerminalSession, TerminalState
 from app.terminal.style import colour_of_256
@@ -202,7 +202,7 @@ def test_only_what_changed_is_drawn_again(shown: Shown, qtbot: QtBot, monkeypatc
     drawn: list[int] = []
     plain = TerminalView._line
 
-    def noted(view: TerminalView, number: int) -> tuple[Run, ...]:
+    def noted(view: TerminalView, number: int) -> tuple[StyledRun, ...]:
         drawn.append(number)
         return plain(view, number)
 

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.features.logs.data.buffer import LogBuffer
 from app.features.logs.data.export import Columns, LogExport
-from app.features.logs.data.search import LogSearch, Query
+from app.features.logs.data.search import LogQuery, LogSearch
 from backend.api import Problem
 
 
@@ -51,7 +51,7 @@ class FollowedLog(QObject):
         self._searches: list[LogSearch] = []
         self._exports: list[LogExport] = []
 
-    def search(self, query: Query, start: int) -> LogSearch:
+    def search(self, query: LogQuery, start: int) -> LogSearch:
         """Look for something in the lines from `start` on. What was looked for before goes on until it is closed."""
         self._searches.append(LogSearch(self.buffer, query, start, self.touch))
         return self._searches[-1]

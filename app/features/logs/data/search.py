@@ -29,7 +29,7 @@ _OPTIONS: Final = QRegularExpression.PatternOption
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class LogQuery:
     """What is looked for."""
 
     words: str
@@ -40,7 +40,7 @@ class Query:
 class Pattern:
     """A query that can be asked of lines. Not to be shared between threads."""
 
-    def __init__(self, query: Query) -> None:
+    def __init__(self, query: LogQuery) -> None:
         words = query.words[:MAX_PATTERN_CHARS]
         options = _OPTIONS.UseUnicodePropertiesOption if query.is_regex else _OPTIONS.NoPatternOption
         if not query.is_case_sensitive:
@@ -105,7 +105,7 @@ class Pattern:
 class LogSearch:
     """The numbers of the lines that match, found from `start` on. `close` it."""
 
-    def __init__(self, buffer: LogBuffer, query: Query, start: int, announce: Callable[[], None]) -> None:
+    def __init__(self, buffer: LogBuffer, query: LogQuery, start: int, announce: Callable[[], None]) -> None:
         """
         Args:
             query: valid, and not empty.

@@ -35,7 +35,7 @@ from app.features.logs.view.layouts import (
 )
 from app.features.logs.view.rows import ShownLines
 from app.features.logs.view.scroller import Scroller
-from app.features.logs.view.selection import Place, Selection
+from app.features.logs.view.selection import LogPosition, LogSelection
 from app.texts import text
 from app.ui import theme
 from app.ui.widgets import MONOSPACE
@@ -75,7 +75,7 @@ class LinesCanvas(QAbstractScrollArea):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.viewport().setCursor(Qt.CursorShape.IBeamCursor)
         self.shown = ShownLines()
-        self.selection = Selection()
+        self.selection = LogSelection()
         self.layouts = Layouts()
         self.current_match: int | None = None
         """The line that next and previous came to."""
@@ -169,7 +169,7 @@ class LinesCanvas(QAbstractScrollArea):
         if spans:
             start, length = spans[0]
             self.scroller.show(number, laid.layout.lineForTextPosition(start).lineNumber())
-            self.selection.set(Place(number, start), Place(number, start + length))
+            self.selection.set(LogPosition(number, start), LogPosition(number, start + length))
             self.show_column(laid, start)
             self.selection_changed.emit()
         self.refresh()

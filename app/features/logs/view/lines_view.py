@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from app.features.logs.view.canvas import LinesCanvas, VisibleRow
 from app.features.logs.view.layouts import utf16_length
-from app.features.logs.view.selection import Place
+from app.features.logs.view.selection import LogPosition
 
 _WHEEL_ROWS: Final = 3
 _AUTOSCROLL_MS: Final = 40
@@ -40,24 +40,28 @@ class LinesView(LinesCanvas):
         self._click_timer = QTimer(self, singleShot=True, interval=QApplication.doubleClickInterval())
 
     # -- the mouse -----------------------------------------------------------------------------------------------
-    def place_at(self, point: QPoint) -> Place | None:
+    def place_at(self, point: QPoint) -> LogPosition | None:
         """The place between characters that is nearest to a point of the viewport; None when there are no lines."""
         rows = self.visible_rows()
         if not rows:
             return None
         if point.y() < 0:
-            return Place(rows[0].number, 0) if self.scroller.row == 0 else self._place_in(rows[0], QPoint(point.x(), 0))
+            return (
+                LogPosition(rows[0].number, 0)
+                if self.scroller.row == 0
+                else self._place_in(rows[0], QPoint(point.x(), 0))
+            )
         for row in rows:
             if point.y() < row.top + row.laid.rows * self.layouts.row_height:
                 return self._place_in(row, point)
         last = rows[-1]
-        return Place(last.number, utf16_length(last.laid.words))
+        return LogPosition(last.number, utf16_length(last.laid.words))
 
-    def _place_in(self, row: VisibleRow, point: QPoint) -> Place:
+    def _place_in(self, row: VisibleRow, point: QPoint) -> LogPosition:
         which = max(0, min(row.laid.rows - 1, (point.y() - row.top) // self.layouts.row_height))
         line = row.laid.layout.lineAt(which)
         x = point.x() - self.text_left + self.horizontalScrollBar().value()
-        return Place(row.number, line.xToCursor(x) if line.isValid() else 0)
+        return LogPosition(row.number, line.xToCursor(x) if line.isValid() else 0)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         near = (event.position().toPoint() - self._clicked_at).manhattanLength() < QApplication.startDragDistance()
@@ -111,12 +115,12 @@ class LinesView(LinesCanvas):
             self.selection.extend(place)
             self._selected()
 
-    def _select_line(self, place: Place) -> None:
+    def _select_line(self, place: LogPosition) -> None:
         self.selection.set(
-            Place(place.number, 0), Place(place.number, utf16_length(self.layouts.laid(place.number).words))
+            LogPosition(place.number, 0), LogPosition(place.number, utf16_length(self.layouts.laid(place.number).words))
         )
 
-    def _select_word(self, place: Place) -> None:
+    def _select_word(self, place: LogPosition) -> None:
         words = self.layouts.laid(place.number).words
         data = words.encode("utf-16-le", "surrogatepass")
         units = [data[at : at + 2].decode("utf-16-le", "replace") for at in range(0, len(data), 2)]
@@ -125,7 +129,9 @@ class LinesView(LinesCanvas):
             start -= 1
         while stop < len(units) and (units[stop].isalnum() or units[stop] in _IN_WORDS):
             stop += 1
-        self.selection.set(Place(place.number, start), Place(place.number, max(stop, min(start + 1, len(units)))))
+        self.selection.set(
+            LogPosition(place.number, start), LogPosition(place.number, max(stop, min(start + 1, len(units))))
+        )
 
     def _selected(self) -> None:
         self.selection_changed.emit()
@@ -135,7 +141,9 @@ class LinesView(LinesCanvas):
         """Every line that is shown."""
         if self.shown.count:
             last = self.shown.number(self.shown.count - 1)
-            self.selection.set(Place(self.shown.number(0), 0), Place(last, utf16_length(self.layouts.laid(last).words)))
+            self.selection.set(
+                LogPosition(self.shown.number(0), 0), LogPosition(last, utf16_length(self.layouts.laid(last).words))
+            )
             self._selected()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
@@ -186,7 +194,7 @@ class LinesView(LinesCanvas):
         shown = self.shown
         if not shown.count:
             return
-        cursor = self.selection.cursor or Place(self.scroller.number, 0)
+        cursor = self.selection.cursor or LogPosition(self.scroller.number, 0)
         if self.selection.anchor is None:
             self.selection.set(cursor, cursor)
         at = min(shown.position(cursor.number), shown.count - 1)
@@ -212,7 +220,7 @@ class LinesView(LinesCanvas):
         number = shown.number(at)
         laid = self.layouts.laid(number)
         column = max(0, min(column, utf16_length(laid.words)))
-        self.selection.extend(Place(number, column))
+        self.selection.extend(LogPosition(number, column))
         self.scroller.show(number, max(0, laid.layout.lineForTextPosition(column).lineNumber()))
         self.show_column(laid, column)
         self.refresh()

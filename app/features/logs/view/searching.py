@@ -9,7 +9,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
 from app import texts
-from app.features.logs.data.search import MAX_PATTERN_CHARS, LogSearch, Query
+from app.features.logs.data.search import MAX_PATTERN_CHARS, LogQuery, LogSearch
 from app.texts import text
 from app.ui import icons, theme
 from app.ui.widgets import IconButton, label
@@ -58,9 +58,9 @@ class Searching(QWidget):
         self._enable()
 
     @property
-    def query(self) -> Query:
+    def query(self) -> LogQuery:
         """What is looked for; without words: nothing."""
-        return Query(self.field.text(), is_regex=self.regex.isChecked(), is_case_sensitive=self.case.isChecked())
+        return LogQuery(self.field.text(), is_regex=self.regex.isChecked(), is_case_sensitive=self.case.isChecked())
 
     def show_error(self, words: str) -> None:
         """What is wrong with the pattern; empty for nothing."""

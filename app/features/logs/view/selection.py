@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class LogPosition(NamedTuple):
     """Between two characters. Places compare as they follow each other."""
 
     number: int
@@ -14,12 +14,12 @@ class Place(NamedTuple):
     """UTF-16 units from the line's beginning."""
 
 
-class Selection:
+class LogSelection:
     """An anchor that stays, and a cursor that moves."""
 
     def __init__(self) -> None:
-        self.anchor: Place | None = None
-        self.cursor: Place | None = None
+        self.anchor: LogPosition | None = None
+        self.cursor: LogPosition | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -27,7 +27,7 @@ class Selection:
         return self.anchor is None or self.anchor == self.cursor
 
     @property
-    def ends(self) -> tuple[Place, Place] | None:
+    def ends(self) -> tuple[LogPosition, LogPosition] | None:
         """The first and the last place; None for nothing."""
         if self.anchor is None or self.cursor is None or self.anchor == self.cursor:
             return None
@@ -37,11 +37,11 @@ class Selection:
         """Select nothing, and have no cursor."""
         self.anchor = self.cursor = None
 
-    def set(self, anchor: Place, cursor: Place) -> None:
+    def set(self, anchor: LogPosition, cursor: LogPosition) -> None:
         """Select from one to the other."""
         self.anchor, self.cursor = anchor, cursor
 
-    def extend(self, cursor: Place) -> None:
+    def extend(self, cursor: LogPosition) -> None:
         """Move the cursor; the anchor stays, or is there if there was none."""
         self.anchor = cursor if self.anchor is None else self.anchor
         self.cursor = cursor

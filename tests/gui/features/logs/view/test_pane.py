@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
 
 from app.features.logs.data.followed import FollowedLog
-from app.features.logs.data.search import Pattern, Query
+from app.features.logs.data.search import LogQuery, Pattern
 from app.features.logs.store import LogStore
 from app.features.logs.view import exporting
 from app.features.logs.view.layouts import level_colour, readable, source_colours
@@ -307,7 +307,7 @@ def test_a_pattern_that_is_too_slow_is_given_up_and_said(shown: Shower, qtbot: Q
 )
 @settings(deadline=None)
 def test_words_are_found_the_same_way_by_both_ways(texts: list[str], words: str, is_case_sensitive: bool) -> None:
-    pattern = Pattern(Query(words.replace("\n", " "), is_case_sensitive=is_case_sensitive))
+    pattern = Pattern(LogQuery(words.replace("\n", " "), is_case_sensitive=is_case_sensitive))
     ascii_only = [text.encode("ascii", "ignore").decode() for text in texts]
     quick = pattern.find("\n".join(ascii_only))
     slow = [at for at in range(len(ascii_only)) if pattern._regex.match(ascii_only[at]).hasMatch()]
