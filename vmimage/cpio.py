@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ArchiveEntry:
     """One file: `mode` with its type bits, `data` the content or link target, `device` (major, minor)."""
 
     path: str
@@ -16,27 +16,27 @@ class Entry:
     device: tuple[int, int] = (0, 0)
 
 
-def directory(path: str) -> Entry:
+def directory(path: str) -> ArchiveEntry:
     """A directory, mode 755."""
-    return Entry(path, stat.S_IFDIR | 0o755)
+    return ArchiveEntry(path, stat.S_IFDIR | 0o755)
 
 
-def file(path: str, data: bytes, mode: int = 0o644) -> Entry:
+def file(path: str, data: bytes, mode: int = 0o644) -> ArchiveEntry:
     """A regular file."""
-    return Entry(path, stat.S_IFREG | mode, data)
+    return ArchiveEntry(path, stat.S_IFREG | mode, data)
 
 
-def symlink(path: str, target: str) -> Entry:
+def symlink(path: str, target: str) -> ArchiveEntry:
     """A symbolic link."""
-    return Entry(path, stat.S_IFLNK | 0o777, target.encode())
+    return ArchiveEntry(path, stat.S_IFLNK | 0o777, target.encode())
 
 
-def character_device(path: str, major: int, minor: int) -> Entry:
+def character_device(path: str, major: int, minor: int) -> ArchiveEntry:
     """A character device, mode 600."""
-    return Entry(path, stat.S_IFCHR | 0o600, device=(major, minor))
+    return ArchiveEntry(path, stat.S_IFCHR | 0o600, device=(major, minor))
 
 
-def archive(entries: list[Entry], timestamp: int) -> bytes:
+def archive(entries: list[ArchiveEntry], timestamp: int) -> bytes:
     """All `entries` in their order, owned by root, with `timestamp` (seconds) as the time of each.
 
     ValueError for a path that is absolute, has a ``..`` part, or occurs twice.
@@ -49,12 +49,12 @@ def archive(entries: list[Entry], timestamp: int) -> bytes:
         seen.add(entry.path)
         links = 2 if stat.S_ISDIR(entry.mode) else 1
         parts.append(_record(entry, inode=inode, links=links, timestamp=timestamp))
-    parts.append(_record(Entry("TRAILER!!!", 0), inode=0, links=1, timestamp=0))
+    parts.append(_record(ArchiveEntry("TRAILER!!!", 0), inode=0, links=1, timestamp=0))
     whole = b"".join(parts)
     return whole + bytes(-len(whole) % 512)
 
 
-def _record(entry: Entry, *, inode: int, links: int, timestamp: int) -> bytes:
+def _record(entry: ArchiveEntry, *, inode: int, links: int, timestamp: int) -> bytes:
     name, data = entry.path.encode() + b"\0", entry.data
     fields = (inode, entry.mode, 0, 0, links, timestamp, len(data), 0, 0, *entry.device, len(name), 0)
     head = b"070701" + b"".join(b"%08X" % field for field in fields) + name

@@ -17,7 +17,7 @@ _NEEDED = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ElfSection:
     """One section header: its place in the file (`offset`, `size`, bytes), its ELF type and linked section."""
 
     name: str
@@ -32,7 +32,7 @@ def is_elf(data: bytes) -> bool:
     return data[:6] == b"\x7fELF\x02\x01"
 
 
-def sections(data: bytes, what: str) -> list[Section]:
+def sections(data: bytes, what: str) -> list[ElfSection]:
     """All sections of the ELF file `data`; `what` names the file in errors."""
     if not is_elf(data) or len(data) < 64:
         raise ImageError(f"{what} is not a 64-bit little-endian ELF file.")
@@ -48,11 +48,11 @@ def sections(data: bytes, what: str) -> list[Section]:
     found = []
     for name_at, kind, _flags, _address, offset, size, link, _info, _align, _entry in headers:
         name = names[name_at:].split(b"\0", 1)[0].decode("ascii", "replace")
-        found.append(Section(name, kind, offset, size, link))
+        found.append(ElfSection(name, kind, offset, size, link))
     return found
 
 
-def content(data: bytes, section: Section, what: str) -> bytes:
+def content(data: bytes, section: ElfSection, what: str) -> bytes:
     """The bytes of `section`."""
     if section.offset + section.size > len(data):
         raise ImageError(f"{what} is cut off or damaged: section {section.name} lies outside the file.")

@@ -91,7 +91,7 @@ class _RingingCondition(threading.Condition):
         self._bell.ring()
 
 
-class Window:
+class FlowWindow:
     """What the peer was allowed to send on a channel, and what it sent: `granted` belongs to the loop, `received` to
     whoever reads the network."""
 
@@ -105,7 +105,7 @@ class Window:
 class Inbox(PipeBase):
     """What arrived on one stream of a channel. Bounded by the channel's window, which is given back as it is taken."""
 
-    def __init__(self, bell: Bell, window: Window) -> None:
+    def __init__(self, bell: Bell, window: FlowWindow) -> None:
         super().__init__()
         self._bell = bell
         self._window = window
@@ -182,7 +182,7 @@ class LoopChannel(ChannelBase):
         self._set_window(window_bytes, max_packet_bytes)
         # A quarter instead of paramiko's tenth: fewer messages, and three quarters are still on the way.
         self.in_window_threshold = window_bytes // 4
-        self._granted = Window(window_bytes)
+        self._granted = FlowWindow(window_bytes)
         self.readable = Bell(loop)
         self.stderr_readable = Bell(loop)
         self.writable = Bell(loop)

@@ -18,7 +18,7 @@ from pytestqt.qtbot import QtBot
 from app.frame.main_window import MainWindow
 from app.state.store import AppStore
 from app.ui import theme
-from tests.gui.fakes.detail_whole import Whole
+from tests.gui.fakes.detail_whole import DetailWindow
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.fakes.fake_engine import FakeEngine
 
@@ -65,7 +65,7 @@ def engine(tmp_path: Path) -> Iterator[FakeEngine]:
 
 
 @pytest.fixture
-def whole(store: AppStore, window: MainWindow, engine: FakeEngine, qtbot: QtBot) -> Iterator[Whole]:
-    made = Whole(store, window, engine, qtbot)
+def whole(store: AppStore, window: MainWindow, engine: FakeEngine, qtbot: QtBot) -> Iterator[DetailWindow]:
+    made = DetailWindow(store, window, engine, qtbot)
     yield made
     made.close()

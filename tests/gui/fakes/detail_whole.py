@@ -25,7 +25,7 @@ from tests.gui.fakes.fake_engine import FakeEngine
 from tests.gui.scenes import samples
 
 
-class Whole:
+class DetailWindow:
     """Window, links and wiring on the fake engine."""
 
     def __init__(self, store: AppStore, window: MainWindow, engine: FakeEngine, qtbot: QtBot) -> None:

@@ -22,7 +22,7 @@ from tests.gui.scenes.upkeep_scenes import UPDATE, checkpoints_answer, machine_p
 PATIENCE_MS = 60_000
 
 
-class Whole:
+class MaintenanceWindow:
     """The application, and a machine that is what a test says."""
 
     def __init__(self, app: WherryApp, agent: FakeAgent, qtbot: QtBot) -> None:
@@ -70,7 +70,7 @@ class Whole:
         return machine_page(self.window)
 
 
-def started(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[Whole]:
+def started(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[MaintenanceWindow]:
     """The window open on a machine that runs; ended when it is let go of."""
     agent.answers |= {
         "config.get": settings_samples.config_answer(),
@@ -85,7 +85,7 @@ def started(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[Whol
     app.start(background=False)
     with qtbot.waitExposed(app.window):
         pass
-    made = Whole(app, agent, qtbot)
+    made = MaintenanceWindow(app, agent, qtbot)
     made.wait(lambda: app.store.part(SettingsStore).machine is not None and app.store.phase is Phase.RUNNING)
     yield made
     app.close()

@@ -25,7 +25,7 @@ from backend.doctor.network.types import NetworkDiagnosis, NetworkHop
 from backend.errors import Cancelled, Problem, ProblemCode, fail
 from backend.model import Phase
 from tests.gui.fakes.fake_agent import FakeAgent
-from tests.gui.fakes.upkeep_whole import Whole, buttons_of, started
+from tests.gui.fakes.upkeep_whole import MaintenanceWindow, buttons_of, started
 from tests.gui.scenes import samples
 from tests.gui.scenes.container_scenes import open_form
 from tests.gui.scenes.network_scenes import PORT_TAKEN, PULL_PROBLEM, SUBNET_CLASH, check_dialog, up
@@ -84,7 +84,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch) -> Doctor:
 
 
 @pytest.fixture
-def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot, doctor: Doctor) -> Iterator[Whole]:
+def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot, doctor: Doctor) -> Iterator[MaintenanceWindow]:
     del doctor
     yield from started(qapp, agent, qtbot)
 
@@ -94,7 +94,7 @@ def shown(dialog: NetworkCheckDialog) -> list[tuple[str, str, str]]:
     return [(row.title.text(), row.detail.text(), row.fix.text() if row.fix.isVisible() else "") for row in rows]
 
 
-def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: Whole, doctor: Doctor) -> None:
+def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: MaintenanceWindow, doctor: Doctor) -> None:
     doctor.go_on.clear()
     dialog = check_dialog(whole.window, "x")
     whole.wait(lambda: len(shown(dialog)) == 1)
@@ -119,7 +119,7 @@ def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: Whole, doctor: D
     assert len(shown(dialog)) == 2
 
 
-def test_it_can_be_cancelled_begun_again_and_closed(whole: Whole, doctor: Doctor) -> None:
+def test_it_can_be_cancelled_begun_again_and_closed(whole: MaintenanceWindow, doctor: Doctor) -> None:
     doctor.go_on.clear()
     dialog = check_dialog(whole.window)
     whole.wait(lambda: len(shown(dialog)) == 1)
@@ -148,7 +148,7 @@ def test_it_can_be_cancelled_begun_again_and_closed(whole: Whole, doctor: Doctor
     ],
     ids=str,
 )
-def test_a_check_that_fails_itself_is_a_problem(whole: Whole, doctor: Doctor, error: Exception) -> None:
+def test_a_check_that_fails_itself_is_a_problem(whole: MaintenanceWindow, doctor: Doctor, error: Exception) -> None:
     doctor.raises = error
     dialog = check_dialog(whole.window, "x")
     whole.wait(lambda: dialog.problem.problem is not None)

@@ -18,17 +18,17 @@ from app.state.store import AppStore
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import Phase
 from tests.gui.fakes.fake_agent import FakeAgent
-from tests.gui.fakes.upkeep_whole import Whole, buttons_of, started
+from tests.gui.fakes.upkeep_whole import MaintenanceWindow, buttons_of, started
 from tests.gui.scenes.upkeep_scenes import UPDATING, checkpoint, checkpoints_answer, machine_page, show_machine
 
 
 @pytest.fixture
-def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[Whole]:
+def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[MaintenanceWindow]:
     yield from started(qapp, agent, qtbot)
 
 
 @pytest.fixture
-def checkpoints(whole: Whole) -> CheckpointsView:
+def checkpoints(whole: MaintenanceWindow) -> CheckpointsView:
     view = whole.part("checkpoints").checkpoints
     whole.wait(lambda: whole.store.part(UpkeepStore).checkpoints)
     return view
@@ -41,7 +41,7 @@ def choose(view: CheckpointsView, *rows: int) -> None:
         view.table.selectionModel().select(view.proxy.index(row, 0), flags.Select | flags.Rows)
 
 
-def test_checkpoints_are_listed_newest_first_with_why(whole: Whole, checkpoints: CheckpointsView) -> None:
+def test_checkpoints_are_listed_newest_first_with_why(whole: MaintenanceWindow, checkpoints: CheckpointsView) -> None:
     table = checkpoints.proxy
     whys = [table.index(row, 1).data() for row in range(table.rowCount())]
     assert whys == [
@@ -57,7 +57,7 @@ def test_checkpoints_are_listed_newest_first_with_why(whole: Whole, checkpoints:
     assert whole.window.page_name == "settings"
 
 
-def test_an_agent_that_comes_back_is_asked_again(whole: Whole, checkpoints: CheckpointsView) -> None:
+def test_an_agent_that_comes_back_is_asked_again(whole: MaintenanceWindow, checkpoints: CheckpointsView) -> None:
     whole.agent.die()
     whole.wait(lambda: whole.store.phase is None)
     whole.agent.answers["checkpoints.list"] = checkpoints_answer(2)
@@ -65,7 +65,7 @@ def test_an_agent_that_comes_back_is_asked_again(whole: Whole, checkpoints: Chec
     whole.wait(lambda: checkpoints.proxy.rowCount() == 2)
 
 
-def test_a_checkpoint_is_made(whole: Whole, checkpoints: CheckpointsView) -> None:
+def test_a_checkpoint_is_made(whole: MaintenanceWindow, checkpoints: CheckpointsView) -> None:
     whole.agent.answers["checkpoints.create"] = {"id": "new"}
     whole.agent.answers["checkpoints.list"] = checkpoints_answer(6)
     checkpoints.create_button.click()
@@ -77,7 +77,9 @@ def test_a_checkpoint_is_made(whole: Whole, checkpoints: CheckpointsView) -> Non
     assert "Checkpoint created." in whole.notices
 
 
-def test_going_back_asks_once_and_says_what_is_lost_and_kept(whole: Whole, checkpoints: CheckpointsView) -> None:
+def test_going_back_asks_once_and_says_what_is_lost_and_kept(
+    whole: MaintenanceWindow, checkpoints: CheckpointsView
+) -> None:
     choose(checkpoints, 0)
     checkpoints.restore_button.click()
     assert whole.agent.asked("checkpoints.restore") == []
@@ -88,7 +90,7 @@ def test_going_back_asks_once_and_says_what_is_lost_and_kept(whole: Whole, check
     assert whole.asked("checkpoints.restore") == [{"id": "c0"}]
 
 
-def test_several_are_deleted_one_after_the_other(whole: Whole, checkpoints: CheckpointsView) -> None:
+def test_several_are_deleted_one_after_the_other(whole: MaintenanceWindow, checkpoints: CheckpointsView) -> None:
     whole.agent.holds.add("checkpoints.delete")
     choose(checkpoints, 0, 2, 3)
     assert not checkpoints.restore_button.isEnabled(), "one can be gone back to, not three"
@@ -101,7 +103,7 @@ def test_several_are_deleted_one_after_the_other(whole: Whole, checkpoints: Chec
     whole.wait(lambda: checkpoints.proxy.rowCount() == 2)
 
 
-def test_a_refused_deletion_ends_the_row_and_is_said(whole: Whole, checkpoints: CheckpointsView) -> None:
+def test_a_refused_deletion_ends_the_row_and_is_said(whole: MaintenanceWindow, checkpoints: CheckpointsView) -> None:
     whole.agent.answers["checkpoints.delete"] = Problem(code=ProblemCode.BUSY, summary="An update is under way.")
     choose(checkpoints, 0, 1)
     checkpoints.delete_button.click()
@@ -110,7 +112,9 @@ def test_a_refused_deletion_ends_the_row_and_is_said(whole: Whole, checkpoints: 
     assert len(whole.agent.asked("checkpoints.delete")) == 1
 
 
-def test_return_and_delete_are_keys_of_the_list(whole: Whole, checkpoints: CheckpointsView, qtbot: QtBot) -> None:
+def test_return_and_delete_are_keys_of_the_list(
+    whole: MaintenanceWindow, checkpoints: CheckpointsView, qtbot: QtBot
+) -> None:
     whole.window.activateWindow()
     checkpoints.table.setFocus()
     choose(checkpoints, 1)
@@ -127,7 +131,7 @@ def test_return_and_delete_are_keys_of_the_list(whole: Whole, checkpoints: Check
     assert whole.agent.asked("checkpoints.delete") == []
 
 
-def test_a_list_that_cannot_be_read_is_a_problem_and_not_empty(whole: Whole) -> None:
+def test_a_list_that_cannot_be_read_is_a_problem_and_not_empty(whole: MaintenanceWindow) -> None:
     whole.agent.answers["checkpoints.list"] = Problem(code=ProblemCode.CHECKPOINT_FAILED, summary="Unreadable.")
     view = whole.part("checkpoints").checkpoints
     whole.wait(view.problem.isVisible)
@@ -138,7 +142,9 @@ def test_a_list_that_cannot_be_read_is_a_problem_and_not_empty(whole: Whole) -> 
     assert not view.problem.isVisible()
 
 
-def test_the_list_is_read_anew_after_an_operation_of_somebody_else(whole: Whole, checkpoints: CheckpointsView) -> None:
+def test_the_list_is_read_anew_after_an_operation_of_somebody_else(
+    whole: MaintenanceWindow, checkpoints: CheckpointsView
+) -> None:
     before = len(whole.agent.asked("checkpoints.list"))
     whole.publish(Phase.RUNNING, operation=UPDATING)
     assert not checkpoints.create_button.isEnabled()
@@ -146,7 +152,7 @@ def test_the_list_is_read_anew_after_an_operation_of_somebody_else(whole: Whole,
     whole.asked("checkpoints.list", before + 1)
 
 
-def test_it_is_not_read_while_nobody_looks(whole: Whole) -> None:
+def test_it_is_not_read_while_nobody_looks(whole: MaintenanceWindow) -> None:
     whole.publish(Phase.RUNNING, operation=UPDATING)
     whole.publish(Phase.RUNNING)
     assert whole.agent.asked("checkpoints.list") == []

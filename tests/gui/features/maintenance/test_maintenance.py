@@ -20,7 +20,7 @@ from app.state.store import AppStore
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import Notice, OperationStatus, Phase
 from tests.gui.fakes.fake_agent import FakeAgent
-from tests.gui.fakes.upkeep_whole import Whole, buttons_of, started
+from tests.gui.fakes.upkeep_whole import MaintenanceWindow, buttons_of, started
 from tests.gui.scenes import settings_samples
 from tests.gui.scenes.upkeep_scenes import (
     DISK_FULL,
@@ -38,7 +38,7 @@ GIB = 1024**3
 
 
 @pytest.fixture
-def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[Whole]:
+def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[MaintenanceWindow]:
     yield from started(qapp, agent, qtbot)
 
 
@@ -52,7 +52,7 @@ def usable(window: MainWindow) -> list[str]:
 # Suspended
 
 
-def test_suspend_and_resume(whole: Whole) -> None:
+def test_suspend_and_resume(whole: MaintenanceWindow) -> None:
     assert usable(whole.window) == ["Suspend", "Restart", "Stop"]
     whole.window.header.suspend.click()
     assert whole.asked("stop") == [{"policy": "suspend"}]
@@ -66,14 +66,14 @@ def test_suspend_and_resume(whole: Whole) -> None:
     assert len(whole.asked("start")) == 1
 
 
-def test_a_stop_is_not_called_a_suspension(whole: Whole) -> None:
+def test_a_stop_is_not_called_a_suspension(whole: MaintenanceWindow) -> None:
     whole.window.header.stop.click()
     assert whole.asked("stop") == [{"policy": "power-down"}]
     whole.publish(Phase.STOPPING)
     assert "Stopping containers" in whole.window.header._detail.whole
 
 
-def test_what_the_agent_did_instead_of_suspending_is_said(whole: Whole) -> None:
+def test_what_the_agent_did_instead_of_suspending_is_said(whole: MaintenanceWindow) -> None:
     whole.agent.notice("This computer's accelerator cannot be suspended: the machine was stopped in order.")
     whole.wait(lambda: whole.notices)
     assert any(
@@ -94,7 +94,7 @@ def test_every_list_offers_to_resume(store: AppStore, window: MainWindow, qtbot:
 # Operations
 
 
-def test_an_operation_is_shown_everywhere_and_nothing_else_is_offered(whole: Whole) -> None:
+def test_an_operation_is_shown_everywhere_and_nothing_else_is_offered(whole: MaintenanceWindow) -> None:
     whole.publish(Phase.RUNNING, operation=MOVING)
     header = whole.window.header
     assert usable(whole.window) == ["Cancel"]
@@ -112,13 +112,13 @@ def test_an_operation_is_shown_everywhere_and_nothing_else_is_offered(whole: Who
     assert not card.isVisible()
 
 
-def test_an_operation_that_cannot_be_taken_back_has_no_cancel(whole: Whole) -> None:
+def test_an_operation_that_cannot_be_taken_back_has_no_cancel(whole: MaintenanceWindow) -> None:
     whole.publish(Phase.BOOTING, operation=UPDATING)
     assert usable(whole.window) == []
     assert whole.window.header._progress.maximum() == 0, "nobody knows how far it is"
 
 
-def test_an_operation_that_this_window_does_not_know_has_the_agents_words(whole: Whole) -> None:
+def test_an_operation_that_this_window_does_not_know_has_the_agents_words(whole: MaintenanceWindow) -> None:
     whole.publish(Phase.RUNNING, operation=OperationStatus(name="new.thing", title="Doing something new"))
     assert whole.window.header._detail.whole == "Doing something new"
 
@@ -137,7 +137,9 @@ def test_an_operation_that_this_window_does_not_know_has_the_agents_words(whole:
         (Action.RECLAIM, "reclaim", {}),
     ],
 )
-def test_what_a_problem_offers_is_one_click(whole: Whole, action: Action, request_: str, args: dict[str, Any]) -> None:
+def test_what_a_problem_offers_is_one_click(
+    whole: MaintenanceWindow, action: Action, request_: str, args: dict[str, Any]
+) -> None:
     problem = Problem(code=ProblemCode.GUEST_HUNG, summary="It hangs.", action=action)
     whole.agent.holds.add(request_)
     whole.publish(Phase.DEGRADED, problems=(problem,))
@@ -147,7 +149,7 @@ def test_what_a_problem_offers_is_one_click(whole: Whole, action: Action, reques
     assert not button.isEnabled(), "a second click would ask a second time"
 
 
-def test_the_diagnostics_open_and_run(whole: Whole, qtbot: QtBot) -> None:
+def test_the_diagnostics_open_and_run(whole: MaintenanceWindow, qtbot: QtBot) -> None:
     problem = Problem(code=ProblemCode.ENGINE_DOWN, summary="No.", action=Action.DOCTOR)
     whole.publish(Phase.DEGRADED, problems=(problem,))
     with qtbot.waitSignal(whole.store.intents.run_checks):
@@ -156,7 +158,7 @@ def test_the_diagnostics_open_and_run(whole: Whole, qtbot: QtBot) -> None:
     assert page.tabs.currentWidget() is page.checks
 
 
-def test_an_action_that_was_refused_can_be_asked_again(whole: Whole) -> None:
+def test_an_action_that_was_refused_can_be_asked_again(whole: MaintenanceWindow) -> None:
     whole.agent.answers["engine.restart"] = Problem(code=ProblemCode.ENGINE_DOWN, summary="It does not come back.")
     problem = Problem(code=ProblemCode.ENGINE_DOWN, summary="No.", action=Action.RESTART_ENGINE)
     whole.publish(Phase.DEGRADED, problems=(problem,))
@@ -167,7 +169,7 @@ def test_an_action_that_was_refused_can_be_asked_again(whole: Whole) -> None:
     assert whole.window.problem.isVisible()
 
 
-def test_all_problems_are_reached_and_broken_ones_come_first(whole: Whole) -> None:
+def test_all_problems_are_reached_and_broken_ones_come_first(whole: MaintenanceWindow) -> None:
     whole.publish(Phase.DEGRADED, problems=(DISK_FULL, MEMORY_LOW, HUNG, ENGINE_DOWN))
     alert = whole.window.alert
     assert alert.title.text() == "The machine isn't responding"
@@ -183,7 +185,7 @@ def test_all_problems_are_reached_and_broken_ones_come_first(whole: Whole) -> No
         assert len(view.findChildren(ActionButton)) == 1
 
 
-def test_what_holds_is_not_said_a_second_time(whole: Whole) -> None:
+def test_what_holds_is_not_said_a_second_time(whole: MaintenanceWindow) -> None:
     whole.agent.notice(HUNG.summary)
     whole.wait(whole.window._notice.isVisible)
     whole.publish(Phase.DEGRADED, problems=(HUNG,))
@@ -194,7 +196,7 @@ def test_what_holds_is_not_said_a_second_time(whole: Whole) -> None:
     assert whole.window.alert.isVisible()
 
 
-def test_a_warning_does_not_look_broken(whole: Whole) -> None:
+def test_a_warning_does_not_look_broken(whole: MaintenanceWindow) -> None:
     whole.publish(Phase.RUNNING, problems=(DISK_FULL,))
     assert whole.window.header._phase.text() == "Running"
     assert whole.window.alert.property("level") == "warning"
@@ -205,7 +207,7 @@ def test_a_warning_does_not_look_broken(whole: Whole) -> None:
 # Updates
 
 
-def test_an_update_is_offered_taken_and_told_of(whole: Whole) -> None:
+def test_an_update_is_offered_taken_and_told_of(whole: MaintenanceWindow) -> None:
     whole.publish(Phase.RUNNING, image_offer="2026.12.0")
     page = whole.part("overview")
     banner = page.overview.update_banner
@@ -237,7 +239,7 @@ def test_with_containers_it_asks_before(store: AppStore, window: MainWindow) -> 
     assert asked == ["update.apply"]
 
 
-def test_an_update_that_rolled_back_is_a_problem(whole: Whole) -> None:
+def test_an_update_that_rolled_back_is_a_problem(whole: MaintenanceWindow) -> None:
     problem = Problem(code=ProblemCode.UPDATE_FAILED, summary="The new image did not start; the old one runs again.")
     whole.agent.answers["update.apply"] = problem
     whole.store.intents.ask_upkeep.emit("update.apply", {})
@@ -245,7 +247,7 @@ def test_an_update_that_rolled_back_is_a_problem(whole: Whole) -> None:
     assert not any("updated" in words for words in whole.notices)
 
 
-def test_a_cancelled_operation_is_no_problem(whole: Whole) -> None:
+def test_a_cancelled_operation_is_no_problem(whole: MaintenanceWindow) -> None:
     whole.agent.answers["disk.move"] = Problem(code=ProblemCode.CANCELLED, summary="Cancelled.")
     whole.store.intents.ask_upkeep.emit("disk.move", {"directory": "/x"})
     whole.wait(lambda: any("Canceled" in words for words in whole.notices))
@@ -255,7 +257,7 @@ def test_a_cancelled_operation_is_no_problem(whole: Whole) -> None:
 # Memory and disk
 
 
-def test_memory_and_disk_are_given_back(whole: Whole) -> None:
+def test_memory_and_disk_are_given_back(whole: MaintenanceWindow) -> None:
     from tests.gui.scenes import stats_samples
 
     for sample in stats_samples.history():
@@ -272,7 +274,7 @@ def test_memory_and_disk_are_given_back(whole: Whole) -> None:
     assert not usage._brought["disk"].isVisible()
 
 
-def settings(whole: Whole, section: str) -> SettingsPage:
+def settings(whole: MaintenanceWindow, section: str) -> SettingsPage:
     whole.window.show_page("settings")
     page = whole.window.page("settings")
     assert isinstance(page, SettingsPage)
@@ -280,7 +282,7 @@ def settings(whole: Whole, section: str) -> SettingsPage:
     return page
 
 
-def test_the_disk_grows_at_once_and_the_rest_is_saved(whole: Whole) -> None:
+def test_the_disk_grows_at_once_and_the_rest_is_saved(whole: MaintenanceWindow) -> None:
     resources = settings(whole, "resources").resources
     resources.rows.disk.field.setValue(96)
     resources.rows.cpus.field.setValue(3)
@@ -297,14 +299,14 @@ def test_the_disk_grows_at_once_and_the_rest_is_saved(whole: Whole) -> None:
     assert "Not available now: Moving the disk" in resources.apply.toolTip()
 
 
-def test_a_disk_that_grows_later_is_not_said_to_have_grown(whole: Whole) -> None:
+def test_a_disk_that_grows_later_is_not_said_to_have_grown(whole: MaintenanceWindow) -> None:
     whole.agent.answers["disk.grow"] = {"size_gib": 96, "now": False}
     whole.store.intents.ask_upkeep.emit("disk.grow", {"size_gib": 96})
     whole.wait(lambda: "The disk size increases at the next start." in whole.notices)
     assert "Disk size increased." not in whole.notices
 
 
-def test_the_disk_is_moved(whole: Whole) -> None:
+def test_the_disk_is_moved(whole: MaintenanceWindow) -> None:
     from app.features.settings.data_disk import ask_move
 
     rows = settings(whole, "resources").resources.data_disk
@@ -316,7 +318,7 @@ def test_the_disk_is_moved(whole: Whole) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_reset_keeps_a_checkpoint_unless_told_otherwise(whole: Whole, keep: bool) -> None:
+def test_a_reset_keeps_a_checkpoint_unless_told_otherwise(whole: MaintenanceWindow, keep: bool) -> None:
     settings(whole, "resources").resources.data_disk.reset.click()
     box = whole.box()
     kept = box.checkBox()
@@ -348,7 +350,7 @@ def test_only_what_the_agent_knows_is_shown(store: AppStore, window: MainWindow)
     assert "lifecycle.on-quit" in offered_settings(store)
 
 
-def test_the_lifecycle_is_set(whole: Whole) -> None:
+def test_the_lifecycle_is_set(whole: MaintenanceWindow) -> None:
     page = settings(whole, "lifecycle").lifecycle
     whole.agent.answers["config.set"] = settings_samples.config_answer(machine_idle_minutes=45)
     page.on_demand.box.click()

@@ -30,7 +30,7 @@ from backend.engine.client.answers import container_from_answer
 from backend.errors import Problem, ProblemCode
 from backend.model import Phase
 from tests.gui.fakes.fake_agent import FakeAgent
-from tests.gui.fakes.upkeep_whole import Whole, started
+from tests.gui.fakes.upkeep_whole import MaintenanceWindow, started
 from tests.gui.scenes import samples
 from tests.gui.scenes.network_scenes import LIST_PROBLEM, PORT_TAKEN, TAKEN, port, ports_answer, ports_page, twins, up
 
@@ -318,7 +318,9 @@ def test_the_links_of_a_container_lead_where_it_listens() -> None:
 
 
 @pytest.fixture
-def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Whole]:
+def whole(
+    qapp: QApplication, agent: FakeAgent, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MaintenanceWindow]:
     monkeypatch.setattr(wiring, "EVERY_MS", 50)
     monkeypatch.setattr(wiring, "PAUSE_MS", 10)
     monkeypatch.setattr(wiring, "CONFLICT_EVERY_MS", 100)
@@ -327,7 +329,7 @@ def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot, monkeypatch: pytes
     yield from started(qapp, agent, qtbot)
 
 
-def test_asked_often_only_while_somebody_looks(whole: Whole, qtbot: QtBot) -> None:
+def test_asked_often_only_while_somebody_looks(whole: MaintenanceWindow, qtbot: QtBot) -> None:
     whole.asked("ports.list")
     whole.wait(lambda: whole.store.part(PortsStore).rows)
     qtbot.wait(200)
@@ -344,7 +346,7 @@ def test_asked_often_only_while_somebody_looks(whole: Whole, qtbot: QtBot) -> No
     whole.asked("ports.list", count + 1)
 
 
-def test_a_conflict_is_seen_from_anywhere_and_looked_at_until_it_is_gone(whole: Whole) -> None:
+def test_a_conflict_is_seen_from_anywhere_and_looked_at_until_it_is_gone(whole: MaintenanceWindow) -> None:
     whole.agent.answers["ports.list"] = {"ports": twins(8080, state="taken", problem=TAKEN)}
     whole.store.set_containers(samples.containers())
     whole.wait(lambda: whole.window._rail.badge("ports") == 1)
@@ -373,7 +375,7 @@ def test_a_conflict_is_seen_from_anywhere_and_looked_at_until_it_is_gone(whole: 
     whole.wait(lambda: whole.window._rail.badge("ports") == 0)
 
 
-def test_a_list_that_could_not_be_had_is_asked_for_again(whole: Whole) -> None:
+def test_a_list_that_could_not_be_had_is_asked_for_again(whole: MaintenanceWindow) -> None:
     whole.agent.answers["ports.list"] = LIST_PROBLEM
     whole.store.set_containers(samples.containers())
     whole.wait(lambda: whole.store.part(PortsStore).problem == LIST_PROBLEM)
@@ -381,7 +383,7 @@ def test_a_list_that_could_not_be_had_is_asked_for_again(whole: Whole) -> None:
     whole.wait(lambda: whole.window._rail.badge("ports") == 1)
 
 
-def test_a_refusal_an_agent_that_is_silent_and_a_stop(whole: Whole) -> None:
+def test_a_refusal_an_agent_that_is_silent_and_a_stop(whole: MaintenanceWindow) -> None:
     page = ports_page(whole.window)
     whole.wait(lambda: cells(page) == ["localhost:8080"])
     whole.agent.answers["ports.list"] = LIST_PROBLEM

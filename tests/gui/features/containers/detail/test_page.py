@@ -24,12 +24,12 @@ from app.terminal.session import TerminalState
 from app.ui.masking import MASK, is_secret
 from backend.engine.container.page_types import RemoteFile
 from backend.errors import Problem, ProblemCode
-from tests.gui.fakes.detail_whole import Whole
+from tests.gui.fakes.detail_whole import DetailWindow
 from tests.gui.scenes import detail_scenes, samples
 
 
 # -- terminal ---------------------------------------------------------------------------------------------------------
-def test_a_shell_is_opened_typed_in_and_resized(whole: Whole) -> None:
+def test_a_shell_is_opened_typed_in_and_resized(whole: DetailWindow) -> None:
     tab: TerminalTab = whole.open("terminal")
     whole.wait(lambda: whole.session().state is TerminalState.RUNNING)
     # The prompt came together with the head of the answer.
@@ -47,7 +47,7 @@ def test_a_shell_is_opened_typed_in_and_resized(whole: Whole) -> None:
     whole.wait(lambda: program.size == (screen.columns, screen.lines))
 
 
-def test_a_shell_outlives_other_tabs_and_is_offered_again_when_it_ended(whole: Whole) -> None:
+def test_a_shell_outlives_other_tabs_and_is_offered_again_when_it_ended(whole: DetailWindow) -> None:
     tab: TerminalTab = whole.open("terminal")
     whole.wait(lambda: "shell#" in whole.text())
     session = whole.session()
@@ -64,7 +64,7 @@ def test_a_shell_outlives_other_tabs_and_is_offered_again_when_it_ended(whole: W
     whole.wait(lambda: whole.session() is not session and whole.session().state is TerminalState.RUNNING)
 
 
-def test_an_image_without_a_shell_gets_a_debug_shell_that_is_removed(whole: Whole) -> None:
+def test_an_image_without_a_shell_gets_a_debug_shell_that_is_removed(whole: DetailWindow) -> None:
     whole.engine.inside.has_shell = False
     tab: TerminalTab = whole.open("terminal")
     whole.wait(lambda: whole.session().state is TerminalState.NO_SHELL)
@@ -79,7 +79,7 @@ def test_an_image_without_a_shell_gets_a_debug_shell_that_is_removed(whole: Whol
     assert whole.store.part(DetailStore).terminal(whole.id, debug=True) is None
 
 
-def test_a_window_made_anew_for_another_zoom_keeps_the_shell(whole: Whole) -> None:
+def test_a_window_made_anew_for_another_zoom_keeps_the_shell(whole: DetailWindow) -> None:
     whole.open("terminal")
     whole.wait(lambda: "shell#" in whole.text())
     session = whole.session()
@@ -92,7 +92,7 @@ def test_a_window_made_anew_for_another_zoom_keeps_the_shell(whole: Whole) -> No
     assert tab.view.session is session
 
 
-def test_a_closed_terminal_hangs_up_on_what_it_started(whole: Whole) -> None:
+def test_a_closed_terminal_hangs_up_on_what_it_started(whole: DetailWindow) -> None:
     tab: TerminalTab = whole.open("terminal")
     whole.wait(lambda: "shell#" in whole.text())
     QTest.mouseClick(tab.end, Qt.MouseButton.LeftButton)
@@ -101,7 +101,7 @@ def test_a_closed_terminal_hangs_up_on_what_it_started(whole: Whole) -> None:
     assert "kill -HUP" in killer.argv[2]
 
 
-def test_an_engine_that_dies_ends_the_terminal_and_it_can_be_opened_again(whole: Whole) -> None:
+def test_an_engine_that_dies_ends_the_terminal_and_it_can_be_opened_again(whole: DetailWindow) -> None:
     tab: TerminalTab = whole.open("terminal")
     whole.wait(lambda: "shell#" in whole.text())
     session = whole.session()
@@ -113,7 +113,7 @@ def test_an_engine_that_dies_ends_the_terminal_and_it_can_be_opened_again(whole:
     whole.wait(lambda: whole.session().state is TerminalState.RUNNING)
 
 
-def test_debug_shells_are_not_in_the_list_and_those_of_dead_windows_are_removed(whole: Whole) -> None:
+def test_debug_shells_are_not_in_the_list_and_those_of_dead_windows_are_removed(whole: DetailWindow) -> None:
     before = len(whole.engine.entries)
     entry = dict(whole.engine.entries[0])
     entry |= {"Id": "helper", "Names": ["/helper"], "Labels": {"io.wherry.role": "debug", "io.wherry.owner": "old"}}
@@ -130,7 +130,7 @@ def test_debug_shells_are_not_in_the_list_and_those_of_dead_windows_are_removed(
 
 
 # -- inspect, processes, facts -----------------------------------------------------------------------------------
-def test_inspect_is_searched_and_copied_from(whole: Whole) -> None:
+def test_inspect_is_searched_and_copied_from(whole: DetailWindow) -> None:
     tab: InspectTab = whole.open("inspect")
     whole.wait(lambda: tab.model.rowCount() > 0)
     tab.search.setText("hostname")
@@ -150,7 +150,7 @@ def test_inspect_is_searched_and_copied_from(whole: Whole) -> None:
     assert json.loads(QGuiApplication.clipboard().text())["Config"]
 
 
-def test_processes_are_asked_while_they_are_seen(whole: Whole) -> None:
+def test_processes_are_asked_while_they_are_seen(whole: DetailWindow) -> None:
     tab: ProcessesTab = whole.open("processes")
     whole.wait(lambda: tab._model.rowCount() == 2)
     assert tab._proxy.index(0, 0).data() == "7"  # numbers sort as numbers

@@ -23,11 +23,11 @@ from app.features.containers.page import ContainersPage
 from app.frame.main_window import MainWindow
 from app.state.store import AppStore
 from backend.engine.container.page_types import ChangeKind
-from tests.gui.fakes.detail_whole import Whole
+from tests.gui.fakes.detail_whole import DetailWindow
 from tests.gui.scenes import detail_scenes, samples
 
 
-def listed(whole: Whole, path: str, *entries: list[Any]) -> None:
+def listed(whole: DetailWindow, path: str, *entries: list[Any]) -> None:
     """Let the agent answer."""
     directory = [".", 0o40755, 4096, 1, 5, 6, ""]
     answer = {"container": whole.id, "path": path, "resolved": path, "directory": directory, "entries": list(entries)}
@@ -40,7 +40,7 @@ def names(tab: FilesTab) -> dict[str, str]:
     return {str(tab.proxy.index(row, 0).data()): str(tab.proxy.index(row, 5).data()) for row in rows}
 
 
-def test_directories_are_walked_with_marks(whole: Whole) -> None:
+def test_directories_are_walked_with_marks(whole: DetailWindow) -> None:
     tab: FilesTab = whole.open("files")
     assert whole.asked[-1] == ("files.list", {"container": whole.id, "path": "/"})
     listed(whole, "/", ["etc", 0o40755, 0, 1, 0, 0, ""], ["b\xff", 0o100644, 5, 1, 0, 0, ""])
@@ -59,7 +59,7 @@ def test_directories_are_walked_with_marks(whole: Whole) -> None:
     assert whole.asked[-1][1]["path"] == "/"
 
 
-def test_an_answer_that_is_late_or_a_refusal(whole: Whole) -> None:
+def test_an_answer_that_is_late_or_a_refusal(whole: DetailWindow) -> None:
     tab: FilesTab = whole.open("files")
     listed(whole, "/", ["etc", 0o40755, 0, 1, 0, 0, ""])
     tab.go("/one")
@@ -71,7 +71,7 @@ def test_an_answer_that_is_late_or_a_refusal(whole: Whole) -> None:
     assert "etc" in names(tab)  # the last directory stays below
 
 
-def test_a_link_leads_to_a_directory_or_a_file(whole: Whole) -> None:
+def test_a_link_leads_to_a_directory_or_a_file(whole: DetailWindow) -> None:
     tab: FilesTab = whole.open("files")
     listed(whole, "/", ["link", 0o120777, 4, 1, 0, 0, "/etc/motd"])
     whole.engine.inside.files["/link"] = b"through\n"
@@ -84,7 +84,7 @@ def test_a_link_leads_to_a_directory_or_a_file(whole: Whole) -> None:
     assert tab._problem.problem is None
 
 
-def test_a_file_is_edited_with_its_owner_and_never_over_another_change(whole: Whole) -> None:
+def test_a_file_is_edited_with_its_owner_and_never_over_another_change(whole: DetailWindow) -> None:
     tab: FilesTab = whole.open("files")
     tab.go("/etc")
     listed(whole, "/etc", ["motd", 0o100644, 5, 1, 0, 0, ""])
@@ -107,7 +107,7 @@ def test_a_file_is_edited_with_its_owner_and_never_over_another_change(whole: Wh
     whole.wait(lambda: whole.engine.inside.contents["/etc/motd"] == b"xyahoy\n")
 
 
-def test_what_is_typed_is_not_lost_without_a_question(whole: Whole) -> None:
+def test_what_is_typed_is_not_lost_without_a_question(whole: DetailWindow) -> None:
     tab: FilesTab = whole.open("files")
     tab.go("/etc")
     listed(whole, "/etc", ["motd", 0o100644, 5, 1, 0, 0, ""])
@@ -124,7 +124,7 @@ def test_what_is_typed_is_not_lost_without_a_question(whole: Whole) -> None:
     assert cast(ContainersPage, whole.window.page("containers")).is_open
 
 
-def jobs_done(whole: Whole) -> bool:
+def jobs_done(whole: DetailWindow) -> bool:
     jobs = whole.store.part(DetailStore).jobs
     return bool(jobs) and all(job.state is not JobState.RUNNING for job in jobs)
 
@@ -157,7 +157,7 @@ def test_removal_is_asked_for_once(store: AppStore, window: MainWindow, qtbot: Q
         QTest.mouseClick(confirm, Qt.MouseButton.LeftButton)
 
 
-def test_files_go_up_and_come_down(whole: Whole, tmp_path: Path) -> None:
+def test_files_go_up_and_come_down(whole: DetailWindow, tmp_path: Path) -> None:
     tab: FilesTab = whole.open("files")
     whole.engine.inside.files["/srv/keep"] = b""
     tab.go("/srv")
@@ -179,7 +179,7 @@ def test_files_go_up_and_come_down(whole: Whole, tmp_path: Path) -> None:
     assert [job.problem for job in whole.store.part(DetailStore).jobs] == [None] * 3
 
 
-def test_a_cancelled_copy_leaves_nothing(whole: Whole, tmp_path: Path) -> None:
+def test_a_cancelled_copy_leaves_nothing(whole: DetailWindow, tmp_path: Path) -> None:
     whole.open("files")
     whole.engine.inside.export_size = 50_000_000
     whole.engine.inside.hold.clear()
@@ -192,7 +192,7 @@ def test_a_cancelled_copy_leaves_nothing(whole: Whole, tmp_path: Path) -> None:
     assert list(tmp_path.glob(".*part*")) == []
 
 
-def test_commit_and_export(whole: Whole, tmp_path: Path) -> None:
+def test_commit_and_export(whole: DetailWindow, tmp_path: Path) -> None:
     whole.open("files")
     whole.store.part(DetailStore).intents.commit.emit(whole.id, "shop:1", "why", False)
     whole.store.part(DetailStore).intents.export.emit(whole.id, tmp_path / "x.tar")
@@ -287,7 +287,7 @@ def press_and_move(tab: FilesTab, row: int) -> None:
         )
 
 
-def test_a_file_is_dragged_out(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_dragged_out(whole: DetailWindow, monkeypatch: pytest.MonkeyPatch) -> None:
     tab: FilesTab = whole.open("files")
     listed(whole, "/", ["motd", 0o100644, 5, 1, 0, 0, ""])
     whole.engine.inside.files["/motd"] = b"ahoy\n"
@@ -300,7 +300,7 @@ def test_a_file_is_dragged_out(whole: Whole, monkeypatch: pytest.MonkeyPatch) ->
     whole.wait(lambda: not whole.store.part(DetailStore).jobs)
 
 
-def test_a_drag_that_is_let_go_early_is_given_up(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drag_that_is_let_go_early_is_given_up(whole: DetailWindow, monkeypatch: pytest.MonkeyPatch) -> None:
     tab: FilesTab = whole.open("files")
     listed(whole, "/", ["motd", 0o100644, 5, 1, 0, 0, ""])
     whole.engine.inside.files["/motd"] = b"ahoy\n"
