@@ -67,9 +67,15 @@ def sources(*tops: str) -> list[Path]:
     return sorted(path for top in tops for path in (ROOT / top).rglob("*.py"))
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """The syntax of a file; read once, since most rules look at every file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path: Path) -> Iterator[tuple[str, int]]:
     """Every module that the file imports, at its top or inside a function, with the line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -226,7 +232,7 @@ def test_pure_modules_do_nothing(module_name: str) -> None:
 def test_only_the_host_package_asks_for_the_system(path: Path) -> None:
     if name(path) == "backend/host/__init__.py":
         return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             asked = f"{node.value.id}.{node.attr}"
             assert asked not in ("sys.platform", "os.name", "platform.system"), (
