@@ -84,10 +84,10 @@ class IconButton(QToolButton):
 
 
 def resize_on_screen(dialog: QDialog, width: int, height: int) -> None:
-    """Give a dialog a size in pixels at 100 per cent, but not more of the height than its screen has."""
+    """Give a dialog a size in pixels at 100 per cent, but not more than its screen has."""
     parent = dialog.parentWidget()
-    room = (parent.window() if parent is not None else dialog).screen().availableGeometry().height()
-    dialog.resize(theme.px(width), min(theme.px(height), room * 9 // 10))
+    room = (parent.window() if parent is not None else dialog).screen().availableGeometry()
+    dialog.resize(min(theme.px(width), room.width() * 9 // 10), min(theme.px(height), room.height() * 9 // 10))
 
 
 class SearchButton(QPushButton):

@@ -66,7 +66,8 @@ def _format_block(block: QTextBlock) -> None:
         wanted.setNonBreakableLines(True)
     elif cursor.currentTable() is None:
         wanted.setTopMargin(0)
-        wanted.setBottomMargin(theme.px(4 if block.textList() is not None else 10))
+        goes_on = block.textList() is not None and block.next().textList() is not None
+        wanted.setBottomMargin(theme.px(4 if goes_on else 10))
         wanted.setLineHeight(_LINE_PER_CENT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
     cursor.mergeBlockFormat(wanted)
     for found in block.textFormats():

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -128,8 +133,8 @@ def test_the_logs_and_exit_codes_are_those_of_the_command_line() -> None:
     assert {int(found) for found in re.findall(r"^\| +(\d+) \|", text, flags=re.MULTILINE)} == codes
 
 
-def test_the_checks_that_are_named_exist(tmp_path: Path) -> None:
-    known = {result.id for result in doctor.examine_home(tmp_path)}
+def test_the_checks_that_are_named_exist() -> None:
+    known = {check.id for check in doctor.CHECKS}
     for text in TEXTS.values():
         for words, use in named_commands(text):
             named = set(use.replace("--json ", "").split()[1:]) - {"--fix", "[--fix]", "[CHECK]"}
@@ -213,6 +218,21 @@ def test_an_unknown_topic_names_the_nearest(asked: str, meant: str, capsys: pyte
     assert not failed.out
     assert f"There is no help topic {asked!r}." in failed.err
     assert meant in failed.err
+
+
+def test_a_terminal_gets_a_pager(tmp_path: Path) -> None:
+    main_end, other_end = pty.openpty()
+    seen = tmp_path / "seen"
+    environment = {**os.environ, "PAGER": f"tee {seen}", "TERM": "xterm"}
+    command = [sys.executable, "-m", "backend.cli", "help", "limits"]
+    with subprocess.Popen(command, stdin=other_end, stdout=other_end, stderr=other_end, env=environment) as process:
+        os.close(other_end)
+        with contextlib.suppress(OSError):  # the other end was closed: the program has ended
+            while os.read(main_end, 65536):
+                pass
+        assert process.wait(timeout=30) == 0
+    os.close(main_end)
+    assert seen.read_text(encoding="utf-8") == plain_text(TEXTS["limits"])
 
 
 def test_help_of_a_command_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
