@@ -15,7 +15,7 @@ from backend.addresses import PortState, PortStatus
 from backend.addresses import Protocol as PortProtocol
 from backend.control import messages
 from backend.control.lines import MAX_LINE_BYTES, LineBuffer
-from backend.control.messages.request import Request
+from backend.control.messages.request import AnswerT, Request
 from backend.control.protocol import (
     PROTOCOL,
     Hello,
@@ -150,6 +150,7 @@ __all__ = [
     "VERSION",
     "AcceleratorStatus",
     "Action",
+    "AnswerT",
     "Cancelled",
     "ChangeKind",
     "CheckResult",

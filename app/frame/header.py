@@ -21,7 +21,7 @@ from app.texts import text
 from app.ui import icons, theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import ElidedLabel, SearchButton, StateDot, button, label
-from backend.api import MachineStatus, Phase, StepState
+from backend.api import MachineStatus, Phase, StepState, messages
 
 TICK_MS = 200
 """How often the elapsed time of a step is written anew."""
@@ -125,7 +125,7 @@ class MachineHeader(QFrame):
             self.stop.setEnabled(False)
         under_way = operation(store)
         self.cancel.setVisible(under_way is not None and under_way.cancellable)
-        self.cancel.setEnabled("operation.cancel" not in store.part(UpkeepStore).asked)
+        self.cancel.setEnabled(messages.CancelOperation not in store.part(UpkeepStore).asked)
         self._fit()
 
     def _fit(self) -> None:
@@ -136,7 +136,7 @@ class MachineHeader(QFrame):
         self.search.set_compact(self.width() < theme.px(_NARROWEST))
 
     def _cancel(self) -> None:
-        self._store.intents.ask_upkeep.emit("operation.cancel", {})
+        self._store.intents.ask_upkeep.emit(messages.CancelOperation())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -16,7 +16,7 @@ from app.texts import text
 from app.ui import theme
 from app.ui.ports import port_links
 from app.ui.search import NameQuery, fold
-from backend.api import Container, ContainerAction, Phase
+from backend.api import Container, ContainerAction, Phase, messages
 
 SHOWN: Final = 50
 """More are never looked through."""
@@ -120,8 +120,8 @@ def machine_entries(store: AppStore) -> list[PaletteEntry]:
         offered.append(("update", "search.update", "update", partial(_look_for_update, store)))
     up = store.phase in (Phase.RUNNING, Phase.DEGRADED)
     if up and not refused:
-        offered.append(("reclaim", "search.reclaim", "memory", partial(intents.ask_upkeep.emit, "reclaim", {})))
-        restart = partial(intents.ask_upkeep.emit, "engine.restart", {})
+        offered.append(("reclaim", "search.reclaim", "memory", partial(intents.ask_upkeep.emit, messages.Reclaim())))
+        restart = partial(intents.ask_upkeep.emit, messages.RestartEngine())
         offered.append(("restart-engine", "search.engine.restart", "restart", restart))
     if store.machine_keeps_running:
         offered.append(("quit", "quit.keeps", "exit-to-app", intents.quit_only.emit))
@@ -138,7 +138,7 @@ def machine_entries(store: AppStore) -> list[PaletteEntry]:
 
 
 def _look_for_update(store: AppStore) -> None:
-    store.intents.ask_upkeep.emit("update.check", {})
+    store.intents.ask_upkeep.emit(messages.CheckUpdate())
     store.intents.show_machine.emit("overview")
 
 

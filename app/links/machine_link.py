@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
+import shiboken6
 from PySide6.QtCore import QCoreApplication, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtNetwork import QLocalSocket
 
 from app.links.workers import Workers
 from backend.api import (
-    MAX_LINE_BYTES,
     PROTOCOL,
     VERSION,
+    AnswerT,
     Hello,
+    LineBuffer,
     NoticePush,
     Problem,
     ProblemCode,
@@ -33,7 +35,6 @@ from backend.api import (
     decode_from_agent,
     encode,
     fail,
-    messages,
     read_reply,
     request_line,
 )
@@ -47,17 +48,30 @@ CLOSE_DEADLINE_S: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A request whose reply has not come."""
+
+    request: Request[Any]
+    done: Callable[[Any], object]
+    context: QObject
+
+    def end(self, answer: object) -> None:
+        """Hand over the answer, or the problem, if there is somebody left to take it."""
+        if shiboken6.isValid(self.context):
+            self.done(answer)
+
+
 class MachineLink(QObject):
     """One client of one agent. Make and use it in the GUI thread."""
 
     status_changed = Signal(object)  # MachineStatus
-    stats_changed = Signal(object)  # StatsPush; after the request "stats.subscribe"
+    stats_changed = Signal(object)  # StatsPush; after the request SubscribeStats
     noticed = Signal(object)  # Notice
     connected = Signal()
     lost = Signal(object)  # Problem: why; the next attempt comes by itself
-    replied = Signal(str, object)  # request's name, Problem | None
-    answered = Signal(str, dict)  # request's name, result; just before `replied`, for a request that was not refused
 
+    _unsent = Signal(object, object)  # _Pending, Problem
     _found = Signal(int, str)
     _not_found = Signal(int, object)
 
@@ -73,11 +87,11 @@ class MachineLink(QObject):
         self._workers = Workers("find-agent", 1)
         self._attempt = 0
         self._failures = 0
-        self._buffer = b""
+        self._lines = LineBuffer()
         self._is_up = False
         self._closed = False
         self._next_id = 1
-        self._pending: dict[int, Request[Any]] = {}
+        self._pending: dict[int, _Pending] = {}
         self._socket = QLocalSocket(self)
         self._socket.connected.connect(self._greet)
         self._socket.readyRead.connect(self._read)
@@ -87,6 +101,7 @@ class MachineLink(QObject):
         self._deadline.timeout.connect(self._too_late)
         self._retry = QTimer(self, singleShot=True)
         self._retry.timeout.connect(self._look)
+        self._unsent.connect(self._on_unsent, Qt.ConnectionType.QueuedConnection)
         self._found.connect(self._connect_to, Qt.ConnectionType.QueuedConnection)
         self._not_found.connect(self._nobody, Qt.ConnectionType.QueuedConnection)
 
@@ -105,16 +120,26 @@ class MachineLink(QObject):
         self._retry.stop()
         self._deadline.stop()
         self._socket.abort()
+        self._pending.clear()
         self._workers.close(CLOSE_DEADLINE_S)
 
-    def request(self, name: str, /, **args: Any) -> None:
-        """Ask the agent for something; the answer is `replied`, what it does shows in the status."""
+    def request(self, request: Request[AnswerT], done: Callable[[AnswerT | Problem], object], context: QObject) -> None:
+        """Ask the agent for something; what it does shows in the status, too.
+
+        Args:
+            request: what is asked. Any number may be under way; the agent answers them in whatever order.
+            done: called once, in the GUI thread and never before this has returned: with the answer to this request,
+                or with the problem that it was refused with. AGENT_UNREACHABLE: the connection is lost, and nobody
+                knows what became of it.
+            context: when it is deleted, or this link is closed, `done` is not called any more.
+        """
+        pending = _Pending(request, done, context)
         if not self._is_up:
-            self.replied.emit(name, _unreachable("The machine's agent is not connected."))
+            self._unsent.emit(pending, _unreachable("The machine's agent is not connected."))
             return
         number = self._next_id
         self._next_id += 1
-        self._pending[number] = request = messages.REQUESTS[name](**args)
+        self._pending[number] = pending
         self._socket.write(encode(request_line(number, request)))
 
     def _look(self) -> None:
@@ -137,11 +162,16 @@ class MachineLink(QObject):
 
         self._workers.submit(look)
 
+    @Slot(object, object)
+    def _on_unsent(self, pending: _Pending, problem: Problem) -> None:
+        if not self._closed:
+            pending.end(problem)
+
     @Slot(int, str)
     def _connect_to(self, attempt: int, name: str) -> None:
         if self._closed or attempt != self._attempt:
             return
-        self._buffer = b""
+        self._lines.clear()
         self._deadline.start()
         self._socket.connectToServer(name)
 
@@ -156,12 +186,9 @@ class MachineLink(QObject):
 
     @Slot()
     def _read(self) -> None:
-        self._buffer += self._socket.readAll().data()
-        *lines, self._buffer = self._buffer.split(b"\n")
+        self._lines.receive(bytes(self._socket.readAll().data()))
         try:
-            if len(self._buffer) > MAX_LINE_BYTES:
-                raise fail(ProblemCode.BAD_REQUEST, "The agent sent a message that is longer than allowed.")
-            for line in lines:
+            while (line := self._lines.next_line()) is not None:
                 self._take(line)
         except WherryError as error:
             _log.warning("the agent is not understood: %s", error)
@@ -185,17 +212,9 @@ class MachineLink(QObject):
         elif isinstance(message, NoticePush):
             self.noticed.emit(message.notice)
         elif isinstance(message, ReplyLine):
-            request = self._pending.pop(message.id, None)
-            if request is not None:
-                self._answer(request, message)
-
-    def _answer(self, request: Request[Any], reply: ReplyLine) -> None:
-        problem: Problem | None = None
-        try:
-            self.answered.emit(request.wire_name, msgspec.to_builtins(read_reply(request, reply)))
-        except WherryError as error:
-            problem = error.problem
-        self.replied.emit(request.wire_name, problem)
+            pending = self._pending.pop(message.id, None)
+            if pending is not None:
+                pending.end(_answer(pending.request, message))
 
     @Slot()
     def _disconnected(self) -> None:
@@ -222,11 +241,18 @@ class MachineLink(QObject):
         self._retry.start(BACK_OFF_MS[min(self._failures, len(BACK_OFF_MS) - 1)])
         self._failures += 1
         self._socket.abort()
-        self._buffer = b""
+        self._lines.clear()
         pending, self._pending = self._pending, {}
         self.lost.emit(problem)
-        for request in pending.values():
-            self.replied.emit(request.wire_name, problem)
+        for each in pending.values():
+            each.end(problem)
+
+
+def _answer(request: Request[AnswerT], reply: ReplyLine) -> AnswerT | Problem:
+    try:
+        return read_reply(request, reply)
+    except WherryError as error:
+        return error.problem
 
 
 def _unreachable(summary: str) -> Problem:

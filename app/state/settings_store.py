@@ -2,85 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
+from enum import StrEnum
 from typing import Any, Final
 
+from msgspec import structs
 from PySide6.QtCore import QObject, Signal
 
 from app.ui.safe_text import clean_line
-from backend.api import (
-    DaemonFinding,
-    FindingSeverity,
-    MachineResources,
-    Phase,
-    Problem,
-    ProblemCode,
-    clean_text,
-)
-
-Value = int | str | bool
-REQUESTS: Final = (
-    *("config.get", "config.set", "daemon.get", "daemon.set"),
-    *("context.get", "context.install", "context.select", "context.remove"),
-    *("autostart.get", "autostart.set", "logs.tail"),
-)
-"""What is asked of the agent on behalf of settings; their answers come here, their problems too."""
+from backend.api import DaemonFinding, Phase, Problem, ProblemCode, Request, clean_text, messages
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostLimits:
-    """What this computer has."""
+class Topic(StrEnum):
+    """What a request is about: its problem is shown until one about the same is answered."""
 
-    cpus: int
-    memory_mib: int
-    disk_free_gib: int
-    minimum_memory_mib: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineSettings:
-    """config.toml and what belongs to it."""
-
-    values: Mapping[str, Value]
-    """By key: "machine.cpus"..."""
-    chosen: MachineResources
-    """What the values mean: 0 is what Wherry chooses."""
-    host: HostLimits
-    disk_exists: bool
-    disk_gib: int | None
-    """Present size of the data disk."""
-    disk_path: str = ""
-    """Its file."""
-    disk_used_bytes: int | None = None
-    """What that takes on this computer; None: not told."""
-    restart_reasons: tuple[str, ...] = ()
-    """Keys (and "daemon") of which a change waits for a restart."""
+    MACHINE = "machine"  # config.toml
+    ENGINE = "engine"  # daemon.json
+    CONTEXT = "context"
+    AUTOSTART = "autostart"
+    LOGS = "logs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonSettings:
-    """daemon.json as it is saved, or with what is wrong in a text that was not saved."""
-
-    text: str
-    findings: tuple[DaemonFinding, ...] = ()
-    saved: bool = True
-    asked_dockerd: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContextState:
-    """The docker context."""
-
-    name: str
-    exists: bool
-    selected: bool
-    current: str
-    """The one that docker uses."""
-    overridden_by: str
-    """A variable that goes before it; "" for none."""
-    note: str
-    """What the last change did."""
+_TOPICS: Final[dict[type[Request[Any]], Topic]] = {
+    messages.GetSettings: Topic.MACHINE,
+    messages.SetSettings: Topic.MACHINE,
+    messages.GetDaemonFile: Topic.ENGINE,
+    messages.SetDaemonFile: Topic.ENGINE,
+    messages.GetContext: Topic.CONTEXT,
+    messages.InstallContext: Topic.CONTEXT,
+    messages.SelectContext: Topic.CONTEXT,
+    messages.RemoveContext: Topic.CONTEXT,
+    messages.GetAutostart: Topic.AUTOSTART,
+    messages.SetAutostart: Topic.AUTOSTART,
+    messages.ReadLog: Topic.LOGS,
+}
+REQUESTS: Final = tuple(_TOPICS)
+"""What views may ask of the agent through `Intents.ask_agent`; the answers come here, the problems too."""
+_NOTE_LIMIT: Final = 400
+_FINDING_LIMIT: Final = 900
 
 
 class SettingsStore(QObject):
@@ -92,52 +52,61 @@ class SettingsStore(QObject):
     autostart_changed = Signal()
     console_changed = Signal()
     first_run_changed = Signal()
-    problem_changed = Signal(str)  # the request's kind: "config", "daemon", "context", "autostart", "logs"
+    problem_changed = Signal(object)  # Topic
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.machine: MachineSettings | None = None
-        self.daemon: DaemonSettings | None = None
-        self.context: ContextState | None = None
+        self.machine: messages.SettingsReply | None = None
+        self.daemon: messages.DaemonFileSaved | None = None
+        """daemon.json as it is saved; or, where `saved` is false, a text that was not saved and what is wrong in it."""
+        self.context: messages.ContextState | None = None
         self.autostart: bool | None = None
         """Whether the window starts at login; None while not known."""
         self.console = ""
         """The guest's serial console, its end. Clean."""
         self.first_run = False
         """Whether this machine was never up: the first run's page is shown in place of the lists."""
-        self._problems: dict[str, Problem] = {}
+        self._problems: dict[Topic, Problem] = {}
 
-    def problem(self, kind: str) -> Problem | None:
-        """Why the last request of a kind was refused, if it was."""
-        return self._problems.get(kind)
+    def problem(self, topic: Topic) -> Problem | None:
+        """Why the last request about it was refused, if it was."""
+        return self._problems.get(topic)
 
     def config_problem(self, keys: Collection[str]) -> Problem | None:
         """Why settings could not be read or changed; None for a value of a setting that is not one of `keys`."""
-        problem = self.problem("config")
+        problem = self.problem(Topic.MACHINE)
         if problem is None or problem.code is not ProblemCode.BAD_REQUEST or self.machine is None:
             return problem
         named = [key for key in self.machine.values if key in problem.summary]
         return problem if not named or any(key in keys for key in named) else None
 
-    def take(self, name: str, result: dict[str, Any]) -> None:
-        """An answer of the agent, to a request of REQUESTS."""
-        kind = name.partition(".")[0]
-        # Before the views are told of the answer: what was wrong before it is over.
-        was_refused = self._problems.pop(kind, None) is not None
-        try:
-            self._TAKERS[kind](self, result)
-        except (KeyError, TypeError, ValueError) as error:
-            summary = f"The machine's agent answered {name!r} in a way that this window does not understand: {error!r}."
-            self.refuse(name, Problem(code=ProblemCode.AGENT_TOO_OLD, summary=summary, hint="wherry restart --agent"))
+    def take(self, request: Request[Any], answer: object) -> None:
+        """The answer to a request of REQUESTS, or the Problem that it was refused with."""
+        topic = _TOPICS[type(request)]
+        if isinstance(answer, Problem):
+            self._problems[topic] = answer
+            self.problem_changed.emit(topic)
             return
+        # Before the views are told of the answer: what was wrong before it is over.
+        was_refused = self._problems.pop(topic, None) is not None
+        match answer:
+            case messages.SettingsReply():
+                self._take_machine(answer)
+            case messages.DaemonFile():
+                self._take_daemon(
+                    messages.DaemonFileSaved(findings=answer.findings, valid=answer.valid, text=answer.text)
+                )
+            case messages.DaemonFileSaved():
+                self._take_daemon(answer)
+            case messages.ContextState():
+                self._take_context(answer)
+            case messages.AutostartState():
+                self.autostart = answer.on
+                self.autostart_changed.emit()
+            case messages.LogTail():
+                self._take_log(answer)
         if was_refused:
-            self.problem_changed.emit(kind)
-
-    def refuse(self, name: str, problem: Problem) -> None:
-        """The agent refused a request of REQUESTS."""
-        kind = name.partition(".")[0]
-        self._problems[kind] = problem
-        self.problem_changed.emit(kind)
+            self.problem_changed.emit(topic)
 
     def note_phase(self, phase: Phase | None) -> None:
         """A machine that came up is no first run any more."""
@@ -149,70 +118,34 @@ class SettingsStore(QObject):
             self.first_run = first
             self.first_run_changed.emit()
 
-    def _take_machine(self, result: dict[str, Any]) -> None:
-        disk = result["disk"]
-        self.machine = MachineSettings(
-            values={str(key): value for key, value in result["values"].items()},
-            chosen=MachineResources(**result["chosen"]),
-            host=HostLimits(**{name: int(result["host"][name]) for name in HostLimits.__slots__}),
-            disk_exists=bool(disk["exists"]),
-            disk_gib=None if disk["size_gib"] is None else int(disk["size_gib"]),
-            disk_path=clean_text(str(disk.get("path", "")), limit=400),
-            disk_used_bytes=None if disk.get("used_bytes") is None else int(disk["used_bytes"]),
-            restart_reasons=tuple(map(str, result["restart_reasons"])),
-        )
+    def _take_machine(self, untrusted: messages.SettingsReply) -> None:
+        path = clean_text(untrusted.disk.path, limit=_NOTE_LIMIT)
+        self.machine = structs.replace(untrusted, disk=structs.replace(untrusted.disk, path=path))
         self.machine_changed.emit()
-        if not self.machine.disk_exists:
+        if not self.machine.disk.exists:
             self._set_first_run(True)
 
-    def _take_daemon(self, result: dict[str, Any]) -> None:
-        self.daemon = DaemonSettings(
-            text=str(result["text"]),
-            findings=tuple(_finding(entry) for entry in result["findings"]),
-            saved=bool(result.get("saved", True)),
-            asked_dockerd=bool(result.get("asked_dockerd", False)),
-        )
+    def _take_daemon(self, untrusted: messages.DaemonFileSaved) -> None:
+        findings = tuple(_clean_finding(finding) for finding in untrusted.findings)
+        self.daemon = structs.replace(untrusted, findings=findings)
         self.daemon_changed.emit()
-        if "restart_reasons" in result and self.machine is not None:
-            self.machine = replace(self.machine, restart_reasons=tuple(map(str, result["restart_reasons"])))
+        if untrusted.restart_reasons is not None and self.machine is not None:
+            self.machine = structs.replace(self.machine, restart_reasons=untrusted.restart_reasons)
             self.machine_changed.emit()
 
-    def _take_context(self, result: dict[str, Any]) -> None:
-        self.context = ContextState(
-            name=str(result["name"]),
-            exists=bool(result["exists"]),
-            selected=bool(result["selected"]),
-            current=clean_text(str(result["current"])),
-            overridden_by=str(result["overridden_by"]),
-            note=clean_text(str(result["note"]), limit=400),
+    def _take_context(self, untrusted: messages.ContextState) -> None:
+        self.context = structs.replace(
+            untrusted, current=clean_text(untrusted.current), note=clean_text(untrusted.note, limit=_NOTE_LIMIT)
         )
         self.context_changed.emit()
 
-    def _take_autostart(self, result: dict[str, Any]) -> None:
-        self.autostart = bool(result["on"])
-        self.autostart_changed.emit()
-
-    def _take_logs(self, result: dict[str, Any]) -> None:
-        untrusted = str(result["text"])
-        lines = (clean_line(line.rstrip("\r").encode("utf-8", "replace")) for line in untrusted.split("\n"))
+    def _take_log(self, untrusted: messages.LogTail) -> None:
+        lines = (clean_line(line.rstrip("\r").encode("utf-8", "replace")) for line in untrusted.text.split("\n"))
         console = "\n".join("".join(span.text for span in spans) for spans in lines)
         if console != self.console:
             self.console = console
             self.console_changed.emit()
 
-    _TAKERS: Final[dict[str, Callable[[SettingsStore, dict[str, Any]], None]]] = {
-        "config": _take_machine,
-        "daemon": _take_daemon,
-        "context": _take_context,
-        "autostart": _take_autostart,
-        "logs": _take_logs,
-    }
 
-
-def _finding(entry: dict[str, Any]) -> DaemonFinding:
-    return DaemonFinding(
-        severity=FindingSeverity(entry["severity"]),
-        line=int(entry["line"]),
-        column=int(entry["column"]),
-        message=clean_text(str(entry["message"]), limit=900),
-    )
+def _clean_finding(untrusted: DaemonFinding) -> DaemonFinding:
+    return replace(untrusted, message=clean_text(untrusted.message, limit=_FINDING_LIMIT))

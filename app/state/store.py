@@ -29,7 +29,7 @@ class Intents(QObject):
     kill_machine = Signal()
     suspend_machine = Signal()
     act_on_problem = Signal(object)  # Action
-    ask_upkeep = Signal(str, dict)  # a request of upkeep_store.REQUESTS, its arguments
+    ask_upkeep = Signal(object)  # one of maintenance_store.REQUESTS
     show_machine = Signal(str)  # a part of the Machine page: "overview", "checkpoints" or "checks"
     act_on_containers = Signal(tuple, object)  # ids, ContainerAction
     open_container = Signal(str, str)  # container id, name of a tab ("" for the first)
@@ -56,7 +56,7 @@ class Intents(QObject):
     search = Signal()  # open the palette
     show_help = Signal(str)  # name of a topic of the manual, "" for the one about the open page
     show_setting = Signal(str)  # key of a setting: open its page there
-    ask_agent = Signal(str, dict)  # a request of settings_store.REQUESTS, its arguments
+    ask_agent = Signal(object)  # one of settings_store.REQUESTS
     quit = Signal()  # asks what becomes of the machine, unless that was settled
     quit_only = Signal()  # whatever the machine does, it goes on
     suspend_and_quit = Signal()

@@ -31,6 +31,7 @@ from app.links.link_state import LinkState
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.ui import theme
+from backend.control import messages
 from backend.engine.types import ContainerAction
 from backend.errors import Problem, ProblemCode
 from backend.model import Notice, Phase
@@ -45,6 +46,7 @@ from tests.gui.scenes import (
 )
 from tests.gui.scenes.container_scenes import CONTAINER_SCENES
 from tests.gui.scenes.help_scenes import HELP_SCENES
+from tests.gui.scenes.replies import reply
 
 _AGENT_PROBLEM = Problem(
     code=ProblemCode.AGENT_UNREACHABLE,
@@ -224,7 +226,7 @@ def _settings_danger(store: AppStore, window: MainWindow) -> None:
 def _settings_problem(store: AppStore, window: MainWindow) -> None:
     machine(store, Phase.STOPPED)
     settings_samples.told(store)
-    store.part(SettingsStore).refuse("config.get", settings_samples.CONFIG_PROBLEM)
+    store.part(SettingsStore).take(messages.GetSettings(), settings_samples.CONFIG_PROBLEM)
     settings_page(window, "resources")
 
 
@@ -249,12 +251,12 @@ def _first_run(phase: Phase, *, console: bool = False) -> Callable[[AppStore, Ma
     def show(store: AppStore, window: MainWindow) -> None:
         machine(store, Phase.STOPPED)
         settings_samples.told(store, disk_gib=None)
-        store.part(SettingsStore).take("autostart.get", {"on": False, "place": "x"})
+        store.part(SettingsStore).take(*reply(messages.GetAutostart(), {"on": False, "place": "x"}))
         machine(store, phase)
         if console:
             assert window.first_run is not None
             window.first_run.console.toggle.click()
-            store.part(SettingsStore).take("logs.tail", _CONSOLE)
+            store.part(SettingsStore).take(*reply(messages.ReadLog(which=messages.MachineLog.SERIAL), _CONSOLE))
 
     return show
 

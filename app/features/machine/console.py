@@ -8,11 +8,12 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
-from app.state.settings_store import SettingsStore
+from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
 from app.ui.widgets import MONOSPACE, CopyButton, button, label
+from backend.api import messages
 
 READ_EVERY_MS: Final = 1_000
 
@@ -71,7 +72,7 @@ class ConsoleView(QWidget):
             self.text.verticalScrollBar().setValue(self.text.verticalScrollBar().maximum())
         self._shown = whole
         self.text.setPlaceholderText(text("console.empty"))
-        problem = self._store.part(SettingsStore).problem("logs")
+        problem = self._store.part(SettingsStore).problem(Topic.LOGS)
         self.problem.setText(problem.summary if problem else "")
         self.problem.setVisible(problem is not None and not self.text.isHidden())
 
@@ -102,4 +103,4 @@ class ConsoleView(QWidget):
             self._pause.stop()
 
     def _read(self) -> None:
-        self._store.intents.ask_agent.emit("logs.tail", {"which": "serial"})
+        self._store.intents.ask_agent.emit(messages.ReadLog(which=messages.MachineLog.SERIAL))

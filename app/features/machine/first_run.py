@@ -16,12 +16,12 @@ from app.features.machine.steps import StepsCard
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow
 from app.features.settings.resources import ResourceRows
-from app.state.settings_store import SettingsStore
+from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import icons, theme
 from app.ui.widgets import Card, button, label
-from backend.api import Phase
+from backend.api import Phase, messages
 
 _WIDTH: Final = 640
 _STARTING: Final = (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING, Phase.STOPPING)
@@ -69,7 +69,7 @@ class FirstRunView(QWidget):
         self.start.setText(text("machine.start-again" if failed else "first.start"))
         self.start.setAccessibleName(self.start.text())
         self.start.setEnabled(phase is not None and store.part(SettingsStore).machine is not None)
-        refused = store.part(SettingsStore).problem("config")
+        refused = store.part(SettingsStore).problem(Topic.MACHINE)
         wrong = store.machine.problems[0] if failed and store.machine and store.machine.problems else None
         actions = [(text("first.settings"), lambda: store.intents.show_page.emit("settings"))]
         self.problem.show_problem(refused or wrong, actions)
@@ -147,7 +147,7 @@ class FirstRunView(QWidget):
         """The choices first: the machine must be started with them."""
         intents, machine = self._store.intents, self._store.part(SettingsStore).machine
         if self.login.box.isChecked() != bool(self._store.part(SettingsStore).autostart):
-            intents.ask_agent.emit("autostart.set", {"on": self.login.box.isChecked()})
+            intents.ask_agent.emit(messages.SetAutostart(on=self.login.box.isChecked()))
         values = self.rows.values
         context = self.context.box.isChecked()
         if machine is not None and bool(machine.values["docker.context"]) != context:
@@ -155,7 +155,7 @@ class FirstRunView(QWidget):
         if values:
             self._starts_when_saved = True
             self.start.setEnabled(False)
-            intents.ask_agent.emit("config.set", {"values": values})
+            intents.ask_agent.emit(messages.SetSettings(values=values))
         else:
             intents.start_machine.emit()
 
@@ -170,8 +170,8 @@ class FirstRunView(QWidget):
         if starts:
             self._store.intents.start_machine.emit()
 
-    def _on_refused(self, kind: str) -> None:
-        if kind == "config":
-            if self._store.part(SettingsStore).problem(kind) is not None:
+    def _on_refused(self, topic: Topic) -> None:
+        if topic is Topic.MACHINE:
+            if self._store.part(SettingsStore).problem(topic) is not None:
                 self._starts_when_saved = False
             self.refresh()

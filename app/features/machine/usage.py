@@ -13,7 +13,7 @@ from app.texts import text
 from app.ui import figures, theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import Card, button, label
-from backend.api import Phase
+from backend.api import Phase, messages
 
 _STEPS = 1000
 _TWO_COLUMNS = 640
@@ -69,10 +69,10 @@ class UsageCards(QWidget):
         return row
 
     def _ask(self) -> None:
-        self._store.intents.ask_upkeep.emit("reclaim", {})
+        self._store.intents.ask_upkeep.emit(messages.Reclaim())
 
     def _show_reclaim(self) -> None:
-        reason, asked = refusal(self._store), "reclaim" in self._store.part(UpkeepStore).asked
+        reason, asked = refusal(self._store), messages.Reclaim in self._store.part(UpkeepStore).asked
         self.reclaim.setText(text("upkeep.reclaiming" if asked else "upkeep.reclaim"))
         self.reclaim.setEnabled(not reason and not asked)
         self.reclaim.setToolTip(tooltip(reason or text("upkeep.reclaim.tip")))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from app.links.link_state import LinkState
 from app.state.parts import Parts
-from backend.api import Action, MachineStatus, Phase, Problem, ProblemCode, StopPolicy
+from backend.api import Action, MachineStatus, Phase, Problem, ProblemCode, Request, StopPolicy, messages
 
 _log = logging.getLogger(__name__)
-
-
-_WISHES: Final = ("start", "stop", "restart", "continue")
 
 
 class MachineWiring(QObject):
@@ -31,34 +28,40 @@ class MachineWiring(QObject):
         link.connected.connect(lambda: store.set_agent_link(LinkState.UP))
         link.lost.connect(self._on_lost)
         link.noticed.connect(store.notice)
-        link.replied.connect(self._on_reply)
-        intents.start_machine.connect(lambda: link.request("start"))
+        intents.start_machine.connect(lambda: self._ask(messages.Start()))
         intents.suspend_machine.connect(lambda: self._stop(StopPolicy.SUSPEND))
         intents.stop_machine.connect(lambda: self._stop(StopPolicy.POWER_DOWN))
         intents.kill_machine.connect(lambda: self._stop(StopPolicy.KILL))
-        intents.restart_machine.connect(lambda: link.request("restart"))
+        intents.restart_machine.connect(lambda: self._ask(messages.Restart()))
         intents.act_on_problem.connect(self._act)
 
     def _stop(self, policy: StopPolicy) -> None:
         self._parts.store.is_suspending = policy is StopPolicy.SUSPEND
-        self._parts.machine_link.request("stop", policy=policy.value)
+        self._ask(messages.Stop(policy=policy))
+
+    def _ask(self, request: Request[Any]) -> None:
+        def done(answer: object) -> None:
+            if isinstance(answer, Problem) and answer.code is not ProblemCode.CANCELLED:
+                self._on_refused(request, answer)
+
+        self._parts.machine_link.request(request, done, self)
 
     def _act(self, action: Action) -> None:
         """What a problem offers."""
-        intents, link = self._parts.store.intents, self._parts.machine_link
+        intents = self._parts.store.intents
         match action:
             case Action.START:
-                link.request("start")
+                self._ask(messages.Start())
             case Action.CONTINUE:
-                link.request("continue")
+                self._ask(messages.Continue())
             case Action.RESTART:
-                link.request("restart")
+                self._ask(messages.Restart())
             case Action.FORCE_RESTART:
-                link.request("restart", kill=True)
+                self._ask(messages.Restart(kill=True))
             case Action.RESTART_ENGINE:
-                intents.ask_upkeep.emit("engine.restart", {})
+                intents.ask_upkeep.emit(messages.RestartEngine())
             case Action.RECLAIM:
-                intents.ask_upkeep.emit("reclaim", {})
+                intents.ask_upkeep.emit(messages.Reclaim())
             case Action.DOCTOR:
                 intents.show_window.emit()
                 intents.show_machine.emit("checks")
@@ -77,10 +80,8 @@ class MachineWiring(QObject):
         # The engine may well live on: its connection and its list stay as they are.
         self._parts.store.set_agent_link(LinkState.RECONNECTING, problem)
 
-    def _on_reply(self, name: str, problem: Problem | None) -> None:
-        if name not in _WISHES or problem is None or problem.code is ProblemCode.CANCELLED:
-            return
-        _log.warning("the agent refused %s: %s", name, problem.summary)
+    def _on_refused(self, request: Request[Any], problem: Problem) -> None:
+        _log.warning("the agent refused %s: %s", request.wire_name, problem.summary)
         self._parts.store.is_suspending = False
         self.refused.emit()
         self._parts.store.set_problem(problem)

@@ -10,24 +10,24 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLineEdit, QMessageBox, QVBoxLayout, QWidget
 
 from app import texts
-from app.state.maintenance_store import Checkpoint
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import figures, theme
 from app.ui.confirm import ask
 from app.ui.widgets import label
+from backend.api import messages
 
 NAME_LIMIT: Final = 60
 _NAMED: Final = 5
 """So many are named in a question; of more, only the number is said."""
 
 
-def display_name(entry: Checkpoint) -> str:
+def display_name(entry: messages.CheckpointEntry) -> str:
     """Its name, or when it was made."""
     return entry.name or figures.moment(entry.created_at)
 
 
-def size_words(entry: Checkpoint) -> str:
+def size_words(entry: messages.CheckpointEntry) -> str:
     """What deleting it alone gives back."""
     return figures.size(round(entry.size_gib * 1024**3))
 
@@ -67,7 +67,7 @@ class CreateDialog(QDialog):
         self._confirmed(name)
 
 
-def ask_restore(parent: QWidget, store: AppStore, entry: Checkpoint) -> QMessageBox:
+def ask_restore(parent: QWidget, store: AppStore, entry: messages.CheckpointEntry) -> QMessageBox:
     """Really go back? Says what is lost and what is kept."""
     lines = [text("checkpoints.restore.lost", moment=figures.moment(entry.created_at))]
     running = len(store.running)
@@ -80,11 +80,11 @@ def ask_restore(parent: QWidget, store: AppStore, entry: Checkpoint) -> QMessage
         text("checkpoints.restore.question", name=display_name(entry)),
         lines,
         confirm=text("checkpoints.restore.confirm"),
-        confirmed=lambda _ticked: store.intents.ask_upkeep.emit("checkpoints.restore", {"id": entry.id}),
+        confirmed=lambda _ticked: store.intents.ask_upkeep.emit(messages.RestoreCheckpoint(id=entry.id)),
     )
 
 
-def ask_deletion(parent: QWidget, store: AppStore, entries: list[Checkpoint]) -> QMessageBox:
+def ask_deletion(parent: QWidget, store: AppStore, entries: list[messages.CheckpointEntry]) -> QMessageBox:
     """Really delete? Several are one question."""
     count = len(entries)
     size = figures.size(round(sum(entry.size_gib for entry in entries) * 1024**3))
@@ -95,7 +95,7 @@ def ask_deletion(parent: QWidget, store: AppStore, entries: list[Checkpoint]) ->
 
     def delete(_ticked: bool) -> None:
         for entry in entries:
-            store.intents.ask_upkeep.emit("checkpoints.delete", {"id": entry.id})
+            store.intents.ask_upkeep.emit(messages.DeleteCheckpoint(id=entry.id))
 
     return ask(
         parent,

@@ -24,7 +24,7 @@ from app.features.maintenance.checkpoint_dialogs import (
 )
 from app.features.problems.problem import ProblemView
 from app.state.machine_actions import refusal, text_or
-from app.state.maintenance_store import Checkpoint, UpkeepStore
+from app.state.maintenance_store import UpkeepStore
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
@@ -34,10 +34,10 @@ from app.ui.safe_text import tooltip
 from app.ui.tables.listing_model import SORT_ROLE, ListingModel, TableColumn
 from app.ui.tables.listing_table import ListingTable
 from app.ui.widgets import button, label
-from backend.api import Phase
+from backend.api import Phase, messages
 
 
-def reason_words(entry: Checkpoint) -> str:
+def reason_words(entry: messages.CheckpointEntry) -> str:
     """Why it was made."""
     if entry.foreign:
         return text("checkpoints.reason.foreign")
@@ -93,7 +93,7 @@ class CheckpointsView(QWidget):
         self.refresh()
 
     @property
-    def selected(self) -> list[Checkpoint]:
+    def selected(self) -> list[messages.CheckpointEntry]:
         """In the order of the screen."""
         return self.table.selected
 
@@ -103,8 +103,8 @@ class CheckpointsView(QWidget):
         entries = upkeep.checkpoints or ()
         if entries != self.model.rows:
             self.table.show_rows(entries)
-        again = [(text("problem.retry"), lambda: self._store.intents.ask_upkeep.emit("checkpoints.list", {}))]
-        unread = upkeep.problem("checkpoints.list")
+        again = [(text("problem.retry"), lambda: self._store.intents.ask_upkeep.emit(messages.ListCheckpoints()))]
+        unread = upkeep.problem(messages.ListCheckpoints)
         self.problem.show_problem(unread or upkeep.restore_problem, again if unread is not None else ())
         self._count.setText(texts.plural("checkpoints.count", len(entries)) if entries else "")
         self._show_policy()
@@ -112,7 +112,7 @@ class CheckpointsView(QWidget):
         if entries:
             self._stack.setCurrentWidget(self.table)
             return
-        if upkeep.problem("checkpoints.list") is not None:
+        if upkeep.problem(messages.ListCheckpoints) is not None:
             self._stack.setCurrentWidget(self._nothing)  # the problem above says it all
             return
         self._stack.setCurrentWidget(self.empty)
@@ -149,7 +149,7 @@ class CheckpointsView(QWidget):
         suspended = text("checkpoints.suspended") if self._store.phase is Phase.SUSPENDED else ""
         reason, count = refusal(self._store) or suspended, len(chosen)
         foreign = any(entry.foreign for entry in chosen)
-        busy = bool(asked & {"checkpoints.create", "checkpoints.restore", "checkpoints.delete"})
+        busy = bool(asked & {messages.CreateCheckpoint, messages.RestoreCheckpoint, messages.DeleteCheckpoint})
         for made, usable, tip in (
             (self.create_button, True, "checkpoints.create.tip"),
             (
@@ -166,7 +166,7 @@ class CheckpointsView(QWidget):
 
     def _create(self) -> None:
         ask = self._store.intents.ask_upkeep.emit
-        CreateDialog(self, lambda name: ask("checkpoints.create", {"name": name})).open()
+        CreateDialog(self, lambda name: ask(messages.CreateCheckpoint(name=name))).open()
 
     def _restore(self) -> None:
         if not self.restore_button.isEnabled():
@@ -232,7 +232,7 @@ class CheckpointsView(QWidget):
             self.refresh()
 
 
-def _facts(entry: Checkpoint) -> str:
+def _facts(entry: messages.CheckpointEntry) -> str:
     lines = [text("checkpoints.size.tip", size=size_words(entry))]
     if entry.disk_gib is not None:
         lines.append(text("checkpoints.disk.tip", size=text("size.gib", value=entry.disk_gib)))

@@ -10,7 +10,7 @@ from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
 from app.ui.widgets import button, label
-from backend.api import OperationStatus
+from backend.api import OperationStatus, messages
 
 
 class OperationCard(QFrame):
@@ -26,7 +26,7 @@ class OperationCard(QFrame):
         self.bar = QProgressBar(textVisible=False)
         self.cancel = button(
             text("common.cancel"),
-            lambda: store.intents.ask_upkeep.emit("operation.cancel", {}),
+            lambda: store.intents.ask_upkeep.emit(messages.CancelOperation()),
             None,
             text("operation.cancel.tip"),
         )
@@ -58,7 +58,7 @@ class OperationCard(QFrame):
         self.percent.setText(text("figure.percent", value=int((under_way.fraction or 0.0) * 100)) if known else "")
         show_fraction(self.bar, under_way)
         self.cancel.setVisible(under_way.cancellable)
-        self.cancel.setEnabled("operation.cancel" not in self._store.part(UpkeepStore).asked)
+        self.cancel.setEnabled(messages.CancelOperation not in self._store.part(UpkeepStore).asked)
 
 
 def show_fraction(bar: QProgressBar, under_way: OperationStatus) -> None:

@@ -14,7 +14,7 @@ from app.ui import icons, theme
 from app.ui.confirm import ask
 from app.ui.safe_text import tooltip
 from app.ui.widgets import Card, button, label
-from backend.api import VERSION
+from backend.api import VERSION, messages
 
 
 class UpdateBanner(QFrame):
@@ -71,7 +71,7 @@ class UpdateBanner(QFrame):
             old = machine.image_version if machine is not None else None
             self.words.setText(text("update.from-to", old=old or text("usage.unknown"), new=offered))
         reason = refusal(store)
-        self.apply.setEnabled(not reason and "update.apply" not in store.part(UpkeepStore).asked)
+        self.apply.setEnabled(not reason and messages.ApplyUpdate not in store.part(UpkeepStore).asked)
         self.apply.setToolTip(tooltip(reason))
 
     def _ask(self) -> None:
@@ -79,7 +79,7 @@ class UpdateBanner(QFrame):
         if store.running:
             ask_update(self, store)
         else:
-            store.intents.ask_upkeep.emit("update.apply", {})
+            store.intents.ask_upkeep.emit(messages.ApplyUpdate())
 
 
 def ask_update(parent: QWidget, store: AppStore) -> QMessageBox:
@@ -91,7 +91,7 @@ def ask_update(parent: QWidget, store: AppStore) -> QMessageBox:
         text("update.question"),
         lines,
         confirm=text("update.apply"),
-        confirmed=lambda _ticked: store.intents.ask_upkeep.emit("update.apply", {}),
+        confirmed=lambda _ticked: store.intents.ask_upkeep.emit(messages.ApplyUpdate()),
         danger=False,
     )
 
@@ -106,7 +106,7 @@ class VersionsCard(Card):
         self.found = label("", "muted", wrap=True)
         self.check = button(
             text("update.check"),
-            lambda: store.intents.ask_upkeep.emit("update.check", {}),
+            lambda: store.intents.ask_upkeep.emit(messages.CheckUpdate()),
             None,
             text("update.check.tip"),
         )
@@ -131,12 +131,12 @@ class VersionsCard(Card):
             versions.append(text("machine.versions.engine", version=machine.engine_version))
         self.lines.setText("\n".join(versions))
         upkeep = store.part(UpkeepStore)
-        asking = "update.check" in upkeep.asked
+        asking = messages.CheckUpdate in upkeep.asked
         self.check.setEnabled(not asking and not refusal(store))
         self.check.setText(text("update.checking" if asking else "update.check"))
-        self.problem.show_problem(upkeep.problem("update.check"))
+        self.problem.show_problem(upkeep.problem(messages.CheckUpdate))
         known = upkeep.update
-        if asking or known is None or upkeep.problem("update.check") is not None:
+        if asking or known is None or upkeep.problem(messages.CheckUpdate) is not None:
             self.found.setText("")
         elif known.offer is None:
             self.found.setText(text("update.none"))

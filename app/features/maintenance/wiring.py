@@ -16,18 +16,20 @@ from app.state.maintenance_store import QUESTIONS, REQUESTS, UpkeepStore
 from app.state.parts import Parts
 from app.texts import text
 from app.ui import figures
-from backend.api import Notice, OperationStatus, Phase, Problem, ProblemCode
+from backend.api import Notice, OperationStatus, Phase, Problem, ProblemCode, Request, messages
 
-_ENDED: Final = {
-    "checkpoints.create": "upkeep.done.create",
-    "checkpoints.restore": "upkeep.done.restore",
-    "update.apply": "upkeep.done.update",
-    "disk.grow": "upkeep.done.grow",
-    "disk.move": "upkeep.done.move",
-    "reset": "upkeep.done.reset",
-    "engine.restart": "upkeep.done.engine",
+_ENDED: Final[dict[type[Request[Any]], str]] = {
+    messages.CreateCheckpoint: "upkeep.done.create",
+    messages.RestoreCheckpoint: "upkeep.done.restore",
+    messages.ApplyUpdate: "upkeep.done.update",
+    messages.GrowDisk: "upkeep.done.grow",
+    messages.MoveDisk: "upkeep.done.move",
+    messages.ResetMachine: "upkeep.done.reset",
+    messages.RestartEngine: "upkeep.done.engine",
 }
 """What is said when it is done: by then the user looks at something else."""
+_CHANGE_CHECKPOINTS: Final = (messages.CreateCheckpoint, messages.RestoreCheckpoint, messages.DeleteCheckpoint)
+_CHANGE_DISK: Final = (messages.GrowDisk, messages.MoveDisk, messages.ResetMachine)
 
 
 class UpkeepWiring(QObject):
@@ -40,21 +42,28 @@ class UpkeepWiring(QObject):
         self._operation: OperationStatus | None = None
         self._offer: str | None = None
         self._phase: Phase | None = None
-        self._deletions: deque[dict[str, Any]] = deque()
-        link, store = parts.machine_link, parts.store
-        link.answered.connect(self._on_answered)
-        link.replied.connect(self._on_replied)
+        self._deletions: deque[messages.DeleteCheckpoint] = deque()
+        store = parts.store
         store.machine_changed.connect(self._on_machine)
         store.intents.ask_upkeep.connect(self._ask)
         store.intents.watch_checkpoints.connect(self._watch)
 
-    def _ask(self, name: str, args: dict[str, Any]) -> None:
-        assert name in REQUESTS
-        if name == "checkpoints.delete" and name in self._parts.store.part(UpkeepStore).asked:
-            self._deletions.append(args)  # one at a time: the agent refuses a second one meanwhile
+    def _ask(self, request: Request[Any]) -> None:
+        assert type(request) in REQUESTS
+        upkeep = self._parts.store.part(UpkeepStore)
+        if isinstance(request, messages.DeleteCheckpoint) and messages.DeleteCheckpoint in upkeep.asked:
+            self._deletions.append(request)  # one at a time: the agent refuses a second one meanwhile
             return
-        self._parts.store.part(UpkeepStore).begin(name)
-        self._parts.machine_link.request(name, **args)
+
+        def done(answer: object) -> None:
+            upkeep.take(request, answer)
+            if isinstance(answer, Problem):
+                self._on_refused(request, answer)
+            else:
+                self._on_done(request, answer)
+
+        upkeep.begin(request)
+        self._parts.machine_link.request(request, done, self)
 
     def _watch(self, wanted: bool) -> None:
         self._watched = wanted
@@ -63,12 +72,9 @@ class UpkeepWiring(QObject):
 
     def _list(self) -> None:
         store = self._parts.store
-        if (
-            self._watched
-            and store.agent_link is LinkState.UP
-            and "checkpoints.list" not in store.part(UpkeepStore).asked
-        ):
-            self._ask("checkpoints.list", {})
+        asked = store.part(UpkeepStore).asked
+        if self._watched and store.agent_link is LinkState.UP and messages.ListCheckpoints not in asked:
+            self._ask(messages.ListCheckpoints())
 
     def _on_machine(self) -> None:
         store = self._parts.store
@@ -82,49 +88,38 @@ class UpkeepWiring(QObject):
             self._list()
         offered, self._offer = machine.image_offer != self._offer, machine.image_offer
         if offered:
-            self._ask("update.check", {})
+            self._ask(messages.CheckUpdate())
 
-    def _on_answered(self, name: str, result: dict[str, Any]) -> None:
-        if name not in REQUESTS:
-            return
+    def _on_done(self, request: Request[Any], answer: object) -> None:
         store = self._parts.store
-        problem = store.part(UpkeepStore).take(name, result)
-        if problem is not None:
-            if name not in QUESTIONS:
-                store.set_problem(problem)
-            return
-        if name == "reclaim":
-            store.notice(Notice(level="info", text=self._reclaimed()))
-        elif name == "disk.grow" and result.get("now") is False:
+        words = _ENDED.get(type(request))
+        if isinstance(answer, messages.Reclaimed):
+            store.notice(Notice(level="info", text=self._reclaimed(answer)))
+        elif isinstance(answer, messages.DiskGrown) and not answer.now:
             store.notice(Notice(level="info", text=text("upkeep.done.grow-later")))
-        elif name in _ENDED:
-            store.notice(Notice(level="info", text=text(_ENDED[name])))
-        if name == "checkpoints.delete" and self._deletions:
-            self._ask(name, self._deletions.popleft())
-        elif name.startswith("checkpoints.") and name != "checkpoints.list":
+        elif words is not None:
+            store.notice(Notice(level="info", text=text(words)))
+        if isinstance(request, messages.DeleteCheckpoint) and self._deletions:
+            self._ask(self._deletions.popleft())
+        elif isinstance(request, _CHANGE_CHECKPOINTS):
             self._list()
-        if name == "update.apply":
-            self._ask("update.check", {})
-        if name in ("disk.grow", "disk.move", "reset"):
-            self._parts.machine_link.request("config.get")
+        if isinstance(request, messages.ApplyUpdate):
+            self._ask(messages.CheckUpdate())
+        if isinstance(request, _CHANGE_DISK):
+            store.intents.ask_agent.emit(messages.GetSettings())
 
-    def _on_replied(self, name: str, problem: Problem | None) -> None:
-        if problem is None or name not in REQUESTS:
-            return
+    def _on_refused(self, request: Request[Any], problem: Problem) -> None:
         store = self._parts.store
-        if name == "checkpoints.delete":
+        if isinstance(request, messages.DeleteCheckpoint):
             self._deletions.clear()
-        store.part(UpkeepStore).refuse(name, problem)
         if problem.code is ProblemCode.CANCELLED:
             store.notice(Notice(level="info", text=text("upkeep.cancelled")))
-        elif name not in QUESTIONS:
+        elif not isinstance(request, QUESTIONS):
             store.set_problem(problem)
-        if name.startswith("checkpoints.") and name != "checkpoints.list":
+        if isinstance(request, _CHANGE_CHECKPOINTS):
             self._list()
 
-    def _reclaimed(self) -> str:
-        found = self._parts.store.part(UpkeepStore).reclaimed
-        assert found is not None
+    def _reclaimed(self, found: messages.Reclaimed) -> str:
         parts = [
             text(f"upkeep.reclaimed.{kind}", before=figures.size(before), after=figures.size(after))
             if after < before

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
 from app.features.ports.rows import PortRow, port_rows
-from backend.api import PortOrigin, PortProtocol, PortState, PortStatus, Problem, ProblemCode, clean_text
+from backend.api import PortStatus, Problem, clean_text, messages
 
 _NAME_LIMIT = 300
 _PROBLEM_LIMIT = 900
@@ -30,14 +30,9 @@ class PortsStore(QObject):
         """Those that are not there, and somebody must do something about it."""
         return tuple(row for row in self.rows or () if row.is_conflict)
 
-    def take(self, result: dict[str, Any]) -> None:
-        """The agent's answer to "ports.list"."""
-        try:
-            rows = port_rows([_status(entry) for entry in result["ports"]])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            summary = f"The machine's agent told of ports in a way that this window does not understand: {error!r}."
-            self.fail(Problem(code=ProblemCode.AGENT_TOO_OLD, summary=summary, hint="wherry restart --agent"))
-            return
+    def take(self, listed: messages.PortList) -> None:
+        """The agent's answer."""
+        rows = port_rows([_clean(status) for status in listed.ports])
         if (rows, None) != (self.rows, self.problem):
             self.rows, self.problem = rows, None
             self.changed.emit()
@@ -55,22 +50,11 @@ class PortsStore(QObject):
             self.changed.emit()
 
 
-def _status(entry: dict[str, Any]) -> PortStatus:
-    return PortStatus(
-        protocol=PortProtocol(entry["protocol"]),
-        address=clean_text(str(entry["address"]), limit=_NAME_LIMIT),
-        port=int(entry["port"]),
-        state=PortState(entry["state"]),
-        origin=PortOrigin(entry["origin"]),
-        container_id=clean_text(str(entry.get("container_id", "")), limit=_NAME_LIMIT),
-        container=clean_text(str(entry.get("container", "")), limit=_NAME_LIMIT),
-        container_port=_number(entry.get("container_port")),
-        connections=_number(entry.get("connections")),
-        received_bytes=_number(entry.get("received_bytes")),
-        sent_bytes=_number(entry.get("sent_bytes")),
-        problem=clean_text(str(entry.get("problem", "")), limit=_PROBLEM_LIMIT),
+def _clean(untrusted: PortStatus) -> PortStatus:
+    return replace(
+        untrusted,
+        address=clean_text(untrusted.address, limit=_NAME_LIMIT),
+        container_id=clean_text(untrusted.container_id, limit=_NAME_LIMIT),
+        container=clean_text(untrusted.container, limit=_NAME_LIMIT),
+        problem=clean_text(untrusted.problem, limit=_PROBLEM_LIMIT),
     )
-
-
-def _number(value: Any) -> int | None:
-    return None if value is None else int(value)

@@ -7,7 +7,7 @@ fails later, of a container that has run for long, is told of by the machine's p
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -15,9 +15,8 @@ from app.features.ports.store import PortsStore
 from app.links.link_state import LinkState
 from app.state.parts import Parts
 from app.ui.ports import is_of_ports
-from backend.api import Phase, Problem, ProblemCode
+from backend.api import Phase, Problem, ProblemCode, messages
 
-REQUEST: Final = "ports.list"
 EVERY_MS: Final = 2_000
 CONFLICT_EVERY_MS: Final = 15_000
 PAUSE_MS: Final = 250
@@ -45,8 +44,6 @@ class PortsWiring(QObject):
         self._deadline = QTimer(self, singleShot=True, interval=ANSWER_DEADLINE_MS)
         self._deadline.timeout.connect(self._too_late)
         store, link = parts.store, parts.machine_link
-        link.answered.connect(self._on_answered)
-        link.replied.connect(self._on_replied)
         link.lost.connect(self._on_lost)
         link.noticed.connect(self._note)
         store.intents.watch_ports.connect(self._watch)
@@ -86,20 +83,18 @@ class PortsWiring(QObject):
         self._asking = True
         self._stale = False
         self._deadline.start()
-        self._parts.machine_link.request(REQUEST)
+        self._parts.machine_link.request(messages.ListPorts(), self._on_ports, self)
 
-    def _on_answered(self, name: str, result: dict[str, Any]) -> None:
-        if name == REQUEST and self._is_up:
-            self._parts.store.part(PortsStore).take(result)
-
-    def _on_replied(self, name: str, problem: Problem | None) -> None:
-        if name != REQUEST:
-            return
+    def _on_ports(self, answer: messages.PortList | Problem) -> None:
         self._asking = False
         self._deadline.stop()
-        # An agent that is lost is told of by itself, and asked again when it is back.
-        if problem is not None and self._is_up and problem.code is not ProblemCode.AGENT_UNREACHABLE:
-            self._parts.store.part(PortsStore).fail(problem)
+        if self._is_up:
+            ports = self._parts.store.part(PortsStore)
+            if not isinstance(answer, Problem):
+                ports.take(answer)
+            elif answer.code is not ProblemCode.AGENT_UNREACHABLE:
+                # An agent that is lost is told of by itself, and asked again when it is back.
+                ports.fail(answer)
         if self._stale:
             self._note()
         self._look_again_later()

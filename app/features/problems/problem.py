@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
@@ -27,7 +27,7 @@ from app.ui import theme
 from app.ui.ports import PORT_CODES, is_of_ports
 from app.ui.safe_text import tooltip
 from app.ui.widgets import MONOSPACE, CopyButton, button, label
-from backend.api import Action, Phase, Problem, ProblemCode
+from backend.api import Action, Phase, Problem, ProblemCode, Request, messages
 
 _TAIL_LINES_SHOWN = 8
 WARNINGS: Final = (
@@ -54,6 +54,13 @@ def ways_on(store: AppStore, problem: Problem) -> list[tuple[str, Callable[[], o
     if problem.code is ProblemCode.NETWORK_FAILED:
         return [(text("network-check.open"), partial(store.intents.check_network.emit, ""))]
     return []
+
+
+_REQUESTS: Final[dict[Action, type[Request[Any]]]] = {
+    Action.RESTART_ENGINE: messages.RestartEngine,
+    Action.RECLAIM: messages.Reclaim,
+}
+"""What an action asks of the agent, where that takes its time."""
 
 
 class ActionButton(QPushButton):
@@ -86,7 +93,7 @@ class ActionButton(QPushButton):
 
     def _enable(self) -> None:
         reason = "" if self._action is Action.DOCTOR else refusal(self._store)
-        request = {Action.RESTART_ENGINE: "engine.restart", Action.RECLAIM: "reclaim"}.get(self._action)
+        request = _REQUESTS.get(self._action)
         waits = request in self._store.part(UpkeepStore).asked
         self.setEnabled(not reason and not waits and not self._asked)
         self.setToolTip(tooltip(reason or text(f"problem.action.{self._action.value}.tip")))

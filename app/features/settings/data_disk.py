@@ -18,6 +18,7 @@ from app.ui import figures, theme
 from app.ui.confirm import ask
 from app.ui.safe_text import tooltip
 from app.ui.widgets import ElidedLabel, button, label
+from backend.api import messages
 
 
 class DataDiskRows(QWidget):
@@ -47,18 +48,18 @@ class DataDiskRows(QWidget):
     def refresh(self) -> None:
         """Show the store."""
         machine = self._store.part(SettingsStore).machine
-        self.setVisible(machine is not None and machine.disk_exists)
+        self.setVisible(machine is not None and machine.disk.exists)
         if machine is None:
             return
-        self.place.set_whole(machine.disk_path)
+        self.place.set_whole(machine.disk.path)
         size = disk_size(self._store)
-        if machine.disk_gib is not None:
-            words = text("disk.size.most", most=text("size.gib", value=machine.disk_gib))
+        if machine.disk.size_gib is not None:
+            words = text("disk.size.most", most=text("size.gib", value=machine.disk.size_gib))
             self.takes.setText(text("disk.size", size=figures.size(size), most=words) if size is not None else words)
         reason, asked = refusal(self._store), self._store.part(UpkeepStore).asked
         for made, request, tip in (
-            (self.move_disk, "disk.move", "disk.move.tip"),
-            (self.reset, "reset", "disk.reset.tip"),
+            (self.move_disk, messages.MoveDisk, "disk.move.tip"),
+            (self.reset, messages.ResetMachine, "disk.reset.tip"),
         ):
             made.setEnabled(not reason and request not in asked)
             made.setToolTip(tooltip(reason or text(tip)))
@@ -68,8 +69,8 @@ class DataDiskRows(QWidget):
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         machine = self._store.part(SettingsStore).machine
-        if machine is not None and machine.disk_path:
-            dialog.setDirectory(str(Path(machine.disk_path).parent))
+        if machine is not None and machine.disk.path:
+            dialog.setDirectory(str(Path(machine.disk.path).parent))
         dialog.fileSelected.connect(lambda folder: ask_move(self, self._store, folder))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -80,7 +81,7 @@ def disk_size(store: AppStore) -> int | None:
     usage, machine = store.part(StatsStore).machine, store.part(SettingsStore).machine
     if usage is not None and usage.disk_on_host_bytes is not None:
         return usage.disk_on_host_bytes
-    return machine.disk_used_bytes if machine is not None else None
+    return machine.disk.used_bytes if machine is not None else None
 
 
 def ask_move(parent: QWidget, store: AppStore, folder: str) -> QMessageBox:
@@ -98,7 +99,7 @@ def ask_move(parent: QWidget, store: AppStore, folder: str) -> QMessageBox:
         text("disk.move.question", folder=folder),
         lines,
         confirm=text("disk.move.confirm"),
-        confirmed=lambda _ticked: store.intents.ask_upkeep.emit("disk.move", {"directory": folder}),
+        confirmed=lambda _ticked: store.intents.ask_upkeep.emit(messages.MoveDisk(directory=folder)),
         danger=False,
     )
 
@@ -111,6 +112,6 @@ def ask_reset(parent: QWidget, store: AppStore) -> QMessageBox:
         text("disk.reset.question"),
         [text("disk.reset.lost"), text("disk.reset.kept")],
         confirm=text("disk.reset.confirm"),
-        confirmed=lambda keep: store.intents.ask_upkeep.emit("reset", {"keep": keep}),
+        confirmed=lambda keep: store.intents.ask_upkeep.emit(messages.ResetMachine(keep=keep)),
         option=(text("disk.reset.keep"), True),
     )

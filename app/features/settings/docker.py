@@ -8,10 +8,11 @@ from PySide6.QtWidgets import QWidget
 
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow, SettingsSection, line_of, muted
-from app.state.settings_store import SettingsStore
+from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
 from app.texts import text
 from app.ui.widgets import CopyableCommand, button, label
+from backend.api import messages
 
 AUTOMATIC: Final = "docker.context"
 """The setting of that name."""
@@ -27,12 +28,14 @@ class DockerSettings(SettingsSection):
         self.problem = ProblemView(store)
         self.state = label("", "heading", wrap=True)
         self.note = label("", "muted", wrap=True)
-        self.use = button(text("docker.use"), lambda: ask.emit("context.select", {}), "primary", text("docker.use.tip"))
+        self.use = button(
+            text("docker.use"), lambda: ask.emit(messages.SelectContext()), "primary", text("docker.use.tip")
+        )
         self.remove = button(
-            text("docker.remove"), lambda: ask.emit("context.remove", {}), None, text("docker.remove.tip")
+            text("docker.remove"), lambda: ask.emit(messages.RemoveContext()), None, text("docker.remove.tip")
         )
         self.automatic = CheckRow(text("docker.automatic"), text("docker.automatic.help"))
-        self.automatic.toggled.connect(lambda on: ask.emit("config.set", {"values": {AUTOMATIC: on}}))
+        self.automatic.toggled.connect(lambda on: ask.emit(messages.SetSettings(values={AUTOMATIC: on})))
         self.command = CopyableCommand("docker context use wherry", text("docker.command"))
         self.controls: dict[str, QWidget] = {"docker.context": self.use, "docker.automatic": self.automatic.box}
         for widget in (muted(text("docker.help")), self.problem, self.state, self.note):
@@ -51,7 +54,7 @@ class DockerSettings(SettingsSection):
         """Show the store."""
         settings = self._store.part(SettingsStore)
         context, machine = settings.context, settings.machine
-        self.problem.show_problem(settings.problem("context") or settings.config_problem((AUTOMATIC,)))
+        self.problem.show_problem(settings.problem(Topic.CONTEXT) or settings.config_problem((AUTOMATIC,)))
         self.automatic.show_value(None if machine is None else bool(machine.values[AUTOMATIC]))
         self.use.setEnabled(context is not None and not context.selected)
         self.remove.setEnabled(context is not None and context.exists)

@@ -12,12 +12,12 @@ from app import texts
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.editor import JsonEditor
 from app.features.settings.fields.rows import SettingsSection, line_of, muted
-from app.state.settings_store import SettingsStore
+from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import icons, theme
 from app.ui.widgets import button, label
-from backend.api import DaemonFinding, FindingSeverity, Phase, check_daemon_json
+from backend.api import DaemonFinding, FindingSeverity, Phase, check_daemon_json, messages
 
 CHECK_AFTER_MS: Final = 250
 _FINDINGS_SHOWN: Final = 4
@@ -90,10 +90,10 @@ class EngineSection(SettingsSection):
         if restarts and told.saved:
             self._store.intents.restart_machine.emit()
 
-    def _on_problem(self, kind: str) -> None:
-        if kind == "daemon":
+    def _on_problem(self, topic: Topic) -> None:
+        if topic is Topic.ENGINE:
             self._restarts_when_saved = False
-            problem = self._store.part(SettingsStore).problem("daemon")
+            problem = self._store.part(SettingsStore).problem(Topic.ENGINE)
             self.problem.show_problem(problem)
             if problem is not None:
                 self.state.setText("")  # it is not being saved any more
@@ -140,7 +140,7 @@ class EngineSection(SettingsSection):
 
     def _save(self, *, restart: bool) -> None:
         self._restarts_when_saved = restart
-        self._store.intents.ask_agent.emit("daemon.set", {"text": self.editor.toPlainText()})
+        self._store.intents.ask_agent.emit(messages.SetDaemonFile(text=self.editor.toPlainText()))
         self.state.setText(text("engine.saving"))
 
     def _ask_restart(self) -> None:

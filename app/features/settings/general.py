@@ -7,10 +7,11 @@ from PySide6.QtWidgets import QWidget
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow, ChoiceRow, SettingsSection
 from app.state.preferences import LANGUAGES, ZOOMS
-from app.state.settings_store import SettingsStore
+from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
+from backend.api import messages
 
 
 class GeneralSection(SettingsSection):
@@ -48,7 +49,7 @@ class GeneralSection(SettingsSection):
         ):
             self.column.addWidget(row)
         self.column.addStretch(1)
-        self.login.toggled.connect(lambda on: store.intents.ask_agent.emit("autostart.set", {"on": on}))
+        self.login.toggled.connect(lambda on: store.intents.ask_agent.emit(messages.SetAutostart(on=on)))
         self.background.toggled.connect(lambda on: setattr(kept, "start_in_background", on))
         self.machine.toggled.connect(lambda on: setattr(kept, "start_machine", on))
         self.tray.toggled.connect(lambda on: setattr(kept, "close_to_tray", on))
@@ -73,4 +74,4 @@ class GeneralSection(SettingsSection):
         self.theme.show_value(kept.theme)
         self.language.show_value(kept.language)
         self.zoom.show_value(kept.zoom)
-        self.problem.show_problem(settings.problem("autostart"))
+        self.problem.show_problem(settings.problem(Topic.AUTOSTART))

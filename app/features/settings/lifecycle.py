@@ -17,6 +17,7 @@ from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui.widgets import label
+from backend.api import messages
 
 ON_DEMAND: Final = "machine.start_on_demand"
 IDLE_MINUTES: Final = "machine.idle_minutes"
@@ -139,8 +140,8 @@ class LifecycleSection(SettingsSection):
         for title, keys in self._headings:
             title.setVisible(any(key in values for key in keys) or IDLE_MINUTES in keys)
 
-    def _set(self, key: str, value: object) -> None:
-        self._store.intents.ask_agent.emit("config.set", {"values": {key: value}})
+    def _set(self, key: str, value: messages.SettingValue) -> None:
+        self._store.intents.ask_agent.emit(messages.SetSettings(values={key: value}))
 
 
 def _minutes(count: int) -> str:

@@ -14,12 +14,12 @@ from PySide6.QtWidgets import QWidget
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow, ChoiceRow, SettingsSection, line_of, muted
 from app.features.settings.fields.text_row import ProxyRow, TextRow
-from app.state.settings_store import SettingsStore, Value
+from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
 from app.ui.widgets import button, label
-from backend.api import Phase, Problem, ProblemCode
+from backend.api import Phase, Problem, ProblemCode, messages
 
 PUBLISH: Final = "network.publish"
 DNS: Final = "network.dns"
@@ -80,7 +80,9 @@ class NetworkSettings(SettingsSection):
         for key, check in self.checks.items():
             check.toggled.connect(lambda on, key=key: self._set({key: on}))
         store.part(SettingsStore).machine_changed.connect(self.refresh)
-        store.part(SettingsStore).problem_changed.connect(lambda kind: self.refresh() if kind == "config" else None)
+        store.part(SettingsStore).problem_changed.connect(
+            lambda topic: self.refresh() if topic is Topic.MACHINE else None
+        )
         store.machine_changed.connect(self._show_subnet)
         self.refresh()
 
@@ -102,8 +104,12 @@ class NetworkSettings(SettingsSection):
         self._show_parts()
         self._show_problem()
 
+    def _on_problem(self, topic: Topic) -> None:
+        if topic is Topic.MACHINE:
+            self.refresh()
+
     @property
-    def _values(self) -> dict[str, Value]:
+    def _values(self) -> dict[str, messages.SettingValue]:
         machine = self._store.part(SettingsStore).machine
         return dict(machine.values) if machine is not None else {}
 
@@ -122,9 +128,9 @@ class NetworkSettings(SettingsSection):
         also = {PROXY: "manual"} if key in PROXY_KEYS[:2] and self._wants_manual and value else {}
         self._set({key: value, **also})
 
-    def _set(self, values: Mapping[str, Value]) -> None:
+    def _set(self, values: Mapping[str, messages.SettingValue]) -> None:
         self._sent = next(iter(values))
-        self._store.intents.ask_agent.emit("config.set", {"values": dict(values)})
+        self._store.intents.ask_agent.emit(messages.SetSettings(values=dict(values)))
 
     def _show_parts(self) -> None:
         manual = self._values.get(PROXY) == "manual" or self._wants_manual

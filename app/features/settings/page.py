@@ -65,7 +65,7 @@ def offered_settings(store: AppStore) -> dict[str, str]:
     hidden.update(key for key in NETWORK_KEYS if key not in known)
     if known.get("network.proxy") != "manual":
         hidden.update(PROXY_KEYS)
-    if machine is None or not machine.disk_exists:
+    if machine is None or not machine.disk.exists:
         hidden.add("resources.data-disk")
     return {key: words for key, words in SETTINGS.items() if key not in hidden}
 

@@ -12,12 +12,13 @@ from app.features.problems.problem import ProblemView
 from app.features.settings.data_disk import DataDiskRows
 from app.features.settings.fields.rows import AmountRow, SettingsSection, line_of, muted
 from app.state.machine_actions import refusal
-from app.state.settings_store import MachineSettings, SettingsStore, Value
+from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import text
 from app.ui import theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import button
+from backend.api import messages
 
 CPUS: Final = "machine.cpus"
 MEMORY: Final = "machine.memory_mib"
@@ -50,7 +51,7 @@ class ResourceRows(QWidget):
         self.refresh()
 
     @property
-    def values(self) -> dict[str, Value]:
+    def values(self) -> dict[str, messages.SettingValue]:
         """What the user changed, as config.set takes it."""
         machine = self._store.part(SettingsStore).machine
         if machine is None:
@@ -74,7 +75,7 @@ class ResourceRows(QWidget):
         self.cpus.set_range(1, max(host.cpus, present[CPUS]), dangerous_from=host.cpus if host.cpus > 2 else None)
         dangerous = int(host.memory_mib * _DANGEROUS_SHARE)
         self.memory.set_range(host.minimum_memory_mib, max(host.memory_mib, present[MEMORY]), dangerous_from=dangerous)
-        least = machine.disk_gib or 4
+        least = machine.disk.size_gib or 4
         self.disk.set_range(least, max(_LARGEST_DISK_GIB, present[DISK]))
         for key, row in self._rows.items():
             if key not in self._touched:
@@ -88,7 +89,7 @@ class ResourceRows(QWidget):
             self._show_notes(machine)
         self.changed.emit()
 
-    def _show_notes(self, machine: MachineSettings) -> None:
+    def _show_notes(self, machine: messages.SettingsReply) -> None:
         host = machine.host
         danger = text("resources.cpus.danger", count=host.cpus)
         self.cpus.set_note(danger if self.cpus.is_dangerous else texts.plural("resources.cpus.note", host.cpus))
@@ -96,8 +97,8 @@ class ResourceRows(QWidget):
         key = "resources.memory.danger" if self.memory.is_dangerous else "resources.memory.note"
         self.memory.set_note(text(key, total=total))
         disk = text("resources.disk.note", free=host.disk_free_gib)
-        if machine.disk_gib is not None:
-            disk = f"{disk} {text('resources.disk.grows', present=machine.disk_gib)}"
+        if machine.disk.size_gib is not None:
+            disk = f"{disk} {text('resources.disk.grows', present=machine.disk.size_gib)}"
         self.disk.set_note(disk)
 
 
@@ -148,20 +149,20 @@ class ResourcesSection(SettingsSection):
 
     def _apply(self) -> None:
         values, machine = self.rows.values, self._store.part(SettingsStore).machine
-        if machine is not None and machine.disk_gib is not None and DISK in values:
+        if machine is not None and machine.disk.size_gib is not None and DISK in values:
             # A disk that is there grows by an operation of its own: at once, and with a checkpoint before it.
-            self._store.intents.ask_upkeep.emit("disk.grow", {"size_gib": int(values.pop(DISK))})
+            self._store.intents.ask_upkeep.emit(messages.GrowDisk(size_gib=int(values.pop(DISK))))
         if values:
-            self._store.intents.ask_agent.emit("config.set", {"values": values})
+            self._store.intents.ask_agent.emit(messages.SetSettings(values=values))
 
     def _automatic(self) -> None:
         self.rows.reset()
-        self._store.intents.ask_agent.emit("config.set", {"values": {CPUS: 0, MEMORY: 0}})
+        self._store.intents.ask_agent.emit(messages.SetSettings(values={CPUS: 0, MEMORY: 0}))
 
 
-def _present(machine: MachineSettings) -> dict[str, int]:
+def _present(machine: messages.SettingsReply) -> dict[str, int]:
     return {
         CPUS: machine.chosen.cpus,
         MEMORY: machine.chosen.memory_mib,
-        DISK: max(int(machine.values[DISK]), machine.disk_gib or 0),
+        DISK: max(int(machine.values[DISK]), machine.disk.size_gib or 0),
     }

@@ -9,9 +9,9 @@ from PySide6.QtCore import QObject
 from app.links.link_state import LinkState
 from app.state.parts import Parts
 from app.state.settings_store import REQUESTS, SettingsStore
-from backend.api import Phase, Problem
+from backend.api import Phase, Problem, Request, messages
 
-_AT_FIRST: Final = ("config.get", "daemon.get", "context.get", "autostart.get")
+_AT_FIRST: Final = (messages.GetSettings(), messages.GetDaemonFile(), messages.GetContext(), messages.GetAutostart())
 
 
 class SettingsWiring(QObject):
@@ -22,15 +22,19 @@ class SettingsWiring(QObject):
         self._parts = parts
         self._phase: Phase | None = None
         self._started = False
-        link, store = parts.machine_link, parts.store
-        link.answered.connect(self._on_answered)
-        link.replied.connect(self._on_replied)
+        store = parts.store
         store.machine_changed.connect(self._on_machine)
         store.intents.ask_agent.connect(self._ask)
 
-    def _ask(self, name: str, args: dict[str, Any]) -> None:
-        assert name in REQUESTS
-        self._parts.machine_link.request(name, **args)
+    def _ask(self, request: Request[Any]) -> None:
+        assert type(request) in REQUESTS
+
+        def done(answer: object) -> None:
+            self._parts.store.part(SettingsStore).take(request, answer)
+            if not isinstance(answer, Problem):
+                self._start_machine()
+
+        self._parts.machine_link.request(request, done, self)
 
     def _on_machine(self) -> None:
         """Read everything anew when the agent is found, and when the machine has come to rest in another phase."""
@@ -40,16 +44,11 @@ class SettingsWiring(QObject):
         if phase is None or phase is before or store.agent_link is not LinkState.UP:
             return
         if before is None:
-            for name in _AT_FIRST:
-                self._parts.machine_link.request(name)
+            for request in _AT_FIRST:
+                self._ask(request)
         elif phase.is_settled:
-            self._parts.machine_link.request("config.get")
-            self._parts.machine_link.request("context.get")
-
-    def _on_answered(self, name: str, result: dict[str, Any]) -> None:
-        if name in REQUESTS:
-            self._parts.store.part(SettingsStore).take(name, result)
-            self._start_machine()
+            self._ask(messages.GetSettings())
+            self._ask(messages.GetContext())
 
     def _start_machine(self) -> None:
         """Once, where the user wants the machine to start with the window; never before the first run's questions."""
@@ -63,7 +62,3 @@ class SettingsWiring(QObject):
             and not store.part(SettingsStore).first_run
         ):
             store.intents.start_machine.emit()
-
-    def _on_replied(self, name: str, problem: Problem | None) -> None:
-        if problem is not None and name in REQUESTS:
-            self._parts.store.part(SettingsStore).refuse(name, problem)

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QObject, QTimer
 from app.features.stats.store import StatsStore
 from app.links.link_state import LinkState
 from app.state.parts import Parts
-from backend.api import Phase, Problem, StatsPush
+from backend.api import Phase, Problem, StatsPush, messages
 
 LINGER_MS: Final = 30_000
 """They go on for so long after the window is hidden: one that is only covered or looked away from loses no history."""
@@ -26,7 +26,6 @@ class StatsWiring(QObject):
         self._leave.timeout.connect(lambda: self._subscribe(False))
         link = parts.machine_link
         link.stats_changed.connect(self._on_stats)
-        link.replied.connect(self._on_reply)
         link.connected.connect(self._on_connected)
         link.lost.connect(self._on_lost)
         parts.store.machine_changed.connect(self._on_machine)
@@ -49,7 +48,8 @@ class StatsWiring(QObject):
         link = self._parts.machine_link
         if wanted is not self._subscribed and link.is_up:
             self._subscribed = wanted
-            link.request("stats.subscribe" if wanted else "stats.unsubscribe")
+            request = messages.SubscribeStats() if wanted else messages.UnsubscribeStats()
+            link.request(request, self._on_subscribed if wanted else _ignore, self)
 
     def _on_connected(self) -> None:
         self._subscribed = False  # the agent forgot us with the connection
@@ -65,12 +65,16 @@ class StatsWiring(QObject):
         elif push.problem is not None:
             stats.fail(push.problem)
 
-    def _on_reply(self, name: str, problem: Problem | None) -> None:
+    def _on_subscribed(self, answer: messages.Done | Problem) -> None:
         # An agent of an older version refuses; one that was lost comes back and is asked again.
         store = self._parts.store
-        if name == "stats.subscribe" and problem is not None and store.agent_link is LinkState.UP:
-            store.part(StatsStore).fail(problem)
+        if isinstance(answer, Problem) and store.agent_link is LinkState.UP:
+            store.part(StatsStore).fail(answer)
 
     def _on_machine(self) -> None:
         if self._parts.store.phase in (Phase.STOPPED, Phase.SUSPENDED, Phase.FAILED, Phase.PREPARING, Phase.BOOTING):
             self._parts.store.part(StatsStore).clear()
+
+
+def _ignore(_answer: object) -> None:
+    """For a request whose answer changes nothing."""

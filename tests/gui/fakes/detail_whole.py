@@ -16,11 +16,11 @@ from app.features.containers.page import ContainersPage
 from app.frame.main_window import MainWindow
 from app.links.engine_link import EngineLink
 from app.links.link_state import LinkState
-from app.links.machine_link import MachineLink
 from app.state.parts import Parts
 from app.state.store import AppStore
 from app.terminal.session import TerminalSession
 from backend.model import Phase
+from tests.gui.fakes.asked_link import AskedLink
 from tests.gui.fakes.fake_engine import FakeEngine
 from tests.gui.scenes import samples
 
@@ -31,7 +31,7 @@ class DetailWindow:
     def __init__(self, store: AppStore, window: MainWindow, engine: FakeEngine, qtbot: QtBot) -> None:
         self.store, self.window, self.engine, self.qtbot = store, window, engine, qtbot
         self.link = EngineLink()
-        self.machine_link = MachineLink(lambda: "")
+        self.machine_link = AskedLink()
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         parts = Parts(app, store, self.machine_link, self.link, window)
@@ -42,9 +42,6 @@ class DetailWindow:
         self.link.set_endpoint(engine.url)
         self.wait(lambda: store.containers)
         self.id = next(entry.id for entry in store.containers or () if entry.state.value == "running")
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        # The agent is a matter of other tests: what it is asked is noted, what it answers is said here.
-        self.machine_link.request = lambda name, **args: self.asked.append((name, args))  # type: ignore[method-assign]
 
     def wait(self, condition: Callable[[], object]) -> None:
         self.qtbot.waitUntil(lambda: bool(condition()))

@@ -126,11 +126,14 @@ class FakeAgent:
             if request.name == name:
                 self._send(client, encode(self._reply(request)))
 
+    def reply(self, request: Asked, answer: dict[str, Any] | Problem) -> None:
+        """Answer one that was held, out of its turn."""
+        held = next(pair for pair in self._held if pair[1] == request)
+        self._held.remove(held)
+        self._send(held[0], encode(_line(request, answer)))
+
     def _reply(self, request: Asked) -> ReplyLine:
-        answer = self.answers.get(request.name, self.refuses or DONE.get(request.name))
-        if isinstance(answer, Problem):
-            return ReplyLine(id=request.id, problem=answer)
-        return ReplyLine(id=request.id, result=msgspec.Raw(msgspec.json.encode(answer or {})))
+        return _line(request, self.answers.get(request.name, self.refuses or DONE.get(request.name, {})))
 
     def notice(self, words: str) -> None:
         """Say something once."""
@@ -188,6 +191,12 @@ class FakeAgent:
             client.sendall(encode(self._reply(asked)))
         if self.on_request is not None:
             self.on_request(asked)
+
+
+def _line(request: Asked, answer: dict[str, Any] | Problem) -> ReplyLine:
+    if isinstance(answer, Problem):
+        return ReplyLine(id=request.id, problem=answer)
+    return ReplyLine(id=request.id, result=msgspec.Raw(msgspec.json.encode(answer)))
 
 
 _STEPS: Final = 8

@@ -12,11 +12,12 @@ from app.frame.main_window import MainWindow
 from app.frame.quit_dialog import QuitDialog
 from app.frame.tray import Tray
 from app.links.engine_link import EngineLink
-from app.links.machine_link import MachineLink
 from app.state.parts import Parts
 from app.state.store import AppStore
+from backend.control import messages
 from backend.errors import Problem, ProblemCode
-from backend.model import Phase
+from backend.model import Phase, StopPolicy
+from tests.gui.fakes.asked_link import AskedLink
 from tests.gui.scenes import samples
 from tests.gui.scenes.upkeep_scenes import MOVING, show_machine
 
@@ -28,9 +29,8 @@ class Leaving:
         self, qapp: QApplication, store: AppStore, window: MainWindow, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.store, self.window = store, window
-        self.link, self.engine_link = MachineLink(lambda: ""), EngineLink()
-        self.asked: list[tuple[str, dict[str, object]]] = []
-        monkeypatch.setattr(self.link, "request", lambda name, **args: self.asked.append((name, args)))
+        self.link, self.engine_link = AskedLink(), EngineLink()
+        self.asked = self.link.asked
         parts = Parts(qapp, store, self.link, self.engine_link, window)
         self.quits = 0
         self.machine = MachineWiring(parts, window)
@@ -62,8 +62,10 @@ def test_a_machine_that_does_not_run_is_not_asked_about(leaving: Leaving, phase:
     close_links(leaving)
 
 
-@pytest.mark.parametrize(("choice", "policy"), [("keep", None), ("suspend", "suspend"), ("stop", "power-down")])
-def test_each_choice_does_what_it_says(leaving: Leaving, choice: str, policy: str | None) -> None:
+@pytest.mark.parametrize(
+    ("choice", "policy"), [("keep", None), ("suspend", StopPolicy.SUSPEND), ("stop", StopPolicy.POWER_DOWN)]
+)
+def test_each_choice_does_what_it_says(leaving: Leaving, choice: str, policy: StopPolicy | None) -> None:
     show_machine(leaving.store, Phase.RUNNING)
     leaving.store.intents.quit.emit()
     dialog = leaving.dialog()
@@ -74,7 +76,7 @@ def test_each_choice_does_what_it_says(leaving: Leaving, choice: str, policy: st
     if policy is None:
         assert (leaving.quits, leaving.asked) == (1, [])
     else:
-        assert (leaving.quits, leaving.asked) == (0, [("stop", {"policy": policy})])
+        assert (leaving.quits, leaving.asked) == (0, [messages.Stop(policy=policy)])
         ended = Phase.SUSPENDED if choice == "suspend" else Phase.STOPPED
         leaving.link.status_changed.emit(samples.status(Phase.STOPPING))
         assert leaving.quits == 0
@@ -96,7 +98,7 @@ def test_a_remembered_choice_is_not_asked_again(leaving: Leaving) -> None:
     leaving.asked.clear()
     leaving.store.intents.quit.emit()
     assert leaving.dialog() is None
-    assert leaving.asked == [("stop", {"policy": "suspend"})]
+    assert leaving.asked == [messages.Stop(policy=StopPolicy.SUSPEND)]
     close_links(leaving)
 
 
@@ -116,7 +118,8 @@ def test_cancel_leaves_everything_as_it_is(leaving: Leaving) -> None:
 def test_a_refusal_keeps_the_window(leaving: Leaving) -> None:
     show_machine(leaving.store, Phase.RUNNING)
     leaving.store.intents.suspend_and_quit.emit()
-    leaving.link.replied.emit("stop", Problem(code=ProblemCode.BUSY, summary="Moving the disk."))
+    busy = Problem(code=ProblemCode.BUSY, summary="Moving the disk.")
+    leaving.link.answer(messages.Stop(policy=StopPolicy.SUSPEND), busy)
     leaving.link.status_changed.emit(samples.status(Phase.STOPPED, seq=9))
     assert leaving.quits == 0
     assert leaving.store.problem is not None

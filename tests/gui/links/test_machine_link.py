@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
+import msgspec
 import pytest
+import shiboken6
+from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
 from app.links import machine_link
 from app.links.machine_link import MachineLink
 from backend.control import messages
 from backend.control.lines import MAX_LINE_BYTES
+from backend.control.messages.request import Request
 from backend.control.protocol import Hello, encode
 from backend.errors import Problem, ProblemCode, WherryError, fail
-from backend.model import MachineStatus, Phase
+from backend.model import MachineStatus, Phase, StopPolicy
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.scenes import samples
 
@@ -89,23 +95,106 @@ def test_changes_and_notices_are_pushed(link: MachineLink, agent: FakeAgent, qtb
     assert noticed.args[0].text == "hello"
 
 
-def test_requests_are_answered(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
+@pytest.fixture
+def asker(link: MachineLink) -> Asker:
+    return Asker(link)
+
+
+class Asker(QObject):
+    """Asks, and notes what it is answered."""
+
+    def __init__(self, link: MachineLink) -> None:
+        super().__init__()
+        self._link = link
+        self.answers: list[tuple[Request[Any], object]] = []
+
+    def ask(self, *requests: Request[Any]) -> None:
+        for request in requests:
+            self._link.request(request, partial(self._note, request), self)
+
+    def _note(self, request: Request[Any], answer: object) -> None:
+        self.answers.append((request, answer))
+
+
+def directory(path: str) -> messages.ListFiles:
+    return messages.ListFiles(container="c", path=path)
+
+
+def listed(path: str) -> messages.FileList:
+    return messages.FileList(container="c", path=path, resolved=path)
+
+
+def test_requests_are_answered(link: MachineLink, agent: FakeAgent, asker: Asker, qtbot: QtBot) -> None:
     opened(link, qtbot)
-    with qtbot.waitSignal(link.replied) as replied:
-        link.request("stop", policy="kill")
-    assert replied.args == ["stop", None]
+    stop = messages.Stop(policy=StopPolicy.KILL)
+    asker.ask(stop)
+    qtbot.waitUntil(lambda: asker.answers == [(stop, messages.Accepted())])
     assert (agent.requests[0].name, agent.requests[0].args) == ("stop", {"policy": "kill"})
     agent.refuses = samples.BOOT_PROBLEM
-    with qtbot.waitSignal(link.replied) as replied:
-        link.request("start")
-    assert replied.args == ["start", samples.BOOT_PROBLEM]
+    asker.ask(messages.Start())
+    qtbot.waitUntil(lambda: asker.answers[1:] == [(messages.Start(), samples.BOOT_PROBLEM)])
 
 
-def test_a_request_without_an_agent_fails_at_once(link: MachineLink, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(link.replied) as replied:
-        link.request("start")
-    assert replied.args is not None
-    assert replied.args[1].code is ProblemCode.AGENT_UNREACHABLE
+def test_each_request_gets_its_own_answer_in_whatever_order_they_come(
+    link: MachineLink, agent: FakeAgent, asker: Asker, qtbot: QtBot
+) -> None:
+    opened(link, qtbot)
+    agent.holds.add("files.list")
+    one, two, three = directory("/one"), directory("/two"), directory("/three")
+    asker.ask(one, two, three)
+    qtbot.waitUntil(lambda: len(agent.requests) == 3)
+    first, second, third = agent.requests
+    agent.reply(second, samples.BOOT_PROBLEM)
+    agent.reply(third, msgspec.to_builtins(listed("/three")))
+    agent.reply(first, msgspec.to_builtins(listed("/one")))
+    qtbot.waitUntil(lambda: len(asker.answers) == 3)
+    assert asker.answers == [(two, samples.BOOT_PROBLEM), (three, listed("/three")), (one, listed("/one"))]
+
+
+def test_an_answer_of_another_form_is_a_problem_of_its_request_only(
+    link: MachineLink, agent: FakeAgent, asker: Asker, qtbot: QtBot
+) -> None:
+    opened(link, qtbot)
+    agent.answers["files.list"] = {"entries": 3}
+    asker.ask(directory("/one"), messages.Start())
+    qtbot.waitUntil(lambda: len(asker.answers) == 2)
+    (_, problem), (_, started) = asker.answers
+    assert isinstance(problem, Problem)
+    assert problem.code is ProblemCode.AGENT_TOO_OLD
+    assert started == messages.Accepted()
+    assert link.is_up
+
+
+def test_an_answer_never_reaches_who_was_deleted_meanwhile(
+    link: MachineLink, agent: FakeAgent, asker: Asker, qtbot: QtBot
+) -> None:
+    opened(link, qtbot)
+    reached: list[object] = []
+    page = QObject()
+    agent.holds.add("files.list")
+    link.request(directory("/one"), reached.append, page)
+    asker.ask(directory("/two"))
+    qtbot.waitUntil(lambda: len(agent.requests) == 2)
+    shiboken6.delete(page)
+    for asked in tuple(agent.requests):
+        agent.reply(asked, msgspec.to_builtins(listed("/")))
+    qtbot.waitUntil(lambda: len(asker.answers) == 1)  # answered after it
+    assert reached == []
+
+
+def test_a_request_without_an_agent_is_refused_after_it_was_made(link: MachineLink, asker: Asker, qtbot: QtBot) -> None:
+    asker.ask(messages.Start())
+    assert asker.answers == [], "who asks is not called back in the middle of asking"
+    qtbot.waitUntil(lambda: len(asker.answers) == 1)
+    assert unreachable(asker) == [messages.Start()]
+
+
+def unreachable(asker: Asker) -> list[Request[Any]]:
+    return [
+        request
+        for request, answer in asker.answers
+        if isinstance(answer, Problem) and answer.code is ProblemCode.AGENT_UNREACHABLE
+    ]
 
 
 def test_an_agent_that_dies_is_started_again(link: MachineLink, agent: FakeAgent, finder: Finder, qtbot: QtBot) -> None:
@@ -119,14 +208,21 @@ def test_an_agent_that_dies_is_started_again(link: MachineLink, agent: FakeAgent
     assert finder.calls >= 2
 
 
-def test_a_request_under_way_when_the_agent_dies_fails(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
+def test_requests_under_way_when_the_agent_dies_are_refused_once_each(
+    link: MachineLink, agent: FakeAgent, asker: Asker, finder: Finder, qtbot: QtBot
+) -> None:
     opened(link, qtbot)
-    link._pending[77] = messages.Start()
-    with qtbot.waitSignal(link.replied) as replied:
+    problems = lost(link)
+    finder.revives = True
+    agent.holds |= {"start", "files.list"}
+    asker.ask(messages.Start(), directory("/one"))
+    qtbot.waitUntil(lambda: len(agent.requests) == 2)
+    with qtbot.waitSignal(link.connected):
         agent.die()
-    assert replied.args is not None
-    assert replied.args[0] == "start"
-    assert replied.args[1].code is ProblemCode.AGENT_UNREACHABLE
+    assert unreachable(asker) == [messages.Start(), directory("/one")]
+    assert asker.answers[0][1] == problems[0]
+    asker.ask(messages.Restart())
+    qtbot.waitUntil(lambda: asker.answers[2:] == [(messages.Restart(), messages.Accepted())])
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,14 @@ from app.frame.main_window import MainWindow
 from app.links.link_state import LinkState
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
+from backend.control import messages
 from backend.engine.spec.container_spec import ContainerSpec
 from backend.engine.types import Container
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import MachineNetworks, Phase
 from tests.gui.scenes import samples, settings_samples
 from tests.gui.scenes.container_scenes import open_form
+from tests.gui.scenes.replies import answer_to
 
 Scene = Callable[[AppStore, MainWindow], None]
 
@@ -102,7 +104,7 @@ def up(store: AppStore) -> None:
 def _ports(*, conflicts: bool = True, more: int = 0, words: str = "") -> Scene:
     def show(store: AppStore, window: MainWindow) -> None:
         up(store)
-        store.part(PortsStore).take(ports_answer(conflicts=conflicts, more=more))
+        store.part(PortsStore).take(answer_to(messages.ListPorts(), ports_answer(conflicts=conflicts, more=more)))
         page = ports_page(window)
         page.filter.setText(words)
         page.table.selectRow(min(3, page.proxy.rowCount() - 1))
@@ -121,7 +123,7 @@ def _ports_in(phase: Phase) -> Scene:
 
 def _ports_empty(store: AppStore, window: MainWindow) -> None:
     up(store)
-    store.part(PortsStore).take({"ports": []})
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), {"ports": []}))
     ports_page(window)
 
 
@@ -154,7 +156,7 @@ def _settings(*, refused: Problem | None = None, bottom: bool = False, **values:
         if refused is not None:
             section.texts["network.subnet"].field.setText("10.0.2.0/23")
             section.texts["network.subnet"].commit()
-            store.part(SettingsStore).refuse("config.set", refused)
+            store.part(SettingsStore).take(messages.SetSettings(values={}), refused)
         if bottom:
             bar = section.verticalScrollBar()
             bar.setRange(0, 10_000)

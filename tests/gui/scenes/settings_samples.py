@@ -6,8 +6,10 @@ from typing import Any
 
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
+from backend.control import messages
 from backend.errors import Problem, ProblemCode
 from backend.settings import config
+from tests.gui.scenes.replies import reply
 
 CONFIG_PROBLEM = Problem(
     code=ProblemCode.CONFIG_BROKEN,
@@ -85,7 +87,9 @@ def context_answer(**changes: Any) -> dict[str, Any]:
 
 def told(store: AppStore, *, disk_gib: int | None = 64, reasons: tuple[str, ...] = (), **values: object) -> None:
     """An agent that has answered all that is asked at first."""
-    store.part(SettingsStore).take("config.get", config_answer(disk_gib=disk_gib, reasons=reasons, **values))
-    store.part(SettingsStore).take("daemon.get", daemon_answer())
-    store.part(SettingsStore).take("context.get", context_answer())
-    store.part(SettingsStore).take("autostart.get", {"on": True, "place": "x"})
+    store.part(SettingsStore).take(
+        *reply(messages.GetSettings(), config_answer(disk_gib=disk_gib, reasons=reasons, **values))
+    )
+    store.part(SettingsStore).take(*reply(messages.GetDaemonFile(), daemon_answer()))
+    store.part(SettingsStore).take(*reply(messages.GetContext(), context_answer()))
+    store.part(SettingsStore).take(*reply(messages.GetAutostart(), {"on": True, "place": "x"}))

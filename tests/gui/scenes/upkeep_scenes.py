@@ -20,9 +20,11 @@ from app.frame.quit_dialog import QuitDialog
 from app.links.link_state import LinkState
 from app.state.maintenance_store import UpkeepStore
 from app.state.store import AppStore
+from backend.control import messages
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import OperationStatus, Phase
 from tests.gui.scenes import samples, settings_samples, stats_samples
+from tests.gui.scenes.replies import reply
 
 Scene = Callable[[AppStore, MainWindow], None]
 DAY = 86_400.0
@@ -125,7 +127,7 @@ def _checkpoints(count: int, *, selected: int = 0, phase: Phase = Phase.RUNNING,
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, phase, **changes)
         settings_samples.told(store)
-        store.part(UpkeepStore).take("checkpoints.list", checkpoints_answer(count))
+        store.part(UpkeepStore).take(*reply(messages.ListCheckpoints(), checkpoints_answer(count)))
         window.show_machine("checkpoints")
         view = machine_page(window).checkpoints
         for row in range(selected):
@@ -145,7 +147,7 @@ def _checkpoints_refused(store: AppStore, window: MainWindow) -> None:
         tail=("qemu-img: Could not open 'data.qcow2': Could not read snapshots: Input/output error",),
         action=Action.DOCTOR,
     )
-    store.part(UpkeepStore).refuse("checkpoints.list", problem)
+    store.part(UpkeepStore).take(messages.ListCheckpoints(), problem)
 
 
 def _checkpoint_dialog(open_it: Callable[[AppStore, MachineView], object]) -> Scene:
@@ -166,7 +168,7 @@ def _overview(phase: Phase = Phase.RUNNING, **changes: Any) -> Scene:
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, phase, **changes)
         settings_samples.told(store)
-        store.part(UpkeepStore).take("update.check", UPDATE)
+        store.part(UpkeepStore).take(*reply(messages.CheckUpdate(), UPDATE))
         if phase is Phase.RUNNING:
             for sample in stats_samples.history():
                 store.part(StatsStore).add(sample)
@@ -184,7 +186,7 @@ def _reclaimed(store: AppStore, window: MainWindow) -> None:
     _overview()(store, window)
     gib = 1024**3
     answer = {"memory_before": 3 * gib, "memory_after": gib, "disk_before": 21 * gib, "disk_after": 12 * gib}
-    store.part(UpkeepStore).take("reclaim", answer)
+    store.part(UpkeepStore).take(*reply(messages.Reclaim(), answer))
 
 
 def _settings(section: str, then: Callable[[AppStore, SettingsPage], object] | None = None) -> Scene:

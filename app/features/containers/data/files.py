@@ -6,11 +6,9 @@ A path is text in which `surrogateescape` holds what is not UTF-8; on the contro
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from backend.api import clean_text
+from backend.api import clean_text, messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +69,27 @@ class Listing:
     is_truncated: bool
 
 
-def listing_from_answer(untrusted: Mapping[str, Any]) -> Listing:
-    """The agent's answer to `files.list`. Raises ValueError or KeyError for one that is none."""
-    directory = untrusted["directory"]
+def listing_of(untrusted: messages.FileList) -> Listing:
+    """The agent's answer."""
     return Listing(
-        container_id=str(untrusted["container"]),
-        asked=from_wire(str(untrusted["path"])),
-        path=from_wire(str(untrusted["resolved"])),
-        directory=_entry(directory) if directory else None,
-        entries=tuple(_entry(entry) for entry in untrusted["entries"]),
-        is_truncated=bool(untrusted.get("truncated")),
+        container_id=untrusted.container,
+        asked=from_wire(untrusted.path),
+        path=from_wire(untrusted.resolved),
+        directory=_entry(untrusted.directory) if untrusted.directory is not None else None,
+        entries=tuple(_entry(record) for record in untrusted.entries),
+        is_truncated=untrusted.truncated,
     )
 
 
-def _entry(untrusted: list[Any]) -> FileEntry:
-    name, mode, size, modified, user_id, group_id, target = untrusted
+def _entry(untrusted: messages.FileRecord) -> FileEntry:
     return FileEntry(
-        untrusted_name=from_wire(str(name)),
-        mode=int(mode),
-        size=int(size),
-        modified=int(modified),
-        user_id=int(user_id),
-        group_id=int(group_id),
-        untrusted_target=from_wire(str(target)),
+        untrusted_name=from_wire(untrusted.untrusted_name),
+        mode=untrusted.mode,
+        size=untrusted.size,
+        modified=untrusted.modified,
+        user_id=untrusted.user_id,
+        group_id=untrusted.group_id,
+        untrusted_target=from_wire(untrusted.untrusted_target),
     )
 
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from app.features.containers.data.files import listing_from_answer, shown_path, to_wire
+from app.features.containers.data.files import listing_of, shown_path, to_wire
 from app.features.containers.data.store import DetailStore, Job, JobKind, JobState
 from app.features.containers.detail.terminals import Terminals
 from app.links.link_state import LinkState
 from app.links.workers import Workers
 from app.state.parts import Parts
 from app.terminal.session import TerminalSession
-from backend.api import Problem, ProblemCode, RemoteFile, WherryError, clean_text, fail
+from backend.api import Problem, ProblemCode, RemoteFile, WherryError, clean_text, fail, messages
 
 if TYPE_CHECKING:
     from backend.api import EngineClient
@@ -31,7 +31,6 @@ DETAILS_PAUSE_MS: Final = 250
 """The least time between two inspects of the open container, however much happens."""
 SHOWN_BYTES: Final = 2_097_152
 """How much of a file is loaded to be shown; a longer one is shown in part and not edited."""
-_LIST: Final = "files.list"
 
 
 class DetailWiring(QObject):
@@ -45,8 +44,6 @@ class DetailWiring(QObject):
         self._detail = parts.store.part(DetailStore)
         self._workers = Workers("detail-job", JOB_THREADS)
         self._terminals = Terminals(parts.engine_link, self)
-        self._asked: list[tuple[str, str]] = []
-        """Directories that the agent was asked for and has not answered, oldest first."""
         self._progress = QTimer(self, interval=PROGRESS_MS)
         self._progress.timeout.connect(self._tell_progress)
         self._soon = QTimer(self, singleShot=True, interval=DETAILS_PAUSE_MS)
@@ -55,8 +52,6 @@ class DetailWiring(QObject):
         store, intents = parts.store, self._detail.intents
         store.containers_changed.connect(self._on_containers)
         store.engine_changed.connect(self._on_engine)
-        parts.machine_link.answered.connect(self._on_answered)
-        parts.machine_link.replied.connect(self._on_replied)
         intents.open.connect(self._open)
         intents.load_details.connect(self._load_details)
         intents.load_processes.connect(self._load_processes)
@@ -125,25 +120,12 @@ class DetailWiring(QObject):
         self._parts.engine_link.run(lambda client: inside.changes(client, container_id), done)
 
     def _load_listing(self, container_id: str, path: str) -> None:
-        self._asked.append((container_id, path))
-        self._parts.machine_link.request(_LIST, container=container_id, path=to_wire(path))
+        def done(answer: messages.FileList | Problem) -> None:
+            listing = answer if isinstance(answer, Problem) else listing_of(answer)
+            self._detail.set_listing(container_id, path, listing)
 
-    def _on_answered(self, name: str, result: dict[str, Any]) -> None:
-        if name != _LIST:
-            return
-        try:
-            listing = listing_from_answer(result)
-        except (KeyError, ValueError, TypeError):
-            return  # `replied` follows, and finds the question still open
-        if (asked := (listing.container_id, listing.asked)) in self._asked:
-            self._asked.remove(asked)
-        self._detail.set_listing(listing.container_id, listing.asked, listing)
-
-    def _on_replied(self, name: str, problem: Problem | None) -> None:
-        if name != _LIST or not self._asked or problem is None:
-            return
-        container_id, path = self._asked.pop(0)
-        self._detail.set_listing(container_id, path, problem)
+        request = messages.ListFiles(container=container_id, path=to_wire(path))
+        self._parts.machine_link.request(request, done, self)
 
     def _load_file(self, container_id: str, path: str) -> None:
         from backend.api import archive

@@ -12,21 +12,24 @@ from pytestqt.qtbot import QtBot
 from app.features.machine.console import ConsoleView
 from app.features.machine.first_run import FirstRunView
 from app.frame.main_window import MainWindow
-from app.state.settings_store import SettingsStore
+from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
-from backend.errors import ProblemCode
+from backend.control import messages
+from backend.control.messages.request import Request
 from backend.model import Phase
 from tests.gui.scenes import samples, settings_samples
+from tests.gui.scenes.replies import reply
 from tests.gui.scenes.settings_samples import config_answer, told
 from tests.gui.screenshots import SCENES, machine, running
 
 LEFT = Qt.MouseButton.LeftButton
+SERIAL = messages.ReadLog(which=messages.MachineLog.SERIAL)
 
 
 @pytest.fixture
-def asked(store: AppStore) -> list[tuple[str, dict[str, Any]]]:
-    made: list[tuple[str, dict[str, Any]]] = []
-    store.intents.ask_agent.connect(lambda name, args: made.append((name, args)))
+def asked(store: AppStore) -> list[Request[Any]]:
+    made: list[Request[Any]] = []
+    store.intents.ask_agent.connect(made.append)
     return made
 
 
@@ -61,19 +64,21 @@ def test_what_was_chosen_is_saved_before_the_start(
     with qtbot.assertNotEmitted(store.intents.start_machine):
         QTest.mouseClick(page.start, LEFT)
     chosen = {"machine.memory_mib": 2048, "machine.disk_gib": 20, "docker.context": False}
-    assert asked == [("autostart.set", {"on": True}), ("config.set", {"values": chosen})]
+    assert asked == [messages.SetAutostart(on=True), messages.SetSettings(values=chosen)]
     with qtbot.waitSignal(store.intents.start_machine):
-        store.part(SettingsStore).take("config.set", config_answer(disk_gib=None, machine_memory_mib=2048))
+        store.part(SettingsStore).take(
+            *reply(messages.SetSettings(values={}), config_answer(disk_gib=None, machine_memory_mib=2048))
+        )
     with qtbot.assertNotEmitted(store.intents.start_machine):
-        store.part(SettingsStore).take("config.get", config_answer(disk_gib=None))
+        store.part(SettingsStore).take(*reply(messages.GetSettings(), config_answer(disk_gib=None)))
 
 
 def test_a_refused_choice_is_shown_and_not_started(store: AppStore, page: FirstRunView, qtbot: QtBot) -> None:
     page.rows.memory.field.setValue(2048)
     with qtbot.assertNotEmitted(store.intents.start_machine):
         QTest.mouseClick(page.start, LEFT)
-        store.part(SettingsStore).refuse("config.set", settings_samples.CONFIG_PROBLEM)
-        store.part(SettingsStore).take("config.get", config_answer(disk_gib=None))
+        store.part(SettingsStore).take(messages.SetSettings(values={}), settings_samples.CONFIG_PROBLEM)
+        store.part(SettingsStore).take(*reply(messages.GetSettings(), config_answer(disk_gib=None)))
     assert page.start.isEnabled()
 
 
@@ -118,7 +123,7 @@ def test_the_console_is_read_while_it_is_shown(
     assert asked == []
     QTest.mouseClick(console.toggle, LEFT)
     qtbot.waitUntil(lambda: len(asked) >= 2)
-    assert asked[0] == ("logs.tail", {"which": "serial"})
+    assert asked[0] == SERIAL
     QTest.mouseClick(console.toggle, LEFT)
     asked.clear()
     qtbot.wait(100)  # a timer that still ran would have come first
@@ -131,15 +136,14 @@ def test_the_console_is_shown_safely_and_keeps_its_selection(store: AppStore, qt
     console.show()
     QTest.mouseClick(console.toggle, LEFT)
     said = "one \x1b[31mred\x1b[0m\r\n<b>two</b>\x07\n"
-    store.part(SettingsStore).take("logs.tail", {"text": said})
+    store.part(SettingsStore).take(*reply(SERIAL, {"which": "serial", "text": said}))
     assert console.text.toPlainText() == "one red\n<b>two</b>\n"
     console.text.selectAll()
-    store.part(SettingsStore).take("logs.tail", {"text": said + "three\n"})
+    store.part(SettingsStore).take(*reply(SERIAL, {"which": "serial", "text": said + "three\n"}))
     assert console.text.toPlainText() == "one red\n<b>two</b>\nthree\n"
     assert console.text.textCursor().selectedText().startswith("one red")
-    store.part(SettingsStore).take("logs.tail", {"text": "another boot"})
+    store.part(SettingsStore).take(*reply(SERIAL, {"which": "serial", "text": "another boot"}))
     assert console.text.toPlainText() == "another boot"
-    store.part(SettingsStore).take("logs.tail", {})
-    assert store.part(SettingsStore).problem("logs") is not None
-    assert store.part(SettingsStore).problem("logs").code is ProblemCode.AGENT_TOO_OLD  # type: ignore[union-attr]
+    store.part(SettingsStore).take(SERIAL, settings_samples.CONFIG_PROBLEM)
+    assert store.part(SettingsStore).problem(Topic.LOGS) == settings_samples.CONFIG_PROBLEM
     assert console.problem.isVisible()

@@ -17,11 +17,14 @@ from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
+from backend.control import messages
+from backend.control.messages.request import Request
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import Notice, OperationStatus, Phase
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.fakes.upkeep_whole import MaintenanceWindow, buttons_of, started
 from tests.gui.scenes import settings_samples
+from tests.gui.scenes.replies import reply
 from tests.gui.scenes.upkeep_scenes import (
     DISK_FULL,
     ENGINE_DOWN,
@@ -227,8 +230,8 @@ def test_an_update_is_offered_taken_and_told_of(whole: MaintenanceWindow) -> Non
 
 
 def test_with_containers_it_asks_before(store: AppStore, window: MainWindow) -> None:
-    asked: list[str] = []
-    store.intents.ask_upkeep.connect(lambda name, _args: asked.append(name))
+    asked: list[Request[Any]] = []
+    store.intents.ask_upkeep.connect(asked.append)
     show_machine(store, Phase.RUNNING, image_offer="2026.12.0")
     window.show_machine("overview")
     machine_page(window).overview.update_banner.apply.click()
@@ -236,20 +239,20 @@ def test_with_containers_it_asks_before(store: AppStore, window: MainWindow) -> 
     assert "running containers are stopped" in box.informativeText()
     assert asked == []
     QTest.mouseClick(box.buttons()[0], Qt.MouseButton.LeftButton)
-    assert asked == ["update.apply"]
+    assert asked == [messages.ApplyUpdate()]
 
 
 def test_an_update_that_rolled_back_is_a_problem(whole: MaintenanceWindow) -> None:
     problem = Problem(code=ProblemCode.UPDATE_FAILED, summary="The new image did not start; the old one runs again.")
     whole.agent.answers["update.apply"] = problem
-    whole.store.intents.ask_upkeep.emit("update.apply", {})
+    whole.store.intents.ask_upkeep.emit(messages.ApplyUpdate())
     whole.wait(lambda: whole.store.problem == problem)
     assert not any("updated" in words for words in whole.notices)
 
 
 def test_a_cancelled_operation_is_no_problem(whole: MaintenanceWindow) -> None:
     whole.agent.answers["disk.move"] = Problem(code=ProblemCode.CANCELLED, summary="Cancelled.")
-    whole.store.intents.ask_upkeep.emit("disk.move", {"directory": "/x"})
+    whole.store.intents.ask_upkeep.emit(messages.MoveDisk(directory="/x"))
     whole.wait(lambda: any("Canceled" in words for words in whole.notices))
     assert whole.store.problem is None
 
@@ -301,7 +304,7 @@ def test_the_disk_grows_at_once_and_the_rest_is_saved(whole: MaintenanceWindow) 
 
 def test_a_disk_that_grows_later_is_not_said_to_have_grown(whole: MaintenanceWindow) -> None:
     whole.agent.answers["disk.grow"] = {"size_gib": 96, "now": False}
-    whole.store.intents.ask_upkeep.emit("disk.grow", {"size_gib": 96})
+    whole.store.intents.ask_upkeep.emit(messages.GrowDisk(size_gib=96))
     whole.wait(lambda: "The disk size increases at the next start." in whole.notices)
     assert "Disk size increased." not in whole.notices
 
@@ -338,7 +341,7 @@ def test_only_what_the_agent_knows_is_shown(store: AppStore, window: MainWindow)
     answer = settings_samples.config_answer()
     for key in settings_samples.LIFECYCLE:
         del answer["values"][key]
-    store.part(SettingsStore).take("config.get", answer)
+    store.part(SettingsStore).take(*reply(messages.GetSettings(), answer))
     window.show_page("settings")
     page = window.page("settings")
     assert isinstance(page, SettingsPage)

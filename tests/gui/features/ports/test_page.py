@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 from PySide6.QtCore import QItemSelectionModel, QPoint, Qt
 from PySide6.QtGui import QGuiApplication
@@ -26,6 +25,7 @@ from app.ui.ports import port_links
 from backend.addresses import Origin as PortOrigin
 from backend.addresses import PortState, PortStatus
 from backend.addresses import Protocol as PortProtocol
+from backend.control import messages
 from backend.engine.client.answers import container_from_answer
 from backend.errors import Problem, ProblemCode
 from backend.model import Phase
@@ -33,6 +33,7 @@ from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.fakes.upkeep_whole import MaintenanceWindow, started
 from tests.gui.scenes import samples
 from tests.gui.scenes.network_scenes import LIST_PROBLEM, PORT_TAKEN, TAKEN, port, ports_answer, ports_page, twins, up
+from tests.gui.scenes.replies import answer_to
 
 LEFT = Qt.MouseButton.LeftButton
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -41,7 +42,7 @@ CONTROL = Qt.KeyboardModifier.ControlModifier
 @pytest.fixture
 def page(store: AppStore, window: MainWindow, qtbot: QtBot) -> PortsView:
     up(store)
-    store.part(PortsStore).take(ports_answer())
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), ports_answer()))
     made = ports_page(window)
     with qtbot.waitActive(window):  # shortcuts are for the active window
         window.activateWindow()
@@ -53,7 +54,7 @@ def cells(view: PortsView, column: int = 0) -> list[str]:
 
 
 def rows_of(store: AppStore, *entries: dict[str, Any]) -> list[str]:
-    store.part(PortsStore).take({"ports": list(entries)})
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), {"ports": list(entries)}))
     assert store.part(PortsStore).problem is None
     return [row.address for row in store.part(PortsStore).rows or ()]
 
@@ -71,12 +72,16 @@ def test_twins_are_one_row_and_strangers_are_not(store: AppStore) -> None:
 
 def test_a_row_is_as_bad_as_its_worst_address_and_opens_the_one_that_answers(store: AppStore) -> None:
     answers = port(443, address="::1", container_port=8443, connections=1)
-    store.part(PortsStore).take({"ports": [port(443, container_port=8443, state="taken", problem=TAKEN), answers]})
+    store.part(PortsStore).take(
+        answer_to(
+            messages.ListPorts(), {"ports": [port(443, container_port=8443, state="taken", problem=TAKEN), answers]}
+        )
+    )
     (row,) = store.part(PortsStore).conflicts
     assert (row.state, row.connections, row.received_bytes) == (PortState.TAKEN, 1, None)
     assert row.problem == f"127.0.0.1:443: {TAKEN}"
     assert (row.address, row.url) == ("localhost:443", "https://[::1]")
-    store.part(PortsStore).take({"ports": twins(443, state="taken", problem=TAKEN)})
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), {"ports": twins(443, state="taken", problem=TAKEN)}))
     (row,) = store.part(PortsStore).conflicts
     assert (row.problem, row.url) == (TAKEN, None)
     assert port_rows(()) == ()
@@ -95,21 +100,22 @@ def test_what_the_agent_writes_is_what_the_window_reads(store: AppStore) -> None
         sent_bytes=7,
         problem="Not allowed.",
     )
-    store.part(PortsStore).take({"ports": msgspec.json.decode(msgspec.json.encode([told]))})
+    store.part(PortsStore).take(messages.PortList(ports=(told,)))
     rows = store.part(PortsStore).rows
     assert rows is not None
     assert rows[0].statuses == (told,)
 
 
-def test_an_answer_that_is_not_understood_is_a_problem(store: AppStore) -> None:
-    store.part(PortsStore).take(ports_answer())
-    before = store.part(PortsStore).rows
-    for answer in ({}, {"ports": [{"port": 1}]}, {"ports": [port(1, state="gone")]}, {"ports": [3]}):
-        store.part(PortsStore).take(answer)
-        problem = store.part(PortsStore).problem
-        assert problem is not None
-        assert problem.code is ProblemCode.AGENT_TOO_OLD
-    assert store.part(PortsStore).rows == before, "what was known stays"
+def test_an_answer_that_is_not_understood_is_a_problem(whole: MaintenanceWindow) -> None:
+    ports = whole.store.part(PortsStore)
+    whole.wait(lambda: ports.rows)
+    before = ports.rows
+    whole.agent.answers["ports.list"] = {"ports": [port(1, state="gone")]}
+    whole.store.intents.refresh.emit()
+    whole.wait(lambda: ports.problem)
+    assert ports.problem is not None
+    assert ports.problem.code is ProblemCode.AGENT_TOO_OLD
+    assert ports.rows == before, "what was known stays"
 
 
 def test_what_is_shown(page: PortsView, window: MainWindow) -> None:
@@ -137,7 +143,7 @@ def test_conflicts_are_found_in_the_list_and_the_badge_goes_with_them(
     QTest.mouseClick(page.conflicts.show_all, LEFT)
     assert page.filter.text() == ""
     assert [row.port for row in page.selected] == [443, 5432]
-    store.part(PortsStore).take(ports_answer(conflicts=False))
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), ports_answer(conflicts=False)))
     assert not page.conflicts.isVisible()
     assert window._rail.badge("ports") == 0
 
@@ -213,7 +219,7 @@ def test_a_list_that_moves_below_the_mouse_is_not_clicked(store: AppStore, page:
     for entry in answer["ports"]:
         if entry["port"] == 49_153:
             entry["connections"] = 40
-    store.part(PortsStore).take(answer)
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), answer))
     assert cells(page)[0] == "localhost:49153"
     with qtbot.assertNotEmitted(store.intents.open_url):
         QTest.mouseRelease(page.table.viewport(), LEFT, pos=at)
@@ -230,7 +236,7 @@ def test_a_container_that_is_known_later_can_be_gone_to(store: AppStore, page: P
 
 
 def test_figures_that_change_leave_selection_order_and_place(store: AppStore, page: PortsView) -> None:
-    store.part(PortsStore).take(ports_answer(more=300))
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), ports_answer(more=300)))
     page.table.sortByColumn(5, Qt.SortOrder.DescendingOrder)
     go_to(page, "localhost:20250")
     page.table.verticalScrollBar().setValue(1234)
@@ -238,23 +244,23 @@ def test_figures_that_change_leave_selection_order_and_place(store: AppStore, pa
     for entry in answer["ports"]:
         if entry["port"] == 20_010:
             entry["connections"] = 40
-    store.part(PortsStore).take(answer)
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), answer))
     assert cells(page)[0] == "localhost:20010"
     assert [row.port for row in page.selected] == [20_250]
     assert page.table.verticalScrollBar().value() == 1234
-    store.part(PortsStore).take(ports_answer(more=299))
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), ports_answer(more=299)))
     assert [row.port for row in page.selected] == [20_250], "of another list too"
 
 
 def test_a_thousand_ports_are_fluent(store: AppStore, page: PortsView) -> None:
     answer = ports_answer(more=1000)
-    store.part(PortsStore).take(answer)
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), answer))
     spans = []
     for turn in range(5):
         for entry in answer["ports"]:
             entry["connections"] = turn + entry["port"] % 7
         began = time.perf_counter()
-        store.part(PortsStore).take(answer)
+        store.part(PortsStore).take(answer_to(messages.ListPorts(), answer))
         QApplication.processEvents()
         spans.append(time.perf_counter() - began)
     # Every row changes here, of two thousand addresses: in life it is a few.
@@ -281,13 +287,13 @@ def test_stopped_suspended_failed_unknown_and_empty_are_five_things(
     assert not page.empty.command.isVisible(), "an error is not an empty list"
     with qtbot.waitSignal(store.intents.refresh):
         QTest.mouseClick(page.problem.findChildren(type(page.empty.button))[0], LEFT)
-    store.part(PortsStore).take({"ports": []})
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), {"ports": []}))
     assert not page.problem.isVisible()
     assert page.empty.command.isVisible()
     seen.add(page.empty._title.text())
     assert len(seen) == 5
     lost = Problem(code=ProblemCode.AGENT_UNREACHABLE, summary="Gone.")
-    store.part(PortsStore).take(ports_answer())
+    store.part(PortsStore).take(answer_to(messages.ListPorts(), ports_answer()))
     store.set_agent_link(LinkState.RECONNECTING, lost)
     assert page.problem.problem == lost
     assert len(cells(page)) == 9, "what was known is still to be seen"

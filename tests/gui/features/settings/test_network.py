@@ -16,11 +16,14 @@ from app.frame.main_window import MainWindow
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.ui.masking import without_password
+from backend.control import messages
+from backend.control.messages.request import Request
 from backend.errors import Problem, ProblemCode
 from backend.model import Phase
 from backend.settings import config
 from tests.gui.scenes import samples, settings_samples
 from tests.gui.scenes.network_scenes import PROXIES, SUBNET_REFUSED, network_settings, up
+from tests.gui.scenes.replies import reply
 from tests.gui.scenes.settings_samples import config_answer, told
 
 LEFT = Qt.MouseButton.LeftButton
@@ -29,7 +32,12 @@ LEFT = Qt.MouseButton.LeftButton
 @pytest.fixture
 def asked(store: AppStore) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
-    store.intents.ask_agent.connect(lambda name, args: made.append(args["values"]) if name == "config.set" else None)
+
+    def note(request: Request[Any]) -> None:
+        if isinstance(request, messages.SetSettings):
+            made.append(dict(request.values))
+
+    store.intents.ask_agent.connect(note)
     return made
 
 
@@ -73,7 +81,9 @@ def test_a_choice_is_sent_and_what_it_means_is_said(
     assert not section.warning.isVisible()
     choose(section, "network.publish", 1)
     assert asked == [{"network.publish": "all"}]
-    store.part(SettingsStore).take("config.set", config_answer(network_publish="all", reasons=("network.publish",)))
+    store.part(SettingsStore).take(
+        *reply(messages.SetSettings(values={}), config_answer(network_publish="all", reasons=("network.publish",)))
+    )
     assert section.warning.isVisible()
     page = window.page("settings")
     assert isinstance(page, SettingsPage)
@@ -91,15 +101,15 @@ def test_what_is_refused_is_said_at_its_field_and_stays_typed(
     write(section, "network.subnet", "10.0.2.0/23")
     section.texts["network.dns"].field.setFocus()
     assert asked == [{"network.subnet": "10.0.2.0/23"}], "once, though it was ended twice"
-    store.part(SettingsStore).refuse("config.set", SUBNET_REFUSED)
+    store.part(SettingsStore).take(messages.SetSettings(values={}), SUBNET_REFUSED)
     assert "not a /24" in row.fault.text()
     assert "Write it as" in row.field.accessibleDescription()
     assert not section.problem.isVisible()
     assert row.field.text() == "10.0.2.0/23"
-    store.part(SettingsStore).take("config.set", config_answer(network_ipv6="off"))
+    store.part(SettingsStore).take(*reply(messages.SetSettings(values={}), config_answer(network_ipv6="off")))
     assert row.fault.isVisible(), "another setting was taken, this one is as wrong as before"
     write(section, "network.subnet", "10.9.8.0/24")
-    store.part(SettingsStore).take("config.set", config_answer(network_subnet="10.9.8.0/24"))
+    store.part(SettingsStore).take(*reply(messages.SetSettings(values={}), config_answer(network_subnet="10.9.8.0/24")))
     assert not row.fault.isVisible()
     assert row.field.text() == "10.9.8.0/24"
 
@@ -107,9 +117,9 @@ def test_what_is_refused_is_said_at_its_field_and_stays_typed(
 def test_what_was_refused_and_then_mended_is_right(section: NetworkSettings, store: AppStore) -> None:
     row = section.texts["network.subnet"]
     write(section, "network.subnet", "10.0.2.0/23")
-    store.part(SettingsStore).refuse("config.set", SUBNET_REFUSED)
+    store.part(SettingsStore).take(messages.SetSettings(values={}), SUBNET_REFUSED)
     write(section, "network.subnet", "10.9.8.0/24")
-    store.part(SettingsStore).take("config.set", config_answer(network_subnet="10.9.8.0/24"))
+    store.part(SettingsStore).take(*reply(messages.SetSettings(values={}), config_answer(network_subnet="10.9.8.0/24")))
     assert not row.fault.isVisible()
     assert not row.field.property("wrong")
 
@@ -117,7 +127,7 @@ def test_what_was_refused_and_then_mended_is_right(section: NetworkSettings, sto
 def test_what_is_refused_is_not_shown_as_set(section: NetworkSettings, store: AppStore) -> None:
     choose(section, "network.publish", 1)
     section.checks["network.proxy_in_containers"].box.click()
-    store.part(SettingsStore).refuse("config.set", settings_samples.CONFIG_PROBLEM)
+    store.part(SettingsStore).take(messages.SetSettings(values={}), settings_samples.CONFIG_PROBLEM)
     assert section.problem.problem == settings_samples.CONFIG_PROBLEM
     assert section.choices["network.publish"].box.currentIndex() == 0
     assert not section.checks["network.proxy_in_containers"].box.isChecked()
@@ -128,7 +138,7 @@ def test_a_refusal_is_said_where_its_setting_is(section: NetworkSettings, store:
     assert isinstance(page, SettingsPage)
 
     def said(problem: Problem) -> list[str]:
-        store.part(SettingsStore).refuse("config.set", problem)
+        store.part(SettingsStore).take(messages.SetSettings(values={}), problem)
         views = {
             "resources": page.resources.problem,
             "lifecycle": page.lifecycle.problem,
@@ -161,7 +171,7 @@ def test_what_is_changed_elsewhere_comes_into_a_field_that_nobody_has_typed_in(
 
 def test_settings_that_cannot_be_read_are_no_fault_of_a_field(section: NetworkSettings, store: AppStore) -> None:
     write(section, "network.dns", "192.0.2.1")
-    store.part(SettingsStore).refuse("config.get", settings_samples.CONFIG_PROBLEM)
+    store.part(SettingsStore).take(messages.GetSettings(), settings_samples.CONFIG_PROBLEM)
     assert section.problem.isVisible()
     assert not section.texts["network.dns"].fault.isVisible()
 
@@ -248,6 +258,6 @@ def test_the_network_that_is_in_use_is_said(section: NetworkSettings, store: App
 def test_an_agent_that_does_not_know_of_it(section: NetworkSettings, store: AppStore) -> None:
     answer = config_answer()
     answer["values"] = {key: value for key, value in answer["values"].items() if not key.startswith("network.")}
-    store.part(SettingsStore).take("config.get", answer)
+    store.part(SettingsStore).take(*reply(messages.GetSettings(), answer))
     assert not any(control.isVisible() for control in section.controls.values())
     assert not set(NETWORK_KEYS) & set(offered_settings(store))

@@ -16,9 +16,11 @@ from app.frame.main_window import MainWindow
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.ui.theme import Scheme
-from backend.errors import ProblemCode
+from backend.control import messages
+from backend.control.messages.request import Request
 from backend.model import Phase
 from tests.gui.scenes import settings_samples
+from tests.gui.scenes.replies import reply
 from tests.gui.scenes.settings_samples import config_answer, daemon_answer, told
 from tests.gui.screenshots import machine, running, settings_page
 
@@ -26,14 +28,14 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def asked(store: AppStore) -> list[tuple[str, dict[str, Any]]]:
-    made: list[tuple[str, dict[str, Any]]] = []
-    store.intents.ask_agent.connect(lambda name, args: made.append((name, args)))
+def asked(store: AppStore) -> list[Request[Any]]:
+    made: list[Request[Any]] = []
+    store.intents.ask_agent.connect(made.append)
     return made
 
 
 @pytest.fixture
-def page(store: AppStore, window: MainWindow, asked: list[tuple[str, dict[str, Any]]]) -> SettingsPage:
+def page(store: AppStore, window: MainWindow, asked: list[Request[Any]]) -> SettingsPage:
     running(store)
     told(store)
     return settings_page(window, "general")
@@ -53,8 +55,8 @@ def test_general_changes_preferences_at_once(store: AppStore, page: SettingsPage
 def test_starting_at_login_is_the_agents(store: AppStore, page: SettingsPage, asked: list[Any]) -> None:
     assert page.general.background.isVisible()
     page.general.login.box.click()
-    assert asked == [("autostart.set", {"on": False})]
-    store.part(SettingsStore).take("autostart.set", {"on": False, "place": "x"})
+    assert asked == [messages.SetAutostart(on=False)]
+    store.part(SettingsStore).take(*reply(messages.SetAutostart(on=True), {"on": False, "place": "x"}))
     assert not page.general.login.box.isChecked()
     assert not page.general.background.isVisible()
 
@@ -67,9 +69,9 @@ def test_only_what_was_changed_is_applied(store: AppStore, page: SettingsPage, a
     resources.rows.memory.slider.setValue(24)
     assert resources.rows.memory.value == 6144
     QTest.mouseClick(resources.apply, LEFT)
-    assert asked == [("config.set", {"values": {"machine.memory_mib": 6144}})]
+    assert asked == [messages.SetSettings(values={"machine.memory_mib": 6144})]
     store.part(SettingsStore).take(
-        "config.set", config_answer(machine_memory_mib=6144, reasons=("machine.memory_mib",))
+        *reply(messages.SetSettings(values={}), config_answer(machine_memory_mib=6144, reasons=("machine.memory_mib",)))
     )
     assert not resources.apply.isEnabled()
     assert "Memory" in page.restart._words.text()
@@ -111,22 +113,15 @@ def test_letting_wherry_choose(store: AppStore, page: SettingsPage, asked: list[
     told(store, machine_cpus=2)
     page.tabs.setCurrentWidget(page.resources)
     QTest.mouseClick(page.resources.automatic, LEFT)
-    assert asked == [("config.set", {"values": {"machine.cpus": 0, "machine.memory_mib": 0}})]
+    assert asked == [messages.SetSettings(values={"machine.cpus": 0, "machine.memory_mib": 0})]
 
 
 def test_a_refusal_is_shown_in_place(store: AppStore, page: SettingsPage) -> None:
-    store.part(SettingsStore).refuse("config.set", settings_samples.CONFIG_PROBLEM)
+    store.part(SettingsStore).take(messages.SetSettings(values={}), settings_samples.CONFIG_PROBLEM)
     assert page.resources.problem.problem == settings_samples.CONFIG_PROBLEM
     assert store.problem is None
     told(store)
     assert page.resources.problem.problem is None
-
-
-def test_an_answer_of_another_version_is_a_problem(store: AppStore, page: SettingsPage) -> None:
-    store.part(SettingsStore).take("config.get", {"values": {}})
-    problem = page.resources.problem.problem
-    assert problem is not None
-    assert problem.code is ProblemCode.AGENT_TOO_OLD
 
 
 def test_daemon_json_is_checked_while_it_is_typed(page: SettingsPage, qtbot: QtBot) -> None:
@@ -150,20 +145,24 @@ def test_daemon_json_is_saved_and_what_dockerd_says_is_shown(
     page.tabs.setCurrentWidget(engine)
     engine.editor.setPlainText('{"future": 1}')
     QTest.mouseClick(engine.save, LEFT)
-    assert asked == [("daemon.set", {"text": '{"future": 1}'})]
+    assert asked == [messages.SetDaemonFile(text='{"future": 1}')]
     finding = {"severity": "error", "line": 1, "column": 1, "message": "dockerd refuses it: <b>no</b>"}
     store.part(SettingsStore).take(
-        "daemon.set",
-        daemon_answer('{"future": 1}', findings=[finding], valid=False, saved=False, asked_dockerd=True),
+        *reply(
+            messages.SetDaemonFile(text=""),
+            daemon_answer('{"future": 1}', findings=[finding], valid=False, saved=False, asked_dockerd=True),
+        )
     )
     assert "<b>no</b>" in engine.findings.item(0).text()
     assert engine.editor.toPlainText() == '{"future": 1}', "what was typed is not lost"
-    store.part(SettingsStore).take("daemon.set", daemon_answer('{"future": 1}', saved=True, asked_dockerd=True))
+    store.part(SettingsStore).take(
+        *reply(messages.SetDaemonFile(text=""), daemon_answer('{"future": 1}', saved=True, asked_dockerd=True))
+    )
     assert "checked" in engine.state.text()
     assert not engine.revert.isEnabled()
     engine.editor.setPlainText("{}")
     QTest.mouseClick(engine.save, LEFT)
-    store.part(SettingsStore).refuse("daemon.set", settings_samples.CONFIG_PROBLEM)
+    store.part(SettingsStore).take(messages.SetDaemonFile(text=""), settings_samples.CONFIG_PROBLEM)
     assert engine.state.text() == "", "nothing is being saved any more"
 
 
@@ -180,21 +179,21 @@ def test_saving_and_restarting_asks_first_and_waits_for_the_save(
     confirm = next(button for button in box.buttons() if button.text() == "Save and restart")
     with qtbot.assertNotEmitted(store.intents.restart_machine):
         QTest.mouseClick(confirm, LEFT)
-    assert asked == [("daemon.set", {"text": "{}"})]
+    assert asked == [messages.SetDaemonFile(text="{}")]
     with qtbot.waitSignal(store.intents.restart_machine):
-        store.part(SettingsStore).take("daemon.set", daemon_answer("{}", saved=True))
+        store.part(SettingsStore).take(*reply(messages.SetDaemonFile(text=""), daemon_answer("{}", saved=True)))
     with qtbot.assertNotEmitted(store.intents.restart_machine):
-        store.part(SettingsStore).take("daemon.set", daemon_answer("{}", saved=True))
+        store.part(SettingsStore).take(*reply(messages.SetDaemonFile(text=""), daemon_answer("{}", saved=True)))
 
 
 def test_news_of_daemon_json_do_not_go_over_what_is_typed(store: AppStore, page: SettingsPage) -> None:
     page.engine.editor.setPlainText("{ mine }")
-    store.part(SettingsStore).take("daemon.get", daemon_answer("{}"))
+    store.part(SettingsStore).take(*reply(messages.GetDaemonFile(), daemon_answer("{}")))
     assert page.engine.editor.toPlainText() == "{ mine }"
     page.tabs.setCurrentWidget(page.engine)
     QTest.mouseClick(page.engine.revert, LEFT)
     assert page.engine.editor.toPlainText() == "{}"
-    store.part(SettingsStore).take("daemon.get", daemon_answer('{"debug": true}'))
+    store.part(SettingsStore).take(*reply(messages.GetDaemonFile(), daemon_answer('{"debug": true}')))
     assert page.engine.editor.toPlainText() == '{"debug": true}'
 
 
@@ -216,17 +215,19 @@ def test_the_docker_context(store: AppStore, page: SettingsPage, asked: list[Any
     page.tabs.setCurrentWidget(docker)
     assert not docker.use.isEnabled()
     answer = settings_samples.context_answer(selected=False, current="desktop-linux")
-    store.part(SettingsStore).take("context.get", answer)
+    store.part(SettingsStore).take(*reply(messages.GetContext(), answer))
     assert "desktop-linux" in docker.state.text()
     QTest.mouseClick(docker.use, LEFT)
     QTest.mouseClick(docker.remove, LEFT)
     docker.automatic.box.click()
     assert asked == [
-        ("context.select", {}),
-        ("context.remove", {}),
-        ("config.set", {"values": {"docker.context": False}}),
+        messages.SelectContext(),
+        messages.RemoveContext(),
+        messages.SetSettings(values={"docker.context": False}),
     ]
-    store.part(SettingsStore).take("context.get", settings_samples.context_answer(overridden_by="DOCKER_HOST"))
+    store.part(SettingsStore).take(
+        *reply(messages.GetContext(), settings_samples.context_answer(overridden_by="DOCKER_HOST"))
+    )
     assert "DOCKER_HOST" in docker.state.text()
 
 
@@ -234,7 +235,7 @@ def test_the_docker_context(store: AppStore, page: SettingsPage, asked: list[Any
 def test_every_setting_can_be_gone_to(store: AppStore, window: MainWindow, key: str) -> None:
     running(store)
     told(store)
-    store.part(SettingsStore).take("context.get", settings_samples.context_answer(selected=False))
+    store.part(SettingsStore).take(*reply(messages.GetContext(), settings_samples.context_answer(selected=False)))
     store.intents.show_setting.emit(key)
     assert window.page_name == "settings"
     focus: QWidget | None = window.focusWidget()

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.features.containers.data.files import FileEntry, Listing, from_wire, listing_from_answer, shown_path, to_wire
+from app.features.containers.data.files import FileEntry, Listing, from_wire, listing_of, shown_path, to_wire
 from app.features.containers.data.store import DetailStore, JobState
 from app.features.containers.detail.commit_dialog import CommitDialog
 from app.features.containers.files.drag_out import DragOut
@@ -22,17 +22,23 @@ from app.features.containers.files.viewer import hex_dump, picture_of, text_of
 from app.features.containers.page import ContainersPage
 from app.frame.main_window import MainWindow
 from app.state.store import AppStore
+from backend.control import messages
 from backend.engine.container.page_types import ChangeKind
 from tests.gui.fakes.detail_whole import DetailWindow
 from tests.gui.scenes import detail_scenes, samples
+from tests.gui.scenes.replies import answer_to, reply
+
+
+def asked(whole: DetailWindow, path: str) -> messages.ListFiles:
+    """A request for a directory."""
+    return messages.ListFiles(container=whole.id, path=path)
 
 
 def listed(whole: DetailWindow, path: str, *entries: list[Any]) -> None:
     """Let the agent answer."""
     directory = [".", 0o40755, 4096, 1, 5, 6, ""]
-    answer = {"container": whole.id, "path": path, "resolved": path, "directory": directory, "entries": list(entries)}
-    whole.machine_link.answered.emit("files.list", answer)
-    whole.machine_link.replied.emit("files.list", None)
+    result = {"container": whole.id, "path": path, "resolved": path, "directory": directory, "entries": list(entries)}
+    whole.machine_link.answer(*reply(asked(whole, path), result))
 
 
 def names(tab: FilesTab) -> dict[str, str]:
@@ -42,7 +48,7 @@ def names(tab: FilesTab) -> dict[str, str]:
 
 def test_directories_are_walked_with_marks(whole: DetailWindow) -> None:
     tab: FilesTab = whole.open("files")
-    assert whole.asked[-1] == ("files.list", {"container": whole.id, "path": "/"})
+    assert whole.machine_link.asked[-1] == asked(whole, "/")
     listed(whole, "/", ["etc", 0o40755, 0, 1, 0, 0, ""], ["b\xff", 0o100644, 5, 1, 0, 0, ""])
     whole.wait(lambda: names(tab).get("etc") == "modified")
     assert list(names(tab)) == ["etc", "b\N{REPLACEMENT CHARACTER}"]
@@ -52,11 +58,11 @@ def test_directories_are_walked_with_marks(whole: DetailWindow) -> None:
     tab.table.setFocus()
     tab.table.setCurrentIndex(tab.proxy.index(0, 0))
     QTest.keyClick(tab.table, Qt.Key.Key_Return)
-    assert whole.asked[-1][1]["path"] == "/etc"
+    assert whole.machine_link.asked[-1] == asked(whole, "/etc")
     listed(whole, "/etc", ["motd", 0o100644, 5, 1, 0, 0, ""])
     assert names(tab) == {"motd": "added"}
     QTest.keyClick(tab.table, Qt.Key.Key_Backspace)
-    assert whole.asked[-1][1]["path"] == "/"
+    assert whole.machine_link.asked[-1] == asked(whole, "/")
 
 
 def test_an_answer_that_is_late_or_a_refusal(whole: DetailWindow) -> None:
@@ -66,7 +72,7 @@ def test_an_answer_that_is_late_or_a_refusal(whole: DetailWindow) -> None:
     tab.go("/two")
     listed(whole, "/one", ["late", 0o100644, 5, 1, 0, 0, ""])
     assert "late" not in names(tab)
-    whole.machine_link.replied.emit("files.list", samples.ENGINE_PROBLEM)
+    whole.machine_link.answer(asked(whole, "/two"), samples.ENGINE_PROBLEM)
     assert tab._problem.problem == samples.ENGINE_PROBLEM
     assert "etc" in names(tab)  # the last directory stays below
 
@@ -78,8 +84,8 @@ def test_a_link_leads_to_a_directory_or_a_file(whole: DetailWindow) -> None:
     for _twice in range(2):
         tab._enter(tab.proxy.index(0, 0))
     refused = samples.ENGINE_PROBLEM
-    whole.machine_link.replied.emit("files.list", refused)
-    whole.machine_link.replied.emit("files.list", refused)
+    for _twice in range(2):
+        whole.machine_link.answer(asked(whole, "/link"), refused)
     whole.wait(lambda: tab.viewer.editor.toPlainText() == "through\n")
     assert tab._problem.problem is None
 
@@ -224,10 +230,11 @@ def test_names_that_are_no_text_come_through() -> None:
         "container": "c",
         "path": to_wire(raw),
         "resolved": "/",
-        "directory": [],
         "entries": [["\xff", 1, 2, 3, 4, 5, ""]],
     }
-    assert listing_from_answer(answer).entries[0].untrusted_name == "\udcff"
+    assert (
+        listing_of(answer_to(messages.ListFiles(container="c", path="/"), answer)).entries[0].untrusted_name == "\udcff"
+    )
 
 
 def test_deleted_files_are_shown_and_marks_survive_odd_names() -> None:

@@ -1,0 +1,32 @@
+"""A link to no agent: what is asked is noted, and a test says what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject
+
+from app.links.machine_link import MachineLink
+from backend.control.messages.request import AnswerT, Request
+from backend.errors import Problem
+
+
+class AskedLink(MachineLink):
+    """For tests of a single wiring; those of the link itself have a FakeAgent."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: "")
+        self.asked: list[Request[Any]] = []
+        """All requests, oldest first."""
+        self._open: list[tuple[Request[Any], Callable[[Any], object]]] = []
+
+    def request(self, request: Request[AnswerT], done: Callable[[AnswerT | Problem], object], context: QObject) -> None:
+        self.asked.append(request)
+        self._open.append((request, done))
+
+    def answer(self, request: Request[AnswerT], answer: AnswerT | Problem) -> None:
+        """Answer the oldest request that equals this one. Raises StopIteration if there is none."""
+        found = next(pair for pair in self._open if pair[0] == request)
+        self._open.remove(found)
+        found[1](answer)
