@@ -101,17 +101,15 @@ class Json:
         return JsonObject(self.untrusted, self.source, self._place)
 
     def objects(self) -> tuple[JsonObject, ...]:
-        """The list of objects that it is; null is an empty one. Raises NotUnderstood."""
+        """The list of objects that it is. Raises NotUnderstood."""
         return tuple(one.object() for one in self.values())
 
     def texts(self) -> tuple[str, ...]:
-        """The list of texts that it is; null is an empty one. Raises NotUnderstood."""
+        """The list of texts that it is. Raises NotUnderstood."""
         return tuple(one.text() for one in self.values())
 
     def values(self) -> Iterator[Json]:
-        """The list of anything that it is; null is an empty one. Raises NotUnderstood."""
-        if self.untrusted is None:
-            return
+        """The list of anything that it is. Raises NotUnderstood."""
         if not isinstance(self.untrusted, list):
             raise self._wrong("a list")
         for number, value in enumerate(self.untrusted):
@@ -215,11 +213,15 @@ class JsonObject:
 
     def objects(self, name: str) -> tuple[JsonObject, ...]:
         """A list of objects; an empty one by default."""
-        return self.member(name).objects()
+        return self.member(name).objects() if name in self else ()
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts; an empty one by default."""
-        return self.member(name).texts()
+        return self.member(name).texts() if name in self else ()
+
+    def values(self, name: str) -> Iterator[Json]:
+        """A list of anything; an empty one by default."""
+        return self.member(name).values() if name in self else iter(())
 
     def texts_by_name(self, name: str) -> dict[str, str]:
         """An object whose members are texts; an empty one by default, and an empty text where a member is null."""

@@ -20,10 +20,12 @@ from backend.engine.client.pulling import pull_progress
 from backend.engine.client.stream import EngineStream
 from backend.engine.container.archive import safe_part
 from backend.engine.container.creating import network_names, spec_of
+from backend.engine.engine_json import engine_source
 from backend.engine.spec.command import run_command
 from backend.engine.spec.request import create_body
 from backend.errors import WherryError
 from backend.http_exchange import HttpExchange, IncompleteResponse, InvalidResponse, fetch_blocking
+from backend.json_reader import Json
 from backend.settings import config, daemon_json
 from tests.fuzz.material import ODD_TEXTS, changed, json_bytes, noise, pieces, spoil, token, words
 from tests.fuzz.streams import VirtualLoop
@@ -53,7 +55,7 @@ def _samples() -> dict[str, Any]:
 def _client(answers: Callable[[str], Any]) -> EngineClient:
     """A client whose engine says what a test wants."""
     client = EngineClient.__new__(EngineClient)
-    client.call = lambda _command, _method, path, **_options: answers(path)  # type: ignore[method-assign]  # no engine
+    client.call = lambda command, _method, path, **_options: Json(answers(path), engine_source(command))  # type: ignore[method-assign]  # no engine
     return client
 
 

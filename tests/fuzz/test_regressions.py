@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from backend.engine.client.answers import json_value
+from backend.engine.engine_json import read_answer
 from backend.errors import ProblemCode, WherryError
+from backend.json_reader import NotUnderstood
 from backend.settings import config
 from tests.fuzz import engine, lines
 from tests.fuzz.front import Play, run_play
@@ -64,9 +65,9 @@ def test_an_event_of_another_shape_is_a_problem(line: bytes) -> None:
         loop.close()
 
 
-def test_json_that_is_nested_too_deeply_is_a_value_error() -> None:
-    with pytest.raises(ValueError, match="not JSON"):
-        json_value(b"[" * 100_000)
+def test_json_that_is_nested_too_deeply_is_not_understood() -> None:
+    with pytest.raises(NotUnderstood):
+        read_answer(b"[" * 100_000, "docker ps")
 
 
 def test_settings_that_are_nested_too_deeply_are_broken(tmp_path: Path) -> None:

@@ -5,13 +5,11 @@ Bytes that come without end (logs, events) are read by generators over blocks th
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-import msgspec
-
+from backend.engine.engine_json import engine_source, listed_name
 from backend.engine.types import (
     Container,
     ContainerState,
@@ -23,14 +21,13 @@ from backend.engine.types import (
     kept_labels,
 )
 from backend.errors import ProblemCode, WherryError, fail
+from backend.json_reader import JsonLines, JsonObject, NotUnderstood
 
-_MAX_EVENT_BYTES: Final = 1_048_576
 NOT_UNDERSTOOD: Final = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError),
     *(OverflowError, RecursionError),
 )
-"""What reading an answer raises when it is of another shape than an engine's: wrong kinds, numbers, or depths."""
-_Made = TypeVar("_Made")
+"""What the library raises when an answer is of another shape than an engine's: wrong kinds, numbers, or depths."""
 _EXITED: Final = re.compile(r"Exited \((-?\d+)\)")
 
 
@@ -38,67 +35,38 @@ ROLE_LABEL: Final = "io.wherry.role"
 DEBUG_ROLE: Final = "debug"
 
 
-def is_debug_helper(untrusted: dict[str, Any]) -> bool:
+def is_debug_helper(container: JsonObject) -> bool:
     """Whether an entry of `GET /containers/json` is a debug shell of ours (`exec.open_debug_shell`)."""
-    return (untrusted.get("Labels") or {}).get(ROLE_LABEL) == DEBUG_ROLE
-
-
-def json_value(untrusted_bytes: bytes) -> Any:
-    """What an answer says. Raises ValueError for anything but JSON.
-
-    Not the standard library's reader: it holds the interpreter, and with it the window, for ten milliseconds over the
-    list of a thousand containers.
-    """
-    try:
-        return msgspec.json.decode(untrusted_bytes)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ValueError(f"not JSON: {error}") from error
-
-
-def understood(command: str, make: Callable[[], _Made]) -> _Made:
-    """What `make` makes of an answer. Raises WherryError (ENGINE_ERROR) where the answer is of another shape."""
-    try:
-        return make()
-    except NOT_UNDERSTOOD as error:
-        raise not_understood(command, error) from error
+    return container.object("Labels").text(ROLE_LABEL) == DEBUG_ROLE
 
 
 def not_understood(command: str, error: BaseException) -> WherryError:
-    """The error for an answer of another shape."""
-    return fail(
-        ProblemCode.ENGINE_ERROR,
-        "The Docker engine's answer was not understood.",
-        command=command,
-        tail=(clean_text(f"{type(error).__name__}: {error}", 500),),
-        hint="Check that nothing else listens at the engine's address.",
-    )
+    """The error for an answer of another shape than the library expects, which reads some answers itself."""
+    return NotUnderstood(engine_source(command), clean_text(f"{type(error).__name__}: {error}", 500))
 
 
-def container_from_answer(untrusted: dict[str, Any]) -> Container:
-    """One entry of `GET /containers/json`."""
-    names = untrusted.get("Names") or [untrusted["Id"][:12]]
-    # A linked container has further names of the form /other/alias: its own has one slash.
-    own = next((name for name in names if name.count("/") <= 1), names[0])
-    labels = {str(key): str(value) for key, value in (untrusted.get("Labels") or {}).items()}
-    status = clean_text(str(untrusted.get("Status", "")))
+def container_from_answer(answer: JsonObject) -> Container:
+    """One entry of `GET /containers/json`. Raises NotUnderstood."""
+    labels = answer.texts_by_name("Labels")
+    status = clean_text(answer.text("Status"))
     exited = _EXITED.match(status)
     return Container(
-        id=clean_text(str(untrusted["Id"])),
-        name=clean_text(str(own).removeprefix("/")),
-        image=clean_text(str(untrusted.get("Image", ""))),
-        state=_state(str(untrusted.get("State", ""))),
+        id=clean_text(answer.required_text("Id")),
+        name=listed_name(answer),
+        image=clean_text(answer.text("Image")),
+        state=_state(answer.text("State")),
         status=status,
-        created=int(untrusted.get("Created", 0)),
-        command=clean_text(str(untrusted.get("Command", ""))),
-        ports=_ports(untrusted.get("Ports") or []),
+        created=answer.integer("Created"),
+        command=clean_text(answer.text("Command")),
+        ports=_ports(answer.objects("Ports")),
         labels=kept_labels(labels),
         compose_project=_label(labels, "com.docker.compose.project"),
         compose_service=_label(labels, "com.docker.compose.service"),
         health=_health(status),
         exit_code=int(exited.group(1)) if exited else None,
         anonymous_volumes=sum(
-            mount.get("Type") == "volume" and is_anonymous_volume(str(mount.get("Name", "")))
-            for mount in untrusted.get("Mounts") or ()
+            mount.text("Type") == "volume" and is_anonymous_volume(mount.text("Name"))
+            for mount in answer.objects("Mounts")
         ),
     )
 
@@ -122,51 +90,44 @@ def _health(status: str) -> Health:
     return Health.STARTING if "(health: starting)" in status else Health.NONE
 
 
-def _ports(untrusted: list[dict[str, Any]]) -> tuple[PortBinding, ...]:
+def _ports(entries: Iterable[JsonObject]) -> tuple[PortBinding, ...]:
     found = {
         PortBinding(
-            container_port=int(entry["PrivatePort"]),
-            protocol=clean_text(str(entry.get("Type", "tcp"))),
-            host_ip=clean_text(str(entry["IP"])) if entry.get("IP") else None,
-            host_port=int(entry["PublicPort"]) if entry.get("PublicPort") else None,
+            container_port=entry.required_integer("PrivatePort"),
+            protocol=clean_text(entry.text("Type", "tcp")),
+            host_ip=clean_text(entry.text("IP")) or None,
+            host_port=entry.integer("PublicPort") or None,
         )
-        for entry in untrusted
+        for entry in entries
     }
     return tuple(
         sorted(found, key=lambda port: (port.container_port, port.protocol, port.host_port or 0, port.host_ip or ""))
     )
 
 
-def events(blocks: Iterator[bytes]) -> Iterator[EngineEvent]:
-    rest = b""
+def events(blocks: Iterable[bytes]) -> Iterator[EngineEvent]:
+    """The answer to `GET /events`, out of blocks that may be cut anywhere. Raises NotUnderstood."""
+    lines = JsonLines(engine_source("docker events"))
     for block in blocks:
-        *lines, rest = (rest + block).split(b"\n")
-        if len(rest) > _MAX_EVENT_BYTES:
-            raise ValueError("an event longer than a mebibyte")
-        for line in lines:
-            if line.strip():
-                yield _event(json.loads(line))
+        yield from map(_event, lines.feed(block))
 
 
-def _event(untrusted: dict[str, Any]) -> EngineEvent:
-    nanoseconds = untrusted.get("timeNano")
-    actor = untrusted.get("Actor")
-    attributes = actor.get("Attributes") if isinstance(actor, dict) else None
-    known = attributes if isinstance(attributes, dict) else {}
+def _event(answer: JsonObject) -> EngineEvent:
+    actor = answer.object("Actor")
+    attributes = actor.object("Attributes")
     return EngineEvent(
-        kind=clean_text(str(untrusted.get("Type", ""))),
-        action=clean_text(str(untrusted.get("Action", ""))),
-        actor_id=clean_text(str((untrusted.get("Actor") or {}).get("ID", ""))),
-        time=nanoseconds / 1e9 if isinstance(nanoseconds, int) else float(untrusted.get("time", 0)),
-        name=clean_text(str(known.get("name", ""))),
-        exit_code=_whole(known.get("exitCode")),
-        signal=_whole(known.get("signal")),
+        kind=clean_text(answer.text("Type")),
+        action=clean_text(answer.text("Action")),
+        actor_id=clean_text(actor.text("ID")),
+        time=answer.integer("timeNano") / 1e9 if "timeNano" in answer else answer.number("time"),
+        name=clean_text(attributes.text("name")),
+        exit_code=_whole(attributes.text("exitCode")),
+        signal=_whole(attributes.text("signal")),
     )
 
 
-def _whole(untrusted: Any) -> int | None:
+def _whole(text: str) -> int | None:
     """The engine writes numbers in attributes as text."""
-    text = str(untrusted)
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 

@@ -6,16 +6,18 @@ All text is clean but in `untrusted_raw`, which is the answer as it came, for a 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from backend.engine.types import ContainerState, Health, PortBinding, clean_text, is_anonymous_volume, kept_labels
+from backend.json_reader import JsonObject
 
 _VALUE_CHARS: Final = 4096
 """Longest variable, argument or path that is kept whole: a command line is often longer than a name."""
 _HEALTH_LOG: Final = 20
 _NANO: Final = 1_000_000_000
+_PORT_DIGITS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,7 @@ class ContainerDetails:
     graph_driver: GraphDriver = field(default_factory=GraphDriver)
     size_written_bytes: int | None = None
     """None unless it was asked for."""
-    untrusted_raw: Any = field(default=None, hash=False, compare=False, repr=False)
+    untrusted_raw: Mapping[str, object] | None = field(default=None, hash=False, compare=False, repr=False)
 
     @property
     def anonymous_volumes(self) -> tuple[MountPoint, ...]:
@@ -163,45 +165,41 @@ class ContainerDetails:
         return tuple(mount for mount in self.mounts if mount.anonymous)
 
 
-def details_from_answer(untrusted: dict[str, Any]) -> ContainerDetails:
-    """The whole of one answer. What is missing or odd in it is left at its default."""
-    config = _table(untrusted, "Config")
-    host = _table(untrusted, "HostConfig")
-    graph = _table(untrusted, "GraphDriver")
+def details_from_answer(answer: JsonObject) -> ContainerDetails:
+    """The whole of one answer. Raises NotUnderstood."""
+    config, host, graph = answer.object("Config"), answer.object("HostConfig"), answer.object("GraphDriver")
     return ContainerDetails(
-        id=_word(untrusted, "Id"),
-        name=_word(untrusted, "Name").removeprefix("/"),
+        id=_word(answer, "Id"),
+        name=_word(answer, "Name").removeprefix("/"),
         image=_word(config, "Image"),
-        image_id=_word(untrusted, "Image"),
-        created_at=_word(untrusted, "Created"),
-        run=_run(untrusted),
-        entrypoint=_words(config.get("Entrypoint")),
-        command=_words(config.get("Cmd")),
-        environment=_environment(config.get("Env")),
-        working_directory=_value(config.get("WorkingDir")),
+        image_id=_word(answer, "Image"),
+        created_at=_word(answer, "Created"),
+        run=_run(answer),
+        entrypoint=_arguments(config, "Entrypoint"),
+        command=_arguments(config, "Cmd"),
+        environment=_environment(config.texts("Env")),
+        working_directory=_value(config, "WorkingDir"),
         user=_word(config, "User"),
         hostname=_word(config, "Hostname"),
-        tty=bool(config.get("Tty")),
-        stdin_open=bool(config.get("OpenStdin")),
-        privileged=bool(host.get("Privileged")),
-        read_only_root=bool(host.get("ReadonlyRootfs")),
-        auto_remove=bool(host.get("AutoRemove")),
-        ports=_ports(untrusted),
-        mounts=tuple(_mount(entry) for entry in untrusted.get("Mounts") or () if isinstance(entry, dict)),
-        networks=_networks(untrusted),
+        tty=config.flag("Tty"),
+        stdin_open=config.flag("OpenStdin"),
+        privileged=host.flag("Privileged"),
+        read_only_root=host.flag("ReadonlyRootfs"),
+        auto_remove=host.flag("AutoRemove"),
+        ports=_ports(answer),
+        mounts=tuple(_mount(entry) for entry in answer.objects("Mounts")),
+        networks=_networks(answer.object("NetworkSettings").objects_by_name("Networks")),
         network_mode=_word(host, "NetworkMode"),
-        restart_policy=_restart_policy(host),
+        restart_policy=_restart_policy(host.object("RestartPolicy")),
         limits=_limits(host),
-        labels=kept_labels({str(key): str(value) for key, value in _table(config, "Labels").items()}),
+        labels=kept_labels(config.texts_by_name("Labels")),
         graph_driver=GraphDriver(
             name=_word(graph, "Name"),
             # Not shortened: these are paths that are used, and LowerDir names every layer.
-            data={
-                clean_text(str(key)): clean_text(str(value), 1_000_000) for key, value in _table(graph, "Data").items()
-            },
+            data={clean_text(key): clean_text(value, 1_000_000) for key, value in graph.texts_by_name("Data").items()},
         ),
-        size_written_bytes=_number(untrusted.get("SizeRw")),
-        untrusted_raw=untrusted,
+        size_written_bytes=answer.integer("SizeRw") if "SizeRw" in answer else None,
+        untrusted_raw=answer.untrusted,
     )
 
 
@@ -217,153 +215,129 @@ def epoch_of(rfc3339: str) -> float | None:
     return moment.timestamp() if moment.year > 1 and moment.tzinfo is not None else None
 
 
-def _run(untrusted: dict[str, Any]) -> ContainerRun:
-    state = _table(untrusted, "State")
-    health = _table(state, "Health")
-    word = str(state.get("Status", ""))
+def _run(answer: JsonObject) -> ContainerRun:
+    state = answer.object("State")
+    health = state.object("Health")
+    word, health_word = state.text("Status"), health.text("Status")
     known = ContainerState(word) if word in set(ContainerState) else ContainerState.UNKNOWN
-    health_word = str(health.get("Status", ""))
-    started, finished = _moment(state.get("StartedAt")), _moment(state.get("FinishedAt"))
+    started, finished = _moment(state, "StartedAt"), _moment(state, "FinishedAt")
     return ContainerRun(
         state=known,
-        pid=_number(state.get("Pid")) or None,
-        exit_code=_number(state.get("ExitCode")) if started and not known.is_up else None,
-        error=_value(state.get("Error")),
-        oom_killed=bool(state.get("OOMKilled")),
+        pid=state.integer("Pid") or None,
+        exit_code=state.integer("ExitCode") if started and not known.is_up and "ExitCode" in state else None,
+        error=_value(state, "Error"),
+        oom_killed=state.flag("OOMKilled"),
         started_at=started,
         finished_at=finished,
-        restart_count=_number(untrusted.get("RestartCount")) or 0,
+        restart_count=answer.integer("RestartCount"),
         health=Health(health_word) if health_word in set(Health) else Health.NONE,
-        failing_streak=_number(health.get("FailingStreak")) or 0,
+        failing_streak=health.integer("FailingStreak"),
         health_log=tuple(
             HealthProbe(
-                started_at=_moment(entry.get("Start")),
-                ended_at=_moment(entry.get("End")),
-                exit_code=_number(entry.get("ExitCode")) or 0,
-                output=_value(entry.get("Output")),
+                started_at=_moment(entry, "Start"),
+                ended_at=_moment(entry, "End"),
+                exit_code=entry.integer("ExitCode"),
+                output=_value(entry, "Output"),
             )
-            for entry in (health.get("Log") or [])[-_HEALTH_LOG:]
-            if isinstance(entry, dict)
+            for entry in health.objects("Log")[-_HEALTH_LOG:]
         ),
     )
 
 
-def _ports(untrusted: dict[str, Any]) -> tuple[PortBinding, ...]:
+def _ports(answer: JsonObject) -> tuple[PortBinding, ...]:
     # A container that does not run has no ports in its network settings: there the wish in HostConfig counts.
-    live = _table(_table(untrusted, "NetworkSettings"), "Ports")
-    wanted = _table(_table(untrusted, "HostConfig"), "PortBindings")
-    exposed = _table(_table(untrusted, "Config"), "ExposedPorts")
+    live = answer.object("NetworkSettings").object("Ports")
+    wanted = answer.object("HostConfig").object("PortBindings")
+    exposed = answer.object("Config").object("ExposedPorts")
     found: list[PortBinding] = []
-    for key in sorted({**exposed, **wanted, **live}):
-        number, _, protocol = str(key).partition("/")
-        if not number.isascii() or not number.isdigit():
+    for key in sorted({*exposed, *wanted, *live}):
+        number, _, protocol = key.partition("/")
+        if not number.isascii() or not number.isdigit() or len(number) > _PORT_DIGITS:
             continue
-        bindings = live.get(key) or wanted.get(key) or [{}]
+        rows = live.objects(key) or wanted.objects(key)
+        bindings = [(row.text("HostIp"), row.text("HostPort")) for row in rows]
         found.extend(
             PortBinding(
                 container_port=int(number),
                 protocol=clean_text(protocol) or "tcp",
-                host_ip=(_word(entry, "HostIp") or "0.0.0.0") if entry.get("HostPort") else None,
-                host_port=_number(entry.get("HostPort")),
+                host_ip=(clean_text(address) or "0.0.0.0") if port else None,
+                # A wish may be a range.
+                host_port=int(port) if port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS else None,
             )
-            for entry in bindings
-            if isinstance(entry, dict)
+            for address, port in bindings or [("", "")]
         )
     return tuple(dict.fromkeys(sorted(found, key=lambda port: (port.container_port, port.protocol))))
 
 
-def _mount(untrusted: dict[str, Any]) -> MountPoint:
-    kind = _word(untrusted, "Type")
-    name = _word(untrusted, "Name")
-    path = _value(untrusted.get("Source"))
+def _mount(answer: JsonObject) -> MountPoint:
+    kind, name, path = _word(answer, "Type"), _word(answer, "Name"), _value(answer, "Source")
     return MountPoint(
         kind=kind,
         source=name if kind == "volume" else path,
-        destination=_value(untrusted.get("Destination")),
-        writable=bool(untrusted.get("RW", True)),
-        driver=_word(untrusted, "Driver"),
-        propagation=_word(untrusted, "Propagation"),
+        destination=_value(answer, "Destination"),
+        writable=answer.flag("RW", default=True),
+        driver=_word(answer, "Driver"),
+        propagation=_word(answer, "Propagation"),
         anonymous=kind == "volume" and is_anonymous_volume(name),
         path_in_machine=path if kind == "volume" else "",
     )
 
 
-def _networks(untrusted: dict[str, Any]) -> tuple[NetworkAttachment, ...]:
-    found = _table(_table(untrusted, "NetworkSettings"), "Networks")
+def _networks(found: Mapping[str, JsonObject]) -> tuple[NetworkAttachment, ...]:
     return tuple(
         NetworkAttachment(
-            name=clean_text(str(name)),
+            name=clean_text(name),
             network_id=_word(entry, "NetworkID"),
             ip_address=_word(entry, "IPAddress"),
-            ip_prefix_length=_number(entry.get("IPPrefixLen")) or 0,
+            ip_prefix_length=entry.integer("IPPrefixLen"),
             gateway=_word(entry, "Gateway"),
             ipv6_address=_word(entry, "GlobalIPv6Address"),
             mac_address=_word(entry, "MacAddress"),
-            aliases=_words(entry.get("Aliases")),
+            aliases=tuple(clean_text(alias, _VALUE_CHARS) for alias in entry.texts("Aliases")),
         )
         for name, entry in sorted(found.items())
-        if isinstance(entry, dict)
     )
 
 
-def _restart_policy(host: dict[str, Any]) -> str:
-    policy = _table(host, "RestartPolicy")
-    name = _word(policy, "Name") or "no"
-    tries = _number(policy.get("MaximumRetryCount"))
+def _restart_policy(policy: JsonObject) -> str:
+    name, tries = _word(policy, "Name") or "no", policy.integer("MaximumRetryCount")
     return f"{name}:{tries}" if name == "on-failure" and tries else name
 
 
-def _limits(host: dict[str, Any]) -> ContainerLimits:
-    nano = _number(host.get("NanoCpus"))
-    quota, period = _number(host.get("CpuQuota")), _number(host.get("CpuPeriod"))
-    cpus = nano / _NANO if nano else quota / (period or 100_000) if quota and quota > 0 else None
-    pids = _number(host.get("PidsLimit"))
+def _limits(host: JsonObject) -> ContainerLimits:
+    nano, quota = host.integer("NanoCpus"), host.integer("CpuQuota")
+    cpus = nano / _NANO if nano else quota / (host.integer("CpuPeriod") or 100_000) if quota > 0 else None
+    pids = host.integer("PidsLimit")
     return ContainerLimits(
         cpus=cpus,
-        memory_bytes=_number(host.get("Memory")) or None,
-        memory_and_swap_bytes=_number(host.get("MemorySwap")) or None,
-        cpu_shares=_number(host.get("CpuShares")) or None,
+        memory_bytes=host.integer("Memory") or None,
+        memory_and_swap_bytes=host.integer("MemorySwap") or None,
+        cpu_shares=host.integer("CpuShares") or None,
         cpuset=_word(host, "CpusetCpus"),
-        pids=pids if pids and pids > 0 else None,
+        pids=pids if pids > 0 else None,
     )
 
 
-def _table(untrusted: dict[str, Any], key: str) -> dict[str, Any]:
-    value = untrusted.get(key)
-    return value if isinstance(value, dict) else {}
+def _word(answer: JsonObject, name: str) -> str:
+    return clean_text(answer.text(name))
 
 
-def _word(untrusted: dict[str, Any], key: str) -> str:
-    value = untrusted.get(key)
-    return clean_text(value) if isinstance(value, str) else ""
+def _value(answer: JsonObject, name: str) -> str:
+    return clean_text(answer.text(name), _VALUE_CHARS)
 
 
-def _value(untrusted: object) -> str:
-    return clean_text(untrusted, _VALUE_CHARS) if isinstance(untrusted, str) else ""
+def _arguments(answer: JsonObject, name: str) -> tuple[str, ...]:
+    """A list of words, or one text: engines of long ago wrote that, and images have kept it."""
+    member = answer.member(name)
+    words = (member.text(),) if isinstance(member.untrusted, str) else answer.texts(name)
+    return tuple(clean_text(word, _VALUE_CHARS) for word in words)
 
 
-def _words(untrusted: object) -> tuple[str, ...]:
-    if isinstance(untrusted, str):
-        return (_value(untrusted),)
-    return tuple(_value(word) for word in untrusted) if isinstance(untrusted, list) else ()
+def _environment(entries: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    pairs = (entry.partition("=") for entry in entries)
+    return tuple((clean_text(name), clean_text(value, _VALUE_CHARS)) for name, _, value in pairs)
 
 
-def _environment(untrusted: object) -> tuple[tuple[str, str], ...]:
-    entries = untrusted if isinstance(untrusted, list) else []
-    pairs = (str(entry).partition("=") for entry in entries)
-    return tuple((clean_text(name), _value(value)) for name, _, value in pairs)
-
-
-def _number(untrusted: object) -> int | None:
-    """A whole number, also one written as text, as ports are."""
-    if isinstance(untrusted, bool) or not isinstance(untrusted, int | str):
-        return None
-    try:
-        return int(untrusted)
-    except ValueError:
-        return None
-
-
-def _moment(untrusted: object) -> str:
-    text = clean_text(untrusted) if isinstance(untrusted, str) else ""
+def _moment(answer: JsonObject, name: str) -> str:
+    text = _word(answer, name)
     return "" if text.startswith("0001-01-01") else text

@@ -11,7 +11,6 @@ of this package, which make values of the answers.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -29,10 +28,8 @@ from backend.engine.client.answers import (
     container_from_answer,
     events,
     is_debug_helper,
-    json_value,
     not_understood,
     refused,
-    understood,
 )
 from backend.engine.client.details import ContainerDetails, details_from_answer
 from backend.engine.client.duplex import Duplex
@@ -40,6 +37,7 @@ from backend.engine.client.log_records import FRAMED_BY_TYPE, LogBlock, log_item
 from backend.engine.client.pulling import PullProgress, pull_progress
 from backend.engine.client.socket import open_api
 from backend.engine.client.stream import EngineStream, down
+from backend.engine.engine_json import read_answer
 from backend.engine.spec.container_spec import with_tag
 from backend.engine.types import (
     Container,
@@ -52,6 +50,7 @@ from backend.engine.types import (
     clean_text,
 )
 from backend.errors import ProblemCode, WherryError, fail
+from backend.json_reader import Json
 
 REQUEST_TIMEOUT_S: Final = 15
 UPLOAD_TIMEOUT_S: Final = 600
@@ -104,39 +103,34 @@ class EngineClient:
 
     def version(self) -> EngineVersion:
         """What answers."""
-        answer = self._ask("docker version", lambda: dict(self._api.version()))
+        answer = self.call("docker version", "GET", "/version").object()
         return EngineVersion(
-            version=clean_text(str(answer.get("Version", ""))),
-            api_version=clean_text(str(answer.get("ApiVersion", ""))),
-            os=clean_text(str(answer.get("Os", ""))),
-            arch=clean_text(str(answer.get("Arch", ""))),
+            version=clean_text(answer.text("Version")),
+            api_version=clean_text(answer.text("ApiVersion")),
+            os=clean_text(answer.text("Os")),
+            arch=clean_text(answer.text("Arch")),
         )
 
     def info(self) -> EngineInfo:
         """What the engine says of its host."""
-        answer = self._ask("docker info", lambda: dict(self._api.info()))
-        return understood("docker info", lambda: self._info(answer))
-
-    def _info(self, answer: dict[str, Any]) -> EngineInfo:
+        answer = self.call("docker info", "GET", "/info").object()
         return EngineInfo(
-            name=clean_text(str(answer.get("Name", ""))),
-            containers=int(answer.get("Containers", 0)),
-            containers_running=int(answer.get("ContainersRunning", 0)),
-            images=int(answer.get("Images", 0)),
-            storage_driver=clean_text(str(answer.get("Driver", ""))),
-            kernel=clean_text(str(answer.get("KernelVersion", ""))),
-            operating_system=clean_text(str(answer.get("OperatingSystem", ""))),
-            cpus=int(answer.get("NCPU", 0)),
-            memory_bytes=int(answer.get("MemTotal", 0)),
+            name=clean_text(answer.text("Name")),
+            containers=answer.integer("Containers"),
+            containers_running=answer.integer("ContainersRunning"),
+            images=answer.integer("Images"),
+            storage_driver=clean_text(answer.text("Driver")),
+            kernel=clean_text(answer.text("KernelVersion")),
+            operating_system=clean_text(answer.text("OperatingSystem")),
+            cpus=answer.integer("NCPU"),
+            memory_bytes=answer.integer("MemTotal"),
         )
 
     def list_containers(self, *, include_stopped: bool = True) -> tuple[Container, ...]:
         """All containers, newest first, as the engine orders them; but not our own debug shells, which come and go."""
         command = "docker ps --all" if include_stopped else "docker ps"
         answer = self.call(command, "GET", "/containers/json", params={"all": int(include_stopped)})
-        return understood(
-            command, lambda: tuple(container_from_answer(entry) for entry in answer if not is_debug_helper(entry))
-        )
+        return tuple(container_from_answer(entry) for entry in answer.objects() if not is_debug_helper(entry))
 
     def start(self, container_id: str) -> None:
         """Start a container; one that runs already is left alone."""
@@ -183,8 +177,7 @@ class EngineClient:
         """Everything that the engine knows of one container."""
         command = f"docker inspect {container_id[:12]}"
         check_id(container_id, command)
-        answer = self.call(command, "GET", f"/containers/{container_id}/json")
-        return understood(command, lambda: details_from_answer(answer))
+        return details_from_answer(self.call(command, "GET", f"/containers/{container_id}/json").object())
 
     def act(self, action: ContainerAction, container_id: str) -> None:
         """Carry out `action` with the defaults of its method; REMOVE kills first."""
@@ -254,11 +247,11 @@ class EngineClient:
         framed = FRAMED_BY_TYPE.get(response.headers.get("Content-Type", ""))
         if framed is None:
             try:
-                config = self._ask(command, lambda: dict(self._api.inspect_container(container_id).get("Config") or {}))
+                details = self.call(command, "GET", f"/containers/{container_id}/json").object()
+                framed = not details.object("Config").flag("Tty")
             except WherryError:
                 response.close()
                 raise
-            framed = not config.get("Tty")
         wire = wire_blocks(response.raw)
         return EngineStream(response, log_items(chunked=wire is not None, framed=framed), command, wire)
 
@@ -271,8 +264,8 @@ class EngineClient:
         params: Mapping[str, str | int | bytes] | None = None,
         body: object = None,
         timeout_s: float | None = None,
-    ) -> Any:
-        """Ask one thing of the engine's API, and give its JSON answer; None when the answer is empty.
+    ) -> Json:
+        """Ask one thing of the engine's API, and give its JSON answer; null when the answer is empty.
 
         Args:
             command: how a user would ask the same, for the Problem.
@@ -284,10 +277,10 @@ class EngineClient:
             WherryError: ENGINE_DOWN or ENGINE_ERROR.
         """
 
-        def ask() -> Any:
+        def ask() -> Json:
             seconds = timeout_s or self._timeout_s
             with contextlib.closing(self._send(method, path, params=params, body=body, timeout_s=seconds)) as response:
-                return json_value(response.content) if response.content.strip() else None
+                return read_answer(response.content if response.content.strip() else b"null", command)
 
         return self._ask(command, ask)
 
@@ -443,6 +436,6 @@ def check_id(container_id: str, command: str) -> None:
 def _message(response: requests.Response) -> str:
     text = response.content[:10_000].decode(errors="replace")
     try:
-        return str(json.loads(text)["message"])
-    except (ValueError, KeyError, TypeError):
+        return read_answer(text.encode(), "").object().required_text("message")
+    except WherryError:
         return text

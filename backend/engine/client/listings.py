@@ -7,13 +7,14 @@ a shorter list.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from backend.engine.client.answers import understood
 from backend.engine.client.details import epoch_of
+from backend.engine.engine_json import listed_name
 from backend.engine.types import clean_text
+from backend.json_reader import Json, JsonObject
 
 if TYPE_CHECKING:
     from backend.engine.client.engine_client import EngineClient
@@ -105,27 +106,24 @@ Listing = tuple[ImageEntry, ...] | tuple[VolumeEntry, ...] | tuple[NetworkEntry,
 
 def list_images(client: EngineClient) -> tuple[ImageEntry, ...]:
     """All images but the intermediate ones of builds, a row for each tag. Raises WherryError."""
-    command = "docker images"
-    return understood(command, lambda: images_from(_get(client, command, "/images/json"), _uses(client)))
+    return images_from(client.call("docker images", "GET", "/images/json"), _uses(client))
 
 
 def list_volumes(client: EngineClient) -> tuple[VolumeEntry, ...]:
     """All volumes. Raises WherryError."""
-    command = "docker volume ls"
-    return understood(command, lambda: volumes_from(_get(client, command, "/volumes"), _uses(client)))
+    return volumes_from(client.call("docker volume ls", "GET", "/volumes"), _uses(client))
 
 
 def list_networks(client: EngineClient) -> tuple[NetworkEntry, ...]:
     """All networks. Raises WherryError."""
-    command = "docker network ls"
-    return understood(command, lambda: networks_from(_get(client, command, "/networks"), _uses(client)))
+    return networks_from(client.call("docker network ls", "GET", "/networks"), _uses(client))
 
 
 def volume_sizes(client: EngineClient) -> dict[str, int]:
     """The bytes in each volume by its name, where the engine knows. Takes seconds where there is much in them."""
     command = "docker system df --verbose"
     answer = client.call(command, "GET", "/system/df", params={"type": "volume"}, timeout_s=SIZES_TIMEOUT_S)
-    return understood(command, lambda: sizes_from(answer))
+    return sizes_from(answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,97 +135,91 @@ class Uses:
     networks: Mapping[str, tuple[str, ...]]
 
 
-def uses_from(untrusted: Iterable[Mapping[str, Any]]) -> Uses:
-    """Out of `GET /containers/json?all=1`."""
+def uses_from(answer: Json) -> Uses:
+    """Out of `GET /containers/json?all=1`. Raises NotUnderstood, as those below."""
     found: tuple[dict[str, list[str]], ...] = (defaultdict(list), defaultdict(list), defaultdict(list))
     images, volumes, networks = found
-    for entry in untrusted:
-        name = clean_text(str((entry.get("Names") or [entry["Id"][:12]])[0]).removeprefix("/"))
-        images[str(entry.get("ImageID", ""))].append(name)
-        for mount in entry.get("Mounts") or ():
-            if mount.get("Type") == "volume" and mount.get("Name"):
-                volumes[str(mount["Name"])].append(name)
-        settings = (entry.get("NetworkSettings") or {}).get("Networks") or {}
-        for network in {str((one or {}).get("NetworkID", "")) for one in settings.values()}:
+    for entry in answer.objects():
+        name = listed_name(entry)
+        images[entry.text("ImageID")].append(name)
+        for mount in entry.objects("Mounts"):
+            if mount.text("Type") == "volume" and mount.text("Name"):
+                volumes[mount.text("Name")].append(name)
+        joined = entry.object("NetworkSettings").objects_by_name("Networks")
+        for network in {one.text("NetworkID") for one in joined.values()}:
             networks[network].append(name)
     return Uses(*({key: tuple(sorted(names)) for key, names in one.items()} for one in found))
 
 
-def images_from(untrusted: Iterable[Mapping[str, Any]], uses: Uses) -> tuple[ImageEntry, ...]:
+def images_from(answer: Json, uses: Uses) -> tuple[ImageEntry, ...]:
     """Out of `GET /images/json`."""
     made = []
-    for entry in untrusted:
-        identity = str(entry["Id"])
+    for entry in answer.objects():
+        identity = entry.required_text("Id")
         for repository, tag in _names(entry):
             made.append(
                 ImageEntry(
                     id=clean_text(identity),
                     repository=clean_text(repository),
                     tag=clean_text(tag),
-                    size_bytes=max(0, int(entry.get("Size") or 0)),
-                    created=float(entry["Created"]) if entry.get("Created") else None,
+                    size_bytes=max(0, entry.integer("Size")),
+                    created=entry.number("Created") or None,
                     used_by=uses.images.get(identity, ()),
                 )
             )
     return tuple(made)
 
 
-def volumes_from(untrusted: Mapping[str, Any], uses: Uses) -> tuple[VolumeEntry, ...]:
+def volumes_from(answer: Json, uses: Uses) -> tuple[VolumeEntry, ...]:
     """Out of `GET /volumes`."""
     return tuple(
         VolumeEntry(
-            name=clean_text(str(entry["Name"])),
-            driver=clean_text(str(entry.get("Driver", ""))),
-            created=epoch_of(str(entry.get("CreatedAt") or "")),
-            used_by=uses.volumes.get(str(entry["Name"]), ()),
-            project=clean_text(str((entry.get("Labels") or {}).get("com.docker.compose.project", ""))),
+            name=clean_text(entry.required_text("Name")),
+            driver=clean_text(entry.text("Driver")),
+            created=epoch_of(entry.text("CreatedAt")),
+            used_by=uses.volumes.get(entry.required_text("Name"), ()),
+            project=clean_text(entry.object("Labels").text("com.docker.compose.project")),
         )
-        for entry in untrusted.get("Volumes") or ()
+        for entry in answer.object().objects("Volumes")
     )
 
 
-def networks_from(untrusted: Iterable[Mapping[str, Any]], uses: Uses) -> tuple[NetworkEntry, ...]:
+def networks_from(answer: Json, uses: Uses) -> tuple[NetworkEntry, ...]:
     """Out of `GET /networks`."""
     return tuple(
         NetworkEntry(
-            id=clean_text(str(entry["Id"])),
-            name=clean_text(str(entry.get("Name", ""))),
-            driver=clean_text(str(entry.get("Driver", ""))),
-            scope=clean_text(str(entry.get("Scope", ""))),
+            id=clean_text(entry.required_text("Id")),
+            name=clean_text(entry.text("Name")),
+            driver=clean_text(entry.text("Driver")),
+            scope=clean_text(entry.text("Scope")),
             subnets=tuple(
-                clean_text(str(one["Subnet"]))
-                for one in (entry.get("IPAM") or {}).get("Config") or ()
-                if one.get("Subnet")
+                clean_text(one.text("Subnet")) for one in entry.object("IPAM").objects("Config") if one.text("Subnet")
             ),
-            created=epoch_of(str(entry.get("Created") or "")),
-            used_by=uses.networks.get(str(entry["Id"]), ()),
+            created=epoch_of(entry.text("Created")),
+            used_by=uses.networks.get(entry.required_text("Id"), ()),
         )
-        for entry in untrusted
+        for entry in answer.objects()
     )
 
 
-def sizes_from(untrusted: Mapping[str, Any]) -> dict[str, int]:
+def sizes_from(answer: Json) -> dict[str, int]:
     """Out of `GET /system/df`; the engine says -1 of what it does not know."""
     sizes = {}
-    for entry in untrusted.get("Volumes") or ():
-        size = int((entry.get("UsageData") or {}).get("Size", -1))
+    for entry in answer.object().objects("Volumes"):
+        size = entry.object("UsageData").integer("Size", -1)
         if size >= 0:
-            sizes[clean_text(str(entry["Name"]))] = size
+            sizes[clean_text(entry.required_text("Name"))] = size
     return sizes
 
 
-def _names(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    tags = [str(tag) for tag in entry.get("RepoTags") or () if tag != "<none>:<none>"]
+def _names(entry: JsonObject) -> list[tuple[str, str]]:
+    tags = [tag for tag in entry.texts("RepoTags") if tag != "<none>:<none>"]
     if tags:
         # The last colon: one before it belongs to the registry's port.
         return [(repository, tag) for repository, _, tag in (one.rpartition(":") for one in tags)]
-    digests = [str(digest) for digest in entry.get("RepoDigests") or () if not str(digest).startswith("<none>")]
+    digests = [digest for digest in entry.texts("RepoDigests") if not digest.startswith("<none>")]
     return [(digests[0].partition("@")[0], "")] if digests else [("", "")]
 
 
 def _uses(client: EngineClient) -> Uses:
-    return uses_from(_get(client, "docker ps --all", "/containers/json", all=1))
-
-
-def _get(client: EngineClient, command: str, path: str, **params: int) -> Any:
-    return client.call(command, "GET", path, params=params)
+    return uses_from(client.call("docker ps --all", "GET", "/containers/json", params={"all": 1}))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
+from backend.engine.engine_json import engine_source
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, fail
+from backend.json_reader import JsonLines, JsonObject
 
-_MAX_LINE_BYTES: Final = 1_048_576
 _DONE: Final = ("Pull complete", "Already exists")
 
 
@@ -39,16 +39,16 @@ class _Layer:
 class _Meter:
     layers: dict[str, _Layer] = field(default_factory=dict)
 
-    def take(self, untrusted: dict[str, Any]) -> PullProgress:
-        status = clean_text(str(untrusted.get("status", "")))
-        name = untrusted.get("id")
+    def take(self, step: JsonObject) -> PullProgress:
+        status = clean_text(step.text("status"))
+        name = step.text("id")
         # The first line names the tag in place of a layer: "Pulling from library/nginx".
-        if isinstance(name, str) and not status.startswith("Pulling from"):
+        if name and not status.startswith("Pulling from"):
             layer = self.layers.setdefault(name, _Layer())
-            detail = untrusted.get("progressDetail") or {}
-            if status == "Downloading" and isinstance(detail.get("current"), int):
-                layer.current = detail["current"]
-                layer.total = max(layer.total, detail.get("total") or 0, layer.current)
+            detail = step.object("progressDetail")
+            if status == "Downloading" and "current" in detail:
+                layer.current = detail.integer("current")
+                layer.total = max(layer.total, detail.integer("total"), layer.current)
             elif status in ("Verifying Checksum", "Download complete"):
                 layer.current = layer.total
             elif status in _DONE:
@@ -66,20 +66,15 @@ def pull_progress(blocks: Iterator[bytes], *, command: str) -> Iterator[PullProg
     """One value for each line of the answer.
 
     Raises:
-        WherryError: ENGINE_ERROR, a line says that the pull failed.
+        WherryError: ENGINE_ERROR, a line says that the pull failed, or is not understood.
     """
     meter = _Meter()
-    rest = b""
+    lines = JsonLines(engine_source(command))
     for block in blocks:
-        *lines, rest = (rest + block).split(b"\n")
-        if len(rest) > _MAX_LINE_BYTES:
-            raise ValueError("a line longer than a mebibyte")
-        for line in lines:
-            if line.strip():
-                said = json.loads(line)
-                if "error" in said:
-                    raise _refused(str(said["error"]), command)
-                yield meter.take(said)
+        for step in lines.feed(block):
+            if "error" in step:
+                raise _refused(step.text("error"), command)
+            yield meter.take(step)
 
 
 def _refused(untrusted_message: str, command: str) -> Exception:

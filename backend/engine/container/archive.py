@@ -13,7 +13,6 @@ import base64
 import contextlib
 import errno
 import io
-import json
 import os
 import re
 import shutil
@@ -27,8 +26,10 @@ from typing import IO, TYPE_CHECKING, Final, cast
 from backend.engine.client.engine_client import check_id
 from backend.engine.container.page_types import RemoteFile, RemoteStat
 from backend.engine.container.transfer import Transfer
+from backend.engine.engine_json import engine_source, read_answer
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, WherryError, fail
+from backend.json_reader import NotUnderstood
 
 if TYPE_CHECKING:
     from backend.engine.client.engine_client import EngineClient
@@ -48,18 +49,19 @@ def stat_path(client: EngineClient, container_id: str, path: str) -> RemoteStat:
     command = _command("stat", container_id, path)
     fields = client.head(command, f"/containers/{container_id}/archive", params=_query(path))
     try:
-        told = json.loads(base64.b64decode(fields.get(_STAT_HEADER, "")))
-        mode = int(told["mode"])
-        return RemoteStat(
-            name=str(told["name"]),
-            size=int(told["size"]),
-            is_directory=bool(mode & _GO_DIRECTORY),
-            is_link=bool(mode & _GO_SYMLINK),
-            link_target=str(told.get("linkTarget") or ""),
-            changed_at=str(told.get("mtime", "")),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise fail(ProblemCode.ENGINE_ERROR, "The engine's answer was not understood.", command=command) from error
+        text = base64.b64decode(fields.get(_STAT_HEADER, ""), validate=True)
+    except ValueError as error:
+        raise NotUnderstood(engine_source(command), f"{_STAT_HEADER}: {error}") from error
+    found = read_answer(text, command).object()
+    mode = found.required_integer("mode")
+    return RemoteStat(
+        name=found.required_text("name"),
+        size=found.required_integer("size"),
+        is_directory=bool(mode & _GO_DIRECTORY),
+        is_link=bool(mode & _GO_SYMLINK),
+        link_target=found.text("linkTarget"),
+        changed_at=found.text("mtime"),
+    )
 
 
 def read_file(client: EngineClient, container_id: str, path: str, limit: int) -> RemoteFile:
@@ -188,8 +190,8 @@ def export(client: EngineClient, container_id: str, target: Path, transfer: Tran
     command = f"docker export {container_id[:12]}"
     check_id(container_id, command)
     sizes = client.call(command, "GET", f"/containers/{container_id}/json", params={"size": 1}, timeout_s=120)
-    root = sizes.get("SizeRootFs") if isinstance(sizes, dict) else None
-    transfer.total_bytes = root if isinstance(root, int) and root > 0 else None
+    root = sizes.object().integer("SizeRootFs")
+    transfer.total_bytes = root if root > 0 else None
     partial = target.with_name(f".{target.name[:80]}.wherry-part-{os.getpid()}")
     stream = client.stream(command, "GET", f"/containers/{container_id}/export", _blocks)
     transfer.on_cancel(stream.close)

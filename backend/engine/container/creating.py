@@ -9,14 +9,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from backend.engine.client.answers import understood
+from backend.engine.engine_json import engine_source
 from backend.engine.spec.container_spec import ContainerSpec
 from backend.engine.spec.inspection import spec_from_inspect
 from backend.engine.spec.request import create_body
 from backend.engine.types import RemovePolicy, clean_text
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.json_reader import Json, JsonObject
 
 if TYPE_CHECKING:
     from backend.engine.client.engine_client import EngineClient
@@ -54,20 +55,14 @@ class Created:
 def local_images(client: EngineClient) -> tuple[str, ...]:
     """The names of all images that the engine has, newest first."""
     answer = client.call("docker images", "GET", "/images/json")
-
-    def names() -> tuple[str, ...]:
-        found = (str(tag) for image in answer for tag in image.get("RepoTags") or ())
-        return tuple(dict.fromkeys(clean_text(name) for name in found if "<none>" not in name))
-
-    return understood("docker images", names)
+    found = (tag for image in answer.objects() for tag in image.texts("RepoTags"))
+    return tuple(dict.fromkeys(clean_text(name) for name in found if "<none>" not in name))
 
 
 def network_names(client: EngineClient) -> tuple[str, ...]:
     """The names of all networks."""
     answer = client.call("docker network ls", "GET", "/networks")
-    return understood(
-        "docker network ls", lambda: tuple(sorted(clean_text(str(network.get("Name", ""))) for network in answer))
-    )
+    return tuple(sorted(clean_text(network.required_text("Name")) for network in answer.objects()))
 
 
 def has_image(client: EngineClient, reference: str) -> bool:
@@ -78,8 +73,8 @@ def has_image(client: EngineClient, reference: str) -> bool:
 def spec_of(client: EngineClient, container_id: str) -> ContainerSpec:
     """What the user of a container set."""
     raw = client.inspect(container_id).untrusted_raw
-    image = _image(client, str(raw.get("Image", "")))
-    return understood(f"docker inspect {container_id[:12]}", lambda: spec_from_inspect(raw, image))
+    container = Json(raw, engine_source(f"docker inspect {container_id[:12]}")).object()
+    return spec_from_inspect(container, _image(client, container.text("Image")))
 
 
 def create_container(client: EngineClient, spec: ContainerSpec, *, start: bool = True) -> Created:
@@ -159,15 +154,9 @@ def _create(client: EngineClient, spec: ContainerSpec) -> Created:
         params={"name": spec.name} if spec.name else None,
         body=create_body(spec),
         timeout_s=CREATE_TIMEOUT_S,
-    )
-
-    def made() -> Created:
-        warnings = answer.get("Warnings") or ()
-        return Created(
-            id=clean_text(str(answer["Id"])), warnings=tuple(clean_text(str(line), 500) for line in warnings)
-        )
-
-    return understood(command, made)
+    ).object()
+    warnings = tuple(clean_text(line, 500) for line in answer.texts("Warnings"))
+    return Created(id=clean_text(answer.required_text("Id")), warnings=warnings)
 
 
 def _restore(client: EngineClient, old_id: str, name: str, made: Created | None, *, runs: bool) -> None:
@@ -200,14 +189,14 @@ def _ended(client: EngineClient, container_id: str) -> int | None:
     return None
 
 
-def _image(client: EngineClient, reference: str) -> dict[str, Any] | None:
+def _image(client: EngineClient, reference: str) -> JsonObject | None:
     try:
-        answer = client.call(f"docker image inspect {clean_text(reference)}", "GET", f"/images/{reference}/json")
+        command = f"docker image inspect {clean_text(reference)}"
+        return client.call(command, "GET", f"/images/{reference}/json").object()
     except WherryError as error:
         if error.problem.code is ProblemCode.ENGINE_ERROR and _is_missing(error.problem):
             return None
         raise
-    return answer if isinstance(answer, dict) else None
 
 
 def _is_missing(problem: Problem) -> bool:

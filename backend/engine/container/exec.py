@@ -12,10 +12,10 @@ import secrets
 import tarfile
 from typing import TYPE_CHECKING, Final, Protocol
 
-from backend.engine.client.answers import DEBUG_ROLE, ROLE_LABEL, is_debug_helper, understood
+from backend.engine.client.answers import DEBUG_ROLE, ROLE_LABEL, is_debug_helper
 from backend.engine.client.engine_client import check_id
 from backend.engine.container.page_types import TerminalSize
-from backend.errors import ProblemCode, WherryError, fail
+from backend.errors import ProblemCode, WherryError
 
 if TYPE_CHECKING:
     from backend.engine.client.duplex import Duplex
@@ -69,9 +69,8 @@ class Shell:
 
     def exit_code(self, client: EngineClient) -> int | None:
         """See Program."""
-        answer = client.call("docker exec (inspect)", "GET", f"/exec/{self._exec_id}/json")
-        code = answer.get("ExitCode") if isinstance(answer, dict) and not answer.get("Running") else None
-        return code if isinstance(code, int) else None
+        answer = client.call("docker exec (inspect)", "GET", f"/exec/{self._exec_id}/json").object()
+        return answer.integer("ExitCode") if "ExitCode" in answer and not answer.flag("Running") else None
 
     def end(self, client: EngineClient) -> None:
         """See Program. The engine leaves a shell alone whose terminal went away: it is told by a signal."""
@@ -159,7 +158,7 @@ def open_debug_shell(client: EngineClient, container_id: str, size: TerminalSize
         },
     }
     made = client.call(command, "POST", "/containers/create", body=body)
-    helper_id = understood(command, lambda: str(made["Id"]))
+    helper_id = made.object().required_text("Id")
     try:
         params = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
         connection = client.hijack(command, f"/containers/{helper_id}/attach", params=params)
@@ -179,14 +178,11 @@ def remove_leftovers(client: EngineClient, owner: str) -> int:
     filters = '{"label":["%s=%s"]}' % (ROLE_LABEL, DEBUG_ROLE)  # noqa: UP031 -- braces
     listed = client.call("docker ps", "GET", "/containers/json", params={"all": 1, "filters": filters})
     # Looked at once more: an engine that does not know the filter lists everybody's containers.
-    stale = understood(
-        "docker ps",
-        lambda: [
-            str(entry["Id"])
-            for entry in listed or ()
-            if is_debug_helper(entry) and entry["Labels"].get(OWNER_LABEL) != owner
-        ],
-    )
+    stale = [
+        entry.required_text("Id")
+        for entry in listed.objects()
+        if is_debug_helper(entry) and entry.object("Labels").text(OWNER_LABEL) != owner
+    ]
     for identity in stale:
         remove_helper(client, identity)
     return len(stale)
@@ -218,9 +214,7 @@ def _create(
         body["ConsoleSize"] = [size.lines, size.columns]
     command = f"docker exec {container_id[:12]} {argv[0]}"
     answer = client.call(command, "POST", f"/containers/{container_id}/exec", body=body)
-    if not isinstance(answer, dict) or not isinstance(answer.get("Id"), str):
-        raise fail(ProblemCode.ENGINE_ERROR, "The Docker engine's answer was not understood.", command=command)
-    exec_id = str(answer["Id"])
+    exec_id = answer.object().required_text("Id")
     check_id(exec_id, command)
     return exec_id
 

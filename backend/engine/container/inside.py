@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from backend.engine.client.answers import understood
 from backend.engine.client.engine_client import check_id
 from backend.engine.container.page_types import ChangeKind, ProcessTable, check_image_name, split_image_name
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, WherryError, fail
+from backend.json_reader import JsonObject, NotUnderstood
 
 if TYPE_CHECKING:
     from backend.engine.client.engine_client import EngineClient
@@ -29,16 +30,13 @@ def processes(client: EngineClient, container_id: str) -> ProcessTable:
     command = f"docker top {container_id[:12]} {PS_COLUMNS}"
     check_id(container_id, command)
     answer = client.call(command, "GET", f"/containers/{container_id}/top", params={"ps_args": PS_COLUMNS})
-
-    def table() -> ProcessTable:
-        titles = tuple(clean_text(str(title)) for title in answer["Titles"])
-        rows = tuple(
-            tuple(clean_text(str(word), 4096) for word in [*row, *[""] * len(titles)][: len(titles)])
-            for row in (answer["Processes"] or [])[:MAX_PROCESSES]
-        )
-        return ProcessTable(titles, rows)
-
-    return understood(command, table)
+    table = answer.object()
+    titles = tuple(clean_text(title) for title in table.texts("Titles"))
+    rows = tuple(
+        tuple(clean_text(word, 4096) for word in [*row.texts(), *[""] * len(titles)][: len(titles)])
+        for row in islice(table.values("Processes"), MAX_PROCESSES)
+    )
+    return ProcessTable(titles, rows)
 
 
 def changes(client: EngineClient, container_id: str) -> dict[str, ChangeKind]:
@@ -49,9 +47,15 @@ def changes(client: EngineClient, container_id: str) -> dict[str, ChangeKind]:
     command = f"docker diff {container_id[:12]}"
     check_id(container_id, command)
     answer = client.call(command, "GET", f"/containers/{container_id}/changes", timeout_s=_CHANGES_TIMEOUT_S)
-    return understood(
-        command, lambda: {str(entry["Path"]): _KINDS[entry["Kind"]] for entry in (answer or [])[:MAX_CHANGES]}
-    )
+    found = () if answer.is_null else answer.objects()[:MAX_CHANGES]
+    return {entry.required_text("Path"): _change_kind(entry) for entry in found}
+
+
+def _change_kind(change: JsonObject) -> ChangeKind:
+    number = change.required_integer("Kind")
+    if number not in _KINDS:
+        raise NotUnderstood(change.source, f"Kind: expected one of 0, 1 and 2, found {number}.")
+    return _KINDS[number]
 
 
 def commit(client: EngineClient, container_id: str, name: str, *, message: str = "", pause: bool = True) -> str:
@@ -76,7 +80,7 @@ def commit(client: EngineClient, container_id: str, name: str, *, message: str =
         "pause": int(pause),
     }
     answer = client.call(command, "POST", "/commit", params=params, body={}, timeout_s=_COMMIT_TIMEOUT_S)
-    return understood(command, lambda: clean_text(str(answer["Id"])))
+    return clean_text(answer.object().required_text("Id"))
 
 
 def forget_image(client: EngineClient, name: str) -> None:

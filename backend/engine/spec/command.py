@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
+from backend.engine.engine_json import engine_source
 from backend.engine.spec.container_spec import COMPOSE_LABELS, ContainerSpec, MountSpec, PortSpec
+from backend.json_reader import Json, JsonObject, NotUnderstood
 
 _ESCAPES: Final = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\", "'": "\\'"}
+_SOURCE: Final = engine_source("docker inspect")
 _UNITS: Final = ((1024**3, "g"), (1024**2, "m"), (1024, "k"))
 
 
@@ -29,12 +32,19 @@ def run_words(spec: ContainerSpec) -> tuple[list[str], list[str]]:
     words += [flag for flag, on in flags if on]
     if spec.name:
         words += ["--name", spec.name]
-    words += _networks(spec)
+    untold: list[str] = []
+    try:
+        words += _networks(spec)
+    except NotUnderstood:
+        untold.append("NetworkingConfig")
     for port in spec.ports:
         words += ["-p", _port(port)]
     for mount in spec.mounts:
         if not (mount.from_image and mount.is_anonymous):
-            words += _mount(mount)
+            try:
+                words += _mount(mount)
+            except NotUnderstood:
+                untold.append(f"Mounts {mount.target}")
     for name, value in spec.environment:
         words += ["-e", name if value is None else f"{name}={value}"]
     if spec.cpus is not None:
@@ -52,10 +62,12 @@ def run_words(spec: ContainerSpec) -> tuple[list[str], list[str]]:
         # Compose's own book-keeping would make the copy a part of the project.
         if not key.startswith(COMPOSE_LABELS):
             words += ["--label", f"{key}={value}"]
-    untold: list[str] = []
     for rest, table in ((spec.untrusted_host, _HOST), (spec.untrusted_config, _CONFIG)):
         for key in sorted(rest):
-            said = table[key](rest[key]) if key in table else None
+            try:
+                said = table[key](Json(rest[key], _SOURCE)) if key in table else None
+            except NotUnderstood:
+                said = None
             if said is None:
                 untold.append(key)
             else:
@@ -91,10 +103,10 @@ def _networks(spec: ContainerSpec) -> list[str]:
         names = ["bridge", *(name for name in names if name != "bridge")]
     words: list[str] = []
     for name in names:
-        endpoint: Mapping[str, Any] = spec.untrusted_endpoints.get(name) or {}
-        parts = [f"alias={alias}" for alias in endpoint.get("Aliases") or ()]
-        fixed = endpoint.get("IPAMConfig") or {}
-        addresses = (("ip", fixed.get("IPv4Address")), ("ip6", fixed.get("IPv6Address")))
+        endpoint = JsonObject(dict(spec.untrusted_endpoints.get(name) or {}), _SOURCE)
+        parts = [f"alias={alias}" for alias in endpoint.texts("Aliases")]
+        fixed = endpoint.object("IPAMConfig")
+        addresses = (("ip", fixed.text("IPv4Address")), ("ip6", fixed.text("IPv6Address")))
         parts += [f"{key}={address}" for key, address in addresses if address]
         words += ["--network", ",".join((f"name={name}", *parts)) if parts else name]
     return words
@@ -123,17 +135,17 @@ def _mount(mount: MountSpec) -> list[str]:
     fields.append(f"target={mount.target}")
     if mount.read_only:
         fields.append("readonly")
-    options = mount.untrusted_options
-    bind, volume, tmpfs = (options.get(f"{kind}Options") or {} for kind in ("Bind", "Volume", "Tmpfs"))
-    fields += [f"bind-propagation={bind['Propagation']}"] if bind.get("Propagation") else []
-    fields += ["volume-nocopy"] if volume.get("NoCopy") else []
-    fields += [f"volume-subpath={volume['Subpath']}"] if volume.get("Subpath") else []
-    fields += [f"volume-label={key}={value}" for key, value in (volume.get("Labels") or {}).items()]
-    driver = volume.get("DriverConfig") or {}
-    fields += [f"volume-driver={driver['Name']}"] if driver.get("Name") else []
-    fields += [f"volume-opt={key}={value}" for key, value in (driver.get("Options") or {}).items()]
-    fields += [f"tmpfs-size={tmpfs['SizeBytes']}"] if tmpfs.get("SizeBytes") else []
-    fields += [f"tmpfs-mode={tmpfs['Mode']:o}"] if tmpfs.get("Mode") else []
+    options = JsonObject(dict(mount.untrusted_options), _SOURCE)
+    bind, volume, tmpfs = (options.object(f"{kind}Options") for kind in ("Bind", "Volume", "Tmpfs"))
+    fields += [f"bind-propagation={bind.text('Propagation')}"] if bind.text("Propagation") else []
+    fields += ["volume-nocopy"] if volume.flag("NoCopy") else []
+    fields += [f"volume-subpath={volume.text('Subpath')}"] if volume.text("Subpath") else []
+    fields += [f"volume-label={key}={value}" for key, value in volume.texts_by_name("Labels").items()]
+    driver = volume.object("DriverConfig")
+    fields += [f"volume-driver={driver.text('Name')}"] if driver.text("Name") else []
+    fields += [f"volume-opt={key}={value}" for key, value in driver.texts_by_name("Options").items()]
+    fields += [f"tmpfs-size={tmpfs.integer('SizeBytes')}"] if tmpfs.integer("SizeBytes") else []
+    fields += [f"tmpfs-mode={tmpfs.integer('Mode'):o}"] if tmpfs.integer("Mode") else []
     return ["--mount", ",".join(_csv(part) for part in fields)]
 
 
@@ -154,47 +166,56 @@ def _duration(nanoseconds: int) -> str:
     return f"{nanoseconds}ns"
 
 
-_Said = Callable[[Any], list[str] | None]
+_Said = Callable[[Json], list[str] | None]
 
 
-def _one(option: str, form: Callable[[Any], str] = str) -> _Said:
+def _plain(value: Json) -> str:
+    """A text, or a number, as it came."""
+    return value.text() if isinstance(value.untrusted, str) else str(value.integer())
+
+
+def _one(option: str, form: Callable[[Json], str] = _plain) -> _Said:
     return lambda value: [option, form(value)]
 
 
-def _each(option: str, form: Callable[[Any], str] = str) -> _Said:
-    return lambda values: [word for value in values for word in (option, form(value))]
+def _each(option: str, form: Callable[[Json], str] = _plain) -> _Said:
+    return lambda values: [word for value in values.values() for word in (option, form(value))]
 
 
 def _pairs(option: str) -> _Said:
-    return lambda table: _pairs_of(option, table)
+    return lambda table: _pairs_of(option, table.object())
 
 
-def _pairs_of(option: str, table: Mapping[str, Any]) -> list[str]:
-    return [word for key, value in table.items() for word in (option, f"{key}={value}")]
+def _pairs_of(option: str, table: JsonObject) -> list[str]:
+    return [word for key in table for word in (option, f"{key}={table.text(key)}")]
 
 
-def _tmpfs(table: Mapping[str, str]) -> list[str]:
-    entries: Iterable[str] = (f"{path}:{options}" if options else path for path, options in table.items())
+def _tmpfs(table: Json) -> list[str]:
+    places = table.object()
+    entries = (f"{path}:{places.text(path)}" if places.text(path) else path for path in places)
     return [word for entry in entries for word in ("--tmpfs", entry)]
 
 
-def _log(value: Mapping[str, Any]) -> list[str]:
-    words = ["--log-driver", str(value.get("Type", ""))]
-    return words + _pairs_of("--log-opt", value.get("Config") or {})
+def _log(value: Json) -> list[str]:
+    log = value.object()
+    return ["--log-driver", log.text("Type"), *_pairs_of("--log-opt", log.object("Config"))]
 
 
-def _device(value: Mapping[str, Any]) -> str:
-    parts = (value.get("PathOnHost", ""), value.get("PathInContainer", ""), value.get("CgroupPermissions", ""))
+def _device(value: Json) -> str:
+    device = value.object()
+    parts = (device.text(name) for name in ("PathOnHost", "PathInContainer", "CgroupPermissions"))
     return ":".join(part for part in parts if part)
 
 
-def _ulimit(value: Mapping[str, Any]) -> str:
-    return f"{value.get('Name')}={value.get('Soft')}:{value.get('Hard')}"
+def _ulimit(value: Json) -> str:
+    limit = value.object()
+    return f"{limit.text('Name')}={limit.integer('Soft')}:{limit.integer('Hard')}"
 
 
-def _health(value: Mapping[str, Any]) -> list[str] | None:
-    test = value.get("Test") or []
-    if test == ["NONE"]:
+def _health(value: Json) -> list[str] | None:
+    check = value.object()
+    test = check.texts("Test")
+    if test == ("NONE",):
         return ["--no-healthcheck"]
     words: list[str] = []
     if test:
@@ -207,9 +228,9 @@ def _health(value: Mapping[str, Any]) -> list[str] | None:
         ("StartPeriod", "--health-start-period"),
         ("StartInterval", "--health-start-interval"),
     ):
-        if value.get(key):
-            words += [option, _duration(value[key])]
-    return words + (["--health-retries", str(value["Retries"])] if value.get("Retries") else [])
+        if check.integer(key):
+            words += [option, _duration(check.integer(key))]
+    return words + (["--health-retries", str(check.integer("Retries"))] if check.integer("Retries") else [])
 
 
 _HOST: Final[dict[str, _Said]] = {
@@ -234,7 +255,7 @@ _HOST: Final[dict[str, _Said]] = {
     "GroupAdd": _each("--group-add"),
     "IpcMode": _one("--ipc"),
     "Isolation": _one("--isolation"),
-    "Links": _each("--link", lambda link: _link(str(link))),
+    "Links": _each("--link", lambda link: _link(link.text())),
     "LogConfig": _log,
     "MaskedPaths": lambda _value: ["--security-opt", "systempaths=unconfined"],
     "MemoryReservation": _one("--memory-reservation"),
@@ -248,7 +269,7 @@ _HOST: Final[dict[str, _Said]] = {
     "PublishAllPorts": lambda _value: ["-P"],
     "Runtime": _one("--runtime"),
     "SecurityOpt": _each("--security-opt"),
-    "ShmSize": _one("--shm-size", lambda value: _size(int(value))),
+    "ShmSize": _one("--shm-size", lambda value: _size(value.integer())),
     "StorageOpt": _pairs("--storage-opt"),
     "Sysctls": _pairs("--sysctl"),
     "Tmpfs": _tmpfs,
@@ -260,7 +281,7 @@ _HOST: Final[dict[str, _Said]] = {
 }
 _CONFIG: Final[dict[str, _Said]] = {
     "Domainname": _one("--domainname"),
-    "ExposedPorts": lambda table: [word for port in sorted(table) for word in ("--expose", port)],
+    "ExposedPorts": lambda table: [word for port in sorted(table.object()) for word in ("--expose", port)],
     "Healthcheck": _health,
     "MacAddress": _one("--mac-address"),
     "StopSignal": _one("--stop-signal"),

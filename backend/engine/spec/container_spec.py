@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from backend.engine.types import is_anonymous_volume
 
@@ -63,7 +63,7 @@ class MountSpec:
     read_only: bool = False
     from_image: bool = False
     """The image asks for a volume there: it would come by itself, but empty."""
-    untrusted_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    untrusted_options: Mapping[str, object] = field(default_factory=dict, hash=False)
     """The engine's further keys of the mount: BindOptions, VolumeOptions, TmpfsOptions."""
 
     @property
@@ -102,11 +102,11 @@ class ContainerSpec:
     init: bool = False
     extra_hosts: tuple[str, ...] = ()
     """As "name:address"."""
-    untrusted_config: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    untrusted_config: Mapping[str, object] = field(default_factory=dict, hash=False)
     """Further keys of the engine's Config that differ from the image and from its defaults."""
-    untrusted_host: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    untrusted_host: Mapping[str, object] = field(default_factory=dict, hash=False)
     """Further keys of its HostConfig."""
-    untrusted_endpoints: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    untrusted_endpoints: Mapping[str, Mapping[str, object]] = field(default_factory=dict, hash=False)
     """By the network's name, how the container is joined to it: aliases, fixed addresses."""
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from backend.engine.spec.container_spec import ContainerSpec, MountSpec, PortSpec
+from backend.json_reader import JsonObject, NotUnderstood
 
 _OWN_HOST: Final = frozenset(
     (
@@ -14,7 +14,7 @@ _OWN_HOST: Final = frozenset(
     )
 )
 """Keys of HostConfig that a spec has fields for."""
-_HOST_DEFAULTS: Final[dict[str, tuple[Any, ...]]] = {
+_HOST_DEFAULTS: Final[dict[str, tuple[object, ...]]] = {
     "CgroupnsMode": ("private",),
     "IpcMode": ("private", "shareable"),
     "LogConfig": ({"Type": "json-file", "Config": {}}, {"Type": "json-file", "Config": None}),
@@ -38,63 +38,63 @@ _CONFIG_REST: Final = (
     "NetworkDisabled",
 )
 _ENDPOINT_REST: Final = ("IPAMConfig", "Links", "DriverOpts", "GwPriority")
+_PORT_DIGITS: Final = 5
 _OWN_BRIDGE: Final = ("", "default", "bridge")
 
 
-def spec_from_inspect(
-    untrusted: dict[str, Any], untrusted_image: dict[str, Any] | None, *, swap_default: int = 2
-) -> ContainerSpec:
+def spec_from_inspect(container: JsonObject, image: JsonObject | None, *, swap_default: int = 2) -> ContainerSpec:
     """The spec of one container.
 
     Args:
-        untrusted: the answer of `GET /containers/{id}/json`.
-        untrusted_image: the answer of `GET /images/{id}/json` for its image; None when the image is gone: then all
-            that the container has counts as set by its user.
+        container: the answer of `GET /containers/{id}/json`.
+        image: the answer of `GET /images/{id}/json` for its image; None when the image is gone: then all that the
+            container has counts as set by its user.
         swap_default: the engine gives a container with a memory limit so many times that limit with swap.
+
+    Raises:
+        NotUnderstood: an answer is of another shape.
     """
-    config, host = _table(untrusted.get("Config")), _table(untrusted.get("HostConfig"))
-    image = _table(_table(untrusted_image).get("Config"))
-    entrypoint = _argv(config.get("Entrypoint"))
-    own_entrypoint = entrypoint is not None and entrypoint != _argv(image.get("Entrypoint"))
-    command = _argv(config.get("Cmd"))
+    config, host = container.object("Config"), container.object("HostConfig")
+    image_config = image.object("Config") if image is not None else JsonObject({}, container.source)
+    entrypoint = _argv(config, "Entrypoint")
+    own_entrypoint = entrypoint is not None and entrypoint != _argv(image_config, "Entrypoint")
+    command = _argv(config, "Cmd")
     # An entrypoint of one's own takes the image's command away: then the command has to be said though it is the same.
-    own_command = command is not None and (own_entrypoint or command != _argv(image.get("Cmd")))
-    memory = host.get("Memory") or None
-    swap = host.get("MemorySwap") or 0
-    rest = {key: value for key, value in host.items() if key not in _OWN_HOST and _is_own(key, value)}
-    if swap and swap != (memory or 0) * swap_default:
+    own_command = command is not None and (own_entrypoint or command != _argv(image_config, "Cmd"))
+    memory, swap, nano_cpus = host.integer("Memory"), host.integer("MemorySwap"), host.integer("NanoCpus")
+    rest = {key: value for key, value in host.untrusted.items() if key not in _OWN_HOST and _is_own(key, value)}
+    if swap and swap != memory * swap_default:
         rest["MemorySwap"] = swap
-    hostname = str(config.get("Hostname") or "")
+    hostname, mode = config.text("Hostname"), host.text("NetworkMode")
+    image_labels = image_config.texts_by_name("Labels")
     return ContainerSpec(
-        image=str(config.get("Image") or untrusted.get("Image") or ""),
-        name=str(untrusted.get("Name") or "").removeprefix("/"),
+        image=config.text("Image") or container.text("Image"),
+        name=container.text("Name").removeprefix("/"),
         command=command if own_command else None,
         entrypoint=entrypoint if own_entrypoint else None,
-        environment=_environment(config, image),
-        ports=_ports(host),
-        mounts=_mounts(untrusted, host, image),
-        cpus=host["NanoCpus"] / 1e9 if host.get("NanoCpus") else None,
-        memory_bytes=memory,
-        restart_policy=_restart_policy(host),
-        network="" if host.get("NetworkMode", "") in _OWN_BRIDGE else str(host["NetworkMode"]),
+        environment=_environment(config, image_config),
+        ports=_ports(host.object("PortBindings")),
+        mounts=_mounts(container, host, image_config),
+        cpus=nano_cpus / 1e9 if nano_cpus else None,
+        memory_bytes=memory or None,
+        restart_policy=_restart_policy(host.object("RestartPolicy")),
+        network="" if mode in _OWN_BRIDGE else mode,
         labels=tuple(
-            (str(key), str(value))
-            for key, value in _table(config.get("Labels")).items()
-            if _table(image.get("Labels")).get(key) != value
+            (key, value) for key, value in config.texts_by_name("Labels").items() if image_labels.get(key) != value
         ),
-        user=_unlike(config, image, "User"),
-        working_directory=_unlike(config, image, "WorkingDir"),
-        hostname="" if _is_given_hostname(hostname, untrusted, host) else hostname,
-        tty=bool(config.get("Tty")),
-        stdin_open=bool(config.get("OpenStdin")),
-        privileged=bool(host.get("Privileged")),
-        auto_remove=bool(host.get("AutoRemove")),
-        read_only_root=bool(host.get("ReadonlyRootfs")),
-        init=bool(host.get("Init")),
-        extra_hosts=tuple(str(entry) for entry in host.get("ExtraHosts") or ()),
-        untrusted_config=_config_rest(config, image, host),
+        user=_unlike(config, image_config, "User"),
+        working_directory=_unlike(config, image_config, "WorkingDir"),
+        hostname="" if _is_given_hostname(hostname, container.text("Id"), mode) else hostname,
+        tty=config.flag("Tty"),
+        stdin_open=config.flag("OpenStdin"),
+        privileged=host.flag("Privileged"),
+        auto_remove=host.flag("AutoRemove"),
+        read_only_root=host.flag("ReadonlyRootfs"),
+        init=host.flag("Init"),
+        extra_hosts=host.texts("ExtraHosts"),
+        untrusted_config=_config_rest(config, image_config, host),
         untrusted_host=rest,
-        untrusted_endpoints=_endpoints(untrusted, host),
+        untrusted_endpoints=_endpoints(container, mode),
     )
 
 
@@ -107,52 +107,55 @@ def _is_own(key: str, value: object) -> bool:
     return not empty and key not in _NEVER_HOST and value not in _HOST_DEFAULTS.get(key, ())
 
 
-def _environment(config: Mapping[str, Any], image: Mapping[str, Any]) -> tuple[tuple[str, str | None], ...]:
-    given = set(image.get("Env") or ())
+def _environment(config: JsonObject, image: JsonObject) -> tuple[tuple[str, str | None], ...]:
+    given = set(image.texts("Env"))
     found: list[tuple[str, str | None]] = []
-    for entry in config.get("Env") or ():
+    for entry in config.texts("Env"):
         if entry not in given:
-            name, equals, value = str(entry).partition("=")
+            name, equals, value = entry.partition("=")
             found.append((name, value if equals else None))
     return tuple(found)
 
 
-def _ports(host: Mapping[str, Any]) -> tuple[PortSpec, ...]:
+def _ports(bindings: JsonObject) -> tuple[PortSpec, ...]:
     found = []
-    for key, bindings in sorted(_table(host.get("PortBindings")).items()):
-        number, _, protocol = str(key).partition("/")
-        for binding in bindings or [{}]:
-            host_port = str(binding.get("HostPort") or "")
+    for key in sorted(bindings):
+        number, _, protocol = key.partition("/")
+        if not number.isascii() or not number.isdigit() or len(number) > _PORT_DIGITS:
+            raise NotUnderstood(bindings.source, "HostConfig.PortBindings: expected names that are ports.")
+        rows = [(row.text("HostIp"), row.text("HostPort")) for row in bindings.objects(key)]
+        for host_ip, host_port in rows or [("", "")]:
+            is_single = host_port.isascii() and host_port.isdigit() and len(host_port) <= _PORT_DIGITS
             found.append(
                 PortSpec(
                     container_port=int(number),
                     protocol=protocol or "tcp",
-                    host_port=(int(host_port) or None) if host_port.isascii() and host_port.isdigit() else None,
-                    host_ip=str(binding.get("HostIp") or ""),
+                    host_port=(int(host_port) or None) if is_single else None,
+                    host_ip=host_ip,
                 )
             )
     return tuple(found)
 
 
-def _mounts(untrusted: dict[str, Any], host: Mapping[str, Any], image: Mapping[str, Any]) -> tuple[MountSpec, ...]:
-    declared = set(_table(image.get("Volumes")))
-    asked = {str(mount.get("Target")): mount for mount in host.get("Mounts") or ()}
+def _mounts(container: JsonObject, host: JsonObject, image: JsonObject) -> tuple[MountSpec, ...]:
+    declared = set(image.object("Volumes"))
+    asked = {mount.text("Target"): mount for mount in host.objects("Mounts")}
     found = {}
-    for mount in untrusted.get("Mounts") or ():
-        target = str(mount.get("Destination", ""))
-        wish = asked.get(target, {})
-        kind = str(mount.get("Type", "bind"))
-        options = {key: value for key, value in wish.items() if key.endswith("Options") and value}
-        if kind == "bind" and not wish and mount.get("Propagation") not in (None, "", "rprivate"):
-            options["BindOptions"] = {"Propagation": mount["Propagation"]}
-        if kind == "volume" and not wish and "nocopy" in str(mount.get("Mode", "")).split(","):
+    for mount in container.objects("Mounts"):
+        target, kind = mount.text("Destination"), mount.text("Type", "bind")
+        wish = asked.get(target)
+        options = _options(wish) if wish is not None else {}
+        if kind == "bind" and wish is None and mount.text("Propagation") not in ("", "rprivate"):
+            options["BindOptions"] = {"Propagation": mount.text("Propagation")}
+        if kind == "volume" and wish is None and "nocopy" in mount.text("Mode").split(","):
             options["VolumeOptions"] = {"NoCopy": True}
+        # The wish has the path as its user wrote it, the mount as the machine knows it.
+        path = (wish.text("Source") if wish is not None else "") or mount.text("Source")
         found[target] = MountSpec(
             kind=kind,
-            # The wish has the path as its user wrote it, the mount as the machine knows it.
-            source=str((mount.get("Name") if kind == "volume" else wish.get("Source") or mount.get("Source")) or ""),
+            source=mount.text("Name") if kind == "volume" else path,
             target=target,
-            read_only=not mount.get("RW", True),
+            read_only=not mount.flag("RW", default=True),
             from_image=target in declared and target not in asked and not _is_bound(host, target),
             untrusted_options=options,
         )
@@ -160,73 +163,68 @@ def _mounts(untrusted: dict[str, Any], host: Mapping[str, Any], image: Mapping[s
     for target, wish in asked.items():
         if target not in found:
             found[target] = MountSpec(
-                kind=str(wish.get("Type", "bind")),
-                source=str(wish.get("Source") or ""),
+                kind=wish.text("Type", "bind"),
+                source=wish.text("Source"),
                 target=target,
-                read_only=bool(wish.get("ReadOnly")),
-                untrusted_options={key: value for key, value in wish.items() if key.endswith("Options") and value},
+                read_only=wish.flag("ReadOnly"),
+                untrusted_options=_options(wish),
             )
-    return tuple(found[target] for target in sorted(found) if target not in _table(host.get("Tmpfs")))
+    temporary = set(host.object("Tmpfs"))
+    return tuple(found[target] for target in sorted(found) if target not in temporary)
 
 
-def _is_bound(host: Mapping[str, Any], target: str) -> bool:
-    return any(target in str(bind).split(":") for bind in host.get("Binds") or ())
+def _options(wish: JsonObject) -> dict[str, object]:
+    return {key: value for key, value in wish.untrusted.items() if key.endswith("Options") and value}
 
 
-def _restart_policy(host: Mapping[str, Any]) -> str:
-    policy = _table(host.get("RestartPolicy"))
-    name, tries = str(policy.get("Name") or "no"), policy.get("MaximumRetryCount") or 0
+def _is_bound(host: JsonObject, target: str) -> bool:
+    return any(target in bind.split(":") for bind in host.texts("Binds"))
+
+
+def _restart_policy(policy: JsonObject) -> str:
+    name, tries = policy.text("Name") or "no", policy.integer("MaximumRetryCount")
     return f"{name}:{tries}" if name == "on-failure" and tries else name
 
 
-def _is_given_hostname(hostname: str, untrusted: dict[str, Any], host: Mapping[str, Any]) -> bool:
+def _is_given_hostname(hostname: str, identity: str, mode: str) -> bool:
     """Whether the engine chose it: the short id, or the machine's own name on the machine's own network."""
-    shares = str(host.get("NetworkMode", "")) == "host" or str(host.get("NetworkMode", "")).startswith("container:")
-    return not hostname or shares or str(untrusted.get("Id", "")).startswith(hostname)
+    return not hostname or mode == "host" or mode.startswith("container:") or identity.startswith(hostname)
 
 
-def _config_rest(config: Mapping[str, Any], image: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, Any]:
-    rest = {key: config[key] for key in _CONFIG_REST if config.get(key) and config[key] != image.get(key)}
-    published = _table(host.get("PortBindings"))
-    declared = _table(image.get("ExposedPorts"))
-    exposed: dict[str, Any] = {
-        key: {} for key in _table(config.get("ExposedPorts")) if key not in published and key not in declared
-    }
+def _config_rest(config: JsonObject, image: JsonObject, host: JsonObject) -> dict[str, object]:
+    mine, given = config.untrusted, image.untrusted
+    rest: dict[str, object] = {key: mine[key] for key in _CONFIG_REST if mine.get(key) and mine[key] != given.get(key)}
+    known = {*host.object("PortBindings"), *image.object("ExposedPorts")}
+    exposed: dict[str, object] = {key: {} for key in config.object("ExposedPorts") if key not in known}
     if exposed:
         rest["ExposedPorts"] = exposed
     return rest
 
 
-def _endpoints(untrusted: dict[str, Any], host: Mapping[str, Any]) -> dict[str, Any]:
-    networks = _table(_table(untrusted.get("NetworkSettings")).get("Networks"))
-    mode = str(host.get("NetworkMode", ""))
+def _endpoints(container: JsonObject, mode: str) -> dict[str, dict[str, object]]:
     if mode in ("host", "none") or mode.startswith("container:"):
         return {}
-    short = str(untrusted.get("Id", ""))[:12]
-    found = {}
-    for name, entry in networks.items():
-        if not isinstance(entry, dict):
-            continue
-        kept = {key: entry[key] for key in _ENDPOINT_REST if entry.get(key)}
+    short = container.text("Id")[:12]
+    found: dict[str, dict[str, object]] = {}
+    for name, entry in container.object("NetworkSettings").objects_by_name("Networks").items():
+        kept: dict[str, object] = {key: entry.untrusted[key] for key in _ENDPOINT_REST if entry.untrusted.get(key)}
         # The engine adds the short id itself, in every version that lists it here.
-        aliases = [alias for alias in entry.get("Aliases") or () if alias != short]
+        aliases = [alias for alias in entry.texts("Aliases") if alias != short]
         if aliases:
             kept["Aliases"] = aliases
         if kept or name not in (*_OWN_BRIDGE, mode):
-            found[str(name)] = kept
+            found[name] = kept
     return found
 
 
-def _unlike(config: Mapping[str, Any], image: Mapping[str, Any], key: str) -> str:
-    value = str(config.get(key) or "")
-    return "" if value == str(image.get(key) or "") else value
+def _unlike(config: JsonObject, image: JsonObject, key: str) -> str:
+    value = config.text(key)
+    return "" if value == image.text(key) else value
 
 
-def _argv(untrusted: object) -> tuple[str, ...] | None:
-    if isinstance(untrusted, str):
-        return (untrusted,)
-    return tuple(str(word) for word in untrusted) if isinstance(untrusted, list) else None
-
-
-def _table(untrusted: object) -> dict[str, Any]:
-    return untrusted if isinstance(untrusted, dict) else {}
+def _argv(config: JsonObject, name: str) -> tuple[str, ...] | None:
+    """A list of words, or one text, as engines of long ago wrote it."""
+    member = config.member(name)
+    if member.is_null:
+        return None
+    return (member.text(),) if isinstance(member.untrusted, str) else member.texts()

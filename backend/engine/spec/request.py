@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from backend.engine.spec.container_spec import ContainerSpec, MountSpec
 
 
-def create_body(spec: ContainerSpec) -> dict[str, Any]:
+def create_body(spec: ContainerSpec) -> dict[str, object]:
     """What the engine is sent; the name goes into the address, not in here."""
-    exposed: dict[str, Any] = {f"{port.container_port}/{port.protocol}": {} for port in spec.ports}
-    config: dict[str, Any] = {
+    kept = spec.untrusted_config.get("ExposedPorts")
+    exposed: dict[str, object] = dict(kept) if isinstance(kept, Mapping) else {}
+    exposed |= {f"{port.container_port}/{port.protocol}": {} for port in spec.ports}
+    config: dict[str, object] = {
         **spec.untrusted_config,
         "Image": spec.image,
         "Env": [name if value is None else f"{name}={value}" for name, value in spec.environment],
         "Labels": dict(spec.labels),
         "Tty": spec.tty,
         "OpenStdin": spec.stdin_open,
-        "ExposedPorts": {**spec.untrusted_config.get("ExposedPorts", {}), **exposed},
+        "ExposedPorts": exposed,
         "HostConfig": _host(spec),
     }
     for key, words in (("Cmd", spec.command), ("Entrypoint", spec.entrypoint)):
@@ -33,13 +35,13 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
     return config
 
 
-def _host(spec: ContainerSpec) -> dict[str, Any]:
+def _host(spec: ContainerSpec) -> dict[str, object]:
     policy, _, tries = spec.restart_policy.partition(":")
     bindings: dict[str, list[dict[str, str]]] = {}
     for port in spec.ports:
         binding = {"HostIp": port.host_ip, "HostPort": "" if port.host_port is None else str(port.host_port)}
         bindings.setdefault(f"{port.container_port}/{port.protocol}", []).append(binding)
-    host: dict[str, Any] = {
+    host: dict[str, object] = {
         **spec.untrusted_host,
         "PortBindings": bindings,
         "Mounts": [_mount(mount) for mount in spec.mounts],
@@ -56,7 +58,7 @@ def _host(spec: ContainerSpec) -> dict[str, Any]:
     if spec.memory_bytes is not None:
         host["Memory"] = spec.memory_bytes
     swap = host.get("MemorySwap")
-    if swap is not None and swap != -1 and (spec.memory_bytes is None or swap < spec.memory_bytes):
+    if isinstance(swap, int) and swap != -1 and (spec.memory_bytes is None or swap < spec.memory_bytes):
         # Swap is counted with the memory: it was meant for another limit than the present one.
         del host["MemorySwap"]
     if spec.network:
@@ -64,8 +66,8 @@ def _host(spec: ContainerSpec) -> dict[str, Any]:
     return host
 
 
-def _mount(mount: MountSpec) -> dict[str, Any]:
-    made: dict[str, Any] = {**mount.untrusted_options, "Type": mount.kind, "Target": mount.target}
+def _mount(mount: MountSpec) -> dict[str, object]:
+    made: dict[str, object] = {**mount.untrusted_options, "Type": mount.kind, "Target": mount.target}
     if mount.source:
         made["Source"] = mount.source
     if mount.read_only:

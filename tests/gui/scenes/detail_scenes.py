@@ -21,6 +21,7 @@ from backend.engine.client.details import details_from_answer
 from backend.engine.container.page_types import ChangeKind, ProcessTable, RemoteFile
 from backend.errors import Problem, ProblemCode
 from backend.model import Phase
+from tests.fakes.answers import entry
 from tests.gui.scenes import samples
 
 Scene = Callable[[AppStore, MainWindow], None]
@@ -47,7 +48,7 @@ def open_page(store: AppStore, window: MainWindow, tab: str, *, hostile: bool = 
     ports = sorted(containers, key=lambda entry: -len(entry.ports))
     chosen = next(entry for entry in ports if entry.state.is_up != stopped)
     store.part(DetailStore).set_container(chosen.id)
-    store.part(DetailStore).set_details(chosen.id, details_from_answer(inspected(chosen.id, hostile=hostile)))
+    store.part(DetailStore).set_details(chosen.id, details_from_answer(entry(inspected(chosen.id, hostile=hostile))))
     store.intents.open_container.emit(chosen.id, tab)
     return chosen.id
 

@@ -32,6 +32,7 @@ from backend.model import (
     StepState,
     StepStatus,
 )
+from tests.fakes.answers import answer
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 URL = "unix:///home/ana/.local/share/wherry/run/docker.sock"
@@ -133,7 +134,7 @@ def recorded(name: str) -> Any:
 
 def containers() -> tuple[Container, ...]:
     """The recorded list: every state, ports, compose, health."""
-    return tuple(container_from_answer(entry) for entry in recorded("containers"))
+    return tuple(container_from_answer(one) for one in answer(recorded("containers")).objects())
 
 
 def many(count: int = 200) -> tuple[Container, ...]:
@@ -144,7 +145,7 @@ def many(count: int = 200) -> tuple[Container, ...]:
         entry = dict(entries[number % len(entries)])
         entry["Id"] = f"{number:064x}"
         entry["Names"] = [f"{entry['Names'][0]}-{number}"]
-        made.append(container_from_answer(entry))
+        made.append(container_from_answer(answer(entry).object()))
     return tuple(made)
 
 
@@ -175,37 +176,38 @@ def hostile() -> tuple[Container, ...]:
             "State": "running",
             "Labels": {"com.docker.compose.project": words, words: words},
         }
-        made.append(container_from_answer(entry))
+        made.append(container_from_answer(answer(entry).object()))
     return tuple(made)
 
 
 def images() -> tuple[ImageEntry, ...]:
     """As a real engine listed them."""
     listed = recorded("listings")
-    return images_from(listed["images"], uses_from(listed["containers"]))
+    return images_from(answer(listed["images"]), uses_from(answer(listed["containers"])))
 
 
 def volumes() -> tuple[VolumeEntry, ...]:
     """As a real engine listed them."""
     listed = recorded("listings")
-    return volumes_from(listed["volumes"], uses_from(listed["containers"]))
+    return volumes_from(answer(listed["volumes"]), uses_from(answer(listed["containers"])))
 
 
 def networks() -> tuple[NetworkEntry, ...]:
     """As a real engine listed them."""
     listed = recorded("listings")
-    return networks_from(listed["networks"], uses_from(listed["containers"]))
+    return networks_from(answer(listed["networks"]), uses_from(answer(listed["containers"])))
 
 
 def volume_sizes() -> dict[str, int]:
     """As a real engine added them up."""
-    return sizes_from(recorded("listings")["df"])
+    return sizes_from(answer(recorded("listings")["df"]))
 
 
 def hostile_images() -> tuple[ImageEntry, ...]:
     """Images of which every text is hostile."""
-    uses = uses_from({"Id": "0" * 64, "Names": [f"/{words}"], "ImageID": "x"} for words in HOSTILE.values())
-    return images_from(({"Id": "x", "RepoTags": [f"{words}:{words}"]} for words in HOSTILE.values()), uses)
+    users = [{"Id": "0" * 64, "Names": [f"/{words}"], "ImageID": "x"} for words in HOSTILE.values()]
+    listed = [{"Id": "x", "RepoTags": [f"{words}:{words}"]} for words in HOSTILE.values()]
+    return images_from(answer(listed), uses_from(answer(users)))
 
 
 def check_entries() -> tuple[CheckEntry, ...]:

@@ -330,7 +330,7 @@ def _argv(words: str, field: str, before: tuple[str, ...] | None, faults: list[F
         return None
 
 
-def _endpoints(draft: Draft, base: ContainerSpec) -> Mapping[str, object]:
+def _endpoints(draft: Draft, base: ContainerSpec) -> Mapping[str, Mapping[str, object]]:
     """How the container is joined to its networks; without the one that was its first, when another was chosen."""
     network = draft.network.strip()
     if network == base.network:

@@ -29,6 +29,7 @@ from backend.control import messages
 from backend.engine.client.answers import container_from_answer
 from backend.errors import Problem, ProblemCode
 from backend.model import Phase
+from tests.fakes import answers
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.fakes.upkeep_whole import MaintenanceWindow, started
 from tests.gui.scenes import samples
@@ -301,7 +302,8 @@ def test_stopped_suspended_failed_unknown_and_empty_are_five_things(
 
 def _links(state: str, *ports: dict[str, Any]) -> list[tuple[str, str | None]]:
     answer = {"Id": "a" * 64, "Names": ["/web"], "Image": "x", "State": state, "Status": "", "Created": 0}
-    return [tuple(link) for link in port_links(container_from_answer({**answer, "Ports": list(ports)}))]  # type: ignore[misc]
+    container = container_from_answer(answers.entry({**answer, "Ports": list(ports)}))
+    return [tuple(link) for link in port_links(container)]  # type: ignore[misc]
 
 
 def test_the_links_of_a_container_lead_where_it_listens() -> None:

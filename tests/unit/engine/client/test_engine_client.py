@@ -17,6 +17,7 @@ from backend.engine.container.page_types import TerminalSize
 from backend.engine.spec.container_spec import ContainerSpec
 from backend.engine.types import ContainerAction, ContainerState, Health, clean_text
 from backend.errors import ProblemCode, WherryError
+from tests.fakes.answers import entry
 from tests.gui.fakes.fake_engine import FakeEngine, frame, recorded_log
 from tests.gui.scenes.samples import HOSTILE, recorded
 
@@ -218,5 +219,7 @@ def test_hostile_words_are_clean_lines(words: str) -> None:
 
 
 def test_an_entry_with_nothing_in_it() -> None:
-    found = container_from_answer({"Id": "ab" * 32, "Names": None, "Labels": None, "Ports": None, "State": "new-word"})
+    found = container_from_answer(
+        entry({"Id": "ab" * 32, "Names": None, "Labels": None, "Ports": None, "State": "new-word"})
+    )
     assert (found.name, found.state) == ("ab" * 6, ContainerState.UNKNOWN)

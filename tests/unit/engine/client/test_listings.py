@@ -23,6 +23,8 @@ from backend.engine.client.listings import (
     volumes_from,
 )
 from backend.errors import ProblemCode, WherryError
+from backend.json_reader import NotUnderstood
+from tests.fakes.answers import answer
 from tests.gui.fakes.fake_engine import FakeEngine
 from tests.gui.scenes.samples import recorded
 
@@ -43,13 +45,13 @@ def client(engine: FakeEngine) -> Iterator[EngineClient]:
 
 
 def listed() -> dict[str, Any]:
-    answer = recorded("listings")
-    assert isinstance(answer, dict)
-    return answer
+    found = recorded("listings")
+    assert isinstance(found, dict)
+    return found
 
 
 def test_images_have_a_row_for_each_tag_and_know_their_containers() -> None:
-    rows = images_from(listed()["images"], uses_from(listed()["containers"]))
+    rows = images_from(answer(listed()["images"]), uses_from(answer(listed()["containers"])))
     by_name = {row.name: row for row in rows}
     assert set(by_name) == {
         "busybox:latest", "busybox:test", "web:latest", "old:1", "registry.example.org:5000/team/web:1.27-alpine",
@@ -64,16 +66,16 @@ def test_images_have_a_row_for_each_tag_and_know_their_containers() -> None:
 
 
 def test_volumes_and_networks_know_their_containers() -> None:
-    uses = uses_from(listed()["containers"])
-    volumes = {row.name: row for row in volumes_from(listed()["volumes"], uses)}
+    uses = uses_from(answer(listed()["containers"]))
+    volumes = {row.name: row for row in volumes_from(answer(listed()["volumes"]), uses)}
     assert volumes["shop_data"].used_by == ("shop-db-1", "shop-web-1")
     assert (volumes["shop_data"].project, volumes["shop_data"].is_anonymous) == ("shop", False)
     assert volumes["unused"].used_by == ()
     (anonymous,) = [row for row in volumes.values() if row.is_anonymous]
     assert anonymous.used_by == ("shop-web-1",)
     assert anonymous.created is not None
-    assert sizes_from(listed()["df"])["shop_data"] == 3_000_000
-    networks = {row.name: row for row in networks_from(listed()["networks"], uses)}
+    assert sizes_from(answer(listed()["df"]))["shop_data"] == 3_000_000
+    networks = {row.name: row for row in networks_from(answer(listed()["networks"]), uses)}
     assert networks["shop_default"].used_by == ("shop-db-1", "shop-web-1")
     assert networks["backend"].subnets == ("10.77.0.0/16",)
     assert (networks["host"].driver, networks["host"].subnets) == ("host", ())
@@ -81,8 +83,8 @@ def test_volumes_and_networks_know_their_containers() -> None:
 
 def test_an_image_that_has_only_a_digest_and_one_that_has_nothing() -> None:
     digest, nothing = images_from(
-        [{"Id": "sha256:" + "a" * 64, "RepoTags": None, "RepoDigests": ["nginx@sha256:1"]},
-         {"Id": "sha256:" + "b" * 64, "RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"]}],
+        answer([{"Id": "sha256:" + "a" * 64, "RepoTags": None, "RepoDigests": ["nginx@sha256:1"]},
+         {"Id": "sha256:" + "b" * 64, "RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"]}]),
         NOBODY,
     )  # fmt: skip
     assert (digest.repository, digest.tag, digest.name) == ("nginx", "", "a" * 12)
@@ -91,12 +93,20 @@ def test_an_image_that_has_only_a_digest_and_one_that_has_nothing() -> None:
 
 def test_a_size_that_the_engine_does_not_know_is_none() -> None:
     entries = [{"Name": "a", "UsageData": {"Size": -1}}, {"Name": "b", "UsageData": None}, {"Name": "c"}]
-    assert sizes_from({"Volumes": entries}) == {}
-    assert volumes_from({"Volumes": None}, NOBODY) == ()
+    assert sizes_from(answer({"Volumes": entries})) == {}
+    assert volumes_from(answer({"Volumes": None}), NOBODY) == ()
+
+
+@pytest.mark.parametrize(
+    "odd", [{"message": "no"}, ["x"], [{}], [{"Id": "a", "RepoTags": "x"}], [{"Id": "a", "Size": "x"}]]
+)
+def test_an_answer_of_another_shape_is_no_shorter_list(odd: object) -> None:
+    with pytest.raises(NotUnderstood):
+        images_from(answer(odd), NOBODY)
 
 
 def test_hostile_names_are_clean() -> None:
-    (row,) = volumes_from({"Volumes": [{"Name": "\u202egnp\x1b[31m\n", "Driver": "x" * 5000}]}, NOBODY)
+    (row,) = volumes_from(answer({"Volumes": [{"Name": "\u202egnp\x1b[31m\n", "Driver": "x" * 5000}]}), NOBODY)
     assert row.name == "gnp[31m"
     assert len(row.driver) == 256
     json.dumps(row.name)

@@ -15,6 +15,8 @@ from backend.engine.container.creating import RecreateStep, create_container, ha
 from backend.engine.spec.container_spec import ContainerSpec
 from backend.engine.types import RemovePolicy
 from backend.errors import ProblemCode, WherryError, fail
+from backend.json_reader import Json
+from tests.fakes.answers import answer, entry
 from tests.unit.engine.spec.test_container_spec import IMAGE, INSPECT
 
 OLD = INSPECT["Id"]
@@ -43,7 +45,7 @@ class Engine:
         return {entry["Name"][1:]: entry["State"]["Status"] for entry in self.containers.values()}
 
     def inspect(self, container_id: str) -> ContainerDetails:
-        return details_from_answer(self.containers[container_id])
+        return details_from_answer(entry(self.containers[container_id]))
 
     def stop(self, container_id: str) -> None:
         self._do("stop", container_id)
@@ -63,7 +65,7 @@ class Engine:
         self._do("remove", container_id)
         del self.containers[container_id]
 
-    def call(self, command: str, method: str, path: str, **asked: Any) -> Any:
+    def call(self, command: str, method: str, path: str, **asked: Any) -> Json:
         if path == "/containers/create":
             self._do("create", NEW)
             self.bodies.append(asked["body"])
@@ -71,11 +73,11 @@ class Engine:
             made |= {"Id": NEW, "Name": "/" + (asked["params"] or {"name": "random"})["name"], "RestartCount": 0}
             made["State"]["Status"] = "created"
             self.containers[NEW] = made
-            return {"Id": NEW, "Warnings": ["a warning"]}
+            return answer({"Id": NEW, "Warnings": ["a warning"]})
         assert path.startswith("/images/")
         if self.refuses == "image":
             raise fail(ProblemCode.ENGINE_ERROR, "No such image: nginx:1.27", command=command)
-        return IMAGE
+        return answer(IMAGE)
 
     def _do(self, what: str, _container_id: str) -> None:
         if what == self.breaks:

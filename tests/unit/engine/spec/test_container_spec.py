@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -29,6 +30,8 @@ from backend.engine.spec.container_spec import (
 )
 from backend.engine.spec.inspection import spec_from_inspect
 from backend.engine.spec.request import create_body
+from backend.json_reader import NotUnderstood
+from tests.fakes.answers import entry
 
 IMAGE: dict[str, Any] = {
     "Config": {
@@ -109,7 +112,7 @@ INSPECT: dict[str, Any] = {
 
 
 def test_details_of_a_container() -> None:
-    found = details_from_answer(INSPECT)
+    found = details_from_answer(entry(INSPECT))
     assert (found.name, found.image, found.user, found.restart_policy) == (
         *("shop", "nginx:1.27", "1000:1000", "on-failure:5"),
     )
@@ -127,12 +130,35 @@ def test_details_of_a_container() -> None:
 
 
 def test_an_answer_with_nothing_in_it_has_details_too() -> None:
-    found = details_from_answer({"Id": "x", "State": None, "Config": None, "Mounts": None, "NetworkSettings": None})
+    found = details_from_answer(
+        entry({"Id": "x", "State": None, "Config": None, "Mounts": None, "NetworkSettings": None})
+    )
     assert (found.id, found.ports, found.mounts, found.run.pid) == ("x", (), (), None)
 
 
+@pytest.mark.parametrize(
+    ("section", "name", "odd"),
+    [("HostConfig", "Memory", "512m"), ("Config", "Env", {}), ("HostConfig", "PortBindings", []), ("Config", "Tty", 1)],
+)
+def test_an_answer_of_another_shape_is_not_understood(section: str, name: str, odd: object) -> None:
+    raw = copy.deepcopy(INSPECT)
+    raw[section][name] = odd
+    for read in (details_from_answer, lambda found: spec_from_inspect(found, None)):
+        with pytest.raises(NotUnderstood) as raised:
+            read(entry(raw))
+        assert raised.value.problem.tail[0].startswith(f"{section}.{name}: expected")
+
+
+def test_what_the_command_does_not_understand_is_named_above_it() -> None:
+    spec = spec_from_inspect(entry(INSPECT), entry(IMAGE))
+    odd = replace(spec, untrusted_host={"Ulimits": "all"}, untrusted_endpoints={"shop_default": {"Aliases": 7}})
+    comment, line = run_command(odd).splitlines()
+    assert comment == "# docker run has no option for: NetworkingConfig, Ulimits"
+    assert line.startswith("docker run -d --name shop ")
+
+
 def test_only_what_the_user_set_is_in_the_spec() -> None:
-    spec = spec_from_inspect(INSPECT, IMAGE)
+    spec = spec_from_inspect(entry(INSPECT), entry(IMAGE))
     assert (spec.image, spec.name, spec.user, spec.working_directory) == ("nginx:1.27", "shop", "1000:1000", "")
     assert spec.command is None
     assert spec.entrypoint is None
@@ -158,7 +184,7 @@ def test_only_what_the_user_set_is_in_the_spec() -> None:
 
 
 def test_without_its_image_everything_counts_as_set() -> None:
-    spec = spec_from_inspect(INSPECT, None)
+    spec = spec_from_inspect(entry(INSPECT), None)
     assert spec.command == ("nginx", "-g", "daemon off;")
     assert ("PATH", "/usr/bin") in spec.environment
 
@@ -166,7 +192,7 @@ def test_without_its_image_everything_counts_as_set() -> None:
 def test_an_own_entrypoint_needs_the_command_though_it_is_the_images() -> None:
     raw = copy.deepcopy(INSPECT)
     raw["Config"]["Entrypoint"] = ["/bin/tini", "--"]
-    spec = spec_from_inspect(raw, IMAGE)
+    spec = spec_from_inspect(entry(raw), entry(IMAGE))
     assert spec.entrypoint == ("/bin/tini", "--")
     assert spec.command == ("nginx", "-g", "daemon off;")
     words, _ = run_words(spec)
@@ -174,7 +200,7 @@ def test_an_own_entrypoint_needs_the_command_though_it_is_the_images() -> None:
 
 
 def test_the_request_keeps_what_no_field_is_for() -> None:
-    body = create_body(spec_from_inspect(INSPECT, IMAGE))
+    body: Any = create_body(spec_from_inspect(entry(INSPECT), entry(IMAGE)))
     host = body["HostConfig"]
     assert host["CapAdd"] == ["NET_ADMIN"]
     assert host["DeviceRequests"] == INSPECT["HostConfig"]["DeviceRequests"]
@@ -188,7 +214,7 @@ def test_the_request_keeps_what_no_field_is_for() -> None:
 
 
 def test_the_command_says_what_it_can_and_names_the_rest() -> None:
-    comment, line = run_command(spec_from_inspect(INSPECT, IMAGE)).splitlines()
+    comment, line = run_command(spec_from_inspect(entry(INSPECT), entry(IMAGE))).splitlines()
     assert comment == "# docker run has no option for: DeviceRequests"
     for part in (
         "docker run -d --name shop --network name=shop_default,alias=web",
@@ -251,7 +277,7 @@ SPECS = st.builds(
 )
 
 
-def inspected(name: str, body: dict[str, Any]) -> dict[str, Any]:
+def inspected(name: str, body: Any) -> dict[str, Any]:
     """What the engine would answer of a container that was made so."""
     host = dict(body["HostConfig"])
     mounts = [
@@ -277,7 +303,7 @@ def inspected(name: str, body: dict[str, Any]) -> dict[str, Any]:
 
 @given(SPECS)
 def test_what_is_created_is_what_is_read_back(spec: ContainerSpec) -> None:
-    assert spec_from_inspect(inspected(spec.name, create_body(spec)), {"Config": {}}) == spec
+    assert spec_from_inspect(entry(inspected(spec.name, create_body(spec))), entry({"Config": {}})) == spec
 
 
 @given(st.lists(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=20)))
@@ -339,14 +365,15 @@ def recorder() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 def test_the_docker_command_understands_it_as_we_do(recorder: tuple[str, list[dict[str, Any]]], tmp_path: Any) -> None:
     """The real command line tool, given our words, asks for the same container as we do."""
     url, bodies = recorder
-    spec = spec_from_inspect(INSPECT, IMAGE)
+    spec = spec_from_inspect(entry(INSPECT), entry(IMAGE))
     words, _ = run_words(spec)
     assert words[:3] == ["docker", "run", "-d"]
     environment = {"DOCKER_HOST": url, "DOCKER_CONFIG": str(tmp_path), "PATH": "/usr/local/bin:/usr/bin:/bin"}
     command = ["docker", "create", *words[3:]]
     ran = subprocess.run(command, check=False, capture_output=True, timeout=60, env=environment, text=True)
     assert ran.returncode == 0, ran.stderr
-    theirs, ours = bodies[-1], create_body(spec)
+    ours: Any = create_body(spec)
+    theirs = bodies[-1]
     assert sorted(theirs["Env"]) == sorted(ours["Env"])
     for key in ("Image", "User", "Tty", "OpenStdin"):
         assert theirs[key] == ours[key], key

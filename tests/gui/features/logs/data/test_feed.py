@@ -17,11 +17,12 @@ from app.features.logs.data.spill import Spill
 from app.links.workers import join_threads
 from backend.engine.client.answers import container_from_answer
 from backend.engine.types import Container
+from tests.fakes import answers
 from tests.gui.fakes.fake_engine import FakeEngine, frame, recorded_log
 
 
 def listed(engine: FakeEngine) -> tuple[Container, ...]:
-    return tuple(container_from_answer(entry) for entry in engine.entries)
+    return tuple(container_from_answer(answers.entry(one)) for one in engine.entries)
 
 
 class Opened:
