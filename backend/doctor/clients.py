@@ -78,11 +78,11 @@ def _variable(subject: Subject) -> Finding:
 def _default_socket(_subject: Subject) -> Finding:
     lines = []
     for path in engines.default_sockets():
-        owner = engines.answers(path)
+        owner = engines.probe_socket(path)
         if owner is None:
             continue
         target = path.resolve()
-        by = engines.owner_of(target) or unix_listener(str(target)) or "a program of another user"
+        by = engines.product_at(target) or unix_listener(str(target)) or "a program of another user"
         lines.append(f"{path}{f' -> {target}' if target != path else ''}: {by}")
     if not lines:
         return ok("nobody answers on the default socket")
@@ -90,7 +90,7 @@ def _default_socket(_subject: Subject) -> Finding:
 
 
 def _others(_subject: Subject) -> Finding:
-    found = engines.present()
+    found = engines.detect()
     if not found:
         return ok("none was found")
     words = "; ".join(f"{name}: {', '.join(signs)}" for name, signs in found)

@@ -1,4 +1,4 @@
-"""The only place in the repository that asks which operating system this is."""
+"""The operating system of this computer. Only this package reads `sys.platform`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ARCHES = {"x86_64": "amd64", "amd64": "amd64", "arm64": "arm64", "aarch64": "ar
 
 @lru_cache(maxsize=1)
 def current() -> Host:
-    """The host that this process runs on."""
+    """The implementation of `Host` for the system that this process runs on."""
     arch = _ARCHES.get(platform.machine().lower(), platform.machine().lower())
     if sys.platform == "win32":
         from backend.host.systems.windows import WindowsHost

@@ -1,4 +1,4 @@
-"""Starting a program when the user logs in, as each system keeps it: one file, or one value of the registry."""
+"""Starting a program at login: a file on Linux and macOS, a registry value on Windows."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ _RUN_KEY: Final = r"Software\Microsoft\Windows\CurrentVersion\Run"
 
 
 class Autostart(Protocol):
-    """One system's way."""
+    """The login entry of our program on one system."""
 
     @property
     def place(self) -> str:
-        """Where it is kept, for the user."""
+        """Where the entry is stored, as shown to the user."""
         ...
 
     def is_on(self) -> bool:
-        """Whether our program is started at login, by all that this system tells. Never raises."""
+        """Whether our program starts at login, as far as can be read. Never raises."""
         ...
 
     def program(self) -> str | None:
-        """What is started; None when the entry cannot be read. Never raises."""
+        """Path of the program that the entry starts; None when the entry cannot be read. Never raises."""
         ...
 
     def turn_on(self, argv: Sequence[str]) -> None:
-        """Have this program started. Raises OSError."""
+        """Create or replace the entry. Raises OSError."""
         ...
 
     def turn_off(self) -> None:
-        """Have it started no longer. Raises OSError."""
+        """Remove the entry; does nothing when there is none. Raises OSError."""
         ...
 
 
 class XdgAutostart:
-    """Linux and its like: a .desktop file in the autostart directory (freedesktop.org, Autostart 0.5)."""
+    """Linux and other freedesktop.org systems: a .desktop file in the autostart directory (Autostart 0.5)."""
 
     def __init__(self, path: Path | None = None) -> None:
         config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
@@ -50,11 +50,11 @@ class XdgAutostart:
 
     @property
     def place(self) -> str:
-        """The file."""
+        """Path of the file."""
         return str(self._path)
 
     def is_on(self) -> bool:
-        """A desktop's own settings turn an entry off by a line in it, which counts."""
+        """See Autostart. False too when the desktop's settings have disabled the entry by a line in the file."""
         try:
             lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
@@ -99,7 +99,7 @@ class LaunchAgent:
 
     @property
     def place(self) -> str:
-        """The file."""
+        """Path of the file."""
         return str(self._path)
 
     def is_on(self) -> bool:
@@ -136,19 +136,15 @@ class LaunchAgent:
 
 
 class RunKey:
-    """Windows: a value of the user's own Run key."""
+    """Windows: a value of the user's Run key in the registry."""
 
     def __init__(self, registry: Any = None) -> None:
-        """Prepare.
-
-        Args:
-            registry: stands in for the module `winreg`.
-        """
+        """`registry` replaces the module `winreg` in tests."""
         self._given = registry
 
     @property
     def place(self) -> str:
-        """The value."""
+        """Path of the registry value."""
         return rf"HKEY_CURRENT_USER\{_RUN_KEY}\{_NAME}"
 
     def is_on(self) -> bool:
@@ -192,9 +188,9 @@ class RunKey:
 
 
 def _quoted(argument: str) -> str:
-    """As the Exec key has it: quoted, the quotes' own characters escaped, then all backslashes once more for the file.
+    """Quote an argument for an Exec line: escape what is special inside quotes, then every backslash for the file.
 
-    Raises OSError for what no such file can hold.
+    Raises OSError for a line break, which such a file cannot hold.
     """
     if "\n" in argument or "\r" in argument:
         raise OSError(f"{argument!r} cannot be written into a .desktop file")
@@ -204,10 +200,10 @@ def _quoted(argument: str) -> str:
 
 
 def _unquoted(command: str) -> str | None:
-    """The first argument of an Exec line, undoing `_quoted`; a bare word as another program may have written it."""
+    """The first argument of an Exec line, quoted as by `_quoted` or bare."""
     if not command.startswith('"'):
         return command.partition(" ")[0] or None
-    # Backslashes were doubled for the file, last of all; undo that first.
+    # Doubling backslashes for the file is the last step of quoting: undo it first.
     text = command.replace("\\\\", "\\")
     word = ""
     letters = iter(text[1:])
@@ -219,7 +215,7 @@ def _unquoted(command: str) -> str | None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Not private: these files are read by the session, and hold no secret."""
+    """Replace a file atomically. Its mode is not restricted: the session reads it, and it holds no secret."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         temporary.write_bytes(content)

@@ -1,7 +1,6 @@
-"""What this computer is and how its system does things: the seam that every OS implements once.
+"""`Host`, the interface to the operating system. Each supported system implements it once.
 
-Facts carry a value, a reason and a hint; probing never raises. Everything that differs between systems and is not
-Qt's business is a method here, so that a new system is one new file.
+Everything that differs between systems, and that Qt does not cover, is a method here: a new system is one new file.
 """
 
 from __future__ import annotations
@@ -21,108 +20,108 @@ from backend.stream import ByteStream
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceleratorFact:
-    """Whether one accelerator may be tried. A yes is not a promise: only a booted kernel proves it."""
+    """Whether an accelerator is worth trying. Only a booted kernel proves that it works."""
 
     name: str
     """QEMU's name: "kvm", "hvf", "whpx"."""
     title: str
     available: bool
     reason: str
-    """Why it is (or is not) worth a try, for the user."""
+    """Why it is or is not available, for the user."""
     hint: str | None = None
     """What the user can do to make it available."""
     suspect: bool = False
-    """It opens, but this host is of a kind on which it often does not run a kernel: tried with a short deadline."""
+    """It opens, but on hosts of this kind it often cannot run a kernel, so it is tried with a short deadline."""
     fingerprint: str = ""
-    """Changes when what was learnt by trying it may no longer hold (host kernel, CPU, boot)."""
+    """Changes when an earlier result of trying it may be out of date (host kernel, CPU, boot)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetachedProcess:
-    """A process started to outlive us."""
+    """A process that keeps running after we exit."""
 
     pid: int
     poll: Callable[[], int | None]
-    """Exit code once it has ended (negative: killed by that signal), None while it runs."""
+    """Gives the exit code (negative: the signal that killed it), or None while it runs."""
     kill: Callable[[], None]
-    """End it at once; does nothing once `poll` has told its end, so never hits another process of the same id."""
+    """Kills it. Does nothing once `poll` has given an exit code, so it cannot hit a process that reuses the id."""
 
 
 StreamHandler = Callable[[ByteStream], Awaitable[None]]
 
 
 class Listener(Protocol):
-    """A local endpoint that is being served."""
+    """A local endpoint that accepts connections."""
 
     async def aclose(self) -> None:
-        """Stop listening, remove the endpoint's name, end its connections. Idempotent."""
+        """Stop listening, remove the endpoint's file, close its connections. Idempotent."""
         ...
 
 
 class BlockingStream(Protocol):
-    """The few methods of a socket that a blocking client needs, with a socket's meanings and errors."""
+    """The methods of `socket.socket` that a blocking client needs, with the same behaviour and errors."""
 
     def settimeout(self, value: float | None, /) -> None:
-        """Seconds until recv and sendall raise TimeoutError."""
+        """Set the seconds after which recv and sendall raise TimeoutError; None: never."""
         ...
 
     def sendall(self, data: bytes, /) -> None:
-        """Send all of it."""
+        """Send all of `data`."""
         ...
 
     def recv(self, size: int, /) -> bytes:
-        """The next bytes; b"" once the peer has closed."""
+        """The next bytes, at most `size`; b"" once the peer has closed."""
         ...
 
     def close(self) -> None:
-        """Close both ways."""
+        """Close both directions."""
         ...
 
 
 class Host(Protocol):
-    """One operating system."""
+    """The operating system of this computer."""
 
     name: str
     """"linux", "darwin" or "windows"."""
     arch: str
-    """"amd64" or "arm64", as the guest image names it."""
+    """Processor architecture: "amd64" or "arm64", as in the guest image's name."""
     max_socket_path_bytes: int
-    """Longest path of a local socket, without the closing NUL."""
+    """Longest path of a local socket in bytes, without the closing NUL."""
 
     def default_home(self) -> Path:
-        """Where a machine lives unless the user says otherwise."""
+        """The directory of a machine when the user names no other."""
         ...
 
     def image_cache(self) -> Path:
-        """Where guest images are kept, shared by all machines of the user."""
+        """The directory of guest images, shared by all machines of the user."""
         ...
 
     def short_run_base(self) -> Path:
-        """A private directory with a short name. MAY not exist yet."""
+        """A private directory with a short path, for sockets. MAY not exist yet."""
         ...
 
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
-        """Better than software emulation, best first. Takes milliseconds, never raises."""
+        """The hardware accelerators of this system, available or not, best first. Takes milliseconds, never raises."""
         ...
 
     def cpu_identity(self) -> str:
-        """Changes with what a guest on a hardware accelerator may have found in the processor. Never raises."""
+        """A text that changes when the processor features that a guest can see change. Never raises."""
         ...
 
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
-        """Where the QEMU for `arch` may be, best first; only files that exist."""
+        """Existing programs that may be the QEMU for `arch`, best first."""
         ...
 
     def qemu_hint(self, arch: str) -> str:
-        """How the user gets QEMU on this system."""
+        """How to install QEMU on this system, for the user."""
         ...
 
     def spawn_detached(
         self, argv: Sequence[str], *, output: Path, environment: Mapping[str, str] | None = None
     ) -> DetachedProcess:
-        """Start a program that outlives us, with no input, its output appended to `output`.
+        """Start a program that keeps running after we exit, without input, its output appended to the file `output`.
 
-        Files that it makes are private to the user. Raises OSError when it cannot be started.
+        Files that it creates are private to the user. `environment` replaces the whole environment. Raises OSError.
         """
         ...
 
@@ -130,7 +129,7 @@ class Host(Protocol):
         """Serve a local endpoint that only this user can open; one task per connection.
 
         Raises:
-            WherryError: ENDPOINT_TAKEN when something that is not ours holds the name.
+            WherryError: ENDPOINT_TAKEN when another program has the endpoint.
         """
         ...
 
@@ -139,60 +138,60 @@ class Host(Protocol):
         ...
 
     def connect_blocking(self, address: Path, *, timeout_s: float) -> BlockingStream:
-        """Connect to a local endpoint, for a client without a loop. Raises OSError when nobody listens."""
+        """Connect to a local endpoint from a thread without an event loop. Raises OSError when nobody listens."""
         ...
 
     def bridge_terminal(self, connection: BlockingStream) -> None:
-        """Join this process's terminal, in raw mode, to a connection until Ctrl-] is typed or the peer closes."""
+        """Connect this process's terminal, in raw mode, to a stream until Ctrl-] is typed or the peer closes."""
         ...
 
     def autostart(self) -> Autostart:
-        """Starting at login."""
+        """The login entry of this system."""
         ...
 
     def allocated_bytes(self, path: Path) -> int | None:
-        """What a file takes on the host's disk, which is less than its size where it has holes; None if it is gone."""
+        """Bytes that a file occupies on disk (a sparse file takes less than its size); None when it does not exist."""
         ...
 
     def routes(self) -> tuple[Route, ...]:
-        """Where this computer leads packets, both families. May take a second: not for the loop.
+        """The routing table, IPv4 and IPv6. May take a second: call it in a thread.
 
         Raises:
-            WherryError: TOOL_MISSING; the system does not tell.
+            WherryError: TOOL_MISSING, the routes cannot be read.
         """
         ...
 
     low_ports_on_wildcard_only: bool
-    """Whether everybody may listen on ports below 1024, but on all addresses at once only (macOS)."""
+    """Whether an unprivileged user may listen on ports below 1024, but only on the wildcard address (macOS)."""
 
     def raise_file_limit(self) -> None:
-        """Let this process, and what it starts, have many files and sockets open: each published port is one."""
+        """Raise the limit of open files for this process and its children: each published port needs one."""
         ...
 
     def system_proxies(self) -> SystemProxies:
-        """The proxies that this computer is set to. May take seconds: not for the loop. Never raises."""
+        """The proxies in this computer's settings. May take seconds: call it in a thread. Never raises."""
         ...
 
     def system_certificates(self) -> tuple[CertificateSource, ...]:
-        """The authorities that it trusts. May take seconds: not for the loop. Never raises."""
+        """The certificate authorities that it trusts. May take seconds: call it in a thread. Never raises."""
         ...
 
     def deepen_backlog(self, pid: int, descriptor: int, backlog: int) -> bool:
-        """Let more connections wait at a listening socket of another process of this user.
+        """Raise the backlog of a listening socket that belongs to another process of this user.
 
         Returns:
-            False where the system has no way to, or refuses.
+            False when the system cannot do that or refuses.
         """
         ...
 
     def hosts_file(self) -> Path:
-        """Where the system's own list of names is. MAY not exist."""
+        """Path of the system's hosts file. MAY not exist."""
         ...
 
     def docker_url(self, address: Path) -> str:
-        """DOCKER_HOST for an endpoint made by `listen`."""
+        """The value of DOCKER_HOST for an endpoint created by `listen`."""
         ...
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        """A loop that can do all of the above."""
+        """An event loop that supports everything above."""
         ...

@@ -1,4 +1,4 @@
-"""Which certificate authorities this computer trusts, as each system keeps them. The text is not checked here."""
+"""The certificate authorities that this computer trusts, read from each system's store. PEM text is not checked."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE---
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateSource:
-    """One place with certificates."""
+    """A file or store with certificates."""
 
     place: str
-    """A path, or a store's name, for the user."""
+    """Path or name of the store, for the user."""
     pem: str
-    """"" when it cannot be read."""
+    """Its certificates; "" when it cannot be read."""
     problem: str = ""
     """Why it cannot be read."""
 
@@ -45,7 +45,7 @@ class CertificateSource:
 def from_linux(
     *, bundles: Iterable[Path] = LINUX_BUNDLES, environment: Mapping[str, str] = os.environ
 ) -> tuple[CertificateSource, ...]:
-    """The system's bundle, and the one that $SSL_CERT_FILE names."""
+    """The system's bundle, and the file in $SSL_CERT_FILE."""
     places = [next((path for path in bundles if path.is_file()), None)]
     if named := environment.get("SSL_CERT_FILE"):
         places.append(Path(named))
@@ -53,7 +53,7 @@ def from_linux(
 
 
 def from_macos() -> tuple[CertificateSource, ...]:
-    """The system's roots, and of the other keychains' certificates those that the system's own check accepts."""
+    """The system's root certificates, and those of the other keychains that the system trusts for servers."""
     roots = _security("find-certificate", "-a", "-p", _SYSTEM_ROOTS)
     own = _security("find-certificate", "-a", "-p")
     accepted = [text for text in _PEM.findall(own.pem)[:_MOST_VERIFIED] if _is_trusted_by_macos(text)]
@@ -61,8 +61,8 @@ def from_macos() -> tuple[CertificateSource, ...]:
 
 
 def from_windows() -> tuple[CertificateSource, ...]:
-    """The stores of roots and of intermediate authorities, less what is distrusted."""
-    # Known to type checkers on Windows alone.
+    """The stores of root and intermediate authorities, without distrusted ones."""
+    # Type checkers know these only on Windows.
     enumerate_store = getattr(ssl, "enum_certificates")  # noqa: B009
     distrusted = {der for der, _, _ in enumerate_store("Disallowed")}
     found = []
@@ -105,7 +105,7 @@ def _security(*arguments: str) -> CertificateSource:
 
 
 def _is_trusted_by_macos(pem: str) -> bool:
-    """Whether the system trusts it as an authority for servers: a keychain holds much else."""
+    """Whether macOS trusts the certificate for servers: keychains also hold other certificates."""
     handle, name = tempfile.mkstemp(suffix=".pem")
     path = Path(name)
     try:

@@ -1,4 +1,4 @@
-"""The platform's directories for an application's data, by platformdirs."""
+"""The system's directories for an application's data."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _NAME = "wherry"
 
 
 def user_data_dir() -> Path:
-    """Data that must survive: machines. Not synchronised between computers (on Windows: local, not roaming)."""
+    """Directory for permanent data (machines). Not synchronised between computers: local, not roaming, on Windows."""
     return Path(platformdirs.user_data_dir(_NAME, appauthor=False, roaming=False))
 
 
 def user_cache_dir() -> Path:
-    """Data that can be made again: guest images."""
+    """Directory for data that can be created again (guest images)."""
     return Path(platformdirs.user_cache_dir(_NAME, appauthor=False))

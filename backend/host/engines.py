@@ -1,4 +1,4 @@
-"""Other container engines that people have: their sockets, contexts and processes, and which of them are here."""
+"""Other container engines on this computer, recognised by their sockets, docker contexts and processes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PROBE_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownEngine:
-    """One product."""
+    """A product that we recognise."""
 
     name: str
     contexts: tuple[str, ...] = ()
-    """Names of its docker contexts; one that ends in "*" stands for all that begin so."""
+    """Names of its docker contexts; "*" at the end matches any ending."""
     sockets: tuple[str, ...] = ()
-    """"~" and variables are expanded."""
+    """Paths of its sockets; "~" and environment variables are expanded."""
     processes: tuple[str, ...] = ()
 
 
@@ -64,12 +64,12 @@ KNOWN: Final = (
 
 
 def default_sockets() -> tuple[Path, ...]:
-    """Where programs look that know no context."""
+    """Sockets that docker clients use when no context is set."""
     return (Path("/var/run/docker.sock"), Path.home() / ".docker" / "run" / "docker.sock")
 
 
-def answers(path: Path) -> bool | None:
-    """Whether somebody listens; None when nobody does; False when we may not connect."""
+def probe_socket(path: Path) -> bool | None:
+    """Probe a socket: True when a program accepts connections, False when permission is denied, None otherwise."""
     if not hasattr(socket, "AF_UNIX"):
         return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -83,27 +83,27 @@ def answers(path: Path) -> bool | None:
     return True
 
 
-def owner_of(path: Path) -> str | None:
-    """The product whose socket this is, by its place."""
-    return next((engine.name for engine in KNOWN if path in _places(engine)), None)
+def product_at(path: Path) -> str | None:
+    """The product that uses a socket at this path; None when unknown."""
+    return next((engine.name for engine in KNOWN if path in _socket_paths(engine)), None)
 
 
-def present() -> list[tuple[str, list[str]]]:
-    """The products that left a sign of themselves here, with the signs: "runs", "context x", "socket y"."""
+def detect() -> list[tuple[str, list[str]]]:
+    """The products detected here, each with its evidence: "runs", "context x", "socket y"."""
     running = names_of_processes()
     contexts = context_names()
-    found = []
+    products = []
     for engine in KNOWN:
-        signs = ["runs"] if running & set(engine.processes) else []
-        signs += [f"context {name!r}" for name in contexts if _matches(engine, name)]
-        signs += [f"socket {path}" for path in _places(engine) if answers(path) is not None]
-        if signs:
-            found.append((engine.name, signs))
-    return found
+        evidence = ["runs"] if running & set(engine.processes) else []
+        evidence += [f"context {name!r}" for name in contexts if _matches(engine, name)]
+        evidence += [f"socket {path}" for path in _socket_paths(engine) if probe_socket(path) is not None]
+        if evidence:
+            products.append((engine.name, evidence))
+    return products
 
 
 def context_names() -> list[str]:
-    """The docker contexts of this user, as far as they can be read."""
+    """Names of this user's docker contexts; contexts that cannot be read are left out."""
     directory = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "contexts" / "meta"
     names = []
     for meta in sorted(directory.glob("*/meta.json"))[:200]:
@@ -118,9 +118,11 @@ def context_names() -> list[str]:
 
 
 def _matches(engine: KnownEngine, name: str) -> bool:
-    return any(name.startswith(word[:-1]) if word.endswith("*") else name == word for word in engine.contexts)
+    return any(
+        name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in engine.contexts
+    )
 
 
-def _places(engine: KnownEngine) -> list[Path]:
+def _socket_paths(engine: KnownEngine) -> list[Path]:
     expanded = (os.path.expandvars(os.path.expanduser(word)) for word in engine.sockets)  # noqa: PTH111 -- a text yet
     return [Path(word) for word in expanded if "$" not in word]

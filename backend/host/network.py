@@ -1,4 +1,4 @@
-"""What this computer's network looks like from inside: enough to see that it has changed."""
+"""Local network state: interface addresses and IPv6 support, cheap enough to poll for changes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final
 
 import psutil
 
-_SOMEWHERE: Final = ("2001:500:2f::f", 53)
-"""A root server, which does not move."""
+_REMOTE_ADDRESS: Final = ("2001:500:2f::f", 53)
+"""Address of a DNS root server; nothing is sent to it."""
 _GLOBAL: Final = ipaddress.IPv6Network("2000::/3")
 
 
 def addresses() -> frozenset[tuple[str, str]]:
-    """Each network card's addresses, by its name. Takes milliseconds; not for the loop."""
+    """Pairs of interface name and address. Takes milliseconds: call it in a thread."""
     return frozenset(
         (name, entry.address)
         for name, entries in psutil.net_if_addrs().items()
@@ -24,8 +24,8 @@ def addresses() -> frozenset[tuple[str, str]]:
     )
 
 
-def file_mark(path: Path) -> tuple[int, ...]:
-    """Changes when the file does; empty when there is none."""
+def file_fingerprint(path: Path) -> tuple[int, ...]:
+    """Modification time (ns), size and inode, to notice that a file changed; empty when it cannot be read."""
     try:
         status = path.stat()
     except OSError:
@@ -34,25 +34,25 @@ def file_mark(path: Path) -> tuple[int, ...]:
 
 
 def has_ipv6_loopback() -> bool:
-    """Whether this computer has the address "::1": IPv6 may be built in and turned off."""
+    """Whether "::1" can be used: IPv6 may be supported and still turned off."""
     if not socket.has_ipv6:
         return False
     try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as tried:
-            tried.bind(("::1", 0))
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
     except OSError:
         return False
     return True
 
 
 def has_ipv6() -> bool:
-    """Whether this computer has a global IPv6 address and a way to everywhere from it. Sends nothing."""
+    """Whether this computer has a global IPv6 address and a default route. Sends nothing."""
     if not socket.has_ipv6:
         return False
     try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asking:
-            asking.connect(_SOMEWHERE)  # of a datagram socket: the system only chooses way and address
-            address = ipaddress.IPv6Address(asking.getsockname()[0])
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.connect(_REMOTE_ADDRESS)  # a datagram socket: connecting only selects route and source address
+            address = ipaddress.IPv6Address(probe.getsockname()[0])
     except (OSError, ValueError):
         return False
     return address in _GLOBAL

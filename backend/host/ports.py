@@ -1,4 +1,4 @@
-"""Who has a port of this computer, as far as the system tells its user."""
+"""Which program uses a port of this computer, as far as the system shows it to an unprivileged user."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from backend.addresses import Holder, Protocol, address_of
 _LSOF_S: Final = 8.0
 _FRESH_S: Final = 1.0
 _read: dict[Protocol, tuple[float, dict[int, list[Any]]]] = {}
-"""When the system was asked last, and its sockets by their port."""
-_LISTENING: Final = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
+"""Cache for each protocol: time of the last read (monotonic seconds), and the sockets by port."""
+_LISTENING: Final = "0A"  # TCP_LISTEN in /proc/net/tcp
 _PUBLISHERS: Final = {
     "docker-proxy": "Docker Engine",
     "com.docker.backend": "Docker Desktop",
@@ -51,20 +51,20 @@ class _Socket(NamedTuple):
 
 
 def port_holder(protocol: Protocol, address: str, port: int) -> Holder | None:
-    """Find who has a port, so that it cannot be bound at `address`.
+    """Find the program that keeps a port from being bound at `address`.
 
-    May take seconds: call it in a thread. A program that publishes the ports of another container engine is named with
-    it, as in "docker-proxy of Docker Engine".
+    May take seconds: call it in a thread. The proxy of another container engine is named with its product, as in
+    "docker-proxy of Docker Engine".
 
     Args:
-        address: as `ipaddress` writes it; one that stands for all is met by any, and the other way round.
+        address: as `ipaddress` writes it. A wildcard address conflicts with every address, and the other way round.
 
     Returns:
-        None: nobody has it, or the system does not say. `Holder.pid` is None where it tells no more than the user.
+        None when the port is free or the system does not say. `Holder.pid` is None when only the user is known.
     """
-    sockets = [found for found in _sockets(protocol, port) if _meet(found.address, address)]
-    # Who listens keeps others away; a connection only does where nobody listens.
-    sockets.sort(key=lambda found: (not found.listens, found.pid is None))
+    sockets = [entry for entry in _sockets(protocol, port) if _conflict(entry.address, address)]
+    # A listening socket blocks the port; a connection matters only when nothing listens.
+    sockets.sort(key=lambda entry: (not entry.listens, entry.pid is None))
     if not sockets:
         return None
     pid = sockets[0].pid
@@ -76,7 +76,7 @@ def port_holder(protocol: Protocol, address: str, port: int) -> Holder | None:
 
 
 def _sockets(protocol: Protocol, port: int) -> Iterator[_Socket]:
-    """Those at a port. A list that was just read is good for a port that is in it: somebody asks for hundreds."""
+    """The sockets at a port. A recent list is reused for ports that are in it: callers ask for hundreds in a row."""
     read_at, connections = _read.get(protocol, (0.0, {}))
     if port not in connections or time.monotonic() - read_at > _FRESH_S:
         connections = {}
@@ -84,7 +84,7 @@ def _sockets(protocol: Protocol, port: int) -> Iterator[_Socket]:
             for connection in psutil.net_connections(kind=protocol.value):
                 if connection.laddr:
                     connections.setdefault(connection.laddr.port, []).append(connection)
-        except psutil.AccessDenied:  # macOS: only root sees those of all
+        except psutil.AccessDenied:  # macOS: only root sees other users' sockets
             yield from _by_lsof(protocol, port)
             return
         except (psutil.Error, OSError, RuntimeError):
@@ -96,7 +96,7 @@ def _sockets(protocol: Protocol, port: int) -> Iterator[_Socket]:
 
 
 def _by_lsof(protocol: Protocol, port: int) -> Iterator[_Socket]:
-    """Of this user's processes alone, unless we are root."""
+    """The sockets at a port by `lsof`, which shows only this user's processes unless we are root."""
     program = shutil.which("lsof") or shutil.which("lsof", path="/usr/sbin:/usr/bin")
     if program is None:
         return
@@ -115,12 +115,12 @@ def _by_lsof(protocol: Protocol, port: int) -> Iterator[_Socket]:
 
 
 def parse_lsof(output: str, port: int) -> Iterator[_Socket]:
-    """Read what `lsof -FpnT` prints: a line for each field, "p" and the process before its files, "n" for each."""
+    """Parse the output of `lsof -FpnT`: one field a line; "p" starts a process, "f" a file, "n" is a file's name."""
     pid: int | None = None
     name = ""
     listens = True
 
-    def whole() -> Iterator[_Socket]:
+    def complete() -> Iterator[_Socket]:
         local, arrow, _ = name.partition("->")
         address, _, number = local.rpartition(":")
         if number == str(port):
@@ -130,7 +130,7 @@ def parse_lsof(output: str, port: int) -> Iterator[_Socket]:
     for line in output.splitlines():
         field, value = line[:1], line[1:]
         if field in ("p", "f"):
-            yield from whole()
+            yield from complete()
             name, listens = "", True
         if field == "p":
             pid = int(value) if value.isdigit() else None
@@ -138,11 +138,11 @@ def parse_lsof(output: str, port: int) -> Iterator[_Socket]:
             name = value
         elif field == "T" and value.startswith("ST="):
             listens = value == "ST=LISTEN"
-    yield from whole()
+    yield from complete()
 
 
-def _meet(one: str, other: str) -> bool:
-    """Whether two addresses cannot both be bound at one port."""
+def _conflict(one: str, other: str) -> bool:
+    """Whether two addresses cannot both be bound at the same port."""
     try:
         first, second = ipaddress.ip_address(one.partition("%")[0]), ipaddress.ip_address(other.partition("%")[0])
     except ValueError:
@@ -151,7 +151,7 @@ def _meet(one: str, other: str) -> bool:
         first = first.ipv4_mapped
     if first == second:
         return True
-    # "::" takes IPv4 as well unless it is told not to.
+    # "::" includes IPv4 unless the socket has IPV6_V6ONLY.
     return (first.is_unspecified and (first.version == 6 or second.version == 4)) or (
         second.is_unspecified and first.version == second.version
     )
@@ -163,7 +163,7 @@ def _titled(name: str) -> str:
 
 
 def _foreign_proxy(port: int) -> Holder | None:
-    """The proxy of an engine that runs as root: its socket's owner is not told, its arguments are."""
+    """The proxy of an engine that runs as root: the system hides who owns its socket, but not its arguments."""
     for process in psutil.process_iter(["pid", "name"]):
         with contextlib.suppress(psutil.Error):
             if process.info["name"] == "docker-proxy":
@@ -174,7 +174,7 @@ def _foreign_proxy(port: int) -> Holder | None:
 
 
 def _owner(protocol: Protocol, address: str, port: int) -> str:
-    """As in "a program of the user root"; "" where the system does not tell that either."""
+    """As in "a program of the user root"; "" when the user is not known either."""
     for path in (Path(f"/proc/net/{protocol.value}"), Path(f"/proc/net/{protocol.value}6")):
         with contextlib.suppress(OSError):
             owner = owner_in(path.read_text(encoding="ascii", errors="replace"), protocol, address, port)
@@ -184,7 +184,7 @@ def _owner(protocol: Protocol, address: str, port: int) -> str:
 
 
 def owner_in(table: str, protocol: Protocol, address: str, port: int) -> int | None:
-    """The user id of who holds a port, from the text of /proc/net/tcp, tcp6, udp or udp6."""
+    """The user id that owns a port, from the text of /proc/net/tcp, tcp6, udp or udp6; None when it is not listed."""
     for line in table.splitlines()[1:]:
         fields = line.split()
         if len(fields) < 8 or (protocol is Protocol.TCP and fields[3] != _LISTENING):
@@ -192,7 +192,7 @@ def owner_in(table: str, protocol: Protocol, address: str, port: int) -> int | N
         local, _, number = fields[1].partition(":")
         if not re.fullmatch(r"[0-9A-F]{8}|[0-9A-F]{32}", local) or int(number, 16) != port:
             continue
-        if _meet(address_of(local), address) and fields[7].isdigit():
+        if _conflict(address_of(local), address) and fields[7].isdigit():
             return int(fields[7])
     return None
 

@@ -1,4 +1,4 @@
-"""Whether a file is this user's alone, where the system has modes; elsewhere access lists come from the home."""
+"""File modes that keep other users out. On Windows, access lists are inherited from the home directory instead."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def has_modes() -> bool:
-    """Whether the modes of files mean something here."""
+    """Whether this system has file modes."""
     return hasattr(os, "getuid")
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Whether another user may read, write or enter it, by its mode. False when it is not there."""
+    """Whether its mode lets another user read, write or enter it. False when there is no such file."""
     if not has_modes():
         return False
     try:
@@ -23,6 +23,6 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def close_to_others(path: Path) -> None:
-    """Take away every right of others; the user's own stay. Raises OSError."""
+    """Remove all permissions of group and others. Raises OSError."""
     if has_modes():
         path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)

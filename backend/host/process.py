@@ -1,4 +1,4 @@
-"""Processes that are not our children: whether one is still the one we mean, what it takes, and how to end it."""
+"""Processes that are not our children: identity, memory use, open files, and killing them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process id together with its start time: an id alone is soon used again by another process."""
+    """A process id together with its start time: another process may reuse the id alone."""
 
     pid: int
     created: float
 
     @classmethod
     def of(cls, pid: int, *, argument: str) -> ProcessIdentity | None:
-        """Identify `pid`, provided that one of its arguments is `argument`; None when it is gone or another."""
+        """Identify `pid` if one of its arguments is `argument`; None when it has ended or is another process."""
         try:
             process = psutil.Process(pid)
             if argument not in process.cmdline():
@@ -29,15 +29,15 @@ class ProcessIdentity:
 
     @classmethod
     def find(cls, argument: str) -> ProcessIdentity | None:
-        """The process that has `argument` among its arguments, wherever it is; None when there is none to be seen."""
+        """Search all visible processes for one that has `argument` among its arguments; None when there is none."""
         for process in psutil.process_iter():
-            found = cls.of(process.pid, argument=argument)
-            if found is not None and found.is_alive():
-                return found
+            identity = cls.of(process.pid, argument=argument)
+            if identity is not None and identity.is_alive():
+                return identity
         return None
 
     def is_alive(self) -> bool:
-        """Whether that very process still runs. A zombie does not."""
+        """Whether this process still runs. A zombie does not count."""
         try:
             process = psutil.Process(self.pid)
             return process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
@@ -45,7 +45,7 @@ class ProcessIdentity:
             return False
 
     def kill(self) -> None:
-        """End it at once, if it is still there."""
+        """Kill it if it still runs."""
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
             if process.create_time() == self.created:
@@ -53,17 +53,17 @@ class ProcessIdentity:
 
 
 def exists(pid: int) -> bool:
-    """Whether any process has this id now, a zombie too."""
+    """Whether any process has this id now, zombies included."""
     return bool(psutil.pid_exists(pid))
 
 
 def total_memory_mib() -> int:
-    """The host's memory."""
+    """The host's memory in MiB."""
     return int(psutil.virtual_memory().total // 1024**2)
 
 
 def resident_bytes(pid: int) -> int | None:
-    """The memory that a process has in use; None when it is gone or not ours to see."""
+    """Resident memory of a process in bytes; None when it has ended or cannot be read."""
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
@@ -71,7 +71,7 @@ def resident_bytes(pid: int) -> int | None:
 
 
 def peak_resident_bytes(pid: int) -> int | None:
-    """The most memory that a process ever had in use, as its system counted it; None where that is not told."""
+    """Peak resident memory of a process in bytes, as counted by the system; None when unknown."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -85,7 +85,7 @@ def peak_resident_bytes(pid: int) -> int | None:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a signal (or a debugger) has stopped the process."""
+    """Whether a signal or a debugger has stopped the process."""
     try:
         return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
     except psutil.Error:
@@ -93,26 +93,26 @@ def is_stopped(pid: int) -> bool:
 
 
 def holders_of(path: str) -> list[str]:
-    """Programs that have `path` open, as "name (pid)", as far as this system lets us see."""
-    found: list[str] = []
+    """Programs that have the file at `path` open, as "name (pid)". Only processes that we may inspect are listed."""
+    holders: list[str] = []
     for process in psutil.process_iter(["pid", "name"]):
         with contextlib.suppress(psutil.Error, OSError):
             if any(file.path == path for file in process.open_files()):
-                found.append(f"{process.info['name']} ({process.info['pid']})")
-    return found
+                holders.append(f"{process.info['name']} ({process.info['pid']})")
+    return holders
 
 
 def names_of_processes() -> set[str]:
-    """The names of all processes that can be seen."""
-    found = set()
+    """The program names of all visible processes."""
+    names = set()
     for process in psutil.process_iter(["name"]):
         if process.info["name"]:
-            found.add(str(process.info["name"]))
-    return found
+            names.add(str(process.info["name"]))
+    return names
 
 
 def unix_listener(path: str) -> str | None:
-    """Who holds the Unix socket at `path`, as "name (pid)"; None where this system does not let us see it."""
+    """The program that owns the Unix socket at `path`, as "name (pid)"; None when the system does not show it."""
     try:
         for connection in psutil.net_connections(kind="unix"):
             if str(connection.laddr) == path and connection.pid is not None:

@@ -1,7 +1,7 @@
-"""Which proxies this computer is set to, as each system keeps them. Parsing is pure and works on any system.
+"""The proxies in this computer's settings. The parsers are pure and work on any system.
 
-Environment variables go before the system's settings, as in the programs that people know. Nothing here evaluates a
-PAC file (a script that names the proxy of each URL): it is told that there is one.
+Environment variables take precedence over the system's settings, as in common programs. A PAC file (a script that
+chooses the proxy for each URL) is reported, but not evaluated.
 """
 
 from __future__ import annotations
@@ -23,46 +23,46 @@ _INTERNET_SETTINGS: Final = r"Software\Microsoft\Windows\CurrentVersion\Internet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemProxies:
-    """As they are written there, not checked yet."""
+    """Proxy settings as written in the system, not validated."""
 
     http: str = ""
     """URL, or "host:port"."""
     https: str = ""
     no_proxy: tuple[str, ...] = ()
-    """In the system's own way of writing: "*.local", "169.254/16", "<local>"."""
+    """Exceptions in the system's own syntax: "*.local", "169.254/16", "<local>"."""
     pac: str = ""
-    """Address of a PAC file that would decide; "automatic" where the system looks for one."""
+    """URL of the PAC file in use; "automatic" when the system discovers one."""
     source: str = ""
-    """Where they were found, as in "from ...": "the environment", "GNOME's settings"; "" when there are none."""
+    """Where the settings come from, to follow "from": "the environment", "GNOME's settings"; "" when there are none."""
 
 
 def from_environment() -> SystemProxies | None:
-    """http_proxy and its like; None when none is set."""
-    found = urllib.request.getproxies_environment()
-    everything = found.get("all", "")
-    http, https = found.get("http", everything), found.get("https", everything)
+    """Settings from http_proxy, https_proxy, all_proxy and no_proxy; None when no proxy is set."""
+    variables = urllib.request.getproxies_environment()
+    everything = variables.get("all", "")
+    http, https = variables.get("http", everything), variables.get("https", everything)
     if not http and not https:
         return None
-    return SystemProxies(http=http, https=https, no_proxy=_words(found.get("no", "")), source="the environment")
+    return SystemProxies(http=http, https=https, no_proxy=_words(variables.get("no", "")), source="the environment")
 
 
 def from_gnome() -> SystemProxies:
-    """What GNOME's settings say, on a desktop that has them."""
+    """Settings of GNOME; empty on other desktops."""
     program = shutil.which("gsettings")
     return parse_gsettings(_output(program, *_GSETTINGS)) if program is not None else SystemProxies()
 
 
 def from_macos() -> SystemProxies:
-    """What the network that is in use is set to."""
+    """Settings of the active network on macOS."""
     return parse_scutil(_output("/usr/sbin/scutil", "--proxy"))
 
 
 def from_windows() -> SystemProxies:
-    """What the user's Internet settings say."""
+    """The user's Internet settings on Windows."""
     import winreg  # only there
 
     values: dict[str, object] = {}
-    # Its names are known to type checkers on Windows alone.
+    # Type checkers know these names only on Windows.
     open_key, query = getattr(winreg, "OpenKey"), getattr(winreg, "QueryValueEx")  # noqa: B009
     try:
         with open_key(getattr(winreg, "HKEY_CURRENT_USER"), _INTERNET_SETTINGS) as key:  # noqa: B009
@@ -77,7 +77,7 @@ def from_windows() -> SystemProxies:
 
 
 def parse_gsettings(text: str) -> SystemProxies:
-    """The output of `gsettings list-recursively org.gnome.system.proxy`."""
+    """Parse the output of `gsettings list-recursively org.gnome.system.proxy`."""
     values: dict[tuple[str, str], object] = {}
     for line in text.splitlines():
         schema, _, rest = line.partition(" ")
@@ -86,7 +86,7 @@ def parse_gsettings(text: str) -> SystemProxies:
             part = schema.removeprefix("org.gnome.system.proxy").lstrip(".")
             values[part, name] = ast.literal_eval(re.sub(r"^@\w+ ", "", value).replace("true", "True"))
         except (ValueError, SyntaxError):
-            continue  # "false" and whatever else is none of what is read below
+            continue  # "false", and values that are not used below
     mode = values.get(("", "mode"))
     source = "GNOME's settings"
     if mode == "auto":
@@ -106,12 +106,12 @@ def parse_gsettings(text: str) -> SystemProxies:
     socks = server("socks")
     ignored = values.get(("", "ignore-hosts"))
     bypass = tuple(str(one) for one in ignored) if isinstance(ignored, list) else ()
-    found = SystemProxies(http=http or socks, https=server("https") or socks, no_proxy=bypass, source=source)
-    return found if found.http or found.https else SystemProxies()
+    result = SystemProxies(http=http or socks, https=server("https") or socks, no_proxy=bypass, source=source)
+    return result if result.http or result.https else SystemProxies()
 
 
 def parse_scutil(text: str) -> SystemProxies:
-    """The output of `scutil --proxy`."""
+    """Parse the output of `scutil --proxy`."""
     values = dict(re.findall(r"^\s+(\w+) : (.*\S)\s*$", text, re.MULTILINE))
     exceptions = re.search(r"ExceptionsList : <array> \{(.*?)\}", text, re.DOTALL)
     bypass = tuple(re.findall(r"^\s+\d+ : (\S+)", exceptions[1], re.MULTILINE)) if exceptions else ()
@@ -134,7 +134,7 @@ def parse_scutil(text: str) -> SystemProxies:
 
 
 def parse_internet_settings(values: Mapping[str, object]) -> SystemProxies:
-    """Values of the registry's key. ProxyServer is "host:port", or "http=host:port;https=host:port;socks=..."."""
+    """Read registry values. ProxyServer is "host:port", or "http=host:port;https=host:port;socks=..."."""
     pac = str(values.get("AutoConfigURL") or "")
     server = str(values.get("ProxyServer") or "") if values.get("ProxyEnable") == 1 else ""
     parts = dict(part.strip().split("=", 1) for part in server.split(";") if "=" in part)
@@ -168,5 +168,5 @@ def _output(*command: str) -> str:
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
-        return ""  # a desktop whose settings do not answer has none to offer
+        return ""  # settings that cannot be queried count as empty
     return done.stdout if done.returncode == 0 else ""

@@ -1,7 +1,7 @@
-"""The routes of this computer, read out of what each system prints: pure, so each system's text is tested on any.
+"""The routing table of this computer, parsed from each system's own output. The parsers are pure.
 
-Only what is really a way to somewhere is kept: no loopback, multicast, link-local or broadcast entries, none that
-refuse, and none of the neighbours that macOS lists among its routes.
+Only routes to other networks are kept: no loopback, multicast, link-local, broadcast or reject entries, and none of
+the neighbours that macOS lists among its routes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _RTF_GATEWAY: Final = 0x0002
 _RTF_REJECT: Final = 0x0200
 _RTF_CACHE: Final = 0x0100_0000
 _RTF_LOCAL: Final = 0x8000_0000
-_MAC_NOT_WAYS: Final = frozenset("BRWbm")
-"""Flags of macOS: black hole, reject, cloned from another (a neighbour), broadcast, multicast."""
+_MAC_SKIPPED_FLAGS: Final = frozenset("BRWbm")
+"""Flags of macOS to skip: black hole, reject, cloned from another route (a neighbour), broadcast, multicast."""
 _WINDOWS_ROUTE: Final = re.compile(
     r"^\s+(?P<net>\d+\.\d+\.\d+\.\d+)\s+(?P<mask>\d+\.\d+\.\d+\.\d+)\s+(?P<gateway>\S.*?)\s+"
     r"(?P<interface>\d+\.\d+\.\d+\.\d+)\s+\d+\s*$"
@@ -32,20 +32,20 @@ _WINDOWS_ROUTE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One way of this computer to somewhere."""
+    """An entry of the routing table."""
 
     net: Net
     interface: str
-    """As the system names it: "eth0", "utun3"; on Windows the interface's address."""
+    """Name of the interface: "eth0", "utun3"; on Windows its address."""
     gateway: str = ""
-    """"" where the net is on the interface itself."""
+    """Address of the next hop; "" when the network is directly connected."""
 
     def __str__(self) -> str:
-        """As in a sentence: "10.0.0.0/8 (tun0)"."""
+        """For messages: "10.0.0.0/8 (tun0)"."""
         return f"{self.net} ({self.interface})"
 
 
-def _is_way(net: Net) -> bool:
+def _leads_elsewhere(net: Net) -> bool:
     first = net.network_address
     if net.prefixlen == 0:
         return True
@@ -53,7 +53,7 @@ def _is_way(net: Net) -> bool:
 
 
 def parse_linux_v4(text: str) -> tuple[Route, ...]:
-    """/proc/net/route: one line each, numbers in hexadecimal, addresses in this computer's (little) byte order."""
+    """Parse /proc/net/route: one route a line, numbers in hexadecimal, addresses in little-endian byte order."""
     routes = []
     for line in text.splitlines()[1:]:
         words = line.split()
@@ -63,7 +63,7 @@ def parse_linux_v4(text: str) -> tuple[Route, ...]:
             net = IPv4Network((destination, str(mask)))
         except (IndexError, ValueError):
             continue
-        if flags & _RTF_UP and not flags & _RTF_REJECT and interface != "lo" and _is_way(net):
+        if flags & _RTF_UP and not flags & _RTF_REJECT and interface != "lo" and _leads_elsewhere(net):
             via = str(gateway) if flags & _RTF_GATEWAY else ""
             routes.append(Route(net=net, interface=interface, gateway=via))
     return tuple(routes)
@@ -74,7 +74,7 @@ def _swapped(word: str) -> IPv4Address:
 
 
 def parse_linux_v6(text: str) -> tuple[Route, ...]:
-    """/proc/net/ipv6_route."""
+    """Parse /proc/net/ipv6_route."""
     routes = []
     for line in text.splitlines():
         words = line.split()
@@ -86,27 +86,27 @@ def parse_linux_v6(text: str) -> tuple[Route, ...]:
             continue
         if flags & (_RTF_REJECT | _RTF_CACHE | _RTF_LOCAL) or not flags & _RTF_UP or interface == "lo":
             continue
-        if _is_way(net):
+        if _leads_elsewhere(net):
             routes.append(Route(net=net, interface=interface, gateway=str(gateway) if flags & _RTF_GATEWAY else ""))
     return tuple(routes)
 
 
 def parse_mac(text: str) -> tuple[Route, ...]:
-    """`netstat -rn` of macOS: nets are shortened ("10" or "172.16/12"), and neighbours stand among the routes."""
+    """Parse `netstat -rn` of macOS: networks are shortened ("10", "172.16/12"), and neighbours are listed too."""
     routes = []
     for line in text.splitlines():
         words = line.split()
         if len(words) < 4:
             continue
         net = _mac_net(words[0])
-        if net is None or _MAC_NOT_WAYS & set(words[2]) or "U" not in words[2] or words[3].startswith("lo"):
+        if net is None or _MAC_SKIPPED_FLAGS & set(words[2]) or "U" not in words[2] or words[3].startswith("lo"):
             continue
-        if not _is_way(net):
+        if not _leads_elsewhere(net):
             continue
         gateway = words[1].partition("%")[0]
         try:
             via = str(ip_address(gateway)) if "G" in words[2] else ""
-        except ValueError:  # "link#12", or the address of a card
+        except ValueError:  # "link#12", or a hardware address
             via = ""
         routes.append(Route(net=net, interface=words[3], gateway=via))
     return tuple(routes)
@@ -116,7 +116,7 @@ def _mac_net(word: str) -> Net | None:
     address, slash, length = word.partition("/")
     address = address.partition("%")[0]
     if address == "default":
-        return None  # of which family it is stands in another line
+        return None  # the family is on another line
     try:
         if ":" in address:
             return IPv6Network((address, int(length) if slash else 128), strict=False)
@@ -128,9 +128,9 @@ def _mac_net(word: str) -> Net | None:
 
 
 def parse_windows(text: str) -> tuple[Route, ...]:
-    """`route print -4`, in any language: the columns of its active routes are told by their shape.
+    """Parse `route print -4` in any language: lines of active routes are recognised by their columns.
 
-    A persistent route has four columns, and stands among the active ones too when it is one.
+    Persistent routes have fewer columns and are skipped; those in use are listed among the active ones too.
     """
     routes = []
     for line in text.splitlines():
@@ -141,7 +141,7 @@ def parse_windows(text: str) -> tuple[Route, ...]:
             net = IPv4Network((match["net"], match["mask"]))
         except ValueError:
             continue
-        if not _is_way(net) or match["interface"].startswith("127."):
+        if not _leads_elsewhere(net) or match["interface"].startswith("127."):
             continue
         own = net.prefixlen == 32 and match["net"] == match["interface"]
         broadcast = net.prefixlen == 32 and match["net"].endswith(".255")
@@ -156,10 +156,10 @@ def parse_windows(text: str) -> tuple[Route, ...]:
 
 
 def run_and_parse(argv: Sequence[str], parse: Callable[[str], tuple[Route, ...]]) -> tuple[Route, ...]:
-    """Run the system's program and read what it prints.
+    """Run a program and parse its output.
 
     Raises:
-        WherryError: TOOL_MISSING.
+        WherryError: TOOL_MISSING, it did not run, failed or took more than LIST_TIMEOUT_S.
     """
     import subprocess
 
@@ -169,12 +169,12 @@ def run_and_parse(argv: Sequence[str], parse: Callable[[str], tuple[Route, ...]]
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
-        raise unreadable(" ".join(argv), str(error)) from error
+        raise routes_unreadable(" ".join(argv), str(error)) from error
     return parse(done.stdout)
 
 
-def unreadable(command: str, why: str) -> WherryError:
-    """Raised where the system does not tell its routes."""
+def routes_unreadable(command: str, why: str) -> WherryError:
+    """The error for routes that cannot be read."""
     return fail(
         ProblemCode.TOOL_MISSING,
         f"This computer's routes are not known: {why.rstrip('.')}.",
@@ -184,7 +184,7 @@ def unreadable(command: str, why: str) -> WherryError:
 
 
 def as_routes(texts: Iterable[str], *, interface: str) -> tuple[Route, ...]:
-    """Single addresses that have to be reached, as ways to them; what is no address is passed over."""
+    """Routes to addresses or networks (as text) that have to stay reachable; invalid texts are skipped."""
     routes = []
     for text in texts:
         try:

@@ -1,4 +1,4 @@
-"""Linux: KVM, XDG directories."""
+"""`Host` for Linux: KVM, XDG directories."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from backend.host.base import AcceleratorFact
 from backend.host.certificates import CertificateSource
 from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.host.proxies import SystemProxies
-from backend.host.routes import Route, parse_linux_v4, parse_linux_v6, unreadable
+from backend.host.routes import Route, parse_linux_v4, parse_linux_v6, routes_unreadable
 from backend.host.systems import linux_sockets
 from backend.host.systems.posix import PosixHost
 
 _KVM_GET_API_VERSION: Final = 0xAE00
 _KVM_API_VERSION: Final = 12
 PROC_NET_VARIABLE: Final = "WHERRY_PROC_NET"
-"""Another directory than /proc/net, for tests of what is done when routes come and go."""
+"""Environment variable with a directory to read instead of /proc/net: tests change routes there."""
 _BINARIES: Final = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
 
 
@@ -66,7 +66,7 @@ class LinuxHost(PosixHost):
         return XdgAutostart()
 
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
-        """KVM, by its device, its interface's version and the look of the host."""
+        """KVM: whether its device opens, its interface version, and whether this host is itself a virtual machine."""
         return (self._kvm(),)
 
     def _kvm(self) -> AcceleratorFact:
@@ -107,7 +107,7 @@ class LinuxHost(PosixHost):
         )
 
     def _suspicion(self) -> str | None:
-        """A host that is itself a guest without nested virtualisation can open KVM and still not run a kernel."""
+        """Why KVM may fail although it opens: in a guest without nested virtualisation it cannot run a kernel."""
         if (self._modules / "kvm_pvm").exists():
             return "this computer is a virtual machine whose KVM works without hardware support"
         flags = self._cpuinfo_field("flags").split()
@@ -130,16 +130,16 @@ class LinuxHost(PosixHost):
         return ""
 
     def cpu_identity(self) -> str:
-        """The model with a digest of its features."""
+        """Model name and a digest of the feature flags."""
         features = " ".join(sorted((self._cpuinfo_field("flags") or self._cpuinfo_field("Features")).split()))
         return f"{self._cpu_model()}/{hashlib.sha256(features.encode()).hexdigest()[:16]}"
 
     def routes(self) -> tuple[Route, ...]:
-        """The kernel's main tables."""
+        """The kernel's main routing tables."""
         try:
             text = (self._proc_net / "route").read_text(encoding="ascii", errors="replace")
         except OSError as error:
-            raise unreadable(f"cat {self._proc_net / 'route'}", error.strerror or str(error)) from error
+            raise routes_unreadable(f"cat {self._proc_net / 'route'}", error.strerror or str(error)) from error
         try:
             text6 = (self._proc_net / "ipv6_route").read_text(encoding="ascii", errors="replace")
         except OSError:  # a kernel without IPv6
@@ -147,17 +147,17 @@ class LinuxHost(PosixHost):
         return parse_linux_v4(text) + parse_linux_v6(text6)
 
     def system_proxies(self) -> SystemProxies:
-        """Variables of the environment, else GNOME's settings."""
+        """Environment variables, else GNOME's settings."""
         return proxies.from_environment() or proxies.from_gnome()
 
     def system_certificates(self) -> tuple[CertificateSource, ...]:
-        """The bundle of the distribution."""
+        """The distribution's bundle."""
         return certificates.from_linux()
 
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
         """The distribution's QEMU, on the PATH."""
-        found = shutil.which(_BINARIES[arch])
-        return (Path(found),) if found else ()
+        program = shutil.which(_BINARIES[arch])
+        return (Path(program),) if program else ()
 
     def qemu_hint(self, arch: str) -> str:
         """The distribution's package."""

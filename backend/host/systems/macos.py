@@ -1,4 +1,4 @@
-"""macOS: Hypervisor.framework, Library directories. Nobody has run this file on a Mac yet."""
+"""`Host` for macOS: Hypervisor.framework, Library directories. Not yet tested on a Mac."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MacHost(PosixHost):
         return LaunchAgent()
 
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
-        """HVF, by the kernel's own word (kern.hv_support is 0 on a Mac that is itself a virtual machine)."""
+        """HVF, as reported by the kernel (kern.hv_support is 0 on a Mac that is itself a virtual machine)."""
         title = "Hypervisor.framework"
         try:
             answer = subprocess.run(_SYSCTL, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
@@ -61,15 +61,15 @@ class MacHost(PosixHost):
         )
 
     def cpu_identity(self) -> str:
-        """As far as Python tells."""
+        """Architecture and processor name; features are not available to Python."""
         return f"{platform.machine()}/{platform.processor()}"
 
     def routes(self) -> tuple[Route, ...]:
-        """As netstat lists them."""
+        """The output of netstat."""
         return run_and_parse(("/usr/sbin/netstat", "-rn"), parse_mac)
 
     def system_proxies(self) -> SystemProxies:
-        """Variables of the environment, else those of the network in use."""
+        """Environment variables, else the settings of the active network."""
         return proxies.from_environment() or proxies.from_macos()
 
     def system_certificates(self) -> tuple[CertificateSource, ...]:
@@ -77,10 +77,10 @@ class MacHost(PosixHost):
         return certificates.from_macos()
 
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
-        """On the PATH, or where Homebrew puts it: an app started from the Dock has a short PATH."""
+        """QEMU on the PATH and in Homebrew's directories: an app started from the Dock has a short PATH."""
         name = _BINARIES[arch]
-        found = shutil.which(name)
-        places = [Path(found)] if found else []
+        program = shutil.which(name)
+        places = [Path(program)] if program else []
         places += [Path(prefix) / name for prefix in ("/opt/homebrew/bin", "/usr/local/bin")]
         return tuple(dict.fromkeys(place for place in places if place.exists()))
 

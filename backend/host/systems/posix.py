@@ -1,4 +1,4 @@
-"""What Linux and macOS do alike: private Unix sockets, and detached processes in sessions of their own."""
+"""The parts of `Host` that Linux and macOS share: private Unix sockets, and detached processes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _FILE_LIMITS = (65_536, 10_240)
 _LEAVE = b"\x1d"  # Ctrl-]
 _WRITE_HIGH_WATER_BYTES = 1_048_576
 _detached: list[subprocess.Popen[bytes]] = []
-"""Kept until they have ended and were reaped: Python warns of a child that is forgotten while it runs."""
+"""Child processes until they are reaped: Python warns when a `Popen` is dropped while its process runs."""
 
 
 class PosixHost:
-    """The shared half of LinuxHost and MacHost."""
+    """Base class of LinuxHost and MacHost."""
 
     max_socket_path_bytes = unix_socket.MAX_PATH_BYTES
 
@@ -39,7 +39,7 @@ class PosixHost:
     def spawn_detached(
         self, argv: Sequence[str], *, output: Path, environment: Mapping[str, str] | None = None
     ) -> DetachedProcess:
-        """See Host: a new session, so that no terminal and no parent takes it down; umask 077."""
+        """See Host. It gets a new session, so that closing a terminal does not end it, and umask 077."""
         _detached[:] = [child for child in _detached if child.poll() is None]
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -59,7 +59,7 @@ class PosixHost:
         return DetachedProcess(pid=process.pid, poll=process.poll, kill=process.kill)
 
     def deepen_backlog(self, pid: int, descriptor: int, backlog: int) -> bool:  # noqa: ARG002 -- Host
-        """See Host: not here."""
+        """See Host. Not supported here."""
         return False
 
     async def listen(self, address: Path, handler: StreamHandler) -> unix_socket.UnixListener:
@@ -117,15 +117,15 @@ class PosixHost:
             return None
 
     def raise_file_limit(self) -> None:
-        """See Host: the soft limit, up to the hard one; macOS takes no more than 10,240 of an unlimited one."""
+        """See Host. Raises the soft limit up to the hard one; macOS accepts at most 10,240 when that is unlimited."""
         import resource  # not on Windows, where this module must still be importable
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        for limit in _FILE_LIMITS:
-            wanted = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-            if soft != resource.RLIM_INFINITY and soft < wanted:
+        for allowed in _FILE_LIMITS:
+            limit = allowed if hard == resource.RLIM_INFINITY else min(allowed, hard)
+            if soft != resource.RLIM_INFINITY and soft < limit:
                 with contextlib.suppress(ValueError, OSError):
-                    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
                     return
 
     def hosts_file(self) -> Path:

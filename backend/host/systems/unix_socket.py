@@ -1,4 +1,4 @@
-"""Private Unix sockets: bound safely; their connections tell a half-closed peer from one that is gone."""
+"""Private Unix sockets: safe binding, and connections that distinguish a half-closed peer from a closed one."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _CLOSE_S = 5.0
 _PEER = struct.Struct("=iII")
 """Linux's struct ucred: process, user, group (unix(7))."""
 _log = logging.getLogger(__name__)
-_ACCEPT_TURNS = 4
+_ACCEPT_ITERATIONS = 4
 MAX_PATH_BYTES = 103
-"""macOS: a socket's path of 104 with its NUL. Linux has 108; one limit keeps homes portable."""
+"""The limit of macOS (104 with the NUL). Linux allows 108; one limit keeps homes portable."""
 
 
-# What the loop reads goes here first and is copied out before it reads anything else, so all connections share one
-# buffer. asyncio's own way allocates 256 KiB for each read: half of a small request's processor time.
+# One receive buffer for all connections: data is copied out before the loop reads anything else. asyncio's default
+# allocates 256 KiB for each read, which is half of a small request's processor time.
 _READ_BUFFER = memoryview(bytearray(_BUFFER_BYTES))
 
 
 class UnixStream(asyncio.BufferedProtocol):
-    """A ByteStream over one accepted connection; also PresenceAware. All of them MUST belong to one loop."""
+    """A ByteStream over one connection; also PresenceAware. All of them MUST belong to the same event loop."""
 
     def __init__(self, on_connected: Callable[[UnixStream], object]) -> None:
         self._on_connected = on_connected
@@ -97,7 +97,7 @@ class UnixStream(asyncio.BufferedProtocol):
                 self._transport.write_eof()
 
     async def aclose(self) -> None:
-        """See ByteStream.aclose. What was written is given two seconds to be read."""
+        """See ByteStream.aclose. The peer gets two seconds to read what was written."""
         transport = self._transport
         if transport is None:
             return
@@ -112,14 +112,14 @@ class UnixStream(asyncio.BufferedProtocol):
         await self._closed.wait()
 
     def abort(self) -> None:
-        """Drop the connection and what was not sent yet. `aclose` still has to be called."""
+        """Drop the connection and unsent data. `aclose` still has to be called."""
         if self._transport is not None:
             self._transport.abort()
 
     def peer_may_connect(self) -> bool:
-        """Whether the peer is this user, or root, who cannot be kept out.
+        """Whether the peer runs as this user or as root.
 
-        The modes of directory and socket have said so before; this holds, too, if somebody opens those later.
+        The modes of directory and socket ensure this already; the check remains if those are changed later.
         """
         if self._transport is None or not hasattr(socket, "SO_PEERCRED"):
             return True
@@ -146,7 +146,7 @@ class UnixStream(asyncio.BufferedProtocol):
         poll.register(connection.fileno(), 0)
         return any(events & select.POLLHUP for _, events in poll.poll(0))
 
-    # --- what asyncio calls ----------------------------------------------------------------------------------------
+    # --- callbacks of asyncio --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.BaseProtocol."""
@@ -216,21 +216,21 @@ class UnixListener:
 
     @classmethod
     async def bind(cls, path: Path, handler: StreamHandler) -> UnixListener:
-        """Listen at `path` with mode 0600, replacing a socket that nobody listens on any more.
+        """Listen at `path` with mode 0600, replacing a stale socket.
 
-        The socket is bound under another name in the same directory, closed to others before it listens, and renamed:
-        at `path` there is never a socket that the wrong user can reach or that refuses.
+        The socket is bound under a temporary name in the same directory, made private before it listens, and renamed.
+        So the socket at `path` is never open to other users and never refuses connections.
 
         Args:
             handler: called as a task for each connection, which is closed when it returns.
 
         Raises:
-            WherryError: ENDPOINT_TAKEN, somebody listens there or it is no socket of ours; PATH_UNUSABLE, the
-                directory is absent, closed to us or open to others, or the path is too long for a socket.
+            WherryError: ENDPOINT_TAKEN, a program listens there, or the file is not a socket of this user;
+                PATH_UNUSABLE, the directory is missing, not accessible or not private, or the path is too long.
         """
         _check_private_parent(path)
         await _check_free(path)
-        made = cls(path, handler)
+        server = cls(path, handler)
         # As short as can be: the limit for a socket's path is 104 bytes on macOS, 108 on Linux.
         temporary = path.with_name(f".{secrets.token_hex(3)}")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -240,25 +240,27 @@ class UnixListener:
                 raise OSError("the path is too long for a socket")
             listener.bind(str(temporary))
             temporary.chmod(0o600)  # nobody can connect yet: it does not listen
-            made._inode = temporary.stat().st_ino
+            server._inode = temporary.stat().st_ino
             loop = asyncio.get_running_loop()
-            made._server = await loop.create_server(lambda: UnixStream(made._begin), sock=listener, backlog=_BACKLOG)
+            server._server = await loop.create_server(
+                lambda: UnixStream(server._begin), sock=listener, backlog=_BACKLOG
+            )
             temporary.replace(path)
         except OSError as error:
             listener.close()
             temporary.unlink(missing_ok=True)
             raise _unusable(path, f"The socket {path} cannot be made: {error.strerror or error}.") from error
-        return made
+        return server
 
     async def aclose(self) -> None:
-        """See Listener. The name goes only if it is still ours: a successor may have bound it anew."""
+        """See Listener. The file is removed only if it is still ours: a successor may have replaced it."""
         if self._server is not None:
             self._server.close()
         with contextlib.suppress(OSError):
             if self._path.lstat().st_ino == self._inode:
                 self._path.unlink()
-        # asyncio takes a few turns of the loop from an accepted connection to its protocol: those have to be ended too.
-        for _ in range(_ACCEPT_TURNS):
+        # asyncio needs a few loop iterations from accepting a connection to its protocol: wait, to close those too.
+        for _ in range(_ACCEPT_ITERATIONS):
             await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
@@ -275,23 +277,23 @@ class UnixListener:
             if stream.peer_may_connect():
                 await self._handler(stream)
         except ConnectionError:
-            pass  # the peer left
+            pass  # the peer closed
         except asyncio.CancelledError:
-            stream.abort()  # we leave: a peer that reads nothing must not hold us up
+            stream.abort()  # shutting down: do not wait for a peer that reads nothing
         finally:
             await stream.aclose()
 
 
 def _check_private_parent(path: Path) -> None:
-    """Refuse a directory that another user could have prepared for us below /tmp."""
+    """Raise PATH_UNUSABLE for a directory that another user controls, such as one prepared below /tmp."""
     try:
-        place, above = path.parent.lstat(), path.parent.parent.lstat()
+        directory, parent = path.parent.lstat(), path.parent.parent.lstat()
     except OSError as error:
         raise _unusable(path, f"The directory {path.parent} cannot be used: {error.strerror}.") from error
-    others_place = stat.S_ISLNK(place.st_mode) or place.st_uid != os.getuid() or place.st_mode & 0o022
-    # Whoever owns the directory above can put another one in the place of ours.
-    others_above = above.st_uid not in (os.getuid(), 0) or above.st_mode & (0o002 | stat.S_ISVTX) == 0o002
-    if others_place or others_above:
+    not_ours = stat.S_ISLNK(directory.st_mode) or directory.st_uid != os.getuid() or directory.st_mode & 0o022
+    # The owner of the parent directory can replace ours.
+    parent_not_ours = parent.st_uid not in (os.getuid(), 0) or parent.st_mode & (0o002 | stat.S_ISVTX) == 0o002
+    if not_ours or parent_not_ours:
         raise fail(
             ProblemCode.PATH_UNUSABLE,
             f"The directory {path.parent} is not private to you, so no socket is put there.",
@@ -301,16 +303,16 @@ def _check_private_parent(path: Path) -> None:
 
 
 async def _check_free(path: Path) -> None:
-    """Raise ENDPOINT_TAKEN unless nothing is at `path`, or only a socket of ours that refuses connections."""
+    """Raise ENDPOINT_TAKEN unless `path` is free or holds a stale socket of this user."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return
     except OSError as error:
         raise _unusable(path, f"{path} cannot be looked at: {error.strerror}.") from error
-    if not stat.S_ISSOCK(found.st_mode):
+    if not stat.S_ISSOCK(status.st_mode):
         raise _taken(path, f"{path} exists and is not a socket.", "Move it away and try again.")
-    if found.st_uid != os.geteuid():
+    if status.st_uid != os.geteuid():
         raise _taken(path, f"The socket {path} belongs to another user.", "Start Wherry with another --home.")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
@@ -320,7 +322,7 @@ async def _check_free(path: Path) -> None:
         except (ConnectionRefusedError, FileNotFoundError):
             return
         except (OSError, TimeoutError):
-            pass  # a full queue, or no permission: somebody may well be there
+            pass  # a full queue, or no permission: a program may be listening
     raise _taken(
         path, f"Another program already serves {path}.", "Stop that program, or start Wherry with another --home."
     )

@@ -1,12 +1,12 @@
-"""Windows: WHPX, local application data, named pipes with an explicit access list. Nobody has run this file yet.
+"""`Host` for Windows: WHPX, local application data, named pipes with an explicit access list. Not yet tested.
 
-Design (2026-11), for who runs it first:
+Design (2026-11):
 - Local endpoints are named pipes in message mode: the Docker clients' half-close on a pipe is an empty message, which
-  only a message pipe can carry. The access list names this user and SYSTEM, because the default one lets everybody
+  only a message pipe can carry. The access list names this user and SYSTEM, because the default one lets everyone
   read; remote clients are refused.
 - CPython has no Unix sockets on Windows although QEMU has: the monitor, control port and console need TlsAddress (TCP
-  on 127.0.0.1 with mutual TLS), which the command line builder knows and the driver does not speak yet. Until it does,
-  `listen`, `connect` and `connect_blocking` say so instead of pretending.
+  on 127.0.0.1 with mutual TLS), which the command line builder supports and the driver does not yet. Until then,
+  `listen`, `connect` and `connect_blocking` raise errors.
 - QEMU must be at least 11.1.1 for WHPX with `-cpu host`; older ones get qemu64 and no kernel interrupt controller.
 """
 
@@ -68,7 +68,7 @@ class WindowsHost:
         return RunKey()
 
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
-        """WHPX, by the hypervisor platform's own word."""
+        """WHPX, as reported by the Windows Hypervisor Platform."""
         title = "Windows Hypervisor Platform"
         hint = (
             "Turn on the Windows feature in an administrator's terminal, then restart the computer: "
@@ -95,38 +95,38 @@ class WindowsHost:
         )
 
     def cpu_identity(self) -> str:
-        """As far as Python tells."""
+        """Architecture and processor name; features are not available to Python."""
         return f"{platform.machine()}/{platform.processor()}"
 
     def routes(self) -> tuple[Route, ...]:
-        """IPv4 only, as the system's own program lists them."""
+        """IPv4 only, from route.exe."""
         return run_and_parse(("route.exe", "print", "-4"), parse_windows)
 
     def system_proxies(self) -> SystemProxies:
-        """Variables of the environment, else the Internet settings."""
+        """Environment variables, else the Internet settings."""
         return proxies.from_environment() or proxies.from_windows()
 
     def system_certificates(self) -> tuple[CertificateSource, ...]:
-        """The stores of the system and the user."""
+        """The certificate stores of the system and the user."""
         return certificates.from_windows()
 
     def qemu_candidates(self, arch: str) -> tuple[Path, ...]:
-        """On the PATH, or where QEMU's installer puts it."""
+        """QEMU on the PATH and in its installer's directory."""
         name = _BINARIES[arch]
-        found = shutil.which(name)
-        places = [Path(found)] if found else []
+        program = shutil.which(name)
+        places = [Path(program)] if program else []
         places.append(Path(os.environ.get("PROGRAMFILES", r"C:\Program Files")) / "qemu" / name)
         return tuple(dict.fromkeys(place for place in places if place.exists()))
 
     def qemu_hint(self, arch: str) -> str:
-        """Its installer."""
+        """QEMU's installer."""
         del arch
         return "Install QEMU 11.1.1 or newer for Windows."
 
     def spawn_detached(
         self, argv: Sequence[str], *, output: Path, environment: Mapping[str, str] | None = None
     ) -> DetachedProcess:
-        """See Host: no window, and out of our job where that is allowed."""
+        """See Host. Without a console window, and outside our job object if that is allowed."""
         flags = _CREATE_NO_WINDOW | _CREATE_NEW_PROCESS_GROUP
         try:
             return self._spawn(argv, output, environment, flags | _CREATE_BREAKAWAY_FROM_JOB)
@@ -168,7 +168,7 @@ class WindowsHost:
         raise fail(ProblemCode.INTERNAL, "The console is not offered on Windows yet.", hint="Use: wherry shell")
 
     def pipe_name(self, address: Path) -> str:
-        r"""The pipe that stands for a socket's path: \\.\pipe\wherry-<digest of its directory>-<its name>."""
+        r"""The pipe used in place of a socket: \\.\pipe\wherry-<digest of the directory>-<file name>."""
         digest = hashlib.sha256(str(address.parent).lower().encode()).hexdigest()[:12]
         return rf"\\.\pipe\wherry-{digest}-{address.stem}"
 
@@ -177,7 +177,7 @@ class WindowsHost:
         return f"D:P(A;;GA;;;SY)(A;;GA;;;{user_sid})"
 
     def allocated_bytes(self, path: Path) -> int | None:
-        """See Host. Files are not sparse there unless somebody made them so, which QEMU does not."""
+        """See Host. Files on Windows are sparse only on request, which QEMU does not make."""
         try:
             return path.stat().st_size
         except OSError:
@@ -187,7 +187,7 @@ class WindowsHost:
         """See Host: Windows has no such limit."""
 
     def deepen_backlog(self, pid: int, descriptor: int, backlog: int) -> bool:  # noqa: ARG002 -- Host
-        """See Host: not here."""
+        """See Host. Not supported here."""
         return False
 
     def hosts_file(self) -> Path:
@@ -195,11 +195,11 @@ class WindowsHost:
         return Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "drivers" / "etc" / "hosts"
 
     def docker_url(self, address: Path) -> str:
-        """npipe:// and the pipe's name with forward slashes."""
+        """ "npipe://" and the pipe's name with forward slashes."""
         return "npipe://" + self.pipe_name(address).replace("\\", "/")
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        """The proactor loop: the only one that serves pipes."""
+        """The proactor loop: the only one that supports pipes."""
         return asyncio.new_event_loop()
 
     def _not_yet(self, address: Path) -> WherryError:

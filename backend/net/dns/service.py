@@ -97,11 +97,11 @@ class NameService:
 
     async def run(self) -> None:
         """Follow the network and the settings until cancelled."""
-        settings = network.file_mark(self._dir.config)
+        settings = network.file_fingerprint(self._dir.config)
         for tick in itertools.count(1):
             await asyncio.sleep(EVERY_S)
             try:
-                now = network.file_mark(self._dir.config)
+                now = network.file_fingerprint(self._dir.config)
                 if self._server.port is None and tick % _RETRY_EVERY == 0:
                     await self._listen()
                     await self._tell_guest(self.greeting)
@@ -151,7 +151,13 @@ class NameService:
         except WherryError as error:  # the last ones stay; whoever starts or sets anything is told
             _log.debug("the settings cannot be read: %s", error)
         own_name = hosts.own_name().encode("ascii", errors="ignore").lower()
-        return self._named, system_config(), network.addresses(), network.file_mark(self._host.hosts_file()), own_name
+        return (
+            self._named,
+            system_config(),
+            network.addresses(),
+            network.file_fingerprint(self._host.hosts_file()),
+            own_name,
+        )
 
 
 def _read_port(path: Path) -> int | None:
