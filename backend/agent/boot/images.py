@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from backend.agent.core import journal
+from backend.control import messages
 from backend.errors import ProblemCode, WherryError, fail
 from backend.files import explain_os_error, write_private
 from backend.host.base import Host
@@ -26,7 +27,7 @@ from backend.vm.image import ImageFacts
 
 IMAGE_VARIABLE: Final = "WHERRY_IMAGE"
 """Environment variable that names the image's directory, over the settings."""
-UPDATE: Final = "update.apply"
+UPDATE: Final = messages.ApplyUpdate.wire_name
 TRYING: Final = "trying"
 """The stage of an update in which the machine starts with the image that is named by `directory` in its details."""
 
