@@ -95,7 +95,7 @@ class Screen:
         return int(told["X"]), int(told["Y"]), int(told["WIDTH"]), int(told["HEIGHT"])
 
     def click(self, x: int, y: int, button: int = 1) -> None:
-        self.xdotool("mousemove", "--sync", str(x), str(y), "click", str(button))
+        self.xdotool("mousemove", str(x), str(y), "click", str(button))
 
     def save(self, path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
