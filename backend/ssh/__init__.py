@@ -1,7 +1,7 @@
-"""The way into the guest: keys, one connection, its channels and streams.
+"""SSH to the guest: keys, the connection, its channels and streams.
 
-paramiko imports `invoke`, where that is installed, for one directive of OpenSSH's config files, which nobody reads.
-It is told that there is none: the agent is 3 MiB smaller, and starts 0.03 s sooner.
+When `invoke` is installed, paramiko imports it for a directive of OpenSSH's config files that we do not use. Hiding it
+saves the agent 3 MiB of memory and 0.03 s at start.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""A paramiko Channel that wakes the event loop instead of threads that sleep on it.
+"""A paramiko Channel that wakes an event loop instead of sleeping threads.
 
-paramiko tells a channel's news (data, end, window, request answered) to small synchronisation objects that are public
-attributes of the channel: `in_buffer`, `in_stderr_buffer`, `out_buffer_cv`, `event`, `status_event`. Here they are
-replaced by ones that call into the loop, so a channel costs no thread, no pipe and no descriptor, on any platform.
-Reading goes around `Channel.recv`, which copies twice more and takes three locks.
+paramiko signals a channel's events (data, end, window, reply to a request) through synchronisation objects that are
+public attributes of the channel: `in_buffer`, `in_stderr_buffer`, `out_buffer_cv`, `event`, `status_event`. Here they
+are replaced by objects that call into the loop, so a channel needs no thread, no pipe and no descriptor on any system.
+Reading does not use `Channel.recv`, which makes two more copies and takes three locks.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from backend.ssh.internals import ChannelBase, PipeBase
 
 
 class Bell:
-    """Wakes one coroutine of a loop from any thread; rings that nobody waits for cost nothing.
+    """Wakes one coroutine from any thread, like an asyncio.Event; cheap when nothing waits.
 
-    The waiter calls `arm`, then looks at the state that interests it, and only then waits. The ringer changes the
-    state, then looks whether the bell is armed. Under either order of the two, one of them sees the other.
+    The waiter calls `arm`, then checks its condition, and only then waits. The other side changes the condition, then
+    calls `ring`, which checks whether the bell is armed. In either order, no wake-up is lost.
     """
 
     __slots__ = ("_armed", "_loop", "_loop_thread", "_waiter")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Make a bell; MUST be called on the loop's thread."""
+        """MUST be called on the loop's thread."""
         self._loop = loop
         self._loop_thread = threading.get_ident()
         self._armed = False
@@ -45,15 +45,15 @@ class Bell:
                 return
             try:
                 self._loop.call_soon_threadsafe(self._wake)
-            except RuntimeError:  # the loop is closed: nobody waits any more
+            except RuntimeError:  # the loop is closed, so nothing waits
                 return
 
     def arm(self) -> None:
-        """Make the next ring count."""
+        """Make the next `ring` wake `wait`."""
         self._armed = True
 
     async def wait(self) -> None:
-        """Wait for a ring since `arm`. One coroutine at a time. MAY wake without cause."""
+        """Wait for a `ring` since `arm`. One coroutine at a time. Spurious wake-ups are possible."""
         if not self._armed:
             return
         self._waiter = self._loop.create_future()
@@ -69,7 +69,7 @@ class Bell:
 
 
 class _RingingEvent(threading.Event):
-    """An Event whose `set` also rings."""
+    """An Event whose `set` also rings a bell."""
 
     def __init__(self, bell: Bell) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class _RingingEvent(threading.Event):
 
 
 class _RingingCondition(threading.Condition):
-    """A Condition that nobody waits on: `notify_all` only rings."""
+    """A Condition whose `notify_all` only rings a bell; no thread waits on it."""
 
     def __init__(self, lock: threading.Lock, bell: Bell) -> None:
         super().__init__(lock)
@@ -92,8 +92,8 @@ class _RingingCondition(threading.Condition):
 
 
 class FlowWindow:
-    """What the peer was allowed to send on a channel, and what it sent: `granted` belongs to the loop, `received` to
-    whoever reads the network."""
+    """Flow control of a channel: bytes that the peer may send in total (`granted`, changed only on the loop) and has
+    sent (`received`, changed only by the reader of the network)."""
 
     __slots__ = ("granted", "received")
 
@@ -103,19 +103,19 @@ class FlowWindow:
 
 
 class Inbox(PipeBase):
-    """What arrived on one stream of a channel. Bounded by the channel's window, which is given back as it is taken."""
+    """Data received on one stream of a channel. Its size is bounded by the channel's window."""
 
     def __init__(self, bell: Bell, window: FlowWindow) -> None:
         super().__init__()
         self._bell = bell
         self._window = window
-        # Appended where the network is read, popped by the loop: a deque's ends are safe to use from two threads.
+        # The reader of the network appends, the loop pops: a deque's two ends are safe to use from two threads.
         self._pieces: deque[bytes] = deque()
         self._discards = False
         self.ended = False
 
     def feed(self, data: bytes) -> None:
-        """Take what was received. Raises paramiko.SSHException if the peer does not keep to the window."""
+        """Append received data. Raises paramiko.SSHException when the peer exceeds the window."""
         self._window.received += len(data)
         if self._window.received > self._window.granted:
             raise paramiko.SSHException("the peer sent more than the channel's window")
@@ -124,12 +124,12 @@ class Inbox(PipeBase):
             self._bell.ring()
 
     def discard(self) -> None:
-        """Drop what is there and what still comes: nobody will read it."""
+        """Drop all data, present and future."""
         self._discards = True
         self._pieces.clear()
 
     def close(self) -> None:
-        """Note that no more will come: the peer's EOF, the channel's close or the transport's end."""
+        """Mark the end of the data: EOF, or the channel or transport was closed."""
         self.ended = True
         self._bell.ring()
 
@@ -137,11 +137,11 @@ class Inbox(PipeBase):
         return sum(map(len, tuple(self._pieces)))
 
     def has_data(self) -> bool:
-        """Return whether `take` would return something."""
+        """Whether `take` would return data."""
         return bool(self._pieces)
 
     def take(self, max_bytes: int) -> bytes:
-        """Return and remove up to `max_bytes`, b"" if there is nothing now. Only the loop calls it."""
+        """Remove and return up to `max_bytes`; b"" if there is no data now. MUST be called on the loop."""
         if not self._pieces:
             return b""
         first = self._pieces.popleft()
@@ -158,7 +158,7 @@ class Inbox(PipeBase):
 
 
 class LoopChannel(ChannelBase):
-    """A channel that belongs to an event loop: everything that the loop calls here returns at once."""
+    """A channel that belongs to an event loop: no method that the loop calls blocks."""
 
     def __init__(
         self,
@@ -170,17 +170,17 @@ class LoopChannel(ChannelBase):
         window_bytes: int,
         max_packet_bytes: int,
     ) -> None:
-        """Make a channel that is not open yet.
+        """The channel is not open yet.
 
         Args:
-            send: sends a message without blocking; raises what paramiko raises when the connection is gone.
+            send: sends a message without blocking; raises paramiko's errors when the connection is closed.
             send_data: likewise, data to the peer's channel of that number.
         """
         super().__init__(chanid)
         self._send_message = send
         self._send_data = send_data
         self._set_window(window_bytes, max_packet_bytes)
-        # A quarter instead of paramiko's tenth: fewer messages, and three quarters are still on the way.
+        # A quarter of the window instead of paramiko's tenth: fewer messages, and three quarters stay in flight.
         self.in_window_threshold = window_bytes // 4
         self._granted = FlowWindow(window_bytes)
         self.readable = Bell(loop)
@@ -196,27 +196,30 @@ class LoopChannel(ChannelBase):
         self.status_event = _RingingEvent(self.answered)
 
     def attach(self, transport: paramiko.Transport) -> None:
-        """Make `transport` the channel's own."""
+        """Bind the channel to its transport."""
         self._set_transport(transport)
 
-    def credit(self, taken_bytes: int) -> None:
-        """Let the peer send as much again as was taken; the message goes out once it is worth one."""
-        credit = self._check_add_window(taken_bytes)
+    def credit(self, consumed_bytes: int) -> None:
+        """Allow the peer to send as many bytes again as were consumed. Small amounts are added up to one message."""
+        credit = self._check_add_window(consumed_bytes)
         if credit > 0:
             self._granted.granted += credit
             message = paramiko.Message()
             message.add_byte(cMSG_CHANNEL_WINDOW_ADJUST)
             message.add_int(self.remote_chanid)
             message.add_int(credit)
-            # What was taken is still to be delivered: the next read reports a broken connection.
+            # Deliver the data first: the next read reports the broken connection.
             with contextlib.suppress(BrokenPipeError):
                 self._send_now(message)
 
     def send_some(self, data: memoryview) -> int:
-        """Send as much as one packet and the peer's window allow; 0 when the window is full.
+        """Send one packet, as large as the peer's window allows.
+
+        Returns:
+            The number of bytes sent; 0 when the window is full.
 
         Raises:
-            BrokenPipeError: the channel takes no more, or the connection is gone.
+            BrokenPipeError: the channel is closed for writing, or the connection has ended.
         """
         with self.lock:
             if self.closed or self.eof_sent or not self.active:
@@ -231,7 +234,7 @@ class LoopChannel(ChannelBase):
         return size
 
     def request_exec(self, command: str) -> None:
-        """Ask the peer to run `command`; the answer sets `event` and `event_ready`."""
+        """Ask the peer to run `command`; its reply sets `event` and `event_ready`."""
         message = paramiko.Message()
         message.add_byte(cMSG_CHANNEL_REQUEST)
         message.add_int(self.remote_chanid)

@@ -1,4 +1,4 @@
-"""The command line by which the system's own ssh reaches the guest."""
+"""The command line of OpenSSH's `ssh` that connects to the guest."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from backend.ssh.keys import CLIENT_KEY_NAME
 
 
 def ssh_command(keys: Path, ssh_port: int | None, command: list[str]) -> list[str]:
-    """How OpenSSH reaches the guest: with our key, and only if the guest shows the pinned one.
+    """Build an `ssh` command that uses our key and accepts only the guest's pinned host key.
 
     Args:
         keys: the directory of the machine's keys.
-        ssh_port: of the guest's SSH server on 127.0.0.1; None: it cannot be reached yet.
-        command: to run there; empty for a shell.
+        ssh_port: port of the guest's SSH server on 127.0.0.1; None when it cannot be reached yet.
+        command: the command to run in the guest; empty for a shell.
 
     Raises:
         WherryError: TOOL_MISSING, or MACHINE_STOPPED when the guest cannot be reached yet.
@@ -48,6 +48,6 @@ def ssh_command(keys: Path, ssh_port: int | None, command: list[str]) -> list[st
 
 
 def _ssh_value(path: Path) -> str:
-    """A path as ssh_config has it: in quotes, with those in it escaped, and no %-token."""
+    """Quote a path for ssh_config: in quotes, with quotes and "%" escaped."""
     text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"'

@@ -1,4 +1,4 @@
-"""The members of paramiko 5 that it does not promise, and that we stand on: declared once, for the type checker.
+"""Undocumented members of paramiko 5 that we use, declared once for the type checker.
 
 tests/unit/test_ssh_transport.py checks that the installed paramiko has each of them.
 """
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
         def _set_window(self, window_size: int, max_packet_size: int) -> None: ...
 
     class PacketizerBase(Packetizer):
-        """paramiko's Packetizer; the stubs know neither AEAD nor a socket that is none."""
+        """paramiko's Packetizer: its type stubs lack AEAD, and accept only a real socket."""
 
         REKEY_PACKETS: int
         REKEY_BYTES: int

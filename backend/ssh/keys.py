@@ -1,8 +1,8 @@
-"""The two ed25519 key pairs of a machine: the client's, and the guest's host key, which is made here and pinned.
+"""The two ed25519 key pairs of a machine: the client's, and the guest's host key.
 
-Making the host key on the host means that the first connection is already checked: there is no "trust on first use".
-The guest gets its private half by fw_cfg before sshd starts. This module only makes and stores the files; it opens no
-connection. It is the only importer of `cryptography`, and imports it when a key has to be made, not when one exists.
+The host key is generated on the host and pinned, so the first connection is verified too: there is no "trust on first
+use". The guest gets its private key by fw_cfg before sshd starts. This module only generates and stores the files. It
+is the only importer of `cryptography`, and imports it only to generate a key.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class KeyPair:
     private_path: Path
     """OpenSSH private key format, no passphrase, mode 0600."""
     public_line: str
-    """As in authorized_keys: "ssh-ed25519 AAAA... comment", without a line end."""
+    """Public key as in authorized_keys: "ssh-ed25519 AAAA... comment", without a line end."""
 
     def private_text(self) -> str:
-        """Return the private key as it is injected into the guest.
+        """Read the private key.
 
         Raises:
-            WherryError: PATH_UNUSABLE, the file cannot be read any more.
+            WherryError: PATH_UNUSABLE, the file cannot be read.
         """
         try:
             return self.private_path.read_text(encoding="ascii")
@@ -42,20 +42,20 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineKeys:
-    """What `ensure_keys` leaves behind."""
+    """Both key pairs; made by `ensure_keys`."""
 
     client: KeyPair
     host: KeyPair
 
 
 def ensure_keys(directory: Path) -> MachineKeys:
-    """Return the machine's keys, making those that are absent or damaged. Idempotent; blocks for milliseconds.
+    """Return the machine's keys, generating those that are missing or damaged. Idempotent; blocks for milliseconds.
 
-    A whole pair is kept; a pair with a missing or unreadable half is made anew (the guest learns its keys at each
-    boot, so nothing is lost by that).
+    A pair with a missing or unreadable half is generated again. That loses nothing: the guest gets its keys at each
+    boot.
 
     Args:
-        directory: made with mode 0700 if absent.
+        directory: created with mode 0700 if missing.
 
     Raises:
         WherryError: PATH_UNUSABLE, the directory or a file in it cannot be written.
@@ -74,15 +74,15 @@ def ensure_keys(directory: Path) -> MachineKeys:
 
 
 def known_hosts_line(host_public_line: str, *, port: int, host: str = "127.0.0.1") -> str:
-    """Return the line that lets OpenSSH's own tools check the guest: "[127.0.0.1]:port ssh-ed25519 AAAA..."."""
+    """The known_hosts line with which OpenSSH verifies the guest: "[127.0.0.1]:port ssh-ed25519 AAAA..."."""
     kind, blob = host_public_line.split()[:2]
-    # OpenSSH writes the brackets and the port only where the port is not 22 (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
+    # OpenSSH omits the brackets and the port when the port is 22 (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
     name = host if port == 22 else f"[{host}]:{port}"
     return f"{name} {kind} {blob}"
 
 
 def pair_is_whole(private_path: Path) -> bool:
-    """Whether both halves are there and belong together. Changes nothing. Raises OSError."""
+    """Whether both files exist and belong together. Changes nothing. Raises OSError."""
     try:
         private_bytes = private_path.read_bytes()
         public_line = private_path.with_name(private_path.name + ".pub").read_text(encoding="ascii").strip()
@@ -103,7 +103,7 @@ def _ensure_pair(private_path: Path, *, comment: str) -> KeyPair:
 
 
 def _read_pair(private_path: Path, public_path: Path) -> str | None:
-    """Return the public line of a pair whose halves belong together, or None where it has to be made anew."""
+    """The public line of a valid pair; None when it has to be generated again."""
     try:
         private_bytes = private_path.read_bytes()
         public_line = public_path.read_text(encoding="ascii").strip()
@@ -111,14 +111,12 @@ def _read_pair(private_path: Path, public_path: Path) -> str | None:
         return None
     if not private_bytes.startswith(_PRIVATE_HEAD) or not public_line.startswith(_PUBLIC_HEAD):
         return None
-    # A crash between the two writes leaves an old public half beside a new private one. The private file carries its
-    # public half in the clear, so the check needs no cryptography.
+    # A crash between the two writes leaves an old public key beside a new private one. The private file contains its
+    # public key unencrypted, so the check needs no cryptography.
     if not _holds_public(private_bytes, public_line):
         return None
     if private_path.stat().st_mode & 0o077:
-        private_path.chmod(
-            0o600
-        )  # OpenSSH refuses a key that others can read. Means nothing on Windows, harms nothing.
+        private_path.chmod(0o600)  # OpenSSH refuses a key that others can read. No effect on Windows.
     return public_line
 
 

@@ -1,7 +1,7 @@
-"""SSH packets under AES-GCM without the copies: what carries every byte to and from the engine.
+"""Fast encoding and decoding of SSH packets with AES-GCM; all traffic to the engine passes here.
 
-paramiko's Packetizer puts each packet together and takes it apart in six or seven copies and two reads. Here a packet
-is decrypted where the network put it, and sealed into one piece. What comes before the first key stays paramiko's.
+paramiko's Packetizer makes six or seven copies and two reads for each packet. Here a packet is decrypted in the
+receive buffer, and encrypted into one piece. Packets before the first key exchange are still handled by paramiko.
 
 The format is RFC 5647, section 7.3, with OpenSSH's names: uint32 length (in the clear, authenticated), AES-GCM(byte
 padding length, payload, padding), 16 bytes of tag.
@@ -21,18 +21,18 @@ from backend.ssh.wire import WireSocket
 _BLOCK = 16
 _COUNTER_MASK = 2**64 - 1
 _REKEY_PATIENCE_BYTES = 1024**3
-"""What a peer may still send after it was asked for new keys."""
+"""How much a peer may still send after we asked for new keys."""
 
 
 class _Aead(Protocol):
-    """AESGCM of `cryptography`, as paramiko makes it."""
+    """`cryptography`'s AESGCM, as created by paramiko."""
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes: ...
     def decrypt(self, nonce: bytes, data: memoryview, associated_data: bytes) -> bytes: ...
 
 
 class _Direction:
-    """The key of one direction, and how much more may be done with it."""
+    """The key of one direction, and how much more it may encrypt."""
 
     __slots__ = ("_counter", "_fixed", "bytes_left", "engine", "packets_left")
 
@@ -44,7 +44,7 @@ class _Direction:
         self._counter = int.from_bytes(first_nonce[4:])
 
     def next_nonce(self, size: int) -> bytes:
-        """Return the nonce of the next packet (RFC 5647, section 7.1), of `size` bytes."""
+        """Return the nonce (RFC 5647, section 7.1) of the next packet, which is `size` bytes long."""
         self.bytes_left -= size
         self.packets_left -= 1
         counter = self._counter
@@ -58,7 +58,7 @@ class _Direction:
 
 
 class GcmPacketizer(PacketizerBase):
-    """See the module."""
+    """A Packetizer that handles AES-GCM packets itself; see the module's docstring."""
 
     def __init__(self, wire: WireSocket) -> None:
         super().__init__(wire)
@@ -69,28 +69,28 @@ class GcmPacketizer(PacketizerBase):
 
     @property
     def is_gcm(self) -> bool:
-        """Whether incoming packets are AES-GCM's: whole packets can be seen before they are read."""
+        """Whether incoming packets use AES-GCM, so that their length is visible before decryption."""
         return self._inbound is not None
 
-    def set_outbound_cipher(self, block_engine: Any, *others: Any, **named: Any) -> None:
+    def set_outbound_cipher(self, block_engine: Any, *others: Any, **options: Any) -> None:
         """See paramiko's Packetizer."""
-        super().set_outbound_cipher(block_engine, *others, **named)
-        self._outbound = self._direction(block_engine, named["iv_out"]) if named.get("aead") else None
+        super().set_outbound_cipher(block_engine, *others, **options)
+        self._outbound = self._direction(block_engine, options["iv_out"]) if options.get("aead") else None
 
-    def set_inbound_cipher(self, block_engine: Any, *others: Any, **named: Any) -> None:
+    def set_inbound_cipher(self, block_engine: Any, *others: Any, **options: Any) -> None:
         """See paramiko's Packetizer."""
-        super().set_inbound_cipher(block_engine, *others, **named)
-        self._inbound = self._direction(block_engine, named["iv_in"]) if named.get("aead") else None
+        super().set_inbound_cipher(block_engine, *others, **options)
+        self._inbound = self._direction(block_engine, options["iv_in"]) if options.get("aead") else None
 
     def send_message(self, data: paramiko.Message) -> None:
-        """Seal and send one message; never blocks. Raises EOFError when the connection is gone."""
+        """Encrypt and send one message; never blocks. Raises EOFError when the connection has ended."""
         if self._outbound is None:
             super().send_message(data)
         else:
             self.send_payload(data.asbytes(), b"")
 
     def send_payload(self, head: bytes, rest: bytes | memoryview) -> None:
-        """Seal and send the message `head + rest`, as `send_message`. Only once there is an AES-GCM key."""
+        """Encrypt and send the message `head + rest`, as `send_message`. Requires an AES-GCM key."""
         with self._lock:
             direction = self._outbound
             assert direction is not None
@@ -107,16 +107,16 @@ class GcmPacketizer(PacketizerBase):
             self._ask_for_new_keys(direction)
 
     def open_packet(self, length: bytes, body: memoryview) -> bytes:
-        """Return what a packet holds: a byte with the length of the padding, the payload, the padding.
+        """Decrypt a packet: one byte with the length of the padding, the payload, the padding.
 
         Raises:
-            paramiko.SSHException: it was not sealed with our key, or has no payload.
+            paramiko.SSHException: it was not encrypted with our key, or has no payload.
         """
         direction = self._inbound
         assert direction is not None
         try:
             inner = direction.engine.decrypt(direction.next_nonce(len(body)), body, length)
-        except Exception as error:  # the library's own InvalidTag; it may be imported in keys.py only
+        except Exception as error:  # cryptography's InvalidTag: only keys.py may import that library
             raise paramiko.SSHException("a packet that was not sealed with our key") from error
         if inner[0] + 2 > len(inner):
             raise paramiko.SSHException("a packet of nothing but padding")
@@ -125,11 +125,11 @@ class GcmPacketizer(PacketizerBase):
         return inner
 
     def read_message(self) -> tuple[int, paramiko.Message]:
-        """See paramiko's Packetizer. Waits."""
+        """See paramiko's Packetizer. Blocks."""
         if self._inbound is None:
             return super().read_message()
         inner = self.open_packet(*self._wire.wait_packet())
-        return split(inner)
+        return parse_message(inner)
 
     def _direction(self, engine: _Aead, first_nonce: bytes) -> _Direction:
         return _Direction(engine, first_nonce, bytes_left=self.REKEY_BYTES, packets_left=self.REKEY_PACKETS)
@@ -141,6 +141,6 @@ class GcmPacketizer(PacketizerBase):
             raise paramiko.SSHException("the peer does not exchange keys")
 
 
-def split(inner: bytes) -> tuple[int, paramiko.Message]:
-    """Return the number and the fields of the message in an opened packet."""
+def parse_message(inner: bytes) -> tuple[int, paramiko.Message]:
+    """Return the number and the fields of the message in a decrypted packet."""
     return inner[1], paramiko.Message(inner[2 : len(inner) - inner[0]])

@@ -1,8 +1,7 @@
-"""One SSH connection to the guest, for the event loop: streams to its sockets, commands, and the news of its end.
+"""One SSH connection to the guest with an asyncio interface: streams to sockets, commands, and loss detection.
 
-paramiko is hidden here. The connection has threads while it is being made, one for good where the loop cannot watch a
-socket (Windows), and one once the network took less than was sent; all are joined by `aclose`, which MUST be called
-after a loss too.
+paramiko is not visible to callers. Threads run while connecting, permanently on an event loop that cannot watch a
+socket (Windows), and once a send had to be queued. `aclose` joins them all, and MUST be called after a loss too.
 """
 
 from __future__ import annotations
@@ -30,41 +29,41 @@ _log = logging.getLogger(__name__)
 
 KEEPALIVE_S = 15.0
 KEEPALIVE_MISSES = 4
-"""Ticks without a byte from the peer after which the connection counts as dead: a minute. Ticks, not time: a computer
-that slept must not find its connections dead on waking."""
+"""Keep-alive periods without a byte from the peer after which the connection counts as lost: a minute. Counted, not
+timed, so that a computer that wakes from sleep does not lose its connections."""
 MAX_COMMANDS = 8
-"""Commands at once on one connection. The guest's server takes many more (MaxSessions in its sshd_config), and MUST: it
-frees the place of a command that is over only after it has read all that came with its end, the next command too, so
-for a moment it counts up to twice as many; and `follow` and the user's own `ssh` take places beside."""
+"""Commands that run at the same time on one connection. The guest's server MUST allow many more (MaxSessions in its
+sshd_config): it frees the session of a finished command only after it has read the next request, so it briefly counts
+up to twice as many, and `follow` and the user's own `ssh` need sessions too."""
 OUTPUT_LIMIT_BYTES = 1024 * 1024
 _CLOSE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     exit_code: int
-    """-1: no exit code came (killed by a signal, or the channel was closed)."""
+    """-1 when the peer sent none (killed by a signal, or the channel was closed)."""
     untrusted_stdout: bytes
     untrusted_stderr: bytes
     truncated: bool = False
-    """Whether more was printed than was kept (the first `output_limit` bytes of each)."""
+    """Whether stdout or stderr was cut at `output_limit` bytes."""
 
 
 class FollowedCommand:
-    """A command under way; see `SshSession.follow`. What it prints on stderr is dropped, up to the channel's window."""
+    """A running command whose output is streamed; see `SshSession.follow`. Its stderr is discarded."""
 
     def __init__(self, channel: LoopChannel, stream: SshStream) -> None:
         self._channel = channel
         self._stream = stream
 
     async def read(self) -> bytes:
-        """What it printed next; b"" at its end. Raises ConnectionError if the connection ended before it did."""
+        """The next bytes of stdout; b"" at the end. Raises ConnectionError when the connection ends first."""
         return await self._stream.read()
 
     async def exit_code(self) -> int:
-        """How it ended, once it has; -1: without saying (killed by a signal, or the connection ended)."""
+        """Wait for the exit code; -1 when there is none (killed by a signal, or the connection ended)."""
         channel = self._channel
         while not channel.status_event.is_set():
             channel.answered.arm()
@@ -74,7 +73,7 @@ class FollowedCommand:
 
 
 class SshSession:
-    """See the module. Made by `connect`. All methods belong to the loop that connected."""
+    """A connection to the guest, created by `connect`. All methods MUST be called on the loop that connected."""
 
     def __init__(self, transport: SshTransport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -90,7 +89,7 @@ class SshSession:
         transport.follow()
         if transport.is_active():
             self._keepalive = loop.call_later(KEEPALIVE_S, self._keep_alive)
-        else:  # it ended between the login and here
+        else:  # it ended after the login
             self._on_end()
 
     @classmethod
@@ -104,12 +103,12 @@ class SshSession:
         host_key_public: str,
         timeout_s: float,
     ) -> SshSession:
-        """Connect, check the host key, log in. Cancellable at any point; leaves nothing behind when it fails.
+        """Connect, verify the host key, log in. Cancellable at any point; cleans up when it fails.
 
         Args:
             key_path: our private key, as made by `ensure_keys`.
             host_key_public: the pinned key, "ssh-ed25519 AAAA...".
-            timeout_s: for all of it.
+            timeout_s: deadline for all steps together.
 
         Raises:
             WherryError: SSH_FAILED. `retryable` unless the host key or the login was refused.
@@ -146,7 +145,7 @@ class SshSession:
         """Open a stream to a Unix socket of the guest.
 
         Raises:
-            WherryError: SSH_FAILED, nobody listens there, it is not allowed, or no answer came in time (retryable).
+            WherryError: SSH_FAILED: nothing listens there, access was denied, or no reply came in time (retryable).
         """
         details = paramiko.Message()
         details.add_string(path)
@@ -156,11 +155,11 @@ class SshSession:
         return SshStream(self._transport, channel)
 
     async def open_tcp(self, host: str, port: int, *, timeout_s: float = 10.0) -> ByteStream:
-        """Open a stream to a TCP port as the guest reaches it. Raises as `open_unix`."""
+        """Open a stream to a TCP address, connected from within the guest. Raises as `open_unix`."""
         details = paramiko.Message()
         details.add_string(host)
         details.add_int(port)
-        details.add_string("127.0.0.1")  # the originator, for the server's log only
+        details.add_string("127.0.0.1")  # the originator's address: only for the server's log
         details.add_int(0)
         channel = await self._open("direct-tcpip", details, f"{host}:{port}", timeout_s)
         return SshStream(self._transport, channel)
@@ -170,10 +169,10 @@ class SshSession:
     ) -> Result:
         """Run a shell command in the guest and wait for its end.
 
-        At most MAX_COMMANDS run at once, more wait their turn (within `timeout_s`).
+        At most MAX_COMMANDS run at the same time; more are queued, within `timeout_s`.
 
         Raises:
-            WherryError: SSH_FAILED, refused, cut off, or not over in time. Then the command may still be running.
+            WherryError: SSH_FAILED: refused, connection lost, or timeout. The command may still be running.
         """
         channel: LoopChannel | None = None
         try:
@@ -196,13 +195,13 @@ class SshSession:
 
     @contextlib.asynccontextmanager
     async def follow(self, command: str, *, timeout_s: float = 10.0) -> AsyncIterator[FollowedCommand]:
-        """Run a shell command in the guest and read what it prints for as long as the block lasts; no input.
+        """Run a shell command in the guest and stream its stdout inside the `async with` block; stdin is empty.
 
-        Leaving the block cuts its output off, by which a command that goes on writing ends. It takes one of the guest
-        server's sessions beyond MAX_COMMANDS: for one or two that stay open.
+        Leaving the block closes the command's stdout, which ends a command that keeps writing. Not counted in
+        MAX_COMMANDS: use it for one or two long-running commands.
 
         Raises:
-            WherryError: SSH_FAILED, it could not be begun in time.
+            WherryError: SSH_FAILED, it could not be started in time.
         """
         channel = await self._open("session", paramiko.Message(), "a command", timeout_s)
         stream = SshStream(self._transport, channel)
@@ -219,9 +218,9 @@ class SshSession:
             await stream.aclose()
 
     def on_lost(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called once, on the loop, when the connection dies; not when `aclose` ends it.
+        """Call `callback` once, on the loop, when the connection is lost, but not when `aclose` closes it.
 
-        If it is dead already, it is called soon.
+        When it is already lost, the callback is scheduled at once.
         """
         if self._ended.is_set():
             if not self._closing:
@@ -231,11 +230,11 @@ class SshSession:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the connection stands, as far as is known here."""
+        """Whether the connection is open; a loss that was not detected yet does not count."""
         return not self._ended.is_set() and self._transport.is_active()
 
     async def aclose(self) -> None:
-        """End the connection and join its threads. Idempotent. Streams that are open get a ConnectionError."""
+        """Close the connection and join its threads. Idempotent. Open streams raise ConnectionError."""
         self._closing = True
         if self._keepalive is not None:
             self._keepalive.cancel()
@@ -275,7 +274,7 @@ class SshSession:
                 settled.set_result(None)
 
         def settle_soon() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing waits
                 self._loop.call_soon_threadsafe(settle)
 
         if not self._transport.is_active():
@@ -349,14 +348,14 @@ class SshSession:
 
 
 async def _feed_stdin(stream: SshStream, stdin: bytes) -> None:
-    # A command that does not read its input closes it: its exit code tells more than our error would.
+    # A command that ignores its input closes it: its exit code says more than our error would.
     with contextlib.suppress(ConnectionError):
         await stream.write(stdin)
         await stream.write_eof()
 
 
 async def _collect(channel: LoopChannel, inbox: Inbox, limit: int) -> tuple[bytes, bool]:
-    """Read one output to its end; keep the first `limit` bytes and say whether there were more."""
+    """Read an output to its end. Returns its first `limit` bytes, and whether there were more."""
     bell = channel.readable if inbox is channel.inbox else channel.stderr_readable
     kept = bytearray()
     truncated = False
@@ -388,7 +387,7 @@ def _load_keys(key_path: Path, host_key_public: str) -> tuple[paramiko.PKey, byt
 
 
 async def _in_thread(work: Callable[[], None], *, abort: Callable[[], None]) -> None:
-    """Run `work` on a thread of its own. When the caller is cancelled, `abort` has to make `work` return."""
+    """Run `work` on a new thread. On cancellation `abort` is called, which MUST make `work` return."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
 
@@ -424,7 +423,7 @@ async def _in_thread(work: Callable[[], None], *, abort: Callable[[], None]) -> 
 
 
 async def _dispose(transport: SshTransport) -> None:
-    """End a transport and join its threads, with a deadline."""
+    """Close a transport and join its threads, with a deadline."""
     transport.abort()
     try:
         async with asyncio.timeout(_CLOSE_S):
@@ -437,7 +436,7 @@ async def _dispose(transport: SshTransport) -> None:
 
 
 def _translate(error: BaseException, where: str, timeout_s: float) -> WherryError | None:
-    """Turn what `connect` caught into the Problem to show; None for what is not ours to translate."""
+    """Convert an exception of `connect` into a WherryError; None for one that should propagate unchanged."""
     if isinstance(error, TimeoutError):
         return fail(
             ProblemCode.SSH_FAILED,

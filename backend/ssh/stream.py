@@ -1,6 +1,6 @@
-"""An SSH channel as a ByteStream: no thread per channel, and no call that blocks the loop.
+"""An SSH channel as a ByteStream, without a thread per channel and without blocking calls.
 
-Back-pressure in both directions is SSH's own window: what is not read here is not sent there, and the other way round.
+SSH's flow-control window gives back-pressure in both directions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from backend.ssh.wire import BACKLOG_HIGH_BYTES
 
 
 class SshStream:
-    """A ByteStream (backend/stream.py) over an open channel. One reader and one writer at a time."""
+    """A ByteStream over an open channel. One reader and one writer at a time."""
 
     def __init__(self, transport: SshTransport, channel: LoopChannel) -> None:
         self._transport = transport
@@ -32,7 +32,7 @@ class SshStream:
                 channel.credit(len(data))
                 return data
             if inbox.ended:
-                # `ended` is set after the last piece, so one more look decides.
+                # `ended` is set after the last data, so check for data once more.
                 if inbox.has_data():
                     continue
                 if channel.eof_received:
@@ -43,7 +43,7 @@ class SshStream:
                 await channel.readable.wait()
 
     async def write(self, data: bytes) -> None:
-        """See ByteStream.write. Waits while the peer's window or our own backlog is full."""
+        """See ByteStream.write. Waits while the peer's window or our send queue is full."""
         channel = self._channel
         wire = self._transport.wire
         rest = memoryview(data)
@@ -58,7 +58,7 @@ class SshStream:
             await self._transport.wait_drained()
 
     def _send_some(self, data: memoryview) -> int:
-        """Send what the peer's window allows, all packets in one piece; return how much that was."""
+        """Send as much as the peer's window allows, in one system call. Returns the number of bytes sent."""
         channel = self._channel
         if len(data) <= channel.out_max_packet_size // 2:
             return channel.send_some(data)
@@ -81,11 +81,11 @@ class SshStream:
     async def write_eof(self) -> None:
         """See ByteStream.write_eof."""
         if not self._channel.closed:
-            with contextlib.suppress(EOFError, OSError):  # gone: the read side says so
+            with contextlib.suppress(EOFError, OSError):  # closed: `read` reports it
                 self._channel.shutdown_write()
 
     async def aclose(self) -> None:
-        """See ByteStream.aclose. A read or write that waits ends with a ConnectionError."""
+        """See ByteStream.aclose. A waiting read or write raises ConnectionError."""
         if self._closed:
             return
         self._closed = True

@@ -1,20 +1,20 @@
-"""One SSH connection: paramiko's Transport, with stream-local channels and without a call that blocks the loop.
+"""paramiko's Transport with stream-local channels and without calls that block the event loop.
 
-What is added, and what of paramiko 5 it stands on (the dependency is pinned to one major version, and
-tests/unit/test_ssh_transport.py tries each against OpenSSH):
+What is added, and which internals of paramiko 5 it uses (the dependency is pinned to one major version, and
+tests/unit/test_ssh_transport.py tests each against OpenSSH):
 
 * `begin_open` opens `direct-streamlocal@openssh.com` channels (OpenSSH's PROTOCOL, section 2.4), which paramiko lacks,
   and any other kind, without waiting.
-* After the login the loop reads and acts on the messages itself, where it can watch a socket. A thread that reads, as
-  paramiko has it, costs more system calls and two switches for each answer, and contends with the loop for the
-  interpreter's lock: a sixth more processor time for a large download, a quarter more for a small request.
-* `_send_user_message` keeps a message back during a key exchange instead of sleeping until it is over.
-* A channel stays known until the peer confirmed its close; then it is forgotten wholly (paramiko remembers every
-  channel number for ever).
+* After the login the loop reads and handles the messages itself, if it can watch a socket. paramiko's reader thread
+costs more system calls and two thread switches for each reply, and contends with the loop for the interpreter's
+lock: a sixth more processor time for a large download, a quarter more for a small request.
+* `_send_user_message` queues a message during a key exchange instead of sleeping until it is over.
+* A channel is kept until the peer has confirmed its close, and is then removed completely (paramiko keeps every
+channel number for ever).
 
-Keys are exchanged anew after 32 GiB in one direction. paramiko's 512 MiB is far below what the cipher needs: RFC 4344,
+Keys are exchanged again after 32 GiB in one direction. paramiko's 512 MiB is far below what the cipher needs: RFC 4344,
 section 3.2, allows 2^(L/4) blocks for a cipher of L-bit blocks, 64 GiB with AES; RFC 5647 and the 64-bit invocation
-counter of AES-GCM allow more; and OpenSSH itself takes the same 64 GiB. Half of it leaves room for what is on the way.
+counter of AES-GCM allow more; and OpenSSH itself uses 64 GiB. Half of it leaves room for data in flight.
 """
 
 from __future__ import annotations
@@ -43,38 +43,38 @@ from paramiko.packet import NeedRekeyException
 
 from backend.ssh.channel import LoopChannel
 from backend.ssh.internals import TransportBase
-from backend.ssh.packets import GcmPacketizer, split
+from backend.ssh.packets import GcmPacketizer, parse_message
 from backend.ssh.wire import BACKLOG_LOW_BYTES, WireSocket
 
 WINDOW_BYTES = 4 * 1024 * 1024
-"""What one channel can hold unread, and so the most memory a slow reader costs. Twice paramiko's own; on loopback,
-runs with 2, 4, 8 and 16 MiB differed by less than they did among themselves."""
+"""Flow-control window of a channel, and so the most memory that a slow reader costs. Twice paramiko's; on loopback,
+2, 4, 8 and 16 MiB made no measurable difference."""
 MAX_PACKET_BYTES = 64 * 1024
-"""OpenSSH sends up to 32 KiB in one packet. MUST fit into the wire's buffer."""
+"""OpenSSH sends up to 32 KiB in one packet. MUST fit into the buffer of `WireSocket`."""
 _HANDOVER_S = 5.0
 _DATA_HEAD = struct.Struct(">BBII")
-"""Padding length, message number, channel, data length: how a packet with a channel's data begins."""
+"""The first fields of a packet with channel data: padding length, message number, channel, data length."""
 _SEND_HEAD = struct.Struct(">BII")
 REKEY_BYTES = 32 * 1024**3
-# One pass instead of cipher and MAC, in hardware on both sides, and packets whose length is in the clear, which the
-# reading on the loop stands on. Every OpenSSH since 6.2 (2013) has it.
+# One pass instead of cipher and MAC, with hardware support, and the packet length is not encrypted, which reading on
+# the loop requires. Every OpenSSH since 6.2 (2013) supports it.
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
-# The connection never leaves the computer, so nothing is there to be stored for a quantum computer: take the exchange
-# that costs an emulated guest the least.
+# The connection never leaves the computer, so nobody can record it for a later attack by a quantum computer: use the
+# key exchange that costs an emulated guest the least.
 _KEX = ("curve25519-sha256@libssh.org", "ecdh-sha2-nistp256")
 
 
 class HostKeyMismatch(Exception):  # noqa: N818 -- a finding, translated by the session
-    """The server proved another host key than the pinned one."""
+    """The server has another host key than the pinned one."""
 
 
 @dataclass(slots=True, eq=False)
 class PendingOpen:
-    """A channel that the peer has not accepted yet."""
+    """A channel that was requested and not accepted yet."""
 
     channel: LoopChannel
     refusal: str | None = None
-    """The peer's own words, once it refused."""
+    """The peer's message when it refused; None until then."""
 
 
 class _OpenEvent(threading.Event):
@@ -88,19 +88,19 @@ class _OpenEvent(threading.Event):
 
 
 def can_watch(loop: asyncio.AbstractEventLoop) -> bool:
-    """Return whether the loop can tell when a socket has something to read; the proactor (Windows) cannot."""
+    """Whether the loop supports add_reader for sockets; the proactor loop (Windows) does not."""
     return isinstance(loop, asyncio.SelectorEventLoop)
 
 
 class SshTransport(TransportBase):
-    """See the module. `handshake` blocks and belongs to a thread of the caller's; the rest returns at once."""
+    """See the module's docstring. `handshake` blocks: call it in a thread. Nothing else blocks."""
 
     def __init__(self, connected: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
-        """Take over a connected TCP socket."""
+        """Takes ownership of a connected TCP socket."""
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop = loop
         self.on_end: Callable[[], None] | None = None
-        """Called once on the loop when the connection is over, for whatever reason."""
+        """Called once on the loop when the connection ends, for any reason."""
         self._drained = asyncio.Event()
         self._finished = asyncio.Event()
         self.wire = WireSocket(connected, self._drained_soon)
@@ -127,11 +127,11 @@ class SshTransport(TransportBase):
         self.packets.REKEY_BYTES = REKEY_BYTES
 
     def handshake(self, *, username: str, key: paramiko.PKey, host_key_blob: bytes, timeout_s: float) -> None:
-        """Exchange keys, compare the server's host key, then log in. Blocks; close() from elsewhere ends it.
+        """Exchange keys, compare the server's host key, then log in. Blocks; close() from another thread ends it.
 
         Raises:
-            HostKeyMismatch: somebody else answered; nothing was sent to them but the key exchange.
-            paramiko.SSHException, OSError, EOFError: as paramiko puts it.
+            HostKeyMismatch: another server answered; only the key exchange was sent to it.
+            paramiko.SSHException, OSError, EOFError: raised by paramiko.
         """
         self.banner_timeout = self.handshake_timeout = self.auth_timeout = timeout_s
         self.start_client(timeout=timeout_s)
@@ -140,13 +140,13 @@ class SshTransport(TransportBase):
         self.auth_publickey(username, key)
 
     def begin_open(self, kind: str, details: bytes, settled: Callable[[], None]) -> PendingOpen:
-        """Ask for a channel; returns at once.
+        """Request a channel; does not block.
 
         Args:
-            kind: the channel type's name.
-            details: the type's own fields, encoded.
-            settled: called once, on any thread, when the peer has answered or the connection ended. Then the channel
-                is `active`, or the refusal is set, or the transport is no longer active.
+            kind: name of the channel type.
+            details: the encoded fields of that type.
+            settled: called once, on any thread, when the peer has replied or the connection has ended. Then the channel
+                is `active`, or `refusal` is set, or the transport is no longer active.
         """
         with self.lock:
             number = self._next_channel()
@@ -175,7 +175,7 @@ class SshTransport(TransportBase):
         return pending
 
     def abandon_open(self, pending: PendingOpen) -> None:
-        """Give up waiting for a channel; should the peer accept it yet, it is closed then."""
+        """Cancel a requested channel; if the peer accepts it later, it is closed then."""
         with self.lock:
             self._pending.pop(pending.channel.chanid, None)
             self.channel_events.pop(pending.channel.chanid, None)
@@ -184,7 +184,7 @@ class SshTransport(TransportBase):
             pending.channel.close()
 
     def send_keepalive(self) -> None:
-        """Send a request that every SSH server answers (OpenSSH with a refusal); the answer shows in `wire.reads`."""
+        """Send a request that every SSH server answers (OpenSSH with a refusal); `wire.reads` counts the reply."""
         message = paramiko.Message()
         message.add_byte(cMSG_GLOBAL_REQUEST)
         message.add_string("keepalive@openssh.com")
@@ -192,21 +192,21 @@ class SshTransport(TransportBase):
         self._send_user_message(message)
 
     def abort(self) -> None:
-        """End the connection at once. Idempotent, returns at once; `wait_ended` waits for the end."""
+        """Start closing the connection; `wait_ended` waits for the end. Idempotent."""
         with self._end_lock:
             self.active = False
             nobody_reads = self._thread_is_done
-        self.packetizer.close()  # shuts the wire down, which wakes the thread, if it reads
+        self.packetizer.close()  # shuts the socket down, which wakes the reader thread
         if nobody_reads:
             self._finish(None)
 
     async def wait_ended(self) -> None:
-        """Wait until paramiko's thread is past its work (at once if it never ran)."""
+        """Wait until paramiko's thread has finished (returns at once if it never ran)."""
         if self.ident is not None:
             await self._finished.wait()
 
     def join_threads(self, timeout_s: float) -> bool:
-        """Join both threads and free the descriptors; MUST come after `wait_ended`, and then takes microseconds."""
+        """Join both threads and free the descriptors. MUST be called after `wait_ended`; takes microseconds then."""
         if self.ident is not None:
             self.join(timeout_s)
             if self.is_alive():
@@ -214,14 +214,14 @@ class SshTransport(TransportBase):
         return self.wire.release(timeout_s)
 
     async def wait_drained(self) -> None:
-        """Wait until the backlog is low again, or the connection is over. MAY return early."""
+        """Wait until the send queue has room, or the connection has ended. MAY return early."""
         self._drained.clear()
-        # Cleared first, looked at second: the flusher can drain in between, and nobody would ring again.
+        # Clear before checking: the flusher can drain the queue in between, and would not set the event again.
         if self.active and self.wire.backlog_bytes > BACKLOG_LOW_BYTES:
             await self._drained.wait()
 
     def run(self) -> None:
-        """Be paramiko's thread: for the handshake, or for good where the loop cannot watch a socket."""
+        """Body of paramiko's thread: reads during the handshake, or permanently when the loop cannot watch a socket."""
         try:
             self.packetizer.write_all(f"{self.local_version}\r\n".encode("ascii"))
             self._check_banner()
@@ -240,12 +240,12 @@ class SshTransport(TransportBase):
                 self._finish(None)
 
     def follow(self) -> None:
-        """Take over from the thread after the handshake: from here the loop reads. MUST be called on the loop."""
+        """Move reading from the thread to the loop, after the handshake. MUST be called on the loop."""
         if not self._is_watched:
             return
-        self.join(_HANDOVER_S)  # it ended with the login
+        self.join(_HANDOVER_S)  # it ended during the login
         self._loop.add_reader(self.wire.fileno(), self._readable)
-        self._process()  # what came with the last message of the login
+        self._process()  # data that arrived with the last message of the login
 
     def _readable(self) -> None:
         try:
@@ -256,8 +256,8 @@ class SshTransport(TransportBase):
         self._process()
 
     def _process(self) -> None:
-        """Act on all packets that are here. Nearly all are data for a channel: uint32 channel, uint32 length, data
-        (RFC 4254, section 5.2); these go straight to where they are read."""
+        """Handle all packets in the buffer. Nearly all are data for a channel (uint32 channel, uint32 length, data; RFC
+        4254, section 5.2), which go directly to the channel's inbox."""
         try:
             self._exchange_keys_if_due()
             while self.active:
@@ -272,12 +272,12 @@ class SshTransport(TransportBase):
                             raise paramiko.SSHException("data that is longer than its packet")
                         self._linked[number].inbox.feed(inner[_DATA_HEAD.size : _DATA_HEAD.size + size])
                         continue
-                self._act(*split(inner))
+                self._act(*parse_message(inner))
         except Exception as error:  # noqa: BLE001 -- as in run
             self._finish(error)
 
     def _step(self) -> None:
-        """Wait for one message and act on it."""
+        """Wait for one message and handle it."""
         self._exchange_keys_if_due()
         try:
             kind, message = self.packets.read_message()
@@ -290,7 +290,7 @@ class SshTransport(TransportBase):
             self._send_kex_init()
 
     def _act(self, kind: int, message: paramiko.Message) -> None:
-        """Act on a message: what paramiko's own `run` does with each."""
+        """Handle a message, as paramiko's `run` does."""
         channel_handler = self._channel_handler_table.get(kind)
         if channel_handler is not None and not self._expected_packet:
             number = message.get_int()
@@ -311,7 +311,7 @@ class SshTransport(TransportBase):
             if kind not in self._expected_packet:
                 raise paramiko.SSHException(f"message {kind} came where one of {self._expected_packet} was due")
             self._expected_packet = ()
-            if 30 <= kind <= 41 and self.kex_engine is not None:  # the key exchange's own messages
+            if 30 <= kind <= 41 and self.kex_engine is not None:  # messages of the key exchange
                 self.kex_engine.parse_next(kind, message)
                 return
         handler = self._handler_table.get(kind)
@@ -323,7 +323,7 @@ class SshTransport(TransportBase):
         self.packetizer.complete_handshake()
 
     def _finish(self, error: Exception | None) -> None:
-        """End everything that hangs on the connection. On the thread that reads; once."""
+        """Close all channels and report the end. Called once, by the thread that reads."""
         if self._finished_once:
             return
         self._finished_once = True
@@ -343,7 +343,7 @@ class SshTransport(TransportBase):
             event.set()
         try:
             self._loop.call_soon_threadsafe(self._ended)
-        except RuntimeError:  # the loop is closed: nobody is left to be told
+        except RuntimeError:  # the loop is closed, so nothing waits for the end
             return
 
     def _send_data(self, number: int, data: memoryview) -> None:
@@ -375,7 +375,7 @@ class SshTransport(TransportBase):
         except RuntimeError:
             return
 
-    # --- what paramiko calls --------------------------------------------------------------------------------------
+    # --- methods that paramiko calls ------------------------------------------------------------------------------
 
     def _send_user_message(self, data: paramiko.Message) -> None:
         with self.clear_to_send_lock:
@@ -384,7 +384,7 @@ class SshTransport(TransportBase):
             if self.clear_to_send.is_set():
                 self._send_message(data)
             else:
-                # Bounded: a stream stops when its window or the backlog is full, and an exchange takes milliseconds.
+                # Bounded: a stream pauses when its window or the queue is full, and an exchange takes milliseconds.
                 self._kept_back.append(data)
 
     def _parse_newkeys(self, m: paramiko.Message) -> None:
@@ -398,9 +398,9 @@ class SshTransport(TransportBase):
         m.rewind()
         super()._parse_channel_open_success(m)
         with self.lock:
-            wanted = self._pending.pop(number, None) is not None
+            pending = self._pending.pop(number, None) is not None
             channel = self._linked.get(number)
-        if not wanted and channel is not None:
+        if not pending and channel is not None:
             channel.close()
 
     def _parse_channel_open_failure(self, m: paramiko.Message) -> None:
@@ -417,5 +417,5 @@ class SshTransport(TransportBase):
     def _unlink_channel(self, chanid: int) -> None:
         super()._unlink_channel(chanid)
         self._linked.pop(chanid, None)
-        # Both sides have closed it: by RFC 4254, section 5.3, no message for this number can come any more.
+        # Both sides have closed it: by RFC 4254, section 5.3, no more messages for this number can arrive.
         self.channels_seen.pop(chanid, None)

@@ -1,15 +1,15 @@
-"""The socket that paramiko is given: buffered to read, and never blocking to write.
+"""The socket object given to paramiko: buffered reads, and writes that never block.
 
 paramiko's Transport takes any object with send, recv, settimeout and close. This one differs from a plain socket in
-three ways, and each removes a wait or a system call:
+three ways, each of which saves a wait or a system call:
 
-* `send` always takes everything. What the kernel does not take at once goes to a backlog, which a flusher thread (made
-  when it is first needed) empties. So any thread, the event loop's too, MAY send an SSH message; streams keep the
-  backlog bounded by waiting for `drained` before they add more.
-* `recv` reads what is there into one buffer; paramiko then asks for 16 bytes and a packet's rest without system calls.
-  `fill` and `next_packet` let an event loop do the same without waiting.
-* `close` shuts the connection down, which wakes both threads; `release`, after they ended, frees the descriptors. To
-  close a descriptor that another thread sleeps on would let that thread read from whatever gets the number next.
+* `send` accepts all data. What the kernel does not accept at once is queued, and a flusher thread (started when first
+needed) sends it. So any thread, including the event loop's, MAY send an SSH message; streams keep the queue bounded
+by waiting for `drained` before they add more.
+* `recv` reads all available data into one buffer; paramiko then takes 16 bytes and the rest of a packet without system
+calls. `fill` and `next_packet` let an event loop do the same without waiting.
+* `close` shuts the connection down, which wakes both threads; `release`, after they have ended, frees the descriptors.
+Closing a descriptor while another thread reads from it could make that thread read from a reused number.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from collections.abc import Callable
 
 READ_BUFFER_BYTES = 256 * 1024
 BACKLOG_HIGH_BYTES = 512 * 1024
-"""Streams stop sending above this; the most that the backlog can hold is this and one packet per open stream."""
+"""Streams stop sending above this. The queue holds at most this and one packet per open stream."""
 BACKLOG_LOW_BYTES = 128 * 1024
 _LENGTH_BYTES = 4
 _TAG_BYTES = 16
 _IDLE_S = 1.0
-"""How often a thread that waits for the network looks whether it is still wanted; close() wakes it at once anyway."""
+"""How often a thread that reads the network checks whether to stop; close() also wakes it at once."""
 
 
 class WireSocket:
-    """See the module. The reading side belongs to one thread at a time, everything else to any thread."""
+    """See the module's docstring. Only one thread at a time may read; everything else is thread-safe."""
 
     def __init__(self, connected: socket.socket, on_drained: Callable[[], None]) -> None:
-        """Take over a connected socket. `on_drained` is called on the flusher thread."""
-        # Three objects on one connection, because Python keeps the timeout per object: the reader polls with a
-        # timeout, the sender must not poll at all, and the flusher waits for room.
+        """Takes ownership of a connected socket. `on_drained` is called on the flusher thread."""
+        # Three socket objects for one connection, because Python keeps the timeout per object: the reader polls with a
+        # timeout, the sender never waits, and the flusher waits for room.
         self._reading = connected
         self._sending = connected.dup()
         self._flushing = connected.dup()
@@ -56,10 +56,10 @@ class WireSocket:
         self._corked_parts: list[bytes] = []
         self.backlog_bytes = 0
         self.reads = 0
-        """Grows with each read that brought something: how the keep-alive sees that the peer lives."""
+        """Number of reads that returned data: the keep-alive uses it to see that the peer is alive."""
 
     def recv(self, max_bytes: int) -> bytes:
-        """Return up to `max_bytes`; b"" at the end. Raises TimeoutError after a second without anything."""
+        """Return up to `max_bytes`; b"" at the end. Raises TimeoutError after a second without data."""
         if self._start == self._end:
             if self._closed:
                 return b""
@@ -76,7 +76,7 @@ class WireSocket:
         return self._reading.fileno()
 
     def fill(self) -> None:
-        """Read what is there, without blocking. Raises EOFError at the end, OSError when the connection is broken."""
+        """Read available data without blocking. Raises EOFError at the end, OSError when the connection is broken."""
         self._make_room()
         with contextlib.suppress(BlockingIOError):
             count = self._sending.recv_into(self._view[self._end :])
@@ -87,21 +87,21 @@ class WireSocket:
 
     def _make_room(self) -> None:
         if self._start:
-            # At most a part of one packet is left: moved to the front, so that the rest of it fits behind.
-            left = self._end - self._start
-            self._view[:left] = bytes(self._view[self._start : self._end])
-            self._start, self._end = 0, left
+            # At most a part of one packet remains: move it to the front, so that the rest fits behind it.
+            remaining = self._end - self._start
+            self._view[:remaining] = bytes(self._view[self._start : self._end])
+            self._start, self._end = 0, remaining
 
     def next_packet(self) -> tuple[bytes, memoryview] | None:
-        """Return the next AES-GCM packet, None until it is here whole.
+        """Return the next AES-GCM packet; None until it has arrived completely.
 
-        The length is in the clear (RFC 5647, section 7.3), so this needs no key.
+        The length is not encrypted (RFC 5647, section 7.3), so this needs no key.
 
         Returns:
-            Its length field, and the rest of it, valid until the next read.
+            Its length field, and the rest of the packet, which is valid until the next read.
 
         Raises:
-            EOFError: the packet would be longer than the peer was told it may be.
+            EOFError: the packet is longer than we allow.
         """
         start = self._start
         body = start + _LENGTH_BYTES
@@ -133,12 +133,12 @@ class WireSocket:
                 self.reads += 1
 
     def send(self, data: bytes) -> int:
-        """Take all of `data` and return its length; never blocks. Raises OSError once the connection is broken."""
+        """Send or queue all of `data`; return its length. Never blocks. Raises OSError when the connection broke."""
         self.send_parts(data)
         return len(data)
 
     def send_parts(self, *parts: bytes) -> None:
-        """Take some pieces as one; else as `send`."""
+        """Like `send`, for several pieces joined into one."""
         with self._condition:
             if self._closed:
                 raise OSError("the connection is closed")
@@ -147,12 +147,12 @@ class WireSocket:
                 self._send_corked()
 
     def cork(self) -> None:
-        """Keep what is sent until `uncork`: many packets, one system call."""
+        """Hold back data until `uncork`, to send many packets with one system call."""
         with self._condition:
             self._is_corked = True
 
     def uncork(self) -> None:
-        """Send what was kept. Raises OSError once the connection is broken."""
+        """Send the data held back. Raises OSError when the connection is broken."""
         with self._condition:
             self._is_corked = False
             if self._corked_parts and not self._closed:
@@ -175,14 +175,14 @@ class WireSocket:
             self._condition.notify_all()
 
     def settimeout(self, _timeout_s: float | None) -> None:
-        """Do nothing: paramiko asks for a tenth of a second, to see often that it was closed. Here close() wakes it."""
+        """Ignored: paramiko sets a tenth of a second to notice a close. Here close() wakes the reader."""
 
     def getpeername(self) -> object:
         """Return the peer's address, for paramiko's messages."""
         return self._reading.getpeername()
 
     def close(self) -> None:
-        """End the connection and wake both threads. Idempotent; the descriptors stay until `release`."""
+        """Shut the connection down and wake both threads. Idempotent; descriptors stay open until `release`."""
         with self._condition:
             self._closed = True
             self._backlog.clear()
@@ -192,10 +192,10 @@ class WireSocket:
             self._reading.shutdown(socket.SHUT_RDWR)
 
     def release(self, timeout_s: float) -> bool:
-        """Join the flusher and free the descriptors; MUST come after close() and the reader's end.
+        """Join the flusher and free the descriptors. MUST be called after close() and the end of the reader.
 
         Returns:
-            Whether the flusher ended within `timeout_s`; if it did not, the descriptors are left to it.
+            Whether the flusher ended within `timeout_s`; if not, it keeps the descriptors.
         """
         if self._flusher is not None:
             self._flusher.join(timeout_s)
@@ -209,7 +209,7 @@ class WireSocket:
         while True:
             with self._condition:
                 while not self._backlog and not self._closed:
-                    self._condition.wait()  # close() and send() notify: no deadline is needed to notice either
+                    self._condition.wait()  # no timeout: close() and send() notify
                 if self._closed:
                     return
                 chunk = self._backlog[0]
@@ -218,7 +218,7 @@ class WireSocket:
             except TimeoutError:
                 continue
             except OSError:
-                self.close()  # the reader sees the end and reports the loss
+                self.close()  # the reader notices the end and reports the loss
                 return
             with self._condition:
                 if not self._backlog:  # closed meanwhile
