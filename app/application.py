@@ -34,7 +34,7 @@ from app.links.machine_link import MachineLink
 from app.state.parts import Parts
 from app.state.preferences import Preferences
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import desktop
 from backend.api import Notice
 
@@ -111,7 +111,11 @@ class WherryApp(QObject):
             # Without a tray a hidden window could never be found again.
             self.window.showMinimized()
         if not has_tray:
-            self.store.notice(Notice(level="info", text=text("tray.none")))
+            self.store.notice(
+                Notice(
+                    level="info", text=_("This desktop doesn't show tray icons, so closing the window quits Wherry.")
+                )
+            )
             self._tray_wait.start()
         self.machine_link.open()
 

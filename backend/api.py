@@ -99,6 +99,7 @@ from backend.engine.types import (
     clean_text,
 )
 from backend.errors import Action, Cancelled, Problem, ProblemCode, WherryError, WrongPhase, fail
+from backend.messages import Message, Value, count_message, message, message_in, verbatim
 from backend.model import (
     AcceleratorStatus,
     Desired,
@@ -119,6 +120,7 @@ from backend.settings.daemon_json import Severity as FindingSeverity
 from backend.settings.daemon_json import check as check_daemon_json
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
 from backend.support.manual import HelpTopic, help_text, help_topics
+from backend.texts import LANGUAGES, _, choose_language, ngettext, npgettext, pgettext, say
 
 if TYPE_CHECKING:
     from backend.control.launch import ensure_agent
@@ -138,6 +140,7 @@ if TYPE_CHECKING:
     from backend.support.bundle import SupportBundle, make_support_bundle
 
 __all__ = [
+    "LANGUAGES",
     "LEAST_MEMORY_BYTES",
     "LOG_HEADER_BYTES",
     "LOG_LINE_BYTES",
@@ -187,6 +190,7 @@ __all__ = [
     "MachineResources",
     "MachineStatus",
     "MachineUsage",
+    "Message",
     "MountPoint",
     "MountSpec",
     "NetworkAttachment",
@@ -223,15 +227,19 @@ __all__ = [
     "SupportBundle",
     "TerminalSize",
     "Transfer",
+    "Value",
     "VolumeEntry",
     "WherryError",
     "WrongPhase",
+    "_",
     "archive",
     "check_daemon_json",
     "check_image_name",
     "check_protocol",
     "check_results_as_text",
+    "choose_language",
     "clean_text",
+    "count_message",
     "create_container",
     "decode_from_agent",
     "diagnose_network",
@@ -255,8 +263,13 @@ __all__ = [
     "local_images",
     "log_record",
     "make_support_bundle",
+    "message",
+    "message_in",
     "messages",
     "network_names",
+    "ngettext",
+    "npgettext",
+    "pgettext",
     "preferences_file",
     "programs",
     "read_reply",
@@ -264,9 +277,11 @@ __all__ = [
     "repair_home",
     "request_line",
     "run_command",
+    "say",
     "spec_of",
     "split_image_name",
     "user_cache_dir",
+    "verbatim",
     "volume_sizes",
     "with_tag",
 ]

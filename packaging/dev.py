@@ -8,6 +8,7 @@
     python3 packaging/dev.py fix            correct the style of all files, as far as a program can
     python3 packaging/dev.py image          build or find the guest image, and print where it is
     python3 packaging/dev.py screenshots    every view in every state, as pictures in build/screenshots
+    python3 packaging/dev.py texts          bring the translations' catalogues up to date with the texts of the sources
     python3 packaging/dev.py lock           write requirements.lock anew; with --upgrade, to the newest versions
 
 Whatever is there already is not made again: packages, the virtual environment, and the image, which is kept by the
@@ -21,7 +22,7 @@ import shlex
 import subprocess
 import sys
 
-from tasks import ROOT, checks, images, lock, running, testing
+from tasks import ROOT, catalogues, checks, images, lock, running, testing
 
 COMMANDS = {
     "run": running.run,
@@ -31,6 +32,7 @@ COMMANDS = {
     "image": images.image,
     "screenshots": running.screenshots,
     "lock": lock.lock,
+    "texts": catalogues.texts,
 }
 
 

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLay
 from app import texts
 from app.features.problems.problem import ActionButton, is_warning, ways_on
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import icons, theme
 from app.ui.ports import is_of_ports
 from app.ui.widgets import button, label
@@ -64,12 +64,12 @@ class AlertBar(QFrame):
         warns = is_warning(first, store.phase)
         self.title.setText(texts.problem_title(first.code))
         self.summary.setText(first.summary)
-        self.setAccessibleName(text("problem.box", title=self.title.text()))
+        self.setAccessibleName(_("Problem: {title}", title=self.title.text()))
         self.setProperty("level", "warning" if warns else "error")
         self.style().polish(self)
         self._colour(warns)
         others = len(problems) - 1
-        self.more.setText(texts.plural("alert.more", others) if others else text("alert.details"))
+        self.more.setText(ngettext("{count} more", "{count} more", others) if others else _("Details"))
         self.more.setAccessibleName(self.more.text())
         self._show_action(first)
 

@@ -17,7 +17,7 @@ from app.state.machine_actions import machine_actions, operation, operation_line
 from app.state.maintenance_store import UpkeepStore
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import ElidedLabel, SearchButton, StateDot, button, label
@@ -44,13 +44,13 @@ class MachineHeader(QFrame):
         self._detail = ElidedLabel(Qt.TextElideMode.ElideRight)
         self._detail.setProperty("role", "muted")
         self._progress = QProgressBar(textVisible=False)
-        self._progress.setAccessibleName(text("machine.steps"))
+        self._progress.setAccessibleName(_("Startup"))
         self.search = SearchButton(intents.search.emit)
-        self.start = button(text("machine.start"), intents.start_machine.emit, "primary")
-        self.suspend = _ActionButton("machine.suspend", "pause", intents.suspend_machine.emit)
-        self.restart = _ActionButton("machine.restart", "restart", intents.restart_machine.emit)
-        self.stop = _ActionButton("machine.stop", "stop", intents.stop_machine.emit)
-        self.cancel = button(text("common.cancel"), self._cancel, None, text("operation.cancel.tip"))
+        self.start = button(_("Start"), intents.start_machine.emit, "primary")
+        self.suspend = _ActionButton(_("Suspend"), "pause", intents.suspend_machine.emit)
+        self.restart = _ActionButton(_("Restart"), "restart", intents.restart_machine.emit)
+        self.stop = _ActionButton(_("Stop"), "stop", intents.stop_machine.emit)
+        self.cancel = button(_("Cancel"), self._cancel, None, _("Cancel and undo"))
         self._buttons = {"start": self.start, "suspend": self.suspend, "restart": self.restart, "stop": self.stop}
         words = QVBoxLayout()
         words.setSpacing(2)
@@ -99,8 +99,10 @@ class MachineHeader(QFrame):
             total = len(store.machine.steps)
             self._progress.setRange(0, total)
             self._progress.setValue(done)
-            self._progress.setAccessibleName(text("machine.steps"))
-            self._progress.setAccessibleDescription(text("machine.progress", done=done, total=total))
+            self._progress.setAccessibleName(_("Startup"))
+            self._progress.setAccessibleDescription(
+                _("Startup progress: step {done} of {total}", done=done, total=total)
+            )
 
     def _show_buttons(self) -> None:
         store, phase = self._store, self._store.phase
@@ -150,9 +152,9 @@ class MachineHeader(QFrame):
 class _ActionButton(QPushButton):
     """A picture, and words where there is room for them."""
 
-    def __init__(self, key: str, glyph: str, clicked: Callable[[], object]) -> None:
-        super().__init__(text(key))
-        self._words = text(key)
+    def __init__(self, words: str, glyph: str, clicked: Callable[[], object]) -> None:
+        super().__init__(words)
+        self._words = words
         self._glyph = glyph
         self.setAccessibleName(self._words)
         self.setAutoDefault(True)
@@ -176,18 +178,22 @@ def machine_detail(store: AppStore) -> str:
     if store.agent_link is not LinkState.UP:
         if store.agent_problem is not None and machine is None:
             return store.agent_problem.summary
-        return text("machine.detail.unknown" if machine is None else "machine.detail.lost")
+        return (
+            _("Connecting to the machine…")
+            if machine is None
+            else _("Lost the connection to the machine's agent. Reconnecting…")
+        )
     if machine is None:
-        return text("machine.detail.unknown")
+        return _("Connecting to the machine…")
     if machine.operation is not None:
         return operation_line(machine.operation)
     match machine.phase:
         case Phase.SUSPENDED:
-            return text("machine.detail.suspended")
+            return _("Containers pick up where they left off when you resume.")
         case Phase.STOPPED:
-            return text("machine.detail.stopped")
+            return _("The Docker engine isn't running.")
         case Phase.STOPPING:
-            return text("machine.detail.suspending" if store.is_suspending else "machine.detail.stopping")
+            return _("Saving memory to disk…") if store.is_suspending else _("Stopping containers…")
         case Phase.FAILED:
             return machine.problems[0].summary if machine.problems else ""
         case Phase.RUNNING | Phase.DEGRADED:
@@ -199,20 +205,20 @@ def machine_detail(store: AppStore) -> str:
 def _step_detail(machine: MachineStatus) -> str:
     step = machine.active_step
     if step is None:
-        return text("machine.detail.waiting")
+        return _("Waiting for the Docker engine…")
     elapsed = step.elapsed_at(time.monotonic()) or 0.0
-    return text("machine.detail.step", step=texts.step(step), elapsed=texts.seconds(elapsed))
+    return _("{step} · {elapsed}", step=texts.step(step), elapsed=texts.seconds(elapsed))
 
 
 def _running_detail(store: AppStore, machine: MachineStatus) -> str:
     if store.engine_link is LinkState.RECONNECTING:
-        return text("machine.detail.engine-reconnecting")
+        return _("The Docker engine isn't responding. Reconnecting…")
     # What is wrong is said in the strip below.
     parts = []
     if machine.engine_version:
-        parts.append(text("machine.detail.engine", version=machine.engine_version))
+        parts.append(_("Docker {version}", version=machine.engine_version))
     if machine.accelerator is not None:
         parts.append(machine.accelerator.title)
     if machine.boot_seconds is not None:
-        parts.append(text("machine.detail.booted", elapsed=texts.seconds(machine.boot_seconds)))
+        parts.append(_("started in {elapsed}", elapsed=texts.seconds(machine.boot_seconds)))
     return " · ".join(parts)

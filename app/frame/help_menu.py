@@ -14,7 +14,7 @@ from app.features.help.about import AboutDialog
 from app.features.help.window import HelpWindow
 from app.frame.palette_entries import PaletteEntry
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from backend.api import help_topics
 
 _Dialog = TypeVar("_Dialog", bound=QWidget)
@@ -52,14 +52,14 @@ class HelpMenu(QObject):
 
     def fill(self, menu: QMenu) -> None:
         """Add the entries."""
-        manual = menu.addAction(text("menu.help.manual"), QKeySequence(QKeySequence.StandardKey.HelpContents))
+        manual = menu.addAction(_("Wherry help"), QKeySequence(QKeySequence.StandardKey.HelpContents))
         manual.triggered.connect(lambda _checked=False: self.open(""))
-        keys = menu.addAction(text("menu.help.keys"))
+        keys = menu.addAction(_("Keyboard shortcuts"))
         keys.triggered.connect(lambda _checked=False: self.open("keyboard-shortcuts"))
         menu.addSeparator()
-        menu.addAction(text("menu.help.report")).triggered.connect(lambda _checked=False: self._report())
+        menu.addAction(_("Report a problem…")).triggered.connect(lambda _checked=False: self._report())
         menu.addSeparator()
-        about = menu.addAction(text("menu.help.about"))
+        about = menu.addAction(_("About Wherry"))
         about.triggered.connect(lambda _checked=False: self.open_about())
         about.setMenuRole(QAction.MenuRole.AboutRole)
 
@@ -83,7 +83,7 @@ class HelpMenu(QObject):
 
     def entries(self) -> list[PaletteEntry]:
         """What the search of everything finds."""
-        kind = text("search.kind.help")
+        kind = _("Help")
         return [
             *(
                 PaletteEntry(
@@ -96,8 +96,8 @@ class HelpMenu(QObject):
                 )
                 for one in help_topics()
             ),
-            PaletteEntry("help.report", text("menu.help.report"), kind, "bug-outline", self._report),
-            PaletteEntry("help.about", text("menu.help.about"), kind, "information-outline", self.open_about),
+            PaletteEntry("help.report", _("Report a problem…"), kind, "bug-outline", self._report),
+            PaletteEntry("help.about", _("About Wherry"), kind, "information-outline", self.open_about),
         ]
 
     def _open_one(self, kind: type[_Dialog]) -> _Dialog | None:

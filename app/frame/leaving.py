@@ -12,7 +12,7 @@ from app.frame.quit_dialog import QuitDialog
 from app.frame.tray import Tray
 from app.state.machine_actions import refusal
 from app.state.parts import Parts
-from app.texts import text
+from app.texts import _
 from app.ui import desktop
 from backend.api import Notice, Phase, Problem, ProblemCode
 
@@ -77,7 +77,16 @@ class LeavingWiring(QObject):
         self._quits_when_stopped = True
         self._stop_deadline.start()
         suspends = choice == "suspend" and store.phase in (Phase.RUNNING, Phase.DEGRADED)
-        store.notice(Notice(level="info", text=text("quit.suspending" if suspends else "quit.waiting")))
+        store.notice(
+            Notice(
+                level="info",
+                text=(
+                    _("Suspending the machine before quitting…")
+                    if suspends
+                    else _("Stopping the machine before quitting…")
+                ),
+            )
+        )
         if suspends:
             store.intents.suspend_machine.emit()
         else:
@@ -100,15 +109,18 @@ class LeavingWiring(QObject):
         self._window.hide()
         if not self._told_of_tray:
             self._told_of_tray = True
-            self._tray.message(text("tray.hidden.title"), text("tray.hidden.text"))
+            self._tray.message(_("Wherry is still running"), _("You can open or quit it from its tray icon."))
 
     def _stop_took_too_long(self) -> None:
         self._quits_when_stopped = False
         self._parts.store.set_problem(
             Problem(
                 code=ProblemCode.STEP_TIMED_OUT,
-                summary=text("quit.too-long", elapsed=STOP_DEADLINE_MS // 1000),
-                hint=text("quit.too-long.hint"),
+                summary=_(
+                    "The machine didn't stop within {elapsed} seconds, so Wherry stays open.",
+                    elapsed=STOP_DEADLINE_MS // 1000,
+                ),
+                hint=_("Try again, or choose Machine > Force stop."),
                 retryable=True,
             )
         )

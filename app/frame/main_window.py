@@ -15,7 +15,6 @@ from PySide6.QtCore import QByteArray, QEvent, QSize, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from app import texts
 from app.features.containers.list.view import ContainersView
 from app.features.containers.page import ContainersPage
 from app.features.doctor.network_check import NetworkCheckDialog
@@ -37,7 +36,7 @@ from app.frame.status_bar import StatusBar
 from app.state.machine_actions import machine_actions, refusal, start_words
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import Message, _, message, ngettext, say
 from app.ui import icons, theme
 from app.ui.widgets import IconButton, label
 from backend.api import Notice, Phase
@@ -60,8 +59,7 @@ class Searchable(Protocol):
 class Page:
     """One page of the window."""
 
-    title: str
-    """The key of its words."""
+    title: Message
     glyph: str
     make: Callable[[AppStore], QWidget]
     help_topic: str
@@ -70,14 +68,14 @@ class Page:
 
 
 PAGES: Final[dict[str, Page]] = {
-    "containers": Page("containers.title", "cube-outline", ContainersPage, "containers"),
-    "images": Page("images.title", "layers-outline", ImagesView, "images-and-volumes"),
-    "volumes": Page("volumes.title", "database-outline", VolumesView, "images-and-volumes"),
-    "networks": Page("networks.title", "lan", NetworksView, "images-and-volumes"),
-    "ports": Page("ports.title", "swap-horizontal", PortsView, "ports"),
-    "logs": Page("logs.page", "text-box-multiple-outline", LogsPage, "logs"),
-    "machine": Page("machine.title", "server", MachineView, "machine", at_bottom=True),
-    "settings": Page("settings.title", "cog-outline", SettingsPage, "settings", at_bottom=True),
+    "containers": Page(message("Containers"), "cube-outline", ContainersPage, "containers"),
+    "images": Page(message("Images"), "layers-outline", ImagesView, "images-and-volumes"),
+    "volumes": Page(message("Volumes"), "database-outline", VolumesView, "images-and-volumes"),
+    "networks": Page(message("Networks"), "lan", NetworksView, "images-and-volumes"),
+    "ports": Page(message("Ports"), "swap-horizontal", PortsView, "ports"),
+    "logs": Page(message("Logs"), "text-box-multiple-outline", LogsPage, "logs"),
+    "machine": Page(message("Machine"), "server", MachineView, "machine", at_bottom=True),
+    "settings": Page(message("Settings"), "cog-outline", SettingsPage, "settings", at_bottom=True),
 }
 """By name, in the order of the rail."""
 
@@ -211,7 +209,7 @@ class MainWindow(QMainWindow):
         self._rail.set_narrow(self.width() < theme.px(NARROW))
 
     def _build(self, page_name: str = FIRST_PAGE) -> None:
-        self.setWindowTitle(text("app.name"))
+        self.setWindowTitle("Wherry")
         self.setWindowIcon(icons.boat())
         self._made: dict[str, QWidget] = {}
         self.first_run: FirstRunView | None = None
@@ -222,7 +220,7 @@ class MainWindow(QMainWindow):
         self.alert = AlertBar(self._store)
         self._rail = Rail(
             [
-                RailEntry(name=name, title=text(page.title), glyph=page.glyph, at_bottom=page.at_bottom)
+                RailEntry(name=name, title=say(page.title), glyph=page.glyph, at_bottom=page.at_bottom)
                 for name, page in PAGES.items()
             ]
         )
@@ -284,23 +282,23 @@ class MainWindow(QMainWindow):
     def _make_menus(self) -> None:
         intents = self._store.intents
         bar = self.menuBar()
-        files = bar.addMenu(text("menu.file"))
-        refresh = files.addAction(text("menu.refresh"), QKeySequence("F5"))
+        files = bar.addMenu(_("&File"))
+        refresh = files.addAction(_("Refresh"), QKeySequence("F5"))
         refresh.triggered.connect(lambda _checked=False: intents.refresh.emit())
         files.addSeparator()
-        self.quit_action = files.addAction(text("quit.plain"), QKeySequence("Ctrl+Q"))
+        self.quit_action = files.addAction(_("Quit"), QKeySequence("Ctrl+Q"))
         self.quit_action.triggered.connect(lambda _checked=False: intents.quit.emit())
         self.quit_action.setMenuRole(QAction.MenuRole.QuitRole)
-        self.suspend_and_quit_action = files.addAction(text("quit.suspend"))
+        self.suspend_and_quit_action = files.addAction(_("Suspend the machine and quit"))
         self.suspend_and_quit_action.triggered.connect(lambda _checked=False: intents.suspend_and_quit.emit())
-        self.stop_and_quit_action = files.addAction(text("quit.stop"))
+        self.stop_and_quit_action = files.addAction(_("Stop the machine and quit"))
         self.stop_and_quit_action.triggered.connect(lambda _checked=False: intents.stop_and_quit.emit())
-        machine = bar.addMenu(text("menu.machine"))
-        self.start_action = machine.addAction(text("machine.start"))
-        self.suspend_action = machine.addAction(text("machine.suspend"))
-        self.restart_action = machine.addAction(text("machine.restart"))
-        self.stop_action = machine.addAction(text("machine.stop"))
-        self.kill_action = machine.addAction(text("machine.kill"))
+        machine = bar.addMenu(_("&Machine"))
+        self.start_action = machine.addAction(_("Start"))
+        self.suspend_action = machine.addAction(_("Suspend"))
+        self.restart_action = machine.addAction(_("Restart"))
+        self.stop_action = machine.addAction(_("Stop"))
+        self.kill_action = machine.addAction(_("Force stop"))
         for action, intent in (
             (self.start_action, intents.start_machine),
             (self.suspend_action, intents.suspend_machine),
@@ -310,30 +308,30 @@ class MainWindow(QMainWindow):
         ):
             action.triggered.connect(lambda _=False, intent=intent: intent.emit())
         machine.addSeparator()
-        for key, part in (("search.checkpoints", "checkpoints"), ("search.checks", "checks")):
-            machine.addAction(text(key)).triggered.connect(lambda _=False, part=part: intents.show_machine.emit(part))
-        machine.addAction(text("network-check.open")).triggered.connect(lambda _=False: intents.check_network.emit(""))
-        bar.addMenu(text("menu.container")).addActions(self.containers.container_actions)
-        view = bar.addMenu(text("menu.view"))
+        for words, part in ((_("Checkpoints"), "checkpoints"), (_("Diagnostics"), "checks")):
+            machine.addAction(words).triggered.connect(lambda _=False, part=part: intents.show_machine.emit(part))
+        machine.addAction(_("Check network…")).triggered.connect(lambda _=False: intents.check_network.emit(""))
+        bar.addMenu(_("&Container")).addActions(self.containers.container_actions)
+        view = bar.addMenu(_("&View"))
         for number, (name, page) in enumerate(PAGES.items()):
-            go = view.addAction(text(page.title), QKeySequence(f"Ctrl+{number + 1}"))
+            go = view.addAction(say(page.title), QKeySequence(f"Ctrl+{number + 1}"))
             go.triggered.connect(lambda _=False, name=name: self.show_page(name))
         view.addSeparator()
-        search = view.addAction(text("search.name"), QKeySequence("Ctrl+K"))
+        search = view.addAction(_("Search everything"), QKeySequence("Ctrl+K"))
         search.triggered.connect(lambda _checked=False: intents.search.emit())
-        find = view.addAction(text("menu.find"), QKeySequence(QKeySequence.StandardKey.Find))
+        find = view.addAction(_("Find"), QKeySequence(QKeySequence.StandardKey.Find))
         find.triggered.connect(lambda _checked=False: self._find())
-        self._help.fill(bar.addMenu(text("menu.help")))
+        self._help.fill(bar.addMenu(_("&Help")))
 
     def _palette_entries(self) -> list[PaletteEntry]:
-        detail = text("search.kind.page")
+        detail = _("Page")
         pages = [
-            PaletteEntry(f"page:{name}", text(page.title), detail, page.glyph, partial(self.show_page, name))
+            PaletteEntry(f"page:{name}", say(page.title), detail, page.glyph, partial(self.show_page, name))
             for name, page in PAGES.items()
         ]
-        kind = text("search.kind.setting")
+        kind = _("Setting")
         settings = [
-            PaletteEntry(f"setting:{key}", text(words), kind, "cog-outline", partial(self.show_setting, key), also=key)
+            PaletteEntry(f"setting:{key}", say(words), kind, "cog-outline", partial(self.show_setting, key), also=key)
             for key, words in offered_settings(self._store).items()
         ]
         return [
@@ -371,7 +369,7 @@ class MainWindow(QMainWindow):
         self._notice.drop(self._said_below)
         self.kill_action.setEnabled(phase is not None and (phase.is_live or phase is Phase.SUSPENDED) and not refused)
         keeps, up = self._store.machine_keeps_running, phase in (Phase.RUNNING, Phase.DEGRADED)
-        self.quit_action.setText(text("quit.asks" if keeps else "quit.plain"))
+        self.quit_action.setText(_("Quit…") if keeps else _("Quit"))
         self.suspend_and_quit_action.setVisible(keeps and up)
         self.stop_and_quit_action.setVisible(keeps)
         for entry in (self.suspend_and_quit_action, self.stop_and_quit_action):
@@ -379,11 +377,13 @@ class MainWindow(QMainWindow):
 
     def _show_badges(self) -> None:
         count = len(self._store.part(PortsStore).conflicts)
-        self._rail.set_badge("ports", count, texts.plural("ports.badge", count) if count else "")
+        self._rail.set_badge(
+            "ports", count, ngettext("{count} unreachable port", "{count} unreachable ports", count) if count else ""
+        )
 
     def _show_problem(self) -> None:
         problem = self._store.problem
-        dismiss = (text("problem.dismiss"), lambda: self._store.set_problem(None))
+        dismiss = (_("Dismiss"), lambda: self._store.set_problem(None))
         self.problem.show_problem(problem, [dismiss])
         self._problem_holder.setVisible(problem is not None)
 
@@ -394,6 +394,11 @@ _NOTICES: Final = {
     "error": ("alert-circle", "danger"),
 }
 """By a notice's level, its glyph and the name of its colour."""
+_LEVELS: Final = {
+    "info": message("Information"),
+    "warning": message("Warning"),
+    "error": message("Error"),
+}
 
 
 class _NoticeBar(QFrame):
@@ -406,7 +411,7 @@ class _NoticeBar(QFrame):
         self._mark = QLabel()
         self._mark.setFixedSize(theme.px(18), theme.px(18))
         self._words = label("", wrap=True)
-        close = IconButton("close", text("problem.dismiss"))
+        close = IconButton("close", _("Dismiss"))
         close.clicked.connect(self.hide)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(20), theme.px(6), theme.px(20), theme.px(6))
@@ -419,7 +424,7 @@ class _NoticeBar(QFrame):
     def show_notice(self, notice: Notice) -> None:
         self._level = notice.level
         self._words.setText(notice.text)
-        self._mark.setAccessibleName(text(f"notice.{notice.level}") if notice.level in _NOTICES else "")
+        self._mark.setAccessibleName(say(_LEVELS[notice.level]) if notice.level in _LEVELS else "")
         self._colour()
         self.show()
 

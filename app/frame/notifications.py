@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app import texts
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from backend.api import EngineEvent, Phase, ProblemCode
 
 GATHER_MS: Final = 1_500
@@ -84,15 +84,20 @@ class ContainerWatch(QObject):
             case "die":
                 self._on_end(event)
             case "health_status: unhealthy":
-                self._fail(event, text("notify.unhealthy"))
+                self._fail(event, _("Its health check is failing."))
 
     def _on_end(self, event: EngineEvent) -> None:
         asked_at = self._asked.pop(event.actor_id, None)
         asked = asked_at is not None and self._clock() - asked_at < ASKED_S
         if asked or not event.exit_code:
             return
-        key = "notify.killed" if event.exit_code == _KILLED else "notify.exited"
-        self._fail(event, text(key, code=event.exit_code))
+        code = event.exit_code
+        self._fail(
+            event,
+            _("Killed (exit code {code}): out of memory or stopped by another process.", code=code)
+            if code == _KILLED
+            else _("Exited with code {code}.", code=code),
+        )
 
     def _fail(self, event: EngineEvent, words: str) -> None:
         # A machine that is being stopped ends its containers in order; that is no failure of theirs.
@@ -151,9 +156,9 @@ class MachineWatch(QObject):
 def _alarm(failures: Mapping[str, _Failure]) -> Alarm:
     first = next(iter(failures.values()))
     if len(failures) == 1:
-        return Alarm(text("notify.one", name=first.name), first.words, tuple(failures))
+        return Alarm(_("{name} failed", name=first.name), first.words, tuple(failures))
     names = [failure.name for failure in failures.values()]
     words = ", ".join(names[:NAMED])
     if len(names) > NAMED:
-        words = text("notify.and-more", names=words, count=len(names) - NAMED)
-    return Alarm(texts.plural("notify.several", len(names)), words, tuple(failures))
+        words = _("{names} and {count} more", names=words, count=len(names) - NAMED)
+    return Alarm(ngettext("{count} container failed", "{count} containers failed", len(names)), words, tuple(failures))

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject
 from app.frame.notifications import Alarm, ContainerWatch, MachineWatch
 from app.frame.tray import Tray
 from app.state.parts import Parts
-from app.texts import text
+from app.texts import _
 from app.ui import desktop
 from backend.api import Notice
 
@@ -40,7 +40,9 @@ class NotificationsWiring(QObject):
             self._last = alarm
             self._tray.message(alarm.title, alarm.words)
         else:
-            self._parts.store.notice(Notice(level="warning", text=text("notify.line", **_fields(alarm))))
+            self._parts.store.notice(
+                Notice(level="warning", text=_("{title}. {words}", title=alarm.title, words=alarm.words))
+            )
 
     def _tell_of_machine(self, alarm: Alarm) -> None:
         # The window says it by itself, in a strip that is hard to miss; what a notice told first is told once.
@@ -53,7 +55,7 @@ class NotificationsWiring(QObject):
     def _on_notice(self, notice: Notice) -> None:
         """What the agent warns of once, such as a process that was killed for want of memory."""
         if notice.level == "error" and self._parts.store.preferences.notifications:
-            self._tell_of_machine(Alarm(text("app.name"), notice.text, ()))
+            self._tell_of_machine(Alarm("Wherry", notice.text, ()))
 
     def _open(self) -> None:
         """The log of the one that failed, or the list where it was several."""
@@ -67,7 +69,3 @@ class NotificationsWiring(QObject):
         intents.show_page.emit("containers")
         if len(alarm.containers) == 1 and self._parts.store.container(alarm.containers[0]) is not None:
             intents.open_container.emit(alarm.containers[0], "logs")
-
-
-def _fields(alarm: Alarm) -> dict[str, object]:
-    return {"title": alarm.title, "words": alarm.words}

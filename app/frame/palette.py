@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 
 from app.frame.palette_entries import PaletteEntry, find
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.widgets import label
 
@@ -51,11 +51,11 @@ class Palette(QDialog):
         self._fixed = fixed
         self.setObjectName("palette")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(text("search.name"))
-        self.setAccessibleName(text("search.name"))
+        self.setWindowTitle(_("Search everything"))
+        self.setAccessibleName(_("Search everything"))
         self.field = QLineEdit()
-        self.field.setPlaceholderText(text("search.placeholder"))
-        self.field.setAccessibleName(text("search.name"))
+        self.field.setPlaceholderText(_("Search containers, pages, settings and actions"))
+        self.field.setAccessibleName(_("Search everything"))
         self.field.addAction(icons.glyph("magnify", theme.current().muted), QLineEdit.ActionPosition.LeadingPosition)
         self.field.installEventFilter(self)
         self.model = _Found(self)
@@ -67,9 +67,9 @@ class Palette(QDialog):
         self.list.setMouseTracking(True)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setFrameShape(QFrame.Shape.NoFrame)
-        self.list.setAccessibleName(text("search.results"))
+        self.list.setAccessibleName(_("Search results"))
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._none = label(text("search.none"), "muted")
+        self._none = label(_("No results"), "muted")
         self._none.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._none.setMinimumHeight(theme.px(60))
         column = QVBoxLayout(self)
@@ -156,7 +156,7 @@ class Palette(QDialog):
     def _announce(self, current: QModelIndex) -> None:
         entry = self.model.entry(current)
         if entry is not None:
-            words = text("search.announce", title=entry.title, detail=entry.detail)
+            words = _("{title}, {detail}", title=entry.title, detail=entry.detail)
             self.field.setAccessibleDescription(words)
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self.field, words))
 
@@ -186,7 +186,7 @@ class _Found(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return entry.title
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return text("search.announce", title=entry.title, detail=entry.detail)
+            return _("{title}, {detail}", title=entry.title, detail=entry.detail)
         return entry if role == _ENTRY_ROLE else None
 
 

@@ -9,10 +9,11 @@ from functools import partial
 from typing import Final
 
 from app import texts
+from app.features.settings.general import scheme_words
 from app.state.machine_actions import machine_actions, refusal
 from app.state.preferences import ZOOMS
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, say
 from app.ui import theme
 from app.ui.ports import port_links
 from app.ui.search import NameQuery, fold
@@ -24,11 +25,11 @@ _RECENT_BONUS: Final = 40
 _ACTED_ON: Final = 4
 """So many of the best containers are shown with all that can be done with them."""
 TABS: Final = {
-    "logs": ("search.tab.logs", "text-box-outline"),
-    "terminal": ("search.tab.terminal", "console"),
-    "files": ("search.tab.files", "folder-outline"),
-    "inspect": ("search.tab.inspect", "code-json"),
-    "stats": ("search.tab.stats", "chart-line"),
+    "logs": (message("Logs"), "text-box-outline"),
+    "terminal": (message("Terminal"), "console"),
+    "files": (message("Files"), "folder-outline"),
+    "inspect": (message("Inspect"), "code-json"),
+    "stats": (message("Stats"), "chart-line"),
 }
 """The tabs of a container's page: words and glyph."""
 _GLYPHS: Final = {
@@ -86,54 +87,66 @@ def container_entries(store: AppStore, container: Container) -> list[PaletteEntr
     detail = f"{container.image} · {state}"
     entries = [PaletteEntry(key, name, detail, "cube-outline", partial(intents.open_container.emit, container.id, ""))]
     for tab, (words, glyph) in TABS.items():
-        title = text("search.container.tab", tab=text(words), name=name)
+        title = _("{tab}: {name}", tab=say(words), name=name)
         entries.append(
             PaletteEntry(f"{key}:{tab}", title, state, glyph, partial(intents.open_container.emit, container.id, tab))
         )
     for kind in _applying(container):
-        title = text("search.container.action", action=texts.action(kind), name=name)
+        title = _("{action} {name}", action=texts.action(kind), name=name)
         run = partial(intents.act_on_containers.emit, (container.id,), kind)
         entries.append(PaletteEntry(f"{key}:{kind.value}", title, state, _GLYPHS[kind], run))
     for url in dict.fromkeys(link.url for link in port_links(container) if link.url):
-        title = text("containers.open-port", url=url)
+        title = _("Open {url}", url=url)
         entries.append(PaletteEntry(f"{key}:{url}", title, name, "open-in-new", partial(intents.open_url.emit, url)))
     return entries
 
 
 def machine_entries(store: AppStore) -> list[PaletteEntry]:
     """What can be asked of the machine now."""
-    intents, detail, refused = store.intents, text("search.kind.action"), refusal(store)
+    intents, detail, refused = store.intents, _("Action"), refusal(store)
     entries = [
         PaletteEntry(f"action:{action.name}", action.sentence, detail, action.glyph, action.run, also=action.words)
         for action in machine_actions(store)
         if action.enabled
     ]
     offered: list[tuple[str, str, str, Callable[[], object]]] = [
-        ("refresh", "menu.refresh", "refresh", intents.refresh.emit),
-        ("checks", "search.checks", "stethoscope", partial(intents.show_machine.emit, "checks")),
-        ("check-network", "network-check.open", "lan-check", partial(intents.check_network.emit, "")),
+        ("refresh", _("Refresh"), "refresh", intents.refresh.emit),
+        ("checks", _("Diagnostics"), "stethoscope", partial(intents.show_machine.emit, "checks")),
+        ("check-network", _("Check network…"), "lan-check", partial(intents.check_network.emit, "")),
     ]
     if not refused:
-        offered.append(
-            ("checkpoints", "search.checkpoints", "history", partial(intents.show_machine.emit, "checkpoints"))
-        )
-        offered.append(("update", "search.update", "update", partial(_look_for_update, store)))
+        offered.append(("checkpoints", _("Checkpoints"), "history", partial(intents.show_machine.emit, "checkpoints")))
+        offered.append(("update", _("Check for updates"), "update", partial(_look_for_update, store)))
     up = store.phase in (Phase.RUNNING, Phase.DEGRADED)
     if up and not refused:
-        offered.append(("reclaim", "search.reclaim", "memory", partial(intents.ask_upkeep.emit, messages.Reclaim())))
+        offered.append(
+            (
+                "reclaim",
+                _("Reclaim memory and disk space"),
+                "memory",
+                partial(intents.ask_upkeep.emit, messages.Reclaim()),
+            )
+        )
         restart = partial(intents.ask_upkeep.emit, messages.RestartEngine())
-        offered.append(("restart-engine", "search.engine.restart", "restart", restart))
+        offered.append(("restart-engine", _("Restart the Docker engine"), "restart", restart))
     if store.machine_keeps_running:
-        offered.append(("quit", "quit.keeps", "exit-to-app", intents.quit_only.emit))
+        offered.append(("quit", _("Quit and keep the machine running"), "exit-to-app", intents.quit_only.emit))
         if not refused:
             if up:
-                offered.append(("suspend-and-quit", "quit.suspend", "pause", intents.suspend_and_quit.emit))
-            offered.append(("stop-and-quit", "quit.stop", "power", intents.stop_and_quit.emit))
+                offered.append(
+                    (
+                        "suspend-and-quit",
+                        _("Suspend the machine and quit"),
+                        "pause",
+                        intents.suspend_and_quit.emit,
+                    )
+                )
+            offered.append(("stop-and-quit", _("Stop the machine and quit"), "power", intents.stop_and_quit.emit))
     else:
-        offered.append(("quit", "quit.plain", "exit-to-app", intents.quit.emit))
+        offered.append(("quit", _("Quit"), "exit-to-app", intents.quit.emit))
     return [
         *entries,
-        *(PaletteEntry(f"action:{name}", text(words), detail, glyph, run) for name, words, glyph, run in offered),
+        *(PaletteEntry(f"action:{name}", words, detail, glyph, run) for name, words, glyph, run in offered),
     ]
 
 
@@ -144,16 +157,16 @@ def _look_for_update(store: AppStore) -> None:
 
 def preference_entries(store: AppStore) -> list[PaletteEntry]:
     """Theme and zoom, which need no settings page to be changed."""
-    kept, detail = store.preferences, text("search.kind.setting")
+    kept, detail = store.preferences, _("Setting")
     made = []
     for scheme in theme.Scheme:
         if scheme is not kept.theme:
-            title = text("search.theme", name=text(f"settings.theme.{scheme.value}"))
+            title = _("Theme: {name}", name=scheme_words(scheme))
             run = partial(setattr, kept, "theme", scheme)
             made.append(PaletteEntry(f"theme:{scheme.value}", title, detail, "theme-light-dark", run))
     for zoom in ZOOMS:
         if zoom != kept.zoom:
-            title = text("search.zoom", percent=zoom)
+            title = _("Zoom: {percent}%", percent=zoom)
             made.append(
                 PaletteEntry(
                     f"zoom:{zoom}", title, detail, "magnify-plus-outline", partial(setattr, kept, "zoom", zoom)

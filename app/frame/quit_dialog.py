@@ -17,15 +17,23 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import texts
 from app.state.machine_actions import refusal
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, ngettext, say
 from app.ui import icons, theme
 from app.ui.widgets import label
 from backend.api import Phase
 
 CHOICES = ("keep", "suspend", "stop")
+_CHOICES = {
+    "keep": (message("Keep running"), message("Containers and the docker command keep working without the window.")),
+    "suspend": (
+        message("Suspend"),
+        message("Frees memory and processors. Containers pick up where they left off next time."),
+    ),
+    "stop": (message("Stop"), message("Stops all containers. Nothing on the disk is lost.")),
+}
+"""Words and explanation."""
 
 
 class QuitDialog(QDialog):
@@ -35,15 +43,15 @@ class QuitDialog(QDialog):
         super().__init__(parent)
         self._store = store
         self._chosen = chosen
-        self.setWindowTitle(text("quit.title"))
+        self.setWindowTitle(_("Quit Wherry"))
         self.choices: dict[str, QRadioButton] = {}
-        self.remember = QCheckBox(text("quit.remember"))
-        self.remember.setAccessibleName(text("quit.remember"))
-        self.remember.setToolTip(text("quit.remember.tip"))
+        self.remember = QCheckBox(_("Remember my choice"))
+        self.remember.setAccessibleName(_("Remember my choice"))
+        self.remember.setToolTip(_("You can change this later in Settings > Lifecycle"))
         buttons = QDialogButtonBox()
-        self.confirm = buttons.addButton(text("quit.plain"), QDialogButtonBox.ButtonRole.AcceptRole)
+        self.confirm = buttons.addButton(_("Quit"), QDialogButtonBox.ButtonRole.AcceptRole)
         self.confirm.setProperty("role", "primary")
-        self.cancel = buttons.addButton(text("common.cancel"), QDialogButtonBox.ButtonRole.RejectRole)
+        self.cancel = buttons.addButton(_("Cancel"), QDialogButtonBox.ButtonRole.RejectRole)
         for button in (self.confirm, self.cancel):
             button.setAccessibleName(button.text())
         self.confirm.setDefault(True)
@@ -51,9 +59,16 @@ class QuitDialog(QDialog):
         picture.setPixmap(icons.boat().pixmap(QSize(theme.px(48), theme.px(48))))
         head = QVBoxLayout()
         head.setSpacing(theme.px(4))
-        head.addWidget(label(text("quit.question"), "title", wrap=True))
+        head.addWidget(label(_("What should happen to the machine?"), "title", wrap=True))
         count = len(store.running)
-        head.addWidget(label(texts.plural("quit.running", count) if count else text("quit.running.none"), "muted"))
+        head.addWidget(
+            label(
+                ngettext("{count} container is running.", "{count} containers are running.", count)
+                if count
+                else _("No containers are running."),
+                "muted",
+            )
+        )
         top = QHBoxLayout()
         top.setSpacing(theme.px(14))
         top.addWidget(picture)
@@ -66,14 +81,14 @@ class QuitDialog(QDialog):
         column.addSpacing(theme.px(6))
         refused = refusal(store)
         for name in CHOICES:
-            choice = self.choices[name] = QRadioButton(text(f"quit.choice.{name}"))
+            choice = self.choices[name] = QRadioButton(say(_CHOICES[name][0]))
             choice.setAccessibleName(choice.text())
-            words = text(f"quit.choice.{name}.help")
+            words = say(_CHOICES[name][1])
             if name != "keep" and refused:
                 words = refused
                 choice.setEnabled(False)
             elif name == "suspend" and store.phase not in (Phase.RUNNING, Phase.DEGRADED):
-                words = text("quit.choice.suspend.not-now")
+                words = _("Not available while the machine starts or stops.")
                 choice.setEnabled(False)
             choice.setAccessibleDescription(words)
             # The words stand with their choice, not in the middle between two.

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import label
@@ -53,7 +53,7 @@ class Rail(QFrame):
         self._top_count = sum(not entry.at_bottom for entry in entries)
         self._narrow = False
         self._badges: dict[str, tuple[int, str]] = {}
-        self._brand = label(text("app.name"))
+        self._brand = label(_("Wherry"))
         self._brand.setObjectName("brand")
         picture = QLabel()
         picture.setPixmap(icons.boat().pixmap(QSize(theme.px(30), theme.px(30))))
@@ -63,7 +63,7 @@ class Rail(QFrame):
         top.addWidget(picture)
         top.addWidget(self._brand, 1)
         self.list = _Pages(self._top_count)
-        self.list.setAccessibleName(text("nav.label"))
+        self.list.setAccessibleName(_("Pages"))
         for number, entry in enumerate(self._entries):
             if number == self._top_count:
                 spacer = QListWidgetItem(self.list)

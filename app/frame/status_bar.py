@@ -6,6 +6,8 @@ leads. Where it is too narrow for everything, the least important parts go first
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
@@ -14,7 +16,7 @@ from app.features.stats.store import StatsStore
 from app.links.link_state import LinkState
 from app.state.machine_actions import operation, operation_short
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, say
 from app.ui import figures, theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import StateDot, label
@@ -37,7 +39,7 @@ class StatusBar(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(text("status.label"))
+        self.setAccessibleName(_("Machine status"))
         self._dot = StateDot(theme.px(9))
         self.engine = label()
         self.accelerator = label()
@@ -45,7 +47,7 @@ class StatusBar(QAbstractButton):
         self.memory = label()
         self.disk = label()
         self.update_offer = label()
-        self.version = label(text("status.version", version=VERSION), "muted")
+        self.version = label(_("Wherry {version}", version=VERSION), "muted")
         self._parts = (self.engine, self.accelerator, self.cpu, self.memory, self.disk, self.update_offer, self.version)
         # The first to go when there is no room.
         self._dispensable = (self.version, self.update_offer, self.accelerator, self.disk, self.memory, self.cpu)
@@ -73,15 +75,17 @@ class StatusBar(QAbstractButton):
         """Show the store."""
         self._dot.set_colour(theme.phase_colour(theme.current(), self._store.phase))
         under_way = operation(self._store)
-        self.engine.setText(operation_short(under_way) if under_way else text(_engine_key(self._store)))
+        self.engine.setText(operation_short(under_way) if under_way else _engine_words(self._store))
         machine = self._store.machine
         offered = machine.image_offer if machine is not None and under_way is None else None
-        self.update_offer.setText(text("status.update", version=offered) if offered else "")
-        self.update_offer.setToolTip(tooltip(text("status.update.tip")) if offered else "")
+        self.update_offer.setText(_("Update {version} available", version=offered) if offered else "")
+        self.update_offer.setToolTip(
+            tooltip(_("A new guest image is available. See the Machine page.")) if offered else ""
+        )
         self._show_accelerator(self._store.machine)
         self._show_figures(self._store.machine)
         said = [part.text() for part in self._parts if part.text()]
-        self.setAccessibleDescription(", ".join([*said, text("status.hint")]))
+        self.setAccessibleDescription(", ".join([*said, _("Open the Machine page")]))
         self._fit()
 
     def sizeHint(self) -> QSize:
@@ -96,10 +100,15 @@ class StatusBar(QAbstractButton):
             self.accelerator.setText("")
             return
         if accelerator.hardware:
-            words, tip, role = accelerator.title, text("status.fast.tip"), None
+            words, tip, role = accelerator.title, _("The machine uses hardware virtualization."), None
         else:
-            words, role = text("status.slow"), "warning"
-            tip = "\n".join((text("status.slow.tip"), *accelerator.reasons))
+            words, role = _("Software emulation"), "warning"
+            tip = "\n".join(
+                (
+                    _("The machine runs in slow software emulation. Hardware virtualization isn't available because:"),
+                    *accelerator.reasons,
+                )
+            )
         self.accelerator.setText(words)
         self.accelerator.setToolTip(tooltip(tip))
         _give_role(self.accelerator, role)
@@ -113,14 +122,26 @@ class StatusBar(QAbstractButton):
         given = machine.resources if machine else None
         memory = given.memory_mib * 1024**2 if given else usage.memory_total_bytes
         disk = given.disk_gib * 1024**3 if given else usage.disk_total_bytes
-        self.cpu.setText(text("status.cpu", value=figures.percent(usage.cpu_percent)))
-        self.cpu.setToolTip(tooltip(text("status.cpu.tip")))
-        for part, name, used, whole in (
-            (self.memory, "memory", usage.memory_used_bytes, memory),
-            (self.disk, "disk", usage.disk_used_bytes, disk),
+        self.cpu.setText(_("CPU {value}", value=figures.percent(usage.cpu_percent)))
+        self.cpu.setToolTip(tooltip(_("Use of all processors of the machine")))
+        for part, words, tip, used, whole in (
+            (
+                self.memory,
+                _("Memory {value}", value=figures.used_of(usage.memory_used_bytes, memory)),
+                _("Memory used in the machine, of its limit"),
+                usage.memory_used_bytes,
+                memory,
+            ),
+            (
+                self.disk,
+                _("Disk {value}", value=figures.used_of(usage.disk_used_bytes, disk)),
+                _("Disk space used in the machine, of its maximum size"),
+                usage.disk_used_bytes,
+                disk,
+            ),
         ):
-            part.setText(text(f"status.{name}", value=figures.used_of(used, whole)))
-            part.setToolTip(tooltip(text(f"status.{name}.tip")))
+            part.setText(words)
+            part.setToolTip(tooltip(tip))
             _give_role(part, "warning" if whole and used / whole >= _NEARLY_FULL else None)
 
     def _fit(self) -> None:
@@ -172,13 +193,26 @@ def _give_role(part: QLabel, role: str | None) -> None:
         part.style().polish(part)
 
 
-def _engine_key(store: AppStore) -> str:
+_ENGINE: Final = {
+    Phase.RUNNING: message("Engine running"),
+    Phase.DEGRADED: message("Engine running with problems"),
+    Phase.STOPPING: message("Engine stopping…"),
+    Phase.STOPPED: message("Engine stopped"),
+    Phase.SUSPENDED: message("Engine suspended"),
+    Phase.FAILED: message("Engine failed to start"),
+}
+"""In the phases in which the engine does not start."""
+
+
+def _engine_words(store: AppStore) -> str:
     """What to say of the engine."""
     if store.agent_link is not LinkState.UP:
-        return "status.engine.unknown" if store.machine is None else "status.agent.lost"
+        return _("Connecting…") if store.machine is None else _("Reconnecting to the agent…")
     phase = store.phase
     if phase in _UP and store.engine_link in (LinkState.RECONNECTING, LinkState.CONNECTING):
-        return "status.engine.reconnecting" if store.engine_link is LinkState.RECONNECTING else "status.engine.starting"
+        return (
+            _("Reconnecting to the engine…") if store.engine_link is LinkState.RECONNECTING else _("Engine starting…")
+        )
     if phase in _STARTING:
-        return "status.engine.starting"
-    return f"status.engine.{phase.value}" if phase else "status.engine.unknown"
+        return _("Engine starting…")
+    return say(_ENGINE[phase]) if phase else _("Connecting…")

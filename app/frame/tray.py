@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 from app import texts
 from app.state.machine_actions import machine_actions, operation, operation_line, refusal
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import icons
 from app.ui.ports import port_links
 from app.ui.safe_text import menu_text, tooltip
@@ -67,9 +67,16 @@ class Tray(QObject):
         self.icon.setIcon(icons.tray(phase))
         running = len(self._store.running)
         if running:
-            self.icon.setToolTip(texts.plural("tray.tooltip.containers", running, phase=texts.phase(phase)))
+            self.icon.setToolTip(
+                ngettext(
+                    "Wherry: {phase}, {count} container",
+                    "Wherry: {phase}, {count} containers",
+                    running,
+                    phase=texts.phase(phase),
+                )
+            )
         else:
-            self.icon.setToolTip(text("tray.tooltip", phase=texts.phase(phase)))
+            self.icon.setToolTip(_("Wherry: {phase}", phase=texts.phase(phase)))
         self._fill_unless_open()
 
     def _refresh_soon(self) -> None:
@@ -90,7 +97,7 @@ class Tray(QObject):
                 sub.deleteLater()
         menu.clear()
         # First, for on some desktops a click on the icon opens this menu and nothing else.
-        menu.addAction(text("tray.open"), intents.show_window.emit)
+        menu.addAction(_("Open Wherry"), intents.show_window.emit)
         menu.addSeparator()
         menu.addAction(menu_text(self._state_line())).setEnabled(False)
         for offered in machine_actions(store):
@@ -99,54 +106,54 @@ class Tray(QObject):
             entry.setToolTip(tooltip(offered.tip))
         self._add_containers()
         menu.addSeparator()
-        menu.addAction(text("tray.settings"), self._show_settings)
+        menu.addAction(_("Settings"), self._show_settings)
         menu.addSeparator()
         if store.machine_keeps_running:
             # Each says what becomes of the machine: a menu needs no dialog that asks for it.
-            menu.addAction(text("quit.keeps"), intents.quit_only.emit)
+            menu.addAction(_("Quit and keep the machine running"), intents.quit_only.emit)
             refused = refusal(store)
             if store.phase in (Phase.RUNNING, Phase.DEGRADED):
-                menu.addAction(text("quit.suspend"), intents.suspend_and_quit.emit).setEnabled(not refused)
-            menu.addAction(text("quit.stop"), intents.stop_and_quit.emit).setEnabled(not refused)
+                menu.addAction(_("Suspend the machine and quit"), intents.suspend_and_quit.emit).setEnabled(not refused)
+            menu.addAction(_("Stop the machine and quit"), intents.stop_and_quit.emit).setEnabled(not refused)
         else:
-            menu.addAction(text("quit.plain"), intents.quit.emit)
+            menu.addAction(_("Quit"), intents.quit.emit)
 
     def _state_line(self) -> str:
         """The phase, and the operation or the step of a start."""
         store, phase = self._store, texts.phase(self._store.phase)
         under_way = operation(store)
         if under_way is not None:
-            return text("tray.machine.step", phase=phase, step=operation_line(under_way))
+            return _("Machine: {phase} · {step}", phase=phase, step=operation_line(under_way))
         step = store.machine.active_step if store.machine is not None and store.phase is not None else None
         if step is not None:
-            return text("tray.machine.step", phase=phase, step=texts.step(step))
-        return text("tray.machine", phase=phase)
+            return _("Machine: {phase} · {step}", phase=phase, step=texts.step(step))
+        return _("Machine: {phase}", phase=phase)
 
     def _add_containers(self) -> None:
         store, menu = self._store, self.menu
         stopped = [container for container in store.containers or () if not container.state.is_up]
         if store.running:
             menu.addSeparator()
-            menu.addAction(text("tray.containers")).setEnabled(False)
+            menu.addAction(_("Running containers")).setEnabled(False)
             for container in store.running[:MENU_CONTAINERS]:
                 self._add_container(menu, container)
             if (more := len(store.running) - MENU_CONTAINERS) > 0:
-                menu.addAction(text("tray.more", count=more), store.intents.show_window.emit)
+                menu.addAction(_("{count} more…", count=more), store.intents.show_window.emit)
         if stopped:
             if not store.running:
                 menu.addSeparator()
-            sub = menu.addMenu(text("tray.stopped"))
+            sub = menu.addMenu(_("Stopped containers"))
             for container in stopped[:MENU_CONTAINERS]:
                 self._add_container(sub, container)
             if (more := len(stopped) - MENU_CONTAINERS) > 0:
-                sub.addAction(text("tray.more", count=more), store.intents.show_window.emit)
+                sub.addAction(_("{count} more…", count=more), store.intents.show_window.emit)
 
     def _add_container(self, menu: QMenu, container: Container) -> None:
         intents = self._store.intents
         sub = menu.addMenu(menu_text(container.name))
-        sub.addAction(text("containers.logs"), partial(self._show_log, container.id))
+        sub.addAction(_("Logs"), partial(self._show_log, container.id))
         for url in dict.fromkeys(link.url for link in port_links(container) if link.url):
-            sub.addAction(menu_text(text("containers.open-port", url=url)), partial(intents.open_url.emit, url))
+            sub.addAction(menu_text(_("Open {url}", url=url)), partial(intents.open_url.emit, url))
         kinds = _UP if container.state.is_up else _DOWN
         for kind in kinds:
             entry = sub.addAction(texts.action(kind), partial(intents.act_on_containers.emit, (container.id,), kind))

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import Message, _, message, say
 from backend.api import OperationStatus, Phase
+
+_OPERATIONS: Final = {
+    "update.apply": message("Updating the guest image"),
+    "checkpoints.create": message("Creating a checkpoint"),
+    "checkpoints.restore": message("Restoring a checkpoint"),
+    "checkpoints.delete": message("Deleting checkpoints"),
+    "disk.grow": message("Growing the disk"),
+    "disk.move": message("Moving the disk"),
+    "reset": message("Erasing the machine"),
+    "reclaim": message("Reclaiming memory and disk space"),
+    "engine.restart": message("Restarting the Docker engine"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,35 @@ class MachineAction:
     run: Callable[[], None]
 
 
+class _Offer(NamedTuple):
+    name: str
+    words: Message
+    sentence: Message
+    tip: Message
+    glyph: str
+
+
+_START_TIP: Final = message("Start the machine and the Docker engine")
+_START: Final = _Offer("start", message("Start"), message("Start the machine"), _START_TIP, "play")
+_START_AGAIN: Final = _Offer("start", message("Start again"), message("Start the machine again"), _START_TIP, "play")
+_RESUME: Final = _Offer(
+    "start", message("Resume"), message("Resume the machine"), message("Resume the suspended machine"), "play"
+)
+_SUSPEND: Final = _Offer(
+    "suspend",
+    message("Suspend"),
+    message("Suspend the machine"),
+    message("Save the machine's memory to disk; containers pick up where they left off"),
+    "pause",
+)
+_RESTART: Final = _Offer(
+    "restart", message("Restart"), message("Restart the machine"), message("Stop and start the machine"), "restart"
+)
+_STOP: Final = _Offer(
+    "stop", message("Stop"), message("Stop the machine"), message("Stop all containers, then the machine"), "stop"
+)
+
+
 def operation(store: AppStore) -> OperationStatus | None:
     """What is under way with the machine, as far as the agent can be heard."""
     return store.machine.operation if store.machine is not None and store.phase is not None else None
@@ -34,62 +76,53 @@ def operation(store: AppStore) -> OperationStatus | None:
 def refusal(store: AppStore) -> str:
     """Why the machine takes no request now; "" if it does."""
     if store.phase is None:
-        return text("machine.refusal.unknown")
+        return _("Not connected to the machine's agent.")
     under_way = operation(store)
-    return text("machine.refusal.busy", title=operation_title(under_way)) if under_way is not None else ""
+    return _("Not available now: {title}", title=operation_title(under_way)) if under_way is not None else ""
 
 
 def operation_title(status: OperationStatus) -> str:
     """What is being done, in the user's language; the agent's own words for what this window does not know."""
-    return text_or(f"operation.{status.name}", status.title)
+    known = _OPERATIONS.get(status.name)
+    return say(known) if known else status.title
 
 
 def operation_line(status: OperationStatus) -> str:
     """The title and the step: "Moving the disk · Copying · 40 %"."""
     parts = [operation_title(status), status.step]
     if status.fraction is not None:
-        parts.append(text("figure.percent", value=int(status.fraction * 100)))
+        parts.append(_("{value}%", value=int(status.fraction * 100)))
     return " · ".join(part for part in parts if part)
 
 
 def operation_short(status: OperationStatus) -> str:
     """The title and how far it is, where there is little room."""
-    share = "" if status.fraction is None else text("figure.percent", value=int(status.fraction * 100))
+    share = "" if status.fraction is None else _("{value}%", value=int(status.fraction * 100))
     return " · ".join(part for part in (operation_title(status), share) if part)
-
-
-def text_or(key: str, otherwise: str) -> str:
-    """The words for a key that may not be there."""
-    try:
-        return text(key)
-    except KeyError:
-        return otherwise
 
 
 def machine_actions(store: AppStore) -> list[MachineAction]:
     """What is offered now, the first thing first. Empty while nothing is known of the machine."""
     phase, intents, reason = store.phase, store.intents, refusal(store)
 
-    def offer(name: str, words: str, glyph: str, run: Callable[[], None], tip: str = "") -> MachineAction:
-        sentence = text(f"search.{words}")
-        tip = reason or text(tip or f"{words}.tip")
-        return MachineAction(name, text(words), sentence, tip, glyph, not reason, run)
+    def offer(what: _Offer, run: Callable[[], None], tip: Message | None = None) -> MachineAction:
+        explained = reason or say(tip or what.tip)
+        return MachineAction(what.name, say(what.words), say(what.sentence), explained, what.glyph, not reason, run)
 
-    suspend = offer("suspend", "machine.suspend", "pause", intents.suspend_machine.emit)
-    restart = offer("restart", "machine.restart", "restart", intents.restart_machine.emit)
-    stop = offer("stop", "machine.stop", "stop", intents.stop_machine.emit)
+    start = intents.start_machine.emit
+    stop = offer(_STOP, intents.stop_machine.emit)
     match phase:
         case None | Phase.STOPPING:
             return []
         case Phase.SUSPENDED:
-            close = offer("stop", "machine.stop", "stop", intents.stop_machine.emit, "machine.stop.suspended.tip")
-            return [offer("start", "machine.resume", "play", intents.start_machine.emit), close]
+            tip = message("The machine resumes first, so that its containers can stop cleanly")
+            return [offer(_RESUME, start), offer(_STOP, intents.stop_machine.emit, tip)]
         case Phase.FAILED:
-            return [offer("start", "machine.start-again", "play", intents.start_machine.emit)]
+            return [offer(_START_AGAIN, start)]
         case Phase.STOPPED:
-            return [offer("start", "machine.start", "play", intents.start_machine.emit)]
+            return [offer(_START, start)]
         case Phase.RUNNING | Phase.DEGRADED:
-            return [suspend, restart, stop]
+            return [offer(_SUSPEND, intents.suspend_machine.emit), offer(_RESTART, intents.restart_machine.emit), stop]
         case _:
             return [stop]
 
@@ -97,4 +130,4 @@ def machine_actions(store: AppStore) -> list[MachineAction]:
 def start_words(store: AppStore) -> str:
     """On the button that brings the machine up."""
     found = [action.words for action in machine_actions(store) if action.name == "start"]
-    return found[0] if found else text("machine.start")
+    return found[0] if found else _("Start")

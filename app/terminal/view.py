@@ -31,7 +31,7 @@ from app.terminal.picture import cells_of, draw_row, draw_run, measure
 from app.terminal.screen import APPLICATION_CURSOR, BRACKETED_PASTE, REVERSED
 from app.terminal.selection import CellPosition, TerminalSelection, text_of, word_at
 from app.terminal.session import TerminalSession, TerminalState
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 
 MAX_PASTE_CHARS: Final = 2_000_000
@@ -59,7 +59,7 @@ class TerminalView(QAbstractScrollArea):
         self._pushed = 0
         self._mouse = MouseReports()
         self.setObjectName("terminal")
-        self.setAccessibleName(text("terminal.name"))
+        self.setAccessibleName(_("Terminal"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setProperty("keepsTab", True)
         self.setAttribute(Qt.WidgetAttribute.WA_InputMethodEnabled)
@@ -446,13 +446,13 @@ class TerminalView(QAbstractScrollArea):
     def contextMenuEvent(self, event: object) -> None:
         menu = QMenu(self)
         has_session = self._session is not None
-        copy = menu.addAction(text("terminal.copy"), self.copy)
+        copy = menu.addAction(_("Copy"), self.copy)
         copy.setEnabled(bool(self.selected_text()))
-        menu.addAction(text("terminal.paste"), self.paste).setEnabled(has_session)
-        menu.addAction(text("terminal.select-all"), self.select_all).setEnabled(has_session)
+        menu.addAction(_("Paste"), self.paste).setEnabled(has_session)
+        menu.addAction(_("Select all"), self.select_all).setEnabled(has_session)
         menu.addSeparator()
         if self._session is not None:
-            menu.addAction(text("terminal.clear-history"), self._session.clear_history)
+            menu.addAction(_("Clear scrollback"), self._session.clear_history)
         menu.exec(event.globalPos())  # type: ignore[attr-defined] # typed as object: PySide's base is wider
         menu.deleteLater()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QMessageBox, QWidget
 
-from app.texts import text
+from app.texts import _
 
 
 def ask(
@@ -44,7 +44,7 @@ def ask(
         box.setCheckBox(ticked)
     role = QMessageBox.ButtonRole.DestructiveRole if danger else QMessageBox.ButtonRole.AcceptRole
     go_on = box.addButton(confirm, role)
-    cancel = box.addButton(text("common.cancel"), QMessageBox.ButtonRole.RejectRole)
+    cancel = box.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole)
     for button in (go_on, cancel):
         button.setAccessibleName(button.text())
     go_on.setProperty("role", "danger" if danger else "primary")

@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QIcon, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 from app.ui.widgets import CopyableCommand, button, label
 
@@ -37,8 +37,8 @@ class EmptyState(QScrollArea):
         self._words = label("", "muted", wrap=True)
         self._words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.progress = QProgressBar(textVisible=False)
-        self.progress.setAccessibleName(text("machine.steps"))
-        self.command = CopyableCommand(what=text("containers.empty.text"))
+        self.progress.setAccessibleName(_("Startup"))
+        self.command = CopyableCommand(what=_("Run a container here, or enter this in a terminal:"))
         self.button: QPushButton = button("", self._click, "primary")
         self.button.setMinimumHeight(theme.px(44))
         self.button.setMinimumWidth(theme.px(160))
@@ -73,9 +73,9 @@ class EmptyState(QScrollArea):
     def show_state(
         self,
         picture: QIcon,
-        key: str,
+        title: str,
+        words: str,
         *,
-        words: str | None = None,
         progress: tuple[int, int] | None = None,
         command: str = "",
         action: tuple[str, Callable[[], object]] | None = None,
@@ -83,14 +83,13 @@ class EmptyState(QScrollArea):
         """Show one state.
 
         Args:
-            key: of the texts: its `.title` and `.text`.
-            words: in place of the text.
+            words: a sentence below the title.
             progress: steps done and steps in all; (0, 0) for work without a known length.
             action: the button's words and what it does.
         """
         self._picture.setPixmap(picture.pixmap(QSize(theme.px(72), theme.px(72))))
-        self._title.setText(text(f"{key}.title"))
-        self._words.setText(text(f"{key}.text") if words is None else words)
+        self._title.setText(title)
+        self._words.setText(words)
         self.progress.setVisible(progress is not None)
         if progress is not None:
             self.progress.setRange(0, progress[1])

@@ -13,12 +13,13 @@ from typing import Final
 
 from PySide6.QtCore import QDateTime, QLocale
 
-from app.texts import plural, text
+from app.texts import _, ngettext, pgettext
 
 NOTHING: Final = "–"
 """In a table, where there is no figure."""
+_UNITS: Final = 5
+"""Bytes to TiB."""
 _DIGITS: Final = re.compile(r"\d+")
-_UNITS: Final = ("b", "kib", "mib", "gib", "tib")
 _AGES: Final = (
     ("years", 365 * 86_400),
     ("months", 30 * 86_400),
@@ -36,50 +37,75 @@ def natural(words: str) -> str:
 
 def number(value: float, decimals: int) -> str:
     """ "1.5", or "1,5" where the language writes it so."""
-    return f"{value:.{decimals}f}".replace(".", text("figure.decimal"))
+    return f"{value:.{decimals}f}".replace(".", pgettext("decimal sign", "."))
 
 
 def percent(value: float) -> str:
     """ "0.4 %", "12 %", "340 %"."""
     shown = max(0.0, value)
-    return text("figure.percent", value=number(shown, 1 if 0 < shown < 9.95 else 0))
+    return _("{value}%", value=number(shown, 1 if 0 < shown < 9.95 else 0))
 
 
 def size(value: int) -> str:
     """ "812 B", "1.2 MiB", "64 GiB": three digits at most, one decimal below ten."""
     unit = unit_of(value)
-    return text(f"size.{_UNITS[unit]}", value=in_unit(value, unit))
+    return _with_unit(in_unit(value, unit), unit)
+
+
+def _with_unit(value: str, unit: int) -> str:
+    match unit:
+        case 0:
+            return _("{value} B", value=value)
+        case 1:
+            return _("{value} KiB", value=value)
+        case 2:
+            return _("{value} MiB", value=value)
+        case 3:
+            return _("{value} GiB", value=value)
+        case _:
+            return _("{value} TiB", value=value)
 
 
 def used_of(used: int, given: int) -> str:
     """ "1.2 of 4 GiB", "256 MiB of 4 GiB"."""
     whole = size(given)
     unit = unit_of(used)
-    return text("figure.used-of", used=in_unit(used, unit) if unit == unit_of(given) else size(used), given=whole)
+    return _("{used} of {given}", used=in_unit(used, unit) if unit == unit_of(given) else size(used), given=whole)
 
 
 def rate(bytes_per_s: float) -> str:
     """ "1.2 MiB/s"."""
-    return text("figure.rate", size=size(round(bytes_per_s)))
+    return _("{size}/s", size=size(round(bytes_per_s)))
 
 
 def ago(seconds: float) -> str:
     """ "3 hours ago": whole units, the greatest of which there is one."""
-    for name, length in _AGES:
-        if seconds >= length:
-            return plural(f"ago.{name}", int(seconds // length))
-    return text("ago.now")
+    name, length = next(((name, length) for name, length in _AGES if seconds >= length), ("", 1))
+    count = int(seconds // length)
+    match name:
+        case "years":
+            return ngettext("{count} year ago", "{count} years ago", count)
+        case "months":
+            return ngettext("{count} month ago", "{count} months ago", count)
+        case "days":
+            return ngettext("{count} day ago", "{count} days ago", count)
+        case "hours":
+            return ngettext("{count} hour ago", "{count} hours ago", count)
+        case "minutes":
+            return ngettext("{count} minute ago", "{count} minutes ago", count)
+        case _:
+            return _("just now")
 
 
 def moment(epoch: float) -> str:
-    """A date and a time, as the language writes them in short."""
-    return QLocale().toString(QDateTime.fromSecsSinceEpoch(int(epoch)), QLocale.FormatType.ShortFormat)
+    """ "28 Nov 2026, 07:40"."""
+    return QLocale().toString(QDateTime.fromSecsSinceEpoch(int(epoch)), "d MMM yyyy, HH:mm")
 
 
 def unit_of(value: int) -> int:
     """The number of the greatest unit of which there is one, 0 for bytes."""
     unit = 0
-    while unit < len(_UNITS) - 1 and value >= 1000 * 1024**unit:
+    while unit < _UNITS - 1 and value >= 1000 * 1024**unit:
         unit += 1
     return unit
 

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.safe_text import tooltip
 
@@ -96,9 +96,9 @@ class SearchButton(QPushButton):
     def __init__(self, clicked: Callable[[], object], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("role", "search")
-        self.setText(text("search.button", keys="Ctrl+K"))
-        self.setAccessibleName(text("search.name"))
-        self.setToolTip(tooltip(text("search.tip")))
+        self.setText(_("Search   {keys}", keys="Ctrl+K"))
+        self.setAccessibleName(_("Search everything"))
+        self.setToolTip(tooltip(_("Search containers, settings and actions")))
         self.setAutoDefault(True)
         self.setIconSize(QSize(theme.px(16), theme.px(16)))
         self.setMinimumWidth(theme.px(_SEARCH_WIDTH))
@@ -107,7 +107,7 @@ class SearchButton(QPushButton):
 
     def set_compact(self, compact: bool) -> None:
         """Whether only the picture is shown."""
-        self.setText("" if compact else text("search.button", keys="Ctrl+K"))
+        self.setText("" if compact else _("Search   {keys}", keys="Ctrl+K"))
         self.setMinimumWidth(0 if compact else theme.px(_SEARCH_WIDTH))
 
     def changeEvent(self, event: QEvent) -> None:
@@ -185,7 +185,7 @@ class CopyButton(QPushButton):
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self._source())
-        self.setText(text("common.copied"))
+        self.setText(_("Copied"))
         self._back.start()
 
 
@@ -226,8 +226,8 @@ class CopyableCommand(QFrame):
         font.setFamilies(MONOSPACE)
         self._label.setFont(font)
         self.set_command(command)
-        copy = CopyButton(lambda: self._label.whole, text("common.copy"))
-        copy.setAccessibleName(f"{text('common.copy')}: {what or command}")
+        copy = CopyButton(lambda: self._label.whole, _("Copy"))
+        copy.setAccessibleName(_("Copy") + ": " + (what or command))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.px(6))

@@ -175,9 +175,9 @@ class Monitor:
                 await asyncio.shield(leaving)
 
 
-def _event(message: Message) -> MonitorEvent:
-    data = message.get("data")
-    return MonitorEvent(str(message["event"]), data if isinstance(data, dict) else {})
+def _event(received: Message) -> MonitorEvent:
+    data = received.get("data")
+    return MonitorEvent(str(received["event"]), data if isinstance(data, dict) else {})
 
 
 def _leading_to(table: UserNetTable, guest_ip: str, guest_port: int) -> int | None:

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar
 from app.features.doctor.bundle_store import BundleStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import figures
 from app.ui.widgets import Card, ElidedLabel, button, label
 
@@ -24,17 +24,17 @@ class BundleCard(Card):
     """A function of the store. Usable in every phase, and without an agent."""
 
     def __init__(self, store: AppStore) -> None:
-        super().__init__(text("bundle.title"))
+        super().__init__(_("Support bundle"))
         self._store = store
-        self.make = button(text("bundle.make"), self._choose)
-        self.cancel = button(text("common.cancel"), store.intents.cancel_bundle.emit)
+        self.make = button(_("Save support bundle…"), self._choose)
+        self.cancel = button(_("Cancel"), store.intents.cancel_bundle.emit)
         self._bar = QProgressBar(textVisible=False)
         self._bar.setRange(0, _STEPS)
-        self._bar.setAccessibleName(text("bundle.running"))
+        self._bar.setAccessibleName(_("Collecting logs and system information"))
         self._gathering = label("", "muted", wrap=True)
         self._problem = ProblemView(store)
         self._place = ElidedLabel()
-        self.open_folder = button(text("bundle.open"), self._open)
+        self.open_folder = button(_("Open folder"), self._open)
         self.contents = label("", "muted", wrap=True, selectable=True)
         self.missing = label("", "muted", wrap=True, selectable=True)
         row = QHBoxLayout()
@@ -44,7 +44,16 @@ class BundleCard(Card):
         row.addWidget(self._place, 1)
         row.addWidget(self.open_folder)
         row.addStretch(0)
-        self.body.addWidget(label(text("bundle.text"), "muted", wrap=True))
+        self.body.addWidget(
+            label(
+                _(
+                    "One file with logs, settings and system information to attach to a bug report. "
+                    "Passwords, tokens and values of environment variables are removed."
+                ),
+                "muted",
+                wrap=True,
+            )
+        )
         self.body.addLayout(row)
         for widget in (self._gathering, self._problem, self.contents, self.missing):
             self.body.addWidget(widget)
@@ -61,7 +70,7 @@ class BundleCard(Card):
         self._bar.setAccessibleDescription(bundle.gathering or "")
         self.cancel.setVisible(busy)
         self._gathering.setVisible(busy)
-        self._gathering.setText(text("bundle.gathering", what=bundle.gathering or ""))
+        self._gathering.setText(_("Collecting: {what}", what=bundle.gathering or ""))
         self._problem.show_problem(bundle.problem)
         shown = made is not None and not busy
         for widget in (self._place, self.open_folder, self.contents):
@@ -70,13 +79,13 @@ class BundleCard(Card):
         if made is not None:
             self._place.set_whole(made.path)
             names = ", ".join(made.contents)
-            self.contents.setText(text("bundle.contents", names=names, size=figures.size(made.size)))
-            self.missing.setText(text("bundle.missing", names="\n".join(made.missing)))
+            self.contents.setText(_("{size}. Contents: {names}", names=names, size=figures.size(made.size)))
+            self.missing.setText(_("Not available: {names}", names="\n".join(made.missing)))
 
     def _choose(self) -> None:
-        dialog = QFileDialog(self, text("bundle.choose"))
+        dialog = QFileDialog(self, _("Save support bundle"))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilter(text("bundle.filter"))
+        dialog.setNameFilter(_("Archive (*.zip)"))
         dialog.setDefaultSuffix(_SUFFIX)
         dialog.selectFile(time.strftime(f"wherry-support-%Y%m%d-%H%M%S.{_SUFFIX}"))
         dialog.fileSelected.connect(self._store.intents.make_bundle.emit)

@@ -7,18 +7,23 @@ from collections.abc import Callable
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QScrollArea, QVBoxLayout, QWidget
 
-from app import texts
 from app.features.doctor.bundle import BundleCard
 from app.features.doctor.checks_store import CheckEntry, ChecksStore, CheckState
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, ngettext, say
 from app.ui import theme
 from app.ui.confirm import ask
 from app.ui.marked import MarkedRow, show_line
 from app.ui.safe_text import tooltip
 from app.ui.widgets import Card, CopyButton, ScrollingRow, button, label
 
+_STATES = {
+    CheckState.BROKEN: message("Problem"),
+    CheckState.WARNING: message("Warning"),
+    CheckState.NOTE: message("Note"),
+    CheckState.GOOD: message("OK"),
+}
 _GLYPHS = {
     CheckState.BROKEN: "alert-circle",
     CheckState.WARNING: "alert",
@@ -35,7 +40,7 @@ class ChecksView(QScrollArea):
     def __init__(self, store: AppStore) -> None:
         super().__init__()
         self.setWidgetResizable(True)
-        self.setAccessibleName(text("checks.title"))
+        self.setAccessibleName(_("Diagnostics"))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.card = ChecksCard(store)
         self.bundle = BundleCard(store)
@@ -54,13 +59,19 @@ class ChecksCard(Card):
     """A function of the store. Usable in every phase, and without an agent."""
 
     def __init__(self, store: AppStore) -> None:
-        super().__init__(text("checks.title"))
+        super().__init__(_("Diagnostics"))
         self._store = store
-        self.run = button(text("checks.run"), store.intents.run_checks.emit, "primary")
-        self.fix_all = button(text("checks.fix-all"), self._fix_all)
-        self.copy = CopyButton(lambda: store.part(ChecksStore).as_text, text("checks.copy"))
+        self.run = button(_("Run diagnostics"), store.intents.run_checks.emit, "primary")
+        self.fix_all = button("", self._fix_all)
+        self.copy = CopyButton(lambda: store.part(ChecksStore).as_text, _("Copy all"))
         self.network = button(
-            text("network-check.open"), lambda: store.intents.check_network.emit(""), None, text("network-check.text")
+            _("Check network…"),
+            lambda: store.intents.check_network.emit(""),
+            None,
+            _(
+                "Tests each step of an image pull, from this computer and from the machine, and "
+                "suggests fixes. Nothing is changed."
+            ),
         )
         self._sum = label("", "muted", wrap=True)
         self._problem = ProblemView(store)
@@ -74,7 +85,9 @@ class ChecksCard(Card):
         for made in (self.run, self.network, self.fix_all, self.copy):
             buttons.addWidget(made)
         buttons.addStretch(1)
-        self.body.addWidget(label(text("checks.text"), "muted", wrap=True))
+        self.body.addWidget(
+            label(_("Checks everything the machine needs and suggests fixes. Nothing is changed."), "muted", wrap=True)
+        )
         self.body.addWidget(ScrollingRow(controls))
         self.body.addWidget(self._sum)
         self.body.addWidget(self._problem)
@@ -85,13 +98,13 @@ class ChecksCard(Card):
     def refresh(self) -> None:
         """Show the store."""
         checks = self._store.part(ChecksStore)
-        key = "checks.running" if checks.running else "checks.run" if checks.results is None else "checks.again"
-        self.run.setText(text(key))
-        self.run.setAccessibleName(text(key))
+        words = _("Checking…") if checks.running else _("Run diagnostics") if checks.results is None else _("Run again")
+        self.run.setText(words)
+        self.run.setAccessibleName(words)
         self.run.setEnabled(not checks.running)
         count = len(checks.fixable)
         self.fix_all.setVisible(count > 1)
-        self.fix_all.setText(text("checks.fix-all", count=count))
+        self.fix_all.setText(_("Fix all ({count})", count=count))
         self.fix_all.setAccessibleName(self.fix_all.text())
         self.fix_all.setEnabled(not checks.running)
         self.copy.setVisible(bool(checks.as_text))
@@ -101,7 +114,12 @@ class ChecksCard(Card):
         if checks.results is None or checks.running:
             show_line(self._sum, "")
         else:
-            show_line(self._sum, texts.plural("checks.sum.bad", failed) if failed else text("checks.sum.good"))
+            show_line(
+                self._sum,
+                ngettext("{count} check needs attention.", "{count} checks need attention.", failed)
+                if failed
+                else _("No problems found."),
+            )
         while len(self._rows) < len(results):
             row = _Row(self._fix)
             self._rows.append(row)
@@ -127,10 +145,10 @@ def ask_fix(parent: QWidget, store: AppStore, entries: tuple[CheckEntry, ...]) -
     """Says what is going to be changed, and asks."""
     return ask(
         parent,
-        text("checks.fix.title"),
-        texts.plural("checks.fix.question", len(entries), title=entries[0].title),
+        _("Fix"),
+        ngettext("Fix “{title}”?", "Fix {count} problems?", len(entries), title=entries[0].title),
         [entry.fix for entry in entries],
-        confirm=text("checks.fix"),
+        confirm=_("Fix"),
         confirmed=lambda _ticked: store.intents.fix_checks.emit(tuple(entry.id for entry in entries)),
         danger=False,
     )
@@ -146,7 +164,7 @@ class _Row(MarkedRow):
         self._explanation = label("", "muted", wrap=True)
         self._hint = label("", wrap=True, selectable=True)
         super().__init__(self._finding, self._explanation, self._hint)
-        self.fix = button(text("checks.fix"), self._ask)
+        self.fix = button(_("Fix"), self._ask)
         self.across.addWidget(self.fix, 0, Qt.AlignmentFlag.AlignTop)
 
     def _ask(self) -> None:
@@ -163,14 +181,14 @@ class _Row(MarkedRow):
             CheckState.NOTE: colours.accent,
             CheckState.GOOD: colours.running,
         }[entry.state]
-        said = text("checks.fixed" if entry.fixed else f"checks.state.{entry.state.value}")
+        said = _("Fixed") if entry.fixed else say(_STATES[entry.state])
         self.mark.show_mark(_GLYPHS[entry.state], colour, said)
-        self.title.setText(f"{entry.title} · {text('checks.fixed')}" if entry.fixed else entry.title)
+        self.title.setText(entry.title + " · " + _("Fixed") if entry.fixed else entry.title)
         self._finding.setText(entry.finding)
         show_line(self._explanation, entry.explanation if bad else "")
-        show_line(self._hint, text("checks.hint", hint=entry.hint) if entry.hint else "")
+        show_line(self._hint, _("What to do: {hint}", hint=entry.hint) if entry.hint else "")
         self.fix.setVisible(bool(entry.fix))
-        self.fix.setText(text("checks.fixing" if fixing else "checks.fix"))
-        self.fix.setAccessibleName(text("checks.fix.name", title=entry.title))
+        self.fix.setText(_("Fixing…") if fixing else _("Fix"))
+        self.fix.setAccessibleName(_("Fix: {title}", title=entry.title))
         self.fix.setToolTip(tooltip(entry.fix))
         self.fix.setEnabled(not running)

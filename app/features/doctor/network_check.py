@@ -19,12 +19,18 @@ from PySide6.QtWidgets import (
 from app.features.doctor.network_check_store import Hop, HopState, NetworkCheckStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, say
 from app.ui import theme
 from app.ui.marked import Mark, MarkedRow, show_line
 from app.ui.widgets import CopyButton, button, label, resize_on_screen
 
 _EXAMPLE: Final = "hello-world"
+_STATES: Final = {
+    HopState.OK: message("OK"),
+    HopState.FAILED: message("Failed"),
+    HopState.WARNING: message("Warning"),
+    HopState.SKIPPED: message("Skipped"),
+}
 _GLYPHS: Final = {
     HopState.OK: "check-circle",
     HopState.FAILED: "alert-circle",
@@ -40,20 +46,20 @@ class NetworkCheckDialog(QDialog):
         super().__init__(parent)
         self._store = store
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(text("network-check.title"))
+        self.setWindowTitle(_("Network check"))
         resize_on_screen(self, 680, 600)
         self.image = QLineEdit(clearButtonEnabled=True)
         self.image.setPlaceholderText(_EXAMPLE)
-        self.image.setAccessibleName(text("network-check.image"))
-        self.run = button(text("network-check.run"), self.start, "primary")
-        self.cancel = button(text("common.cancel"), store.intents.cancel_network_check.emit)
+        self.image.setAccessibleName(_("Image"))
+        self.run = button(_("Check"), self.start, "primary")
+        self.cancel = button(_("Cancel"), store.intents.cancel_network_check.emit)
         self.progress = QProgressBar(textVisible=False)
         self.progress.setRange(0, 0)
-        self.progress.setAccessibleName(text("network-check.running"))
+        self.progress.setAccessibleName(_("Checking…"))
         self.problem = ProblemView(store)
         self.verdict = _Verdict()
-        self.copy = CopyButton(lambda: store.part(NetworkCheckStore).as_text, text("network-check.copy"))
-        self.close_button = button(text("common.close"), self.reject)
+        self.copy = CopyButton(lambda: store.part(NetworkCheckStore).as_text, _("Copy as text"))
+        self.close_button = button(_("Close"), self.reject)
         self.rows: list[HopRow] = []
         self._lay_out()
         store.part(NetworkCheckStore).changed.connect(self.refresh)
@@ -73,7 +79,7 @@ class NetworkCheckDialog(QDialog):
         """Show the store."""
         check = self._store.part(NetworkCheckStore)
         had_keyboard = self.run.hasFocus() or self.cancel.hasFocus()
-        self.run.setText(text("network-check.again" if check.hops or check.problem else "network-check.run"))
+        self.run.setText(_("Check again") if check.hops or check.problem else _("Check"))
         self.run.setAccessibleName(self.run.text())
         self.run.setVisible(not check.running)
         self.cancel.setVisible(check.running)
@@ -100,9 +106,9 @@ class NetworkCheckDialog(QDialog):
     def _show_verdict(self) -> None:
         check = self._store.part(NetworkCheckStore)
         if check.running:
-            self.verdict.show_verdict(None, text("network-check.running"))
+            self.verdict.show_verdict(None, _("Checking…"))
         elif check.cancelled:
-            self.verdict.show_verdict(None, text("network-check.cancelled"))
+            self.verdict.show_verdict(None, _("The check was canceled."))
         elif check.verdict:
             self.verdict.show_verdict(check.worst, check.verdict)
         self.verdict.setVisible(check.running or check.cancelled or bool(check.verdict))
@@ -110,7 +116,7 @@ class NetworkCheckDialog(QDialog):
     def _lay_out(self) -> None:
         ask = QHBoxLayout()
         ask.setSpacing(theme.px(8))
-        image = label(text("network-check.image"))
+        image = label(_("Image"))
         image.setBuddy(self.image)
         ask.addWidget(image)
         ask.addWidget(self.image, 1)
@@ -127,7 +133,7 @@ class NetworkCheckDialog(QDialog):
         self._list.addStretch(1)
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
-        self.area.setAccessibleName(text("network-check.hops"))
+        self.area.setAccessibleName(_("Steps of the pull"))
         self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.area.setWidget(inner)
         below = QHBoxLayout()
@@ -137,8 +143,17 @@ class NetworkCheckDialog(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.px(20), theme.px(16), theme.px(20), theme.px(14))
         column.setSpacing(theme.px(10))
-        column.addWidget(label(text("network-check.title"), "title"))
-        column.addWidget(label(text("network-check.text"), "muted", wrap=True))
+        column.addWidget(label(_("Network check"), "title"))
+        column.addWidget(
+            label(
+                _(
+                    "Tests each step of an image pull, from this computer and from the machine, and "
+                    "suggests fixes. Nothing is changed."
+                ),
+                "muted",
+                wrap=True,
+            )
+        )
         column.addLayout(ask)
         column.addWidget(self.progress)
         column.addWidget(self.area, 1)
@@ -182,9 +197,9 @@ class HopRow(MarkedRow):
     def show_hop(self, hop: Hop) -> None:
         """Show another."""
         _show_mark(self.mark, hop.state)
-        self.title.setText(f"{hop.title} · {text(f'network-check.state.{hop.state.value}')}")
+        self.title.setText(f"{hop.title} · {say(_STATES[hop.state])}")
         show_line(self.detail, _sentence(hop.detail))
-        show_line(self.fix, text("checks.hint", hint=hop.fix) if hop.fix else "")
+        show_line(self.fix, _("What to do: {hint}", hint=hop.fix) if hop.fix else "")
 
 
 def _sentence(words: str) -> str:
@@ -201,4 +216,4 @@ def _show_mark(mark: Mark, state: HopState) -> None:
         HopState.WARNING: current.warning,
         HopState.SKIPPED: current.stopped,
     }[state]
-    mark.show_mark(_GLYPHS[state], colour, text(f"network-check.state.{state.value}"))
+    mark.show_mark(_GLYPHS[state], colour, say(_STATES[state]))

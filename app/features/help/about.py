@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, QSysInfo, Qt, qVersion
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.widgets import CopyButton, button, label
 from backend.api import VERSION
@@ -21,23 +21,23 @@ class AboutDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(text("about.title"))
+        self.setWindowTitle(_("About Wherry"))
         self.versions = label("\n".join(_versions(store)), selectable=True)
         picture = QLabel()
         picture.setPixmap(icons.boat().pixmap(QSize(theme.px(64), theme.px(64))))
         words = QVBoxLayout()
         words.setSpacing(theme.px(10))
-        words.addWidget(label(text("app.name"), "title"))
-        words.addWidget(label(text("about.text"), wrap=True))
+        words.addWidget(label(_("Wherry"), "title"))
+        words.addWidget(label(_("A Docker engine for this computer, in a small virtual machine."), wrap=True))
         words.addWidget(self.versions)
-        words.addWidget(label(text("about.licence"), "muted", wrap=True))
+        words.addWidget(label(_("Apache License 2.0. No account, no telemetry."), "muted", wrap=True))
         upper = QHBoxLayout()
         upper.setSpacing(theme.px(18))
         upper.addWidget(picture, 0, Qt.AlignmentFlag.AlignTop)
         upper.addLayout(words, 1)
         lower = QHBoxLayout()
-        self.copy = CopyButton(lambda: "\n".join(_versions(store)), text("about.copy"))
-        close = button(text("common.close"), self.reject)
+        self.copy = CopyButton(lambda: "\n".join(_versions(store)), _("Copy version information"))
+        close = button(_("Close"), self.reject)
         close.setDefault(True)
         close.setFocus()
         lower.addWidget(self.copy)
@@ -54,11 +54,11 @@ class AboutDialog(QDialog):
 def _versions(store: AppStore) -> list[str]:
     """One a line; of the machine only what is known now."""
     machine = store.machine
-    lines = [text("machine.versions.app", version=VERSION)]
+    lines = [_("Wherry {version}", version=VERSION)]
     if machine is not None and machine.engine_version:
-        lines.append(text("machine.versions.engine", version=machine.engine_version))
+        lines.append(_("Docker engine {version}", version=machine.engine_version))
     if machine is not None and machine.image_version:
-        lines.append(text("machine.versions.image", version=machine.image_version))
+        lines.append(_("Machine image {version}", version=machine.image_version))
     lines.append(f"Qt {qVersion()}, Python {platform.python_version()}")
     lines.append(f"{QSysInfo.prettyProductName()}, {QSysInfo.currentCpuArchitecture()}")
     return lines

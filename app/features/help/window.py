@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.features.help import document
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 from app.ui.widgets import FilterField, IconButton, label, resize_on_screen
 from backend.api import help_text, help_topics
@@ -44,19 +44,19 @@ class HelpWindow(QDialog):
         self._ahead: list[str] = []
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(text("help.title"))
+        self.setWindowTitle(_("Wherry help"))
         resize_on_screen(self, 960, 700)
-        self.search = FilterField(text("help.search"), text("help.search"))
+        self.search = FilterField(_("Search help"), _("Search help"))
         self.topics = QListWidget()
         self.topics.setObjectName("topics")
-        self.topics.setAccessibleName(text("help.topics"))
-        self.nothing = label(text("help.no-match"), "muted", wrap=True)
+        self.topics.setAccessibleName(_("Topics"))
+        self.nothing = label(_("No topic matches."), "muted", wrap=True)
         self.browser = QTextBrowser()
         self.browser.setObjectName("help")
-        self.browser.setAccessibleName(text("help.title"))
+        self.browser.setAccessibleName(_("Wherry help"))
         self.browser.setOpenLinks(False)
-        self.back = IconButton("arrow-left", text("help.back"), "Alt+Left")
-        self.forward = IconButton("arrow-right", text("help.forward"), "Alt+Right")
+        self.back = IconButton("arrow-left", _("Back"), "Alt+Left")
+        self.forward = IconButton("arrow-right", _("Forward"), "Alt+Right")
         self._lay_out()
         self._list_topics()
         self.search.textChanged.connect(lambda _typed: self._filter())

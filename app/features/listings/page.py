@@ -16,13 +16,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import texts
 from app.features.listings.store import ListingStore
 from app.features.problems.problem import ProblemView
 from app.links.link_state import LinkState
 from app.state.machine_actions import refusal, start_words
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, ngettext, say
 from app.ui import figures, icons, theme
 from app.ui.empty import EmptyState
 from app.ui.figures import NOTHING
@@ -33,6 +32,19 @@ from backend.api import ImageEntry, NetworkEntry, Phase, VolumeEntry
 
 _NAMES_SHOWN: Final = 40
 """In a tool tip."""
+_TITLES: Final = {"images": message("Images"), "volumes": message("Volumes"), "networks": message("Networks")}
+_EMPTY: Final = {
+    "images": (
+        message("No images yet"),
+        message("Images are pulled automatically when you run a container. To pull one yourself:"),
+    ),
+    "volumes": (message("No volumes yet"), message("Volumes keep data after a container is removed. To create one:")),
+    "networks": (
+        message("No networks"),
+        message("The Docker engine creates its default networks when it starts. To create another:"),
+    ),
+}
+"""Title and text where there are none; a command follows."""
 
 
 class ListingView(QWidget):
@@ -43,11 +55,12 @@ class ListingView(QWidget):
         self.setObjectName("page")
         self._store = store
         self._kind = kind
+        self._title = say(_TITLES[kind])
         self._glyph = glyph
         self.model = ListingModel(columns, self)
         self.proxy = ListingFilter(self.model, self)
         self.table = ListingTable(self.model.columns)
-        self.filter = FilterField(text("listing.filter"), text("listing.filter.name", what=text(f"{kind}.title")))
+        self.filter = FilterField(_("Filter"), _("Filter {what}", what=self._title))
         self.empty = EmptyState()
         self.problem = ProblemView(store)
         self._count = label("", "muted")
@@ -93,10 +106,10 @@ class ListingView(QWidget):
         store = self._store
         entries = store.part(ListingStore).entries(self._kind)
         problem = store.part(ListingStore).problem(self._kind)
-        again = [(text("listing.again"), store.intents.refresh.emit)]
+        again = [(_("Try again"), store.intents.refresh.emit)]
         self.problem.show_problem(problem if store.engine_link is LinkState.UP else None, again)
         total = len(entries) if entries is not None else 0
-        self._count.setText(texts.plural(f"{self._kind}.count", total) if total else "")
+        self._count.setText(_counted(self._kind, total) if total else "")
         self.filter.setEnabled(bool(total))
         if self.proxy.rowCount():
             self._stack.setCurrentWidget(self.table)
@@ -107,29 +120,36 @@ class ListingView(QWidget):
     def _show_empty(self, *, known: bool, total: int) -> None:
         store, picture = self._store, icons.glyph(self._glyph, theme.current().muted)
         if total:
-            clear = (text("listing.no-match.clear"), self.filter.clear)
-            self.empty.show_state(picture, "listing.no-match", action=clear)
+            clear = (_("Clear filter"), self.filter.clear)
+            self.empty.show_state(picture, _("No matches"), _("Nothing matches the filter."), action=clear)
         elif known:
-            self.empty.show_state(picture, f"{self._kind}.empty", command=_COMMANDS[self._kind])
+            title, words = (say(part) for part in _EMPTY[self._kind])
+            self.empty.show_state(picture, title, words, command=_COMMANDS[self._kind])
         elif store.phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
             start = (start_words(store), store.intents.start_machine.emit) if not refusal(store) else None
-            key = "listing.suspended" if store.phase is Phase.SUSPENDED else "listing.stopped"
-            self.empty.show_state(picture, key, action=start)
+            if store.phase is Phase.SUSPENDED:
+                title, words = _("Wherry is suspended"), _("Resume to see your images, volumes and networks.")
+            else:
+                title, words = (
+                    _("The machine is stopped"),
+                    _("Start the machine to see your images, volumes and networks."),
+                )
+            self.empty.show_state(picture, title, words, action=start)
         else:
-            self.empty.show_state(picture, "listing.waiting", progress=(0, 0))
+            self.empty.show_state(picture, _("Loading"), _("Waiting for the Docker engine…"), progress=(0, 0))
 
     def _make_table(self) -> None:
         table = self.table
-        table.setAccessibleName(text(f"{self._kind}.title"))
+        table.setAccessibleName(self._title)
         table.setModel(self.proxy)
         table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        for key, glyph, shortcut, take in (
-            ("listing.copy-name", "content-copy", "Ctrl+C", lambda entry: entry.name),
-            ("listing.copy-id", "identifier", "Ctrl+Shift+C", lambda entry: entry.id),
+        for name, glyph, shortcut, take in (
+            (_("Copy name"), "content-copy", "Ctrl+C", lambda entry: entry.name),
+            (_("Copy ID"), "identifier", "Ctrl+Shift+C", lambda entry: entry.id),
         ):
-            if self._kind == "volumes" and key == "listing.copy-id":
+            if self._kind == "volumes" and glyph == "identifier":
                 continue  # a volume has nothing but its name
-            action = QAction(icons.glyph(glyph), text(key), table)
+            action = QAction(icons.glyph(glyph), name, table)
             action.setShortcut(QKeySequence(shortcut))
             action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
             action.triggered.connect(lambda _checked=False, take=take: self._copy(take))
@@ -151,7 +171,7 @@ class ListingView(QWidget):
     def _lay_out(self) -> None:
         self.filter.textChanged.connect(self._filter)
         self._head = head = QHBoxLayout()
-        head.addWidget(label(text(f"{self._kind}.title"), "title"))
+        head.addWidget(label(self._title, "title"))
         head.addSpacing(theme.px(8))
         head.addWidget(self._count)
         head.addStretch(1)
@@ -175,14 +195,24 @@ class ListingView(QWidget):
             self._show_state()
 
 
+def _counted(kind: str, count: int) -> str:
+    match kind:
+        case "images":
+            return ngettext("{count} image", "{count} images", count)
+        case "volumes":
+            return ngettext("{count} volume", "{count} volumes", count)
+        case _:
+            return ngettext("{count} network", "{count} networks", count)
+
+
 def _used(entry: Any) -> str:
-    return texts.plural("listing.used", len(entry.used_by)) if entry.used_by else text("listing.unused")
+    return ngettext("{count} container", "{count} containers", len(entry.used_by)) if entry.used_by else _("unused")
 
 
 def _users(entry: Any) -> str:
     more = len(entry.used_by) - _NAMES_SHOWN
     names = list(entry.used_by[:_NAMES_SHOWN])
-    return "\n".join([*names, text("listing.more", count=more)] if more > 0 else names) or text("listing.unused")
+    return "\n".join([*names, _("+{count} more", count=more)] if more > 0 else names) or _("unused")
 
 
 def _created(entry: Any) -> str:
@@ -194,13 +224,11 @@ def _created_on(entry: Any) -> str:
 
 
 def _created_column(share: float) -> TableColumn:
-    return TableColumn(
-        "listing.column.created", share, 125, _created, lambda entry: -(entry.created or 0.0), _created_on
-    )
+    return TableColumn(message("Created"), share, 125, _created, lambda entry: -(entry.created or 0.0), _created_on)
 
 
 def _used_column(share: float) -> TableColumn:
-    return TableColumn("listing.column.used", share, 105, _used, lambda entry: len(entry.used_by), _users)
+    return TableColumn(message("Used by"), share, 105, _used, lambda entry: len(entry.used_by), _users)
 
 
 class ImagesView(ListingView):
@@ -208,15 +236,15 @@ class ImagesView(ListingView):
 
     def __init__(self, store: AppStore) -> None:
         def repository(entry: ImageEntry) -> str:
-            return entry.repository or text("images.untagged")
+            return entry.repository or "<none>"
 
         columns = (
-            TableColumn("images.column.repository", 0.3, 190, repository),
-            TableColumn("images.column.tag", 0.15, 90, lambda entry: entry.tag or NOTHING),
-            TableColumn("listing.column.id", 0.14, 115, lambda entry: entry.short_id, tip=lambda entry: entry.id),
+            TableColumn(message("Repository"), 0.3, 190, repository),
+            TableColumn(message("Tag"), 0.15, 90, lambda entry: entry.tag or NOTHING),
+            TableColumn(message("ID"), 0.14, 115, lambda entry: entry.short_id, tip=lambda entry: entry.id),
             _created_column(0.17),
             TableColumn(
-                "listing.column.size",
+                message("Size"),
                 0.1,
                 80,
                 lambda entry: figures.size(entry.size_bytes),
@@ -226,7 +254,13 @@ class ImagesView(ListingView):
         )
         super().__init__(store, "images", "layers-outline", columns)
         self.why = button(
-            text("network-check.why"), lambda: store.intents.check_network.emit(""), None, text("network-check.text")
+            _("Why can't I pull?"),
+            lambda: store.intents.check_network.emit(""),
+            None,
+            _(
+                "Tests each step of an image pull, from this computer and from the machine, and "
+                "suggests fixes. Nothing is changed."
+            ),
         )
         self._head.addWidget(self.why)
 
@@ -242,14 +276,14 @@ class VolumesView(ListingView):
             return figures.size(known) if known is not None else NOTHING
 
         def name(entry: VolumeEntry) -> str:
-            return text("volumes.anonymous", name=entry.name[:12]) if entry.is_anonymous else entry.name
+            return _("{name}… (anonymous)", name=entry.name[:12]) if entry.is_anonymous else entry.name
 
         columns = (
-            TableColumn("listing.column.name", 0.35, 190, name, tip=lambda entry: entry.name),
-            TableColumn("listing.column.driver", 0.11, 80, lambda entry: entry.driver),
-            TableColumn("listing.column.project", 0.13, 85, lambda entry: entry.project or NOTHING),
+            TableColumn(message("Name"), 0.35, 190, name, tip=lambda entry: entry.name),
+            TableColumn(message("Driver"), 0.11, 80, lambda entry: entry.driver),
+            TableColumn(message("Project"), 0.13, 85, lambda entry: entry.project or NOTHING),
             _created_column(0.17),
-            TableColumn("listing.column.size", 0.1, 80, size, lambda entry: sizes.volume_sizes.get(entry.name, -1)),
+            TableColumn(message("Size"), 0.1, 80, size, lambda entry: sizes.volume_sizes.get(entry.name, -1)),
             _used_column(0.14),
         )
         super().__init__(store, "volumes", "database-outline", columns)
@@ -270,11 +304,11 @@ class NetworksView(ListingView):
             return ", ".join(entry.subnets) or NOTHING
 
         columns = (
-            TableColumn("listing.column.name", 0.22, 190, lambda entry: entry.name),
-            TableColumn("listing.column.driver", 0.1, 80, lambda entry: entry.driver),
-            TableColumn("networks.column.scope", 0.08, 75, lambda entry: entry.scope),
-            TableColumn("networks.column.subnet", 0.16, 125, subnets),
-            TableColumn("listing.column.id", 0.14, 115, lambda entry: entry.id[:12], tip=lambda entry: entry.id),
+            TableColumn(message("Name"), 0.22, 190, lambda entry: entry.name),
+            TableColumn(message("Driver"), 0.1, 80, lambda entry: entry.driver),
+            TableColumn(message("Scope"), 0.08, 75, lambda entry: entry.scope),
+            TableColumn(message("Subnet"), 0.16, 125, subnets),
+            TableColumn(message("ID"), 0.14, 115, lambda entry: entry.id[:12], tip=lambda entry: entry.id),
             _created_column(0.17),
             _used_column(0.13),
         )

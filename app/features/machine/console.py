@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 from app.ui.widgets import MONOSPACE, CopyButton, button, label
 from backend.api import messages
@@ -25,12 +25,12 @@ class ConsoleView(QWidget):
         super().__init__()
         self._store = store
         self._shown = ""
-        self.toggle = button(text("console.show"), self._toggle, None, text("console.tip"))
-        self.copy = CopyButton(lambda: self._shown, text("common.copy"))
-        self.copy.setAccessibleName(text("console.copy"))
+        self.toggle = button(_("Show console"), self._toggle, None, _("Output of the machine while it boots"))
+        self.copy = CopyButton(lambda: self._shown, _("Copy"))
+        self.copy.setAccessibleName(_("Copy console text"))
         self.text = QPlainTextEdit(readOnly=True)
         self.text.setObjectName("log")
-        self.text.setAccessibleName(text("console.title"))
+        self.text.setAccessibleName(_("Console"))
         self.text.setTabChangesFocus(True)
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.text.setMaximumBlockCount(5_000)
@@ -71,7 +71,7 @@ class ConsoleView(QWidget):
             self.text.setPlainText(whole)
             self.text.verticalScrollBar().setValue(self.text.verticalScrollBar().maximum())
         self._shown = whole
-        self.text.setPlaceholderText(text("console.empty"))
+        self.text.setPlaceholderText(_("No console output yet."))
         problem = self._store.part(SettingsStore).problem(Topic.LOGS)
         self.problem.setText(problem.summary if problem else "")
         self.problem.setVisible(problem is not None and not self.text.isHidden())
@@ -92,7 +92,7 @@ class ConsoleView(QWidget):
     def _show(self, *, wanted: bool) -> None:
         self.text.setVisible(wanted)
         self.copy.setVisible(wanted)
-        words = text("console.hide" if wanted else "console.show")
+        words = _("Hide console") if wanted else _("Show console")
         self.toggle.setText(words)
         self.toggle.setAccessibleName(words)
         self.refresh()

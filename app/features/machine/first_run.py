@@ -18,7 +18,7 @@ from app.features.settings.fields.rows import CheckRow
 from app.features.settings.resources import ResourceRows
 from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.widgets import Card, button, label
 from backend.api import Phase, messages
@@ -38,9 +38,12 @@ class FirstRunView(QWidget):
         self.setObjectName("page")
         self.problem = ProblemView(store)
         self.rows = ResourceRows(store)
-        self.context = CheckRow(text("first.context"), text("first.context.help"))
-        self.login = CheckRow(text("settings.login"), "")
-        self.start = button(text("first.start"), self._start, "primary")
+        self.context = CheckRow(
+            _("Let the docker command use Wherry"),
+            _("Uses a docker context. If another engine is already in use, it stays selected."),
+        )
+        self.login = CheckRow(_("Start Wherry when you log in"), "")
+        self.start = button(_("Start"), self._start, "primary")
         self.start.setMinimumHeight(theme.px(44))
         self.start.setMinimumWidth(theme.px(260))
         self.steps = StepsCard(store)
@@ -61,17 +64,21 @@ class FirstRunView(QWidget):
         store, phase = self._store, self._store.phase
         starting = phase in _STARTING
         failed = phase is Phase.FAILED
-        self._title.setText(text("first.starting.title" if starting else "first.title"))
-        self._words.setText(text("first.starting.text" if starting else "first.text"))
+        self._title.setText(_("Starting for the first time") if starting else _("Welcome to Wherry"))
+        self._words.setText(
+            _("The first start takes a little longer because the disk is created.")
+            if starting
+            else _("Docker for this computer. No account, no administrator rights, no data sent anywhere.")
+        )
         self._form.setVisible(not starting)
         self._progress.setVisible(starting or failed)
         self._footer.setVisible(not starting)
-        self.start.setText(text("machine.start-again" if failed else "first.start"))
+        self.start.setText(_("Start again") if failed else _("Start"))
         self.start.setAccessibleName(self.start.text())
         self.start.setEnabled(phase is not None and store.part(SettingsStore).machine is not None)
         refused = store.part(SettingsStore).problem(Topic.MACHINE)
         wrong = store.machine.problems[0] if failed and store.machine and store.machine.problems else None
-        actions = [(text("first.settings"), lambda: store.intents.show_page.emit("settings"))]
+        actions = [(_("Open settings"), lambda: store.intents.show_page.emit("settings"))]
         self.problem.show_problem(refused or wrong, actions)
 
     def _lay_out(self) -> None:
@@ -91,11 +98,15 @@ class FirstRunView(QWidget):
         form = QVBoxLayout(self._form)
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(theme.px(14))
-        happens = Card(text("first.happens"))
-        for number in range(1, 4):
-            happens.body.addWidget(label(text(f"first.happens.{number}"), wrap=True))
+        happens = Card(_("When you start"))
+        for line in (
+            _("1.  Wherry starts a small virtual machine. Its disk file grows as you use it."),
+            _("2.  The Docker engine runs inside it. Images and containers are stored on its disk."),
+            _("3.  docker, Compose and editors on this computer connect automatically."),
+        ):
+            happens.body.addWidget(label(line, wrap=True))
         form.addWidget(happens)
-        uses = Card(text("first.uses"))
+        uses = Card(_("Resources"))
         uses.body.addWidget(self.rows)
         form.addWidget(uses)
         form.addWidget(self.context)
@@ -126,7 +137,7 @@ class FirstRunView(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setAccessibleName(text("first.title"))
+        scroll.setAccessibleName(_("Welcome to Wherry"))
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(page)
         # Below what scrolls, so that the one thing to do is always in sight.

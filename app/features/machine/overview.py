@@ -5,7 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from app import texts
 from app.features.machine.console import ConsoleView
 from app.features.machine.steps import StepsCard
 from app.features.machine.usage import UsageCards
@@ -14,7 +13,7 @@ from app.features.maintenance.update import UpdateBanner, VersionsCard
 from app.features.problems.problem import ProblemView, is_warning
 from app.features.stats.graphs import GraphGrid
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext, pgettext
 from app.ui import theme
 from app.ui.widgets import Card, CopyableCommand, label
 from backend.api import Action, MachineStatus, Phase
@@ -30,7 +29,7 @@ class MachineOverview(QScrollArea):
         super().__init__(parent)
         self._store = store
         self.setWidgetResizable(True)
-        self.setAccessibleName(text("machine.title"))
+        self.setAccessibleName(_("Machine"))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._problems: list[ProblemView] = []
         self._problem_list = QVBoxLayout()
@@ -41,12 +40,12 @@ class MachineOverview(QScrollArea):
         self.graphs = GraphGrid(store)
         self.console = ConsoleView(store)
         self._steps = StepsCard(store)
-        self._accelerator = _Lines("machine.accelerator")
-        self._resources = _Lines("machine.resources")
+        self._accelerator = _Lines(_("Acceleration"))
+        self._resources = _Lines(_("Resources"))
         self.versions = VersionsCard(store)
-        self._endpoint = Card(text("machine.endpoint"))
+        self._endpoint = Card(_("Docker endpoint"))
         self._endpoint_state = label("", "muted", wrap=True)
-        self._command = CopyableCommand(what=text("machine.endpoint"))
+        self._command = CopyableCommand(what=_("Docker endpoint"))
         self._endpoint.body.addWidget(self._endpoint_state)
         self._endpoint.body.addWidget(self._command)
         across = QHBoxLayout()
@@ -90,7 +89,7 @@ class MachineOverview(QScrollArea):
             problems.insert(0, self._store.agent_problem)
         failed = machine is not None and machine.phase is Phase.FAILED
         intents = self._store.intents
-        again = (text("machine.start-again"), intents.start_machine.emit)
+        again = (_("Start again"), intents.start_machine.emit)
         while len(self._problems) < len(problems):
             made = ProblemView(self._store)
             self._problems.append(made)
@@ -103,34 +102,38 @@ class MachineOverview(QScrollArea):
     def _show_facts(self, machine: MachineStatus | None) -> None:
         accelerator = machine.accelerator if machine else None
         if accelerator is None:
-            self._accelerator.show_lines([(text("machine.accelerator.none"), "muted")])
+            self._accelerator.show_lines([(_("Detected when the machine starts."), "muted")])
         else:
             title = accelerator.title[:1].upper() + accelerator.title[1:]
-            kind = "hardware" if accelerator.hardware else "software"
-            lines: list[_Line] = [(text(f"machine.accelerator.{kind}", title=title), None)]
+            words = (
+                _("{title} (hardware virtualization)", title=title)
+                if accelerator.hardware
+                else _("{title} (works everywhere, but slowly)", title=title)
+            )
+            lines: list[_Line] = [(words, None)]
             lines += [(reason, "muted") for reason in accelerator.reasons]
             self._accelerator.show_lines(lines)
         endpoint = machine.endpoint if machine else None
         self._command.setVisible(endpoint is not None)
         if endpoint is None:
-            self._endpoint_state.setText(text("machine.endpoint.none"))
+            self._endpoint_state.setText(_("Available when the machine is running."))
         else:
-            state = text("machine.endpoint.ready" if endpoint.ready else "machine.endpoint.not-ready")
-            self._endpoint_state.setText(f"{state}. {text('machine.endpoint.help')}")
+            state = _("Ready") if endpoint.ready else _("Not ready yet")
+            self._endpoint_state.setText(state + ". " + _("Docker clients connect here. In a terminal:"))
             self._command.set_command(f"export DOCKER_HOST={endpoint.url}")
         resources = machine.resources if machine else None
         if resources is None:
-            self._resources.show_lines([(text("machine.resources.none"), "muted")])
+            self._resources.show_lines([(pgettext("resources", "Available when the machine is running."), "muted")])
         else:
             memory = (
-                text("size.gib", value=f"{resources.memory_mib / 1024:g}")
+                _("{value} GiB", value=f"{resources.memory_mib / 1024:g}")
                 if resources.memory_mib >= 1024
-                else text("size.mib", value=resources.memory_mib)
+                else _("{value} MiB", value=resources.memory_mib)
             )
             parts = (
-                texts.plural("machine.cpus", resources.cpus),
-                text("machine.memory", amount=memory),
-                text("machine.disk", amount=resources.disk_gib),
+                ngettext("{count} processor", "{count} processors", resources.cpus),
+                _("{amount} memory", amount=memory),
+                _("up to {amount} GiB disk", amount=resources.disk_gib),
             )
             self._resources.show_lines([(", ".join(parts), None)])
 
@@ -138,8 +141,8 @@ class MachineOverview(QScrollArea):
 class _Lines(Card):
     """A card of some lines of text."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__(text(key))
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
         self._labels: list[QLabel] = []
 
     def show_lines(self, lines: list[_Line]) -> None:

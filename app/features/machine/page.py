@@ -11,12 +11,17 @@ from app.features.doctor.checks import ChecksView
 from app.features.machine.overview import MachineOverview
 from app.features.maintenance.checkpoints import CheckpointsView
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, say
 from app.ui import theme
 from app.ui.widgets import label
 
 PARTS: Final = ("overview", "checkpoints", "checks")
 _TOPICS: Final = {"overview": "machine", "checkpoints": "checkpoints", "checks": "doctor"}
+_PARTS: Final = {
+    "overview": message("Overview"),
+    "checkpoints": message("Checkpoints"),
+    "checks": message("Diagnostics"),
+}
 
 
 class MachineView(QWidget):
@@ -35,16 +40,16 @@ class MachineView(QWidget):
         }
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
-        self.tabs.setAccessibleName(text("machine.parts"))
-        self.tabs.tabBar().setAccessibleName(text("machine.parts"))
+        self.tabs.setAccessibleName(_("Machine page"))
+        self.tabs.tabBar().setAccessibleName(_("Machine page"))
         self.tabs.tabBar().setExpanding(False)
         self.tabs.tabBar().setDrawBase(False)
         for name, part in self._parts.items():
-            self.tabs.addTab(part, text(f"machine.part.{name}"))
+            self.tabs.addTab(part, say(_PARTS[name]))
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.px(20), theme.px(18), theme.px(20), theme.px(8))
         column.setSpacing(theme.px(12))
-        column.addWidget(label(text("machine.title"), "title"))
+        column.addWidget(label(_("Machine"), "title"))
         column.addWidget(self.tabs, 1)
 
     @property

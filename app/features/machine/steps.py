@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app import texts
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.widgets import Card, label
 from backend.api import StepState, StepStatus
@@ -27,10 +27,10 @@ class StepsCard(Card):
     """A function of the store; the time of the step under way is written anew as it passes."""
 
     def __init__(self, store: AppStore) -> None:
-        super().__init__(text("machine.steps"))
+        super().__init__(_("Startup"))
         self._store = store
         self._rows: list[tuple[QWidget, QLabel, QLabel, QLabel]] = []
-        self._none = label(text("machine.steps.none"), "muted", wrap=True)
+        self._none = label(_("The machine hasn't been started yet."), "muted", wrap=True)
         self._total = label("", "muted")
         self._list = QVBoxLayout()
         self._list.setSpacing(7)
@@ -59,7 +59,7 @@ class StepsCard(Card):
         self._none.setVisible(not steps)
         self._total.setVisible(total_s is not None)
         if total_s is not None:
-            self._total.setText(text("machine.steps.total", elapsed=texts.seconds(total_s)))
+            self._total.setText(_("The last start took {elapsed}.", elapsed=texts.seconds(total_s)))
         while len(self._rows) < len(steps):
             self._add_row()
         for number, (row, mark, name, elapsed) in enumerate(self._rows):

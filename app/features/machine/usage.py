@@ -9,7 +9,7 @@ from app.features.stats.store import StatsStore
 from app.state.machine_actions import refusal
 from app.state.maintenance_store import UpkeepStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, pgettext
 from app.ui import figures, theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import Card, button, label
@@ -25,26 +25,31 @@ class UsageCards(QWidget):
     def __init__(self, store: AppStore) -> None:
         super().__init__()
         self._store = store
-        self.memory_used = _Bar("usage.memory.used")
-        self.memory_on_host = _Bar("usage.memory.host")
-        self.disk_used = _Bar("usage.disk.used")
-        self.disk_on_host = _Bar("usage.disk.host")
+        self.memory_used = _Bar(pgettext("memory", "Used in the machine"))
+        self.memory_on_host = _Bar(_("Host memory used"))
+        self.disk_used = _Bar(pgettext("disk", "Used in the machine"))
+        self.disk_on_host = _Bar(_("Host disk space used"))
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(theme.px(14))
         self._cards: list[Card] = []
         self._brought: dict[str, QLabel] = {}
         self.returned: dict[str, QLabel] = {}
-        self.reclaim = button(text("upkeep.reclaim"), self._ask)
+        self.reclaim = button(_("Reclaim now"), self._ask)
         self._columns = 0
-        for kind, bars in (
-            ("memory", (self.memory_used, self.memory_on_host)),
-            ("disk", (self.disk_used, self.disk_on_host)),
+        for kind, title, hint, bars in (
+            (
+                "memory",
+                _("Memory"),
+                _("Memory freed by programs returns to this computer after a while."),
+                (self.memory_used, self.memory_on_host),
+            ),
+            ("disk", _("Disk"), _("The disk file grows as needed."), (self.disk_used, self.disk_on_host)),
         ):
-            card = Card(text(f"usage.{kind}"))
+            card = Card(title)
             for bar in bars:
                 card.body.addWidget(bar)
-            card.body.addWidget(label(text(f"usage.hint.{kind}"), "muted", wrap=True))
+            card.body.addWidget(label(hint, "muted", wrap=True))
             self.returned[kind] = label("", wrap=True)
             card.body.addWidget(self.returned[kind])
             card.body.addLayout(self._below(kind))
@@ -73,9 +78,11 @@ class UsageCards(QWidget):
 
     def _show_reclaim(self) -> None:
         reason, asked = refusal(self._store), messages.Reclaim in self._store.part(UpkeepStore).asked
-        self.reclaim.setText(text("upkeep.reclaiming" if asked else "upkeep.reclaim"))
+        self.reclaim.setText(_("Reclaiming…") if asked else _("Reclaim now"))
         self.reclaim.setEnabled(not reason and not asked)
-        self.reclaim.setToolTip(tooltip(reason or text("upkeep.reclaim.tip")))
+        self.reclaim.setToolTip(
+            tooltip(reason or _("Return unused memory and the space of deleted data to this computer"))
+        )
         found = self._store.part(UpkeepStore).reclaimed
         pairs = {
             "memory": (found.memory_before, found.memory_after) if found else (None, None),
@@ -85,8 +92,8 @@ class UsageCards(QWidget):
             known = before is not None and after is not None and after < before
             self._brought[kind].setVisible(known)
             if before is not None and after is not None:
-                figures_ = {"before": figures.size(before), "after": figures.size(after)}
-                self._brought[kind].setText(text("upkeep.brought", **figures_))
+                words = _("Last time: {before} → {after}", before=figures.size(before), after=figures.size(after))
+                self._brought[kind].setText(words)
 
     def _arrange(self) -> None:
         columns = 2 if self.width() >= theme.px(_TWO_COLUMNS) else 1
@@ -117,20 +124,20 @@ class UsageCards(QWidget):
         self.disk_on_host.show_share(usage.disk_on_host_bytes, disk)
         for kind, returned in (("memory", usage.memory_returned_bytes), ("disk", usage.disk_returned_bytes)):
             self.returned[kind].setVisible(returned is not None)
-            self.returned[kind].setText(text(f"usage.{kind}.returned", size=figures.size(returned or 0)))
+            self.returned[kind].setText(_("Reclaimed since the start: {size}", size=figures.size(returned or 0)))
 
 
 class _Bar(QWidget):
     """Words, figures, and a bar below them."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, title: str) -> None:
         super().__init__()
         self.words: QLabel = label("")
         self.bar = QProgressBar(textVisible=False)
         self.bar.setRange(0, _STEPS)
-        self.bar.setAccessibleName(text(key))
+        self.bar.setAccessibleName(title)
         head = QHBoxLayout()
-        head.addWidget(label(text(key), wrap=True), 1)
+        head.addWidget(label(title, wrap=True), 1)
         head.addWidget(self.words)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, theme.px(4))
@@ -140,7 +147,7 @@ class _Bar(QWidget):
 
     def show_share(self, used: int | None, given: int) -> None:
         """So much of so much; None: not known."""
-        words = figures.used_of(used, given) if used is not None else text("usage.unknown")
+        words = figures.used_of(used, given) if used is not None else _("unknown")
         self.words.setText(words)
         self.bar.setAccessibleDescription(words)
         self.bar.setValue(min(_STEPS, round(_STEPS * (used or 0) / given)) if given else 0)

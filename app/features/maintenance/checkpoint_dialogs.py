@@ -9,9 +9,8 @@ from typing import Final
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLineEdit, QMessageBox, QVBoxLayout, QWidget
 
-from app import texts
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import figures, theme
 from app.ui.confirm import ask
 from app.ui.widgets import label
@@ -38,25 +37,25 @@ class CreateDialog(QDialog):
     def __init__(self, parent: QWidget, confirmed: Callable[[str], object]) -> None:
         super().__init__(parent)
         self._confirmed = confirmed
-        self.setWindowTitle(text("checkpoints.create.title"))
+        self.setWindowTitle(_("Create checkpoint"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.name = QLineEdit()
         self.name.setMaxLength(NAME_LIMIT)
-        self.name.setAccessibleName(text("checkpoints.create.name"))
+        self.name.setAccessibleName(_("Name (optional)"))
         self.name.setPlaceholderText(figures.moment(time.time()))
         buttons = QDialogButtonBox()
-        self.confirm = buttons.addButton(text("checkpoints.create.confirm"), QDialogButtonBox.ButtonRole.AcceptRole)
+        self.confirm = buttons.addButton(_("Create"), QDialogButtonBox.ButtonRole.AcceptRole)
         self.confirm.setProperty("role", "primary")
-        cancel = buttons.addButton(text("common.cancel"), QDialogButtonBox.ButtonRole.RejectRole)
+        cancel = buttons.addButton(_("Cancel"), QDialogButtonBox.ButtonRole.RejectRole)
         for made in (self.confirm, cancel):
             made.setAccessibleName(made.text())
         self.confirm.setDefault(True)
         column = QVBoxLayout(self)
         column.setSpacing(theme.px(10))
         column.addStrut(theme.px(440))
-        column.addWidget(label(text("checkpoints.create.question"), wrap=True))
+        column.addWidget(label(_("Create checkpoint"), wrap=True))
         column.addWidget(self.name)
-        column.addWidget(label(text("checkpoints.create.help"), "muted", wrap=True))
+        column.addWidget(label(_("Containers keep running. Their memory isn't included."), "muted", wrap=True))
         column.addWidget(buttons)
         buttons.accepted.connect(self._go)
         buttons.rejected.connect(self.reject)
@@ -69,17 +68,32 @@ class CreateDialog(QDialog):
 
 def ask_restore(parent: QWidget, store: AppStore, entry: messages.CheckpointEntry) -> QMessageBox:
     """Really go back? Says what is lost and what is kept."""
-    lines = [text("checkpoints.restore.lost", moment=figures.moment(entry.created_at))]
+    lines = [
+        _(
+            "Changes made since {moment} to containers, images and volumes will be undone.",
+            moment=figures.moment(entry.created_at),
+        )
+    ]
     running = len(store.running)
     if store.machine_keeps_running:
-        lines.append(texts.plural("upkeep.restarts", running) if running else text("upkeep.restarts.none"))
-    lines.append(text("checkpoints.restore.kept"))
+        lines.append(
+            ngettext(
+                "The machine restarts. {count} running container is stopped first and starts again "
+                "if its restart policy allows.",
+                "The machine restarts. {count} running containers are stopped first and start again "
+                "if their restart policies allow.",
+                running,
+            )
+            if running
+            else _("The machine restarts. No containers are running.")
+        )
+    lines.append(_("The current state is saved as a checkpoint first."))
     return ask(
         parent,
-        text("checkpoints.restore.title"),
-        text("checkpoints.restore.question", name=display_name(entry)),
+        _("Restore checkpoint"),
+        _("Restore “{name}”?", name=display_name(entry)),
         lines,
-        confirm=text("checkpoints.restore.confirm"),
+        confirm=_("Restore"),
         confirmed=lambda _ticked: store.intents.ask_upkeep.emit(messages.RestoreCheckpoint(id=entry.id)),
     )
 
@@ -88,8 +102,8 @@ def ask_deletion(parent: QWidget, store: AppStore, entries: list[messages.Checkp
     """Really delete? Several are one question."""
     count = len(entries)
     size = figures.size(round(sum(entry.size_gib for entry in entries) * 1024**3))
-    lines = [text("checkpoints.delete.lost"), text("checkpoints.delete.kept")]
-    lines.append(text("checkpoints.delete.size", size=size))
+    lines = [_("You won't be able to restore this state."), _("The machine's disk and all other checkpoints are kept.")]
+    lines.append(_("Frees at least {size} on this computer.", size=size))
     if 1 < count <= _NAMED:
         lines.insert(0, ", ".join(display_name(entry) for entry in entries))
 
@@ -99,9 +113,11 @@ def ask_deletion(parent: QWidget, store: AppStore, entries: list[messages.Checkp
 
     return ask(
         parent,
-        text("checkpoints.delete.title"),
-        texts.plural("checkpoints.delete.question", count, name=display_name(entries[0])),
+        _("Delete checkpoints"),
+        ngettext(
+            "Delete the checkpoint “{name}”?", "Delete {count} checkpoints?", count, name=display_name(entries[0])
+        ),
         lines,
-        confirm=text("checkpoints.delete.confirm"),
+        confirm=_("Delete"),
         confirmed=delete,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShowEvent
@@ -14,7 +15,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import texts
 from app.features.maintenance.checkpoint_dialogs import (
     CreateDialog,
     ask_deletion,
@@ -23,11 +23,11 @@ from app.features.maintenance.checkpoint_dialogs import (
     size_words,
 )
 from app.features.problems.problem import ProblemView
-from app.state.machine_actions import refusal, text_or
+from app.state.machine_actions import refusal
 from app.state.maintenance_store import UpkeepStore
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, ngettext, say
 from app.ui import figures, icons, theme
 from app.ui.empty import EmptyState
 from app.ui.safe_text import tooltip
@@ -36,13 +36,22 @@ from app.ui.tables.listing_table import ListingTable
 from app.ui.widgets import button, label
 from backend.api import Phase, messages
 
+_REASONS: Final = {
+    "manual": message("Manual"),
+    "before-update": message("Before update"),
+    "before-resize": message("Before resize"),
+    "before-reset": message("Before erase"),
+    "before-restore": message("Before restore"),
+}
+"""By what the agent calls them."""
+
 
 def reason_words(entry: messages.CheckpointEntry) -> str:
     """Why it was made."""
     if entry.foreign:
-        return text("checkpoints.reason.foreign")
-    words = text_or(f"checkpoints.reason.{entry.reason}", entry.reason)
-    return text("checkpoints.automatic", reason=words[:1].lower() + words[1:]) if entry.automatic else words
+        return _("Created outside Wherry")
+    words = say(_REASONS[entry.reason]) if entry.reason in _REASONS else entry.reason
+    return _("Automatic: {reason}", reason=words[:1].lower() + words[1:]) if entry.automatic else words
 
 
 class CheckpointsView(QWidget):
@@ -53,17 +62,17 @@ class CheckpointsView(QWidget):
         self.setObjectName("page")
         self._store = store
         columns = (
-            TableColumn("checkpoints.column.name", 0.34, 190, display_name),
-            TableColumn("checkpoints.column.reason", 0.32, 170, reason_words),
+            TableColumn(message("Name"), 0.34, 190, display_name),
+            TableColumn(message("Reason"), 0.32, 170, reason_words),
             TableColumn(
-                "checkpoints.column.created",
+                message("Created"),
                 0.2,
                 125,
                 lambda entry: figures.ago(max(0.0, time.time() - entry.created_at)),
                 lambda entry: -entry.created_at,
                 lambda entry: figures.moment(entry.created_at),
             ),
-            TableColumn("checkpoints.column.size", 0.14, 90, size_words, lambda entry: entry.size_gib, _facts),
+            TableColumn(message("Size"), 0.14, 90, size_words, lambda entry: entry.size_gib, _facts),
         )
         self.model = ListingModel(columns, self)
         self.proxy = QSortFilterProxyModel(self)
@@ -73,13 +82,13 @@ class CheckpointsView(QWidget):
         self.table = ListingTable(columns)
         self.empty = EmptyState()
         self.problem = ProblemView(store)
-        self.create_button = button(text("checkpoints.create"), self._create, "primary")
-        self.restore_button = button(text("checkpoints.restore"), self._restore)
-        self.delete_button = button(text("checkpoints.delete"), self._delete, "danger")
+        self.create_button = button(_("Create…"), self._create, "primary")
+        self.restore_button = button(_("Restore…"), self._restore)
+        self.delete_button = button(_("Delete…"), self._delete, "danger")
         self._count = label("", "muted")
         self.policy = label("", "muted", wrap=True)
         self.change_policy = button(
-            text("checkpoints.policy.change"),
+            _("Change…"),
             lambda: store.intents.show_setting.emit("lifecycle.keep-automatic"),
             "link",
         )
@@ -103,10 +112,10 @@ class CheckpointsView(QWidget):
         entries = upkeep.checkpoints or ()
         if entries != self.model.rows:
             self.table.show_rows(entries)
-        again = [(text("problem.retry"), lambda: self._store.intents.ask_upkeep.emit(messages.ListCheckpoints()))]
+        again = [(_("Try again"), lambda: self._store.intents.ask_upkeep.emit(messages.ListCheckpoints()))]
         unread = upkeep.problem(messages.ListCheckpoints)
         self.problem.show_problem(unread or upkeep.restore_problem, again if unread is not None else ())
-        self._count.setText(texts.plural("checkpoints.count", len(entries)) if entries else "")
+        self._count.setText(ngettext("{count} checkpoint", "{count} checkpoints", len(entries)) if entries else "")
         self._show_policy()
         self._enable()
         if entries:
@@ -119,10 +128,23 @@ class CheckpointsView(QWidget):
         picture = icons.glyph("history", theme.current().muted)
         if upkeep.checkpoints is None:
             waits = self._store.phase is not None
-            self.empty.show_state(picture, "checkpoints.waiting", progress=(0, 0) if waits else None)
+            self.empty.show_state(
+                picture,
+                _("Loading checkpoints"),
+                _("Waiting for the machine's agent…"),
+                progress=(0, 0) if waits else None,
+            )
         else:
-            action = (text("checkpoints.create"), self._create) if self.create_button.isEnabled() else None
-            self.empty.show_state(picture, "checkpoints.empty", action=action)
+            action = (_("Create…"), self._create) if self.create_button.isEnabled() else None
+            self.empty.show_state(
+                picture,
+                _("No checkpoints yet"),
+                _(
+                    "Wherry creates one automatically before updates, disk size changes and erasing. You "
+                    "can also create one before trying something new."
+                ),
+                action=action,
+            )
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -139,28 +161,51 @@ class CheckpointsView(QWidget):
         if policy is None:
             return
         if policy.keep_days:
-            days = texts.plural("checkpoints.days", policy.keep_days)
-            self.policy.setText(texts.plural("checkpoints.policy", policy.keep_automatic, days=days))
+            days = ngettext("{count} day", "{count} days", policy.keep_days)
+            self.policy.setText(
+                ngettext(
+                    "Keeps the newest automatic checkpoint ({count}) for {days}. Manual checkpoints are "
+                    "kept until you delete them.",
+                    "Keeps the newest {count} automatic checkpoints for {days}. Manual checkpoints are "
+                    "kept until you delete them.",
+                    policy.keep_automatic,
+                    days=days,
+                )
+            )
         else:
-            self.policy.setText(texts.plural("checkpoints.policy.no-days", policy.keep_automatic))
+            self.policy.setText(
+                ngettext(
+                    "Keeps the newest automatic checkpoint ({count}). Manual checkpoints are kept until "
+                    "you delete them.",
+                    "Keeps the newest {count} automatic checkpoints. Manual checkpoints are kept until "
+                    "you delete them.",
+                    policy.keep_automatic,
+                )
+            )
 
     def _enable(self) -> None:
         chosen, asked = self.selected, self._store.part(UpkeepStore).asked
-        suspended = text("checkpoints.suspended") if self._store.phase is Phase.SUSPENDED else ""
+        suspended = (
+            _("Not available while the machine is suspended. Resume or stop it first.")
+            if self._store.phase is Phase.SUSPENDED
+            else ""
+        )
         reason, count = refusal(self._store) or suspended, len(chosen)
         foreign = any(entry.foreign for entry in chosen)
         busy = bool(asked & {messages.CreateCheckpoint, messages.RestoreCheckpoint, messages.DeleteCheckpoint})
         for made, usable, tip in (
-            (self.create_button, True, "checkpoints.create.tip"),
+            (self.create_button, True, _("Save the current state of the disk")),
             (
                 self.restore_button,
                 count == 1 and not foreign,
-                "checkpoints.restore.foreign" if foreign else "checkpoints.restore.tip",
+                _("This checkpoint was created outside Wherry, so its content is unknown")
+                if foreign
+                else _("Restore the selected checkpoint"),
             ),
-            (self.delete_button, count > 0, "checkpoints.delete.tip"),
+            (self.delete_button, count > 0, _("Delete the selected checkpoints (Del)")),
         ):
             made.setEnabled(usable and not reason and not busy)
-            made.setToolTip(tooltip(reason or text(tip)))
+            made.setToolTip(tooltip(reason or tip))
         self._restore_action.setEnabled(self.restore_button.isEnabled())
         self._delete_action.setEnabled(self.delete_button.isEnabled())
 
@@ -180,13 +225,13 @@ class CheckpointsView(QWidget):
 
     def _make_table(self) -> None:
         table = self.table
-        table.setAccessibleName(text("checkpoints.title"))
+        table.setAccessibleName(_("Checkpoints"))
         table.setModel(self.proxy)
         table.sortByColumn(2, Qt.SortOrder.AscendingOrder)
-        self._restore_action = QAction(icons.glyph("backup-restore"), text("checkpoints.restore"), table)
+        self._restore_action = QAction(icons.glyph("backup-restore"), _("Restore…"), table)
         self._restore_action.setShortcut(QKeySequence("Return"))
         self._restore_action.triggered.connect(lambda _checked=False: self._restore())
-        self._delete_action = QAction(icons.glyph("trash-can-outline"), text("checkpoints.delete"), table)
+        self._delete_action = QAction(icons.glyph("trash-can-outline"), _("Delete…"), table)
         self._delete_action.setShortcut(QKeySequence("Del"))
         self._delete_action.triggered.connect(lambda _checked=False: self._delete())
         for action in (self._restore_action, self._delete_action):
@@ -220,7 +265,16 @@ class CheckpointsView(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.px(2), theme.px(14), theme.px(2), theme.px(8))
         column.setSpacing(theme.px(12))
-        column.addWidget(label(text("checkpoints.text"), "muted", wrap=True))
+        column.addWidget(
+            label(
+                _(
+                    "A checkpoint saves the state of the machine's disk: containers, images and volumes. "
+                    "It takes space only for what changes later."
+                ),
+                "muted",
+                wrap=True,
+            )
+        )
         column.addLayout(buttons)
         column.addWidget(self.problem)
         column.addWidget(self._stack, 1)
@@ -233,9 +287,9 @@ class CheckpointsView(QWidget):
 
 
 def _facts(entry: messages.CheckpointEntry) -> str:
-    lines = [text("checkpoints.size.tip", size=size_words(entry))]
+    lines = [_("Deleting only this checkpoint frees {size}", size=size_words(entry))]
     if entry.disk_gib is not None:
-        lines.append(text("checkpoints.disk.tip", size=text("size.gib", value=entry.disk_gib)))
+        lines.append(_("Maximum disk size: {size}", size=_("{value} GiB", value=entry.disk_gib)))
     if entry.image_version:
-        lines.append(text("machine.versions.image", version=entry.image_version))
+        lines.append(_("Machine image {version}", version=entry.image_version))
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QW
 from app.state.machine_actions import operation, operation_line, operation_title
 from app.state.maintenance_store import UpkeepStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 from app.ui.widgets import button, label
 from backend.api import OperationStatus, messages
@@ -25,10 +25,10 @@ class OperationCard(QFrame):
         self.percent = label("", "muted")
         self.bar = QProgressBar(textVisible=False)
         self.cancel = button(
-            text("common.cancel"),
+            _("Cancel"),
             lambda: store.intents.ask_upkeep.emit(messages.CancelOperation()),
             None,
-            text("operation.cancel.tip"),
+            _("Cancel and undo"),
         )
         head = QHBoxLayout()
         head.addWidget(self.title, 1)
@@ -55,7 +55,7 @@ class OperationCard(QFrame):
         self.title.setText(operation_title(under_way))
         self.step.setText(under_way.step)
         known = under_way.fraction is not None
-        self.percent.setText(text("figure.percent", value=int((under_way.fraction or 0.0) * 100)) if known else "")
+        self.percent.setText(_("{value}%", value=int((under_way.fraction or 0.0) * 100)) if known else "")
         show_fraction(self.bar, under_way)
         self.cancel.setVisible(under_way.cancellable)
         self.cancel.setEnabled(messages.CancelOperation not in self._store.part(UpkeepStore).asked)

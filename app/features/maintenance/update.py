@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMessageBox, QVBoxLayout, QWidget
 
-from app import texts
 from app.features.problems.problem import ProblemView
 from app.state.machine_actions import refusal
 from app.state.maintenance_store import UpkeepStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import icons, theme
 from app.ui.confirm import ask
 from app.ui.safe_text import tooltip
@@ -27,12 +26,21 @@ class UpdateBanner(QFrame):
         self._picture = QLabel()
         self.title = label("", "heading", wrap=True)
         self.words = label("", wrap=True)
-        self.apply = button(text("update.apply"), self._ask, "primary")
+        self.apply = button(_("Update now"), self._ask, "primary")
         words = QVBoxLayout()
         words.setSpacing(theme.px(2))
         words.addWidget(self.title)
         words.addWidget(self.words)
-        words.addWidget(label(text("update.safe"), "muted", wrap=True))
+        words.addWidget(
+            label(
+                _(
+                    "A checkpoint is created first. The update rolls back automatically if the engine or "
+                    "a container is missing afterwards."
+                ),
+                "muted",
+                wrap=True,
+            )
+        )
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(16), theme.px(12), theme.px(16), theme.px(12))
         row.setSpacing(theme.px(14))
@@ -52,24 +60,25 @@ class UpdateBanner(QFrame):
         if offered is None:
             return
         self._picture.setPixmap(icons.glyph("update", theme.current().accent).pixmap(theme.px(28), theme.px(28)))
-        self.title.setText(text("update.there"))
+        self.title.setText(_("Update available"))
         offer = known.offer if known is not None else None
         if known is not None and offer is not None and offer.version == offered:
-            key = "update.from-to.engine" if offer.engine_version != known.current.engine_version else "update.from-to"
-            self.words.setText(
-                text(
-                    key,
-                    old=known.current.version,
-                    new=offer.version,
-                    old_engine=known.current.engine_version,
-                    new_engine=offer.engine_version,
+            old, new = known.current, offer
+            if new.engine_version != old.engine_version:
+                self.words.setText(
+                    _(
+                        "From {old} to {new}. The Docker engine changes from {old_engine} to {new_engine}.",
+                        old=old.version,
+                        new=new.version,
+                        old_engine=old.engine_version,
+                        new_engine=new.engine_version,
+                    )
                 )
-                if key.endswith("engine")
-                else text(key, old=known.current.version, new=offer.version)
-            )
+            else:
+                self.words.setText(_("From {old} to {new}.", old=old.version, new=new.version))
         else:
-            old = machine.image_version if machine is not None else None
-            self.words.setText(text("update.from-to", old=old or text("usage.unknown"), new=offered))
+            present = machine.image_version if machine is not None else None
+            self.words.setText(_("From {old} to {new}.", old=present or _("unknown"), new=offered))
         reason = refusal(store)
         self.apply.setEnabled(not reason and messages.ApplyUpdate not in store.part(UpkeepStore).asked)
         self.apply.setToolTip(tooltip(reason))
@@ -84,13 +93,25 @@ class UpdateBanner(QFrame):
 
 def ask_update(parent: QWidget, store: AppStore) -> QMessageBox:
     """Containers run: are they to be restarted now?"""
-    lines = [texts.plural("upkeep.restarts", len(store.running)), text("update.safe")]
+    lines = [
+        ngettext(
+            "The machine restarts. {count} running container is stopped first and starts again "
+            "if its restart policy allows.",
+            "The machine restarts. {count} running containers are stopped first and start again "
+            "if their restart policies allow.",
+            len(store.running),
+        ),
+        _(
+            "A checkpoint is created first. The update rolls back automatically if the engine or "
+            "a container is missing afterwards."
+        ),
+    ]
     return ask(
         parent,
-        text("update.title"),
-        text("update.question"),
+        _("Update guest image"),
+        _("Update now?"),
         lines,
-        confirm=text("update.apply"),
+        confirm=_("Update now"),
         confirmed=lambda _ticked: store.intents.ask_upkeep.emit(messages.ApplyUpdate()),
         danger=False,
     )
@@ -100,15 +121,15 @@ class VersionsCard(Card):
     """Which versions run, and whether there is a newer image."""
 
     def __init__(self, store: AppStore) -> None:
-        super().__init__(text("machine.versions"))
+        super().__init__(_("Versions"))
         self._store = store
         self.lines = label("", wrap=True, selectable=True)
         self.found = label("", "muted", wrap=True)
         self.check = button(
-            text("update.check"),
+            _("Check for updates"),
             lambda: store.intents.ask_upkeep.emit(messages.CheckUpdate()),
             None,
-            text("update.check.tip"),
+            _("Look for a newer guest image on this computer"),
         )
         self.problem = ProblemView(store)
         self.body.addWidget(self.lines)
@@ -124,21 +145,21 @@ class VersionsCard(Card):
     def refresh(self) -> None:
         """Show the store."""
         store, machine = self._store, self._store.machine
-        versions = [text("machine.versions.app", version=VERSION)]
+        versions = [_("Wherry {version}", version=VERSION)]
         if machine and machine.image_version:
-            versions.append(text("machine.versions.image", version=machine.image_version))
+            versions.append(_("Machine image {version}", version=machine.image_version))
         if machine and machine.engine_version:
-            versions.append(text("machine.versions.engine", version=machine.engine_version))
+            versions.append(_("Docker engine {version}", version=machine.engine_version))
         self.lines.setText("\n".join(versions))
         upkeep = store.part(UpkeepStore)
         asking = messages.CheckUpdate in upkeep.asked
         self.check.setEnabled(not asking and not refusal(store))
-        self.check.setText(text("update.checking" if asking else "update.check"))
+        self.check.setText(_("Checking…") if asking else _("Check for updates"))
         self.problem.show_problem(upkeep.problem(messages.CheckUpdate))
         known = upkeep.update
         if asking or known is None or upkeep.problem(messages.CheckUpdate) is not None:
             self.found.setText("")
         elif known.offer is None:
-            self.found.setText(text("update.none"))
+            self.found.setText(_("You have the newest version."))
         else:
-            self.found.setText(text("update.found", version=known.offer.version))
+            self.found.setText(_("Version {version} is available.", version=known.offer.version))

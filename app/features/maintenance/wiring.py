@@ -14,18 +14,18 @@ from PySide6.QtCore import QObject
 from app.links.link_state import LinkState
 from app.state.maintenance_store import QUESTIONS, REQUESTS, UpkeepStore
 from app.state.parts import Parts
-from app.texts import text
+from app.texts import _, message, say
 from app.ui import figures
 from backend.api import Notice, OperationStatus, Phase, Problem, ProblemCode, Request, messages
 
 _ENDED: Final[dict[type[Request[Any]], str]] = {
-    messages.CreateCheckpoint: "upkeep.done.create",
-    messages.RestoreCheckpoint: "upkeep.done.restore",
-    messages.ApplyUpdate: "upkeep.done.update",
-    messages.GrowDisk: "upkeep.done.grow",
-    messages.MoveDisk: "upkeep.done.move",
-    messages.ResetMachine: "upkeep.done.reset",
-    messages.RestartEngine: "upkeep.done.engine",
+    messages.CreateCheckpoint: message("Checkpoint created."),
+    messages.RestoreCheckpoint: message("Checkpoint restored. The previous state was saved as a checkpoint."),
+    messages.ApplyUpdate: message("Guest image updated. Your containers, images and volumes are kept."),
+    messages.GrowDisk: message("Disk size increased."),
+    messages.MoveDisk: message("Disk moved."),
+    messages.ResetMachine: message("The machine was erased and has an empty disk."),
+    messages.RestartEngine: message("Docker engine restarted."),
 }
 """What is said when it is done: by then the user looks at something else."""
 _CHANGE_CHECKPOINTS: Final = (messages.CreateCheckpoint, messages.RestoreCheckpoint, messages.DeleteCheckpoint)
@@ -96,9 +96,9 @@ class UpkeepWiring(QObject):
         if isinstance(answer, messages.Reclaimed):
             store.notice(Notice(level="info", text=self._reclaimed(answer)))
         elif isinstance(answer, messages.DiskGrown) and not answer.now:
-            store.notice(Notice(level="info", text=text("upkeep.done.grow-later")))
+            store.notice(Notice(level="info", text=_("The disk size increases at the next start.")))
         elif words is not None:
-            store.notice(Notice(level="info", text=text(words)))
+            store.notice(Notice(level="info", text=say(words)))
         if isinstance(request, messages.DeleteCheckpoint) and self._deletions:
             self._ask(self._deletions.popleft())
         elif isinstance(request, _CHANGE_CHECKPOINTS):
@@ -113,7 +113,7 @@ class UpkeepWiring(QObject):
         if isinstance(request, messages.DeleteCheckpoint):
             self._deletions.clear()
         if problem.code is ProblemCode.CANCELLED:
-            store.notice(Notice(level="info", text=text("upkeep.cancelled")))
+            store.notice(Notice(level="info", text=_("Canceled. Nothing was changed.")))
         elif not isinstance(request, QUESTIONS):
             store.set_problem(problem)
         if isinstance(request, _CHANGE_CHECKPOINTS):
@@ -121,13 +121,24 @@ class UpkeepWiring(QObject):
 
     def _reclaimed(self, found: messages.Reclaimed) -> str:
         parts = [
-            text(f"upkeep.reclaimed.{kind}", before=figures.size(before), after=figures.size(after))
-            if after < before
-            else text(f"upkeep.reclaimed.{kind}.nothing")
-            for kind, before, after in (
-                ("memory", found.memory_before, found.memory_after),
-                ("disk", found.disk_before, found.disk_after),
-            )
-            if before is not None and after is not None
+            _memory_reclaimed(found.memory_before, found.memory_after),
+            _disk_reclaimed(found.disk_before, found.disk_after),
         ]
-        return text("upkeep.reclaimed", figures=", ".join(parts)) if parts else text("upkeep.reclaimed.unknown")
+        parts = [part for part in parts if part]
+        return _("Reclaimed. {figures}", figures=", ".join(parts)) if parts else _("Reclaimed. The amount is unknown.")
+
+
+def _memory_reclaimed(before: int | None, after: int | None) -> str:
+    if before is None or after is None:
+        return ""
+    if after >= before:
+        return _("Memory: nothing to reclaim")
+    return _("Memory: {before} → {after}", before=figures.size(before), after=figures.size(after))
+
+
+def _disk_reclaimed(before: int | None, after: int | None) -> str:
+    if before is None or after is None:
+        return ""
+    if after >= before:
+        return _("Disk: nothing to reclaim")
+    return _("Disk: {before} → {after}", before=figures.size(before), after=figures.size(after))

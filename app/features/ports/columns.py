@@ -8,12 +8,12 @@ from typing import Final
 from PySide6.QtGui import QIcon
 
 from app.features.ports.rows import PortRow
-from app.texts import text
+from app.texts import Message, _, message, message_in, say
 from app.ui import figures, icons, theme
 from app.ui.figures import NOTHING
 from app.ui.ports import WILDCARD, bracketed
 from app.ui.tables.listing_model import TableColumn
-from backend.api import PortState
+from backend.api import PortOrigin, PortState
 
 ADDRESS: Final = 0
 CONTAINER: Final = 1
@@ -25,6 +25,31 @@ GLYPHS: Final = {
 }
 _STATE_ORDER: Final = (PortState.TAKEN, PortState.REFUSED, PortState.OPENING, PortState.OPEN)
 
+_STATES: Final = {
+    PortState.OPEN: message_in("port", "Open"),
+    PortState.TAKEN: message("In use"),
+    PortState.REFUSED: message("Denied"),
+    PortState.OPENING: message("Opening"),
+}
+_STATE_TIPS: Final = {
+    PortState.OPEN: message("The port is reachable."),
+    PortState.TAKEN: message("Another program on this computer uses this port. Wherry retries until it is free."),
+    PortState.REFUSED: message("This computer doesn't allow Wherry to use this port."),
+    PortState.OPENING: message("The port will be ready in a moment."),
+}
+_ORIGINS: Final = {
+    PortOrigin.CONTAINER: (
+        message("Container"),
+        message("Published when the container was created, with -p, -P or ports in a Compose file"),
+    ),
+    PortOrigin.SERVICE: (message("Swarm service"), message("Published by a Swarm service")),
+    PortOrigin.HOST_NETWORK: (
+        message("Host network"),
+        message("The container uses the machine's network (--network host)"),
+    ),
+}
+"""Name and tip."""
+
 
 def shown_address(row: PortRow) -> str:
     """ "localhost:8080"; "0.0.0.0:8080" for what every address of this computer has."""
@@ -34,7 +59,7 @@ def shown_address(row: PortRow) -> str:
 
 def state_words(row: PortRow) -> str:
     """ "Open"."""
-    return text(f"ports.state.{row.state.value}")
+    return say(_STATES[row.state])
 
 
 def state_colour(state: PortState) -> str:
@@ -47,7 +72,7 @@ def columns() -> tuple[TableColumn, ...]:
     """In the order of the screen."""
     return (
         TableColumn(
-            "ports.column.address",
+            message("Address"),
             0.175,
             158,
             shown_address,
@@ -59,14 +84,14 @@ def columns() -> tuple[TableColumn, ...]:
             said=lambda row: f"{shown_address(row)}, {_reach(row)}",
         ),
         TableColumn(
-            "ports.column.container",
+            message("Container"),
             0.13,
             110,
             lambda row: row.container or NOTHING,
             colour=lambda row: theme.current().accent if row.container_id else theme.current().text,
         ),
         TableColumn(
-            "ports.column.container-port",
+            message("Container port"),
             0.105,
             96,
             _inner_port,
@@ -74,26 +99,44 @@ def columns() -> tuple[TableColumn, ...]:
             is_amount=False,
         ),
         TableColumn(
-            "ports.column.origin",
+            message("Source"),
             0.13,
             116,
-            lambda row: text(f"ports.origin.{row.origin.value}"),
-            tip=lambda row: text(f"ports.origin.{row.origin.value}.tip"),
+            lambda row: say(_ORIGINS[row.origin][0]),
+            tip=lambda row: say(_ORIGINS[row.origin][1]),
         ),
         TableColumn(
-            "ports.column.state",
+            message("State"),
             0.13,
             114,
             state_words,
             order=lambda row: _STATE_ORDER.index(row.state),
-            tip=lambda row: row.problem or text(f"ports.state.{row.state.value}.tip"),
+            tip=lambda row: row.problem or say(_STATE_TIPS[row.state]),
             is_amount=False,
             icon=lambda row: icons.glyph(GLYPHS[row.state], state_colour(row.state)),
             said=lambda row: f"{state_words(row)}. {row.problem}" if row.problem else state_words(row),
         ),
-        _figure("ports.column.connections", 0.125, 112, lambda row: row.connections, str),
-        _figure("ports.column.received", 0.1, 88, lambda row: row.received_bytes, figures.size),
-        _figure("ports.column.sent", 0.095, 84, lambda row: row.sent_bytes, figures.size),
+        _figure(
+            (message("Connections"), message("Currently open connections")),
+            0.125,
+            112,
+            lambda row: row.connections,
+            str,
+        ),
+        _figure(
+            (message("Received"), message("Data received by the container over the currently open connections")),
+            0.1,
+            88,
+            lambda row: row.received_bytes,
+            figures.size,
+        ),
+        _figure(
+            (message("Sent"), message("Data sent by the container over the currently open connections")),
+            0.095,
+            84,
+            lambda row: row.sent_bytes,
+            figures.size,
+        ),
     )
 
 
@@ -107,7 +150,11 @@ def _inner_port(row: PortRow) -> str:
 
 
 def _figure(
-    key: str, share: float, least: int, take: Callable[[PortRow], int | None], words: Callable[[int], str]
+    names: tuple[Message, Message],
+    share: float,
+    least: int,
+    take: Callable[[PortRow], int | None],
+    words: Callable[[int], str],
 ) -> TableColumn:
     """What is not known is a dash, and comes before nothing at all."""
 
@@ -119,11 +166,12 @@ def _figure(
         known = take(row)
         return -1.0 if known is None else float(known)
 
-    return TableColumn(key, share, least, shown, order=order, tip=lambda row: text(f"{key}.tip"))  # noqa: ARG005 -- for all
+    title, tip = names
+    return TableColumn(title, share, least, shown, order=order, tip=lambda row: say(tip))  # noqa: ARG005 -- for all
 
 
 def _reach(row: PortRow) -> str:
-    return text("ports.reach.everywhere" if row.is_everywhere else "ports.reach.here")
+    return _("reachable from other computers too") if row.is_everywhere else _("reachable from this computer only")
 
 
 def _reach_icon(row: PortRow) -> QIcon:
@@ -132,5 +180,5 @@ def _reach_icon(row: PortRow) -> QIcon:
 
 def _address_tip(row: PortRow) -> str:
     places = [f"{bracketed(status.address)}:{status.port}" for status in row.statuses]
-    first = text("containers.open-port", url=row.url) if row.url else ""
+    first = _("Open {url}", url=row.url) if row.url else ""
     return "\n".join(line for line in (first, *places, _reach(row)) if line)

@@ -7,11 +7,10 @@ from typing import Final
 from PySide6.QtCore import QEvent, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 
-from app import texts
 from app.features.ports.columns import GLYPHS, shown_address, state_colour, state_words
 from app.features.ports.store import PortsStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import theme
 from app.ui.marked import MarkedRow, show_line
 from app.ui.widgets import button, label
@@ -32,7 +31,7 @@ class PortConflicts(QFrame):
         self._most = _SHOWN
         self.title = label("", "warning-title", wrap=True)
         self.more = label("", "muted")
-        self.show_all = button(text("ports.conflicts.show"), self.show_wanted.emit)
+        self.show_all = button(_("Show in list"), self.show_wanted.emit)
         self._lines = [_Line() for _ in range(_SHOWN)]
         top = QHBoxLayout()
         top.addWidget(self.title, 1)
@@ -57,22 +56,24 @@ class PortConflicts(QFrame):
         """Show the store."""
         conflicts = self._store.part(PortsStore).conflicts
         self.setVisible(bool(conflicts))
-        title = texts.plural("ports.conflicts", len(conflicts))
+        title = ngettext(
+            "{count} published port is unreachable", "{count} published ports are unreachable", len(conflicts)
+        )
         self.title.setText(title)
-        self.setAccessibleName(text("problem.box", title=title))
+        self.setAccessibleName(_("Problem: {title}", title=title))
         for number, line in enumerate(self._lines):
             line.setVisible(number < min(len(conflicts), self._most))
             if number < len(conflicts):
                 row = conflicts[number]
                 where = shown_address(row)
                 if row.container:
-                    where = text("ports.conflict.of", address=where, name=row.container)
+                    where = _("{address} ({name})", address=where, name=row.container)
                 line.mark.show_mark(GLYPHS[row.state], state_colour(row.state), state_words(row))
                 line.title.setText(f"{where} · {state_words(row)}")
                 show_line(line.words, row.problem)
         rest = len(conflicts) - self._most
         self.more.setVisible(rest > 0)
-        self.more.setText(text("listing.more", count=rest))
+        self.more.setText(_("+{count} more", count=rest))
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

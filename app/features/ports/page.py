@@ -9,7 +9,6 @@ from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QAction, QGuiApplication, QHideEvent, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
-from app import texts
 from app.features.ports.columns import also, columns
 from app.features.ports.conflicts import PortConflicts
 from app.features.ports.rows import PortRow, same_ports
@@ -19,7 +18,7 @@ from app.features.problems.problem import ProblemView
 from app.links.link_state import LinkState
 from app.state.machine_actions import refusal, start_words
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import icons, theme
 from app.ui.empty import EmptyState
 from app.ui.tables.listing_model import ENTRY_ROLE, ListingFilter, ListingModel
@@ -41,7 +40,7 @@ class PortsView(QWidget):
         self.model = ListingModel(columns(), self)
         self.proxy = ListingFilter(self.model, self, also)
         self.table = PortTable(self.model.columns)
-        self.filter = FilterField(text("listing.filter"), text("listing.filter.name", what=text("ports.title")))
+        self.filter = FilterField(_("Filter"), _("Filter {what}", what=_("Ports")))
         self.empty = EmptyState()
         self.problem = ProblemView(store)
         self.conflicts = PortConflicts(store)
@@ -99,12 +98,12 @@ class PortsView(QWidget):
 
     def _show_state(self) -> None:
         store, ports = self._store, self._store.part(PortsStore)
-        again = [(text("listing.again"), store.intents.refresh.emit)]
+        again = [(_("Try again"), store.intents.refresh.emit)]
         unreachable = store.agent_problem if store.agent_link is not LinkState.UP else None
         problem = unreachable or (ports.problem if self._is_up or ports.rows else None)
         self.problem.show_problem(problem, [] if unreachable else again)
         total = len(ports.rows or ())
-        self._count.setText(texts.plural("ports.count", total) if total else "")
+        self._count.setText(ngettext("{count} published port", "{count} published ports", total) if total else "")
         self.filter.setEnabled(bool(total))
         self._bar.setVisible(bool(total))
         if self.proxy.rowCount():
@@ -121,32 +120,48 @@ class PortsView(QWidget):
         store, ports = self._store, self._store.part(PortsStore)
         picture = icons.glyph("swap-horizontal", theme.current().muted)
         if total:
-            clear = (text("listing.no-match.clear"), self.filter.clear)
-            self.empty.show_state(picture, "listing.no-match", action=clear)
+            clear = (_("Clear filter"), self.filter.clear)
+            self.empty.show_state(picture, _("No matches"), _("Nothing matches the filter."), action=clear)
         elif store.phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
             start = (start_words(store), store.intents.start_machine.emit) if not refusal(store) else None
-            key = "ports.suspended" if store.phase is Phase.SUSPENDED else "ports.stopped"
-            self.empty.show_state(picture, key, action=start)
+            if store.phase is Phase.SUSPENDED:
+                title, words = _("Wherry is suspended"), _("Resume, and your containers' ports are reachable again.")
+            else:
+                title, words = (
+                    _("The machine is stopped"),
+                    _("Start the machine, and your containers' ports are published again."),
+                )
+            self.empty.show_state(picture, title, words, action=start)
         elif ports.rows is None and self.problem.problem is not None:
-            self.empty.show_state(icons.glyph("alert-outline", theme.current().muted), "ports.unknown")
+            self.empty.show_state(
+                icons.glyph("alert-outline", theme.current().muted),
+                _("Couldn't load the published ports"),
+                _("See the message above. Containers and their ports may still work."),
+            )
         elif ports.rows is None:
-            self.empty.show_state(picture, "ports.waiting", progress=(0, 0))
+            self.empty.show_state(picture, _("Loading published ports"), _("Waiting for the machine…"), progress=(0, 0))
         else:
-            self.empty.show_state(picture, "ports.empty", command=_COMMAND)
+            self.empty.show_state(
+                picture,
+                _("No published ports"),
+                _(
+                    "Publish a container's port with -p when you run it, or with ports in a Compose "
+                    "file. This example answers at localhost:8080:"
+                ),
+                command=_COMMAND,
+            )
 
     # --- what can be done ------------------------------------------------------------------------------------------
 
     def _make_actions(self) -> None:
         self._glyphs: dict[QAction, str] = {}
-        self.open = self._action("ports.open", "open-in-new", ("Return", "Enter"), self._open)
-        self.show_container = self._action(
-            "ports.show-container", "cube-outline", ("Ctrl+Return", "Ctrl+Enter"), self._go
-        )
-        self.copy_address = self._action("ports.copy-address", "content-copy", ("Ctrl+C",), self._copy_addresses)
-        self.copy_curl = self._action("ports.copy-curl", "console-line", ("Ctrl+Shift+C",), self._copy_curl)
+        self.open = self._action(_("Open in browser"), "open-in-new", ("Return", "Enter"), self._open)
+        self.show_container = self._action(_("Show container"), "cube-outline", ("Ctrl+Return", "Ctrl+Enter"), self._go)
+        self.copy_address = self._action(_("Copy address"), "content-copy", ("Ctrl+C",), self._copy_addresses)
+        self.copy_curl = self._action(_("Copy curl command"), "console-line", ("Ctrl+Shift+C",), self._copy_curl)
 
-    def _action(self, key: str, glyph: str, shortcuts: tuple[str, ...], run: Callable[[], None]) -> QAction:
-        made = QAction(icons.glyph(glyph), text(key), self.table)
+    def _action(self, words: str, glyph: str, shortcuts: tuple[str, ...], run: Callable[[], None]) -> QAction:
+        made = QAction(icons.glyph(glyph), words, self.table)
         self._glyphs[made] = glyph
         made.setShortcuts([QKeySequence(keys) for keys in shortcuts])
         made.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
@@ -211,7 +226,7 @@ class PortsView(QWidget):
 
     def _make_table(self) -> None:
         table = self.table
-        table.setAccessibleName(text("ports.title"))
+        table.setAccessibleName(_("Ports"))
         table.setModel(self.proxy)
         table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         table.customContextMenuRequested.connect(self._open_menu)
@@ -224,7 +239,7 @@ class PortsView(QWidget):
     def _lay_out(self) -> None:
         self.filter.textChanged.connect(self._filter)
         head = QHBoxLayout()
-        head.addWidget(label(text("ports.title"), "title"))
+        head.addWidget(label(_("Ports"), "title"))
         head.addSpacing(theme.px(8))
         head.addWidget(self._count)
         head.addStretch(1)
@@ -266,7 +281,7 @@ class PortsView(QWidget):
 def _button_of(action: QAction) -> QWidget:
     """A button that does what an action does, whenever that can be done."""
     keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-    made = button(action.text(), action.trigger, None, text("ports.shortcut", keys=keys))
+    made = button(action.text(), action.trigger, None, _("Keyboard shortcut in the list: {keys}", keys=keys))
     action.enabledChanged.connect(made.setEnabled)
     made.setEnabled(action.isEnabled())
     return made

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.texts import text
+from app.texts import _
 from app.ui.ports import LOOPBACK, WILDCARD, bracketed, browser_url
 from backend.api import PortOrigin, PortProtocol, PortState, PortStatus
 
@@ -111,7 +111,7 @@ class PortRow:
         if len({status.problem for status in told}) == 1 and len(told) == len(self.statuses):
             return told[0].problem
         return " ".join(
-            text("ports.problem.at", address=f"{bracketed(status.address)}:{status.port}", problem=status.problem)
+            _("{address}: {problem}", address=f"{bracketed(status.address)}:{status.port}", problem=status.problem)
             for status in told
         )
 

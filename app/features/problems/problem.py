@@ -22,7 +22,7 @@ from app import texts
 from app.state.machine_actions import refusal
 from app.state.maintenance_store import UpkeepStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, say
 from app.ui import theme
 from app.ui.ports import PORT_CODES, is_of_ports
 from app.ui.safe_text import tooltip
@@ -35,6 +35,25 @@ WARNINGS: Final = (
     *PORT_CODES,
 )
 """What does not stop a machine that runs: it is said, but nothing is broken."""
+_ACTIONS: Final = {
+    Action.START: (message("Start the machine"), message("Start the machine and the Docker engine")),
+    Action.RESTART: (message("Restart the machine"), message("Stop all containers, then restart the machine")),
+    Action.FORCE_RESTART: (
+        message("Force restart"),
+        message("Restart immediately without stopping containers first. The disk stays consistent."),
+    ),
+    Action.RESTART_ENGINE: (
+        message("Restart the Docker engine"),
+        message("Restart only the engine; the machine keeps running"),
+    ),
+    Action.CONTINUE: (message("Continue"), message("Continue running the paused machine")),
+    Action.RECLAIM: (
+        message("Reclaim space and memory"),
+        message("Return unused memory and disk space to this computer"),
+    ),
+    Action.DOCTOR: (message("Run diagnostics"), message("Check everything the machine needs")),
+}
+"""Words and tip."""
 
 
 def is_warning(problem: Problem, phase: Phase | None) -> bool:
@@ -44,15 +63,15 @@ def is_warning(problem: Problem, phase: Phase | None) -> bool:
 
 def action_words(action: Action) -> str:
     """On the button that does it."""
-    return text(f"problem.action.{action.value}")
+    return say(_ACTIONS[action][0])
 
 
 def ways_on(store: AppStore, problem: Problem) -> list[tuple[str, Callable[[], object]]]:
     """Where in the window more is to be found about a problem: words for a button, and what it does."""
     if is_of_ports(problem):
-        return [(text("problem.show-ports"), partial(store.intents.show_page.emit, "ports"))]
+        return [(_("Show ports"), partial(store.intents.show_page.emit, "ports"))]
     if problem.code is ProblemCode.NETWORK_FAILED:
-        return [(text("network-check.open"), partial(store.intents.check_network.emit, ""))]
+        return [(_("Check network…"), partial(store.intents.check_network.emit, ""))]
     return []
 
 
@@ -96,7 +115,7 @@ class ActionButton(QPushButton):
         request = _REQUESTS.get(self._action)
         waits = request in self._store.part(UpkeepStore).asked
         self.setEnabled(not reason and not waits and not self._asked)
-        self.setToolTip(tooltip(reason or text(f"problem.action.{self._action.value}.tip")))
+        self.setToolTip(tooltip(reason or say(_ACTIONS[self._action][1])))
 
 
 class ProblemView(QFrame):
@@ -110,12 +129,12 @@ class ProblemView(QFrame):
         self._warns = False
         self._title = label("", "danger", wrap=True)
         self._summary = label("", wrap=True, selectable=True)
-        self._ran_heading = label(text("problem.ran"), "muted")
+        self._ran_heading = label(_("Command"), "muted")
         self._ran = label("", "code", wrap=True, selectable=True)
-        self._said_heading = label(text("problem.said"), "muted")
+        self._said_heading = label(_("Output"), "muted")
         self._said = QPlainTextEdit(readOnly=True)
         self._said.setProperty("role", "code")
-        self._said.setAccessibleName(text("problem.said"))
+        self._said.setAccessibleName(_("Output"))
         self._said.setTabChangesFocus(True)
         self._said.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self._said.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -123,7 +142,7 @@ class ProblemView(QFrame):
             font = widget.font()
             font.setFamilies(MONOSPACE)
             widget.setFont(font)
-        self._hint_heading = label(text("problem.hint"), "muted")
+        self._hint_heading = label(_("What to do"), "muted")
         self._hint = label("", wrap=True, selectable=True)
         self._buttons = QHBoxLayout()
         self._buttons.setSpacing(theme.px(8))
@@ -160,7 +179,7 @@ class ProblemView(QFrame):
             widget.setProperty(name, value)
             widget.style().polish(widget)
         title = texts.problem_title(problem.code)
-        self.setAccessibleName(text("problem.box", title=title))
+        self.setAccessibleName(_("Problem: {title}", title=title))
         self._title.setText(title)
         self._summary.setText(problem.summary)
         self._fill(self._ran_heading, self._ran, problem.command)
@@ -189,6 +208,6 @@ class ProblemView(QFrame):
             self._buttons.addWidget(ActionButton(self._store, offered, "primary"))
         for number, (words, clicked) in enumerate([*actions, *ways_on(self._store, problem)]):
             self._buttons.addWidget(button(words, clicked, "primary" if number == 0 and offered is None else None))
-        self._buttons.addWidget(CopyButton(problem.as_text, text("problem.copy")))
+        self._buttons.addWidget(CopyButton(problem.as_text, _("Copy details")))
         self._buttons.addStretch(1)
         self._buttons.setAlignment(Qt.AlignmentFlag.AlignLeft)

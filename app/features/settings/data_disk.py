@@ -6,14 +6,13 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QVBoxLayout, QWidget
 
-from app import texts
 from app.features.settings.fields.rows import line_of, muted
 from app.features.stats.store import StatsStore
 from app.state.machine_actions import refusal
 from app.state.maintenance_store import UpkeepStore
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import figures, theme
 from app.ui.confirm import ask
 from app.ui.safe_text import tooltip
@@ -29,13 +28,13 @@ class DataDiskRows(QWidget):
         self._store = store
         self.place = ElidedLabel()
         self.takes = label("", "muted")
-        self.move_disk = button(text("disk.move"), self._choose_folder)
-        self.reset = button(text("disk.reset"), lambda: ask_reset(self, store), "danger")
+        self.move_disk = button(_("Move to another folder…"), self._choose_folder)
+        self.reset = button(_("Erase…"), lambda: ask_reset(self, store), "danger")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, theme.px(10), 0, 0)
         column.setSpacing(theme.px(8))
-        column.addWidget(label(text("disk.title"), "heading"))
-        column.addWidget(muted(text("disk.text")))
+        column.addWidget(label(_("Data disk"), "heading"))
+        column.addWidget(muted(_("Containers, images and volumes are stored in this file.")))
         column.addWidget(self.place)
         column.addWidget(self.takes)
         column.addLayout(line_of(self.move_disk, self.reset))
@@ -54,18 +53,20 @@ class DataDiskRows(QWidget):
         self.place.set_whole(machine.disk.path)
         size = disk_size(self._store)
         if machine.disk.size_gib is not None:
-            words = text("disk.size.most", most=text("size.gib", value=machine.disk.size_gib))
-            self.takes.setText(text("disk.size", size=figures.size(size), most=words) if size is not None else words)
+            words = _("up to {most}", most=_("{value} GiB", value=machine.disk.size_gib))
+            self.takes.setText(
+                _("Currently {size}, {most}.", size=figures.size(size), most=words) if size is not None else words
+            )
         reason, asked = refusal(self._store), self._store.part(UpkeepStore).asked
         for made, request, tip in (
-            (self.move_disk, messages.MoveDisk, "disk.move.tip"),
-            (self.reset, messages.ResetMachine, "disk.reset.tip"),
+            (self.move_disk, messages.MoveDisk, _("For example, to a drive with more space")),
+            (self.reset, messages.ResetMachine, _("Erase everything and start fresh")),
         ):
             made.setEnabled(not reason and request not in asked)
-            made.setToolTip(tooltip(reason or text(tip)))
+            made.setToolTip(tooltip(reason or tip))
 
     def _choose_folder(self) -> None:
-        dialog = QFileDialog(self, text("disk.move.choose"))
+        dialog = QFileDialog(self, _("Folder for the data disk"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         machine = self._store.part(SettingsStore).machine
@@ -87,18 +88,31 @@ def disk_size(store: AppStore) -> int | None:
 def ask_move(parent: QWidget, store: AppStore, folder: str) -> QMessageBox:
     """Really move it? It is copied, checked, and only then deleted where it was."""
     size = disk_size(store)
-    lines = [text("disk.move.happens"), text("disk.move.kept")]
+    lines = [
+        _("The copy is verified before the original is deleted. You can cancel until then."),
+        _("Everything is kept, checkpoints included."),
+    ]
     if size is not None:
-        lines.insert(0, text("disk.move.size", size=figures.size(size)))
+        lines.insert(0, _("{size} will be copied.", size=figures.size(size)))
     if store.machine_keeps_running:
         running = len(store.running)
-        lines.append(texts.plural("upkeep.restarts", running) if running else text("upkeep.restarts.none"))
+        lines.append(
+            ngettext(
+                "The machine restarts. {count} running container is stopped first and starts again "
+                "if its restart policy allows.",
+                "The machine restarts. {count} running containers are stopped first and start again "
+                "if their restart policies allow.",
+                running,
+            )
+            if running
+            else _("The machine restarts. No containers are running.")
+        )
     return ask(
         parent,
-        text("disk.move.title"),
-        text("disk.move.question", folder=folder),
+        _("Move data disk"),
+        _("Move the data disk to {folder}?", folder=folder),
         lines,
-        confirm=text("disk.move.confirm"),
+        confirm=_("Move"),
         confirmed=lambda _ticked: store.intents.ask_upkeep.emit(messages.MoveDisk(directory=folder)),
         danger=False,
     )
@@ -108,10 +122,13 @@ def ask_reset(parent: QWidget, store: AppStore) -> QMessageBox:
     """Really begin anew? What is lost stays in a checkpoint unless that is not wanted."""
     return ask(
         parent,
-        text("disk.reset.title"),
-        text("disk.reset.question"),
-        [text("disk.reset.lost"), text("disk.reset.kept")],
-        confirm=text("disk.reset.confirm"),
+        _("Erase the machine"),
+        _("Erase everything and start fresh?"),
+        [
+            _("All containers, images, volumes and networks will be deleted."),
+            _("Settings and existing checkpoints are kept."),
+        ],
+        confirm=_("Erase"),
         confirmed=lambda keep: store.intents.ask_upkeep.emit(messages.ResetMachine(keep=keep)),
-        option=(text("disk.reset.keep"), True),
+        option=(_("Save the current state as a checkpoint"), True),
     )

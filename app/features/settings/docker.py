@@ -10,7 +10,7 @@ from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow, SettingsSection, line_of, muted
 from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui.widgets import CopyableCommand, button, label
 from backend.api import messages
 
@@ -22,27 +22,37 @@ class DockerSettings(SettingsSection):
     """A function of the store."""
 
     def __init__(self, store: AppStore) -> None:
-        super().__init__(text("settings.docker"))
+        super().__init__(_("Docker context"))
         self._store = store
         ask = store.intents.ask_agent
         self.problem = ProblemView(store)
         self.state = label("", "heading", wrap=True)
         self.note = label("", "muted", wrap=True)
         self.use = button(
-            text("docker.use"), lambda: ask.emit(messages.SelectContext()), "primary", text("docker.use.tip")
+            _("Use Wherry"), lambda: ask.emit(messages.SelectContext()), "primary", _("Create and select the context")
         )
         self.remove = button(
-            text("docker.remove"), lambda: ask.emit(messages.RemoveContext()), None, text("docker.remove.tip")
+            _("Remove context"),
+            lambda: ask.emit(messages.RemoveContext()),
+            None,
+            _("Return the docker command to its default engine"),
         )
-        self.automatic = CheckRow(text("docker.automatic"), text("docker.automatic.help"))
+        self.automatic = CheckRow(
+            _("Update the context when the machine starts"), _("Selects it only if no other engine is in use.")
+        )
         self.automatic.toggled.connect(lambda on: ask.emit(messages.SetSettings(values={AUTOMATIC: on})))
-        self.command = CopyableCommand("docker context use wherry", text("docker.command"))
+        self.command = CopyableCommand("docker context use wherry", _("Command to select Wherry"))
         self.controls: dict[str, QWidget] = {"docker.context": self.use, "docker.automatic": self.automatic.box}
-        for widget in (muted(text("docker.help")), self.problem, self.state, self.note):
+        for widget in (
+            muted(_("A context tells the docker command, Compose and editors on this computer which engine to use.")),
+            self.problem,
+            self.state,
+            self.note,
+        ):
             self.column.addWidget(widget)
         self.column.addLayout(line_of(self.use, self.remove))
         self.column.addWidget(self.automatic)
-        self.column.addWidget(muted(text("docker.command.help")))
+        self.column.addWidget(muted(_("In a terminal:")))
         self.column.addWidget(self.command)
         self.column.addStretch(1)
         store.part(SettingsStore).context_changed.connect(self.refresh)
@@ -60,14 +70,19 @@ class DockerSettings(SettingsSection):
         self.remove.setEnabled(context is not None and context.exists)
         self.command.setVisible(context is not None and context.exists)
         if context is None:
-            self.state.setText(text("docker.unknown"))
+            self.state.setText(_("Checking the docker settings…"))
             self.note.setText("")
             return
         if context.overridden_by:
-            self.state.setText(text("docker.overridden", variable=context.overridden_by))
+            self.state.setText(
+                _(
+                    "${variable} is set and decides which engine the docker command uses.",
+                    variable=context.overridden_by,
+                )
+            )
         elif context.selected:
-            self.state.setText(text("docker.selected"))
+            self.state.setText(_("The docker command uses Wherry."))
         else:
-            self.state.setText(text("docker.other", name=context.current))
+            self.state.setText(_("The docker command uses another engine (context “{name}”).", name=context.current))
         self.note.setText(context.note)
         self.note.setVisible(bool(context.note))

@@ -8,13 +8,12 @@ from typing import Final
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QMessageBox, QWidget
 
-from app import texts
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.editor import JsonEditor
 from app.features.settings.fields.rows import SettingsSection, line_of, muted
 from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import icons, theme
 from app.ui.widgets import button, label
 from backend.api import DaemonFinding, FindingSeverity, Phase, check_daemon_json, messages
@@ -27,28 +26,41 @@ class EngineSection(SettingsSection):
     """What is typed is the user's until it is saved: nothing that the agent tells goes over it."""
 
     def __init__(self, store: AppStore) -> None:
-        super().__init__(text("settings.engine"))
+        super().__init__(_("Docker engine"))
         self._store = store
         self._saved: str | None = None
         """As the agent has it; None while not known."""
         self._restarts_when_saved = False
         self._is_wrong = False
         self.problem = ProblemView(store)
-        self.editor = JsonEditor(text("engine.editor"))
+        self.editor = JsonEditor(_("Docker engine options (daemon.json)"))
         self.editor.setMinimumHeight(theme.px(170))
         self.findings = QListWidget()
         self.findings.setObjectName("findings")
-        self.findings.setAccessibleName(text("engine.findings"))
+        self.findings.setAccessibleName(_("Problems in the options"))
         self.findings.setWordWrap(True)
         self.findings.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.state = label("", "muted", wrap=True)
-        self.save = button(text("engine.save"), lambda: self._save(restart=False), "primary")
-        self.save_and_restart = button(text("engine.save-and-restart"), self._ask_restart)
-        self.format = button(text("engine.format"), self._format, None, text("engine.format.tip"))
-        self.revert = button(text("engine.revert"), self._revert)
-        self.reset = button(text("engine.reset"), lambda: self.editor.setPlainText(""), None, text("engine.reset.tip"))
+        self.save = button(_("Save"), lambda: self._save(restart=False), "primary")
+        self.save_and_restart = button(_("Save and restart"), self._ask_restart)
+        self.format = button(_("Format"), self._format, None, _("Indent the text"))
+        self.revert = button(_("Revert"), self._revert)
+        self.reset = button(
+            _("Clear"),
+            lambda: self.editor.setPlainText(""),
+            None,
+            _("Remove all options and use the engine's defaults"),
+        )
         self.controls: dict[str, QWidget] = {"engine.daemon-json": self.editor}
-        for widget in (muted(text("engine.help")), self.problem):
+        for widget in (
+            muted(
+                _(
+                    "Docker engine options as JSON, as in /etc/docker/daemon.json. They are validated "
+                    "before saving and take effect when the machine starts."
+                )
+            ),
+            self.problem,
+        ):
             self.column.addWidget(widget)
         self.column.addWidget(self.editor, 1)
         self.column.addWidget(self.findings)
@@ -82,9 +94,9 @@ class EngineSection(SettingsSection):
         self._pause.stop()
         self._show_findings(told.findings)
         if not told.saved:
-            self.state.setText(text("engine.refused"))
+            self.state.setText(_("Not saved. See the problems above."))
         elif told.asked_dockerd:
-            self.state.setText(text("engine.saved.checked"))
+            self.state.setText(_("Saved and validated by dockerd."))
         self._enable()
         restarts, self._restarts_when_saved = self._restarts_when_saved, False
         if restarts and told.saved:
@@ -127,7 +139,7 @@ class EngineSection(SettingsSection):
             bad = finding.severity is FindingSeverity.ERROR
             current = theme.current()
             picture = icons.glyph("alert-circle" if bad else "alert", current.danger if bad else current.warning)
-            words = text("engine.finding", line=finding.line, message=finding.message)
+            words = _("Line {line}: {message}", line=finding.line, message=finding.message)
             item = QListWidgetItem(picture, words, self.findings)
             item.setData(256, (finding.line, finding.column))
         self.findings.setVisible(bool(findings))
@@ -141,17 +153,27 @@ class EngineSection(SettingsSection):
     def _save(self, *, restart: bool) -> None:
         self._restarts_when_saved = restart
         self._store.intents.ask_agent.emit(messages.SetDaemonFile(text=self.editor.toPlainText()))
-        self.state.setText(text("engine.saving"))
+        self.state.setText(_("Validating and saving…"))
 
     def _ask_restart(self) -> None:
         box = QMessageBox(self)
         box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(text("engine.restart.title"))
+        box.setWindowTitle(_("Restart the machine"))
         running = len(self._store.running)
-        box.setText(text("engine.restart.question"))
-        box.setInformativeText(texts.plural("engine.restart.lost", running) if running else text("engine.restart.none"))
-        confirm = box.addButton(text("engine.save-and-restart"), QMessageBox.ButtonRole.AcceptRole)
-        cancel = box.addButton(text("common.cancel"), QMessageBox.ButtonRole.RejectRole)
+        box.setText(_("Save the options and restart the machine?"))
+        box.setInformativeText(
+            ngettext(
+                "{count} running container will be stopped. It starts again only if its restart "
+                "policy allows. Nothing on the disk is lost.",
+                "{count} running containers will be stopped. They start again only if their restart "
+                "policies allow. Nothing on the disk is lost.",
+                running,
+            )
+            if running
+            else _("No containers are running.")
+        )
+        confirm = box.addButton(_("Save and restart"), QMessageBox.ButtonRole.AcceptRole)
+        cancel = box.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(cancel)
         box.setEscapeButton(cancel)
         confirm.clicked.connect(lambda _checked=False: self._save(restart=True))

@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from PySide6.QtWidgets import QWidget
 
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow, ChoiceRow, SettingsSection
-from app.state.preferences import LANGUAGES, ZOOMS
+from app.state.preferences import ZOOMS
 from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import LANGUAGES, _, message, say
 from app.ui import theme
 from backend.api import messages
+
+_SCHEMES: Final = {
+    theme.Scheme.SYSTEM: message("System"),
+    theme.Scheme.LIGHT: message("Light"),
+    theme.Scheme.DARK: message("Dark"),
+}
+
+
+def scheme_words(scheme: theme.Scheme) -> str:
+    """What a theme is called."""
+    return say(_SCHEMES[scheme])
 
 
 class GeneralSection(SettingsSection):
     """All of it takes effect at once."""
 
     def __init__(self, store: AppStore) -> None:
-        super().__init__(text("settings.general"))
+        super().__init__(_("General"))
         self._store = store
         kept = store.preferences
-        self.login = CheckRow(text("settings.login"), text("settings.login.help"))
-        self.background = CheckRow(text("settings.background"), indent=True)
-        self.machine = CheckRow(text("settings.start-machine"), text("settings.start-machine.help"))
-        self.tray = CheckRow(text("settings.close-to-tray"), text("settings.close-to-tray.help"))
-        self.notifications = CheckRow(text("settings.notifications"), text("settings.notifications.help"))
-        self.theme = ChoiceRow(
-            text("settings.theme"), [(scheme, text(f"settings.theme.{scheme.value}")) for scheme in theme.Scheme]
+        self.login = CheckRow(
+            _("Start Wherry when you log in"),
+            _("Opens the window and the tray icon. The next setting controls the machine."),
         )
-        self.language = ChoiceRow(
-            text("settings.language"), [(code, text(f"settings.language.{code}")) for code in LANGUAGES]
+        self.background = CheckRow(_("Start in the tray, without the window"), indent=True)
+        self.machine = CheckRow(
+            _("Start the machine when Wherry starts"), _("Docker is ready a few seconds after you open Wherry.")
         )
-        self.zoom = ChoiceRow(text("settings.zoom"), [(zoom, text("settings.zoom.value", zoom=zoom)) for zoom in ZOOMS])
+        self.tray = CheckRow(
+            _("Keep Wherry in the tray when you close the window"),
+            _("If off, closing the window quits Wherry. Lifecycle settings control what happens to the machine."),
+        )
+        self.notifications = CheckRow(
+            _("Notify me when a container fails"),
+            _("When a container exits with an error or its health check fails, or the machine has a problem."),
+        )
+        self.theme = ChoiceRow(_("Theme"), [(scheme, scheme_words(scheme)) for scheme in theme.Scheme])
+        self.language = ChoiceRow(_("Language"), [("system", _("System")), *LANGUAGES.items()])
+        self.zoom = ChoiceRow(_("Zoom"), [(zoom, _("{zoom}%", zoom=zoom)) for zoom in ZOOMS])
         self.problem = ProblemView(store)
         self.controls: dict[str, QWidget] = {
             "general.login": self.login.box,

@@ -9,13 +9,12 @@ from typing import Final
 
 from PySide6.QtWidgets import QWidget
 
-from app import texts
 from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow, ChoiceRow, NumberRow, SettingsSection
 from app.state.preferences import ON_QUIT
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, ngettext, say
 from app.ui.widgets import label
 from backend.api import messages
 
@@ -34,6 +33,12 @@ CONFIG_KEYS: Final = {
     "lifecycle.update": IMAGE_UPDATE,
 }
 """Of what can be gone to, what is shown only if the agent knows it."""
+_ON_QUIT: Final = {
+    "ask": message("Ask every time"),
+    "keep": message("Keep the machine running"),
+    "suspend": message("Suspend the machine"),
+    "stop": message("Stop the machine"),
+}
 _MINUTES: Final = (0, 5, 15, 30, 60, 120, 240)
 _MOST_KEPT: Final = 100
 _MOST_DAYS: Final = 365
@@ -43,36 +48,45 @@ class LifecycleSection(SettingsSection):
     """All of it takes effect at once."""
 
     def __init__(self, store: AppStore) -> None:
-        super().__init__(text("settings.lifecycle"))
+        super().__init__(_("Lifecycle"))
         self._store = store
         kept = store.preferences
         self.problem = ProblemView(store)
-        self.on_demand = CheckRow(text("lifecycle.on-demand"), text("lifecycle.on-demand.help"))
+        self.on_demand = CheckRow(
+            _("Start the machine automatically when docker is used"),
+            _("A docker command starts or resumes the machine if needed."),
+        )
         self.idle = ChoiceRow(
-            text("lifecycle.idle"), [(minutes, _minutes(minutes)) for minutes in _MINUTES], text("lifecycle.idle.help")
+            _("Stop the machine when idle"),
+            [(minutes, _minutes(minutes)) for minutes in _MINUTES],
+            _("Idle means no running containers and no active docker commands."),
         )
         self.idle_action = ChoiceRow(
-            text("lifecycle.idle-action"),
-            [(name, text(f"lifecycle.idle-action.{name}")) for name in ("suspend", "stop")],
-            text("lifecycle.idle-action.help"),
+            _("When idle"),
+            [("suspend", _("Suspend the machine")), ("stop", _("Stop the machine"))],
+            _("Either way, the memory returns to this computer."),
         )
-        self.on_quit = ChoiceRow(
-            text("lifecycle.on-quit"), [(name, text(f"lifecycle.on-quit.{name}")) for name in ON_QUIT]
-        )
+        self.on_quit = ChoiceRow(_("When quitting Wherry"), [(name, say(_ON_QUIT[name])) for name in ON_QUIT])
         self.keep_automatic = NumberRow(
-            text("lifecycle.keep-automatic"), 0, _MOST_KEPT, text("lifecycle.keep-automatic.help")
+            _("Automatic checkpoints to keep"),
+            0,
+            _MOST_KEPT,
+            _("Keeps the newest ones. Manual checkpoints are never deleted automatically."),
         )
         self.keep_days = NumberRow(
-            text("lifecycle.keep-days"),
+            _("Days to keep them"),
             0,
             _MOST_DAYS,
-            text("lifecycle.keep-days.help"),
-            zero=text("lifecycle.no-limit"),
+            _("Older automatic checkpoints are deleted."),
+            zero=_("No limit"),
         )
         self.image_update = ChoiceRow(
-            text("lifecycle.update"),
-            [(name, text(f"lifecycle.update.{name}")) for name in ("ask", "auto")],
-            text("update.safe"),
+            _("When an update is available"),
+            [("ask", _("Notify me")), ("auto", _("Install at the next start"))],
+            _(
+                "A checkpoint is created first. The update rolls back automatically if the engine or "
+                "a container is missing afterwards."
+            ),
         )
         self._rows: dict[str, CheckRow | ChoiceRow | NumberRow] = {
             ON_DEMAND: self.on_demand,
@@ -94,11 +108,11 @@ class LifecycleSection(SettingsSection):
         self._headings: list[tuple[QWidget, tuple[str, ...]]] = []
         self.column.addWidget(self.problem)
         for heading, rows in (
-            ("lifecycle.section.start", (self.on_demand, self.idle, self.idle_action, self.on_quit)),
-            ("lifecycle.section.checkpoints", (self.keep_automatic, self.keep_days)),
-            ("lifecycle.section.update", (self.image_update,)),
+            (_("Start and stop"), (self.on_demand, self.idle, self.idle_action, self.on_quit)),
+            (_("Automatic checkpoints"), (self.keep_automatic, self.keep_days)),
+            (_("Updates"), (self.image_update,)),
         ):
-            title = label(text(heading), "heading")
+            title = label(heading, "heading")
             keys = tuple(key for key, row in self._rows.items() if row in rows)
             self._headings.append((title, keys))
             self.column.addWidget(title)
@@ -146,7 +160,7 @@ class LifecycleSection(SettingsSection):
 
 def _minutes(count: int) -> str:
     if not count:
-        return text("lifecycle.never")
+        return _("Never")
     if count % 60 == 0:
-        return texts.plural("lifecycle.hours", count // 60)
-    return texts.plural("lifecycle.minutes", count)
+        return ngettext("After {count} hour", "After {count} hours", count // 60)
+    return ngettext("After {count} minute", "After {count} minutes", count)

@@ -16,7 +16,7 @@ from app.features.settings.fields.rows import CheckRow, ChoiceRow, SettingsSecti
 from app.features.settings.fields.text_row import ProxyRow, TextRow
 from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, say
 from app.ui import theme
 from app.ui.widgets import button, label
 from backend.api import Phase, Problem, ProblemCode, messages
@@ -32,18 +32,54 @@ NO_PROXY: Final = "network.no_proxy"
 PROXY_INSIDE: Final = "network.proxy_in_containers"
 CERTIFICATES: Final = "network.certificates"
 CERTIFICATES_INSIDE: Final = "network.certificates_in_containers"
-NETWORK_KEYS: Final = (
-    *(PUBLISH, DNS, SUBNET, IPV6, PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY, PROXY_INSIDE),
-    *(CERTIFICATES, CERTIFICATES_INSIDE),
-)
-"""Of the settings; each is also the key of its words."""
+NETWORK_NAMES: Final = {
+    PUBLISH: message("Publish ports on"),
+    DNS: message("DNS servers"),
+    SUBNET: message("Machine subnet"),
+    IPV6: message("IPv6"),
+    PROXY: message("Docker engine proxy"),
+    HTTP_PROXY: message("HTTP proxy"),
+    HTTPS_PROXY: message("HTTPS proxy"),
+    NO_PROXY: message("Bypass the proxy for"),
+    PROXY_INSIDE: message("Use the proxy in containers and builds"),
+    CERTIFICATES: message("Certificate authorities trusted by the engine"),
+    CERTIFICATES_INSIDE: message("Trust these authorities in containers and builds"),
+}
+NETWORK_KEYS: Final = tuple(NETWORK_NAMES)
 PROXY_KEYS: Final = (HTTP_PROXY, HTTPS_PROXY, NO_PROXY)
 """Shown only with `network.proxy = "manual"`."""
 _CHOICES: Final = {
-    PUBLISH: ("loopback", "all"),
-    IPV6: ("auto", "on", "off"),
-    PROXY: ("system", "manual", "none"),
-    CERTIFICATES: ("system", "none"),
+    PUBLISH: {
+        "loopback": message("This computer only"),
+        "all": message("All network addresses"),
+    },
+    IPV6: {
+        "auto": message("Automatic (if this computer has IPv6)"),
+        "on": message("On"),
+        "off": message("Off"),
+    },
+    PROXY: {
+        "system": message("Use this computer's proxy"),
+        "manual": message("Manual"),
+        "none": message("None"),
+    },
+    CERTIFICATES: {
+        "system": message("This computer's and the default ones"),
+        "none": message("Default ones only"),
+    },
+}
+_HELP: Final = {
+    PUBLISH: message("Used when -p gives no address, as in -p 8080:80."),
+    IPV6: message("Lets containers reach the internet over IPv6."),
+    PROXY: message("Used to pull and push images."),
+    PROXY_INSIDE: message(
+        "Sets HTTP_PROXY, HTTPS_PROXY and NO_PROXY unless the container sets them. A proxy "
+        "password is visible inside containers."
+    ),
+    CERTIFICATES: message(
+        "Include this computer's authorities if your company uses its own for its registry or proxy."
+    ),
+    CERTIFICATES_INSIDE: message("Adds them to the certificate bundles of containers."),
 }
 
 
@@ -51,25 +87,48 @@ class NetworkSettings(SettingsSection):
     """A function of the store, but for what is typed and refused."""
 
     def __init__(self, store: AppStore) -> None:
-        super().__init__(text("settings.network"))
+        super().__init__(_("Network"))
         self._store = store
         self._sent = ""
         self._wants_manual = False
         self.problem = ProblemView(store)
         self.choices = {key: _choice(key) for key in _CHOICES}
         self.texts: dict[str, TextRow] = {
-            DNS: TextRow(text(DNS), text("network.dns.help"), text("network.dns.automatic")),
-            SUBNET: TextRow(text(SUBNET), text("network.subnet.help"), text("network.subnet.automatic")),
-            HTTP_PROXY: ProxyRow(text(HTTP_PROXY), "", "http://proxy.example:3128", indent=True),
-            HTTPS_PROXY: ProxyRow(text(HTTPS_PROXY), "", "http://proxy.example:3128", indent=True),
+            DNS: TextRow(
+                say(NETWORK_NAMES[DNS]),
+                _(
+                    "Separate addresses with commas; add a port with #: 192.0.2.1, 192.0.2.2#5353. Takes "
+                    "effect immediately."
+                ),
+                _("Use this computer's DNS"),
+            ),
+            SUBNET: TextRow(
+                say(NETWORK_NAMES[SUBNET]),
+                _("A /24 that no other network uses, VPNs included, such as 10.0.2.0/24."),
+                _("Automatic"),
+            ),
+            HTTP_PROXY: ProxyRow(say(NETWORK_NAMES[HTTP_PROXY]), "", "http://proxy.example:3128", indent=True),
+            HTTPS_PROXY: ProxyRow(say(NETWORK_NAMES[HTTPS_PROXY]), "", "http://proxy.example:3128", indent=True),
             NO_PROXY: TextRow(
-                text(NO_PROXY), text("network.no_proxy.help"), "localhost, .example.com, 10.0.0.0/8", indent=True
+                say(NETWORK_NAMES[NO_PROXY]),
+                _("Hosts, domains and networks to reach directly, separated by commas."),
+                "localhost, .example.com, 10.0.0.0/8",
+                indent=True,
             ),
         }
-        self.checks = {key: CheckRow(text(key), text(f"{key}.help")) for key in (PROXY_INSIDE, CERTIFICATES_INSIDE)}
-        self.warning = label(text("network.publish.warning"), "warning", wrap=True)
+        self.checks = {
+            key: CheckRow(say(NETWORK_NAMES[key]), say(_HELP[key])) for key in (PROXY_INSIDE, CERTIFICATES_INSIDE)
+        }
+        self.warning = label(
+            _(
+                "Anyone on your network can reach published ports, including databases and other "
+                "services without a password. On a public network, that is everyone."
+            ),
+            "warning",
+            wrap=True,
+        )
         self.missing = label("", "warning", wrap=True)
-        self.check = button(text("network-check.open"), lambda: store.intents.check_network.emit(""))
+        self.check = button(_("Check network…"), lambda: store.intents.check_network.emit(""))
         self._rows: dict[str, ChoiceRow | TextRow | CheckRow] = {**self.choices, **self.texts, **self.checks}
         self.controls: dict[str, QWidget] = {key: _control(row) for key, row in self._rows.items()}
         self._lay_out()
@@ -137,17 +196,25 @@ class NetworkSettings(SettingsSection):
         for key in PROXY_KEYS:
             self.texts[key].setVisible(manual)
         self.missing.setVisible(manual and not any(self.texts[key].value for key in PROXY_KEYS[:2]))
-        self.missing.setText(text("network.proxy.missing" if self._wants_manual else "network.proxy.empty"))
+        self.missing.setText(
+            _("Enter at least one address. Nothing changes until then.")
+            if self._wants_manual
+            else _("No address is set, so the engine uses no proxy.")
+        )
         self.warning.setVisible(self._values.get(PUBLISH) == "all")
         self._show_subnet()
 
     def _show_subnet(self) -> None:
-        row, machine, words = self.texts[SUBNET], self._store.machine, text("network.subnet.help")
+        row, machine, words = (
+            self.texts[SUBNET],
+            self._store.machine,
+            _("A /24 that no other network uses, VPNs included, such as 10.0.2.0/24."),
+        )
         used = (
             machine.networks if machine is not None and self._store.phase in (Phase.RUNNING, Phase.DEGRADED) else None
         )
         if used is not None:
-            words = f"{words} {text('network.subnet.now', subnet=used.user)}"
+            words = words + " " + _("Currently {subnet}.", subnet=used.user)
         row.help.setText(words)
 
     def _show_problem(self) -> None:
@@ -168,18 +235,18 @@ class NetworkSettings(SettingsSection):
         self.column.addWidget(self.problem)
         proxies = [self.texts[key] for key in PROXY_KEYS]
         parts: tuple[tuple[str, tuple[QWidget, ...]], ...] = (
-            ("network.section.ports", (self.choices[PUBLISH], self.warning)),
-            ("network.section.addresses", (self.texts[DNS], self.texts[SUBNET], self.choices[IPV6])),
+            (_("Published ports"), (self.choices[PUBLISH], self.warning)),
+            (_("DNS and addresses"), (self.texts[DNS], self.texts[SUBNET], self.choices[IPV6])),
             (
-                "network.section.proxy",
+                _("Proxy"),
                 (self.choices[PROXY], self.missing, *proxies, self.checks[PROXY_INSIDE]),
             ),
-            ("network.section.certificates", (self.choices[CERTIFICATES], self.checks[CERTIFICATES_INSIDE])),
-            ("network.section.check", (muted(text("network.check.help")),)),
+            (_("Certificates"), (self.choices[CERTIFICATES], self.checks[CERTIFICATES_INSIDE])),
+            (_("Diagnostics"), (muted(_("Tests each step of an image pull and suggests fixes.")),)),
         )
         for heading, rows in parts:
             self.column.addSpacing(theme.px(4))
-            self.column.addWidget(label(text(heading), "heading"))
+            self.column.addWidget(label(heading, "heading"))
             for row in rows:
                 self.column.addWidget(row)
         self.column.addLayout(line_of(self.check))
@@ -187,7 +254,8 @@ class NetworkSettings(SettingsSection):
 
 
 def _choice(key: str) -> ChoiceRow:
-    return ChoiceRow(text(key), [(value, text(f"{key}.{value}")) for value in _CHOICES[key]], text(f"{key}.help"))
+    values = [(value, say(words)) for value, words in _CHOICES[key].items()]
+    return ChoiceRow(say(NETWORK_NAMES[key]), values, say(_HELP[key]))
 
 
 def _control(row: ChoiceRow | TextRow | CheckRow) -> QWidget:

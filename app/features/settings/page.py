@@ -11,40 +11,50 @@ from app.features.settings.docker import DockerSettings
 from app.features.settings.engine import EngineSection
 from app.features.settings.general import GeneralSection
 from app.features.settings.lifecycle import CONFIG_KEYS, LifecycleSection
-from app.features.settings.network import NETWORK_KEYS, PROXY_KEYS, NetworkSettings
+from app.features.settings.network import NETWORK_KEYS, NETWORK_NAMES, PROXY_KEYS, NetworkSettings
 from app.features.settings.resources import ResourcesSection
 from app.features.settings.restart_bar import RestartBar
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import Message, _, message, say
 from app.ui import theme
 from app.ui.widgets import label
 
 SETTINGS: Final = {
-    "general.login": "settings.login",
-    "general.start-machine": "settings.start-machine",
-    "general.close-to-tray": "settings.close-to-tray",
-    "general.notifications": "settings.notifications",
-    "general.theme": "settings.theme",
-    "general.language": "settings.language",
-    "general.zoom": "settings.zoom",
-    "resources.cpus": "resources.cpus",
-    "resources.memory": "resources.memory",
-    "resources.disk": "resources.disk",
-    "resources.data-disk": "disk.title",
-    **{key: key for key in NETWORK_KEYS},
-    "lifecycle.on-demand": "lifecycle.on-demand",
-    "lifecycle.idle": "lifecycle.idle",
-    "lifecycle.idle-action": "lifecycle.idle-action",
-    "lifecycle.on-quit": "lifecycle.on-quit",
-    "lifecycle.keep-automatic": "lifecycle.keep-automatic",
-    "lifecycle.keep-days": "lifecycle.keep-days",
-    "lifecycle.update": "lifecycle.update",
-    "engine.daemon-json": "engine.editor",
-    "docker.context": "settings.docker",
-    "docker.automatic": "docker.automatic",
+    "general.login": message("Start Wherry when you log in"),
+    "general.start-machine": message("Start the machine when Wherry starts"),
+    "general.close-to-tray": message("Keep Wherry in the tray when you close the window"),
+    "general.notifications": message("Notify me when a container fails"),
+    "general.theme": message("Theme"),
+    "general.language": message("Language"),
+    "general.zoom": message("Zoom"),
+    "resources.cpus": message("Processors"),
+    "resources.memory": message("Memory"),
+    "resources.disk": message("Disk"),
+    "resources.data-disk": message("Data disk"),
+    **NETWORK_NAMES,
+    "lifecycle.on-demand": message("Start the machine automatically when docker is used"),
+    "lifecycle.idle": message("Stop the machine when idle"),
+    "lifecycle.idle-action": message("When idle"),
+    "lifecycle.on-quit": message("When quitting Wherry"),
+    "lifecycle.keep-automatic": message("Automatic checkpoints to keep"),
+    "lifecycle.keep-days": message("Days to keep them"),
+    "lifecycle.update": message("When an update is available"),
+    "engine.daemon-json": message("Docker engine options (daemon.json)"),
+    "docker.context": message("Docker context"),
+    "docker.automatic": message("Update the context when the machine starts"),
 }
-"""Every setting that can be gone to, by the key of its words: section and name in it."""
+"""Every setting that can be gone to, by section and name in it, and what it is called."""
+
+_TITLES: Final = {
+    "general": message("General"),
+    "resources": message("Resources"),
+    "network": message("Network"),
+    "lifecycle": message("Lifecycle"),
+    "engine": message("Docker engine"),
+    "docker": message("Docker context"),
+}
+"""Of the sections."""
 
 
 _TOPICS: Final = {
@@ -57,7 +67,7 @@ _TOPICS: Final = {
 }
 
 
-def offered_settings(store: AppStore) -> dict[str, str]:
+def offered_settings(store: AppStore) -> dict[str, Message]:
     """Those of SETTINGS that can be gone to now."""
     machine = store.part(SettingsStore).machine
     known = machine.values if machine is not None else {}
@@ -95,16 +105,16 @@ class SettingsPage(QWidget):
         self.restart = RestartBar(store)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
-        self.tabs.setAccessibleName(text("settings.sections"))
-        self.tabs.tabBar().setAccessibleName(text("settings.sections"))
+        self.tabs.setAccessibleName(_("Settings sections"))
+        self.tabs.tabBar().setAccessibleName(_("Settings sections"))
         self.tabs.tabBar().setExpanding(False)
         self.tabs.tabBar().setDrawBase(False)
         for name, section in self._sections.items():
-            self.tabs.addTab(section, text(f"settings.{name}"))
+            self.tabs.addTab(section, say(_TITLES[name]))
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.px(20), theme.px(18), theme.px(20), theme.px(8))
         column.setSpacing(theme.px(12))
-        column.addWidget(label(text("settings.title"), "title"))
+        column.addWidget(label(_("Settings"), "title"))
         column.addWidget(self.tabs, 1)
         # Below them: what is being clicked on must not move, and it is seen from every place in every section.
         column.addWidget(self.restart)

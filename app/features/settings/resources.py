@@ -7,14 +7,13 @@ from typing import Final
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app import texts
 from app.features.problems.problem import ProblemView
 from app.features.settings.data_disk import DataDiskRows
 from app.features.settings.fields.rows import AmountRow, SettingsSection, line_of, muted
 from app.state.machine_actions import refusal
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import button
@@ -38,9 +37,9 @@ class ResourceRows(QWidget):
         super().__init__()
         self._store = store
         self._touched: set[str] = set()
-        self.cpus = AmountRow(text("resources.cpus"), "")
-        self.memory = AmountRow(text("resources.memory"), text("resources.mib"), step=_MEMORY_STEP)
-        self.disk = AmountRow(text("resources.disk"), text("resources.gib"))
+        self.cpus = AmountRow(_("Processors"), "")
+        self.memory = AmountRow(_("Memory"), _(" MiB"), step=_MEMORY_STEP)
+        self.disk = AmountRow(_("Disk"), _(" GiB"))
         self._rows = {CPUS: self.cpus, MEMORY: self.memory, DISK: self.disk}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -91,14 +90,27 @@ class ResourceRows(QWidget):
 
     def _show_notes(self, machine: messages.SettingsReply) -> None:
         host = machine.host
-        danger = text("resources.cpus.danger", count=host.cpus)
-        self.cpus.set_note(danger if self.cpus.is_dangerous else texts.plural("resources.cpus.note", host.cpus))
-        total = f"{host.memory_mib / 1024:.1f}".replace(".", text("figure.decimal"))
-        key = "resources.memory.danger" if self.memory.is_dangerous else "resources.memory.note"
-        self.memory.set_note(text(key, total=total))
-        disk = text("resources.disk.note", free=host.disk_free_gib)
+        danger = _("All {count} processors: this computer may become slow while the machine is busy.", count=host.cpus)
+        self.cpus.set_note(
+            danger
+            if self.cpus.is_dangerous
+            else ngettext("This computer has {count}.", "This computer has {count}.", host.cpus)
+        )
+        total = host.memory_mib / 1024
+        self.memory.set_note(
+            _("This computer has {total:.1f} GiB and may become slow.", total=total)
+            if self.memory.is_dangerous
+            else _("This computer has {total:.1f} GiB.", total=total)
+        )
+        disk = _(
+            "Maximum size; space is used only as needed. {free} GiB free on this computer.", free=host.disk_free_gib
+        )
         if machine.disk.size_gib is not None:
-            disk = f"{disk} {text('resources.disk.grows', present=machine.disk.size_gib)}"
+            disk = (
+                disk
+                + " "
+                + _("Currently {present} GiB. The disk can grow but not shrink.", present=machine.disk.size_gib)
+            )
         self.disk.set_note(disk)
 
 
@@ -106,13 +118,18 @@ class ResourcesSection(SettingsSection):
     """The amounts, and the file of the data disk."""
 
     def __init__(self, store: AppStore) -> None:
-        super().__init__(text("settings.resources"))
+        super().__init__(_("Resources"))
         self._store = store
         self.problem = ProblemView(store)
         self.rows = ResourceRows(store)
-        self.apply = button(text("settings.apply"), self._apply, "primary")
-        self.discard = button(text("settings.discard"), self.rows.reset)
-        self.automatic = button(text("resources.automatic"), self._automatic, None, text("resources.automatic.tip"))
+        self.apply = button(_("Apply"), self._apply, "primary")
+        self.discard = button(_("Discard"), self.rows.reset)
+        self.automatic = button(
+            _("Use recommended values"),
+            self._automatic,
+            None,
+            _("Half of the processors and a quarter of the memory, within limits"),
+        )
         self.data_disk = DataDiskRows(store)
         self.controls: dict[str, QWidget] = {
             "resources.cpus": self.rows.cpus.field,
@@ -120,7 +137,7 @@ class ResourcesSection(SettingsSection):
             "resources.disk": self.rows.disk.field,
             "resources.data-disk": self.data_disk.move_disk,
         }
-        self.column.addWidget(muted(text("resources.help")))
+        self.column.addWidget(muted(_("The most the machine may use. Memory and disk are taken only as needed.")))
         self.column.addWidget(self.problem)
         self.column.addWidget(self.rows)
         self.column.addLayout(line_of(self.apply, self.discard, self.automatic))

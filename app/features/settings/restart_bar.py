@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
+from app.features.settings.network import NETWORK_NAMES
 from app.features.settings.resources import CPUS, DISK, MEMORY
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, say
 from app.ui import theme
 from app.ui.widgets import button, label
 from backend.api import Phase
@@ -21,7 +22,7 @@ class RestartBar(QFrame):
         self.setObjectName("notice")
         self._store = store
         self._words = label("", wrap=True)
-        self.button = button(text("settings.restart"), store.intents.restart_machine.emit)
+        self.button = button(_("Restart the machine"), store.intents.restart_machine.emit)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(12), theme.px(8), theme.px(12), theme.px(8))
         row.addWidget(self._words, 1)
@@ -37,13 +38,17 @@ class RestartBar(QFrame):
         reasons = machine.restart_reasons if machine is not None and live else ()
         self.setVisible(bool(reasons))
         names = ", ".join(reason_name(reason) for reason in reasons)
-        self._words.setText(text("settings.restart.needed", names=names))
+        self._words.setText(_("Restart the machine to apply: {names}.", names=names))
         self.button.setEnabled(phase in (Phase.RUNNING, Phase.DEGRADED))
 
 
 def reason_name(reason: str) -> str:
     """The user's word for a setting that waits for a restart."""
-    known = {CPUS: "resources.cpus", MEMORY: "resources.memory", DISK: "resources.disk", "daemon": "settings.engine"}
-    if reason.startswith("network."):
-        return text(reason)
-    return text(known[reason]) if reason in known else reason
+    known = {
+        CPUS: message("Processors"),
+        MEMORY: message("Memory"),
+        DISK: message("Disk"),
+        "daemon": message("Docker engine"),
+        **NETWORK_NAMES,
+    }
+    return say(known[reason]) if reason in known else reason

@@ -25,7 +25,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QSizePolicy, QWidget
 
 from app.features.stats.series import SPAN_S, SeriesPoint, StatsSeries, round_top
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 
 _FAR_LIMIT: Final = 5.0
@@ -92,7 +92,7 @@ class Graph(QFrame):
         said = [f"{line.name} {self._said(line, self._newest)}".strip() for line in self._lines]
         limit = self._limit(self._series)
         if limit is not None:
-            said.append(text("stats.limit", value=self._words(limit)))
+            said.append(_("limit {value}", value=self._words(limit)))
         return ", ".join(said)
 
     def sizeHint(self) -> QSize:
@@ -107,7 +107,7 @@ class Graph(QFrame):
 
     def _said(self, line: Line, row: SeriesPoint | None) -> str:
         value = line.value(row) if row is not None else None
-        return text("stats.none") if value is None else self._words(value)
+        return _("–") if value is None else self._words(value)
 
     # -- the pointer and the keys ---------------------------------------------------------------------------------
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -266,7 +266,7 @@ class Graph(QFrame):
             (Qt.AlignmentFlag.AlignHCenter, SPAN_S / 120),
             (Qt.AlignmentFlag.AlignRight, 0),
         ):
-            painter.drawText(below, flag, text("stats.ago", minutes=int(minutes)) if minutes else text("stats.now"))
+            painter.drawText(below, flag, _("{minutes} min ago", minutes=int(minutes)) if minutes else _("now"))
 
     def _place(self, row: SeriesPoint, value: float) -> QPointF:
         plot, top = self._measured()
@@ -304,7 +304,7 @@ class Graph(QFrame):
             return
         plot = self._plot()
         metrics = QFontMetricsF(self.font())
-        words = text("stats.limit", value=self._words(limit))
+        words = _("limit {value}", value=self._words(limit))
         shown = limit <= top
         y = plot.bottom() - (limit / top if shown else 1.0) * plot.height()
         painter.setPen(QPen(QColor(theme.current().danger), 1.4, Qt.PenStyle.DotLine))

@@ -10,7 +10,7 @@ from app.features.stats.graph import Graph, Line
 from app.features.stats.series import StatsSeries
 from app.features.stats.store import StatsStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import figures, theme
 from app.ui.widgets import label
 from backend.api import Phase, StatsSample
@@ -83,10 +83,10 @@ class GraphGrid(QWidget):
         if self._container_id is not None:
             container = store.container(self._container_id)
             if container is not None and not container.state.is_up:
-                return text("stats.stopped")
+                return _("The container is stopped. Start it to see its stats.")
         if store.phase not in (Phase.RUNNING, Phase.DEGRADED):
-            return text("stats.no-machine")
-        return text("stats.waiting") if self._series.is_empty else ""
+            return _("The machine is stopped.")
+        return _("Loading stats…") if self._series.is_empty else ""
 
     @staticmethod
     def _make_graphs(*, is_machine: bool) -> tuple[Graph, Graph, Graph, Graph]:
@@ -95,7 +95,7 @@ class GraphGrid(QWidget):
 
         return (
             Graph(
-                text("stats.cpu.machine" if is_machine else "stats.cpu"),
+                (_("CPU (all processors)") if is_machine else _("CPU")),
                 (Line("", lambda row: row.cpu),),
                 figures.percent,
                 binary=False,
@@ -103,26 +103,26 @@ class GraphGrid(QWidget):
                 least_top=100.0 if is_machine else 1.0,
             ),
             Graph(
-                text("stats.memory"),
+                _("Memory"),
                 (Line("", lambda row: row.memory),),
                 size,
                 binary=True,
                 limit=lambda series: series.limits.memory,
             ),
             Graph(
-                text("stats.network.all" if is_machine else "stats.network"),
+                (_("Network (all containers)") if is_machine else _("Network")),
                 (
-                    Line(text("stats.received"), lambda row: row.received),
-                    Line(text("stats.sent"), lambda row: row.sent),
+                    Line(_("received"), lambda row: row.received),
+                    Line(_("sent"), lambda row: row.sent),
                 ),
                 figures.rate,
                 binary=True,
             ),
             Graph(
-                text("stats.disk.all" if is_machine else "stats.disk"),
+                (_("Disk (all containers)") if is_machine else _("Disk")),
                 (
-                    Line(text("stats.read"), lambda row: row.read),
-                    Line(text("stats.written"), lambda row: row.written),
+                    Line(_("read"), lambda row: row.read),
+                    Line(_("written"), lambda row: row.written),
                 ),
                 figures.rate,
                 binary=True,
@@ -154,7 +154,7 @@ class StatsGraphs(QScrollArea):
         super().__init__(parent)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setAccessibleName(text("stats.title"))
+        self.setAccessibleName(_("Stats"))
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.grid = GraphGrid(store)
         page = QWidget()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QColor, QIcon
 
-from app.texts import text
+from app.texts import Message, say
 from app.ui.figures import natural
 from app.ui.safe_text import tooltip
 
@@ -23,8 +23,7 @@ _RIGHT: Final = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 class TableColumn:
     """One column."""
 
-    key: str
-    """Of its heading's words."""
+    title: Message
     share: float
     """Of the table's width."""
     least: int
@@ -76,7 +75,7 @@ class ListingModel(QAbstractTableModel):
         if orientation is not Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return text(self.columns[section].key)
+            return say(self.columns[section].title)
         if role == Qt.ItemDataRole.TextAlignmentRole and _is_right(self.columns[section]):
             return _RIGHT
         return None

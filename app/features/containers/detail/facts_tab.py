@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from app.features.containers.data.store import DetailStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 from app.ui.figures import size
 from app.ui.masking import MASK, is_secret
@@ -49,16 +49,16 @@ class FactsTab(QWidget):
         self._store = store
         self._shown: tuple[tuple[str, tuple[Fact, ...]], ...] = ()
         self._problem = ProblemView(store)
-        self.filter = QLineEdit(placeholderText=text("facts.filter"), clearButtonEnabled=True)
-        self.filter.setAccessibleName(text("facts.filter"))
+        self.filter = QLineEdit(placeholderText=_("Filter by name or value"), clearButtonEnabled=True)
+        self.filter.setAccessibleName(_("Filter by name or value"))
         self.filter.textChanged.connect(lambda _words: self._filter())
-        self.reveal = QCheckBox(text("facts.reveal"))
-        self.reveal.setAccessibleName(text("facts.reveal"))
+        self.reveal = QCheckBox(_("Show hidden values"))
+        self.reveal.setAccessibleName(_("Show hidden values"))
         self.reveal.toggled.connect(lambda _on: self._fill())
         self.tree = QTreeWidget()
         self.tree.setObjectName("facts")
-        self.tree.setAccessibleName(text("detail.tab.mounts"))
-        self.tree.setHeaderLabels([text("facts.name"), text("facts.value")])
+        self.tree.setAccessibleName(_("Mounts & environment"))
+        self.tree.setHeaderLabels([_("Name"), _("Value")])
         self.tree.setTabKeyNavigation(False)
         self.tree.setUniformRowHeights(True)
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -102,8 +102,8 @@ class FactsTab(QWidget):
         self.tree.clear()
         font = self.tree.font()
         font.setFamilies(MONOSPACE)
-        for key, facts in self._shown:
-            section = QTreeWidgetItem([text(key), "" if facts else text("facts.none")])
+        for title, facts in self._shown:
+            section = QTreeWidgetItem([title, "" if facts else _("none")])
             bold = self.tree.font()
             bold.setBold(True)
             section.setFont(0, bold)
@@ -114,7 +114,7 @@ class FactsTab(QWidget):
                 row.setFont(1, font)
                 row.setData(1, _VALUE, fact.value)
                 row.setToolTip(0, tooltip(fact.name))
-                row.setToolTip(1, tooltip(text("facts.hidden") if hidden else fact.value))
+                row.setToolTip(1, tooltip(_("Hidden because it may contain a secret") if hidden else fact.value))
                 section.addChild(row)
         self.tree.expandAll()
         self._filter()
@@ -140,8 +140,8 @@ class FactsTab(QWidget):
         if item is None or item.parent() is None:
             return
         menu = QMenu(self.tree)
-        menu.addAction(text("facts.copy-value"), self._copy_value)
-        menu.addAction(text("facts.copy-line"), self._copy_line)
+        menu.addAction(_("Copy value"), self._copy_value)
+        menu.addAction(_("Copy name and value"), self._copy_line)
         menu.exec(self.tree.viewport().mapToGlobal(point))
         menu.deleteLater()
 
@@ -157,60 +157,60 @@ class FactsTab(QWidget):
 
 
 def sections(details: ContainerDetails) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
-    """What is shown: the title's key and the lines of each section."""
+    """What is shown: the title and the lines of each section."""
     variables = (Fact(name, value, is_secret(name, value)) for name, value in details.environment)
     labels = (Fact(name, value) for name, value in sorted(details.labels.items()))
     return (
-        ("facts.mounts", tuple(_mounts(details))),
-        ("facts.environment", tuple(variables)),
-        ("facts.networks", tuple(_networks(details))),
-        ("facts.process", tuple(_process(details))),
-        ("facts.labels", tuple(labels)),
+        (_("Mounts"), tuple(_mounts(details))),
+        (_("Environment"), tuple(variables)),
+        (_("Networks"), tuple(_networks(details))),
+        (_("Runtime"), tuple(_process(details))),
+        (_("Labels"), tuple(labels)),
     )
 
 
 def _mounts(details: ContainerDetails) -> Iterator[Fact]:
     for mount in details.mounts:
-        access = text("facts.read-write" if mount.writable else "facts.read-only")
+        access = _("read-write") if mount.writable else _("read-only")
         yield Fact(mount.destination, f"{mount.kind}  {mount.source}  ({access})".replace("    ", "  "))
 
 
 def _networks(details: ContainerDetails) -> Iterator[Fact]:
     if not details.networks and details.network_mode:
-        yield Fact(text("facts.network-mode"), details.network_mode)
+        yield Fact(_("Mode"), details.network_mode)
     for network in details.networks:
-        yield Fact(network.name, _joined((network.ip_address, network.ipv6_address)) or text("facts.no-address"))
-        for key, value in (
-            ("facts.gateway", network.gateway),
-            ("facts.mac", network.mac_address),
-            ("facts.aliases", _joined(network.aliases)),
+        yield Fact(network.name, _joined((network.ip_address, network.ipv6_address)) or _("no address while stopped"))
+        for name, value in (
+            (_("gateway"), network.gateway),
+            (_("MAC address"), network.mac_address),
+            (_("aliases"), _joined(network.aliases)),
         ):
             if value:
-                yield Fact(f"{network.name}: {text(key)}", value)
+                yield Fact(f"{network.name}: {name}", value)
 
 
 def _process(details: ContainerDetails) -> Iterator[Fact]:
     limits = details.limits
-    unlimited = text("facts.unlimited")
-    for key, value in (
-        ("facts.entrypoint", " ".join(details.entrypoint)),
-        ("facts.command", " ".join(details.command)),
-        ("facts.directory", details.working_directory or "/"),
-        ("facts.user", details.user or "root"),
-        ("facts.hostname", details.hostname),
-        ("facts.restart-policy", details.restart_policy),
-        ("facts.restarts", str(details.run.restart_count)),
-        ("facts.memory-limit", size(limits.memory_bytes) if limits.memory_bytes else unlimited),
-        ("facts.cpu-limit", f"{limits.cpus:g}" if limits.cpus else unlimited),
-        ("facts.pids-limit", str(limits.pids) if limits.pids else unlimited),
-        ("facts.privileged", text("facts.yes") if details.privileged else ""),
-        ("facts.created", details.created_at),
-        ("facts.started", details.run.started_at),
-        ("facts.finished", details.run.finished_at if not details.run.state.is_up else ""),
-        ("facts.image-id", details.image_id),
+    unlimited = _("Unlimited")
+    for name, value in (
+        (_("Entrypoint"), " ".join(details.entrypoint)),
+        (_("Command"), " ".join(details.command)),
+        (_("Working directory"), details.working_directory or "/"),
+        (_("User"), details.user or "root"),
+        (_("Hostname"), details.hostname),
+        (_("Restart policy"), details.restart_policy),
+        (_("Automatic restarts"), str(details.run.restart_count)),
+        (_("Memory limit"), size(limits.memory_bytes) if limits.memory_bytes else unlimited),
+        (_("CPU limit"), f"{limits.cpus:g}" if limits.cpus else unlimited),
+        (_("Process limit"), str(limits.pids) if limits.pids else unlimited),
+        (_("Privileged"), _("yes") if details.privileged else ""),
+        (_("Created"), details.created_at),
+        (_("Last started"), details.run.started_at),
+        (_("Last stopped"), details.run.finished_at if not details.run.state.is_up else ""),
+        (_("Image ID"), details.image_id),
     ):
         if value:
-            yield Fact(text(key), value)
+            yield Fact(name, value)
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QSizePoli
 from app import texts
 from app.features.containers.list.dialogs import ask_removal
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.ports import port_links
 from app.ui.safe_text import menu_text, tooltip
@@ -35,7 +35,7 @@ class DetailHeader(QFrame):
         self._container: Container | None = None
         self._shown_ports: tuple[object, ...] = ()
         self.setObjectName("detail-header")
-        self.back = IconButton("arrow-left", text("detail.back"), "Esc")
+        self.back = IconButton("arrow-left", _("Back to containers"), "Esc")
         self.back.clicked.connect(lambda _checked=False: self.left.emit())
         self._dot = StateDot(12)
         self.name = ElidedLabel()
@@ -49,7 +49,7 @@ class DetailHeader(QFrame):
         self.start = self._action_button(ContainerAction.START)
         self.stop = self._action_button(ContainerAction.STOP)
         self.restart = self._action_button(ContainerAction.RESTART)
-        self.more = IconButton("dots-vertical", text("detail.more"))
+        self.more = IconButton("dots-vertical", _("More"))
         self.more.setProperty("role", "menu")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(self.more)
@@ -84,13 +84,13 @@ class DetailHeader(QFrame):
         self.name.setAccessibleName(name)
         if container is None:
             self._dot.set_colour(theme.current().stopped)
-            self._state.setText(text("detail.gone"))
+            self._state.setText(_("This container was removed"))
             self._image.set_whole("")
         else:
             self._dot.set_colour(theme.container_colour(theme.current(), container.state, container.health))
             self._state.setText(self._state_words(container))
             self._image.set_whole(container.image)
-            self._image.setAccessibleName(text("detail.image", image=container.image))
+            self._image.setAccessibleName(_("Image: {image}", image=container.image))
         self._show_ports(container)
         self._enable()
 
@@ -117,13 +117,13 @@ class DetailHeader(QFrame):
             else:
                 opener = button(
                     menu_text(link.words), partial(self._store.intents.open_url.emit, link.url), "link",
-                    text("containers.port.tip", url=link.url),
+                    _("Open {url} in your browser", url=link.url),
                 )  # fmt: skip
                 opener.setCursor(Qt.CursorShape.PointingHandCursor)
-                opener.setAccessibleName(text("containers.open-port", url=link.url))
+                opener.setAccessibleName(_("Open {url}", url=link.url))
                 self._ports.addWidget(opener)
         if len(links) > MAX_PORTS:
-            more = label(text("containers.more-ports", count=len(links) - MAX_PORTS), "muted")
+            more = label(_("+{count}", count=len(links) - MAX_PORTS), "muted")
             more.setToolTip(tooltip("\n".join(link.words for link in links)))
             self._ports.addWidget(more)
 
@@ -166,11 +166,11 @@ class DetailHeader(QFrame):
         if container.state.is_up:
             add(texts.action(ContainerAction.KILL), "close-octagon-outline", partial(self._act, ContainerAction.KILL))
         self.menu.addSeparator()
-        add(text("detail.commit"), "package-variant-closed", self.commit_wanted.emit)
-        add(text("detail.export"), "archive-arrow-down-outline", self.export_wanted.emit)
+        add(_("Commit to image…"), "package-variant-closed", self.commit_wanted.emit)
+        add(_("Export to tar file…"), "archive-arrow-down-outline", self.export_wanted.emit)
         self.menu.addSeparator()
         board = QGuiApplication.clipboard()
-        add(text("detail.remove"), "trash-can-outline", partial(self._ask_removal, container))
+        add(_("Remove…"), "trash-can-outline", partial(self._ask_removal, container))
         self.menu.addSeparator()
-        add(text("containers.copy-id"), "content-copy", partial(board.setText, container.id))
-        add(text("containers.copy-name"), "content-copy", partial(board.setText, container.name))
+        add(_("Copy ID"), "content-copy", partial(board.setText, container.id))
+        add(_("Copy name"), "content-copy", partial(board.setText, container.name))

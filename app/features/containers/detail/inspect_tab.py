@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLineEdit, QMenu, QTreeV
 from app.features.containers.data.store import DetailStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import MONOSPACE, CopyButton, IconButton, label
@@ -39,25 +39,25 @@ class InspectTab(QWidget):
         self._matches: list[QModelIndex] = []
         self._at = -1
         self.model = QStandardItemModel(0, 2, self)
-        self.search = QLineEdit(placeholderText=text("inspect.search"), clearButtonEnabled=True)
-        self.search.setAccessibleName(text("inspect.search"))
+        self.search = QLineEdit(placeholderText=_("Find"), clearButtonEnabled=True)
+        self.search.setAccessibleName(_("Find"))
         self.search.textChanged.connect(self._find)
         self.search.returnPressed.connect(lambda: self._step(1))
         QShortcut(QKeySequence("Shift+Return"), self.search, lambda: self._step(-1)).setContext(
             Qt.ShortcutContext.WidgetShortcut
         )
         self._count = label("", "muted")
-        self.previous = IconButton("chevron-up", text("inspect.previous"), "Shift+F3")
+        self.previous = IconButton("chevron-up", _("Previous match"), "Shift+F3")
         self.previous.clicked.connect(lambda _checked=False: self._step(-1))
-        self.next = IconButton("chevron-down", text("inspect.next"), "F3")
+        self.next = IconButton("chevron-down", _("Next match"), "F3")
         self.next.clicked.connect(lambda _checked=False: self._step(1))
         for keys, step in (("F3", 1), ("Shift+F3", -1)):
             shortcut = QShortcut(QKeySequence(keys), self, lambda step=step: self._step(step))
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        self._copy_all = CopyButton(lambda: _pretty(self._raw), text("inspect.copy-all"))
+        self._copy_all = CopyButton(lambda: _pretty(self._raw), _("Copy all as JSON"))
         self.tree = QTreeView()
         self.tree.setModel(self.model)
-        self.tree.setAccessibleName(text("detail.tab.inspect"))
+        self.tree.setAccessibleName(_("Inspect"))
         self.tree.setEditTriggers(QTreeView.EditTrigger.NoEditTriggers)
         self.tree.setUniformRowHeights(True)
         self.tree.setTabKeyNavigation(False)
@@ -117,7 +117,7 @@ class InspectTab(QWidget):
         self._find(keep=True)
 
     def _name_header(self) -> None:
-        self.model.setHorizontalHeaderLabels([text("facts.name"), text("facts.value")])
+        self.model.setHorizontalHeaderLabels([_("Name"), _("Value")])
         self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
         self.tree.header().resizeSection(0, theme.px(280))
 
@@ -158,17 +158,17 @@ class InspectTab(QWidget):
         if not self.search.text():
             self._count.setText("")
         elif not self._matches:
-            self._count.setText(text("inspect.none"))
+            self._count.setText(_("No matches"))
         else:
-            self._count.setText(text("inspect.count", at=max(self._at, 0) + 1, total=len(self._matches)))
+            self._count.setText(_("{at} of {total}", at=max(self._at, 0) + 1, total=len(self._matches)))
 
     def _menu(self, point: QPoint) -> None:
         if not self.tree.currentIndex().isValid():
             return
         menu = QMenu(self.tree)
-        menu.addAction(text("facts.copy-value"), self._copy_value)
-        menu.addAction(text("inspect.copy-path"), self._copy_path)
-        menu.addAction(text("inspect.copy-json"), self._copy_json)
+        menu.addAction(_("Copy value"), self._copy_value)
+        menu.addAction(_("Copy path"), self._copy_path)
+        menu.addAction(_("Copy as JSON"), self._copy_json)
         menu.exec(self.tree.viewport().mapToGlobal(point))
         menu.deleteLater()
 

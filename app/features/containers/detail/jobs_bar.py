@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QScrollArea, QS
 from app.features.containers.data.store import DetailStore, Job, JobKind, JobState
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
-from app.texts import plural, text
+from app.texts import _, ngettext
 from app.ui import theme
 from app.ui.figures import size
 from app.ui.safe_text import tooltip
@@ -29,7 +29,7 @@ class JobsBar(QScrollArea):
         self._store = store
         self._rows: dict[Job, JobRow] = {}
         self.setWidgetResizable(True)
-        self.setAccessibleName(text("job.bar"))
+        self.setAccessibleName(_("Transfers"))
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -85,9 +85,9 @@ class JobRow(QFrame):
         self._amount = label("", "muted")
         self.progress = QProgressBar(textVisible=False)
         self.progress.setFixedWidth(theme.px(180))
-        self.cancel = button(text("common.cancel"), partial(store.part(DetailStore).intents.cancel.emit, job))
-        self.show_it = button(text("job.show"), self._open)
-        self.dismiss = IconButton("close", text("problem.dismiss"))
+        self.cancel = button(_("Cancel"), partial(store.part(DetailStore).intents.cancel.emit, job))
+        self.show_it = button(_("Show"), self._open)
+        self.dismiss = IconButton("close", _("Dismiss"))
         self.dismiss.clicked.connect(lambda _checked=False: store.part(DetailStore).intents.dismiss.emit(job))
         self._problem = ProblemView(store)
         row = QHBoxLayout()
@@ -106,9 +106,9 @@ class JobRow(QFrame):
         job, transfer = self._job, self._job.transfer
         runs = job.state is JobState.RUNNING
         stopping = runs and transfer.is_cancelled
-        words = text(f"job.{job.kind.value}.{job.state.value}", subject=job.subject, result=job.result)
+        words = _words(job)
         if stopping:
-            words = text("job.cancelling", subject=job.subject)
+            words = _("Canceling {subject}…", subject=job.subject)
         elif runs and transfer.item and transfer.item != job.subject:
             words = f"{words}  {transfer.item}"
         self._words.set_whole(words)
@@ -134,13 +134,51 @@ class JobRow(QFrame):
             # A total is a guess where files change meanwhile: the bar waits at its end.
             self.progress.setRange(0, _STEPS)
             self.progress.setValue(min(_STEPS, done * _STEPS // total))
-            words = text("job.of", done=size(min(done, total)), total=size(total))
+            words = _("{done} of {total}", done=size(min(done, total)), total=size(total))
         else:
             self.progress.setRange(0, 0)
         if transfer.skipped_count:
-            words = f"{words}  {plural('job.skipped', transfer.skipped_count)}"
+            words = words + "  " + ngettext("{count} skipped", "{count} skipped", transfer.skipped_count)
             self._amount.setToolTip(tooltip("\n".join(transfer.skipped)))
         self._amount.setText(words)
 
     def _open(self) -> None:
         self._store.intents.open_url.emit(QUrl.fromLocalFile(str(Path(self._job.result).parent)).toString())
+
+
+def _words(job: Job) -> str:
+    subject, result = job.subject, job.result
+    match job.kind, job.state:
+        case JobKind.DOWNLOAD, JobState.RUNNING:
+            return _("Downloading {subject}", subject=subject)
+        case JobKind.DOWNLOAD, JobState.DONE:
+            return _("Downloaded {subject} to {result}", subject=subject, result=result)
+        case JobKind.DOWNLOAD, JobState.FAILED:
+            return _("Couldn't download {subject}", subject=subject)
+        case JobKind.DOWNLOAD, JobState.CANCELLED:
+            return _("Download of {subject} canceled. Nothing was kept.", subject=subject)
+        case JobKind.UPLOAD, JobState.RUNNING:
+            return _("Uploading {subject}", subject=subject)
+        case JobKind.UPLOAD, JobState.DONE:
+            return _("Uploaded {subject} to {result}", subject=subject, result=result)
+        case JobKind.UPLOAD, JobState.FAILED:
+            return _("Couldn't upload {subject}", subject=subject)
+        case JobKind.UPLOAD, JobState.CANCELLED:
+            return _("Upload of {subject} canceled. Files already copied are kept.", subject=subject)
+        case JobKind.EXPORT, JobState.RUNNING:
+            return _("Exporting to {subject}", subject=subject)
+        case JobKind.EXPORT, JobState.DONE:
+            return _("Exported to {result}", result=result)
+        case JobKind.EXPORT, JobState.FAILED:
+            return _("Couldn't export to {subject}", subject=subject)
+        case JobKind.EXPORT, JobState.CANCELLED:
+            return _("Export to {subject} canceled. Nothing was kept.", subject=subject)
+        case JobKind.COMMIT, JobState.RUNNING:
+            return _("Creating image {subject}", subject=subject)
+        case JobKind.COMMIT, JobState.DONE:
+            return _("Created image {subject}", subject=subject)
+        case JobKind.COMMIT, JobState.FAILED:
+            return _("Couldn't create image {subject}", subject=subject)
+        case JobKind.COMMIT, JobState.CANCELLED:
+            return _("Creation of image {subject} canceled. Nothing was kept.", subject=subject)
+    raise AssertionError(job)

@@ -22,7 +22,7 @@ from app.features.containers.files.tab import FilesTab
 from app.features.logs.view.tab import LogsTab
 from app.features.stats.graphs import StatsGraphs
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import Message, _, message, say
 from app.ui import icons
 from app.ui.safe_text import menu_text
 
@@ -30,21 +30,20 @@ from app.ui.safe_text import menu_text
 class Tab(NamedTuple):
     """One tab."""
 
-    title: str
-    """The key of its words."""
+    title: Message
     glyph: str
     make: Callable[[AppStore], QWidget]
     """Of a widget that has `show_container(id)`, and may have `focus_search()`."""
 
 
 TABS: Final[dict[str, Tab]] = {
-    "logs": Tab("detail.tab.logs", "text-box-outline", LogsTab),
-    "inspect": Tab("detail.tab.inspect", "code-json", InspectTab),
-    "terminal": Tab("detail.tab.terminal", "console", TerminalTab),
-    "files": Tab("detail.tab.files", "folder-outline", FilesTab),
-    "stats": Tab("detail.tab.stats", "chart-line", StatsGraphs),
-    "processes": Tab("detail.tab.processes", "format-list-bulleted", ProcessesTab),
-    "mounts": Tab("detail.tab.mounts", "tune-variant", FactsTab),
+    "logs": Tab(message("Logs"), "text-box-outline", LogsTab),
+    "inspect": Tab(message("Inspect"), "code-json", InspectTab),
+    "terminal": Tab(message("Terminal"), "console", TerminalTab),
+    "files": Tab(message("Files"), "folder-outline", FilesTab),
+    "stats": Tab(message("Stats"), "chart-line", StatsGraphs),
+    "processes": Tab(message("Processes"), "format-list-bulleted", ProcessesTab),
+    "mounts": Tab(message("Mounts & environment"), "tune-variant", FactsTab),
 }
 """By the name that `store.intents.open_container` takes, in their order."""
 
@@ -65,8 +64,8 @@ class DetailPage(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setObjectName("detail-tabs")
-        self.tabs.setAccessibleName(text("detail.tabs"))
-        self.tabs.tabBar().setAccessibleName(text("detail.tabs"))
+        self.tabs.setAccessibleName(_("Container details"))
+        self.tabs.tabBar().setAccessibleName(_("Container details"))
         self._made: dict[str, QWidget] = {}
         self._shown_for: dict[str, str] = {}
         """By tab, the container that it shows."""
@@ -75,7 +74,7 @@ class DetailPage(QWidget):
             holder = QWidget()
             self._holders[name] = QVBoxLayout(holder)
             self._holders[name].setContentsMargins(0, 0, 0, 0)
-            self.tabs.addTab(holder, icons.glyph(tab.glyph), menu_text(text(tab.title)))
+            self.tabs.addTab(holder, icons.glyph(tab.glyph), menu_text(say(tab.title)))
         self.tabs.currentChanged.connect(lambda _number: self._show_tab())
         self.jobs = JobsBar(store)
         column = QVBoxLayout(self)
@@ -187,9 +186,7 @@ class DetailPage(QWidget):
         if container is None:
             return
         usual = f"{container.name.replace('/', '_')}.tar"
-        chosen, _kind = QFileDialog.getSaveFileName(
-            self, text("detail.export.where"), usual, text("detail.export.kind")
-        )
+        chosen, _kind = QFileDialog.getSaveFileName(self, _("Export container files"), usual, _("Tar archives (*.tar)"))
         if chosen:
             self._store.part(DetailStore).intents.export.emit(container.id, Path(chosen))
 

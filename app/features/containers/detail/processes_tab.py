@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractItemView, QStackedWidget, QTableView, QVB
 from app.features.containers.data.store import DetailStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
-from app.texts import plural, text
+from app.texts import _, ngettext
 from app.ui import icons, theme
 from app.ui.empty import EmptyState
 from app.ui.safe_text import tooltip
@@ -101,7 +101,7 @@ class ProcessesTab(QWidget):
         self.table = QTableView()
         self.table.setObjectName("plain")
         self.table.setModel(self._proxy)
-        self.table.setAccessibleName(text("processes.table"))
+        self.table.setAccessibleName(_("Processes"))
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -164,8 +164,10 @@ class ProcessesTab(QWidget):
         if not self._container_id:
             return
         if not self._is_up:
-            start = (text("action.start"), self._start) if self._store.container(self._container_id) else None
-            self._empty.show_state(icons.glyph("cog-off-outline"), "processes.stopped", action=start)
+            start = (_("Start"), self._start) if self._store.container(self._container_id) else None
+            self._empty.show_state(
+                icons.glyph("cog-off-outline"), _("No processes"), _("The container is stopped."), action=start
+            )
             self._stack.setCurrentWidget(self._empty)
             return
         self._stack.setCurrentIndex(0)
@@ -174,7 +176,7 @@ class ProcessesTab(QWidget):
         if isinstance(answer, ProcessTable):
             is_first = self._model.columnCount() == 0
             self._model.show(answer)
-            self._count.setText(plural("processes.count", len(answer.rows)))
+            self._count.setText(ngettext("{count} process", "{count} processes", len(answer.rows)))
             if is_first:
                 self.table.resizeColumnsToContents()
 

@@ -20,7 +20,7 @@ from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.terminal.session import TerminalSession, TerminalState
 from app.terminal.view import MAX_PASTE_CHARS, TerminalView
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.empty import EmptyState
 from app.ui.widgets import ElidedLabel, IconButton, button, label
@@ -40,21 +40,26 @@ class TerminalTab(QWidget):
         self.view = TerminalView()
         self.view.refused_paste.connect(self._tell_paste)
         self._segments = QButtonGroup(self)
-        self.shell = self._segment(text("terminal.shell"))
-        self.debug = self._segment(text("terminal.debug"))
-        self.debug.setToolTip(text("terminal.debug.tip"))
+        self.shell = self._segment(_("Shell"))
+        self.debug = self._segment(_("Debug shell"))
+        self.debug.setToolTip(
+            _(
+                "A shell with its own tools that can see this container's processes, network and "
+                "files. Works with images that have no shell."
+            )
+        )
         self.shell.setChecked(True)
         self._segments.buttonClicked.connect(lambda _button: self._show())
-        self.end = IconButton("stop-circle-outline", text("terminal.end"))
+        self.end = IconButton("stop-circle-outline", _("End shell"))
         self.end.clicked.connect(lambda _checked=False: self._end())
         self._hint = ElidedLabel()
         self._hint.setProperty("role", "muted")
-        self._hint.set_whole(text("terminal.hint"))
+        self._hint.set_whole(_("Ctrl+Tab leaves the terminal. Ctrl+Shift+C copies, Ctrl+Shift+V pastes."))
         self._over = QFrame()
         self._over.setObjectName("terminal-over")
         self._over_words = label("", wrap=True)
-        self.again = button(text("terminal.again"), self._open, "primary")
-        self._to_debug = button(text("terminal.no-shell.debug"), self._open_debug)
+        self.again = button(_("Reopen"), self._open, "primary")
+        self._to_debug = button(_("Open debug shell"), self._open_debug)
         over = QHBoxLayout(self._over)
         over.setContentsMargins(theme.px(12), theme.px(8), theme.px(12), theme.px(8))
         over.addWidget(self._over_words, 1)
@@ -170,11 +175,14 @@ class TerminalTab(QWidget):
             self._show_empty()
         elif state is TerminalState.NO_SHELL:
             self._empty.show_state(
-                icons.glyph("console"), "terminal.no-shell", action=(text("terminal.no-shell.debug"), self._open_debug)
+                icons.glyph("console"),
+                _("This image has no shell"),
+                _("Use the debug shell instead. It brings its own tools and doesn't change the container."),
+                action=(_("Open debug shell"), self._open_debug),
             )
             self._stack.setCurrentWidget(self._empty)
         elif state is TerminalState.FAILED:
-            self._problem.show_problem(session.problem, [(text("terminal.again"), self._open)])
+            self._problem.show_problem(session.problem, [(_("Reopen"), self._open)])
             self._stack.setCurrentWidget(self._problem_page)
         else:
             self._show_over(session)
@@ -189,24 +197,32 @@ class TerminalTab(QWidget):
         self.again.setEnabled(self._is_up)
         self._to_debug.setVisible(False)
         if session.state is TerminalState.OPENING:
-            self._over_words.setText(text("terminal.opening.debug" if self._is_debug else "terminal.opening"))
+            self._over_words.setText(_("Starting debug shell…") if self._is_debug else _("Opening shell…"))
         elif not self._is_up:
-            self._over_words.setText(text("terminal.ended.stopped"))
+            self._over_words.setText(_("The container stopped, which ended the shell."))
         elif session.exit_code is None:
-            self._over_words.setText(text("terminal.ended"))
+            self._over_words.setText(_("The shell exited."))
         else:
-            self._over_words.setText(text("terminal.ended.code", code=session.exit_code))
+            self._over_words.setText(_("The shell exited with code {code}.", code=session.exit_code))
 
     def _show_empty(self) -> None:
         if self._store.container(self._container_id) is None:
-            self._empty.show_state(icons.glyph("console"), "detail.gone-page")
+            self._empty.show_state(
+                icons.glyph("console"), _("Container removed"), _("This container no longer exists.")
+            )
         elif not self._is_up:
             self._empty.show_state(
-                icons.glyph("console"), "terminal.stopped", action=(text("action.start"), self._start)
+                icons.glyph("console"),
+                _("The container is stopped"),
+                _("Start the container to open a shell in it."),
+                action=(_("Start"), self._start),
             )
         else:
             self._empty.show_state(
-                icons.glyph("console"), "terminal.closed", action=(text("terminal.open"), self._open)
+                icons.glyph("console"),
+                _("No open shell"),
+                _("A shell stays open while you use other pages."),
+                action=(_("Open shell"), self._open),
             )
         self._stack.setCurrentWidget(self._empty)
 
@@ -237,5 +253,12 @@ class TerminalTab(QWidget):
 
     def _tell_paste(self, length: int) -> None:
         self._store.notice(
-            Notice(level="warning", text=text("terminal.paste-too-long", length=length, limit=MAX_PASTE_CHARS))
+            Notice(
+                level="warning",
+                text=_(
+                    "The clipboard has {length} characters. You can paste at most {limit} into a terminal.",
+                    length=length,
+                    limit=MAX_PASTE_CHARS,
+                ),
+            )
         )

@@ -12,7 +12,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QColor, QFont
 
 from app.features.containers.data.files import FileEntry, Listing, child, parent, shown_path
-from app.texts import text
+from app.texts import _, message, say
 from app.ui import icons, theme
 from app.ui.figures import size
 from app.ui.safe_text import tooltip
@@ -34,12 +34,12 @@ class FileColumn(IntEnum):
 
 
 _TITLES: Final = {
-    FileColumn.NAME: "files.column.name",
-    FileColumn.SIZE: "files.column.size",
-    FileColumn.MODIFIED: "files.column.modified",
-    FileColumn.MODE: "files.column.mode",
-    FileColumn.OWNER: "files.column.owner",
-    FileColumn.CHANGE: "files.column.change",
+    FileColumn.NAME: message("Name"),
+    FileColumn.SIZE: message("Size"),
+    FileColumn.MODIFIED: message("Modified"),
+    FileColumn.MODE: message("Permissions"),
+    FileColumn.OWNER: message("Owner"),
+    FileColumn.CHANGE: message("Change"),
 }
 
 
@@ -110,7 +110,7 @@ class FilesModel(QAbstractTableModel):
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return text(_TITLES[FileColumn(section)])
+            return say(_TITLES[FileColumn(section)])
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
             side = Qt.AlignmentFlag.AlignRight if section == FileColumn.SIZE else Qt.AlignmentFlag.AlignLeft
             return Qt.AlignmentFlag.AlignVCenter | side
@@ -146,7 +146,7 @@ class FilesModel(QAbstractTableModel):
             arrow = f"  →  {entry.target}" if entry is not None and entry.is_link else ""
             return row.name + arrow
         if column is FileColumn.CHANGE:
-            return text(f"files.change.{row.change.value}") if row.change is not None else ""
+            return say(_CHANGES[row.change]) if row.change is not None else ""
         if entry is None:
             return ""
         match column:
@@ -173,15 +173,18 @@ class FilesModel(QAbstractTableModel):
 
     def _kind(self, row: FileRow) -> str:
         if row.untrusted_name in self._mounts:
-            return text("files.kind.mount")
+            return _("mount")
         entry = row.entry
         if entry is None or entry.is_file:
             return ""
-        return text(
-            "files.kind.link" if entry.is_link else "files.kind.folder" if entry.is_directory else "files.kind.other"
-        )
+        return _("link") if entry.is_link else _("folder") if entry.is_directory else _("special file")
 
 
+_CHANGES: Final = {
+    ChangeKind.ADDED: message("added"),
+    ChangeKind.MODIFIED: message("modified"),
+    ChangeKind.DELETED: message("deleted"),
+}
 _ENABLED: Final = Qt.ItemFlag.ItemIsEnabled
 
 

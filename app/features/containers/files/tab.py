@@ -39,7 +39,7 @@ from app.features.containers.files.model import FileColumn, FileRow, FilesModel,
 from app.features.containers.files.viewer import FileViewer
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
-from app.texts import plural, text
+from app.texts import _, ngettext, pgettext
 from app.ui import theme
 from app.ui.widgets import IconButton, button, label
 from backend.api import ContainerDetails, Problem
@@ -64,37 +64,39 @@ class FilesTab(QWidget):
         self.model = FilesModel()
         self.proxy = FilesProxy(self)
         self.proxy.setSourceModel(self.model)
-        self.up = IconButton("arrow-up", text("files.up"), "Alt+Up")
+        self.up = IconButton("arrow-up", _("Up"), "Alt+Up")
         self.up.clicked.connect(lambda _checked=False: self._go_up())
         self.path = QLineEdit("/")
-        self.path.setAccessibleName(text("files.path"))
+        self.path.setAccessibleName(_("Path in the container"))
         self.path.returnPressed.connect(lambda: self.go(self.path.text().strip() or "/"))
-        self.refresh = IconButton("refresh", text("menu.refresh"), "F5")
+        self.refresh = IconButton("refresh", _("Refresh"), "F5")
         self.refresh.clicked.connect(lambda _checked=False: self._reload())
         self.only = QToolButton()
-        self.only.setText(text("files.only-changes"))
-        self.only.setAccessibleName(text("files.only-changes"))
-        self.only.setToolTip(text("files.only-changes.tip"))
+        self.only.setText(_("Changes only"))
+        self.only.setAccessibleName(_("Changes only"))
+        self.only.setToolTip(
+            _("Show only files added, modified or deleted since the container was created from its image")
+        )
         self.only.setCheckable(True)
         self.only.setProperty("role", "segment")
         self.only.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.only.toggled.connect(self.proxy.set_only_changes)
         self.only.toggled.connect(lambda _on: self._tell_count())
-        self.upload = button(text("files.upload"), self._ask_upload)
-        self.download = button(text("files.download"), self._ask_download)
+        self.upload = button(_("Upload…"), self._ask_upload)
+        self.download = button(_("Download…"), self._ask_download)
         self.table = self._make_table()
         DragOut(self.table, store.part(DetailStore), lambda: (self._container_id, self._paths()))
         self._problem = ProblemView(store)
         self._changes_problem = label("", "warning", wrap=True)
         self._count = label("", "muted")
-        self._drop = label(text("files.drop"), "notice")
+        self._drop = label("", "notice")
         self._drop.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._drop.hide()
         self.viewer = FileViewer(store)
         self.viewer.closed.connect(self._show_list)
         self.viewer.download.clicked.connect(lambda _checked=False: self._ask_download_of((self.viewer.path,)))
         self._slow = QTimer(self, singleShot=True, interval=_SLOW_MS)
-        self._slow.timeout.connect(lambda: self._count.setText(text("file.loading")))
+        self._slow.timeout.connect(lambda: self._count.setText(_("Loading…")))
         self._lay_out()
         detail = store.part(DetailStore)
         detail.listed.connect(self._on_listed)
@@ -106,7 +108,7 @@ class FilesTab(QWidget):
         table = QTableView()
         table.setObjectName("plain")
         table.setModel(self.proxy)
-        table.setAccessibleName(text("files.table"))
+        table.setAccessibleName(_("Container files"))
         table.setSortingEnabled(True)
         table.sortByColumn(FileColumn.NAME, Qt.SortOrder.AscendingOrder)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -233,9 +235,7 @@ class FilesTab(QWidget):
         if (container_id, path) != (self._container_id, self._asked):
             return
         self._slow.stop()
-        self._problem.show_problem(
-            answer if isinstance(answer, Problem) else None, [(text("files.retry"), self._reload)]
-        )
+        self._problem.show_problem(answer if isinstance(answer, Problem) else None, [(_("Try again"), self._reload)])
         if isinstance(answer, Problem):
             self._tell_count()
             if self._places.get(container_id) == path:
@@ -254,7 +254,7 @@ class FilesTab(QWidget):
     def _show_rows(self) -> None:
         changes = self._store.part(DetailStore).changes
         failed = changes.summary if isinstance(changes, Problem) else ""
-        self._changes_problem.setText(text("files.changes-failed", why=failed))
+        self._changes_problem.setText(_("Couldn't load the changes since the image: {why}", why=failed))
         self._changes_problem.setVisible(bool(failed))
         if self._listing is None:
             return
@@ -280,9 +280,9 @@ class FilesTab(QWidget):
         if self._listing is None:
             self._count.setText("")
             return
-        words = plural("files.count", self.proxy.rowCount())
+        words = ngettext("{count} item", "{count} items", self.proxy.rowCount())
         if self._listing.is_truncated:
-            words = f"{words}  {text('files.truncated')}"
+            words = words + "  " + _("This folder is too large to show completely.")
         self._count.setText(words)
 
     # -- what is chosen -------------------------------------------------------------------------------------------
@@ -346,11 +346,11 @@ class FilesTab(QWidget):
         menu = QMenu(self.table)
         chosen = self._chosen()
         if len(chosen) == 1:
-            menu.addAction(text("files.open"), self._enter_current)
+            menu.addAction(pgettext("verb", "Open"), self._enter_current)
         if chosen:
-            menu.addAction(text("files.download"), self._ask_download)
-            menu.addAction(text("files.copy-path"), self._copy_paths)
-        menu.addAction(text("files.upload"), self._ask_upload)
+            menu.addAction(_("Download…"), self._ask_download)
+            menu.addAction(_("Copy path"), self._copy_paths)
+        menu.addAction(_("Upload…"), self._ask_upload)
         menu.exec(self.table.viewport().mapToGlobal(point))
         menu.deleteLater()
 
@@ -365,12 +365,12 @@ class FilesTab(QWidget):
         if not paths:
             return
         usual = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DownloadLocation)
-        chosen = QFileDialog.getExistingDirectory(self, text("files.download.where"), usual)
+        chosen = QFileDialog.getExistingDirectory(self, _("Download to"), usual)
         if chosen:
             self._store.part(DetailStore).intents.download.emit(self._container_id, paths, Path(chosen))
 
     def _ask_upload(self) -> None:
-        chosen, _kind = QFileDialog.getOpenFileNames(self, text("files.upload.what"))
+        chosen, _kind = QFileDialog.getOpenFileNames(self, _("Upload files to the container"))
         if chosen:
             self.upload_files(tuple(Path(name) for name in chosen))
 
@@ -387,7 +387,7 @@ class FilesTab(QWidget):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if self._listing is not None and self._stack.currentIndex() == 0 and _dropped(event):
             event.acceptProposedAction()
-            self._drop.setText(text("files.drop", path=shown_path(self._place)))
+            self._drop.setText(_("Drop to upload to {path}", path=shown_path(self._place)))
             self._drop.show()
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:

@@ -24,7 +24,7 @@ from app.features.containers.data.files import shown_path
 from app.features.containers.data.store import DetailStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 from app.ui.figures import size
 from app.ui.widgets import MONOSPACE, ElidedLabel, IconButton, button, label
@@ -52,20 +52,20 @@ class FileViewer(QWidget):
         self._newline = "\n"
         self._overwrite = False
         self._saving: bytes | None = None
-        self.back = IconButton("arrow-left", text("file.back"), "Esc")
+        self.back = IconButton("arrow-left", _("Back to files"), "Esc")
         self.back.clicked.connect(lambda _checked=False: self.leave())
         self._name = ElidedLabel()
         self._about = label("", "muted")
-        self.reload = button(text("file.reload"), self._reload)
-        self.download = button(text("files.download"), lambda: None)
-        self.save = button(text("file.save"), self._save, "primary")
+        self.reload = button(_("Reload"), self._reload)
+        self.download = button(_("Download…"), lambda: None)
+        self.save = button(_("Save"), self._save, "primary")
         QShortcut(QKeySequence(QKeySequence.StandardKey.Save), self, self._save).setContext(
             Qt.ShortcutContext.WidgetWithChildrenShortcut
         )
         self._problem = ProblemView(store)
         self.editor = _Editor()
         self.editor.setObjectName("log")
-        self.editor.setAccessibleName(text("file.content"))
+        self.editor.setAccessibleName(_("File content"))
         font = self.editor.font()
         font.setFamilies(MONOSPACE)
         self.editor.setFont(font)
@@ -73,9 +73,9 @@ class FileViewer(QWidget):
         self.editor.modificationChanged.connect(lambda _is: self._enable())
         self._picture = QLabel()
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._picture.setAccessibleName(text("file.picture"))
+        self._picture.setAccessibleName(_("Image"))
         scroll = QScrollArea(widgetResizable=True)
-        scroll.setAccessibleName(text("file.picture"))
+        scroll.setAccessibleName(_("Image"))
         scroll.setWidget(self._picture)
         self._stack = QStackedWidget()
         self._stack.addWidget(self.editor)
@@ -116,7 +116,7 @@ class FileViewer(QWidget):
         self._overwrite = False
         self._name.set_whole(shown_path(path))
         self._name.setAccessibleName(shown_path(path))
-        self._about.setText(text("file.loading"))
+        self._about.setText(_("Loading…"))
         self._problem.show_problem(None)
         self._put_text("", editable=False)
         self._store.part(DetailStore).intents.load_file.emit(container_id, path)
@@ -130,10 +130,10 @@ class FileViewer(QWidget):
         box = QMessageBox(self)
         box.setIcon(QMessageBox.Icon.Warning)
         box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setWindowTitle(text("file.unsaved.title"))
-        box.setText(text("file.unsaved.text", name=shown_path(self._path)))
-        drop = box.addButton(text("file.unsaved.drop"), QMessageBox.ButtonRole.DestructiveRole)
-        stay = box.addButton(text("file.unsaved.stay"), QMessageBox.ButtonRole.RejectRole)
+        box.setWindowTitle(_("Unsaved changes"))
+        box.setText(_("Your changes to {name} aren't saved.", name=shown_path(self._path)))
+        drop = box.addButton(_("Discard changes"), QMessageBox.ButtonRole.DestructiveRole)
+        stay = box.addButton(_("Keep editing"), QMessageBox.ButtonRole.RejectRole)
         for made in (drop, stay):
             made.setAccessibleName(made.text())
         box.setDefaultButton(stay)
@@ -176,12 +176,12 @@ class FileViewer(QWidget):
             same = self._content() == data
             self.editor.setReadOnly(not (file.is_whole and same))
             if not file.is_whole:
-                about = f"{text('file.part', size=size(len(data)))}  {about}"
+                about = _("Only the first {size} are shown", size=size(len(data))) + "  " + about
             elif not same:
-                about = f"{text('file.odd')}  {about}"
+                about = _("Read-only: the file contains characters that editing would change") + "  " + about
         else:
             self._put_text(hex_dump(data[:HEX_BYTES]), editable=False)
-            about = f"{text('file.binary')}  {about}"
+            about = _("Binary") + "  " + about
         self._about.setText(about)
 
     def _put_text(self, words: str, *, editable: bool) -> None:
@@ -222,7 +222,7 @@ class FileViewer(QWidget):
     def _enable(self) -> None:
         self.save.setVisible(not self.editor.isReadOnly())
         self.save.setEnabled(self.is_changed and self._saving is None)
-        self.save.setText(text("file.saving" if self._saving is not None else "file.save"))
+        self.save.setText(_("Saving…") if self._saving is not None else _("Save"))
         self.reload.setEnabled(not self.is_changed)
 
 

@@ -35,13 +35,58 @@ from app.features.containers.form.rows import (
     mark,
     set_words,
 )
-from app.texts import text
+from app.texts import _, message, say, verbatim
 from app.ui import theme
 from app.ui.widgets import Card, label
 from backend.api import RESTART_POLICIES
 
-_FLAGS: Final = ("tty", "stdin_open", "init", "read_only_root", "auto_remove", "privileged")
-_LINES: Final = (*("image", "name", "cpus", "memory", "command", "entrypoint", "working_directory", "user"),)
+_FLAGS: Final = {
+    "tty": message("Allocate a terminal (-t)"),
+    "stdin_open": message("Keep input open (-i)"),
+    "init": message("Run an init process"),
+    "read_only_root": message("Read-only file system"),
+    "auto_remove": message("Remove when it exits (--rm)"),
+    "privileged": message("Privileged (full access to the machine)"),
+}
+_LINES: Final = {
+    "image": (message("Image"), verbatim("nginx, postgres:17, ghcr.io/me/app:1.2")),
+    "name": (message("Name"), message("Auto-generated")),
+    "cpus": (message("Processors"), message("No limit (e.g. 1.5)")),
+    "memory": (message("Memory"), message("No limit (e.g. 512m or 2g)")),
+    "command": (message("Command"), message("Image default")),
+    "entrypoint": (message("Entrypoint"), message("Image default")),
+    "working_directory": (message("Working directory"), message("Image default")),
+    "user": (message("User"), message("Image default")),
+}
+"""Field -> its name, and what stands there while it is empty."""
+_POLICIES: Final = {
+    "no": message("Never"),
+    "on-failure": message("On failure"),
+    "unless-stopped": message("Unless stopped"),
+    "always": message("Always"),
+}
+_FAULTS: Final = {
+    "image-missing": message("Enter an image."),
+    "image": message("Enter a valid image name, such as nginx or ghcr.io/me/app:1.2."),
+    "port-missing": message("Enter the container port."),
+    "port": message("Enter a port from 1 to 65535."),
+    "address": message("Enter a valid IP address."),
+    "source-missing": message("Choose a folder."),
+    "host-path": message("Enter the full path of the folder."),
+    "volume-name": message("Volume names can contain letters, digits, “_”, “.” and “-”."),
+    "target-missing": message("Enter a path in the container."),
+    "inner-path": message("A container path must start with “/”."),
+    "target-twice": message("This container path is used twice."),
+    "variable-missing": message("Enter a variable name."),
+    "variable": message("Variable names can't contain spaces or “=”."),
+    "cpus": message("Enter a number of processors, at least 0.01."),
+    "memory": message("Enter a number with a unit, such as 512m or 2g."),
+    "memory-least": message("Enter at least 6m."),
+    "quotes": message("A quotation mark isn't closed."),
+    "remove-and-restart": message("A container that is removed when it exits can't have a restart policy."),
+    "name": message("Use two or more letters, digits, “_”, “.” or “-”, starting with a letter or digit."),
+}
+"""What is wrong with a field, where no value is named."""
 
 
 class FormFields(QWidget):
@@ -54,15 +99,17 @@ class FormFields(QWidget):
         self.setObjectName("page")
         # Not smaller than it wants to be: the scroll area would squeeze the rows before it scrolls.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        self.lines: dict[str, QLineEdit] = {name: line_edit(f"form.{name}", f"form.{name}.empty") for name in _LINES}
-        self.flags = {name: _flag(name) for name in _FLAGS}
-        self.restart_policy = combo("form.restart", RESTART_POLICIES, lambda word: text(f"form.restart.{word}"))
+        self.lines: dict[str, QLineEdit] = {
+            name: line_edit(say(title), say(empty)) for name, (title, empty) in _LINES.items()
+        }
+        self.flags = {name: _flag(say(words)) for name, words in _FLAGS.items()}
+        self.restart_policy = combo(_("Restart policy"), RESTART_POLICIES, lambda word: say(_POLICIES[word]))
         self.network = QComboBox(editable=True)
-        self.network.setAccessibleName(text("form.network"))
+        self.network.setAccessibleName(_("Network"))
         line = self.network.lineEdit()
         assert line is not None
-        line.setAccessibleName(text("form.network"))
-        line.setPlaceholderText(text("form.network.empty"))
+        line.setAccessibleName(_("Network"))
+        line.setPlaceholderText(_("Default network"))
         self.ports, self.mounts, self.variables = Ports(), Mounts(), Variables()
         self._tables = {"ports": self.ports, "mounts": self.mounts, "variables": self.variables}
         self.image_state = label("", "muted", wrap=True)
@@ -151,23 +198,23 @@ class FormFields(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.px(20), theme.px(4), theme.px(20), theme.px(12))
         column.setSpacing(theme.px(12))
-        main = self._card("form.section.image", column)
+        main = self._card(_("Image and name"), column)
         form = _form(main)
         self._row(form, "image")
         form.addRow("", self.image_state)
         self._row(form, "name")
-        for key, table in (
-            ("form.section.ports", self.ports),
-            ("form.section.mounts", self.mounts),
-            ("form.section.variables", self.variables),
+        for title, table in (
+            (_("Ports"), self.ports),
+            (_("Folders and volumes"), self.mounts),
+            (_("Environment variables"), self.variables),
         ):
-            self._card(key, column).addWidget(table)
-        limits = _form(self._card("form.section.limits", column))
+            self._card(title, column).addWidget(table)
+        limits = _form(self._card(_("Resources, restart and network"), column))
         self._row(limits, "cpus")
         self._row(limits, "memory")
-        limits.addRow(label(text("form.restart")), self.restart_policy)
-        limits.addRow(label(text("form.network")), self.network)
-        command_card = self._card("form.section.command", column)
+        limits.addRow(label(_("Restart policy")), self.restart_policy)
+        limits.addRow(label(_("Network")), self.network)
+        command_card = self._card(_("Command"), column)
         command = _form(command_card)
         for name in ("command", "entrypoint", "working_directory", "user"):
             self._row(command, name)
@@ -179,8 +226,8 @@ class FormFields(QWidget):
         self._fault_place("auto_remove", command_card)
         column.addStretch(1)
 
-    def _card(self, key: str, column: QVBoxLayout) -> QVBoxLayout:
-        card = Card(text(key))
+    def _card(self, title: str, column: QVBoxLayout) -> QVBoxLayout:
+        card = Card(title)
         column.addWidget(card)
         return card.body
 
@@ -190,7 +237,7 @@ class FormFields(QWidget):
         held.addWidget(self.lines[name])
         keep_height(self.lines[name])
         self._fault_place(name, held)
-        words = label(text(f"form.{name}"))
+        words = label(say(_LINES[name][0]))
         words.setBuddy(self.lines[name])
         form.addRow(words, held)
 
@@ -211,11 +258,21 @@ def _form(column: QVBoxLayout) -> QFormLayout:
     return form
 
 
-def _flag(name: str) -> QCheckBox:
-    made = QCheckBox(text(f"form.{name}"))
+def _flag(words: str) -> QCheckBox:
+    made = QCheckBox(words)
     made.setAccessibleName(made.text())
     return made
 
 
 def _words(fault: FieldError) -> str:
-    return text(f"form.fault.{fault.key}", value=fault.value)
+    match fault.key:
+        case "name-taken":
+            return _("A container named “{value}” already exists.", value=fault.value)
+        case "port-twice":
+            return _("Port {value} is published twice.", value=fault.value)
+        case "port-used":
+            return _("The running container “{value}” uses this port.", value=fault.value)
+        case "variable-twice":
+            return _("“{value}” is set twice.", value=fault.value)
+        case key:
+            return say(_FAULTS[key])

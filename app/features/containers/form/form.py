@@ -15,7 +15,7 @@ from app.features.containers.form.pull_pane import PullPane
 from app.features.problems.problem import ProblemView
 from app.links.link_state import LinkState
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, say
 from app.ui import theme
 from app.ui.widgets import button, label, resize_on_screen
 from backend.api import (
@@ -38,6 +38,13 @@ if TYPE_CHECKING:
     from backend.api import EngineClient
 
 _LOOK_AFTER_MS: Final = 300
+_STEPS: Final = {
+    RecreateStep.STOP: message("Stopping the old container…"),
+    RecreateStep.CREATE: message("Creating the container…"),
+    RecreateStep.START: message("Starting the new container…"),
+    RecreateStep.REMOVE: message("Removing the old container…"),
+    RecreateStep.RESTORE: message("Something went wrong. Restoring the old container…"),
+}
 
 
 class _Reporter(QObject):
@@ -68,7 +75,7 @@ class ContainerForm(QDialog):
         self._attempted = False
         self._busy = False
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        title = text("form.title.edit", name=replaces.name) if replaces else text("form.title.new")
+        title = _("Edit and recreate “{name}”", name=replaces.name) if replaces else _("Run a container")
         self.setWindowTitle(title)
         resize_on_screen(self, 720, 760)
         self.fields = FormFields()
@@ -76,11 +83,11 @@ class ContainerForm(QDialog):
         self.problem = ProblemView(store)
         self.progress = QProgressBar(textVisible=False)
         self.progress.setRange(0, 0)
-        self.progress.setAccessibleName(text("form.progress"))
+        self.progress.setAccessibleName(_("Progress"))
         self.step = label("", "muted")
-        self.send = button(text("form.send.edit" if replaces else "form.send.new"), self.submit, "primary")
-        self.copy = button(text("containers.copy-run"), self._copy)
-        self.cancel = button(text("common.cancel"), self.reject)
+        self.send = button((_("Recreate") if replaces else _("Run")), self.submit, "primary")
+        self.copy = button(_("Copy as docker run"), self._copy)
+        self.cancel = button(_("Cancel"), self.reject)
         self._lay_out(title)
         self.fields.fill(draft_of(spec))
         self.fields.changed.connect(self._check)
@@ -113,7 +120,7 @@ class ContainerForm(QDialog):
         if self.busy or self._store.engine_link is not LinkState.UP:
             return
         self.problem.show_problem(None)
-        self._set_busy(text("form.step.image"))
+        self._set_busy(_("Checking the image…"))
         image = self._read()[0].image
         self._store.intents.ask_engine.emit(partial(_has_image, image=image), self._on_has_image)
 
@@ -171,7 +178,7 @@ class ContainerForm(QDialog):
     def _on_pull_ended(self, problem: Problem | None) -> None:
         self._show_buttons()
         check = partial(self._store.intents.check_network.emit, self.pull.reference)
-        self.problem.show_problem(problem, [(text("network-check.why"), check)])
+        self.problem.show_problem(problem, [(_("Why can't I pull?"), check)])
 
     def _make(self) -> None:
         spec = self._read()[0]
@@ -185,7 +192,7 @@ class ContainerForm(QDialog):
         self._store.intents.ask_engine.emit(job, self._on_made)
 
     def _on_step(self, step: str) -> None:
-        self._set_busy(text(f"form.step.{RecreateStep(step).value}"))
+        self._set_busy(say(_STEPS[RecreateStep(step)]))
 
     def _on_made(self, answer: Created | Problem) -> None:
         if isinstance(answer, Problem):
@@ -228,8 +235,12 @@ class ContainerForm(QDialog):
         image = self.fields.lines["image"].text().strip()
         known = self._images is not None and is_image_reference(image) and "@" not in image
         here = self._images is not None and with_tag(image) in self._images
-        words = "form.image.here" if here else "form.image.absent"
-        self.fields.image_state.setText(text(words) if known else "")
+        words = (
+            _("This image is available on the machine.")
+            if here
+            else _("This image isn't on the machine yet and will be pulled.")
+        )
+        self.fields.image_state.setText(words if known else "")
         self.fields.image_state.setVisible(known)
 
     def _set_busy(self, step: str | None) -> None:
@@ -244,7 +255,7 @@ class ContainerForm(QDialog):
         self.send.setEnabled(up and not self.busy and not self.pull.isVisibleTo(self))
         self.cancel.setEnabled(not self._busy)
         if not up:
-            self.step.setText(text("form.no-engine"))
+            self.step.setText(_("Not connected to the Docker engine."))
         elif not self._busy:
             self.step.setText("")
 
@@ -258,7 +269,17 @@ class ContainerForm(QDialog):
         heading.setContentsMargins(theme.px(20), theme.px(16), theme.px(20), theme.px(8))
         heading.addWidget(label(title, "title", wrap=True))
         if self._replaces is not None:
-            heading.addWidget(label(text("form.lost"), "warning", wrap=True))
+            heading.addWidget(
+                label(
+                    _(
+                        "The container is replaced by a new one. Its logs and any files not stored in a "
+                        "volume will be deleted. Volumes are kept and attached to the new container. The old "
+                        "container is kept until the new one has started."
+                    ),
+                    "warning",
+                    wrap=True,
+                )
+            )
         self._scroll = QScrollArea()
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setWidgetResizable(True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout
 
-from app import texts
 from app.features.containers.form.pulling import Pull
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import figures, theme
 from app.ui.widgets import button, label
 from backend.api import Problem, ProblemCode, PullProgress
@@ -31,10 +30,10 @@ class PullPane(QFrame):
         self.words = label("", wrap=True)
         self.bar = QProgressBar(textVisible=False)
         self.bar.setRange(0, 0)
-        self.bar.setAccessibleName(text("pull.progress"))
+        self.bar.setAccessibleName(_("Pull progress"))
         self.detail = label("", "muted")
-        self.start = button(text("pull.start"), self.begin, "primary")
-        self.cancel = button(text("common.cancel"), self.stop)
+        self.start = button(_("Pull and run"), self.begin, "primary")
+        self.cancel = button(_("Cancel"), self.stop)
         row = QHBoxLayout()
         row.addWidget(self.detail, 1)
         row.addWidget(self.start)
@@ -59,7 +58,7 @@ class PullPane(QFrame):
     def offer(self, reference: str) -> None:
         """Say that the image is not here, and offer to fetch it."""
         self._reference = reference
-        self.words.setText(text("pull.missing", image=reference))
+        self.words.setText(_("The image “{image}” isn't on the machine.", image=reference))
         self.detail.setText("")
         self.bar.hide()
         self.start.show()
@@ -69,7 +68,7 @@ class PullPane(QFrame):
     def begin(self) -> None:
         """Pull what was offered."""
         self._pull = pull = Pull(self._reference)
-        self.words.setText(text("pull.running", image=self._reference))
+        self.words.setText(_("Pulling “{image}”", image=self._reference))
         self.bar.setRange(0, 0)
         self.bar.show()
         self.start.hide()
@@ -92,7 +91,11 @@ class PullPane(QFrame):
             self.bar.setRange(0, _STEPS)
             self.bar.setValue(progress.bytes_done * _STEPS // progress.bytes_total)
         size = figures.used_of(progress.bytes_done, progress.bytes_total) if progress.bytes_total else ""
-        layers = texts.plural("pull.layers", progress.layers, done=progress.layers_done) if progress.layers else ""
+        layers = (
+            ngettext("{done} of {count} layer", "{done} of {count} layers", progress.layers, done=progress.layers_done)
+            if progress.layers
+            else ""
+        )
         self.detail.setText("   ".join(part for part in (layers, size) if part) or progress.status)
 
     def _done(self, answer: Problem | None) -> None:

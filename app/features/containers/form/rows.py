@@ -19,17 +19,25 @@ from PySide6.QtWidgets import (
 )
 
 from app.features.containers.form.draft import MountDraft, PortDraft, VariableDraft
-from app.texts import text
+from app.texts import Message, _, message, say
 from app.ui import theme
 from app.ui.widgets import IconButton, button, label
 from backend.api import MOUNT_KINDS, PROTOCOLS
 
 _PORT_HEADINGS: Final = (
-    *(("form.ports.host", 3), ("form.ports.container", 3), ("form.ports.protocol", 2), ("form.ports.address", 4)),
+    (message("Host port"), 3),
+    (message("Container port"), 3),
+    (message("Protocol"), 2),
+    (message("Host address"), 4),
 )
-_MOUNT_HEADINGS: Final = (("form.mounts.kind", 2), ("form.mounts.source", 5), ("form.mounts.target", 4))
-_VARIABLE_HEADINGS: Final = (("form.variables.name", 2), ("form.variables.value", 3))
+_MOUNT_HEADINGS: Final = ((message("Type"), 2), (message("Source"), 5), (message("Container path"), 4))
+_VARIABLE_HEADINGS: Final = ((message("Name"), 2), (message("Value"), 3))
 """The texts over the fields, and what each takes of the width."""
+
+_MOUNTS: Final = {"bind": message("Folder"), "volume": message("Volume"), "tmpfs": message("Memory")}
+"""The kinds of mounts, as in MOUNT_KINDS."""
+_SOURCES: Final = {"bind": message("Folder on this computer"), "volume": message("Volume name")}
+"""What stands in an empty source, by kind."""
 
 Field = QLineEdit | QComboBox | QCheckBox
 
@@ -57,7 +65,7 @@ class FormRow(QWidget):
                 field.toggled.connect(self.changed)
         for widget in extra:
             line.addWidget(widget)
-        remove = IconButton("close", text("form.row.remove"))
+        remove = IconButton("close", _("Remove this row"))
         remove.clicked.connect(self.removed)
         line.addWidget(remove)
         keep_height(remove)
@@ -81,12 +89,12 @@ class Rows(QWidget):
     changed = Signal()
 
     def __init__(
-        self, make: Callable[[], FormRow], add_words: str, headings: Sequence[tuple[str, int]], beside: int = 40
+        self, make: Callable[[], FormRow], add_words: str, headings: Sequence[tuple[Message, int]], beside: int = 40
     ) -> None:
         """Make it empty.
 
         Args:
-            headings: over the fields that share the width: the text's key and the share.
+            headings: over the fields that share the width: the text and the share.
             beside: the width of what stands to the right of those.
         """
         super().__init__()
@@ -135,7 +143,7 @@ class Ports(Rows):
     """Published ports."""
 
     def __init__(self) -> None:
-        super().__init__(self._row, text("form.ports.add"), _PORT_HEADINGS)
+        super().__init__(self._row, _("Add port"), _PORT_HEADINGS)
 
     def fill(self, drafts: Sequence[PortDraft]) -> None:
         """Show these."""
@@ -160,10 +168,10 @@ class Ports(Rows):
     @staticmethod
     def _row() -> FormRow:
         fields: dict[str, Field] = {
-            "host_port": line_edit("form.ports.host", "form.ports.host.empty"),
-            "container_port": line_edit("form.ports.container", "form.ports.container.empty"),
-            "protocol": combo("form.ports.protocol", PROTOCOLS, str.upper),
-            "host_ip": line_edit("form.ports.address", "form.ports.address.empty"),
+            "host_port": line_edit(_("Host port"), _("Any free port")),
+            "container_port": line_edit(_("Container port"), "80"),
+            "protocol": combo(_("Protocol"), PROTOCOLS, str.upper),
+            "host_ip": line_edit(_("Host address"), _("Default address")),
         }
         return FormRow(fields, [share for _key, share in _PORT_HEADINGS])
 
@@ -172,7 +180,7 @@ class Mounts(Rows):
     """Folders, volumes and memory."""
 
     def __init__(self) -> None:
-        super().__init__(self._row, text("form.mounts.add"), _MOUNT_HEADINGS, 180)
+        super().__init__(self._row, _("Add folder or volume"), _MOUNT_HEADINGS, 180)
 
     def fill(self, drafts: Sequence[MountDraft]) -> None:
         """Show these."""
@@ -202,15 +210,15 @@ class Mounts(Rows):
         return tuple(made)
 
     def _row(self) -> FormRow:
-        kind = combo("form.mounts.kind", MOUNT_KINDS, lambda word: text(f"form.mounts.{word}"))
-        source = line_edit("form.mounts.source")
-        read_only = QCheckBox(text("form.mounts.read-only"))
+        kind = combo(_("Type"), MOUNT_KINDS, lambda word: say(_MOUNTS[word]))
+        source = line_edit(_("Source"))
+        read_only = QCheckBox(_("Read-only"))
         read_only.setAccessibleName(read_only.text())
-        browse = IconButton("folder-open-outline", text("form.mounts.browse"))
+        browse = IconButton("folder-open-outline", _("Choose folder"))
         fields: dict[str, Field] = {
             "kind": kind,
             "source": source,
-            "target": line_edit("form.mounts.target", "form.mounts.target.empty"),
+            "target": line_edit(_("Container path"), "/data"),
             "read_only": read_only,
         }
         row = FormRow(fields, [*(share for _key, share in _MOUNT_HEADINGS), 0], (browse,))
@@ -219,10 +227,10 @@ class Mounts(Rows):
             word = chosen(kind)
             browse.setEnabled(word == "bind")
             source.setEnabled(word != "tmpfs")
-            source.setPlaceholderText(text(f"form.mounts.source.{word if word in MOUNT_KINDS else 'bind'}"))
+            source.setPlaceholderText(say(_SOURCES[word]) if word in _SOURCES else "")
 
         def look() -> None:
-            found = QFileDialog.getExistingDirectory(self, text("form.mounts.browse"), source.text())
+            found = QFileDialog.getExistingDirectory(self, _("Choose folder"), source.text())
             if found:
                 source.setText(found)
 
@@ -236,7 +244,7 @@ class Variables(Rows):
     """The environment."""
 
     def __init__(self) -> None:
-        super().__init__(self._row, text("form.variables.add"), _VARIABLE_HEADINGS)
+        super().__init__(self._row, _("Add variable"), _VARIABLE_HEADINGS)
 
     def fill(self, drafts: Sequence[VariableDraft]) -> None:
         """Show these."""
@@ -252,20 +260,20 @@ class Variables(Rows):
     @staticmethod
     def _row() -> FormRow:
         fields: dict[str, Field] = {
-            "name": line_edit("form.variables.name", "form.empty"),
-            "value": line_edit("form.variables.value", "form.empty"),
+            "name": line_edit(_("Name"), " "),
+            "value": line_edit(_("Value"), " "),
         }
         return FormRow(fields, [share for _key, share in _VARIABLE_HEADINGS])
 
 
-def _heading(headings: Sequence[tuple[str, int]], beside: int) -> QWidget:
+def _heading(headings: Sequence[tuple[Message, int]], beside: int) -> QWidget:
     """The words over the fields. The fields have their names themselves: this is for the eye only."""
     made = QWidget()
     line = QHBoxLayout(made)
     line.setContentsMargins(theme.px(2), 0, theme.px(beside), 0)
     line.setSpacing(theme.px(6))
-    for key, share in headings:
-        words_of_it = label(text(key), "muted")
+    for title, share in headings:
+        words_of_it = label(say(title), "muted")
         words_of_it.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         line.addWidget(words_of_it, share)
     made.hide()
@@ -280,21 +288,21 @@ def fault_label() -> QLabel:
     return made
 
 
-def line_edit(key: str, placeholder: str | None = None) -> QLineEdit:
+def line_edit(name: str, placeholder: str | None = None) -> QLineEdit:
     """A field with a name for everybody."""
     made = QLineEdit()
-    made.setAccessibleName(text(key))
-    made.setPlaceholderText(text(placeholder or key))
+    made.setAccessibleName(name)
+    made.setPlaceholderText(placeholder or name)
     made.setMinimumWidth(theme.px(60))
     return made
 
 
-def combo(key: str, values: Sequence[str], say: Callable[[str], str]) -> QComboBox:
+def combo(name: str, values: Sequence[str], words_of: Callable[[str], str]) -> QComboBox:
     """A choice among some values."""
     made = QComboBox()
-    made.setAccessibleName(text(key))
+    made.setAccessibleName(name)
     for value in values:
-        made.addItem(say(value), value)
+        made.addItem(words_of(value), value)
     return made
 
 

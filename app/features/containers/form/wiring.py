@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject
 
 from app.features.containers.form.form import ContainerForm
 from app.state.parts import Parts
-from app.texts import text
+from app.texts import _
 from backend.api import Container, ContainerSpec, Created, Notice, Problem, spec_of
 
 if TYPE_CHECKING:
@@ -58,10 +58,19 @@ class ContainerFormWiring(QObject):
     def _on_made(self, made: Created) -> None:
         store = self._parts.store
         words = list(made.warnings)
-        if made.kept_as:
-            words.append(text("form.ended.kept", code=made.ended_at_once, name=made.kept_as))
+        if made.kept_as and made.ended_at_once is not None:
+            words.append(
+                _(
+                    "The new container exited immediately with code {code}. Check its logs. The old "
+                    "container is kept as “{name}”.",
+                    code=made.ended_at_once,
+                    name=made.kept_as,
+                )
+            )
         elif made.ended_at_once is not None:
-            words.append(text("form.ended", code=made.ended_at_once))
+            words.append(
+                _("The container exited immediately with code {code}. Check its logs.", code=made.ended_at_once)
+            )
         if words:
             store.notice(Notice(level="warning", text=" ".join(words)))
         if made.ended_at_once is not None:

@@ -10,11 +10,12 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QMenu, QWidget
 
+from app import texts
 from app.features.containers.list.dialogs import ask_removal, ask_rename
 from app.features.containers.list.rows import is_startable
 from app.links.link_state import LinkState
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, pgettext, say
 from app.ui import icons
 from app.ui.ports import port_links
 from app.ui.safe_text import menu_text
@@ -39,13 +40,13 @@ KINDS: Final = {
     ContainerAction.REMOVE: _Kind("trash-can-outline", "Del", lambda _entry: True),
 }
 PAGES: Final = {
-    "logs": ("text-box-outline", "Ctrl+L"),
-    "inspect": ("code-json", "Ctrl+I"),
-    "terminal": ("console", "Ctrl+T"),
-    "files": ("folder-outline", "Ctrl+E"),
-    "stats": ("chart-line", ""),
+    "logs": (message("Logs"), "text-box-outline", "Ctrl+L"),
+    "inspect": (message("Inspect"), "code-json", "Ctrl+I"),
+    "terminal": (message("Terminal"), "console", "Ctrl+T"),
+    "files": (message("Files"), "folder-outline", "Ctrl+E"),
+    "stats": (message("Stats"), "chart-line", ""),
 }
-"""Tabs of a container's page that have an action of their own: glyph and key."""
+"""Tabs of a container's page that have an action of their own: words, glyph and key."""
 _NEEDS_RUNNING: Final = frozenset({"terminal"})
 
 
@@ -58,21 +59,21 @@ class ContainerActions(QObject):
         self._store = store
         self._owner = owner
         self._target = target
-        self.open = self._action("containers.open", "arrow-right", "Return", partial(self._open, ""))
+        self.open = self._action(pgettext("verb", "Open"), "arrow-right", "Return", partial(self._open, ""))
         self.pages = {
-            tab: self._action(f"containers.{tab}", glyph, key, partial(self._open, tab))
-            for tab, (glyph, key) in PAGES.items()
+            tab: self._action(say(title), glyph, key, partial(self._open, tab))
+            for tab, (title, glyph, key) in PAGES.items()
         }
         self.by_kind = {
-            kind: self._action(f"action.{kind.value}", glyph, key, partial(self._ask_target, kind))
+            kind: self._action(texts.action(kind), glyph, key, partial(self._ask_target, kind))
             for kind, (glyph, key, _applies) in KINDS.items()
         }
-        self.rename = self._action("containers.rename", "form-textbox", "F2", self._rename)
-        self.edit = self._action("containers.edit", "pencil-outline", "Ctrl+Shift+E", self._edit)
-        self.copy_run = self._action("containers.copy-run", "content-copy", "Ctrl+Shift+C", self._copy_run)
-        self.copy_id = self._copying("containers.copy-id", "Ctrl+C", lambda entry: entry.id)
-        self.copy_name = self._copying("containers.copy-name", "", lambda entry: entry.name)
-        self.copy_image = self._copying("containers.copy-image", "", lambda entry: entry.image)
+        self.rename = self._action(_("Rename"), "form-textbox", "F2", self._rename)
+        self.edit = self._action(_("Edit and recreate"), "pencil-outline", "Ctrl+Shift+E", self._edit)
+        self.copy_run = self._action(_("Copy as docker run"), "content-copy", "Ctrl+Shift+C", self._copy_run)
+        self.copy_id = self._copying(_("Copy ID"), "Ctrl+C", lambda entry: entry.id)
+        self.copy_name = self._copying(_("Copy name"), "", lambda entry: entry.name)
+        self.copy_image = self._copying(_("Copy image name"), "", lambda entry: entry.image)
         self.enable()
 
     @property
@@ -127,7 +128,7 @@ class ContainerActions(QObject):
             menu.addActions([action for action in self.pages.values() if action.isEnabled()])
             for link in port_links(target[0]):
                 if link.url is not None:
-                    opens = menu.addAction(icons.glyph("open-in-new"), text("containers.open-port", url=link.url))
+                    opens = menu.addAction(icons.glyph("open-in-new"), _("Open {url}", url=link.url))
                     opens.triggered.connect(lambda _=False, url=link.url: self._store.intents.open_url.emit(url))
             menu.addSeparator()
         menu.addActions([action for action in self.by_kind.values() if action.isEnabled()])
@@ -138,8 +139,8 @@ class ContainerActions(QObject):
         menu.addActions([self.copy_name, self.copy_id, self.copy_image, self.copy_run])
         return menu
 
-    def _action(self, key: str, glyph: str, shortcut: str, triggered: Callable[[], None]) -> QAction:
-        action = QAction(icons.glyph(glyph), menu_text(text(key)), self)
+    def _action(self, words: str, glyph: str, shortcut: str, triggered: Callable[[], None]) -> QAction:
+        action = QAction(icons.glyph(glyph), menu_text(words), self)
         action.setData(glyph)
         if shortcut:
             action.setShortcut(QKeySequence(shortcut))
@@ -149,11 +150,11 @@ class ContainerActions(QObject):
         self._owner.addAction(action)
         return action
 
-    def _copying(self, key: str, shortcut: str, value: Callable[[Container], str]) -> QAction:
+    def _copying(self, words: str, shortcut: str, value: Callable[[Container], str]) -> QAction:
         def copy() -> None:
             QGuiApplication.clipboard().setText("\n".join(value(entry) for entry in self._target()))
 
-        return self._action(key, "content-copy", shortcut, copy)
+        return self._action(words, "content-copy", shortcut, copy)
 
     def _ask_target(self, kind: ContainerAction) -> None:
         self.ask(kind, self._target())

@@ -8,9 +8,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 
-from app import texts
 from app.features.containers.list.actions import ContainerActions
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import theme
 from app.ui.widgets import IconButton, ScrollingRow, label
 from backend.api import Container, ContainerAction
@@ -38,7 +37,7 @@ class SelectionBar(QFrame):
         self.count = label("", "heading")
         self.buttons = {kind: _button(actions.by_kind[kind]) for kind in _KINDS}
         self.buttons[ContainerAction.REMOVE].setProperty("role", "danger")
-        clear = IconButton("close", text("containers.selected.clear"), "Esc")
+        clear = IconButton("close", _("Clear selection"), "Esc")
         clear.clicked.connect(self.cleared)
         controls = QWidget()
         row = QHBoxLayout(controls)
@@ -57,7 +56,7 @@ class SelectionBar(QFrame):
 
     def show_selection(self, chosen: list[Container]) -> None:
         """Be there if there is something to do at once; what applies to none of them is left out."""
-        self.count.setText(texts.plural("containers.selected", len(chosen)))
+        self.count.setText(ngettext("{count} selected", "{count} selected", len(chosen)))
         for kind, button in self.buttons.items():
             button.setVisible(button.isEnabled() or kind is ContainerAction.REMOVE)
         self.setVisible(len(chosen) >= LEAST)

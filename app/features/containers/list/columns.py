@@ -13,7 +13,7 @@ from typing import Final
 
 from app import texts
 from app.features.stats.store import StatsStore
-from app.texts import text
+from app.texts import _, message, ngettext, say
 from app.ui import figures
 from app.ui.figures import NOTHING, natural
 from app.ui.ports import port_links
@@ -38,8 +38,29 @@ class ContainerColumn(IntEnum):
 
     @property
     def key(self) -> str:
-        """As it is remembered, and in the texts."""
+        """As it is remembered."""
         return self.name.lower()
+
+    @property
+    def title(self) -> str:
+        """As it is shown."""
+        return say(_TITLES[self])
+
+
+_TITLES: Final = {
+    Column.SELECT: message("Select"),
+    Column.NAME: message("Name"),
+    Column.IMAGE: message("Image"),
+    Column.PORTS: message("Ports"),
+    Column.CPU: message("CPU"),
+    Column.MEMORY: message("Memory"),
+    Column.STATUS: message("Status"),
+    Column.UPTIME: message("Uptime"),
+    Column.RESTARTS: message("Restarts"),
+    Column.CREATED: message("Created"),
+    Column.ID: message("ID"),
+    Column.ACTIONS: message("Actions"),
+}
 
 
 ALWAYS_SHOWN: Final = frozenset({ContainerColumn.SELECT, ContainerColumn.NAME, ContainerColumn.ACTIONS})
@@ -120,16 +141,31 @@ def rough_time(seconds: float) -> str:
     for name, length in _UNIT_S.items():
         if seconds >= length:
             unit, size = name, length
-    return texts.plural(f"time.{unit}", int(seconds // size))
+    count = int(seconds // size)
+    match unit:
+        case "second":
+            return ngettext("{count} second", "{count} seconds", count)
+        case "minute":
+            return ngettext("{count} minute", "{count} minutes", count)
+        case "hour":
+            return ngettext("{count} hour", "{count} hours", count)
+        case "day":
+            return ngettext("{count} day", "{count} days", count)
+        case "week":
+            return ngettext("{count} week", "{count} weeks", count)
+        case "month":
+            return ngettext("{count} month", "{count} months", count)
+        case _:
+            return ngettext("{count} year", "{count} years", count)
 
 
 def state_words(container: Container) -> str:
     """ "Running, healthy", "Stopped (3)"."""
     words = texts.container_state(container.state)
     if container.state is ContainerState.EXITED and container.exit_code:
-        return text("containers.exited", state=words, code=container.exit_code)
+        return _("{state} ({code})", state=words, code=container.exit_code)
     if container.state.is_up and container.health is not Health.NONE:
-        return text("containers.state-health", state=words, health=texts.health(container.health))
+        return _("{state}, {health}", state=words, health=texts.health(container.health))
     return words
 
 
@@ -140,15 +176,15 @@ def status_lines(container: Container, facts: Facts) -> tuple[str, str]:
     span = span_words(container.status)
     parts = []
     if span:
-        parts.append(text("containers.since" if container.state.is_up else "containers.ago", time=span))
+        parts.append(_("for {time}", time=span) if container.state.is_up else _("{time} ago", time=span))
     if restarts := facts.restart_counts.get(container.id):
-        parts.append(texts.plural("containers.restarts", restarts))
+        parts.append(ngettext("{count} restart", "{count} restarts", restarts))
     return first, ", ".join(parts)
 
 
 def group_words(group: Group) -> str:
     """ "2 of 3 running"."""
-    return text("containers.group.running", running=group.running, total=len(group.members))
+    return _("{running} of {total} running", running=group.running, total=len(group.members))
 
 
 def words(row: Container | Group, column: ContainerColumn, facts: Facts) -> str:
@@ -183,7 +219,7 @@ def words(row: Container | Group, column: ContainerColumn, facts: Facts) -> str:
 
 def created_words(container: Container) -> str:
     """ "2 hours ago"."""
-    return text("containers.ago", time=rough_time(max(0.0, time.time() - container.created)))
+    return _("{time} ago", time=rough_time(max(0.0, time.time() - container.created)))
 
 
 def created_tip(container: Container) -> str:

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QTableView,
 )
 
+from app import texts
 from app.features.containers.list.columns import (
     FIGURES,
     ContainerColumn,
@@ -30,7 +31,7 @@ from app.features.containers.list.columns import (
 )
 from app.features.containers.list.model import row_of
 from app.features.containers.list.rows import Row, is_startable
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.figures import NOTHING
 from app.ui.ports import PortLink, port_links
@@ -161,13 +162,14 @@ class ContainerDelegate(QStyledItemDelegate):
         """What a click would do, in words."""
         match hit.part:
             case Part.URL:
-                return text("containers.port.tip", url=hit.value)
+                return _("Open {url} in your browser", url=hit.value)
             case Part.ACTION:
-                key = "containers.group.action" if isinstance(row, Group) else "containers.row.action"
-                name = row.project if isinstance(row, Group) else row.name
-                return text(key, action=text(f"action.{hit.value}"), name=name)
+                action = texts.action(ContainerAction(hit.value))
+                if isinstance(row, Group):
+                    return _("{action} all in {name}", action=action, name=row.project)
+                return _("{action} {name}", action=action, name=row.name)
             case Part.MENU:
-                return text("containers.more")
+                return _("More actions")
             case _:
                 return ""
 
@@ -245,7 +247,7 @@ class ContainerDelegate(QStyledItemDelegate):
         top, bottom = _halves(rect)
         if len(links) == 2:
             return [(top, links[0]), (bottom, links[1])]
-        more = PortLink(text("containers.more-ports", count=len(links) - 2), None)
+        more = PortLink(_("+{count}", count=len(links) - 2), None)
         width = metrics.horizontalAdvance(more.words) + theme.px(8)
         second = bottom.adjusted(0, 0, -width, 0)
         return [(top, links[0]), (second, links[1]), (bottom.adjusted(second.width() + theme.px(4), 0, 0, 0), more)]

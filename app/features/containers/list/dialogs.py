@@ -18,9 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import texts
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import theme
 from app.ui.widgets import label
 from backend.api import Container, ContainerAction, Problem, is_container_name
@@ -37,23 +36,48 @@ def ask_removal(
     volumes = sum(entry.anonymous_volumes for entry in containers)
     count = len(containers)
     box = QMessageBox(parent)
-    box.setWindowTitle(text("remove.title"))
+    box.setWindowTitle(_("Remove containers"))
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setIcon(QMessageBox.Icon.Warning)
-    box.setText(texts.plural("remove.question", count, name=containers[0].name))
-    lines = [text("remove.lost"), text("remove.kept")]
+    box.setText(
+        ngettext("Remove the container “{name}”?", "Remove {count} containers?", count, name=containers[0].name)
+    )
+    lines = [
+        _("Its logs and any files not stored in a volume will be deleted."),
+        _("Images and named volumes are kept."),
+    ]
     if running:
-        single = text("remove.running.single")
-        lines.insert(0, single if count == 1 else texts.plural("remove.running", running))
+        single = _("It is running and will be killed.")
+        lines.insert(
+            0,
+            single
+            if count == 1
+            else ngettext(
+                "{count} of them is running and will be killed.",
+                "{count} of them are running and will be killed.",
+                running,
+            ),
+        )
     with_volumes: QCheckBox | None = None
     if volumes:
-        lines.append(texts.plural("remove.anonymous", volumes))
-        with_volumes = QCheckBox(texts.plural("remove.anonymous.too", volumes), box)
+        lines.append(
+            ngettext(
+                "{count} anonymous volume will no longer be used by any container.",
+                "{count} anonymous volumes will no longer be used by any container.",
+                volumes,
+            )
+        )
+        with_volumes = QCheckBox(
+            ngettext(
+                "Also delete this volume and its data", "Also delete these {count} volumes and their data", volumes
+            ),
+            box,
+        )
         with_volumes.setAccessibleName(with_volumes.text())
         box.setCheckBox(with_volumes)
     box.setInformativeText("\n".join(lines))
-    confirm = box.addButton(text("remove.confirm"), QMessageBox.ButtonRole.DestructiveRole)
-    cancel = box.addButton(text("common.cancel"), QMessageBox.ButtonRole.RejectRole)
+    confirm = box.addButton(_("Remove"), QMessageBox.ButtonRole.DestructiveRole)
+    cancel = box.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole)
     for button in (confirm, cancel):
         button.setAccessibleName(button.text())
     confirm.setProperty("role", "danger")
@@ -86,23 +110,23 @@ class RenameDialog(QDialog):
         super().__init__(parent)
         self._store = store
         self._container = container
-        self.setWindowTitle(text("rename.title"))
+        self.setWindowTitle(_("Rename container"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.name = QLineEdit(container.name)
-        self.name.setAccessibleName(text("rename.name"))
+        self.name.setAccessibleName(_("New name"))
         self.name.selectAll()
         self.fault = label("", "danger", wrap=True)
         buttons = QDialogButtonBox()
-        self.confirm = QPushButton(text("containers.rename"))
+        self.confirm = QPushButton(_("Rename"))
         self.confirm.setProperty("role", "primary")
-        cancel = QPushButton(text("common.cancel"))
+        cancel = QPushButton(_("Cancel"))
         for button in (self.confirm, cancel):
             button.setAccessibleName(button.text())
         buttons.addButton(self.confirm, QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.addButton(cancel, QDialogButtonBox.ButtonRole.RejectRole)
         column = QVBoxLayout(self)
         column.setSpacing(theme.px(10))
-        column.addWidget(label(text("rename.question", name=container.name), wrap=True))
+        column.addWidget(label(_("New name for “{name}”:", name=container.name), wrap=True))
         column.addWidget(self.name)
         column.addWidget(self.fault)
         column.addWidget(buttons)
@@ -115,7 +139,9 @@ class RenameDialog(QDialog):
     def _check(self) -> None:
         name = self.name.text().strip()
         good = is_container_name(name)
-        self.fault.setText("" if good else text("form.fault.name"))
+        self.fault.setText(
+            "" if good else _("Use two or more letters, digits, “_”, “.” or “-”, starting with a letter or digit.")
+        )
         self.confirm.setEnabled(good and name != self._container.name)
 
     def _ask(self) -> None:

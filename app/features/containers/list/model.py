@@ -27,7 +27,7 @@ from app.features.containers.list.columns import (
 from app.features.containers.list.rows import Arrangement, Row, arrange, row_key
 from app.features.stats.store import StatsStore
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui.safe_text import tooltip
 from backend.api import Container
 
@@ -105,14 +105,14 @@ class ContainerModel(QAbstractTableModel):
             return None
         column = ContainerColumn(section)
         if role == Qt.ItemDataRole.DisplayRole:
-            words_of_it = "" if column is ContainerColumn.SELECT else text(f"containers.column.{column.key}")
+            words_of_it = "" if column is ContainerColumn.SELECT else column.title
             # At the right the mark of the order would stand over the words.
             marked = column in FIGURES and column is self.arrangement.column
             return words_of_it + _ROOM_FOR_MARK if marked else words_of_it
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return text(f"containers.column.{column.key}")
+            return column.title
         if role == Qt.ItemDataRole.ToolTipRole and column in SORTABLE:
-            return tooltip(text("containers.sort-by", column=text(f"containers.column.{column.key}")))
+            return tooltip(_("Sort by {column}", column=column.title))
         if role == Qt.ItemDataRole.TextAlignmentRole:
             side = Qt.AlignmentFlag.AlignRight if column in FIGURES else Qt.AlignmentFlag.AlignLeft
             return int(side | Qt.AlignmentFlag.AlignVCenter)
@@ -145,9 +145,11 @@ class ContainerModel(QAbstractTableModel):
         if column is not ContainerColumn.NAME:
             return words(row, column, self.facts)
         if isinstance(row, Group):
-            state = text("containers.group.expanded" if row.expanded else "containers.group.collapsed")
-            return text("containers.group.row", name=row.project, running=group_words(row), state=state)
-        return text("containers.row", name=row.name, state=texts.container_state(row.state))
+            state = _("expanded") if row.expanded else _("collapsed")
+            return _(
+                "Compose project {name}, {running}, {state}", name=row.project, running=group_words(row), state=state
+            )
+        return _("{name}, {state}", name=row.name, state=texts.container_state(row.state))
 
     def _tip(self, row: Row, column: ContainerColumn) -> str:
         if isinstance(row, Container):

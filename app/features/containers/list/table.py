@@ -34,7 +34,7 @@ from app.features.containers.list.delegate import (
 )
 from app.features.containers.list.model import ContainerModel, row_of
 from app.state.preferences import Preferences, TableLayout
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 from app.ui.safe_text import tooltip
 from app.ui.tables.row_table import RowTable
@@ -77,7 +77,7 @@ class ContainerTable(RowTable):
         self._resized: dict[ContainerColumn, int] = {}
         self._sharing = False
         self._look_now = Look(-1, _NOWHERE, model.facts)
-        self.setAccessibleName(text("containers.table"))
+        self.setAccessibleName(_("Containers"))
         self.setHorizontalHeader(_Header(self))
         self.setModel(model)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
@@ -104,7 +104,7 @@ class ContainerTable(RowTable):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for column in ContainerColumn:
             if column not in ALWAYS_SHOWN:
-                entry = menu.addAction(text(f"containers.column.{column.key}"))
+                entry = menu.addAction(column.title)
                 entry.setCheckable(True)
                 entry.setChecked(not self.isColumnHidden(column))
                 entry.toggled.connect(lambda shown, column=column: self.show_column(column, shown=shown))
@@ -382,7 +382,7 @@ class _Header(QHeaderView):
     def __init__(self, table: ContainerTable) -> None:
         super().__init__(Qt.Orientation.Horizontal, table)
         self._table = table
-        self.setAccessibleName(text("containers.columns"))
+        self.setAccessibleName(_("Columns"))
 
     def paintSection(self, painter: QPainter, rect: QRect, section: int) -> None:
         painter.save()

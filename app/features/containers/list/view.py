@@ -27,7 +27,7 @@ from app.features.stats.store import StatsStore
 from app.links.link_state import LinkState
 from app.state.machine_actions import refusal, start_words
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _, message, message_in, say
 from app.ui import figures, icons, theme
 from app.ui.empty import EmptyState
 from app.ui.safe_text import tooltip
@@ -35,9 +35,9 @@ from app.ui.widgets import FilterField, IconButton, button, label
 from backend.api import Container, ContainerAction, Phase, StepState
 
 _SEGMENTS: Final = {
-    StateFilter.ALL: "containers.all",
-    StateFilter.RUNNING: "containers.running",
-    StateFilter.STOPPED: "containers.stopped",
+    StateFilter.ALL: message("All"),
+    StateFilter.RUNNING: message("Running"),
+    StateFilter.STOPPED: message_in("containers", "Stopped"),
 }
 
 
@@ -52,11 +52,11 @@ class ContainersView(QWidget):
         self.table = ContainerTable(self.model, store.preferences)
         self.actions_of_list = ContainerActions(store, self.table, self._target)
         self.bar = SelectionBar(self.actions_of_list)
-        self.filter = FilterField(text("containers.filter"), text("containers.filter.name"))
+        self.filter = FilterField(_("Filter by name, image or port"), _("Filter containers"))
         self.empty = EmptyState()
         self.problem = ProblemView(store)
-        self.run = button(text("containers.run"), lambda: store.intents.new_container.emit(""), "primary")
-        self.columns = IconButton("view-column-outline", text("containers.columns.choose"))
+        self.run = button(_("Run a container"), lambda: store.intents.new_container.emit(""), "primary")
+        self.columns = IconButton("view-column-outline", _("Choose columns"))
         self.totals = label("", "muted")
         self._stack = QStackedWidget()
         self._nothing = QWidget()
@@ -106,7 +106,9 @@ class ContainersView(QWidget):
         """Show the store."""
         everything = self._store.containers or ()
         running = len(self._store.running)
-        self._count.setText(text("containers.count", running=running, total=len(everything)) if everything else "")
+        self._count.setText(
+            _("{running} of {total} running", running=running, total=len(everything)) if everything else ""
+        )
         self._show_problem()
         if self._store.containers is not None and self.model.rowCount():
             self._stack.setCurrentWidget(self.table)
@@ -149,14 +151,14 @@ class ContainersView(QWidget):
         bar.setContentsMargins(0, 0, 0, 0)
         bar.setSpacing(theme.px(8))
         bar.addWidget(self.filter, 1)
-        for shown, key in _SEGMENTS.items():
+        for shown, title in _SEGMENTS.items():
             segment = QToolButton()
-            segment.setText(text(key))
+            segment.setText(say(title))
             segment.setCheckable(True)
             segment.setChecked(shown is StateFilter.ALL)
             segment.setProperty("role", "segment")
             segment.setProperty("shown", shown.value)
-            segment.setAccessibleName(text("containers.show", which=text(key)))
+            segment.setAccessibleName(_("Show: {which}", which=say(title)))
             segment.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             self._segments.addButton(segment)
             bar.addWidget(segment)
@@ -165,7 +167,7 @@ class ContainersView(QWidget):
         bar.addWidget(self.totals)
         bar.addWidget(self.columns)
         top = QHBoxLayout()
-        top.addWidget(label(text("containers.title"), "title"))
+        top.addWidget(label(_("Containers"), "title"))
         top.addSpacing(theme.px(10))
         top.addWidget(self._count, 1, Qt.AlignmentFlag.AlignBottom)
         top.addWidget(self.run)
@@ -199,8 +201,10 @@ class ContainersView(QWidget):
         used = usage(Group("", self._store.running, expanded=False), self._store.part(StatsStore))
         self.totals.setVisible(used is not None)
         if used is not None:
-            self.totals.setText(text("containers.totals", cpu=figures.percent(used[0]), memory=figures.size(used[1])))
-            self.totals.setToolTip(tooltip(text("containers.totals.tip")))
+            self.totals.setText(
+                _("CPU {cpu}   Memory {memory}", cpu=figures.percent(used[0]), memory=figures.size(used[1]))
+            )
+            self.totals.setToolTip(tooltip(_("Total for all running containers. 100% = one full processor.")))
 
     def _open(self, container_id: str) -> None:
         self._store.intents.open_container.emit(container_id, "")
@@ -226,10 +230,10 @@ class ContainersView(QWidget):
         if store.agent_link is not LinkState.UP and store.agent_problem is not None:
             self.problem.show_problem(store.agent_problem)
         elif machine is not None and machine.phase is Phase.FAILED and machine.problems:
-            again = (text("machine.start-again"), store.intents.start_machine.emit)
+            again = (_("Start again"), store.intents.start_machine.emit)
             self.problem.show_problem(machine.problems[0], [again])
         elif store.engine_link is LinkState.RECONNECTING and store.engine_problem is not None:
-            self.problem.show_problem(store.engine_problem, [(text("problem.retry"), store.intents.refresh.emit)])
+            self.problem.show_problem(store.engine_problem, [(_("Try again"), store.intents.refresh.emit)])
         else:
             self.problem.show_problem(None)
 
@@ -238,31 +242,64 @@ class ContainersView(QWidget):
         start = (start_words(store), store.intents.start_machine.emit) if not refusal(store) else None
         muted = theme.current().muted
         if store.containers:
-            clear = (text("containers.no-match.clear"), self.clear_filter)
-            show(icons.glyph("filter-off-outline", muted), "containers.no-match", action=clear)
+            clear = (_("Clear filter"), self.clear_filter)
+            show(
+                icons.glyph("filter-off-outline", muted),
+                _("No matches"),
+                _("No containers match the filter."),
+                action=clear,
+            )
         elif store.containers is not None:
-            run = (text("containers.run"), lambda: store.intents.new_container.emit(""))
-            command = text("containers.empty.command")
-            show(icons.glyph("cube-outline", muted), "containers.empty", command=command, action=run)
+            run = (_("Run a container"), lambda: store.intents.new_container.emit(""))
+            command = "docker run -it --rm alpine"
+            show(
+                icons.glyph("cube-outline", muted),
+                _("No containers yet"),
+                _("Run a container here, or enter this in a terminal:"),
+                command=command,
+                action=run,
+            )
         elif phase in (Phase.STOPPED, Phase.FAILED):
             show(
                 icons.boat("tray-stopped"),
-                "containers.stopped-machine",
+                _("The machine is stopped"),
+                _("Your containers and images are safe on its disk. Start the machine to use Docker."),
                 action=start if phase is Phase.STOPPED else None,
             )
         elif phase is Phase.SUSPENDED:
-            show(icons.boat("tray-suspended"), "containers.suspended", action=start)
+            show(
+                icons.boat("tray-suspended"),
+                _("Wherry is suspended"),
+                _("Resume, and your containers pick up where they left off."),
+                action=start,
+            )
         elif phase in (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING):
             steps = store.machine.steps if store.machine else ()
             done = sum(step.state is StepState.DONE for step in steps)
-            show(icons.boat("tray-starting"), "containers.starting", progress=(done, len(steps)))
+            show(
+                icons.boat("tray-starting"),
+                _("The machine is starting"),
+                _("Your containers appear here as soon as the Docker engine is ready."),
+                progress=(done, len(steps)),
+            )
         elif phase is Phase.STOPPING:
-            key = "containers.suspending" if store.is_suspending else "containers.stopping"
-            show(icons.boat("tray-starting"), key, progress=(0, 0))
+            if store.is_suspending:
+                title, words = (
+                    _("The machine is suspending"),
+                    _("Saving memory to disk. Containers pick up where they left off when you resume."),
+                )
+            else:
+                title, words = _("The machine is stopping"), _("Stopping containers…")
+            show(icons.boat("tray-starting"), title, words, progress=(0, 0))
         elif phase is not None:
-            show(icons.boat("tray-running"), "containers.loading", progress=(0, 0))
+            show(
+                icons.boat("tray-running"),
+                _("Loading containers"),
+                _("Connecting to the Docker engine…"),
+                progress=(0, 0),
+            )
         else:
-            show(icons.boat("tray-stopped"), "containers.unknown", progress=(0, 0))
+            show(icons.boat("tray-stopped"), _("Connecting"), _("Connecting to the machine…"), progress=(0, 0))
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication
 
-from app import texts
 from app.features.containers.list.restarts import RestartsWiring
 from app.state.parts import Parts
+from app.texts import ngettext
 from backend.api import ContainerAction, Notice, Problem, run_command, spec_of
 
 if TYPE_CHECKING:
@@ -54,4 +54,13 @@ class ContainersWiring(QObject):
             store.set_problem(answer)
             return
         QGuiApplication.clipboard().setText("\n".join(answer))
-        store.notice(Notice(level="info", text=texts.plural("containers.copied-run", len(answer))))
+        store.notice(
+            Notice(
+                level="info",
+                text=ngettext(
+                    "Copied the docker run command of {count} container.",
+                    "Copied the docker run commands of {count} containers.",
+                    len(answer),
+                ),
+            )
+        )

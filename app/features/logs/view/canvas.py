@@ -36,7 +36,7 @@ from app.features.logs.view.layouts import (
 from app.features.logs.view.rows import ShownLines
 from app.features.logs.view.scroller import Scroller
 from app.features.logs.view.selection import LogPosition, LogSelection
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 from app.ui.widgets import MONOSPACE
 
@@ -71,7 +71,7 @@ class LinesCanvas(QAbstractScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setAccessibleName(text("logs.text"))
+        self.setAccessibleName(_("Log text"))
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.viewport().setCursor(Qt.CursorShape.IBeamCursor)
         self.shown = ShownLines()
@@ -317,10 +317,10 @@ class LinesCanvas(QAbstractScrollArea):
     def _paint_nothing(self, painter: QPainter) -> None:
         if self._log is None:
             return
-        key = "logs.no-lines" if self.shown.search is not None else "logs.empty"
+        words = _("No matching lines.") if self.shown.search is not None else _("No log output yet.")
         painter.setPen(QColor(theme.current().muted))
         painter.drawText(
-            self.viewport().rect().adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN), Qt.AlignmentFlag.AlignTop, text(key)
+            self.viewport().rect().adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN), Qt.AlignmentFlag.AlignTop, words
         )
 
     def _paint_columns(self, painter: QPainter, row: VisibleRow) -> None:

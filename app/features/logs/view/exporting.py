@@ -10,7 +10,6 @@ from typing import Final
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QSizePolicy, QWidget
 
-from app import texts
 from app.features.logs.data.buffer import MAX_LINES
 from app.features.logs.data.export import Columns, LogExport, columns_of
 from app.features.logs.data.feed import TAIL_LINES
@@ -18,7 +17,7 @@ from app.features.logs.data.followed import FollowedLog, LogState
 from app.features.logs.data.spill import DISK_LIMIT_BYTES
 from app.features.logs.view.layouts import utf16_slice
 from app.features.logs.view.lines_view import LinesView
-from app.texts import text
+from app.texts import _, message, ngettext, say
 from app.ui import theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import button, label
@@ -26,6 +25,13 @@ from backend.api import Problem
 
 COPY_LINES: Final = 100_000
 """More would be a clipboard that no other program can take."""
+_STATES: Final = {
+    LogState.OPENING: message("Opening…"),
+    LogState.FOLLOWING: message("Following"),
+    LogState.IN_TURN: message("Updated every few seconds"),
+    LogState.ENDED: message("Ended"),
+    LogState.RECONNECTING: message("Reconnecting…"),
+}
 _AT_ONCE: Final = 2_000
 
 
@@ -42,9 +48,9 @@ class Exporting(QFrame):
         self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.count = label("", "muted")
         self.progress = QProgressBar(textVisible=False)
-        self.progress.setAccessibleName(text("logs.save.title"))
+        self.progress.setAccessibleName(_("Save log"))
         self.progress.setFixedWidth(theme.px(140))
-        self.cancel = button(text("common.cancel"), self._cancel)
+        self.cancel = button(_("Cancel"), self._cancel)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(12), theme.px(4), theme.px(12), theme.px(4))
         row.setSpacing(theme.px(10))
@@ -54,7 +60,12 @@ class Exporting(QFrame):
         self.progress.hide()
         self.cancel.hide()
         self._said = ""
-        bounds = text("logs.bounds", tail=f"{TAIL_LINES:,}", lines=f"{MAX_LINES:,}", size=DISK_LIMIT_BYTES // 1024**3)
+        bounds = _(
+            "Shows the newest {tail:,} lines at first. Keeps up to {lines:,} lines or {size} GiB.",
+            tail=TAIL_LINES,
+            lines=MAX_LINES,
+            size=DISK_LIMIT_BYTES // 1024**3,
+        )
         self.count.setToolTip(tooltip(bounds))
 
     def set_log(self, log: FollowedLog | None) -> None:
@@ -71,9 +82,9 @@ class Exporting(QFrame):
             return
         count = self._lines.shown.count
         if self._log.buffer.first:
-            self.count.setText(text("logs.lines.dropped", count=f"{count:,}"))
+            self.count.setText(_("newest {count:,} lines; older lines were dropped", count=count))
         else:
-            self.count.setText(texts.plural("logs.lines", count).replace(str(count), f"{count:,}"))
+            self.count.setText(ngettext("{count:,} line", "{count:,} lines", count))
         words, tip = self._states(self._log)
         self.state.setText(self._said or words)
         self.state.setToolTip(tooltip(tip))
@@ -81,24 +92,22 @@ class Exporting(QFrame):
     @staticmethod
     def _states(log: FollowedLog) -> tuple[str, str]:
         problems = [
-            text("logs.failed", name=name, summary=each.problem.as_text())
+            _("{name}: {summary}", name=name, summary=each.problem.as_text())
             for name, each in zip(log.names, log.states, strict=True)
             if each.problem is not None
         ]
         tip = "\n\n".join(problems[:8])
         if len(log.states) == 1:
             (only,) = log.states
-            words = text(f"logs.state.{only.state.value}")
+            words = say(_STATES[only.state])
             return (f"{words} – {only.problem.summary}" if only.problem is not None else words), tip
         counted = Counter(each.state for each in log.states)
-        words = " · ".join(
-            texts.plural(f"logs.states.{state.value}", counted[state]) for state in LogState if counted[state]
-        )
+        words = " · ".join(_counted(state, counted[state]) for state in LogState if counted[state])
         if problems:
             failed = next(at for at, each in enumerate(log.states) if each.problem is not None)
             problem = log.states[failed].problem
             assert problem is not None
-            words += " – " + text("logs.failed", name=log.names[failed], summary=problem.summary)
+            words += " – " + _("{name}: {summary}", name=log.names[failed], summary=problem.summary)
         return words, tip
 
     # -- copying -------------------------------------------------------------------------------------------------
@@ -137,13 +146,17 @@ class Exporting(QFrame):
         is_bounded = len(numbers) > COPY_LINES
         chosen = numbers[-COPY_LINES:]
         job = self._log.export(chosen, self._columns, None)
-        self._begin(job, text("logs.copying"))
+        self._begin(job, _("Copying…"))
 
         def done(_problem: Problem | None) -> None:
             if self._drop_job() is not None and not job.is_cancelled:
                 QGuiApplication.clipboard().setText(job.text.removesuffix("\n"))
-                key = "logs.copied.bounded" if is_bounded else "logs.copied"
-                self._say(text(key, count=f"{len(chosen):,}"))
+                count = len(chosen)
+                self._say(
+                    _("Copied the newest {count:,} lines. Save to a file to get them all.", count=count)
+                    if is_bounded
+                    else ngettext("Copied {count:,} line", "Copied {count:,} lines", count)
+                )
 
         job.finished.connect(done)
         job.start()
@@ -156,7 +169,7 @@ class Exporting(QFrame):
             return
         numbers = shown.numbers(shown.number(0), shown.number(shown.count - 1))
         job = self._log.export(numbers, self._columns, path)
-        self._begin(job, text("logs.saving", done="0", total=f"{len(numbers):,}"))
+        self._begin(job, _("Saving {done:,} of {total:,} lines", done=0, total=len(numbers)))
 
         def done(problem: Problem | None) -> None:
             if (ended := self._drop_job()) is None:
@@ -164,9 +177,9 @@ class Exporting(QFrame):
             if problem is not None:
                 self._say(problem.summary)
             elif ended.is_cancelled:
-                self._say(text("logs.save.cancelled"))
+                self._say(_("Canceled. Nothing was saved."))
             else:
-                self._say(text("logs.saved", total=f"{ended.total:,}", path=path))
+                self._say(_("Saved {total:,} lines to {path}", total=ended.total, path=str(path)))
 
         job.finished.connect(done)
         job.start()
@@ -189,7 +202,7 @@ class Exporting(QFrame):
     def _on_progress(self, done: int, total: int) -> None:
         self.progress.setValue(done)
         if self.job is not None and self.job.path is not None:
-            self._say(text("logs.saving", done=f"{done:,}", total=f"{total:,}"))
+            self._say(_("Saving {done:,} of {total:,} lines", done=done, total=total))
 
     def _cancel(self) -> None:
         if self.job is not None:
@@ -207,3 +220,17 @@ class Exporting(QFrame):
     def _say(self, words: str) -> None:
         self._said = words
         self.refresh()
+
+
+def _counted(state: LogState, count: int) -> str:
+    match state:
+        case LogState.FOLLOWING:
+            return ngettext("{count} following", "{count} following", count)
+        case LogState.IN_TURN:
+            return ngettext("{count} updated every few seconds", "{count} updated every few seconds", count)
+        case LogState.ENDED:
+            return ngettext("{count} ended", "{count} ended", count)
+        case LogState.OPENING:
+            return ngettext("{count} opening", "{count} opening", count)
+        case LogState.RECONNECTING:
+            return ngettext("{count} reconnecting", "{count} reconnecting", count)

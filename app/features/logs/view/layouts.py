@@ -13,7 +13,7 @@ from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QTextCharFormat,
 from app.features.logs.data.buffer import LogBuffer
 from app.features.logs.data.levels import Level
 from app.features.logs.data.lines import LogLine, local_time, log_line
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 from app.ui.safe_text import Style
 
@@ -115,7 +115,7 @@ class Layouts:
             formats.append(format_range(at, length, _format(span.style, plain)))
             at += length
         if line.cut_bytes:
-            note = text("logs.cut", count=f"{line.cut_bytes:,}")
+            note = _("… {count:,} bytes truncated", count=line.cut_bytes)
             words += note
             muted = QTextCharFormat()
             muted.setForeground(QBrush(QColor(theme.current().muted)))

@@ -11,7 +11,7 @@ from app.features.logs.view.pane import LogPane
 from app.features.logs.view.picker import ContainerPicker
 from app.state.machine_actions import refusal, start_words
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.empty import EmptyState
 from app.ui.widgets import label
@@ -79,26 +79,42 @@ class LogsPage(QWidget):
         muted = theme.current().muted
         if store.containers:
             running = tuple(entry.id for entry in store.running)
-            action = (text("logs.pick.running-all"), lambda: self.choose(running)) if running else None
-            show(icons.glyph("text-box-search-outline", muted), "logs.pick.nothing", action=action)
+            action = (_("Show all running"), lambda: self.choose(running)) if running else None
+            show(
+                icons.glyph("text-box-search-outline", muted),
+                _("No containers selected"),
+                _("Select one or more containers to see their logs in one stream, ordered by time."),
+                action=action,
+            )
         elif store.containers is not None:
-            show(icons.glyph("cube-outline", muted), "logs.no-containers")
+            show(
+                icons.glyph("cube-outline", muted),
+                _("No containers yet"),
+                _("Logs appear here when you run a container."),
+            )
         elif phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
             start = (start_words(store), store.intents.start_machine.emit)
             offered = phase is not Phase.FAILED and not refusal(store)
-            key = "logs.suspended" if phase is Phase.SUSPENDED else "logs.no-machine"
-            show(
-                icons.tray(phase if phase is Phase.SUSPENDED else Phase.STOPPED), key, action=start if offered else None
-            )
+            if phase is Phase.SUSPENDED:
+                title, words = _("Wherry is suspended"), _("Resume to see container logs.")
+            else:
+                title, words = _("The machine is stopped"), _("Start the machine to see container logs.")
+            picture = icons.tray(phase if phase is Phase.SUSPENDED else Phase.STOPPED)
+            show(picture, title, words, action=start if offered else None)
         else:
-            show(icons.boat("tray-starting"), "logs.waiting", progress=(0, 0))
+            show(
+                icons.boat("tray-starting"),
+                _("Waiting for the Docker engine"),
+                _("Logs appear here as soon as the engine is ready."),
+                progress=(0, 0),
+            )
 
     def _lay_out(self) -> None:
         self._left = QWidget()
         left = QVBoxLayout(self._left)
         left.setContentsMargins(theme.px(20), theme.px(18), theme.px(12), theme.px(14))
         left.setSpacing(theme.px(12))
-        left.addWidget(label(text("logs.page"), "title"))
+        left.addWidget(label(_("Logs"), "title"))
         left.addWidget(self.picker, 1)
         self._stack.addWidget(self.pane)
         self._stack.addWidget(self.empty)

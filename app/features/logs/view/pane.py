@@ -20,7 +20,7 @@ from app.features.logs.view.exporting import Exporting
 from app.features.logs.view.lines_view import LinesView
 from app.features.logs.view.searching import Searching
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.widgets import IconButton, ScrollingRow
 
@@ -44,12 +44,12 @@ class LogPane(QWidget):
         self.lines = LinesView()
         self.searching = Searching()
         self.exporting = Exporting(self.lines)
-        self.times = _toggle("clock-outline", text("logs.times"))
-        self.wrap = _toggle("wrap", text("logs.wrap"))
-        self.to_end = IconButton("arrow-collapse-down", text("logs.follow"), "End")
-        self.copy = IconButton("content-copy", text("logs.copy-all"))
-        self.save = IconButton("content-save-outline", text("logs.save"), "Ctrl+S")
-        self.clear = IconButton("broom", text("logs.clear"))
+        self.times = _toggle("clock-outline", _("Show timestamps"))
+        self.wrap = _toggle("wrap", _("Wrap lines"))
+        self.to_end = IconButton("arrow-collapse-down", _("Scroll to end and follow"), "End")
+        self.copy = IconButton("content-copy", _("Copy all"))
+        self.save = IconButton("content-save-outline", _("Save to file…"), "Ctrl+S")
+        self.clear = IconButton("broom", _("Clear"))
         self._soon = QTimer(self, singleShot=True, interval=_REFRESH_MS)
         self._typed = QTimer(self, singleShot=True, interval=_TYPED_MS)
         self._lay_out()
@@ -172,7 +172,7 @@ class LogPane(QWidget):
         query = self.searching.query
         pattern = Pattern(query) if query.words else None
         error = pattern.error if pattern is not None else ""
-        self.searching.show_error(text("logs.search.error", error=error) if error else "")
+        self.searching.show_error(_("Invalid regular expression: {error}", error=error) if error else "")
         if pattern is not None and not error:
             self.lines.set_pattern(pattern)
             if self._log is not None:
@@ -191,7 +191,7 @@ class LogPane(QWidget):
             self.searching.show_count("")
             return
         if search.is_too_slow:
-            self.searching.show_error(text("logs.search.slow"))
+            self.searching.show_error(_("Search stopped: this regular expression takes too long."))
         self.searching.show_found(search, self.lines.shown.first, self.lines.current_match)
 
     def _go(self, *, backwards: bool) -> None:
@@ -216,9 +216,9 @@ class LogPane(QWidget):
     def _ask_where_to_save(self) -> None:
         if not self.lines.shown.count or self._log is None:
             return
-        name = self._log.names[0] if len(self._log.names) == 1 else text("logs.save.name")
+        name = self._log.names[0] if len(self._log.names) == 1 else _("log")
         safe = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
-        dialog = QFileDialog(self, text("logs.save.title"), "", text("logs.save.filter"))
+        dialog = QFileDialog(self, _("Save log"), "", _("Text (*.log *.txt)"))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("log")
         dialog.selectFile(f"{safe.lstrip('.') or 'log'}.log")
@@ -234,15 +234,15 @@ class LogPane(QWidget):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         has_lines = self.lines.shown.count > 0
-        copy = menu.addAction(icons.glyph("content-copy"), text("logs.copy"), self.exporting.copy)
+        copy = menu.addAction(icons.glyph("content-copy"), _("Copy"), self.exporting.copy)
         copy.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
         copy.setEnabled(not self.lines.selection.is_empty)
-        everything = menu.addAction(text("logs.copy-all"), self.exporting.copy_all)
-        choose = menu.addAction(text("logs.select-all"), self.lines.select_all)
+        everything = menu.addAction(_("Copy all"), self.exporting.copy_all)
+        choose = menu.addAction(_("Select all"), self.lines.select_all)
         choose.setShortcut(QKeySequence(QKeySequence.StandardKey.SelectAll))
         menu.addSeparator()
-        save = menu.addAction(icons.glyph("content-save-outline"), text("logs.save"), self._ask_where_to_save)
-        clear = menu.addAction(icons.glyph("broom"), text("logs.clear"), self._clear)
+        save = menu.addAction(icons.glyph("content-save-outline"), _("Save to file…"), self._ask_where_to_save)
+        clear = menu.addAction(icons.glyph("broom"), _("Clear"), self._clear)
         for action in (everything, choose, save, clear):
             action.setEnabled(has_lines)
         menu.addSeparator()
@@ -250,7 +250,7 @@ class LogPane(QWidget):
             toggle = menu.addAction(button.accessibleName(), button.toggle)
             toggle.setCheckable(True)
             toggle.setChecked(button.isChecked())
-        end = menu.addAction(text("logs.follow"), self.lines.jump_to_end)
+        end = menu.addAction(_("Scroll to end and follow"), self.lines.jump_to_end)
         end.setEnabled(not self.lines.follows)
         return menu
 

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTreeWidget, QTreeWidgetIt
 
 from app import texts
 from app.state.store import AppStore
-from app.texts import text
+from app.texts import _
 from app.ui import icons, theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import button, label
@@ -74,12 +74,12 @@ class ContainerPicker(QWidget):
         self._fill()
 
     def _lay_out(self) -> None:
-        self.filter.setPlaceholderText(text("logs.pick.filter"))
-        self.filter.setAccessibleName(text("logs.pick.filter"))
+        self.filter.setPlaceholderText(_("Filter containers"))
+        self.filter.setAccessibleName(_("Filter containers"))
         self.filter.addAction(icons.glyph("magnify"), QLineEdit.ActionPosition.LeadingPosition)
         self.tree.setObjectName("logpicker")
         self.tree.setHeaderHidden(True)
-        self.tree.setAccessibleName(text("logs.pick"))
+        self.tree.setAccessibleName(_("Containers to show logs from"))
         self.tree.setUniformRowHeights(True)
         self.tree.setIndentation(theme.px(16))
         self.tree.setIconSize(QSize(theme.px(_DOT), theme.px(_DOT)))
@@ -87,9 +87,9 @@ class ContainerPicker(QWidget):
         self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.px(6))
-        self.all = button(text("logs.pick.all"), lambda: self.tick(self._visible()))
-        self.running = button(text("logs.pick.running"), lambda: self.tick(self._visible(running=True)))
-        self.none = button(text("logs.pick.none"), lambda: self.tick(()))
+        self.all = button(_("All"), lambda: self.tick(self._visible()))
+        self.running = button(_("Running"), lambda: self.tick(self._visible(running=True)))
+        self.none = button(_("None"), lambda: self.tick(()))
         for each in (self.all, self.running, self.none):
             buttons.addWidget(each)
         buttons.addStretch(1)
@@ -148,7 +148,7 @@ class ContainerPicker(QWidget):
         self._show_count()
 
     def _group(self, project: str | None) -> QTreeWidgetItem:
-        item = QTreeWidgetItem(self.tree, [project or text("logs.pick.alone")])
+        item = QTreeWidgetItem(self.tree, [project or _("Standalone")])
         item.setFlags(_GROUP)
         item.setToolTip(0, tooltip(item.text(0)))
         font = item.font(0)
@@ -195,7 +195,9 @@ class ContainerPicker(QWidget):
                 top.setHidden(all(child is None or child.isHidden() for child in children))
 
     def _show_count(self) -> None:
-        self.count.setText(text("logs.pick.count", chosen=len(self._ticked), total=len(self._store.containers or ())))
+        self.count.setText(
+            _("{chosen} of {total} selected", chosen=len(self._ticked), total=len(self._store.containers or ()))
+        )
 
 
 _LEAF: Final = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsUserCheckable

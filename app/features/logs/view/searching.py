@@ -8,9 +8,8 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
-from app import texts
 from app.features.logs.data.search import MAX_PATTERN_CHARS, LogQuery, LogSearch
-from app.texts import text
+from app.texts import _, ngettext
 from app.ui import icons, theme
 from app.ui.widgets import IconButton, label
 
@@ -27,16 +26,16 @@ class Searching(QWidget):
         super().__init__(parent)
         self.field = QLineEdit(clearButtonEnabled=True)
         self.field.setMaxLength(MAX_PATTERN_CHARS)
-        self.field.setPlaceholderText(text("logs.search"))
-        self.field.setAccessibleName(text("logs.search"))
+        self.field.setPlaceholderText(_("Find in logs"))
+        self.field.setAccessibleName(_("Find in logs"))
         self.field.addAction(icons.glyph("magnify"), QLineEdit.ActionPosition.LeadingPosition)
         self.field.setMinimumWidth(theme.px(72))
         self.field.installEventFilter(self)
-        self.regex = _switch("regex", text("logs.search.regex"))
-        self.case = _switch("format-letter-case", text("logs.search.case"))
-        self.only = _switch("filter-outline", text("logs.search.filter"))
-        self.previous = IconButton("chevron-up", text("logs.search.previous"), "Shift+F3")
-        self.next = IconButton("chevron-down", text("logs.search.next"), "F3")
+        self.regex = _switch("regex", _("Regular expression"))
+        self.case = _switch("format-letter-case", _("Match case"))
+        self.only = _switch("filter-outline", _("Matching lines only"))
+        self.previous = IconButton("chevron-up", _("Previous match"), "Shift+F3")
+        self.next = IconButton("chevron-down", _("Next match"), "F3")
         self.count = label("", "muted")
         self.count.hide()
         self.complaint = label("", "warning", wrap=True)
@@ -86,14 +85,14 @@ class Searching(QWidget):
         base = bisect_left(matches, first)
         total = len(matches) - base
         if not search.is_done and not search.is_too_slow:
-            self.show_count(text("logs.search.under-way", total=f"{total:,}", percent=round(search.progress * 100)))
+            self.show_count(_("{total:,} lines, {percent}%…", total=total, percent=round(search.progress * 100)))
         elif not total:
-            self.show_count(text("logs.search.none"))
+            self.show_count(_("No matches"))
         elif current is not None:
             at = bisect_right(matches, current) - base
-            self.show_count(text("logs.search.count", at=f"{at:,}", total=f"{total:,}"))
+            self.show_count(_("{at:,} of {total:,} lines", at=at, total=total))
         else:
-            self.show_count(texts.plural("logs.search.total", total).replace(str(total), f"{total:,}"))
+            self.show_count(ngettext("{count:,} line", "{count:,} lines", total))
 
     @staticmethod
     def next_match(search: LogSearch, first: int, number: int, *, backwards: bool, inclusive: bool) -> int | None:

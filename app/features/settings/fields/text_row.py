@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QObject, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
-from app.texts import text
+from app.texts import _
 from app.ui import theme
 from app.ui.masking import without_password
 from app.ui.safe_text import tooltip
@@ -91,7 +91,7 @@ class ProxyRow(TextRow):
     def __init__(self, title: str, help_text: str = "", placeholder: str = "", *, indent: bool = False) -> None:
         super().__init__(title, help_text, placeholder, indent=indent)
         self._secret: str | None = None
-        self.reveal = IconButton("eye-outline", text("network.password.show", title=title))
+        self.reveal = IconButton("eye-outline", _("Show password: {title}", title=title))
         self.reveal.setCheckable(True)
         self.reveal.toggled.connect(self._on_reveal)
         self.reveal.hide()
@@ -125,7 +125,9 @@ class ProxyRow(TextRow):
         masked = without_password(value)
         self._secret = value if masked != value else None
         self.field.setReadOnly(self._secret is not None)
-        self.field.setToolTip(tooltip(text("network.password.hidden") if self._secret is not None else ""))
+        self.field.setToolTip(
+            tooltip(_("The password is hidden. Show it to edit the address.") if self._secret is not None else "")
+        )
         if self._secret is not None:
             self.field.setText(masked)
         self.reveal.setChecked(False)

@@ -1,0 +1,50 @@
+"""The catalogues of translations: brought up to date with the texts in the sources, by Babel's `pybabel`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from tasks import ROOT, VENV, environment
+from tasks.generated import catalogues, compile_catalogue
+
+SOURCES = ("app", "backend")
+KEYWORDS = (
+    "_",
+    "message",
+    "message_in:1c,2",
+    "count_message:1,2",
+    "ngettext:1,2",
+    "pgettext:1c,2",
+    "npgettext:1c,2,3",
+)
+"""The functions whose texts are translated, and which of their arguments those are; `c` is the context."""
+
+
+def texts(arguments: Sequence[str]) -> int:
+    """Add new texts to every catalogue, untranslated, and take away those that are gone."""
+    if arguments:
+        print("`texts` takes no arguments.", file=sys.stderr)
+        return 2
+    environment.make()
+    update()
+    return 0
+
+
+def update() -> None:
+    """Bring all catalogues up to date. A changed text is a new one: no translation is guessed."""
+    template = ROOT / "build" / "wherry.pot"
+    template.parent.mkdir(exist_ok=True)
+    keywords = ["--no-default-keywords", *(f"--keyword={keyword}" for keyword in KEYWORDS)]
+    _babel("extract", *keywords, "--no-location", "--sort-output", "--no-wrap", f"--output-file={template}", *SOURCES)
+    for path in catalogues():
+        _babel(
+            *("update", "--no-fuzzy-matching", "--ignore-obsolete", "--no-wrap", "--ignore-pot-creation-date"),
+            *(f"--input-file={template}", f"--output-file={path}", f"--locale={path.parent.parent.name}"),
+        )
+        compile_catalogue(path, path.with_suffix(".mo"))
+
+
+def _babel(*arguments: str) -> None:
+    subprocess.run([str(VENV / "bin" / "pybabel"), "--quiet", *arguments], check=True, cwd=ROOT)

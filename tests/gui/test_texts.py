@@ -1,0 +1,55 @@
+"""Every value of the backend's enums has words, and durations are said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from app import texts
+from backend.agent.boot.readiness import LADDER
+from backend.engine.types import ContainerAction, ContainerState
+from backend.errors import ProblemCode
+from backend.model import Phase, StepState, StepStatus
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (Phase, texts.phase),
+        (StepState, texts.step_state),
+        (ProblemCode, texts.problem_title),
+        (ContainerState, texts.container_state),
+        (ContainerAction, texts.action),
+        (ContainerAction, texts.action_pending),
+    ],
+)
+def test_every_member_has_words(values: type[StrEnum], words: Callable[[Any], str]) -> None:
+    for value in values:
+        assert words(value)
+
+
+def test_every_step_of_a_start_has_words() -> None:
+    for step in LADDER:
+        status = StepStatus(name=step.name, title="", state=StepState.ACTIVE)
+        assert texts.step(status)
+
+
+def test_a_step_of_a_newer_agent_is_shown_in_its_own_words() -> None:
+    step = StepStatus(name="new", title="Doing something new", state=StepState.ACTIVE)
+    assert texts.step(step) == "Doing something new"
+
+
+@pytest.mark.parametrize(("value", "words"), [(0.04, "0.0 s"), (4.23, "4.2 s"), (59.2, "59 s"), (90.0, "1 min 30 s")])
+def test_durations(value: float, words: str) -> None:
+    assert texts.seconds(value) == words
+
+
+def test_a_language_has_its_own_decimal_sign() -> None:
+    texts.choose_language("pt")
+    try:
+        assert texts.seconds(4.23) == "4,2 s"
+    finally:
+        texts.choose_language("en")
