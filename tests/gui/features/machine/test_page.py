@@ -64,7 +64,7 @@ def test_what_was_given_back_is_said_where_it_is_known(store: AppStore, page: Ma
     running(store)
     store.part(StatsStore).add(usage(memory_returned_bytes=3 * GIB // 2, disk_returned_bytes=None))
     returned = page.overview.usage.returned
-    assert returned["memory"].text() == "Given back to this computer since the start: 1.5 GiB"
+    assert returned["memory"].text() == "Reclaimed since the start: 1.5 GiB"
     assert not returned["disk"].isVisible()
 
 

@@ -48,7 +48,7 @@ def test_checkpoints_are_listed_newest_first_with_why(whole: MaintenanceWindow, 
     whys = [table.index(row, 1).data() for row in range(table.rowCount())]
     assert whys == [
         "Manual",
-        "Automatic: before an update",
+        "Automatic: before update",
         "Automatic: before going back",
         "Manual",
         "Created outside Wherry",
@@ -87,7 +87,7 @@ def test_going_back_asks_once_and_says_what_is_lost_and_kept(
     assert whole.agent.asked("checkpoints.restore") == []
     words = whole.confirm()
     assert "before the experiment 0" in words
-    assert "Gone from the machine" in words
+    assert "will be undone" in words
     assert "Kept: the present" in words
     assert whole.asked("checkpoints.restore") == [{"id": "c0"}]
 
@@ -128,7 +128,7 @@ def test_return_and_delete_are_keys_of_the_list(
         whole.window.activateWindow()
     checkpoints.table.setFocus()
     QTest.keyClick(checkpoints.table, Qt.Key.Key_Return)
-    assert "Go back to" in whole.box().text()
+    assert "Restore “" in whole.box().text()
     whole.box().reject()
     assert whole.agent.asked("checkpoints.delete") == []
 
@@ -189,7 +189,7 @@ def test_what_cannot_be_done_says_why(store: AppStore, window: MainWindow) -> No
     choose(view, 4)
     assert view.delete_button.isEnabled()
     assert not view.restore_button.isEnabled()
-    assert "did not make this one" in view.restore_button.toolTip()
+    assert "created outside Wherry" in view.restore_button.toolTip()
     show_machine(store, Phase.SUSPENDED)
     for button in (view.create_button, view.restore_button, view.delete_button):
         assert not button.isEnabled()

@@ -134,7 +134,7 @@ def test_what_is_shown(page: PortsView, window: MainWindow) -> None:
     assert "process 4711" in str(taken.data(Qt.ItemDataRole.AccessibleTextRole))
     assert window._rail.badge("ports") == 2
     names = [window._rail.list.item(row).data(Qt.ItemDataRole.AccessibleTextRole) for row in range(6)]
-    assert "Ports: 2 ports cannot be reached" in names
+    assert "Ports: 2 unreachable ports" in names
 
 
 def test_conflicts_are_found_in_the_list_and_the_badge_goes_with_them(

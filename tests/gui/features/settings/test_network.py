@@ -250,7 +250,7 @@ def test_what_is_left_of_an_address_without_its_password(address: str, shown: st
 
 def test_the_network_that_is_in_use_is_said(section: NetworkSettings, store: AppStore) -> None:
     row = section.texts["network.subnet"]
-    assert "It is 10.0.2.0/24 now." in row.help.text()
+    assert "Currently 10.0.2.0/24." in row.help.text()
     store.set_machine(samples.status(Phase.STOPPED))
     assert "now" not in row.help.text()
 

@@ -158,7 +158,7 @@ def test_daemon_json_is_saved_and_what_dockerd_says_is_shown(
     store.part(SettingsStore).take(
         *reply(messages.SetDaemonFile(text=""), daemon_answer('{"future": 1}', saved=True, asked_dockerd=True))
     )
-    assert "checked" in engine.state.text()
+    assert "validated" in engine.state.text()
     assert not engine.revert.isEnabled()
     engine.editor.setPlainText("{}")
     QTest.mouseClick(engine.save, LEFT)

@@ -105,7 +105,7 @@ def test_the_newest_values_and_limits_in_words(store: AppStore, graphs: StatsGra
     assert described == {
         "CPU": "127%, limit 150%",
         "Memory": "171 MiB, limit 256 MiB",
-        "Network": "in 335 KiB/s, out 87.9 KiB/s",
+        "Network": "received 335 KiB/s, sent 87.9 KiB/s",
         "Disk": "read 19.5 KiB/s, written 0 B/s",
     }
     graphs.show_container(None)
@@ -158,13 +158,13 @@ def test_a_stopped_container_and_a_stopped_machine_are_said(store: AppStore, gra
     store.part(StatsStore).clear()
     machine(store, Phase.STOPPED)
     graphs.show_container(None)
-    assert "not running" in graphs.says.text()
+    assert "stopped" in graphs.says.text()
 
 
 def test_waiting_and_trouble_are_said(store: AppStore, graphs: StatsGraphs) -> None:
     running(store)
     graphs.show_container(None)
-    assert "first figures" in graphs.says.text()
+    assert "Loading" in graphs.says.text()
     store.part(StatsStore).fail(Problem(code=ProblemCode.GUEST_FAULT, summary="The image is older.", hint="Restart."))
     assert graphs.says.text() == "The image is older. Restart."
 

@@ -234,7 +234,7 @@ def test_editing_says_what_is_lost_and_names_the_steps(store: AppStore, window: 
     assert job.keywords["container_id"] == web.id
     assert dict(job.keywords["spec"].environment)["SHOP_MODE"] == "test"
     form._on_step(RecreateStep.RESTORE)
-    assert "old container back" in form.step.text()
+    assert "Restoring the old container" in form.step.text()
     form.reject()
     assert form.isVisible(), "work that cannot be taken back is not left"
     engine.answer(Created(id="ab" * 32))
