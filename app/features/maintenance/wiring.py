@@ -14,11 +14,11 @@ from PySide6.QtCore import QObject
 from app.links.link_state import LinkState
 from app.state.maintenance_store import QUESTIONS, REQUESTS, UpkeepStore
 from app.state.parts import Parts
-from app.texts import _, message, say
+from app.texts import Message, _, message, say
 from app.ui import figures
 from backend.api import Notice, OperationStatus, Phase, Problem, ProblemCode, Request, messages
 
-_ENDED: Final[dict[type[Request[Any]], str]] = {
+_ENDED: Final[dict[type[Request[Any]], Message]] = {
     messages.CreateCheckpoint: message("Checkpoint created."),
     messages.RestoreCheckpoint: message("Checkpoint restored. The previous state was saved as a checkpoint."),
     messages.ApplyUpdate: message("Guest image updated. Your containers, images and volumes are kept."),

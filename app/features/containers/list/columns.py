@@ -48,18 +48,18 @@ class ContainerColumn(IntEnum):
 
 
 _TITLES: Final = {
-    Column.SELECT: message("Select"),
-    Column.NAME: message("Name"),
-    Column.IMAGE: message("Image"),
-    Column.PORTS: message("Ports"),
-    Column.CPU: message("CPU"),
-    Column.MEMORY: message("Memory"),
-    Column.STATUS: message("Status"),
-    Column.UPTIME: message("Uptime"),
-    Column.RESTARTS: message("Restarts"),
-    Column.CREATED: message("Created"),
-    Column.ID: message("ID"),
-    Column.ACTIONS: message("Actions"),
+    ContainerColumn.SELECT: message("Select"),
+    ContainerColumn.NAME: message("Name"),
+    ContainerColumn.IMAGE: message("Image"),
+    ContainerColumn.PORTS: message("Ports"),
+    ContainerColumn.CPU: message("CPU"),
+    ContainerColumn.MEMORY: message("Memory"),
+    ContainerColumn.STATUS: message("Status"),
+    ContainerColumn.UPTIME: message("Uptime"),
+    ContainerColumn.RESTARTS: message("Restarts"),
+    ContainerColumn.CREATED: message("Created"),
+    ContainerColumn.ID: message("ID"),
+    ContainerColumn.ACTIONS: message("Actions"),
 }
 
 

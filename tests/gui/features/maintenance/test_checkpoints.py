@@ -49,7 +49,7 @@ def test_checkpoints_are_listed_newest_first_with_why(whole: MaintenanceWindow, 
     assert whys == [
         "Manual",
         "Automatic: before update",
-        "Automatic: before going back",
+        "Automatic: before restore",
         "Manual",
         "Created outside Wherry",
     ]
@@ -88,7 +88,7 @@ def test_going_back_asks_once_and_says_what_is_lost_and_kept(
     words = whole.confirm()
     assert "before the experiment 0" in words
     assert "will be undone" in words
-    assert "Kept: the present" in words
+    assert "saved as a checkpoint first" in words
     assert whole.asked("checkpoints.restore") == [{"id": "c0"}]
 
 
