@@ -15,6 +15,8 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from pytestqt.wait_signal import SignalBlocker
 
+from tasks import generated
+
 pytest_plugins = ["tests.plugins.logfail", "tests.plugins.timing"]
 # pytest-timeout ends a test that hangs. A deadline for each example only fails tests on a busy computer.
 hypothesis.settings.register_profile("wherry", deadline=None)
@@ -22,6 +24,12 @@ hypothesis.settings.load_profile("wherry")
 PATIENCE_MS = 60_000
 """How long the window may take on a computer that does three other things; nothing ever sleeps for it."""
 OURS = ("WHERRY_HOME", "WHERRY_IMAGE", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def catalogues() -> None:
+    """The translations, as set-up makes them."""
+    generated.make()
 
 
 @pytest.fixture(autouse=True)

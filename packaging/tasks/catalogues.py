@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 
-from tasks import ROOT, VENV, environment
-from tasks.generated import catalogues, compile_catalogue
+from tasks import ROOT, environment
+from tasks.generated import babel, catalogues, compile_catalogue
 
 SOURCES = ("app", "backend")
 KEYWORDS = (
@@ -37,14 +36,10 @@ def update() -> None:
     template = ROOT / "build" / "wherry.pot"
     template.parent.mkdir(exist_ok=True)
     keywords = ["--no-default-keywords", *(f"--keyword={keyword}" for keyword in KEYWORDS)]
-    _babel("extract", *keywords, "--no-location", "--sort-output", "--no-wrap", f"--output-file={template}", *SOURCES)
+    babel("extract", *keywords, "--no-location", "--sort-output", "--no-wrap", f"--output-file={template}", *SOURCES)
     for path in catalogues():
-        _babel(
+        babel(
             *("update", "--no-fuzzy-matching", "--ignore-obsolete", "--no-wrap", "--ignore-pot-creation-date"),
             *(f"--input-file={template}", f"--output-file={path}", f"--locale={path.parent.parent.name}"),
         )
         compile_catalogue(path, path.with_suffix(".mo"))
-
-
-def _babel(*arguments: str) -> None:
-    subprocess.run([str(VENV / "bin" / "pybabel"), "--quiet", *arguments], check=True, cwd=ROOT)

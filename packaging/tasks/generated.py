@@ -26,5 +26,10 @@ def catalogues() -> list[Path]:
 
 def compile_catalogue(source: Path, compiled: Path) -> None:
     """Turn a translation into the form that gettext reads."""
-    babel = [str(VENV / "bin" / "pybabel"), "--quiet", "compile"]
-    subprocess.run([*babel, f"--input-file={source}", f"--output-file={compiled}"], check=True)
+    babel("compile", f"--input-file={source}", f"--output-file={compiled}")
+
+
+def babel(*arguments: str) -> None:
+    """Run Babel's command-line program."""
+    python = str(VENV / "bin" / "python")
+    subprocess.run([python, "-m", "babel.messages.frontend", "--quiet", *arguments], check=True, cwd=ROOT)

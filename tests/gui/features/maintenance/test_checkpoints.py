@@ -54,7 +54,7 @@ def test_checkpoints_are_listed_newest_first_with_why(whole: MaintenanceWindow, 
         "Created outside Wherry",
     ]
     assert "5 checkpoints" in checkpoints._count.text()
-    assert "newest 5 are kept, for 14 days" in checkpoints.policy.text()
+    assert "newest 5 automatic checkpoints for 14 days" in checkpoints.policy.text()
     checkpoints.change_policy.click()
     assert whole.window.page_name == "settings"
 
