@@ -19,6 +19,8 @@ exit codes:
   2    the command line was not understood
   3    the machine is not running
   130  interrupted by Ctrl-C; what was begun has been undone
+
+manual: wherry help
 """
 
 
