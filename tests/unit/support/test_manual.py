@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 
 from backend import doctor
 from backend.cli import exits
@@ -96,6 +97,15 @@ def test_links_lead_somewhere(name: str) -> None:
 def test_lines_fit_a_terminal(name: str) -> None:
     for number, line in enumerate(TEXTS[name].splitlines(), 1):
         assert len(line) <= 80, f"{name}.md:{number} has {len(line)} characters"
+
+
+def test_what_is_bold_is_a_text_of_the_window() -> None:
+    with (HELP.parent.parent / "backend/texts/locale/pt_BR/LC_MESSAGES/wherry.po").open("rb") as file:
+        written = {str(entry.id) for entry in read_po(file)}
+    texts = written | {text.replace("&", "") for text in written}  # a menu's letter is marked by one
+    for name, text in TEXTS.items():
+        for label in re.findall(r"\*\*([^*]+)\*\*", "".join(text.split("```")[::2])):
+            assert " ".join(label.split()) in texts, f"{name}.md names {label!r}; the window has no such text"
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
