@@ -26,7 +26,7 @@ def _in_force(subject: Subject) -> CompanyRecord | None:
 def _present(subject: Subject) -> CompanyRecord:
     """What it would be given now, from here."""
     try:
-        known = image.peek(images.directory_of(subject.config, subject.host, subject.directory)).authorities
+        known = image.read_facts(images.directory_of(subject.config, subject.host, subject.directory)).authorities
     except WherryError:
         known = frozenset()  # that there is no image is told elsewhere
     options = settings.daemon_options(subject.directory.daemon_json)

@@ -142,7 +142,9 @@ def _suspended(subject: Subject) -> Finding:
     boots = "The next start discards it and boots; the data disk is left as it is."
     if found is None:
         return warning("it is not whole", boots)
-    why = suspended.misfit(found, subject.qemu, data_disk_path(subject.directory), cpu=subject.host.cpu_identity())
+    why = suspended.incompatibility(
+        found, subject.qemu, data_disk_path(subject.directory), cpu=subject.host.cpu_identity()
+    )
     if why is not None:
         return warning(f"it cannot be gone on from: {why}", boots)
     return ok("it fits; the next start goes on from there")

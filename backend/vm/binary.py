@@ -1,4 +1,4 @@
-"""Find a QEMU that is new enough and ask it what it can do."""
+"""Finding a QEMU that is new enough, and querying its version and features."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _VERSION: Final = re.compile(r"QEMU emulator version (\d+)\.(\d+)\.(\d+)")
 
 
 def find(host: Host, arch: str, *, configured: str = "") -> QemuFacts:
-    """The QEMU to use.
+    """Find the QEMU to use.
 
     Args:
-        host: where to look.
+        host: lists the places to search.
         arch: architecture of the guest.
-        configured: the user's own choice of a program; "" to look in the usual places.
+        configured: path of a program chosen by the user; "" to search the usual places.
 
     Raises:
         WherryError: QEMU_MISSING, QEMU_TOO_OLD or QEMU_UNUSABLE.
@@ -60,7 +60,7 @@ def find(host: Host, arch: str, *, configured: str = "") -> QemuFacts:
 
 
 def inspect(binary: Path) -> QemuFacts:
-    """Ask the binary for its version and features; remembered per file for the life of the process.
+    """Query a binary's version and features. Cached per file for the life of the process.
 
     Raises:
         WherryError: QEMU_UNUSABLE.
@@ -95,7 +95,7 @@ def _inspect(binary: Path, _mtime_ns: int, _size: int) -> QemuFacts:
 
 
 def find_image_tool(qemu: QemuFacts) -> Path:
-    """The qemu-img that belongs to this QEMU: beside it, else on the PATH.
+    """Find the qemu-img of this QEMU: in the same directory, else on the PATH.
 
     Raises:
         WherryError: TOOL_MISSING.

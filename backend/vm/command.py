@@ -1,12 +1,12 @@
-"""The QEMU command line, as a pure function of a LaunchSpec: no I/O, so every system's line is tested on any system.
+"""The QEMU command line as a pure function of a `LaunchSpec`: each system's line can be tested on any system.
 
-Choices that rule this module (2026-11):
-- `-blockdev` with node names instead of `-drive`: later snapshots and resizes name the nodes.
-- One machine for every x86 accelerator: q35 with what nobody uses switched off, and qboot, which hands the PVH kernel
-  over without a firmware's menus and scans. (`microvm` would have less to initialise, but Debian's kernel finds its
-  devices by ACPI only, and then has no timer under emulation.)
+Design decisions (2026-11):
+- `-blockdev` with node names instead of `-drive`: later snapshots and resizes refer to the nodes.
+- The same machine for every x86 accelerator: q35 with unused devices off, and qboot, which starts the PVH kernel
+  without a firmware's menus and scans. (`microvm` would initialise less, but Debian's kernel finds its devices only by
+  ACPI, and then has no timer under emulation.)
 - No secret is ever an argument: keys reach the guest as fw_cfg files. Every listening address is 127.0.0.1.
-- `-no-reboot`: the guest ends QEMU by rebooting, which works alike with and without ACPI, and a panic ends it too.
+- `-no-reboot`: the guest ends QEMU by rebooting, which works with and without ACPI, and a panic ends it too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def build(spec: LaunchSpec) -> list[str]:
     """Return argv, program first.
 
     Raises:
-        ValueError: a path that QEMU cannot be given (it holds a NUL or a newline).
+        ValueError: a path contains a NUL or a line break, which QEMU does not accept.
     """
     return [
         str(spec.qemu.binary),
@@ -51,7 +51,7 @@ def build(spec: LaunchSpec) -> list[str]:
 def _processor(spec: LaunchSpec) -> list[str]:
     machine = _MACHINES[spec.candidate.machine]
     if spec.candidate.machine == "virt" and spec.candidate.accelerator == "tcg":
-        machine = "virt,gic-version=3"  # "max" asks the accelerator; emulation would choose a version it lacks
+        machine = "virt,gic-version=3"  # "max" depends on the accelerator; emulation would choose a version it lacks
     return [
         *("-machine", machine),
         *("-accel", spec.candidate.accelerator + spec.candidate.accelerator_options),
@@ -72,7 +72,7 @@ def _kernel(spec: LaunchSpec) -> list[str]:
 
 
 def _disks(spec: LaunchSpec) -> list[str]:
-    # Threads everywhere: io_uring is refused by many container sandboxes, and the difference is not seen here.
+    # Threads on every system: many container sandboxes refuse io_uring, and there is no measurable difference here.
     return [
         *("-blockdev", f"driver=file,node-name=root-file,filename={_path(spec.image.root)},read-only=on"),
         *("-blockdev", "driver=raw,node-name=root,file=root-file,read-only=on"),
@@ -84,9 +84,9 @@ def _disks(spec: LaunchSpec) -> list[str]:
 
 
 def _network(spec: LaunchSpec) -> list[str]:
-    # Forwards are added over the monitor, where QEMU chooses the port and tells it.
+    # Port forwards are added over the monitor, where QEMU chooses a free port and reports it.
     network = spec.network
-    ipv6 = "on" if network.ipv6 else "off"  # QEMU takes one named family as the only one
+    ipv6 = "on" if network.ipv6 else "off"  # QEMU disables the family that is not named
     place = f"net={network.net},host={network.gateway},dns={network.nameserver},dhcpstart={network.guest}"
     return [
         *("-netdev", f"user,id={NETDEV},{place},ipv4=on,ipv6={ipv6}"),
@@ -95,7 +95,7 @@ def _network(spec: LaunchSpec) -> list[str]:
 
 
 def _balloon(spec: LaunchSpec) -> list[str]:
-    # Windows cannot give a range back (no madvise), and QEMU logs an error for each attempt.
+    # Windows cannot release a memory range (no madvise), and QEMU logs an error for each attempt.
     reporting = "" if spec.host == "windows" else ",free-page-reporting=on"
     return ["-device", f"virtio-balloon-pci,id=balloon{reporting}"]
 
@@ -142,7 +142,7 @@ def _sandbox(spec: LaunchSpec) -> list[str]:
 
 
 def _path(path: Path) -> str:
-    """A path as the value of an option: a comma ends a value unless it is doubled."""
+    """Escape a path for an option's value: a comma is doubled."""
     text = str(path)
     if "\0" in text or "\n" in text:
         raise ValueError(f"QEMU cannot be given the path {text!r}")

@@ -1,4 +1,4 @@
-"""The seam for QEMU: what the supervisor needs of a virtual machine, whichever way it is run."""
+"""`VmDriver`, the interface for running a virtual machine."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from backend.vm.monitor import Monitor
 from backend.vm.run import RunRecord
 
 PANIC: Final = "Kernel panic"
-"""What the kernel's last words begin with, on the console."""
+"""Start of the kernel's message on the console when it panics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmExit:
-    """How QEMU went."""
+    """How QEMU exited."""
 
     code: int | None
-    """Exit code, negative for a signal; None for a process that was not our child."""
+    """Exit code, negative for a signal; None when the process was not our child."""
     tail: tuple[str, ...]
-    """The last lines that QEMU printed."""
+    """The last lines of QEMU's output."""
     console_tail: tuple[str, ...]
     """The last lines of the guest's console."""
 
@@ -31,7 +31,7 @@ class VmExit:
 
 
 class VmDriver(Protocol):
-    """One machine's QEMU."""
+    """Controls the QEMU process of one machine."""
 
     monitor: Monitor
 
@@ -43,36 +43,35 @@ class VmDriver(Protocol):
     async def launch(self, record: RunRecord, argv: list[str], *, timeout_s: float) -> None:
         """Start QEMU. MUST write the run record first; MUST NOT return before the monitor answers.
 
-        When it is cancelled the process goes on: `kill` ends it, `detach` leaves it to the next agent.
+        On cancellation the process keeps running: `kill` ends it, `detach` leaves it to the next agent.
 
         Raises:
-            WherryError: it ended, or did not answer in time; no process is left then. NOT_OURS when something answers
-                on the monitor's address already; then nothing was touched.
+            WherryError: it exited or did not answer in time; then no process remains. NOT_OURS when another program
+                answers
+                at the monitor's address; then nothing was changed.
         """
         ...
 
     async def adopt(self, *, timeout_s: float) -> RunRecord | None:
-        """Take over a QEMU that a former agent started. None: there is none (and stale files are gone).
+        """Take over a QEMU that a previous agent started. Returns None, after removing stale files, when there is none.
 
         Raises:
-            WherryError: NOT_OURS when something else answers; then nothing was touched. STEP_TIMED_OUT when the
-                monitor does not answer in time.
+            WherryError: NOT_OURS when another program answers; then nothing was changed. STEP_TIMED_OUT when the
+                monitor does
+                not answer in time.
         """
         ...
 
     async def kill(self) -> None:
-        """End the QEMU that was launched or adopted at once, leaving its disk consistent.
-
-        Idempotent; returns when the process is gone. Touches nothing when there is none.
-        """
+        """End QEMU at once, leaving its disk consistent. Idempotent; returns when the process has ended."""
         ...
 
     async def wait(self) -> VmExit:
-        """Return when QEMU is gone, however it went."""
+        """Wait for QEMU to exit, for any reason."""
         ...
 
     async def wait_kernel(self, *, timeout_s: float) -> None:
-        """Return when the guest's kernel has shown that it runs. Raises TimeoutError."""
+        """Wait for the first sign that the guest's kernel runs. Raises TimeoutError."""
         ...
 
     async def connect_guest(self, *, timeout_s: float) -> GuestControl:
@@ -80,5 +79,5 @@ class VmDriver(Protocol):
         ...
 
     async def detach(self) -> None:
-        """Let go without touching QEMU: the next agent adopts it."""
+        """Stop controlling QEMU and leave it running: the next agent adopts it."""
         ...

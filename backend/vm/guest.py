@@ -1,13 +1,13 @@
-"""The guest's control port: lines both ways over a virtio-serial port, from the first moments of its init.
+"""The guest's control port: a line protocol over a virtio-serial port, available from the start of the guest's init.
 
-    guest -> host    stage NAME UPTIME | service NAME started | service NAME exited CODE | service NAME continued
-                     problem CODE TEXT | solved CODE | oom COUNT TEXT | trimmed TEXT
-                     pong ID UPTIME EPOCH | done ID TEXT | failed ID TEXT | ok | error TEXT
-    host  -> guest   hello | ping ID | freeze ID | thaw ID | time EPOCH | poweroff | restart NAME ID | trim ID
-                     reclaim ID
+guest -> host    stage NAME UPTIME | service NAME started | service NAME exited CODE | service NAME continued
+                 problem CODE TEXT | solved CODE | oom COUNT TEXT | trimmed TEXT
+                 pong ID UPTIME EPOCH | done ID TEXT | failed ID TEXT | ok | error TEXT host  -> guest   hello | ping ID
+                 | freeze ID | thaw ID | time EPOCH | poweroff | restart NAME ID | trim ID
+                 reclaim ID
 
-After `hello` the guest repeats all that still holds, so whoever connects late, or again, misses nothing. A command with
-an ID is answered with that ID: `ask` waits for it, for as long as somebody follows `events`.
+After `hello` the guest repeats its current state, so a client that connects late, or again, misses nothing. The answer
+to a command with an ID carries the same ID: `ask` waits for it, while another task consumes `events`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _RETRY_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class BootStage:
-    """The guest got as far as `name`, `uptime_s` after its kernel started."""
+    """The guest's boot reached the stage `name`, `uptime_s` after its kernel started."""
 
     name: str
     uptime_s: float
@@ -41,7 +41,7 @@ class BootStage:
 
 @dataclass(frozen=True, slots=True)
 class ServiceChange:
-    """A service of the guest started, or ended with `exit_code` (and will be started again)."""
+    """A service of the guest started, or exited with `exit_code` (the guest restarts it)."""
 
     name: str
     exit_code: int | None
@@ -49,7 +49,7 @@ class ServiceChange:
 
 @dataclass(frozen=True, slots=True)
 class GuestProblem:
-    """Something that the guest cannot mend by itself."""
+    """A problem that the guest cannot solve itself."""
 
     code: str
     untrusted_text: str
@@ -57,21 +57,21 @@ class GuestProblem:
 
 @dataclass(frozen=True, slots=True)
 class ProblemSolved:
-    """The problem of this code is over."""
+    """The problem with this code no longer exists."""
 
     code: str
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceContinued:
-    """A service that a signal had stopped was let go on by the guest."""
+    """The guest continued a service that a signal had stopped."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class OutOfMemory:
-    """The guest's kernel ended `count` processes for want of memory; the text is its line about the last of them."""
+    """The guest's kernel killed `count` processes because memory ran out; `text` is its log line about the last one."""
 
     count: int
     untrusted_text: str
@@ -79,7 +79,7 @@ class OutOfMemory:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """The guest gave room on the data disk back by itself."""
+    """The guest released unused space on the data disk."""
 
     untrusted_text: str
 
@@ -89,7 +89,7 @@ GuestEvent = BootStage | ServiceChange | ServiceContinued | GuestProblem | Probl
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswer:
-    """What the guest says to the command that carried this ID."""
+    """The guest's answer to the command with this ID."""
 
     identity: str
     ok: bool
@@ -98,22 +98,22 @@ class CommandAnswer:
 
 @dataclass(frozen=True, slots=True)
 class UnknownCommand:
-    """The guest's image is older than the command."""
+    """The guest's image is too old to know the command."""
 
     name: str
 
 
 class GuestControl:
-    """One connection to the control port."""
+    """A connection to the control port."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._asked: dict[str, tuple[str, asyncio.Future[CommandAnswer]]] = {}
-        """ID -> the command and who waits for its answer."""
+        """By ID: the command, and the future of its answer."""
 
     @classmethod
     async def connect(cls, host: Host, address: SocketAddress, *, timeout_s: float) -> GuestControl:
-        """Connect and ask for everything that still holds. Raises TimeoutError or OSError."""
+        """Connect and request the current state. Raises TimeoutError or OSError."""
         assert isinstance(address, UnixAddress)
         async with asyncio.timeout(timeout_s):
             while True:
@@ -126,7 +126,7 @@ class GuestControl:
         try:
             await control.send("hello")
         except BaseException:
-            await stream.aclose()  # the port has one client at a time: whoever leaves must hang up
+            await stream.aclose()  # the port accepts one client at a time, so close it
             raise
         return control
 
@@ -135,11 +135,12 @@ class GuestControl:
         await self._stream.write(line.encode() + b"\n")
 
     async def ask(self, command: str, *, timeout_s: float) -> str:
-        """Send a command that is answered (ping, freeze, thaw) and return what the guest says to it, cleaned.
+        """Send a command that is answered (ping, freeze, thaw) and return the guest's answer, sanitised.
 
         Raises:
             WherryError: GUEST_HUNG when no answer comes in time, GUEST_FAULT when the guest refuses or does not know
-                the command, MACHINE_DIED when the connection ends.
+                the
+                command, MACHINE_DIED when the connection ends.
         """
         identity = secrets.token_hex(4)
         future: asyncio.Future[CommandAnswer] = asyncio.get_running_loop().create_future()
@@ -170,20 +171,20 @@ class GuestControl:
             )
         return text
 
-    def _heed(self, answer: CommandAnswer | UnknownCommand) -> None:
+    def _on_answer(self, answer: CommandAnswer | UnknownCommand) -> None:
         for identity, (command, future) in self._asked.items():
             if future.done():
                 continue
             if isinstance(answer, UnknownCommand):
-                if answer.name == command.partition(" ")[0]:  # it may have an argument: "restart dockerd"
+                if answer.name == command.partition(" ")[0]:  # with its argument, if any: "restart dockerd"
                     future.set_result(CommandAnswer(identity, False, "this guest image does not know the command"))
             elif answer.identity == identity:
                 future.set_result(answer)
 
     async def events(self) -> AsyncIterator[GuestEvent]:
-        """Yield what the guest says until the connection ends; answers go to who asked.
+        """Yield events until the connection ends; answers go to the waiting `ask`.
 
-        Lines that mean nothing to us are logged and passed.
+        Unknown lines are logged and skipped.
         """
         pending = b""
         try:
@@ -196,7 +197,7 @@ class GuestControl:
                     for line in lines:
                         event = parse(line)
                         if isinstance(event, CommandAnswer | UnknownCommand):
-                            self._heed(event)
+                            self._on_answer(event)
                         elif event is not None:
                             yield event
         finally:
@@ -205,12 +206,12 @@ class GuestControl:
                     future.set_exception(ConnectionResetError("the control port closed"))
 
     async def aclose(self) -> None:
-        """Leave the port to the next agent. Idempotent."""
+        """Close the connection, so that the next agent can use the port. Idempotent."""
         await self._stream.aclose()
 
 
 def parse(untrusted_line: bytes) -> GuestEvent | CommandAnswer | UnknownCommand | None:
-    """One line of the guest; None for what needs no action or cannot be read."""
+    """Parse a line of the guest; None when it needs no action or is not valid."""
     words = untrusted_line.decode("utf-8", errors="replace").strip().split(" ")
     try:
         match words:

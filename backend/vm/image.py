@@ -1,4 +1,4 @@
-"""The guest image on this host: found, and proved to be what its manifest says before it is run."""
+"""The guest image on this host: its manifest, and verification of its files before use."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
-    """What an image says of itself."""
+    """Contents of an image's manifest."""
 
     directory: Path
     version: str
     engine_version: str
     digest: str
-    """Of its manifest, which has the digests of all of it."""
+    """Digest of the manifest, which has the digests of all files."""
     authorities: frozenset[str] = frozenset()
-    """SHA-256 of the certificates that the engine in it trusts by itself; empty in an image that does not tell."""
+    """SHA-256 of the certificates that the engine in it trusts by default; empty when the image does not list them."""
 
 
-def peek(directory: Path) -> ImageFacts:
-    """Read the manifest alone. Raises WherryError (IMAGE_MISSING, IMAGE_DAMAGED)."""
+def read_facts(directory: Path) -> ImageFacts:
+    """Read only the manifest. Raises WherryError (IMAGE_MISSING, IMAGE_DAMAGED)."""
     manifest = _read_manifest(directory)
     try:
         digest = hashlib.sha256((directory / MANIFEST).read_bytes()).hexdigest()
@@ -70,12 +70,12 @@ def peek(directory: Path) -> ImageFacts:
 
 
 def load(directory: Path, *, arch: str, stamp: Path) -> GuestImage:
-    """Read the manifest and verify every file, by digest the first time and by size and time after that.
+    """Read the manifest and verify every file: by digest the first time, later by size and modification time.
 
     Args:
-        directory: where the image is.
-        arch: what this host runs: "amd64" or "arm64".
-        stamp: where to remember what was verified.
+        directory: the image's directory.
+        arch: architecture of this host: "amd64" or "arm64".
+        stamp: file that stores what was verified.
 
     Raises:
         WherryError: IMAGE_MISSING or IMAGE_DAMAGED.
@@ -95,7 +95,7 @@ def load(directory: Path, *, arch: str, stamp: Path) -> GuestImage:
         path = directory / entry.file
         fresh[str(path)] = _verify(path, entry, verified.get(str(path)))
     if fresh != verified:
-        with contextlib.suppress(OSError):  # not remembered: the files are hashed again
+        with contextlib.suppress(OSError):  # the stamp could not be written: the files are hashed again next time
             write_private(stamp, json.dumps(fresh).encode())
     return GuestImage(
         directory=directory,
@@ -132,7 +132,7 @@ def _read_manifest(directory: Path) -> _Manifest:
 
 
 def _verify(path: Path, entry: _File, known: object) -> list[Any]:
-    """Return what identifies the verified file: size, time in ns, inode, digest."""
+    """Verify a file and return its identity for the stamp: size, mtime in ns, inode, digest."""
     try:
         information = path.stat()
         if information.st_size != entry.size:
@@ -159,7 +159,7 @@ def _load_stamp(path: Path) -> dict[str, Any]:
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}  # Nothing remembered: the files are hashed, which is always right.
+        return {}  # Without a stamp the files are hashed, which is always correct.
     return loaded if isinstance(loaded, dict) else {}
 
 

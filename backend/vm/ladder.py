@@ -1,8 +1,8 @@
-"""Which (accelerator, CPU, machine) to try, in which order, and what was learnt by trying.
+"""Selection of the accelerator, CPU model and machine: candidates in order, and remembered failures.
 
-That a device opens proves nothing: a KVM can open, make a VM and then crawl or die in the kernel. So cheap gates drop
-what cannot work, the real boot under a deadline is the last probe, and its verdict is remembered for as long as nothing
-that it depends on has changed.
+That a device opens proves nothing: KVM can open, create a VM and then be very slow or crash the kernel. So cheap checks
+drop what cannot work, a real boot with a deadline is the last probe, and its verdict is remembered until something that
+it depends on changes.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from backend.model import AcceleratorStatus
 from backend.vm.spec import Candidate, QemuFacts
 
 QBOOT: Final = "qboot.rom"
-"""A firmware that does nothing but start the kernel; part of QEMU since 5.0."""
+"""A minimal firmware that only starts the kernel; part of QEMU since 5.0."""
 TCG_TITLE: Final = "software emulation"
 _TCG_CPU_X86: Final = "max,-erms"
-"""Without the "enhanced" string instructions, which emulation carries out byte by byte: the guest's kernel then copies
-in loops of words. Reading a cached file of 80 MB took 0.05 s instead of 0.3 (QEMU 7.2)."""
+"""Without the "enhanced" string instructions, which emulation executes byte by byte: the guest's kernel then copies
+words in loops. Reading a cached file of 80 MB took 0.05 s instead of 0.3 (QEMU 7.2)."""
 _TCG_OPTIONS: Final = ",thread=multi,tb-size=512"
 """A translation cache of 512 MiB: the default of a quarter of RAM (up to 1 GiB) stays resident on the host.
 
@@ -31,16 +31,16 @@ Smaller ones are translated anew again and again: after a start and 6 `docker ru
 resident with 512, 817 with 256 and 688 with 128, and a `docker run` takes 1.5 s, 4 s and 6 s."""
 
 _WHPX_PLAIN: Final = (11, 1, 1)
-"""From this QEMU on, WHPX runs `-cpu host` and chooses its interrupt controller itself."""
+"""From this QEMU on, WHPX supports `-cpu host` and chooses its interrupt controller itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The candidates to try, in order, and why others are not among them."""
+    """The candidates to try, in order, and why others were rejected."""
 
     candidates: tuple[Candidate, ...]
     rejected: tuple[str, ...]
-    """Reasons, best accelerator first, as the user reads them."""
+    """Reasons for the user, best accelerator first."""
 
 
 def plan(
@@ -56,9 +56,9 @@ def plan(
     Args:
         arch: "amd64" or "arm64".
         qemu: the binary that will run.
-        facts: what the host says of its accelerators, best first.
+        facts: the host's accelerators, best first.
         verdicts: remembered failures by `verdict_key`, with their reason.
-        wanted: "auto", or the one accelerator that the user insists on.
+        wanted: "auto", or the only accelerator that the user allows.
     """
     candidates: list[Candidate] = []
     rejected: list[str] = []
@@ -84,17 +84,17 @@ def plan(
 
 
 def hardware_candidates(accelerator: str, arch: str, qemu: QemuFacts) -> tuple[Candidate, ...]:
-    """The CPU models worth a try with one accelerator, best first."""
+    """The CPU models to try with one accelerator, best first."""
     if accelerator == "kvm" and arch == "amd64":
         return (
             Candidate(accelerator="kvm", cpu="host", machine="q35", firmware=QBOOT),
-            # Nested KVM may refuse the MSR that this feature brings, and QEMU then aborts.
+            # Nested KVM may refuse the MSR of this feature, and QEMU then aborts.
             Candidate(accelerator="kvm", cpu="host,-arch-capabilities", machine="q35", firmware=QBOOT),
         )
     if accelerator == "kvm":
         return (Candidate(accelerator="kvm", cpu="host", machine="virt"),)
     if accelerator == "hvf" and arch == "amd64":
-        # AVX-512 traps and 1 GiB pages break under HVF on Intel.
+        # AVX-512 traps and 1 GiB pages fail under HVF on Intel.
         return (Candidate(accelerator="hvf", cpu="host,-avx512vl,-pdpe1gb", machine="q35", firmware=QBOOT),)
     if accelerator == "hvf":
         return (Candidate(accelerator="hvf", cpu="host", machine="virt"),)
@@ -111,7 +111,7 @@ def hardware_candidates(accelerator: str, arch: str, qemu: QemuFacts) -> tuple[C
 
 
 def software_candidates(arch: str) -> tuple[Candidate, ...]:
-    """Emulation: the small firmware first, the machine's own if this QEMU came without that."""
+    """Emulation: with qboot first, else with the machine's default firmware when this QEMU lacks qboot."""
     if arch == "amd64":
         return (
             Candidate(
@@ -119,13 +119,13 @@ def software_candidates(arch: str) -> tuple[Candidate, ...]:
             ),
             Candidate(accelerator="tcg", cpu=_TCG_CPU_X86, machine="q35", accelerator_options=_TCG_OPTIONS),
         )
-    # The architected pointer-authentication algorithm costs half of an emulated CPU's time.
+    # The architected pointer-authentication algorithm takes half of an emulated CPU's time.
     cpu = "max,pauth-impdef=on"
     return (Candidate(accelerator="tcg", cpu=cpu, machine="virt", accelerator_options=_TCG_OPTIONS),)
 
 
 def status(candidate: Candidate, facts: Sequence[AcceleratorFact], reasons: Sequence[str]) -> AcceleratorStatus:
-    """What the user is told about the candidate that runs."""
+    """Describe the running candidate for the user."""
     titles = {fact.name: fact.title for fact in facts}
     hardware = candidate.accelerator != "tcg"
     return AcceleratorStatus(
@@ -137,12 +137,12 @@ def status(candidate: Candidate, facts: Sequence[AcceleratorFact], reasons: Sequ
 
 
 def verdict_key(candidate: Candidate, qemu: QemuFacts, fact: AcceleratorFact) -> str:
-    """Changes with everything that a verdict depends on: QEMU, the host's kernel and boot, its CPU."""
+    """A key that changes with everything a verdict depends on: QEMU, the host's kernel and boot, its CPU."""
     return f"{candidate.key} | qemu {qemu.version_text} | {fact.fingerprint}"
 
 
 def load_verdicts(path: Path) -> dict[str, str]:
-    """Remembered failures; none when the file is missing or unreadable, which costs one more try and nothing else."""
+    """Read the remembered failures; empty when the file is missing or unreadable, which only costs another try."""
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -153,14 +153,14 @@ def load_verdicts(path: Path) -> dict[str, str]:
 
 
 def remember_failure(path: Path, key: str, reason: str) -> None:
-    """Add one verdict. Raises OSError."""
+    """Add a verdict. Raises OSError."""
     verdicts = load_verdicts(path)
     verdicts[key] = reason
-    # Keys hold the host's boot: old ones never match again, and a handful is plenty.
-    kept = dict(list(verdicts.items())[-8:])
-    save_verdicts(path, kept)
+    # Keys contain the host's boot time, so old ones never match again: keep only a few.
+    recent = dict(list(verdicts.items())[-8:])
+    save_verdicts(path, recent)
 
 
 def save_verdicts(path: Path, verdicts: Mapping[str, str]) -> None:
-    """Put these in the place of all. Raises OSError."""
+    """Replace all verdicts. Raises OSError."""
     write_private(path, json.dumps(dict(verdicts), indent=2, ensure_ascii=False).encode())

@@ -1,10 +1,10 @@
-"""The guest's memory and processors to a file and back, by QEMU's migration.
+"""Saving and loading the guest's memory and processor state with QEMU's migration.
 
-The file is handed over as a descriptor (`fd:`): that works since long before `file:` does (QEMU 8.2), needs no quoting
-of its name, and leaves `-sandbox spawn=deny` in force. CPython on Windows cannot hand one over, and WHPX refuses
-migration anyway: there a clean stop takes its place.
+The file is passed as a descriptor (`fd:`): that works in versions before `file:` (QEMU 8.2), needs no quoting of the
+name, and is allowed by `-sandbox spawn=deny`. CPython on Windows cannot pass a descriptor, and WHPX does not support
+migration: there the machine is stopped instead.
 
-Measured (QEMU 7.2, 4 GiB given, 340 MiB not zero): 0.4 s to save, 0.4 s to load.
+Measured (QEMU 7.2, 4 GiB of RAM, 340 MiB not zero): 0.4 s to save, 0.4 s to load.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _POLL_S: Final = 0.02
 _CANCEL_S: Final = 5.0
 _NAME: Final = "state"
 _UNBOUNDED: Final = 1 << 40
-"""Bytes per second: QEMU's default of 128 MiB/s spares a network that is not there."""
+"""Bytes per second. QEMU's default of 128 MiB/s is for migration over a network."""
 
 
 async def blockers(monitor: Monitor) -> str | None:
-    """Why this QEMU cannot be suspended, in its own words; None when it can. Raises WherryError."""
+    """Why this QEMU cannot be suspended, as QEMU's own message; None when it can. Raises WherryError."""
     answer = await monitor.execute("query-migrate")
     reasons = answer.get("blocked-reasons") or []
     return "; ".join(str(reason) for reason in reasons) or None
 
 
 async def save(monitor: Monitor, path: Path, *, timeout_s: float) -> None:
-    """Write the state of a guest that stands still to `path`, which is made anew, private.
+    """Write the state of a paused guest to `path`, a new private file. The guest stays paused.
 
-    The guest stands still afterwards, too. When this is cancelled or fails, QEMU is left as it was, the file is gone.
+    On failure or cancellation QEMU is left as it was, and the file is removed.
 
     Raises:
-        WherryError: SUSPEND_FAILED with QEMU's words, HOST_DISK_FULL, STEP_TIMED_OUT.
+        WherryError: SUSPEND_FAILED with QEMU's message, HOST_DISK_FULL, STEP_TIMED_OUT.
     """
     try:
         path.unlink(missing_ok=True)
@@ -60,10 +60,10 @@ async def save(monitor: Monitor, path: Path, *, timeout_s: float) -> None:
 
 
 async def load(monitor: Monitor, path: Path, *, timeout_s: float) -> None:
-    """Read the state into a QEMU that was started with `-incoming defer`. The guest stands still afterwards.
+    """Load the state into a QEMU that was started with `-incoming defer`. The guest is paused afterwards.
 
     Raises:
-        WherryError: SUSPEND_FAILED with QEMU's words, STEP_TIMED_OUT, MACHINE_DIED.
+        WherryError: SUSPEND_FAILED with QEMU's message, STEP_TIMED_OUT, MACHINE_DIED.
     """
     try:
         await _hand_over(monitor, path, os.O_RDONLY)
@@ -78,7 +78,7 @@ async def load(monitor: Monitor, path: Path, *, timeout_s: float) -> None:
 
 
 async def cancel(monitor: Monitor) -> None:
-    """End a migration that is under way, if there is one; what goes wrong is not told: it was to be ended anyway."""
+    """Cancel a migration in progress, if any. Errors are ignored."""
     with contextlib.suppress(WherryError, TimeoutError):
         async with asyncio.timeout(_CANCEL_S):
             await monitor.execute("migrate_cancel")
@@ -87,7 +87,7 @@ async def cancel(monitor: Monitor) -> None:
 
 
 async def _hand_over(monitor: Monitor, path: Path, flags: int) -> None:
-    # O_BINARY exists, and is needed, on Windows alone.
+    # O_BINARY exists, and is needed, only on Windows.
     descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
     try:
         await monitor.hand_over(descriptor, _NAME)

@@ -1,7 +1,7 @@
-"""QEMU's monitor (QMP): connect, execute, events. The only module that imports qemu.qmp.
+"""QEMU's monitor (QMP): connecting, commands, events. The only module that imports qemu.qmp.
 
-QMP serves one client at a time: a second connection is accepted by the kernel but gets no greeting until the first has
-left. So every connect has a deadline, and the agent keeps the one connection for as long as it lives.
+QMP serves one client at a time: the kernel accepts a second connection, but QEMU greets it only after the first has
+closed. So every connect has a deadline, and the agent keeps its one connection open.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _RETRY_S: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class MonitorEvent:
-    """One event of QEMU: its name as in QMP ("SHUTDOWN", "GUEST_PANICKED", "STOP"), and its data."""
+    """An event of QEMU: its QMP name ("SHUTDOWN", "GUEST_PANICKED", "STOP"), and its data."""
 
     name: str
     data: dict[str, Any]
 
 
 class Monitor:
-    """A connection to one QEMU."""
+    """A connection to a QEMU process."""
 
     def __init__(self) -> None:
         self._client = QMPClient("wherry")
@@ -43,12 +43,12 @@ class Monitor:
     async def connect(
         self, address: SocketAddress, *, timeout_s: float, has_exited: Callable[[], bool] = lambda: False
     ) -> None:
-        """Connect and negotiate, trying again while QEMU is on its way up.
+        """Connect and negotiate, with retries while QEMU starts.
 
         Args:
-            address: where the monitor listens.
-            timeout_s: how long to try in all.
-            has_exited: asked between tries; True ends them at once.
+            address: the monitor's address.
+            timeout_s: deadline for all tries together.
+            has_exited: called between tries; True stops them.
 
         Raises:
             WherryError: MACHINE_DIED when `has_exited`, STEP_TIMED_OUT at the deadline.
@@ -57,17 +57,17 @@ class Monitor:
             raise fail(ProblemCode.INTERNAL, "A monitor over TLS is not served by this system's host module yet.")
         deadline = asyncio.get_running_loop().time() + timeout_s
         last: Exception | None = None
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+        while (remaining_s := deadline - asyncio.get_running_loop().time()) > 0:
             try:
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(remaining_s):
                     await self._client.connect(str(address.path))
                 return
             except TimeoutError as error:
                 last = error
                 await self._reset()
             except (QMPError, OSError, AssertionError) as error:
-                # WORKAROUND: qemu.qmp 0.0.6, AsyncProtocol.connect asserts that the connection still stands when it
-                # returns; a QEMU that ends right after its greeting makes that an AssertionError.
+                # WORKAROUND: qemu.qmp 0.0.6, AsyncProtocol.connect asserts that the connection is still open when it
+                # returns; with a QEMU that exits right after its greeting this is an AssertionError.
                 last = error
                 await self._reset()
                 if has_exited():
@@ -82,10 +82,10 @@ class Monitor:
     async def execute(
         self, command: str, arguments: dict[str, object] | None = None, *, timeout_s: float = _EXECUTE_TIMEOUT_S
     ) -> Any:
-        """Run one QMP command and return its `return` value.
+        """Run a QMP command and return its `return` value.
 
         Raises:
-            WherryError: INTERNAL with QEMU's words when it refuses; MACHINE_DIED when the connection is gone;
+            WherryError: INTERNAL with QEMU's message when it refuses; MACHINE_DIED when the connection is closed;
                 STEP_TIMED_OUT at the deadline.
         """
         try:
@@ -101,10 +101,10 @@ class Monitor:
             raise fail(ProblemCode.MACHINE_DIED, f"QEMU's monitor is gone ({command}: {error}).") from error
 
     async def hand_over(self, descriptor: int, name: str) -> None:
-        """Give QEMU a file descriptor to be called `name`; ours can be closed afterwards.
+        """Pass a file descriptor to QEMU under the name `name`; ours can be closed afterwards.
 
         Raises:
-            WherryError: as `execute`; SUSPEND_FAILED where this system cannot hand descriptors over.
+            WherryError: as `execute`; SUSPEND_FAILED when this system cannot pass descriptors.
         """
         try:
             self._client.send_fd_scm(descriptor)
@@ -113,24 +113,24 @@ class Monitor:
         await self.execute("getfd", {"fdname": name})
 
     async def forward_tcp(self, guest_port: int) -> int:
-        """Forward a port of 127.0.0.1, chosen by the kernel, to one of the guest's own address; return the host's port.
+        """Forward a free port of 127.0.0.1, chosen by the kernel, to a port of the guest. Returns the host's port.
 
         Raises:
             WherryError: as `execute`; INTERNAL when QEMU does not list the forward.
         """
-        if (there := _leading_to(await self.usernet(), "", guest_port)) is not None:
-            return there
+        if (existing := _existing_forward(await self.usernet(), "", guest_port)) is not None:
+            return existing
         await self.add_forward(HostForward(Protocol.TCP, "127.0.0.1", 0, "", guest_port))
-        if (made := _leading_to(await self.usernet(), "", guest_port)) is None:
+        if (made := _existing_forward(await self.usernet(), "", guest_port)) is None:
             raise fail(ProblemCode.INTERNAL, f"QEMU does not list its forward to port {guest_port}.")
         return made
 
     async def usernet(self) -> UserNetTable:
-        """The forwards that there are, and the connections that came in by them. Raises WherryError, as `execute`."""
+        """Read the port forwards and their open connections. Raises WherryError, as `execute`."""
         return usernet.parse(await self._human("info usernet"))
 
     async def add_forward(self, forward: HostForward) -> None:
-        """Listen on the host for the guest.
+        """Create a port forward.
 
         Raises:
             WherryError: as `execute`; PORT_REFUSED when QEMU cannot listen there. It does not say why.
@@ -140,7 +140,7 @@ class Monitor:
             raise fail(ProblemCode.PORT_REFUSED, f"QEMU cannot forward the port: {answer}", command=command)
 
     async def remove_forward(self, forward: HostForward) -> None:
-        """Listen no longer; connections that came in stay. Nothing happens where there is no such forward.
+        """Remove a port forward; its open connections stay. Does nothing when there is no such forward.
 
         Raises:
             WherryError: as `execute`.
@@ -157,17 +157,17 @@ class Monitor:
                 yield _event(message)
 
     async def wait_closed(self) -> None:
-        """Return when QEMU has closed the connection, however that came."""
+        """Wait until the connection is closed, for any reason."""
         while self._client.runstate.name == "RUNNING":
             await self._client.runstate_changed()
 
     async def aclose(self) -> None:
-        """Leave the monitor to the next client. QEMU goes on. Idempotent."""
+        """Close the connection; QEMU keeps running. Idempotent."""
         await self._reset()
 
     async def _reset(self) -> None:
-        # disconnect() raises again whatever ended the connection; that was reported where it happened. It is left to
-        # finish when we are cancelled: half done, it leaves a task behind.
+        # disconnect() raises the connection's error again, which was already reported. It runs to its end when we are
+        # cancelled: interrupted, it would leave a task behind.
         leaving = asyncio.ensure_future(self._client.disconnect())
         leaving.add_done_callback(lambda done: done.cancelled() or done.exception())
         with contextlib.suppress(Exception):
@@ -180,10 +180,10 @@ def _event(received: Message) -> MonitorEvent:
     return MonitorEvent(str(received["event"]), data if isinstance(data, dict) else {})
 
 
-def _leading_to(table: UserNetTable, guest_ip: str, guest_port: int) -> int | None:
-    """The port of 127.0.0.1 that leads there already; `guest_ip` "" is the guest's own address."""
+def _existing_forward(table: UserNetTable, guest_ip: str, guest_port: int) -> int | None:
+    """The port of 127.0.0.1 that is already forwarded there, if any; `guest_ip` "" means the guest's own address."""
     for one in table.forwards:
-        is_there = one.guest_ip == guest_ip if guest_ip else not one.guest_ip.startswith("127.")
-        if one.protocol is Protocol.TCP and one.host_ip == "127.0.0.1" and one.guest_port == guest_port and is_there:
+        matches = one.guest_ip == guest_ip if guest_ip else not one.guest_ip.startswith("127.")
+        if one.protocol is Protocol.TCP and one.host_ip == "127.0.0.1" and one.guest_port == guest_port and matches:
             return one.host_port
     return None

@@ -1,4 +1,4 @@
-"""QemuDriver: starts, adopts and ends the QEMU process of one machine."""
+"""`QemuDriver`: starts, adopts and ends the QEMU process of one machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from backend.vm.spec import UnixAddress
 _log = logging.getLogger(__name__)
 
 KERNEL_ALIVE: Final = b"wherry: kernel alive"
-"""The first thing that the guest's initramfs prints."""
+"""The first line that the guest's initramfs prints."""
 _EXIT_TIMEOUT_S: Final = 5.0
 _POLL_S: Final = 0.02
 _TAIL_LINES: Final = 12
@@ -34,7 +34,7 @@ _TAIL_BYTES: Final = 32_768
 
 
 class QemuDriver:
-    """See VmDriver."""
+    """The VmDriver for QEMU."""
 
     def __init__(self, host: Host, directory: MachineDir) -> None:
         self.monitor = Monitor()
@@ -43,7 +43,7 @@ class QemuDriver:
         self._child: DetachedProcess | None = None
         self._identity: ProcessIdentity | None = None
         self._owned = 0
-        """Number of the QEMU that is ours; 0 while there is none."""
+        """Number of the current QEMU process (launched or adopted); 0 when there is none."""
         self._count = 0
 
     @property
@@ -60,7 +60,7 @@ class QemuDriver:
         self._clear_leavings()
         run.save(self._dir.run_record, record)
         self._dir.qemu_log.unlink(missing_ok=True)
-        # The last run's words are not this one's, and may say why it ended.
+        # Remove old logs: they do not belong to this run, and `wait` may report them.
         if self._dir.serial_log.exists() and self._dir.serial_log.stat().st_size:
             self._dir.serial_log.replace(self._dir.previous_serial_log)
         _log.info("starting %s", shlex.join(argv))
@@ -85,7 +85,7 @@ class QemuDriver:
             raise self._explain_launch(error, argv) from error
 
     def _explain_launch(self, error: WherryError, argv: list[str]) -> WherryError:
-        """QEMU's own last words say more than "the monitor did not answer"."""
+        """Add QEMU's last output, which explains more than "the monitor did not answer"."""
         tail = _tail(self._dir.qemu_log)
         text = "\n".join(tail)
         command = shlex.join(argv)
@@ -156,7 +156,7 @@ class QemuDriver:
         self._owned = self._count
 
     async def abandon(self) -> None:
-        """Kill a recorded QEMU that could not be adopted (its monitor is deaf), so that the machine can start anew."""
+        """Kill a recorded QEMU whose monitor does not answer, so that the machine can start again."""
         record = run.load(self._dir.run_record)
         if record is not None and not self._owned:
             self._identity = self._recorded_process(record)
@@ -168,7 +168,7 @@ class QemuDriver:
             pid = int(self._dir.qemu_pid.read_text())
         except (OSError, ValueError):
             pid = 0
-        # Without a pid file it may be on its way up: the agent that started it was killed in that moment.
+        # Without a pid file it may just be starting: its agent was killed at that moment.
         return (pid and ProcessIdentity.of(pid, argument=record.uuid)) or ProcessIdentity.find(record.uuid)
 
     async def _monitor_listens(self) -> bool:
@@ -180,11 +180,11 @@ class QemuDriver:
         return True
 
     async def kill(self) -> None:
-        """See VmDriver: `quit` closes the images in order; the signal is for a QEMU that does not listen."""
+        """See VmDriver. `quit` closes the disk images properly; the signal is for a QEMU that does not respond."""
         owned = self._owned
         if not owned:
             return
-        leaving_s = 0.0  # one whose monitor does not answer is not going to leave by itself
+        leaving_s = 0.0  # a QEMU whose monitor does not answer will not exit on request
         with contextlib.suppress(WherryError):
             await self.monitor.execute("quit", timeout_s=2)
             leaving_s = 2.0
@@ -207,7 +207,7 @@ class QemuDriver:
         return result
 
     async def wait_kernel(self, *, timeout_s: float) -> None:
-        """See VmDriver. The console's log is looked at, because its socket belongs to the user."""
+        """See VmDriver. Reads the console's log, because the console's socket is for the user."""
         async with asyncio.timeout(timeout_s):
             while KERNEL_ALIVE not in _read_end(self._dir.serial_log):
                 if self._has_exited():
@@ -228,25 +228,25 @@ class QemuDriver:
         return self._identity is not None and not self._identity.is_alive()
 
     def _kill_process(self) -> None:
-        # A child is ours by being our child, even while it has not yet shown the arguments that identify it.
+        # A child process is ours even before it shows the arguments that identify it.
         if self._child is not None:
             self._child.kill()
         elif self._identity is not None:
             self._identity.kill()
 
     async def _wait_gone(self, timeout_s: float) -> bool:
-        """Whether the process is gone within the time."""
+        """Whether the process has ended within the time."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         while not self._has_exited():
             if self._child is None and self._identity is None:
-                return True  # nothing was ever identified
+                return True  # the process was never identified
             if asyncio.get_running_loop().time() > deadline:
                 return False
             await asyncio.sleep(_POLL_S)
         return True
 
     async def _forget(self, owned: int) -> None:
-        """That QEMU is gone. `kill` and `wait` may both come here, one of them late: the next one's files stay."""
+        """Clean up after a QEMU that has ended. `kill` and `wait` may call this late: files of a newer one are kept."""
         if owned != self._owned or not owned:
             return
         self._owned = 0
@@ -269,11 +269,11 @@ def _read_end(path: Path) -> bytes:
             file.seek(max(0, file.tell() - _TAIL_BYTES))
             return file.read()
     except OSError:
-        return b""  # Not there yet, or just replaced: there is no last line to show.
+        return b""  # It does not exist yet, or was just replaced: no last line.
 
 
 def _tail(path: Path) -> tuple[str, ...]:
-    """The lines of a log that tell most, cleaned of control characters: a panic from its first line, else the last."""
+    """The most useful lines of a log, without control characters: from a panic's first line, else the last ones."""
     untrusted_text = _read_end(path).decode("utf-8", errors="replace")
     cleaned = ("".join(c for c in line if c.isprintable()) for line in untrusted_text.splitlines())
     lines = tuple(line for line in cleaned if line.strip())

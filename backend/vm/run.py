@@ -1,4 +1,4 @@
-"""The record of a running QEMU: written before it starts, so that an agent that dies at any moment can be followed."""
+"""The record of a running QEMU. Written before QEMU starts, so that the next agent can take over after a crash."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from backend.vm.spec import DEFAULT_NET, SSH_PORT, UserNetwork
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What the next agent has to know to take over."""
+    """What the next agent needs to take over a running QEMU."""
 
     uuid: str
-    """Of this run: proves that whatever answers on the monitor is the QEMU that we started."""
+    """Id of this run: proves that the program on the monitor is the QEMU that we started."""
     accelerator: AcceleratorStatus
     resources: MachineResources
     image_version: str
     engine_version: str
     requested_at: float
-    """When the start was asked for, seconds since the epoch."""
+    """Time of the start request, seconds since the epoch."""
     argv: list[str]
     qemu_version: str = ""
-    """As in "7.2.22"; "" in the record of a Wherry that did not note it."""
+    """As in "7.2.22"; "" in records of older versions of Wherry."""
     network: str = str(DEFAULT_NET)
-    """Between host and guest: "10.0.2.0/24"."""
+    """Network between host and guest: "10.0.2.0/24"."""
     ipv6: bool = False
     """Whether that network carries IPv6."""
     ssh_port: int = SSH_PORT
-    """Of the guest's SSH server."""
+    """Port of the guest's SSH server."""
 
     def __post_init__(self) -> None:
-        """Refuse a record that tells no network. Raises ValueError."""
+        """Raises ValueError for a record without a valid network."""
         IPv4Network(self.network)
 
     @property
     def user_network(self) -> UserNetwork:
-        """The network that it was started with."""
+        """The network that QEMU was started with."""
         return UserNetwork(net=IPv4Network(self.network), ipv6=self.ipv6)
 
 
 def save(path: Path, record: RunRecord) -> None:
-    """Write the record durably. Raises OSError."""
+    """Write the record and flush it to disk. Raises OSError."""
     write_private(path, msgspec.json.encode(record))
 
 
 def load(path: Path) -> RunRecord | None:
-    """The record, or None when there is none or it cannot be read: then no QEMU can be proved to be ours."""
+    """Read the record; None when it is missing or unreadable: then no process can be proved to be our QEMU."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=RunRecord)
     except (OSError, msgspec.DecodeError):

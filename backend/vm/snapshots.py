@@ -1,9 +1,9 @@
-"""Internal snapshots of the data disk: by qemu-img while no QEMU has it, by the monitor while one runs.
+"""Internal snapshots of the data disk: with qemu-img while the machine is stopped, with the monitor while it runs.
 
-They cost nothing when taken: the disk's clusters are counted twice, and a copy is made of what changes later. A kill at
-any moment leaves the disk whole, because QEMU writes new tables before it points to them: at worst a few clusters are
-never used again. Reference counts are never lazy, so there is nothing to be rebuilt. (QEMU 6.2 to 7.2: the `device` of
-the monitor's commands may be a node's name as long as it is the root that a device uses; "data" is.)
+Taking one is cheap: reference counts are increased, and clusters are copied when they change later. A kill at any
+moment leaves the disk intact, because QEMU writes new tables before it refers to them: at worst a few clusters leak.
+Reference counts are never lazy, so nothing has to be rebuilt. (QEMU 6.2 to 7.2: the `device` of the monitor's commands
+may be a node's name if it is the root that a device uses; "data" is.)
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from backend.vm.monitor import Monitor
 from backend.vm.spec import DATA_NODE
 
 _TIMEOUT_S: Final = 300.0
-"""Deleting frees every cluster that only the snapshot held, which takes a slow disk its time."""
+"""Deleting frees every cluster that only the snapshot uses, which takes time on a slow disk."""
 
 
 class OfflineDisk:
-    """The data disk while no QEMU has it. Its methods block: call them in a thread."""
+    """The data disk while no QEMU uses it. All methods block: call them in a thread."""
 
     def __init__(self, path: Path, *, image_tool: Path) -> None:
         self._path = path
         self._tool = image_tool
 
     def list(self) -> list[Checkpoint]:
-        """Oldest first. Raises WherryError (DISK_LOCKED, DISK_DAMAGED, TOOL_MISSING, STEP_TIMED_OUT)."""
-        # -U: only to look at it; a QEMU that has just been started may hold it already.
+        """Checkpoints, oldest first. Raises WherryError: DISK_LOCKED, DISK_DAMAGED, TOOL_MISSING or STEP_TIMED_OUT."""
+        # -U: read only; a QEMU that has just been started may have it open already.
         output = run_tool([str(self._tool), "info", "--output=json", "-U", str(self._path)], self._path)
         try:
             return _read(json.loads(output).get("snapshots", []))
@@ -42,16 +42,16 @@ class OfflineDisk:
             ) from error
 
     def take(self, tag: str) -> None:
-        """Take a snapshot. Raises WherryError; then there is none."""
+        """Take a snapshot. On WherryError there is none."""
         self._snapshot("-c", tag, "taken")
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Make the disk what it was, in size too. Raises WherryError."""
+        """Restore the disk's contents and size. Raises WherryError."""
         self._snapshot("-a", checkpoint.tag, "restored")
 
     def delete(self, checkpoint: Checkpoint) -> None:
-        """Delete it; what only it held is given back to the host. Raises WherryError."""
-        # qemu-img deletes the first of this tag, and only a foreign tag can be there twice.
+        """Delete it and release the space that only it used. Raises WherryError."""
+        # qemu-img deletes the first snapshot with this tag; only tags of other programs can occur twice.
         first = next((other for other in self.list() if other.tag == checkpoint.tag), None)
         if first is None:
             return
@@ -75,13 +75,13 @@ class OfflineDisk:
 
 
 class RunningDisk:
-    """The data disk of a QEMU that runs."""
+    """The data disk of a running QEMU."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
 
     async def list(self) -> list[Checkpoint]:
-        """Oldest first. Raises WherryError."""
+        """The checkpoints, oldest first. Raises WherryError."""
         nodes = await self._monitor.execute("query-named-block-nodes", {"flat": True})
         try:
             node = next(node for node in nodes if node["node-name"] == DATA_NODE)
@@ -90,11 +90,11 @@ class RunningDisk:
             raise fail(ProblemCode.CHECKPOINT_FAILED, "QEMU does not tell the data disk's checkpoints.") from error
 
     async def take(self, tag: str) -> None:
-        """Take a snapshot. Raises WherryError; QEMU may still do it where it did not answer in time."""
+        """Take a snapshot. Raises WherryError; after a timeout QEMU may still complete it."""
         await self._execute("blockdev-snapshot-internal-sync", {"name": tag}, "taken")
 
     async def delete(self, checkpoint: Checkpoint) -> None:
-        """Delete it; what only it held is given back to the host. Raises WherryError."""
+        """Delete it and release the space that only it used. Raises WherryError."""
         which: dict[str, object] = {"id": checkpoint.number, "name": checkpoint.tag}
         await self._execute("blockdev-snapshot-delete-internal-sync", which, "deleted")
 
@@ -127,7 +127,7 @@ def _failed(done: str, why: Problem) -> WherryError:
 
 
 def _read(snapshots: list[dict[str, Any]]) -> list[Checkpoint]:
-    found = [
+    checkpoints = [
         checkpoint_tags.read(
             str(snapshot["name"]),
             number=str(snapshot["id"]),
@@ -135,4 +135,6 @@ def _read(snapshots: list[dict[str, Any]]) -> list[Checkpoint]:
         )
         for snapshot in snapshots
     ]
-    return sorted(found, key=lambda checkpoint: checkpoint.created_at)  # stable: QEMU's own order among equals
+    return sorted(
+        checkpoints, key=lambda checkpoint: checkpoint.created_at
+    )  # stable sort: QEMU's order for equal times

@@ -1,4 +1,4 @@
-"""The values that describe one run of QEMU: made by the driver, turned into a command line by `command.py`."""
+"""The values that describe a run of QEMU; `command.py` turns them into a command line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Final
 NETDEV: Final = "net0"
 """Id of the network back end, for hostfwd_add."""
 DEFAULT_NET: Final = IPv4Network("10.0.2.0/24")
-"""Between host and guest, as QEMU has it."""
+"""Network between host and guest: QEMU's default."""
 SSH_PORT: Final = 22
-"""Of the SSH server in an image whose manifest names no other."""
+"""Default port of the guest's SSH server, when the image's manifest names no other."""
 DATA_NODE: Final = "data"
 """Name of the data disk's block node, for the monitor."""
 CONTROL_PORT_NAME: Final = "io.wherry.control"
@@ -23,10 +23,10 @@ INPUT_PREFIX: Final = "opt/io.wherry/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One way to run the guest: accelerator, CPU model and machine belong together.
+    """One combination of accelerator, CPU model and machine.
 
-    QEMU's own fall-back (`-accel a -accel b`) covers only a failed initialisation and keeps the CPU model, which may
-    not exist for the second; so each pair is tried by a process of its own.
+    QEMU's own fall-back (`-accel a -accel b`) only covers a failed initialisation and keeps the CPU model, which may
+    not exist for the second accelerator; so each combination is tried with a new process.
     """
 
     accelerator: str
@@ -35,13 +35,13 @@ class Candidate:
     machine: str
     """"q35" or "virt"."""
     firmware: str = ""
-    """File name of the firmware, among QEMU's own; "" for the machine's default."""
+    """File name of one of QEMU's firmware files; "" for the machine's default."""
     accelerator_options: str = ""
-    """Appended to -accel, with its comma: ",thread=multi"."""
+    """Appended to -accel, with a leading comma: ",thread=multi"."""
 
     @property
     def key(self) -> str:
-        """Name of this candidate among remembered verdicts."""
+        """Key of this candidate in the remembered verdicts."""
         return f"{self.accelerator}{self.accelerator_options} {self.cpu} {self.machine} {self.firmware}".rstrip()
 
 
@@ -54,9 +54,9 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsAddress:
-    """A TCP port on 127.0.0.1 guarded by mutual TLS, for systems whose Python has no Unix sockets.
+    """A TCP port on 127.0.0.1 protected by mutual TLS, for systems whose Python has no Unix sockets.
 
-    Never bare TCP: a container reaches the host's loopback through 10.0.2.2, and a monitor is as good as a shell.
+    Never plain TCP: a container reaches the host's loopback through 10.0.2.2, and a monitor is as powerful as a shell.
     """
 
     port: int
@@ -78,24 +78,24 @@ class GuestImage:
     initramfs: Path
     root: Path
     cmdline: str
-    """The kernel's parameters."""
+    """Kernel parameters."""
     cmdline_emulated: str
-    """More of them, for a guest whose processors are emulated; may be empty."""
+    """Additional kernel parameters for emulated processors; may be empty."""
     engine_version: str
     ssh_port: int
-    """Of the guest's SSH server, on its network card's address."""
+    """Port of the guest's SSH server, on its network interface."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QemuFacts:
-    """What one QEMU binary is."""
+    """Version and features of a QEMU binary."""
 
     binary: Path
     version: tuple[int, int, int]
     accelerators: frozenset[str]
-    """What `-accel help` lists: compiled in, not necessarily usable."""
+    """Accelerators from `-accel help`: compiled in, not necessarily usable."""
     sandbox: bool
-    """Whether it was built with seccomp."""
+    """Whether it supports -sandbox (seccomp)."""
 
     @property
     def version_text(self) -> str:
@@ -105,19 +105,19 @@ class QemuFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserNetwork:
-    """The network between host and guest, which QEMU plays."""
+    """The virtual network between host and guest, provided by QEMU."""
 
     net: IPv4Network = DEFAULT_NET
     ipv6: bool = False
 
     @property
     def gateway(self) -> str:
-        """Where the guest finds the host's loopback, and the world."""
+        """Address through which the guest reaches the host's loopback, and other networks."""
         return str(self.net[2])
 
     @property
     def nameserver(self) -> str:
-        """QEMU's own resolver, which asks the host's first server."""
+        """Address of QEMU's resolver, which forwards to the host's first server."""
         return str(self.net[3])
 
     @property
@@ -126,7 +126,7 @@ class UserNetwork:
         return str(self.net[15])
 
     def as_input(self) -> str:
-        """The guest's input `network`."""
+        """Value of the guest's input `network`."""
         return f"address={self.guest}\ngateway={self.gateway}\nnameserver={self.nameserver}\nipv6={int(self.ipv6)}\n"
 
 
@@ -149,5 +149,5 @@ class LaunchSpec:
     serial_log: Path
     pid_file: Path
     inputs: tuple[tuple[str, Path], ...] = field(default=())
-    """Name below INPUT_PREFIX, and the file that holds it."""
+    """Pairs of a name below INPUT_PREFIX and the file with its value."""
     network: UserNetwork = UserNetwork()

@@ -1,11 +1,11 @@
-"""A suspended machine on disk: the saved state and the record of what it belongs to.
+"""A suspended machine on disk: the saved state, and a record of what it belongs to.
 
-The state is good exactly once, and only with the disk as it was: a guest that goes on from an old memory with a newer
-disk destroys its file system. So these rules hold, whenever an agent or QEMU is killed:
+A state can be used exactly once, and only with the disk unchanged: a guest that resumes with old memory and a newer
+disk destroys its file system. These rules hold even when an agent or QEMU is killed at any moment:
 
-- The record is written last, when the state is whole and on the disk: a state without a record is a leaving.
-- State and record go before the restored guest runs its first instruction, and before any other guest is started.
-- A data disk that was written later than the state was saved makes it void. Only the state is thrown away then.
+- The record is written last, when the state is complete and flushed: a state without a record is discarded.
+- State and record are removed before the restored guest runs its first instruction, and before any other guest starts.
+- A data disk written after the state was saved invalidates the state. Only the state is discarded then.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from backend.vm.run import RunRecord
 from backend.vm.spec import QemuFacts
 
 _CLOSING_S: Final = 60.0
-"""QEMU writes its last words to the disk's file when it closes it, shortly after the state was saved."""
+"""QEMU still writes to the disk's file when it closes it, shortly after the state was saved."""
 
 
 class Suspended(msgspec.Struct, frozen=True, kw_only=True):
     """What the saved state belongs to."""
 
     run: RunRecord
-    """Of the QEMU that was suspended: the one that goes on has to be started alike."""
+    """Record of the suspended QEMU: the resumed one MUST be started with the same arguments."""
     cpu: str
-    """The host's processor; "" where it is emulated and does not matter."""
+    """Identity of the host's processor; "" when it is emulated and does not matter."""
     saved_at: float
     """Seconds since the epoch."""
     state_bytes: int
 
 
 def load(directory: MachineDir) -> Suspended | None:
-    """The record, if there is one with its state."""
+    """Read the record; None when it or its state is missing."""
     try:
         record = msgspec.json.decode(directory.suspended_record.read_bytes(), type=Suspended)
         whole = directory.suspended_state.stat().st_size == record.state_bytes
@@ -50,7 +50,7 @@ def load(directory: MachineDir) -> Suspended | None:
 
 
 def save(directory: MachineDir, record: RunRecord, *, cpu: str) -> None:
-    """Make the state that was written to `suspended_partial` the saved one. Raises OSError."""
+    """Turn the state in `suspended_partial` into the saved one. Raises OSError."""
     partial = directory.suspended_partial
     descriptor = os.open(partial, os.O_RDWR)
     try:
@@ -65,64 +65,64 @@ def save(directory: MachineDir, record: RunRecord, *, cpu: str) -> None:
 
 
 def touch(directory: MachineDir) -> None:
-    """Note that the disk was closed just now, by a QEMU that had stood still since. Raises OSError."""
+    """Record that QEMU closed the disk now, while the guest was still paused. Raises OSError."""
     if (found := load(directory)) is not None:
         renewed = msgspec.structs.replace(found, saved_at=time.time())
         write_private(directory.suspended_record, msgspec.json.encode(renewed))
 
 
 def discard(directory: MachineDir) -> None:
-    """Give the state up, durably. Idempotent. Raises OSError when it cannot be given up: then nothing may run."""
+    """Remove state and record, flushed to disk. Idempotent. Raises OSError: then no guest may be started."""
     for path in (directory.suspended_record, directory.suspended_state, directory.suspended_partial):
         path.unlink(missing_ok=True)
     sync_directory(directory.machine)
 
 
-def misfit(found: Suspended, qemu: QemuFacts, disk: Path, *, cpu: str) -> str | None:
-    """Why the saved state cannot be gone on from; None when it can.
+def incompatibility(suspended: Suspended, qemu: QemuFacts, disk: Path, *, cpu: str) -> str | None:
+    """Why the saved state cannot be resumed; None when it can.
 
     Args:
-        found: the record.
+        suspended: the record.
         qemu: the QEMU that would run it.
         disk: the data disk.
         cpu: the host's processor.
     """
-    run = found.run
+    run = suspended.run
     if run.qemu_version != qemu.version_text:
         return f"it was saved by QEMU {run.qemu_version or 'of another kind'}, and this is QEMU {qemu.version_text}"
     if run.argv[:1] != [str(qemu.binary)]:
         return f"it was saved by {run.argv[0] if run.argv else 'another program'}, and QEMU is now {qemu.binary}"
-    if run.accelerator.hardware and found.cpu != cpu:
+    if run.accelerator.hardware and suspended.cpu != cpu:
         return "it was saved on another processor"
     try:
         written = disk.stat().st_mtime
     except OSError:
         return "its data disk is gone"
-    if written > found.saved_at + _CLOSING_S:
+    if written > suspended.saved_at + _CLOSING_S:
         return "the data disk was changed since"
     if f"filename={str(disk).replace(',', ',,')}," not in " ".join(run.argv):
         return "the data disk was moved since"
     for path in _image_files(run.argv):
         try:
-            if path.stat().st_mtime > found.saved_at:
+            if path.stat().st_mtime > suspended.saved_at:
                 return f"{path} of the guest image was changed since"
         except OSError:
             return f"{path} of the guest image is gone"
     return None
 
 
-def restart_arguments(found: Suspended, uuid: str) -> list[str]:
-    """The command line that goes on from the state: the one of then, with a name of its own."""
-    argv = list(found.run.argv)
+def restart_arguments(suspended: Suspended, uuid: str) -> list[str]:
+    """The command line that resumes the state: the original one with a new run id."""
+    argv = list(suspended.run.argv)
     argv[argv.index("-uuid") + 1] = uuid
-    if "-incoming" in argv:  # it had gone on from a saved state itself
+    if "-incoming" in argv:  # that run was itself resumed from a saved state
         at = argv.index("-incoming")
         del argv[at : at + 2]
     return [*argv, "-incoming", "defer"]
 
 
 def _image_files(argv: list[str]) -> list[Path]:
-    """Kernel, initramfs and root of the guest image, as QEMU was given them."""
+    """Kernel, initramfs and root file of the guest image in QEMU's arguments."""
     files: list[Path] = []
     for option, value in itertools.pairwise(argv):
         if option in ("-kernel", "-initrd"):

@@ -1,8 +1,8 @@
-"""The forwards of QEMU's user network, as its monitor takes and lists them: pure text.
+"""Port forwards of QEMU's user network: building and parsing the monitor's text.
 
-There is no QMP command for them up to QEMU 11: they are words for the human monitor, which answers in words. What is
-listed (libslirp, slirp_connection_info) is one row for each socket of the host: listeners (HOST_FORWARD), the
-connections that came in by them (whose source is the listener's own address), and the guest's connections outwards.
+Up to QEMU 11 there is no QMP command for them, only commands of the human monitor, which answers with text. Its table
+(libslirp, slirp_connection_info) has one row for each socket of the host: listeners (HOST_FORWARD), connections through
+them (with the listener's own address as source), and the guest's outgoing connections.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LISTENING: Final = "HOST_FORWARD"
 
 @dataclass(frozen=True, slots=True)
 class HostForward:
-    """One listener of QEMU on the host."""
+    """A port on which QEMU listens on the host."""
 
     protocol: Protocol
     host_ip: str
@@ -31,20 +31,20 @@ class HostForward:
     guest_ip: str
     guest_port: int
     descriptor: int = field(default=-1, compare=False)
-    """Of its socket, in QEMU's process; -1 before it is listed."""
+    """File descriptor of its socket in QEMU's process; -1 before it is listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserNetTable:
-    """What `info usernet` lists."""
+    """Contents of `info usernet`."""
 
     forwards: tuple[HostForward, ...]
     connections: dict[tuple[str, int], int]
-    """(host address, host port) of a TCP listener -> how many connections came in by it and are open."""
+    """Number of open connections by (host address, host port) of their TCP listener."""
 
 
 def parse(untrusted_table: str) -> UserNetTable:
-    """Read the answer to `info usernet`; what is no row of it is passed over, as QEMU's versions differ in the rest."""
+    """Parse the output of `info usernet`. Other lines, which differ between versions of QEMU, are skipped."""
     forwards: list[HostForward] = []
     seen: list[tuple[str, int]] = []
     for protocol, state, descriptor, host_ip, host_port, guest_ip, guest_port in _ROW.findall(untrusted_table):
@@ -61,7 +61,7 @@ def parse(untrusted_table: str) -> UserNetTable:
     everywhere = {port for address, port in listening if address == "0.0.0.0"}
     connections: dict[tuple[str, int], int] = {}
     for address, port in seen:
-        # A connection to a listener on every address is listed with the address that it came to.
+        # A connection to a wildcard listener is listed with the address that it came to.
         key = (address, port) if (address, port) in listening or port not in everywhere else ("0.0.0.0", port)
         if key in listening:
             connections[key] = connections.get(key, 0) + 1
@@ -69,12 +69,12 @@ def parse(untrusted_table: str) -> UserNetTable:
 
 
 def add_command(forward: HostForward) -> str:
-    """The line that makes a forward. A host port of 0 lets the kernel choose."""
+    """The command that adds a forward. A host port of 0 lets the kernel choose."""
     return f"hostfwd_add {NETDEV} {_host(forward)}-{forward.guest_ip}:{forward.guest_port}"
 
 
 def remove_command(forward: HostForward) -> str:
-    """The line that removes it."""
+    """The command that removes a forward."""
     return f"hostfwd_remove {NETDEV} {_host(forward)}"
 
 

@@ -112,7 +112,7 @@ def offer(config: Config, host: Host, directory: MachineDir) -> ImageFacts | Non
     if not found:
         return None
     try:
-        newest, present = image.peek(found[-1]), image.peek(Path(kept.directory))
+        newest, present = image.read_facts(found[-1]), image.read_facts(Path(kept.directory))
         is_newer = _written_at(newest.directory) > _written_at(present.directory)
     except (OSError, WherryError):
         return None  # one that is being written, or is damaged: not worth offering

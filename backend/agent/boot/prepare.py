@@ -173,7 +173,7 @@ def _find_qemu(
     qemu = binary.find(host, host.arch, configured=config.qemu.binary)
     saved, why = suspended.load(directory), None
     if saved is not None:
-        why = suspended.misfit(saved, qemu, data_disk_path(directory), cpu=host.cpu_identity())
+        why = suspended.incompatibility(saved, qemu, data_disk_path(directory), cpu=host.cpu_identity())
         saved = None if why else saved
     if saved is None:
         suspended.discard(directory)
@@ -241,7 +241,7 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
         host,
         options=options,
         network=network,
-        known=image.peek(image_directory).authorities,
+        known=image.read_facts(image_directory).authorities,
     )
     directory.guest_inputs.mkdir(mode=0o700, exist_ok=True)
     write_private(directory.used_daemon_json, _json(user_options))

@@ -129,7 +129,7 @@ class Updates:
             present = self._running_image() or images.directory_of(loaded, self._host, self._dir)
             found = images.offer(loaded, self._host, self._dir)
             return messages.UpdateCheck(
-                current=_told(image.peek(present)),
+                current=_told(image.read_facts(present)),
                 offer=_told(found) if found is not None else None,
                 automatic=loaded.image.update == "auto",
             )
@@ -228,7 +228,7 @@ class Updates:
                 )
             place = found.directory
         image.load(place, arch=self._host.arch, stamp=self._dir.image_stamp)
-        new = image.peek(place)
+        new = image.read_facts(place)
         if place.resolve() == old.resolve():
             raise fail(ProblemCode.BAD_REQUEST, f"The machine has this image already: {new.version}.")
         return old, new
@@ -314,7 +314,7 @@ class Updates:
         why = Problem(code=ProblemCode.UPDATE_FAILED, summary="It was interrupted.")
         match left.stage:
             case "committed":
-                new = await asyncio.to_thread(image.peek, Path(str(left.details.get("directory"))))
+                new = await asyncio.to_thread(image.read_facts, Path(str(left.details.get("directory"))))
                 await asyncio.to_thread(self._commit, new)
                 await self._power.bring_back(running=left.was_running)
                 return f"The update of the guest image to {new.version} is done."
@@ -354,7 +354,7 @@ class Updates:
                 return None
             if before is not None and before.directory == str(running):
                 return None
-            facts = image.peek(running)
+            facts = image.read_facts(running)
             images.pin(self._dir, facts)
             if before is None or not before.directory or (Path(before.directory) / image.MANIFEST).is_file():
                 return None
@@ -377,7 +377,7 @@ def _failed(why: Problem, version: str) -> WherryError:
 
 def _version_of(directory: Path) -> str:
     try:
-        return image.peek(directory).version
+        return image.read_facts(directory).version
     except WherryError:
         return "unknown"  # it went in the meantime
 

@@ -1,11 +1,11 @@
-"""What is known of a checkpoint, in the tag of its snapshot: the truth lives in the disk alone.
+"""Checkpoint metadata, stored in the tags of the disk's snapshots.
 
-    wherry1.ID.TIME.REASON.SIZE.IMAGE.NAME
+wherry1.ID.TIME.REASON.SIZE.IMAGE.NAME
 
 ID is eight hexadecimal digits, TIME milliseconds since the epoch, SIZE the disk's in GiB, IMAGE the guest image's
-version ("" if unknown), NAME the user's in URL-safe base64 ("" if none). QEMU cuts a tag silently at 255 bytes, so
-names are bounded. A disk that is copied or moved takes its checkpoints with it, and there is no second list that could
-differ. A tag that is not of this form belongs to a snapshot of another program.
+version ("" if unknown), NAME the user's in URL-safe base64 ("" if none). QEMU silently truncates a tag at 255 bytes, so
+names are limited. There is no second list that could differ, and a copied or moved disk keeps its checkpoints. A tag in
+another format belongs to a snapshot of another program.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ _TAG: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """One snapshot of the data disk."""
+    """A snapshot of the data disk."""
 
     id: str
-    """Eight hexadecimal digits; "foreign-N" for another program's, N being its number in the disk."""
+    """Eight hexadecimal digits; "foreign-N" for another program's snapshot, where N is its number in the disk."""
     name: str
-    """As the user gave it, "" if none; of a foreign one its tag, cleaned."""
+    """The user's name for it, "" if none; for a foreign snapshot its sanitised tag."""
     reason: str
-    """MANUAL, BEFORE_UPDATE...; "" for a foreign one."""
+    """MANUAL, BEFORE_UPDATE...; "" for a foreign snapshot."""
     created_at: float
     """Seconds since the epoch."""
     size_gib: int | None
-    """Size of the disk then; None where nobody noted it."""
+    """Size of the disk at that time; None when unknown."""
     image_version: str
     tag: str
-    """As in the disk. Untrusted where `foreign`."""
+    """The tag in the disk. Untrusted when `foreign`."""
     number: str
-    """The snapshot's number in the disk, as QEMU gives it."""
+    """The snapshot's number in the disk, as assigned by QEMU."""
     foreign: bool = False
 
     @property
     def automatic(self) -> bool:
-        """Whether Wherry took it of its own accord, and may prune it."""
+        """Whether Wherry created it automatically, and may prune it."""
         return not self.foreign and self.reason != MANUAL
 
 
 def check_name(name: str) -> str:
-    """The name as it is kept. Raises WherryError (BAD_REQUEST) for one that cannot be shown or is too long."""
+    """Validate and normalise a name. Raises WherryError (BAD_REQUEST) when it is too long or not printable."""
     cleaned = " ".join(name.split())
     if not all(character.isprintable() for character in cleaned):
         raise fail(
@@ -78,7 +78,7 @@ def check_name(name: str) -> str:
 
 
 def new_tag(*, reason: str, name: str, size_gib: int, image_version: str) -> str:
-    """The tag of a checkpoint taken now; `name` has been checked."""
+    """The tag of a checkpoint created now. `name` MUST be validated."""
     version = re.sub(r"[^\w+-]", "-", image_version, flags=re.ASCII)[:24]
     encoded = base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
     tag = f"wherry1.{secrets.token_hex(4)}.{time.time_ns() // 1_000_000}.{reason}.{size_gib}.{version}.{encoded}"
@@ -88,12 +88,12 @@ def new_tag(*, reason: str, name: str, size_gib: int, image_version: str) -> str
 
 
 def read(untrusted_tag: str, *, number: str, seconds: float) -> Checkpoint:
-    """The checkpoint that a snapshot is.
+    """Convert a snapshot into a checkpoint.
 
     Args:
-        untrusted_tag: anybody can have written it.
+        untrusted_tag: may come from another program.
         number: the snapshot's number in the disk.
-        seconds: when it was taken by QEMU's note, since the epoch; used for foreign ones.
+        seconds: QEMU's creation time, seconds since the epoch; used for foreign snapshots.
     """
     name = None
     if match := _TAG.fullmatch(untrusted_tag):
@@ -127,7 +127,7 @@ def read(untrusted_tag: str, *, number: str, seconds: float) -> Checkpoint:
 
 
 def _decode(encoded: str) -> str | None:
-    """The name; None if this is not what `new_tag` writes."""
+    """Decode the name; None when `new_tag` did not encode it."""
     try:
         name = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     except (binascii.Error, UnicodeDecodeError):

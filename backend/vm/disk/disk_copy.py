@@ -1,7 +1,7 @@
-"""Copying the data disk to another place: only what is in it, with progress, and proved byte by byte.
+"""Copying the data disk: only allocated data, with progress, verified by a digest.
 
-A stretch of zeros is a hole in the copy, on whichever file system: FAT, which has no holes, gets the zeros. The digest
-of a file leaves them out, so that both sides can be compared by what they hold.
+A run of zeros becomes a hole in the copy where the file system supports holes (FAT gets the zeros). The digest skips
+zeros, so that source and copy are compared by their data.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from backend.errors import ProblemCode, fail
 
 _BLOCK: Final = 1_048_576
 _SPARE_BYTES: Final = 536_870_912
-"""What has to stay free on the disk that the copy goes to."""
+"""Space that has to stay free on the target's disk."""
 
 Tick = Callable[[float], None]
-"""Called with how much is done, 0 to 1; may raise to end the copy."""
+"""Called with the progress, 0 to 1; may raise to abort the copy."""
 
 
 def check_target(source: Path, directory: Path, target: Path) -> None:
-    """Refuse a place that cannot take the disk.
+    """Check that the disk can be copied to `target`, a file in `directory`.
 
     Raises:
         WherryError: BAD_REQUEST or HOST_DISK_FULL.
@@ -49,12 +49,12 @@ def check_target(source: Path, directory: Path, target: Path) -> None:
             f"There is a {target.name} in {directory} already, and it is left alone.",
             hint="Move it away, or choose another directory.",
         )
-    needed = _held_bytes(source) + _SPARE_BYTES
+    required = _allocated_bytes(source) + _SPARE_BYTES
     free = shutil.disk_usage(directory).free
-    if free < needed:
+    if free < required:
         raise fail(
             ProblemCode.HOST_DISK_FULL,
-            f"The disk takes {needed // 1024**2} MiB, with some to spare; in {directory}, {free // 1024**2} MiB are "
+            f"The disk takes {required // 1024**2} MiB, with some to spare; in {directory}, {free // 1024**2} MiB are "
             "free.",
             command=f"df -h {directory}",
             hint="Free some space there, or choose another directory. Nothing was changed.",
@@ -62,10 +62,10 @@ def check_target(source: Path, directory: Path, target: Path) -> None:
 
 
 def copy(source: Path, target: Path, tick: Tick) -> str:
-    """Copy what is in `source`, durably, to the new file `target`; returns the digest of what was read.
+    """Copy the data of `source` to the new file `target`, flush it to disk, and return its digest.
 
     Raises:
-        OSError: as the system has it, with `target` half written.
+        OSError: `target` may be incomplete then.
     """
     size = source.stat().st_size
     digest = hashlib.sha256(str(size).encode())
@@ -84,7 +84,7 @@ def copy(source: Path, target: Path, tick: Tick) -> str:
 
 
 def digest_of(path: Path, tick: Tick) -> str:
-    """The digest of what is in the file, as `copy` returns it. Raises OSError."""
+    """Compute the digest of a file, in the form that `copy` returns. Raises OSError."""
     size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
     for at, block in _blocks(path, size, tick):
@@ -94,7 +94,7 @@ def digest_of(path: Path, tick: Tick) -> str:
 
 
 def _blocks(path: Path, size: int, tick: Tick) -> Iterator[tuple[int, bytes]]:
-    """What is not zero, block by block, with its place."""
+    """Yield the blocks that are not all zeros, with their offsets."""
     zeros = bytes(_BLOCK)
     with path.open("rb", buffering=0) as file:
         at = 0
@@ -112,10 +112,10 @@ def _blocks(path: Path, size: int, tick: Tick) -> Iterator[tuple[int, bytes]]:
     tick(1.0)
 
 
-def _read(descriptor: int, wanted: int) -> bytes:
+def _read(descriptor: int, size: int) -> bytes:
     pieces = bytearray()
-    while len(pieces) < wanted:
-        piece = os.read(descriptor, wanted - len(pieces))
+    while len(pieces) < size:
+        piece = os.read(descriptor, size - len(pieces))
         if not piece:
             break
         pieces += piece
@@ -123,7 +123,7 @@ def _read(descriptor: int, wanted: int) -> bytes:
 
 
 def _next_data(descriptor: int, at: int) -> int | None:
-    """Where the next data is that may not be a hole; None: only holes follow."""
+    """Offset of the next data at or after `at`; None when only holes follow."""
     if not hasattr(os, "SEEK_DATA"):
         return at
     try:
@@ -132,14 +132,14 @@ def _next_data(descriptor: int, at: int) -> int | None:
         return None if error.errno == errno.ENXIO else at
 
 
-def _held_bytes(path: Path) -> int:
+def _allocated_bytes(path: Path) -> int:
     status = path.stat()
     blocks = getattr(status, "st_blocks", None)
     return blocks * 512 if blocks is not None else status.st_size
 
 
 def _forget_cached(descriptor: int) -> None:
-    """Have the proof read what is on the disk, not what is in memory."""
+    """Drop the page cache, so that verification reads the disk and not memory."""
     if hasattr(os, "posix_fadvise"):
         with contextlib.suppress(OSError):
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

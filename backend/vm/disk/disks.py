@@ -1,4 +1,4 @@
-"""The data disk: made once, never overwritten, made larger when asked, refused when another process has it."""
+"""The data disk: created once, never overwritten, enlarged on request, refused while another process has it open."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from backend.errors import ProblemCode, WherryError, fail
 from backend.files import explain_os_error
 
 MINIMUM_FREE_BYTES: Final = 512 * 1024**2
-"""Less than this on the host and the engine could not even start its containers."""
+"""With less free space on the host, the engine could not even start its containers."""
 _TIMEOUT_S: Final = 60
 _BLANK_S: Final = 300.0
 _CHECK_S: Final = 1800.0
 _GIB: Final = 1024**3
 _MAGIC: Final = b"QFI\xfb"
 _HEADER: Final = struct.Struct(">4sIQIIQ")
-"""The beginning of a qcow2 file: magic, version, backing file's place and name's length, cluster bits, size."""
+"""Start of a qcow2 file: magic, version, offset and length of the backing file's name, cluster bits, size in bytes."""
 
 
 def check_room(directory: Path) -> None:
-    """Refuse to start on a full host disk, where every write of the guest would fail.
+    """Check for free space on the host's disk: when it is full, every write of the guest fails.
 
     Raises:
         WherryError: HOST_DISK_FULL.
@@ -44,10 +44,10 @@ def check_room(directory: Path) -> None:
 
 
 def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
-    """Make the data disk if there is none, else check it and let it grow. Returns its virtual size in GiB.
+    """Create the data disk, or check and enlarge an existing one. Returns its virtual size in GiB.
 
-    The guest formats a blank disk itself, and grows the file system of one that has become larger. A disk that exists
-    is never made anew, whatever is wrong with it, and never made smaller: that would cut off what is at its end.
+    The guest formats a blank disk, and grows the file system of an enlarged one. An existing disk is never replaced,
+    whatever its state, and never shrunk: that would cut off data at its end.
 
     Raises:
         WherryError: HOST_DISK_FULL, DISK_LOCKED, DISK_DAMAGED, TOOL_MISSING or STEP_TIMED_OUT.
@@ -55,7 +55,7 @@ def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
     if not path.exists():
         temporary = path.with_name(f".{path.name}.new")
         temporary.unlink(missing_ok=True)
-        # No lazy reference counts: they would be counted anew, for seconds, after every QEMU that was killed.
+        # No lazy reference counts: rebuilding them would take seconds whenever QEMU was killed.
         run_tool(
             [str(image_tool), "create", "-q", "-f", "qcow2", str(temporary), f"{size_gib}G"],
             path,
@@ -86,7 +86,7 @@ def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
 
 
 def present_size_gib(path: Path) -> int | None:
-    """The size of a data disk by its own header, without any tool; None when there is none, or it is not of ours."""
+    """Size of a data disk from its header, without a tool; None when it does not exist or is not our format."""
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER.size)
@@ -98,12 +98,12 @@ def present_size_gib(path: Path) -> int | None:
 
 
 def blank(path: Path, *, empty: Path, size_gib: int, image_tool: Path) -> None:
-    """Make the disk as new, of this size, with the checkpoints in it kept. Killed in the middle, it is partly blank.
+    """Erase the disk and set its size; checkpoints in it are kept. If interrupted, it is partly erased.
 
     Args:
         path: the disk.
-        empty: a file for as long as this lasts.
-        size_gib: its size afterwards, smaller than before too.
+        empty: path of a temporary file.
+        size_gib: the new size, which may be smaller than before.
         image_tool: qemu-img.
 
     Raises:
@@ -126,7 +126,7 @@ def blank(path: Path, *, empty: Path, size_gib: int, image_tool: Path) -> None:
 
 
 def check(path: Path, *, image_tool: Path) -> None:
-    """Have qemu-img look through the disk's tables. Clusters that nothing uses are no fault.
+    """Check the disk's metadata with qemu-img. Leaked clusters are not an error.
 
     Raises:
         WherryError: DISK_DAMAGED, or as `run_tool`.
@@ -149,7 +149,7 @@ def check(path: Path, *, image_tool: Path) -> None:
 
 
 def check_size(path: Path, size_gib: int) -> None:
-    """Refuse a size that the disk could only have by being cut.
+    """Check that the disk can have this size without losing data.
 
     Raises:
         WherryError: BAD_REQUEST.
@@ -165,15 +165,15 @@ def check_size(path: Path, size_gib: int) -> None:
 
 
 def is_lock_message(tail: str) -> bool:
-    """Whether QEMU's words mean that another process has the disk open."""
+    """Whether QEMU's message says that another process has the disk open."""
     return 'Failed to get "write" lock' in tail or "Is another process using the image" in tail
 
 
 def run_tool(argv: list[str], path: Path, *, timeout_s: float = _TIMEOUT_S, accepted: Collection[int] = (0,)) -> str:
-    """Run qemu-img on the disk `path` and return what it printed.
+    """Run qemu-img on the disk `path` and return its output.
 
     Raises:
-        WherryError: HOST_DISK_FULL, DISK_LOCKED, TOOL_MISSING, STEP_TIMED_OUT, or DISK_DAMAGED for anything else.
+        WherryError: HOST_DISK_FULL, DISK_LOCKED, TOOL_MISSING, STEP_TIMED_OUT, or DISK_DAMAGED for any other failure.
     """
     command = shlex.join(argv)
     try:

@@ -1,8 +1,8 @@
-"""What each snapshot of a qcow2 file holds alone: the room that deleting it gives back.
+"""Space used only by each snapshot of a qcow2 file: what deleting the snapshot would free.
 
-qemu-img does not tell it, but the file does: it is the clusters that the snapshot's tables name and that are counted
-once. A table that is shared itself is counted twice or more, and so is all that it names, so only the tables of what
-has changed are read: a few of 64 KiB each. Of a disk that a QEMU writes to, the figures are those of its last flush.
+qemu-img does not report it, but the file contains it: the clusters in a snapshot's tables with a reference count of
+one. A shared table has a higher count, and so has everything it refers to, so only tables that have changed are read: a
+few of 64 KiB each. While QEMU writes to the disk, the figures are those of its last flush.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from typing import BinaryIO, Final
 
 _HEADER: Final = struct.Struct(">4sIQIIQIIQQIIQQQQI")
 _ENTRY: Final = struct.Struct(">QIHHIIQII")
-"""The beginning of a snapshot's entry, up to the length of what else is noted of it."""
+"""Start of a snapshot table entry, up to the length of its extra data."""
 _MAGIC: Final = b"QFI\xfb"
 _DIRTY: Final = 1
-"""The one incompatible feature that changes nothing here."""
+"""The only incompatible feature that does not matter here."""
 _OFFSET: Final = 0x00FF_FFFF_FFFF_FE00
 _COMPRESSED: Final = 1 << 62
 _MAX_TABLE_BYTES: Final = 32 * 1024**2
 _MAX_SNAPSHOTS: Final = 65_536
 _MOST_BYTES: Final = 1024**3
-"""More is not read in all: such tables are damaged."""
+"""Read limit for all tables together: more means that they are damaged."""
 
 
 def held_alone(path: Path) -> dict[str, int]:
-    """Bytes by the snapshot's number in the disk; empty for a file of another kind than we make.
+    """Bytes by the snapshot's number in the disk; empty when the file is not in our format.
 
     Raises:
         OSError: it cannot be read.
@@ -39,7 +39,7 @@ def held_alone(path: Path) -> dict[str, int]:
         try:
             return _Disk(file).held_alone()
         except (ValueError, struct.error):
-            return {}  # a table that points nowhere: the disk is being written, or is damaged, which others report
+            return {}  # a table with an invalid offset: the disk is being written, or is damaged, which others report
 
 
 class _Disk:
@@ -63,7 +63,7 @@ class _Disk:
         return {number: self._alone(l1, entries) for number, l1, entries in self._entries()}
 
     def _entries(self) -> Iterator[tuple[str, int, int]]:
-        """Number, place and length of the first table of each snapshot."""
+        """Number, and offset and length of the first table, of each snapshot."""
         at = self._snapshots
         for _ in range(self._count):
             l1, entries, id_bytes, name_bytes, _, _, _, _, extra = _ENTRY.unpack(self._read(at, _ENTRY.size))
