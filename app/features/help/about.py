@@ -39,7 +39,6 @@ class AboutDialog(QDialog):
         self.copy = CopyButton(lambda: "\n".join(_versions(store)), _("Copy version information"))
         close = button(_("Close"), self.reject)
         close.setDefault(True)
-        close.setFocus()
         lower.addWidget(self.copy)
         lower.addStretch(1)
         lower.addWidget(close)
@@ -49,6 +48,7 @@ class AboutDialog(QDialog):
         column.addLayout(upper)
         column.addLayout(lower)
         self.setMinimumWidth(theme.px(440))
+        close.setFocus()
 
 
 def _versions(store: AppStore) -> list[str]:

@@ -155,6 +155,7 @@ def test_about_gives_the_versions(store: AppStore, window: MainWindow) -> None:
     shown = about_dialog(window)
     assert f"Wherry {VERSION}" in shown.versions.text()
     assert "Docker engine 28" in shown.versions.text()
+    assert shown.focusWidget() is not shown.copy, "Enter closes it"
     shown.copy.click()
     assert QGuiApplication.clipboard().text() == shown.versions.text()
 
