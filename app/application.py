@@ -20,7 +20,7 @@ from app.features.doctor.network_check_wiring import NetworkCheckWiring
 from app.features.listings.wiring import ListingsWiring
 from app.features.logs.wiring import LogsWiring
 from app.features.machine.wiring import MachineWiring
-from app.features.maintenance.wiring import UpkeepWiring
+from app.features.maintenance.wiring import MaintenanceWiring
 from app.features.ports.wiring import PortsWiring
 from app.features.settings.wiring import SettingsWiring
 from app.features.stats.wiring import StatsWiring
@@ -87,7 +87,7 @@ class WherryApp(QObject):
         self._logs = LogsWiring(parts, self)
         self._leaving = LeavingWiring(parts, machine, self.window, self.tray, self)
         StatsWiring(parts, self)
-        UpkeepWiring(parts, self)
+        MaintenanceWiring(parts, self)
         SettingsWiring(parts, self)
         NotificationsWiring(parts, self.tray, self)
         intents = self.store.intents

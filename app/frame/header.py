@@ -14,7 +14,7 @@ from app import texts
 from app.features.maintenance.operation import show_fraction
 from app.links.link_state import LinkState
 from app.state.machine_actions import machine_actions, operation, operation_line, start_words
-from app.state.maintenance_store import UpkeepStore
+from app.state.maintenance_store import MaintenanceStore
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import _
@@ -71,7 +71,7 @@ class MachineHeader(QFrame):
         self._ticker.timeout.connect(self._show_detail)
         store.machine_changed.connect(self.refresh)
         store.engine_changed.connect(self.refresh)
-        store.part(UpkeepStore).changed.connect(self.refresh)
+        store.part(MaintenanceStore).changed.connect(self.refresh)
         store.part(SettingsStore).first_run_changed.connect(self.refresh)
         self.refresh()
 
@@ -127,7 +127,7 @@ class MachineHeader(QFrame):
             self.stop.setEnabled(False)
         under_way = operation(store)
         self.cancel.setVisible(under_way is not None and under_way.cancellable)
-        self.cancel.setEnabled(messages.CancelOperation not in store.part(UpkeepStore).asked)
+        self.cancel.setEnabled(messages.CancelOperation not in store.part(MaintenanceStore).asked)
         self._fit()
 
     def _fit(self) -> None:
@@ -138,7 +138,7 @@ class MachineHeader(QFrame):
         self.search.set_compact(self.width() < theme.px(_NARROWEST))
 
     def _cancel(self) -> None:
-        self._store.intents.ask_upkeep.emit(messages.CancelOperation())
+        self._store.intents.ask_maintenance.emit(messages.CancelOperation())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

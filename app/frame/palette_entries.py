@@ -124,10 +124,10 @@ def machine_entries(store: AppStore) -> list[PaletteEntry]:
                 "reclaim",
                 _("Reclaim memory and disk space"),
                 "memory",
-                partial(intents.ask_upkeep.emit, messages.Reclaim()),
+                partial(intents.ask_maintenance.emit, messages.Reclaim()),
             )
         )
-        restart = partial(intents.ask_upkeep.emit, messages.RestartEngine())
+        restart = partial(intents.ask_maintenance.emit, messages.RestartEngine())
         offered.append(("restart-engine", _("Restart the Docker engine"), "restart", restart))
     if store.machine_keeps_running:
         offered.append(("quit", _("Quit and keep the machine running"), "exit-to-app", intents.quit_only.emit))
@@ -151,7 +151,7 @@ def machine_entries(store: AppStore) -> list[PaletteEntry]:
 
 
 def _look_for_update(store: AppStore) -> None:
-    store.intents.ask_upkeep.emit(messages.CheckUpdate())
+    store.intents.ask_maintenance.emit(messages.CheckUpdate())
     store.intents.show_machine.emit("overview")
 
 

@@ -27,7 +27,7 @@ REQUESTS: Final = (
     messages.RestartEngine,
     messages.CancelOperation,
 )
-"""What views may ask of the agent through `Intents.ask_upkeep`."""
+"""What views may ask of the agent through `Intents.ask_maintenance`."""
 QUESTIONS: Final = (messages.ListCheckpoints, messages.CheckUpdate)
 """Those that change nothing: their problems belong to the place that asks, all others to the whole window."""
 _NAME_LIMIT: Final = 200
@@ -35,7 +35,7 @@ _VERSION_LIMIT: Final = 80
 _PROBLEM_LIMIT: Final = 900
 
 
-class UpkeepStore(QObject):
+class MaintenanceStore(QObject):
     """Written by the wiring, read by views."""
 
     changed = Signal()

@@ -29,7 +29,7 @@ class Intents(QObject):
     kill_machine = Signal()
     suspend_machine = Signal()
     act_on_problem = Signal(object)  # Action
-    ask_upkeep = Signal(object)  # one of maintenance_store.REQUESTS
+    ask_maintenance = Signal(object)  # one of maintenance_store.REQUESTS
     show_machine = Signal(str)  # a part of the Machine page: "overview", "checkpoints" or "checks"
     act_on_containers = Signal(tuple, object)  # ids, ContainerAction
     open_container = Signal(str, str)  # container id, name of a tab ("" for the first)

@@ -31,10 +31,10 @@ from backend.agent.operations.disk_work import DiskWork
 from backend.agent.operations.operations import Operations
 from backend.agent.operations.updating import Updates
 from backend.agent.services.files import ContainerFiles
+from backend.agent.services.maintenance import Maintenance, host_figures
 from backend.agent.services.ports import PortsService
 from backend.agent.services.settings import SettingsService
 from backend.agent.services.stats_feed import HostFigures, StatsFeed
-from backend.agent.services.upkeep import Upkeep, host_figures
 from backend.agent.watch.company_watch import CompanyWatch
 from backend.agent.watch.idleness import Idleness
 from backend.agent.watch.route_watch import RouteSources, RouteWatch
@@ -132,7 +132,7 @@ class Agent:
             notify=self._notify,
             show=self._supervisor.show_ports,
         )
-        upkeep = Upkeep(self._supervisor, self._host_figures, deadlines)
+        maintenance = Maintenance(self._supervisor, self._host_figures, deadlines)
         self._server = ControlServer(
             (
                 messages.Start.handled_by(self._start),
@@ -143,8 +143,8 @@ class Agent:
                 *self._settings.handlers(),
                 *self._checkpoints.handlers(),
                 *self._operations.handlers(),
-                *upkeep.handlers(),
-                *self._operations.keep_apart(messages.RestartEngine.handled_by(upkeep.restart_engine)),
+                *maintenance.handlers(),
+                *self._operations.keep_apart(messages.RestartEngine.handled_by(maintenance.restart_engine)),
                 *self._updates.handlers(),
                 *self._disk_work.handlers(),
                 *self._ports.handlers(),

@@ -12,7 +12,7 @@ from typing import Final
 from backend.agent.core import wish
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED
 from backend.cli.output import ProgressPrinter, describe, print_json, print_problem, stopped
-from backend.cli.upkeep import describe_usage, restart_engine
+from backend.cli.reclaim import describe_usage, restart_engine
 from backend.control.client import MachineClient, end_agent
 from backend.control.launch import agent_answers, machine_directory
 from backend.control.messages import Restart, Start, Stop

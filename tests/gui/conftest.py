@@ -18,7 +18,7 @@ from pytestqt.qtbot import QtBot
 from app.frame.main_window import MainWindow
 from app.state.store import AppStore
 from app.ui import theme
-from tests.gui.fakes.detail_whole import DetailWindow
+from tests.gui.fakes.detail_window import DetailWindow
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.fakes.fake_engine import FakeEngine
 

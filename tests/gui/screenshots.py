@@ -38,11 +38,11 @@ from backend.model import Notice, Phase
 from tests.gui.scenes import (
     detail_scenes,
     log_samples,
+    maintenance_scenes,
     network_scenes,
     samples,
     settings_samples,
     stats_samples,
-    upkeep_scenes,
 )
 from tests.gui.scenes.container_scenes import CONTAINER_SCENES
 from tests.gui.scenes.help_scenes import HELP_SCENES
@@ -371,7 +371,7 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     "machine-degraded": _machine_page(Phase.DEGRADED),
     "machine-failed": _machine_page(Phase.FAILED),
     **detail_scenes.SCENES,
-    **upkeep_scenes.SCENES,
+    **maintenance_scenes.SCENES,
     **network_scenes.SCENES,
 }
 """By name, how to bring the store and the window there."""

@@ -20,7 +20,7 @@ from backend.model import Desired, EngineEndpoint, Phase
 from tests.gui.fakes.fake_agent import Asked, FakeAgent
 from tests.gui.fakes.fake_engine import FakeEngine
 from tests.gui.scenes import samples
-from tests.gui.scenes.upkeep_scenes import checkpoints_answer, machine_page
+from tests.gui.scenes.maintenance_scenes import checkpoints_answer, machine_page
 from tests.gui.screenshots import palette_of
 
 NONE = Qt.KeyboardModifier.NoModifier
@@ -145,7 +145,7 @@ def test_a_day_without_a_mouse(whole: WherryApp, agent: FakeAgent, engine: FakeE
     qtbot.waitUntil(lambda: not window.isVisible())
 
 
-def test_upkeep_without_a_mouse(whole: WherryApp, agent: FakeAgent, qtbot: QtBot) -> None:
+def test_maintenance_without_a_mouse(whole: WherryApp, agent: FakeAgent, qtbot: QtBot) -> None:
     window, store = whole.window, whole.store
     agent.answers["checkpoints.list"] = checkpoints_answer(3)
     agent.answers["checkpoints.create"] = {"id": "new"}

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QProgressBar, QS
 
 from app.features.stats.store import StatsStore
 from app.state.machine_actions import refusal
-from app.state.maintenance_store import UpkeepStore
+from app.state.maintenance_store import MaintenanceStore
 from app.state.store import AppStore
 from app.texts import _, pgettext
 from app.ui import figures, theme
@@ -57,7 +57,7 @@ class UsageCards(QWidget):
             card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
             self._cards.append(card)
         self._arrange()
-        store.part(UpkeepStore).changed.connect(self.refresh)
+        store.part(MaintenanceStore).changed.connect(self.refresh)
         store.part(StatsStore).changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
         self.refresh()
@@ -74,16 +74,16 @@ class UsageCards(QWidget):
         return row
 
     def _ask(self) -> None:
-        self._store.intents.ask_upkeep.emit(messages.Reclaim())
+        self._store.intents.ask_maintenance.emit(messages.Reclaim())
 
     def _show_reclaim(self) -> None:
-        reason, asked = refusal(self._store), messages.Reclaim in self._store.part(UpkeepStore).asked
+        reason, asked = refusal(self._store), messages.Reclaim in self._store.part(MaintenanceStore).asked
         self.reclaim.setText(_("Reclaiming…") if asked else _("Reclaim now"))
         self.reclaim.setEnabled(not reason and not asked)
         self.reclaim.setToolTip(
             tooltip(reason or _("Return unused memory and the space of deleted data to this computer"))
         )
-        found = self._store.part(UpkeepStore).reclaimed
+        found = self._store.part(MaintenanceStore).reclaimed
         pairs = {
             "memory": (found.memory_before, found.memory_after) if found else (None, None),
             "disk": (found.disk_before, found.disk_after) if found else (None, None),

@@ -59,9 +59,9 @@ class MachineWiring(QObject):
             case Action.FORCE_RESTART:
                 self._ask(messages.Restart(kill=True))
             case Action.RESTART_ENGINE:
-                intents.ask_upkeep.emit(messages.RestartEngine())
+                intents.ask_maintenance.emit(messages.RestartEngine())
             case Action.RECLAIM:
-                intents.ask_upkeep.emit(messages.Reclaim())
+                intents.ask_maintenance.emit(messages.Reclaim())
             case Action.DOCTOR:
                 intents.show_window.emit()
                 intents.show_machine.emit("checks")

@@ -24,7 +24,7 @@ from app.features.maintenance.checkpoint_dialogs import (
 )
 from app.features.problems.problem import ProblemView
 from app.state.machine_actions import refusal
-from app.state.maintenance_store import UpkeepStore
+from app.state.maintenance_store import MaintenanceStore
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import _, message, ngettext, say
@@ -96,7 +96,7 @@ class CheckpointsView(QWidget):
         self._stack = QStackedWidget()
         self._make_table()
         self._lay_out()
-        store.part(UpkeepStore).changed.connect(self.refresh)
+        store.part(MaintenanceStore).changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
         store.part(SettingsStore).machine_changed.connect(self._show_policy)
         self.refresh()
@@ -108,25 +108,25 @@ class CheckpointsView(QWidget):
 
     def refresh(self) -> None:
         """Show the store."""
-        upkeep = self._store.part(UpkeepStore)
-        entries = upkeep.checkpoints or ()
+        maintenance = self._store.part(MaintenanceStore)
+        entries = maintenance.checkpoints or ()
         if entries != self.model.rows:
             self.table.show_rows(entries)
-        again = [(_("Try again"), lambda: self._store.intents.ask_upkeep.emit(messages.ListCheckpoints()))]
-        unread = upkeep.problem(messages.ListCheckpoints)
-        self.problem.show_problem(unread or upkeep.restore_problem, again if unread is not None else ())
+        again = [(_("Try again"), lambda: self._store.intents.ask_maintenance.emit(messages.ListCheckpoints()))]
+        unread = maintenance.problem(messages.ListCheckpoints)
+        self.problem.show_problem(unread or maintenance.restore_problem, again if unread is not None else ())
         self._count.setText(ngettext("{count} checkpoint", "{count} checkpoints", len(entries)) if entries else "")
         self._show_policy()
         self._enable()
         if entries:
             self._stack.setCurrentWidget(self.table)
             return
-        if upkeep.problem(messages.ListCheckpoints) is not None:
+        if maintenance.problem(messages.ListCheckpoints) is not None:
             self._stack.setCurrentWidget(self._nothing)  # the problem above says it all
             return
         self._stack.setCurrentWidget(self.empty)
         picture = icons.glyph("history", theme.current().muted)
-        if upkeep.checkpoints is None:
+        if maintenance.checkpoints is None:
             waits = self._store.phase is not None
             self.empty.show_state(
                 picture,
@@ -155,7 +155,7 @@ class CheckpointsView(QWidget):
         self._store.intents.watch_checkpoints.emit(False)
 
     def _show_policy(self) -> None:
-        policy, settings = self._store.part(UpkeepStore).policy, self._store.part(SettingsStore).machine
+        policy, settings = self._store.part(MaintenanceStore).policy, self._store.part(SettingsStore).machine
         self.policy.setVisible(policy is not None)
         self.change_policy.setVisible(settings is not None and "checkpoints.keep_automatic" in settings.values)
         if policy is None:
@@ -184,7 +184,7 @@ class CheckpointsView(QWidget):
             )
 
     def _enable(self) -> None:
-        chosen, asked = self.selected, self._store.part(UpkeepStore).asked
+        chosen, asked = self.selected, self._store.part(MaintenanceStore).asked
         suspended = (
             _("Not available while the machine is suspended. Resume or stop it first.")
             if self._store.phase is Phase.SUSPENDED
@@ -210,7 +210,7 @@ class CheckpointsView(QWidget):
         self._delete_action.setEnabled(self.delete_button.isEnabled())
 
     def _create(self) -> None:
-        ask = self._store.intents.ask_upkeep.emit
+        ask = self._store.intents.ask_maintenance.emit
         CreateDialog(self, lambda name: ask(messages.CreateCheckpoint(name=name))).open()
 
     def _restore(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from app.state.machine_actions import operation, operation_line, operation_title
-from app.state.maintenance_store import UpkeepStore
+from app.state.maintenance_store import MaintenanceStore
 from app.state.store import AppStore
 from app.texts import _
 from app.ui import theme
@@ -26,7 +26,7 @@ class OperationCard(QFrame):
         self.bar = QProgressBar(textVisible=False)
         self.cancel = button(
             _("Cancel"),
-            lambda: store.intents.ask_upkeep.emit(messages.CancelOperation()),
+            lambda: store.intents.ask_maintenance.emit(messages.CancelOperation()),
             None,
             _("Cancel and undo"),
         )
@@ -43,7 +43,7 @@ class OperationCard(QFrame):
         column.addWidget(self.bar)
         column.addLayout(below)
         store.machine_changed.connect(self.refresh)
-        store.part(UpkeepStore).changed.connect(self.refresh)
+        store.part(MaintenanceStore).changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -58,7 +58,7 @@ class OperationCard(QFrame):
         self.percent.setText(_("{value}%", value=int((under_way.fraction or 0.0) * 100)) if known else "")
         show_fraction(self.bar, under_way)
         self.cancel.setVisible(under_way.cancellable)
-        self.cancel.setEnabled(messages.CancelOperation not in self._store.part(UpkeepStore).asked)
+        self.cancel.setEnabled(messages.CancelOperation not in self._store.part(MaintenanceStore).asked)
 
 
 def show_fraction(bar: QProgressBar, under_way: OperationStatus) -> None:

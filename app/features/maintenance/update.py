@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMessageBox, QVBoxLay
 
 from app.features.problems.problem import ProblemView
 from app.state.machine_actions import refusal
-from app.state.maintenance_store import UpkeepStore
+from app.state.maintenance_store import MaintenanceStore
 from app.state.store import AppStore
 from app.texts import _, ngettext
 from app.ui import icons, theme
@@ -48,13 +48,13 @@ class UpdateBanner(QFrame):
         row.addLayout(words, 1)
         row.addWidget(self.apply)
         store.machine_changed.connect(self.refresh)
-        store.part(UpkeepStore).changed.connect(self.refresh)
+        store.part(MaintenanceStore).changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the store."""
         store = self._store
-        machine, known = store.machine, store.part(UpkeepStore).update
+        machine, known = store.machine, store.part(MaintenanceStore).update
         offered = machine.image_offer if machine is not None and store.phase is not None else None
         self.setVisible(offered is not None and (machine is None or machine.operation is None))
         if offered is None:
@@ -80,7 +80,7 @@ class UpdateBanner(QFrame):
             present = machine.image_version if machine is not None else None
             self.words.setText(_("From {old} to {new}.", old=present or _("unknown"), new=offered))
         reason = refusal(store)
-        self.apply.setEnabled(not reason and messages.ApplyUpdate not in store.part(UpkeepStore).asked)
+        self.apply.setEnabled(not reason and messages.ApplyUpdate not in store.part(MaintenanceStore).asked)
         self.apply.setToolTip(tooltip(reason))
 
     def _ask(self) -> None:
@@ -88,7 +88,7 @@ class UpdateBanner(QFrame):
         if store.running:
             ask_update(self, store)
         else:
-            store.intents.ask_upkeep.emit(messages.ApplyUpdate())
+            store.intents.ask_maintenance.emit(messages.ApplyUpdate())
 
 
 def ask_update(parent: QWidget, store: AppStore) -> QMessageBox:
@@ -112,7 +112,7 @@ def ask_update(parent: QWidget, store: AppStore) -> QMessageBox:
         _("Update now?"),
         lines,
         confirm=_("Update now"),
-        confirmed=lambda _ticked: store.intents.ask_upkeep.emit(messages.ApplyUpdate()),
+        confirmed=lambda _ticked: store.intents.ask_maintenance.emit(messages.ApplyUpdate()),
         danger=False,
     )
 
@@ -127,7 +127,7 @@ class VersionsCard(Card):
         self.found = label("", "muted", wrap=True)
         self.check = button(
             _("Check for updates"),
-            lambda: store.intents.ask_upkeep.emit(messages.CheckUpdate()),
+            lambda: store.intents.ask_maintenance.emit(messages.CheckUpdate()),
             None,
             _("Look for a newer guest image on this computer"),
         )
@@ -139,7 +139,7 @@ class VersionsCard(Card):
         self.body.addLayout(row)
         self.body.addWidget(self.problem)
         store.machine_changed.connect(self.refresh)
-        store.part(UpkeepStore).changed.connect(self.refresh)
+        store.part(MaintenanceStore).changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -151,13 +151,13 @@ class VersionsCard(Card):
         if machine and machine.engine_version:
             versions.append(_("Docker engine {version}", version=machine.engine_version))
         self.lines.setText("\n".join(versions))
-        upkeep = store.part(UpkeepStore)
-        asking = messages.CheckUpdate in upkeep.asked
+        maintenance = store.part(MaintenanceStore)
+        asking = messages.CheckUpdate in maintenance.asked
         self.check.setEnabled(not asking and not refusal(store))
         self.check.setText(_("Checking…") if asking else _("Check for updates"))
-        self.problem.show_problem(upkeep.problem(messages.CheckUpdate))
-        known = upkeep.update
-        if asking or known is None or upkeep.problem(messages.CheckUpdate) is not None:
+        self.problem.show_problem(maintenance.problem(messages.CheckUpdate))
+        known = maintenance.update
+        if asking or known is None or maintenance.problem(messages.CheckUpdate) is not None:
             self.found.setText("")
         elif known.offer is None:
             self.found.setText(_("You have the newest version."))

@@ -1,4 +1,4 @@
-"""Upkeep: checkpoints, updates, the disk, memory. What views ask goes to the agent, its answers to the store.
+"""Maintenance: checkpoints, updates, the disk, memory. What views ask goes to the agent, its answers to the store.
 
 The list of checkpoints is read anew when somebody looks at it and after whatever may have changed it: an operation
 that ended (by whomever it was begun), a machine that came to rest in another phase.
@@ -12,7 +12,7 @@ from typing import Any, Final
 from PySide6.QtCore import QObject
 
 from app.links.link_state import LinkState
-from app.state.maintenance_store import QUESTIONS, REQUESTS, UpkeepStore
+from app.state.maintenance_store import QUESTIONS, REQUESTS, MaintenanceStore
 from app.state.parts import Parts
 from app.texts import Message, _, message, say
 from app.ui import figures
@@ -32,7 +32,7 @@ _CHANGE_CHECKPOINTS: Final = (messages.CreateCheckpoint, messages.RestoreCheckpo
 _CHANGE_DISK: Final = (messages.GrowDisk, messages.MoveDisk, messages.ResetMachine)
 
 
-class UpkeepWiring(QObject):
+class MaintenanceWiring(QObject):
     """Lives as long as the window."""
 
     def __init__(self, parts: Parts, parent: QObject) -> None:
@@ -45,24 +45,24 @@ class UpkeepWiring(QObject):
         self._deletions: deque[messages.DeleteCheckpoint] = deque()
         store = parts.store
         store.machine_changed.connect(self._on_machine)
-        store.intents.ask_upkeep.connect(self._ask)
+        store.intents.ask_maintenance.connect(self._ask)
         store.intents.watch_checkpoints.connect(self._watch)
 
     def _ask(self, request: Request[Any]) -> None:
         assert type(request) in REQUESTS
-        upkeep = self._parts.store.part(UpkeepStore)
-        if isinstance(request, messages.DeleteCheckpoint) and messages.DeleteCheckpoint in upkeep.asked:
+        maintenance = self._parts.store.part(MaintenanceStore)
+        if isinstance(request, messages.DeleteCheckpoint) and messages.DeleteCheckpoint in maintenance.asked:
             self._deletions.append(request)  # one at a time: the agent refuses a second one meanwhile
             return
 
         def done(answer: object) -> None:
-            upkeep.take(request, answer)
+            maintenance.take(request, answer)
             if isinstance(answer, Problem):
                 self._on_refused(request, answer)
             else:
                 self._on_done(request, answer)
 
-        upkeep.begin(request)
+        maintenance.begin(request)
         self._parts.machine_link.request(request, done, self)
 
     def _watch(self, wanted: bool) -> None:
@@ -72,7 +72,7 @@ class UpkeepWiring(QObject):
 
     def _list(self) -> None:
         store = self._parts.store
-        asked = store.part(UpkeepStore).asked
+        asked = store.part(MaintenanceStore).asked
         if self._watched and store.agent_link is LinkState.UP and messages.ListCheckpoints not in asked:
             self._ask(messages.ListCheckpoints())
 

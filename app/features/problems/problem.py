@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from app import texts
 from app.state.machine_actions import refusal
-from app.state.maintenance_store import UpkeepStore
+from app.state.maintenance_store import MaintenanceStore
 from app.state.store import AppStore
 from app.texts import _, message, say
 from app.ui import theme
@@ -96,7 +96,7 @@ class ActionButton(QPushButton):
             self.setProperty("role", role)
         self.clicked.connect(lambda _checked=False: self._ask())
         store.machine_changed.connect(self._on_machine)
-        store.part(UpkeepStore).changed.connect(self._enable)
+        store.part(MaintenanceStore).changed.connect(self._enable)
         store.problem_changed.connect(self._on_machine)
         self._enable()
 
@@ -113,7 +113,7 @@ class ActionButton(QPushButton):
     def _enable(self) -> None:
         reason = "" if self._action is Action.DOCTOR else refusal(self._store)
         request = _REQUESTS.get(self._action)
-        waits = request in self._store.part(UpkeepStore).asked
+        waits = request in self._store.part(MaintenanceStore).asked
         self.setEnabled(not reason and not waits and not self._asked)
         self.setToolTip(tooltip(reason or say(_ACTIONS[self._action][1])))
 

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QVBoxLayout, QWidget
 from app.features.settings.fields.rows import line_of, muted
 from app.features.stats.store import StatsStore
 from app.state.machine_actions import refusal
-from app.state.maintenance_store import UpkeepStore
+from app.state.maintenance_store import MaintenanceStore
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import _, ngettext
@@ -40,7 +40,7 @@ class DataDiskRows(QWidget):
         column.addLayout(line_of(self.move_disk, self.reset))
         store.part(SettingsStore).machine_changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
-        store.part(UpkeepStore).changed.connect(self.refresh)
+        store.part(MaintenanceStore).changed.connect(self.refresh)
         store.part(StatsStore).changed.connect(self.refresh)
         self.refresh()
 
@@ -57,7 +57,7 @@ class DataDiskRows(QWidget):
             self.takes.setText(
                 _("Currently {size}, {most}.", size=figures.size(size), most=words) if size is not None else words
             )
-        reason, asked = refusal(self._store), self._store.part(UpkeepStore).asked
+        reason, asked = refusal(self._store), self._store.part(MaintenanceStore).asked
         for made, request, tip in (
             (self.move_disk, messages.MoveDisk, _("For example, to a drive with more space")),
             (self.reset, messages.ResetMachine, _("Erase everything and start fresh")),
@@ -113,7 +113,7 @@ def ask_move(parent: QWidget, store: AppStore, folder: str) -> QMessageBox:
         _("Move the data disk to {folder}?", folder=folder),
         lines,
         confirm=_("Move"),
-        confirmed=lambda _ticked: store.intents.ask_upkeep.emit(messages.MoveDisk(directory=folder)),
+        confirmed=lambda _ticked: store.intents.ask_maintenance.emit(messages.MoveDisk(directory=folder)),
         danger=False,
     )
 
@@ -129,6 +129,6 @@ def ask_reset(parent: QWidget, store: AppStore) -> QMessageBox:
             _("Settings and existing checkpoints are kept."),
         ],
         confirm=_("Erase"),
-        confirmed=lambda keep: store.intents.ask_upkeep.emit(messages.ResetMachine(keep=keep)),
+        confirmed=lambda keep: store.intents.ask_maintenance.emit(messages.ResetMachine(keep=keep)),
         option=(_("Save the current state as a checkpoint"), True),
     )

@@ -168,7 +168,7 @@ class ResourcesSection(SettingsSection):
         values, machine = self.rows.values, self._store.part(SettingsStore).machine
         if machine is not None and machine.disk.size_gib is not None and DISK in values:
             # A disk that is there grows by an operation of its own: at once, and with a checkpoint before it.
-            self._store.intents.ask_upkeep.emit(messages.GrowDisk(size_gib=int(values.pop(DISK))))
+            self._store.intents.ask_maintenance.emit(messages.GrowDisk(size_gib=int(values.pop(DISK))))
         if values:
             self._store.intents.ask_agent.emit(messages.SetSettings(values=values))
 

@@ -30,7 +30,7 @@ from backend.control.protocol import (
 )
 from backend.errors import Problem, ProblemCode
 from backend.model import Desired, EngineEndpoint, MachineStatus, Notice, OperationStatus, Phase, StepState
-from tests.gui.scenes import samples, settings_samples, upkeep_scenes
+from tests.gui.scenes import maintenance_scenes, samples, settings_samples
 
 DONE: Final[dict[str, dict[str, Any]]] = {
     "continue": {"continued": True},
@@ -220,8 +220,8 @@ class Director:
             "daemon.get": settings_samples.daemon_answer(),
             "context.get": settings_samples.context_answer(),
             "autostart.get": {"on": False, "place": "x"},
-            "checkpoints.list": upkeep_scenes.checkpoints_answer(40),
-            "update.check": upkeep_scenes.UPDATE,
+            "checkpoints.list": maintenance_scenes.checkpoints_answer(40),
+            "update.check": maintenance_scenes.UPDATE,
             "reclaim": {"memory_before": 3 << 30, "memory_after": 1 << 30, "disk_before": None, "disk_after": None},
         }
 

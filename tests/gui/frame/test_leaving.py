@@ -19,7 +19,7 @@ from backend.errors import Problem, ProblemCode
 from backend.model import Phase, StopPolicy
 from tests.gui.fakes.asked_link import AskedLink
 from tests.gui.scenes import samples
-from tests.gui.scenes.upkeep_scenes import MOVING, show_machine
+from tests.gui.scenes.maintenance_scenes import MOVING, show_machine
 
 
 class Leaving:

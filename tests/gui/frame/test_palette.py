@@ -17,7 +17,7 @@ from app.ui.search import NameQuery, fold
 from backend.engine.types import ContainerAction
 from backend.model import Phase
 from tests.gui.scenes import samples
-from tests.gui.scenes.upkeep_scenes import MOVING, show_machine
+from tests.gui.scenes.maintenance_scenes import MOVING, show_machine
 from tests.gui.screenshots import palette_of, running
 
 CONTROL = Qt.KeyboardModifier.ControlModifier

@@ -19,7 +19,7 @@ from backend.api import VERSION
 from backend.model import Phase
 from backend.stats import StatsSample
 from tests.gui.scenes import samples, stats_samples
-from tests.gui.scenes.upkeep_scenes import MOVING, show_machine
+from tests.gui.scenes.maintenance_scenes import MOVING, show_machine
 from tests.gui.screenshots import machine, running
 
 WIDE = 1400

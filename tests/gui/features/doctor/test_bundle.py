@@ -20,7 +20,7 @@ from app.state.parts import Parts
 from app.state.store import AppStore
 from backend.errors import Cancelled, Problem, ProblemCode, fail
 from backend.support.bundle import BundleEntry, SupportBundle
-from tests.gui.scenes.upkeep_scenes import machine_page
+from tests.gui.scenes.maintenance_scenes import machine_page
 
 Progress = Callable[[str, float], object]
 

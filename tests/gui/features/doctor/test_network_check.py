@@ -25,7 +25,7 @@ from backend.doctor.network.types import NetworkDiagnosis, NetworkHop
 from backend.errors import Cancelled, Problem, ProblemCode, fail
 from backend.model import Phase
 from tests.gui.fakes.fake_agent import FakeAgent
-from tests.gui.fakes.upkeep_whole import MaintenanceWindow, buttons_of, started
+from tests.gui.fakes.maintenance_window import MaintenanceWindow, buttons_of, started
 from tests.gui.scenes import samples
 from tests.gui.scenes.container_scenes import open_form
 from tests.gui.scenes.network_scenes import PORT_TAKEN, PULL_PROBLEM, SUBNET_CLASH, check_dialog, up

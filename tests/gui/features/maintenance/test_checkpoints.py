@@ -13,15 +13,15 @@ from pytestqt.qtbot import QtBot
 from app.features.maintenance.checkpoint_dialogs import CreateDialog
 from app.features.maintenance.checkpoints import CheckpointsView
 from app.frame.main_window import MainWindow
-from app.state.maintenance_store import UpkeepStore
+from app.state.maintenance_store import MaintenanceStore
 from app.state.store import AppStore
 from backend.control import messages
 from backend.errors import Action, Problem, ProblemCode
 from backend.model import Phase
 from tests.gui.fakes.fake_agent import FakeAgent
-from tests.gui.fakes.upkeep_whole import MaintenanceWindow, buttons_of, started
+from tests.gui.fakes.maintenance_window import MaintenanceWindow, buttons_of, started
+from tests.gui.scenes.maintenance_scenes import UPDATING, checkpoint, checkpoints_answer, machine_page, show_machine
 from tests.gui.scenes.replies import reply
-from tests.gui.scenes.upkeep_scenes import UPDATING, checkpoint, checkpoints_answer, machine_page, show_machine
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[Mainte
 @pytest.fixture
 def checkpoints(whole: MaintenanceWindow) -> CheckpointsView:
     view = whole.part("checkpoints").checkpoints
-    whole.wait(lambda: whole.store.part(UpkeepStore).checkpoints)
+    whole.wait(lambda: whole.store.part(MaintenanceStore).checkpoints)
     return view
 
 
@@ -164,7 +164,7 @@ def test_a_hundred_scroll_and_hostile_names_are_plain(store: AppStore, window: M
     show_machine(store, Phase.RUNNING)
     answer = checkpoints_answer(100)
     answer["checkpoints"][0] = checkpoint(0, name="<b>x</b>\x1b[31m\u202e")
-    store.part(UpkeepStore).take(*reply(messages.ListCheckpoints(), answer))
+    store.part(MaintenanceStore).take(*reply(messages.ListCheckpoints(), answer))
     window.show_machine("checkpoints")
     view = machine_page(window).checkpoints
     assert view.proxy.rowCount() == 100
@@ -183,7 +183,7 @@ def test_an_answer_that_is_not_understood_is_said(whole: MaintenanceWindow) -> N
 
 def test_what_cannot_be_done_says_why(store: AppStore, window: MainWindow) -> None:
     show_machine(store, Phase.RUNNING)
-    store.part(UpkeepStore).take(*reply(messages.ListCheckpoints(), checkpoints_answer(5)))
+    store.part(MaintenanceStore).take(*reply(messages.ListCheckpoints(), checkpoints_answer(5)))
     window.show_machine("checkpoints")
     view = machine_page(window).checkpoints
     choose(view, 4)
@@ -199,11 +199,11 @@ def test_what_cannot_be_done_says_why(store: AppStore, window: MainWindow) -> No
 def test_what_became_of_an_interrupted_restore_is_said(store: AppStore, window: MainWindow) -> None:
     show_machine(store, Phase.RUNNING)
     left = {"code": "checkpoint-failed", "summary": "The present was put back.", "tail": ["x"], "action": "doctor"}
-    store.part(UpkeepStore).take(*reply(messages.ListCheckpoints(), {**checkpoints_answer(2), "problem": left}))
+    store.part(MaintenanceStore).take(*reply(messages.ListCheckpoints(), {**checkpoints_answer(2), "problem": left}))
     window.show_machine("checkpoints")
     shown = machine_page(window).checkpoints.problem
     assert shown.isVisible()
     assert shown.problem is not None
     assert (shown.problem.code, shown.problem.action) == (ProblemCode.CHECKPOINT_FAILED, Action.DOCTOR)
-    store.part(UpkeepStore).take(*reply(messages.ListCheckpoints(), {**checkpoints_answer(2), "problem": None}))
+    store.part(MaintenanceStore).take(*reply(messages.ListCheckpoints(), {**checkpoints_answer(2), "problem": None}))
     assert not shown.isVisible()

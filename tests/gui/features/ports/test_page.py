@@ -31,7 +31,7 @@ from backend.errors import Problem, ProblemCode
 from backend.model import Phase
 from tests.fakes import answers
 from tests.gui.fakes.fake_agent import FakeAgent
-from tests.gui.fakes.upkeep_whole import MaintenanceWindow, started
+from tests.gui.fakes.maintenance_window import MaintenanceWindow, started
 from tests.gui.scenes import samples
 from tests.gui.scenes.network_scenes import LIST_PROBLEM, PORT_TAKEN, TAKEN, port, ports_answer, ports_page, twins, up
 from tests.gui.scenes.replies import answer_to

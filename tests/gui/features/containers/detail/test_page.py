@@ -24,7 +24,7 @@ from app.terminal.session import TerminalState
 from app.ui.masking import MASK, is_secret
 from backend.engine.container.page_types import RemoteFile
 from backend.errors import Problem, ProblemCode
-from tests.gui.fakes.detail_whole import DetailWindow
+from tests.gui.fakes.detail_window import DetailWindow
 from tests.gui.scenes import detail_scenes, samples
 
 

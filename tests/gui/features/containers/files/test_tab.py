@@ -24,7 +24,7 @@ from app.frame.main_window import MainWindow
 from app.state.store import AppStore
 from backend.control import messages
 from backend.engine.container.page_types import ChangeKind
-from tests.gui.fakes.detail_whole import DetailWindow
+from tests.gui.fakes.detail_window import DetailWindow
 from tests.gui.scenes import detail_scenes, samples
 from tests.gui.scenes.replies import answer_to, reply
 

@@ -18,7 +18,7 @@ from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
 from app.frame.quit_dialog import QuitDialog
 from app.links.link_state import LinkState
-from app.state.maintenance_store import UpkeepStore
+from app.state.maintenance_store import MaintenanceStore
 from app.state.store import AppStore
 from backend.control import messages
 from backend.errors import Action, Problem, ProblemCode
@@ -127,7 +127,7 @@ def _checkpoints(count: int, *, selected: int = 0, phase: Phase = Phase.RUNNING,
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, phase, **changes)
         settings_samples.told(store)
-        store.part(UpkeepStore).take(*reply(messages.ListCheckpoints(), checkpoints_answer(count)))
+        store.part(MaintenanceStore).take(*reply(messages.ListCheckpoints(), checkpoints_answer(count)))
         window.show_machine("checkpoints")
         view = machine_page(window).checkpoints
         for row in range(selected):
@@ -147,7 +147,7 @@ def _checkpoints_refused(store: AppStore, window: MainWindow) -> None:
         tail=("qemu-img: Could not open 'data.qcow2': Could not read snapshots: Input/output error",),
         action=Action.DOCTOR,
     )
-    store.part(UpkeepStore).take(messages.ListCheckpoints(), problem)
+    store.part(MaintenanceStore).take(messages.ListCheckpoints(), problem)
 
 
 def _checkpoint_dialog(open_it: Callable[[AppStore, MachineView], object]) -> Scene:
@@ -159,7 +159,7 @@ def _checkpoint_dialog(open_it: Callable[[AppStore, MachineView], object]) -> Sc
 
 
 def _restoring(store: AppStore, page: MachineView) -> None:
-    entries = store.part(UpkeepStore).checkpoints
+    entries = store.part(MaintenanceStore).checkpoints
     assert entries is not None
     ask_restore(page.checkpoints, store, entries[0])
 
@@ -168,7 +168,7 @@ def _overview(phase: Phase = Phase.RUNNING, **changes: Any) -> Scene:
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, phase, **changes)
         settings_samples.told(store)
-        store.part(UpkeepStore).take(*reply(messages.CheckUpdate(), UPDATE))
+        store.part(MaintenanceStore).take(*reply(messages.CheckUpdate(), UPDATE))
         if phase is Phase.RUNNING:
             for sample in stats_samples.history():
                 store.part(StatsStore).add(sample)
@@ -186,7 +186,7 @@ def _reclaimed(store: AppStore, window: MainWindow) -> None:
     _overview()(store, window)
     gib = 1024**3
     answer = {"memory_before": 3 * gib, "memory_after": gib, "disk_before": 21 * gib, "disk_after": 12 * gib}
-    store.part(UpkeepStore).take(*reply(messages.Reclaim(), answer))
+    store.part(MaintenanceStore).take(*reply(messages.Reclaim(), answer))
 
 
 def _settings(section: str, then: Callable[[AppStore, SettingsPage], object] | None = None) -> Scene:

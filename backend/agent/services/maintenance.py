@@ -32,7 +32,7 @@ _STEADY_BYTES: Final = 4 * 1024**2
 _POLL_S: Final = 0.5
 
 
-class Upkeep:
+class Maintenance:
     """Of one machine."""
 
     def __init__(self, supervisor: Supervisor, figures: Callable[[], HostFigures], deadlines: Deadlines) -> None:

@@ -1,4 +1,4 @@
-"""The application on a fake agent, as the tests of upkeep use it."""
+"""The application on a fake agent, as the tests of maintenance use it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.state.settings_store import SettingsStore
 from backend.model import Phase
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.scenes import samples, settings_samples
-from tests.gui.scenes.upkeep_scenes import UPDATE, checkpoints_answer, machine_page
+from tests.gui.scenes.maintenance_scenes import UPDATE, checkpoints_answer, machine_page
 
 PATIENCE_MS = 60_000
 
