@@ -163,7 +163,7 @@ class MachineDir:
         return self.machine / "published-addresses.json"
 
     @property
-    def used_company(self) -> Path:
+    def used_corporate_network(self) -> Path:
         """Proxies and certificates with which the machine was started last, without passwords."""
         return self.machine / "company-used.json"
 

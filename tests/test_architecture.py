@@ -229,7 +229,7 @@ def test_pure_modules_do_nothing(module_name: str) -> None:
 
 
 FOREIGN: dict[str, str] = {
-    "backend/agent/boot/company.py": "daemon.json is dockerd's",
+    "backend/agent/boot/corporate_network.py": "daemon.json is dockerd's",
     "backend/agent/boot/prepare.py": "daemon.json is dockerd's",
     "backend/agent/core/journal.py": "each operation notes what its own recovery needs",
     "backend/agent/watch/route_watch.py": "daemon.json is dockerd's",

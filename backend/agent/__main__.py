@@ -35,7 +35,7 @@ from backend.agent.services.maintenance import Maintenance, host_figures
 from backend.agent.services.ports import PortsService
 from backend.agent.services.settings import SettingsService
 from backend.agent.services.stats_feed import HostFigures, StatsFeed
-from backend.agent.watch.company_watch import CompanyWatch
+from backend.agent.watch.corporate_network_watch import CorporateNetworkWatch
 from backend.agent.watch.idleness import Idleness
 from backend.agent.watch.route_watch import RouteSources, RouteWatch
 from backend.control import messages
@@ -95,7 +95,7 @@ class Agent:
             greeting=lambda: self._names.greeting,
             deadlines=deadlines,
         )
-        self._company = CompanyWatch(
+        self._corporate_network = CorporateNetworkWatch(
             machine_host, directory, is_live=lambda: self._supervisor.is_live, notify=self._notify
         )
         self._settings = SettingsService(
@@ -103,7 +103,7 @@ class Agent:
             directory,
             is_live=lambda: self._supervisor.is_live,
             execute=self._execute,
-            host_changes=lambda: self._company.changed,
+            host_changes=lambda: self._corporate_network.changed,
         )
         self._operations = Operations(directory.operation_journal, self._supervisor, notify=self._notify)
         self._checkpoints = Checkpoints(
@@ -194,7 +194,7 @@ class Agent:
             ("idle machine", self._idleness.run()),
             ("checkpoints", self._checkpoints.run()),
             ("routes", self._routes.run()),
-            ("proxies and certificates", self._company.run()),
+            ("proxies and certificates", self._corporate_network.run()),
             ("updates", self._updates.run()),
             ("ports", self._ports.run()),
             ("what was left", self._operations.run_recovery()),

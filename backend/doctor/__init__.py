@@ -6,7 +6,7 @@
     programs.py   QEMU and its parts, accelerators
     machine.py    the image, the disks, files that were left behind
     running.py    the agent, the guest, the engine
-    company.py    proxies and certificate authorities
+    corporate_network.py    proxies and certificate authorities
     clients.py    the docker CLI, its context, other engines
 
 It runs in the client's process and needs no agent: it is wanted most when that does not answer. Looking changes
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.control.launch import agent_answers, machine_directory
-from backend.doctor import clients, company, home, machine, programs, running
+from backend.doctor import clients, corporate_network, home, machine, programs, running
 from backend.doctor.check import Check, CheckResult, CheckSeverity, check_results_as_text, run_check
 from backend.doctor.subject import Subject
 from backend.errors import ProblemCode, fail
@@ -43,7 +43,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *programs.CHECKS,
     *machine.CHECKS,
     *running.CHECKS,
-    *company.CHECKS,
+    *corporate_network.CHECKS,
     *clients.CHECKS,
 )
 """In the order in which they are run and shown; those of one group stand together."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backend.agent.boot.company import AUTHORITIES_PLACE
+from backend.agent.boot.corporate_network import AUTHORITIES_PLACE
 from tests.vm.support.tools import find_tools
 from vmimage.description import OVERLAY
 

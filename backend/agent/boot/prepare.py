@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from backend.agent.boot import company, images
+from backend.agent.boot import corporate_network, images
 from backend.agent.boot.readiness import PREPARE
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.files import explain_os_error, write_private
@@ -236,7 +236,7 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
     if network.ipv6:
         options = ipv6.with_ipv6(options, user_options)
     options = with_loopback_registries(options, network.gateway)
-    found = company.examine(
+    found = corporate_network.examine(
         config.network,
         host,
         options=options,
@@ -252,14 +252,14 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
         "network": (directory.guest_inputs / "network", network.as_input().encode()),
         **{name: (directory.guest_inputs / name, content) for name, content in found.contents.items()},
     }
-    for name in company.INPUTS:
+    for name in corporate_network.INPUTS:
         if name not in contents:
             (directory.guest_inputs / name).unlink(missing_ok=True)
     inputs = [("ssh-host-key", keys.host.private_path)]
     for name, (path, content) in contents.items():
         write_private(path, content)
         inputs.append((name, path))
-    company.note(directory.used_company, found.record)
+    corporate_network.note(directory.used_corporate_network, found.record)
     return _Given(
         keys=keys, inputs=tuple(inputs), network=network, routes_unknown=unknown, notes=found.record.proxy_notes
     )

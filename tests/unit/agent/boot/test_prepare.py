@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.agent.boot import company
+from backend.agent.boot import corporate_network
 from backend.agent.boot.images import directory_of
 from backend.agent.boot.prepare import Preparation, prepare_within, resources
 from backend.errors import ProblemCode, WherryError
@@ -126,14 +126,14 @@ def test_proxies_and_authorities_of_this_computer_are_given_and_noted(
     assert "r.test:5000/ca.crt" in given["registry-certificates"]
     assert f"{gateway}/32" in json.loads(given["daemon.json"])["insecure-registries"]
     assert "PAC file" in preparation.notes[0]
-    record = company.noted(directory.used_company)
+    record = corporate_network.noted(directory.used_corporate_network)
     assert record is not None
     assert (record.http, record.authorities) == ("http://[hidden]@localhost:3128", ("The Root",))
-    assert "s3cr3t" not in directory.used_company.read_text()
+    assert "s3cr3t" not in directory.used_corporate_network.read_text()
     # Turned off: nothing of it stays behind.
     directory.config.write_text("[network]\nproxy = 'none'\ncertificates = 'none'\n")
-    assert not {name for name, _ in prepared(host, directory).inputs} & set(company.INPUTS)
-    assert not {path.name for path in directory.guest_inputs.iterdir()} & set(company.INPUTS)
+    assert not {name for name, _ in prepared(host, directory).inputs} & set(corporate_network.INPUTS)
+    assert not {path.name for path in directory.guest_inputs.iterdir()} & set(corporate_network.INPUTS)
 
 
 def test_a_broken_setting_stops_it_before_a_disk_is_made(host: CacheHost, directory: MachineDir) -> None:

@@ -1,6 +1,6 @@
-"""Notices when this computer's proxies or authorities are others than the running machine was given.
+"""Notices when this computer's proxies or certificate authorities change while the machine runs.
 
-dockerd reads both when it starts, and to start it anew ends containers: when that is worth it the user decides.
+dockerd reads both only when it starts, and restarting it stops containers, so the user is notified and decides.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from backend.agent.boot import company
+from backend.agent.boot import corporate_network
 from backend.errors import WherryError
 from backend.host.base import Host
 from backend.model import Notice
@@ -26,8 +26,8 @@ CERTIFICATES: Final = "network.certificates"
 """Named as the settings that ask for them."""
 _EVERY_S: Final = 60.0
 _CERTIFICATES_EVERY: Final = 10
-"""Looks at the proxies for each look at the certificates, which takes longer and finds less."""
-_TOLD: Final = {
+"""Proxies are checked this many times for each check of the certificates, which is slower and rarely differs."""
+_NOTICES: Final = {
     frozenset({PROXIES}): "This computer's proxies have changed",
     frozenset({CERTIFICATES}): "This computer's certificate authorities have changed",
     frozenset({PROXIES, CERTIFICATES}): "This computer's proxies and certificate authorities have changed",
@@ -36,8 +36,8 @@ _TOLD: Final = {
 _log = logging.getLogger(__name__)
 
 
-class CompanyWatch:
-    """One per agent."""
+class CorporateNetworkWatch:
+    """One per agent. Compares this computer's settings with those the machine was started with."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class CompanyWatch:
         self._notify = notify
         self._every_s = every_s
         self._changed: frozenset[str] = frozenset()
-        self._begun_with: company.CompanyRecord | None = None
+        self._begun_with: corporate_network.CorporateNetworkRecord | None = None
 
     @property
     def changed(self) -> frozenset[str]:
@@ -76,7 +76,7 @@ class CompanyWatch:
                 _log.warning("proxies and certificates could not be looked at: %s", error)
 
     async def _look(self, *, with_certificates: bool) -> None:
-        used = await asyncio.to_thread(company.noted, self._dir.used_company)
+        used = await asyncio.to_thread(corporate_network.noted, self._dir.used_corporate_network)
         if used is None:
             return  # started by a version that did not note it
         if used != self._begun_with:
@@ -90,10 +90,10 @@ class CompanyWatch:
             changed |= self._changed & {CERTIFICATES}
         before, self._changed = self._changed, frozenset(changed)
         if self._changed - before:
-            text = f"{_TOLD[self._changed]} since the machine was started. It takes that over with: wherry restart"
+            text = f"{_NOTICES[self._changed]} since the machine was started. It takes that over with: wherry restart"
             self._notify(Notice(level="info", text=text))
 
-    def _present(self, with_certificates: bool) -> company.CompanyRecord:
+    def _present(self, with_certificates: bool) -> corporate_network.CorporateNetworkRecord:
         """What a machine with the settings of the running one would be given now."""
         section = msgspec.json.decode(self._dir.used_config.read_bytes(), type=Config).network
         if not with_certificates:
@@ -103,4 +103,4 @@ class CompanyWatch:
         if record is None:
             raise ValueError("the machine has no record")
         network = record.user_network
-        return company.examine(section, self._host, options=options, network=network, known=()).record
+        return corporate_network.examine(section, self._host, options=options, network=network, known=()).record

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from backend.agent.boot import company
-from backend.agent.watch.company_watch import CERTIFICATES, PROXIES, CompanyWatch
+from backend.agent.boot import corporate_network
+from backend.agent.watch.corporate_network_watch import CERTIFICATES, PROXIES, CorporateNetworkWatch
 from backend.doctor import CheckResult, CheckSeverity, examine
 from backend.files import write_private
 from backend.host.certificates import CertificateSource
@@ -68,8 +68,8 @@ def start(host: CompanyHost, directory: MachineDir) -> None:
         argv=[],
     )
     run.save(directory.run_record, record)
-    found = company.examine(NetworkSection(), host, options={}, network=record.user_network, known=())
-    company.note(directory.used_company, found.record)
+    found = corporate_network.examine(NetworkSection(), host, options={}, network=record.user_network, known=())
+    corporate_network.note(directory.used_corporate_network, found.record)
 
 
 def test_changes_are_told_once_and_a_restart_settles_them(host: CompanyHost, directory: MachineDir) -> None:
@@ -81,7 +81,7 @@ def test_changes_are_told_once_and_a_restart_settles_them(host: CompanyHost, dir
         looks += 1
         return live
 
-    watch = CompanyWatch(host, directory, is_live=is_live, notify=told.append, every_s=0.001)
+    watch = CorporateNetworkWatch(host, directory, is_live=is_live, notify=told.append, every_s=0.001)
 
     async def until(changed: set[str]) -> None:
         async with asyncio.timeout(30):
@@ -121,7 +121,7 @@ def test_changes_are_told_once_and_a_restart_settles_them(host: CompanyHost, dir
 
 def test_what_is_looked_at_in_vain_is_nobodys_trouble(host: CompanyHost, directory: MachineDir) -> None:
     told: list[Notice] = []
-    watch = CompanyWatch(host, directory, is_live=lambda: True, notify=told.append)
+    watch = CorporateNetworkWatch(host, directory, is_live=lambda: True, notify=told.append)
 
     async def story() -> None:
         await watch._look(with_certificates=True)
@@ -176,7 +176,7 @@ def test_the_doctor_tells_what_a_running_machine_was_started_with(
 def test_the_users_daemon_json_is_what_containers_get_too(host: CompanyHost) -> None:
     section = NetworkSection(proxy_in_containers=True)
     options = {"proxies": {"http-proxy": "http://mine:1"}}
-    found = company.examine(section, host, options=options, network=UserNetwork(), known=())
+    found = corporate_network.examine(section, host, options=options, network=UserNetwork(), known=())
     assert b"http://mine:1" in found.contents["container-environment"]
     assert b"s3cr3t" in found.contents["environment"]  # dockerd itself lets its own options go first
     assert found.record.proxies_from == "daemon.json and the environment"

@@ -1,13 +1,13 @@
-"""What a company's network asks of the machine: proxies and certificates, made into the guest's inputs and noted.
+"""Proxies and certificate authorities of a corporate network, turned into input files for the guest.
 
     environment             NAME=value lines, for dockerd: pulls, pushes, and BuildKit's
-    ca-certificates         PEM of this computer's authorities that the image has not
+    ca-certificates         PEM of this computer's authorities that are not in the image
     registry-certificates   tar of docker's certs.d
-    container-environment   JSON texts "NAME=value", one a line, for containers and build steps, if wanted
-    container-authorities   there when they are to trust those authorities, too
+    container-environment   JSON strings "NAME=value", one a line, for containers and build steps, if the settings ask for it
+    container-authorities   present if containers are to trust those authorities, too
 
-`examine` looks and writes nothing. `note` keeps what a machine was started with, without passwords: a later look then
-tells what has changed on this computer since, and the doctor what is in force.
+`examine` reads this computer's settings and writes nothing. `note` records what a machine was started with, without
+passwords, so that later changes on this computer are noticed and the doctor can show what is in force.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ INPUTS: Final = (
 _MOST_NAMES: Final = 200
 
 
-class CompanyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What a machine is given, as it may be shown to anybody."""
+class CorporateNetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Proxies and authorities that a machine was started with. Holds no password."""
 
     http: str = ""
     """A proxy's URL without user and password."""
@@ -76,12 +76,12 @@ class CompanyRecord(msgspec.Struct, frozen=True, kw_only=True):
     certificates_digest: str = ""
 
 
-class CompanyInputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found."""
+class CorporateNetworkInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """The record, and the content of the input files."""
 
     contents: dict[str, bytes]
     """By the input's name; only what has something in it."""
-    record: CompanyRecord
+    record: CorporateNetworkRecord
 
 
 def examine(
@@ -91,7 +91,7 @@ def examine(
     options: Mapping[str, Any],
     network: UserNetwork,
     known: Collection[str],
-) -> CompanyInputs:
+) -> CorporateNetworkInputs:
     """Look at this computer. Blocks for up to seconds: it runs programs.
 
     Args:
@@ -124,7 +124,7 @@ def examine(
         "container-environment": _lines(json.dumps(f"{name}={value}") for name, value in for_containers.items()),
         "container-authorities": b"1\n" if in_containers else b"",
     }
-    record = CompanyRecord(
+    record = CorporateNetworkRecord(
         http=proxies.masked(effective.http) if effective.any else "",
         https=proxies.masked(effective.https) if effective.any else "",
         no_proxy=effective.no_proxy,
@@ -140,18 +140,18 @@ def examine(
         proxies_digest=_digest(contents["environment"], _lines(for_containers)),
         certificates_digest=_digest(trusted.digest.encode(), registries.tar),
     )
-    return CompanyInputs(contents={name: one for name, one in contents.items() if one}, record=record)
+    return CorporateNetworkInputs(contents={name: one for name, one in contents.items() if one}, record=record)
 
 
-def note(path: Path, record: CompanyRecord) -> None:
+def note(path: Path, record: CorporateNetworkRecord) -> None:
     """Keep it. Raises OSError."""
     write_private(path, msgspec.json.encode(record))
 
 
-def noted(path: Path) -> CompanyRecord | None:
+def noted(path: Path) -> CorporateNetworkRecord | None:
     """What the machine was started with last; None when that was not noted."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=CompanyRecord)
+        return msgspec.json.decode(path.read_bytes(), type=CorporateNetworkRecord)
     except (OSError, msgspec.DecodeError):
         return None
 

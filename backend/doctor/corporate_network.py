@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from backend.agent.boot import company, images
-from backend.agent.boot.company import CompanyRecord
+from backend.agent.boot import corporate_network, images
+from backend.agent.boot.corporate_network import CorporateNetworkRecord
 from backend.doctor.check import Check, Finding, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.errors import WherryError
@@ -18,19 +18,19 @@ _GROUP: Final = "Network"
 _MOST_NAMES: Final = 5
 
 
-def _in_force(subject: Subject) -> CompanyRecord | None:
+def _in_force(subject: Subject) -> CorporateNetworkRecord | None:
     """What the running machine was given; None when none runs, or that was not noted."""
-    return company.noted(subject.directory.used_company) if subject.qemu_runs else None
+    return corporate_network.noted(subject.directory.used_corporate_network) if subject.qemu_runs else None
 
 
-def _present(subject: Subject) -> CompanyRecord:
+def _present(subject: Subject) -> CorporateNetworkRecord:
     """What it would be given now, from here."""
     try:
         known = image.read_facts(images.directory_of(subject.config, subject.host, subject.directory)).authorities
     except WherryError:
         known = frozenset()  # that there is no image is told elsewhere
     options = settings.daemon_options(subject.directory.daemon_json)
-    return company.examine(
+    return corporate_network.examine(
         subject.config.network, subject.host, options=options, network=UserNetwork(), known=known
     ).record
 
@@ -50,7 +50,7 @@ def _proxies(subject: Subject) -> Finding:
     return ok(text)
 
 
-def _proxies_as_text(record: CompanyRecord) -> str:
+def _proxies_as_text(record: CorporateNetworkRecord) -> str:
     if not record.http and not record.https:
         found_in = f" ({record.proxies_from})" if record.proxies_from else ""
         return f"none, everything goes directly{found_in}"
