@@ -109,7 +109,7 @@ class MachineDir:
 
     @property
     def desired(self) -> Path:
-        """What the user asked for last; see backend/agent/core/wish.py."""
+        """What the user asked for last; see backend/agent/core/desired_state.py."""
         return self.machine / "desired.json"
 
     @property

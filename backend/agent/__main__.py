@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from backend import VERSION, host
 from backend.agent.boot.readiness import FREEZE, IDLE, ROUTES, THAW, Deadlines
-from backend.agent.core import leavings
+from backend.agent.core import unfinished_files as leavings
 from backend.agent.core.lifecycle import RestartRequested, StartRequested, StopRequested
 from backend.agent.core.tasks import Tasks, defect
 from backend.agent.machine.supervisor import Supervisor

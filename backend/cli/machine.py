@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from backend.agent.core import wish
+from backend.agent.core import desired_state
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED
 from backend.cli.output import ProgressPrinter, describe, print_json, print_problem, stopped
 from backend.cli.reclaim import describe_usage, restart_engine
@@ -100,7 +100,7 @@ def may_be_alive(options: argparse.Namespace) -> bool:
         return True
     if directory.run_record.exists() or agent_answers(host.current(), directory):
         return True
-    wanted = wish.load(directory.desired)
+    wanted = desired_state.load(directory.desired)
     return wanted is not None and wanted.desired is Desired.RUNNING
 
 

@@ -57,7 +57,7 @@ class QemuDriver:
         """See VmDriver."""
         if await self._monitor_listens():
             raise self._not_ours(f"connect {self._dir.monitor_socket}")
-        self._clear_leavings()
+        self._remove_leftovers()
         run.save(self._dir.run_record, record)
         self._dir.qemu_log.unlink(missing_ok=True)
         # Remove old logs: they do not belong to this run, and `wait` may report them.
@@ -127,7 +127,7 @@ class QemuDriver:
             return None
         identity = self._recorded_process(record)
         if identity is None and not await self._monitor_listens():
-            self._clear_leavings()
+            self._remove_leftovers()
             self._dir.run_record.unlink(missing_ok=True)
             return None
         await self.monitor.connect(
@@ -253,11 +253,11 @@ class QemuDriver:
         monitor, self.monitor = self.monitor, Monitor()
         self._child = None
         self._identity = None
-        self._clear_leavings()
+        self._remove_leftovers()
         self._dir.run_record.unlink(missing_ok=True)
         await monitor.aclose()
 
-    def _clear_leavings(self) -> None:
+    def _remove_leftovers(self) -> None:
         for path in (self._dir.monitor_socket, self._dir.control_socket, self._dir.console_socket, self._dir.qemu_pid):
             path.unlink(missing_ok=True)
 

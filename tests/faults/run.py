@@ -213,7 +213,7 @@ class _Attempt:
         wanted = Desired.STOPPED if self._fault.stage in LEADS_TO_STOPPED else Desired.RUNNING
         if status.desired is not wanted:
             raise Violation(f"the machine is {status.phase}, but {status.desired} is wanted")
-        target.check_leavings(status)
+        target.check_leftovers(status)
         if status.phase is Phase.RUNNING:
             target.check_running(self._fault)
         if self._fault.stage in (Stage.CHECKPOINT, Stage.RESTORE):

@@ -340,7 +340,7 @@ class Target(ABC):
             raise Violation(f"the data disk is damaged: {done.stdout}")
         return f"{found.get('leaks', 0)} leaked clusters"
 
-    def check_leavings(self, status: MachineStatus) -> None:
+    def check_leftovers(self, status: MachineStatus) -> None:
         """No process too many, no file too many. Raises Violation."""
         live = status.phase.is_live
         deadline = time.monotonic() + 10  # what was replaced may take a moment to be gone

@@ -323,7 +323,7 @@ def _exited(state: State, event: Exited) -> Result:
         ended = Phase.SUSPENDED if event.suspended else Phase.STOPPED
         return replace(state, phase=ended, problems=(), closing=False), (CancelWork(),)
     if event.orderly or state.closing:
-        # Somebody typed `poweroff` in the guest: that is a wish, not an accident.
+        # Somebody typed `poweroff` in the guest: that was asked for, not an accident.
         stopped = replace(state, phase=Phase.STOPPED, desired=Desired.STOPPED, problems=(), closing=False)
         return stopped, (CancelWork(),)
     problem = event.problem or Problem(

@@ -18,7 +18,8 @@ import msgspec
 from backend.agent.boot.link import GuestLink
 from backend.agent.boot.progress import Progress
 from backend.agent.boot.readiness import Deadlines
-from backend.agent.core import lifecycle, wish
+from backend.agent.core import desired_state, lifecycle
+from backend.agent.core.desired_state import DesiredState
 from backend.agent.core.guest import Guest
 from backend.agent.core.lifecycle import (
     Adopted,
@@ -38,7 +39,6 @@ from backend.agent.core.lifecycle import (
     State,
     StopRequested,
 )
-from backend.agent.core.wish import Wish
 from backend.agent.machine.effects import Effects, Found, Hooks
 from backend.agent.watch.peaks import Peaks
 from backend.agent.watch.watchdog import Watchdog
@@ -119,7 +119,7 @@ class Supervisor:
         self._running_since: float | None = None
         self._boot_seconds: float | None = None
         self._desired_file = directory.desired
-        self._wish: Wish | None = None
+        self._saved_desired_state: DesiredState | None = None
         self._operation: OperationStatus | None = None
         self._offer: str | None = None
         self._networks: MachineNetworks | None = None
@@ -345,12 +345,16 @@ class Supervisor:
 
     # -- effects --------------------------------------------------------------------------------------------------
     async def _adopt(self) -> None:
-        self._wish = await asyncio.to_thread(wish.load, self._desired_file)
+        self._saved_desired_state = await asyncio.to_thread(desired_state.load, self._desired_file)
         found = await self._effects.adopt()
         if found is not Found.ADOPTED:
             if self._effects.has_saved_state:
                 self._state, _ = lifecycle.reduce(self._state, FoundSuspended())
-            wanted = self._wish.desired is Desired.RUNNING if self._wish is not None else found is Found.LOST
+            wanted = (
+                self._saved_desired_state.desired is Desired.RUNNING
+                if self._saved_desired_state is not None
+                else found is Found.LOST
+            )
             if wanted and found is not Found.STRANGER and not self._is_held():
                 _log.warning("the machine was wanted and does not run; it is started")
                 self.post(StartRequested())  # its snapshot is the first: no client is to see a machine that rests
@@ -364,18 +368,18 @@ class Supervisor:
         self._push()
         for effect in effects:
             await self._perform(effect)
-        if self._wish is not None and self._wish.desired is Desired.STOPPED:
+        if self._saved_desired_state is not None and self._saved_desired_state.desired is Desired.STOPPED:
             _log.warning("the machine was to be stopped, which an earlier agent did not finish")
-            self.post(StopRequested(self._wish.policy))
+            self.post(StopRequested(self._saved_desired_state.policy))
 
     async def _remember_wish(self) -> None:
         desired = Desired.STOPPED if self._state.phase is Phase.FAILED else self._state.desired
-        fresh = Wish(desired=desired, policy=self._state.policy)
-        if fresh == self._wish:
+        fresh = DesiredState(desired=desired, policy=self._state.policy)
+        if fresh == self._saved_desired_state:
             return
-        self._wish = fresh
+        self._saved_desired_state = fresh
         try:
-            await asyncio.to_thread(wish.save, self._desired_file, fresh)
+            await asyncio.to_thread(desired_state.save, self._desired_file, fresh)
         except OSError as error:  # a full disk: the machine goes on; only an agent that is killed now forgets it
             _log.warning("%s was not written: %s", self._desired_file, error)
 

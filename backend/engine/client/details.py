@@ -245,7 +245,7 @@ def _run(answer: JsonObject) -> ContainerRun:
 
 
 def _ports(answer: JsonObject) -> tuple[PortBinding, ...]:
-    # A container that does not run has no ports in its network settings: there the wish in HostConfig counts.
+    # A container that does not run has no ports in its network settings: what HostConfig asks for counts there.
     live = answer.object("NetworkSettings").object("Ports")
     wanted = answer.object("HostConfig").object("PortBindings")
     exposed = answer.object("Config").object("ExposedPorts")
@@ -261,7 +261,7 @@ def _ports(answer: JsonObject) -> tuple[PortBinding, ...]:
                 container_port=int(number),
                 protocol=clean_text(protocol) or "tcp",
                 host_ip=(clean_text(address) or "0.0.0.0") if port else None,
-                # A wish may be a range.
+                # A requested port may be a range.
                 host_port=int(port) if port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS else None,
             )
             for address, port in bindings or [("", "")]

@@ -143,14 +143,14 @@ def _mounts(container: JsonObject, host: JsonObject, image: JsonObject) -> tuple
     found = {}
     for mount in container.objects("Mounts"):
         target, kind = mount.text("Destination"), mount.text("Type", "bind")
-        wish = asked.get(target)
-        options = _options(wish) if wish is not None else {}
-        if kind == "bind" and wish is None and mount.text("Propagation") not in ("", "rprivate"):
+        request = asked.get(target)
+        options = _options(request) if request is not None else {}
+        if kind == "bind" and request is None and mount.text("Propagation") not in ("", "rprivate"):
             options["BindOptions"] = {"Propagation": mount.text("Propagation")}
-        if kind == "volume" and wish is None and "nocopy" in mount.text("Mode").split(","):
+        if kind == "volume" and request is None and "nocopy" in mount.text("Mode").split(","):
             options["VolumeOptions"] = {"NoCopy": True}
-        # The wish has the path as its user wrote it, the mount as the machine knows it.
-        path = (wish.text("Source") if wish is not None else "") or mount.text("Source")
+        # The request has the path as its user wrote it, the mount as the machine knows it.
+        path = (request.text("Source") if request is not None else "") or mount.text("Source")
         found[target] = MountSpec(
             kind=kind,
             source=mount.text("Name") if kind == "volume" else path,
@@ -160,21 +160,21 @@ def _mounts(container: JsonObject, host: JsonObject, image: JsonObject) -> tuple
             untrusted_options=options,
         )
     # A tmpfs stands in the mounts only while the container runs.
-    for target, wish in asked.items():
+    for target, request in asked.items():
         if target not in found:
             found[target] = MountSpec(
-                kind=wish.text("Type", "bind"),
-                source=wish.text("Source"),
+                kind=request.text("Type", "bind"),
+                source=request.text("Source"),
                 target=target,
-                read_only=wish.flag("ReadOnly"),
-                untrusted_options=_options(wish),
+                read_only=request.flag("ReadOnly"),
+                untrusted_options=_options(request),
             )
     temporary = set(host.object("Tmpfs"))
     return tuple(found[target] for target in sorted(found) if target not in temporary)
 
 
-def _options(wish: JsonObject) -> dict[str, object]:
-    return {key: value for key, value in wish.untrusted.items() if key.endswith("Options") and value}
+def _options(request: JsonObject) -> dict[str, object]:
+    return {key: value for key, value in request.untrusted.items() if key.endswith("Options") and value}
 
 
 def _is_bound(host: JsonObject, target: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.agent.core import leavings
+from backend.agent.core import unfinished_files as leavings
 from backend.paths import MachineDir
 
 

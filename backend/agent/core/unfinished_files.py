@@ -1,9 +1,9 @@
-"""What an agent that was killed in mid-step leaves in the machine's directories; its successor clears it away.
+"""Removes temporary files that an agent left in the machine's directories when it was killed.
 
-Every file is written beside its place and then renamed (`backend/files.py`), and every socket is bound under another
-name first (`unix_socket.py` of the host): whoever is killed before the rename leaves a file that nobody would ever
-look at again. Only who holds the agent's lock may call this. A file of a process that still runs, the window's
-preferences say, is in the middle of being written and stays.
+Every file is written under a temporary name and then renamed (`backend/files.py`), and so is every socket
+(`unix_socket.py` of the host). A process that is killed before the rename leaves a file that nobody reads. Only the
+holder of the agent's lock may call this. A file of a process that still runs, such as the window's preferences, is
+being written and is kept.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _UNNAMED_SOCKET: Final = re.compile(r"\.[0-9a-f]{6}")
 
 
 def clear(directory: MachineDir, *, own_pid: int) -> None:
-    """Remove them. What cannot be removed is logged and stays: it is in nobody's way.
+    """Remove the temporary files. One that cannot be removed is logged and kept; it does no harm.
 
     Args:
-        own_pid: of the calling process, which has written nothing yet: a file of that id is of a former process.
+        own_pid: process id of the caller, which has written nothing yet: a file with that id belongs to an earlier process.
     """
     for place in (directory.home, directory.machine, directory.keys, directory.guest_inputs):
         for path in _entries(place):
