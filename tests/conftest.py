@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +22,21 @@ pytest_plugins = ["tests.plugins.logfail", "tests.plugins.timing"]
 # pytest-timeout ends a test that hangs. A deadline for each example only fails tests on a busy computer.
 hypothesis.settings.register_profile("wherry", deadline=None)
 hypothesis.settings.load_profile("wherry")
+_HERE = Path(__file__).parent
 PATIENCE_MS = 60_000
 """How long the window may take on a computer that does three other things; nothing ever sleeps for it."""
 OURS = ("WHERRY_HOME", "WHERRY_IMAGE", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
+SLOW_FIRST = ("vm", "vmimage", "faults", "agent", "contract")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests begin first, so that at the end of a run no worker waits for the last of them."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(_HERE).parts[0]
+        return SLOW_FIRST.index(folder) if folder in SLOW_FIRST else len(SLOW_FIRST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True, scope="session")

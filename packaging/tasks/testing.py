@@ -1,25 +1,25 @@
-"""All tests, or those of one folder."""
+"""All tests, side by side; or those of one folder."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from pathlib import Path, PurePosixPath
 
-from tasks import checks, debian, environment, images
+from tasks import ROOT, checks, debian, environment, images
 
-WITHOUT_IMAGE = ("tests/unit", "tests/gui", "tests/fuzz")
+WITHOUT_IMAGE = ("tests/unit", "tests/gui", "tests/fuzz", "tests/plugins")
 """Folders whose tests need no guest image."""
-ASIDE = {
-    "the one machine that they share": ("tests/vm",),
-    "machines of their own, real and fake": ("tests/vmimage", "tests/faults", "tests/agent"),
-}
-"""Tests that run beside the others: what they wait for is another machine's start, or a deadline."""
+WORKERS = (os.cpu_count() or 1) + 1
+"""One more than there are processors: a test of a machine waits for most of its time."""
+DEADLINE_S = 40 * 60
+STACKS_S = 10
+COVERAGE = ROOT / "build" / "coverage.json"
 
 
 def test(arguments: list[str]) -> int:
@@ -34,7 +34,27 @@ def test(arguments: list[str]) -> int:
     if arguments:
         return subprocess.run([*pytest, *arguments], env=variables, check=False).returncode
     code = checks.style_and_types()
-    return side_by_side(pytest, variables) or code
+    side_by_side = [f"--numprocesses={WORKERS}", "--dist=loadgroup", "--durations=20", "--durations-min=1"]
+    measured = ["--cov=app", "--cov=backend", "--cov=vmimage", f"--cov-report=json:{COVERAGE}"]
+    COVERAGE.unlink(missing_ok=True)
+    code = run([*pytest, "--quiet", *side_by_side, *measured], variables) or code
+    print_coverage()
+    return code
+
+
+def print_coverage() -> None:
+    """Covered lines by package. Measured in the tests' own processes only: what an agent runs is not counted."""
+    if not COVERAGE.exists():
+        return
+    all_lines, covered = Counter[str](), Counter[str]()
+    for name, file in json.loads(COVERAGE.read_text(encoding="utf-8"))["files"].items():
+        package = "/".join(PurePosixPath(name).parent.parts[:2])
+        all_lines[package] += file["summary"]["num_statements"]
+        covered[package] += file["summary"]["covered_lines"]
+    print("\nCovered lines, in the tests' own processes (agents and commands that they start are not counted):")
+    for package in sorted(all_lines):
+        share = 100 * covered[package] // max(1, all_lines[package])
+        print(f"{share:5} %  of {all_lines[package]:6}  {package}")
 
 
 def is_without_image(arguments: list[str]) -> bool:
@@ -43,37 +63,26 @@ def is_without_image(arguments: list[str]) -> bool:
     return bool(paths) and all(path.startswith(WITHOUT_IMAGE) for path in paths)
 
 
-def side_by_side(pytest: list[str], variables: dict[str, str]) -> int:
-    """All tests; what those aside print comes when the others are done."""
-    others = [f"--ignore={directory}" for directories in ASIDE.values() for directory in directories]
-    with contextlib.ExitStack() as stack:
-        aside = {
-            title: stack.enter_context(run_aside([*pytest, *directories], variables))
-            for title, directories in ASIDE.items()
-        }
-        code = subprocess.run([*pytest, *others], env=variables, check=False).returncode
-        for title, finish in aside.items():
-            print(f"\nTests of {title}, which ran meanwhile:", flush=True)
-            code = finish() or code
-    return code
-
-
-@contextlib.contextmanager
-def run_aside(command: list[str], variables: dict[str, str]) -> Iterator[Callable[[], int]]:
-    """A program whose output is kept; yields what waits for its end, prints that, and returns the exit code."""
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, env=variables, stdout=said, stderr=subprocess.STDOUT)
-
-        def finish() -> int:
-            code = process.wait()
-            said.seek(0)
-            shutil.copyfileobj(said, sys.stdout.buffer)
-            sys.stdout.flush()
-            return code
-
-        try:
-            yield finish
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                finish()
+def run(command: list[str], variables: dict[str, str]) -> int:
+    """Run pytest to its end; at the deadline, print what every process of it does and end them all."""
+    process = subprocess.Popen(command, env=variables, start_new_session=True)
+    try:
+        return process.wait(DEADLINE_S)
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGINT)
+        return process.wait(STACKS_S)
+    except subprocess.TimeoutExpired:
+        print(
+            f"\nThe tests did not end within {DEADLINE_S // 60} minutes. What they do now:", file=sys.stderr, flush=True
+        )
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        workers = [int(pid) for pid in children.read_text().split()] if children.exists() else []
+        for pid in workers or [process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGABRT)  # pytest has Python print the stacks of all threads then
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STACKS_S)
+        return 1
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -345,6 +345,7 @@ def test_death_of_the_server_wakes_everything_and_is_told_once(start_sshd: Start
     run(main())
 
 
+@pytest.mark.expect_log("session: the SSH connection answered nothing")
 def test_a_server_that_falls_silent_is_given_up(
     start_sshd: StartSshd, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import tracemalloc
 from typing import Any
 
+import pytest
+
 from backend.agent.core.guest import Guest
 from backend.control import messages, server
 from backend.control.server import ControlServer
@@ -80,6 +82,7 @@ def test_requests_without_end_are_taken_on_a_few_at_a_time() -> None:
     assert 0 < most <= server._MAX_UNDER_WAY
 
 
+@pytest.mark.expect_log("it is cut off")
 def test_a_client_that_reads_no_answers_is_cut_off() -> None:
     class Deaf(Scripted):
         async def write(self, data: bytes) -> None:

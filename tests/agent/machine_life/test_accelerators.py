@@ -105,6 +105,7 @@ FAILURES: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "cues", "words"), FAILURES, ids=[name for name, _, _ in FAILURES])
+@pytest.mark.expect_log("boot: KVM: ")
 def test_hardware_that_fails_is_replaced_and_not_tried_again(
     kvm_machine: Machine, name: str, cues: dict[str, Any], words: str
 ) -> None:
@@ -147,6 +148,7 @@ def test_what_no_accelerator_can_mend_is_not_blamed_on_it(kvm_machine: Machine) 
     assert not kvm_machine.paths.verdicts.exists()
 
 
+@pytest.mark.expect_log("boot: KVM: ")
 def test_an_accelerator_that_is_insisted_on_has_no_fall_back(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine()
     machine.configure(machine={"accelerator": "kvm"})
@@ -160,6 +162,7 @@ def test_an_accelerator_that_is_insisted_on_has_no_fall_back(make_machine: Calla
     assert status.problems[0].hint
 
 
+@pytest.mark.expect_log("boot: KVM: ")
 def test_a_stop_while_the_next_accelerator_is_tried_is_heeded(kvm_machine: Machine) -> None:
     gate = str(kvm_machine.gate("kernel"))
     kvm_machine.cue(only={"kvm": {"internal_error": True}, "tcg": {"hold": {"kernel": gate}}})

@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 SUITE = "forky"
 PACKAGES = ("busybox-static", "docker-buildx", "docker-cli", "docker-compose", "docker-registry")
 _TIMEOUT_S = 600
@@ -35,8 +37,10 @@ def find_tools() -> Tools:
     key = hashlib.sha256(repr((SUITE, PACKAGES)).encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wherry" / "test-tools"
     root = cache / key
-    if not root.exists():
-        _fetch(root)
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{root}.lock", timeout=2 * _TIMEOUT_S):  # several workers may want them first
+        if not root.exists():
+            _fetch(root)
     return Tools(
         root=root,
         docker=root / "usr/bin/docker",
@@ -47,7 +51,6 @@ def find_tools() -> Tools:
 
 
 def _fetch(root: Path) -> None:
-    root.parent.mkdir(parents=True, exist_ok=True)
     temporary = root.with_name(f"{root.name}.{os.getpid()}")
     command = ["mmdebstrap", "--mode=chrootless", "--variant=extract", "--format=directory"]
     if _stale_index_allowed():
