@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from backend import VERSION, host
 from backend.agent.boot.readiness import FREEZE, IDLE, ROUTES, THAW, Deadlines
-from backend.agent.core import unfinished_files as leavings
+from backend.agent.core import unfinished_files
 from backend.agent.core.lifecycle import RestartRequested, StartRequested, StopRequested
 from backend.agent.core.tasks import Tasks, defect
 from backend.agent.machine.supervisor import Supervisor
@@ -395,7 +395,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _set_up_log(directory.agent_log)
         _log.info("agent %s starts for %s", VERSION, directory.home)
-        leavings.clear(directory, own_pid=os.getpid())
+        unfinished_files.clear(directory, own_pid=os.getpid())
         machine_host.raise_file_limit()
         with asyncio.Runner(loop_factory=machine_host.new_event_loop) as runner:
             runner.run(Agent(machine_host, directory, deadlines=options.deadlines).run())

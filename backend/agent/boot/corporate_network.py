@@ -3,7 +3,7 @@
     environment             NAME=value lines, for dockerd: pulls, pushes, and BuildKit's
     ca-certificates         PEM of this computer's authorities that are not in the image
     registry-certificates   tar of docker's certs.d
-    container-environment   JSON strings "NAME=value", one a line, for containers and build steps, if the settings ask for it
+    container-environment   JSON strings "NAME=value", one a line, for containers and build steps, if set so
     container-authorities   present if containers are to trust those authorities, too
 
 `examine` reads this computer's settings and writes nothing. `note` records what a machine was started with, without

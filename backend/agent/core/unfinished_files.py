@@ -27,7 +27,7 @@ def clear(directory: MachineDir, *, own_pid: int) -> None:
     """Remove the temporary files. One that cannot be removed is logged and kept; it does no harm.
 
     Args:
-        own_pid: process id of the caller, which has written nothing yet: a file with that id belongs to an earlier process.
+        own_pid: process id of the caller, which has written nothing yet: a file with that id is of an earlier process.
     """
     for place in (directory.home, directory.machine, directory.keys, directory.guest_inputs):
         for path in _entries(place):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.agent.core import unfinished_files as leavings
+from backend.agent.core import unfinished_files
 from backend.paths import MachineDir
 
 
@@ -36,14 +36,14 @@ def test_files_of_processes_that_are_gone_are_removed(directory: MachineDir) -> 
     ]
     for path in left:
         path.write_text("half")
-    leavings.clear(directory, own_pid=os.getpid())
+    unfinished_files.clear(directory, own_pid=os.getpid())
     assert not [path for path in left if path.exists()]
 
 
 def test_a_file_that_is_being_written_stays(directory: MachineDir) -> None:
     being_written = directory.home / f".preferences.json.{os.getppid()}.new"
     being_written.write_text("half")
-    leavings.clear(directory, own_pid=os.getpid())
+    unfinished_files.clear(directory, own_pid=os.getpid())
     assert being_written.exists()
 
 
@@ -52,7 +52,7 @@ def test_whole_files_and_files_of_others_stay(directory: MachineDir) -> None:
     others = [directory.config, directory.home / ".hidden.new", directory.machine / f"disk.{gone}.new"]
     for path in others:
         path.write_text("whole")
-    leavings.clear(directory, own_pid=os.getpid())
+    unfinished_files.clear(directory, own_pid=os.getpid())
     assert all(path.exists() for path in others)
 
 
@@ -63,5 +63,5 @@ def test_a_socket_that_never_got_its_name_is_removed(directory: MachineDir, monk
             bound.bind(name)
     no_socket = directory.run / ".abcdef"
     no_socket.write_text("somebody's")
-    leavings.clear(directory, own_pid=os.getpid())
+    unfinished_files.clear(directory, own_pid=os.getpid())
     assert sorted(path.name for path in directory.run.iterdir()) == [".abcdef", "docker.sock"]
