@@ -212,11 +212,11 @@ class Agent:
             if supervising.done():
                 supervising.result()
         finally:
+            await self._operations.aclose()  # first: what the end of the rest does to one must not look like a failure
             supervising.cancel()
             ended.cancel()
             await beside.aclose()
             await asyncio.wait({supervising, ended}, timeout=5)
-            await self._operations.aclose()
             await self._checkpoints.aclose()
             await self._close()
 
@@ -237,7 +237,7 @@ class Agent:
             await asyncio.sleep(tick_s)
             if self._control is None:
                 continue  # nobody can come yet
-            busy = self._server.clients or self._supervisor.is_live or self._operations.is_busy
+            busy = self._server.clients or self._supervisor.is_live or self._operations.is_under_way
             idle_s = 0.0 if busy else idle_s + tick_s
             if idle_s >= self._idle_s and await self._may_start_on_demand():
                 idle_s = 0.0  # docker clients may come: there has to be somebody who hears them
@@ -342,6 +342,7 @@ class Agent:
 
     # -- requests -------------------------------------------------------------------------------------------------
     async def _start(self, _request: messages.Start) -> messages.Accepted:
+        await self._operations.settle()
         self._operations.refuse_meanwhile()
         with contextlib.suppress(WherryError):  # a machine that cannot be asked is told of by its watchdog
             await self._supervisor.watchdog.go_on()
@@ -353,11 +354,12 @@ class Agent:
         return messages.Accepted(seq=await self._supervisor.ask(StartRequested()))
 
     async def _stop(self, request: messages.Stop) -> messages.Accepted:
-        self._operations.refuse_meanwhile()
+        self._operations.refuse_under_way()
         return messages.Accepted(seq=await self._supervisor.ask(StopRequested(request.policy)))
 
     async def _restart(self, request: messages.Restart) -> messages.Accepted:
         policy = StopPolicy.KILL if request.kill else StopPolicy.POWER_DOWN
+        await self._operations.settle()
         self._operations.refuse_meanwhile()
         return messages.Accepted(seq=await self._supervisor.ask(RestartRequested(policy)))
 
@@ -365,7 +367,7 @@ class Agent:
         return messages.CurrentPhase(phase=self._supervisor.phase)
 
     async def _shut_down(self, _request: messages.ShutDownAgent) -> messages.Done:
-        self._operations.refuse_meanwhile()
+        self._operations.refuse_under_way()
         asyncio.get_running_loop().call_later(0.05, self._ended.set)
         return messages.Done()
 

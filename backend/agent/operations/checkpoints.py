@@ -88,7 +88,7 @@ class Checkpoints:
         self._restoring = Restoring(supervisor, self)
         self._under_way = Background(lambda problem: notify(Notice(level="error", text=problem.summary)))
         self._told: Problem | None = None
-        """What became of a restore in which an earlier agent was killed."""
+        """What became of a restore that was interrupted."""
         operations.register(_RESTORE, _RESTORE_TITLE, self._recover)
 
     def handlers(self) -> tuple[Handler, ...]:
@@ -275,10 +275,17 @@ class Checkpoints:
             await self._prune(spare=result.present)
             return result
 
-    async def _recover(self, operation: Operation, left: Journal) -> str | None:
+    async def _recover(self, operation: Operation, left: Journal, why: BaseException | None) -> str | None:
         async with self._changing:
-            self._told = await self._restoring.settle(operation, left)
-        return self._told.summary if self._told is not None else None
+            try:
+                told = await self._restoring.settle(operation, left, why)
+            except WherryError as error:
+                self._told = error.problem
+                raise
+        if why is not None:
+            return None  # whoever asked for it is told
+        self._told = told
+        return told.summary if told is not None else None
 
     async def _prune(self, *, spare: str = "") -> None:
         """Delete what the policy does not keep, but for the one just made. A failure is told, and fails nothing."""
@@ -332,11 +339,11 @@ class Checkpoints:
 
     async def _ask_restore(self, request: messages.RestoreCheckpoint) -> messages.CheckpointRestored:
         """Goes on when the caller is cancelled."""
-        self._operations.refuse_meanwhile()
+        self._operations.refuse_under_way()
         if self._changing.locked():
             raise _another()
         return await self._operations.run(
-            _RESTORE, _RESTORE_TITLE, lambda operation: self._restore(operation, request.id)
+            _RESTORE, _RESTORE_TITLE, lambda operation: self._restore(operation, request.id), replaces=True
         )
 
     async def _delete(self, request: messages.DeleteCheckpoint) -> messages.CheckpointDeleted:

@@ -51,6 +51,9 @@ _TITLES: Final = {GROW: "Growing the disk", MOVE: "Moving the disk", RESET: "Res
 _COPYING: Final = "copying"
 _SWITCHING: Final = "switching"
 _BLANKING: Final = "blanking"
+_DELETING: Final = "deleting"
+_SETTING: Final = "setting"
+_GROWN: Final = "grown"
 _GROW_FILE_SYSTEM: Final = "/usr/sbin/resize2fs $(awk '$2 == \"/data\" { print $1; exit }' /proc/mounts)"
 """Run in the guest. The full path: busybox might have a poorer applet of the same name."""
 _GROW_S: Final = 600.0
@@ -116,15 +119,14 @@ class DiskWork:
         operation.step("Taking a checkpoint")
         # A guest that cannot hold its writes may grow all the same: the file system's journal mends the checkpoint.
         await self._checkpoints.take(BEFORE_RESIZE, force=True)
+        loaded = await asyncio.to_thread(config.load, self._dir.config)
+        await operation.note(_SETTING, setting=loaded.machine.disk_gib)
         await self._set({"machine.disk_gib": size_gib})
         if not phase.is_live:
             return messages.DiskGrown(size_gib=size_gib, now=False)
-        try:
-            operation.step("Growing the disk")
-            await self._supervisor.monitor.execute("block_resize", {"node-name": DATA_NODE, "size": size_gib * _GIB})
-        except WherryError:
-            await self._set({"machine.disk_gib": present})
-            raise
+        operation.step("Growing the disk")
+        await self._supervisor.monitor.execute("block_resize", {"node-name": DATA_NODE, "size": size_gib * _GIB})
+        await operation.note(_GROWN)
         operation.step("Growing the file system")
         grown = False
         with contextlib.suppress(WherryError):  # told by `now`: it grows at the next start
@@ -152,8 +154,12 @@ class DiskWork:
         with contextlib.suppress(OSError, msgspec.DecodeError):  # at worst a restart is advised that is not needed
             await asyncio.to_thread(note)
 
-    async def _recover_grow(self, _operation: Operation, left: Journal) -> str | None:
-        await self._power.bring_back(running=left.was_running)
+    async def _recover_grow(self, operation: Operation, left: Journal, why: BaseException | None) -> str | None:
+        """After a kill the disk is grown by the next start: it is either size now, and what was asked is known."""
+        if why is not None and left.stage == _SETTING:
+            await self._set({"machine.disk_gib": int(left.details["setting"])})
+        if why is None:  # else it was not stopped
+            await self._bring_back(operation, left)
         return None
 
     # -- moving ---------------------------------------------------------------------------------------------------
@@ -176,7 +182,6 @@ class DiskWork:
         await asyncio.to_thread(disk_copy.check_target, source, place, target)
         was_running = self._power.is_wanted or self._supervisor.phase is Phase.SUSPENDED
         operation.holds_clients = True
-        switched = False
         try:
             await operation.note(_COPYING, was_running=was_running, source=str(source), directory=str(place))
             if self._supervisor.phase is Phase.RUNNING:
@@ -198,18 +203,13 @@ class DiskWork:
             await asyncio.to_thread(_settle_name, partial, target)
             home = place.resolve() == self._dir.machine.resolve()
             await self._set({config.DISK_DIRECTORY: "" if home else str(place)})
-            switched = True
             await asyncio.to_thread(_remove, source)
-        except (WherryError, OSError) as error:
-            operation.cancellable = False
-            if not switched and operation.journal is not None:
-                with contextlib.suppress(OSError):  # a drive that went takes its half copy with it
-                    await asyncio.to_thread(_clear_away, source, partial, target, operation.journal)
-            await self._bring_back(operation)
-            if isinstance(error, OSError):
-                raise WherryError(explain_os_error(error)) from error
-            raise
-        await self._bring_back(operation)
+        except OSError as error:  # `_recover_move` decides which of the two is the disk
+            raise WherryError(explain_os_error(error)) from error
+        done = operation.journal
+        assert done is not None
+        await operation.end_journal()
+        await self._bring_back(operation, done)
         return messages.DiskMoved(path=str(target))
 
     async def _copy(self, operation: Operation, source: Path, partial: Path) -> None:
@@ -233,7 +233,7 @@ class DiskWork:
                 hint="The disk stays where it was, untouched. Choose another drive.",
             )
 
-    async def _recover_move(self, operation: Operation, left: Journal) -> str | None:
+    async def _recover_move(self, operation: Operation, left: Journal, _why: BaseException | None) -> str | None:
         source, place = Path(str(left.details["source"])), Path(str(left.details["directory"]))
         target, partial = self._dir.disk_in(place), self._dir.moving_disk_in(place)
         told = "The move of the data disk was interrupted: it is where it was."
@@ -243,21 +243,23 @@ class DiskWork:
                 told = f"The data disk is in {place} now."
             else:
                 await asyncio.to_thread(_clear_away, source, partial, target, left)
-        except OSError as error:
+        except OSError as error:  # a drive that went takes its half copy with it
             told = f"{told} {explain_os_error(error).summary} ({error.filename})"
-        await self._bring_back(operation)
+        await operation.end_journal()
+        await self._bring_back(operation, left)
         return told
 
     # -- as new ---------------------------------------------------------------------------------------------------
     async def _ask_reset(self, request: messages.ResetMachine) -> messages.MachineReset:
         return await self._operations.run(
-            RESET, _TITLES[RESET], lambda operation: self._reset(operation, keep=request.keep)
+            RESET, _TITLES[RESET], lambda operation: self._reset(operation, keep=request.keep), replaces=True
         )
 
     async def _reset(self, operation: Operation, *, keep: bool) -> messages.MachineReset:
         existed = data_disk_path(self._dir).exists()
         operation.step("Stopping the machine")
         if not keep or not existed:
+            await operation.note(_DELETING, was_running=False)
             await self._power.stop(at_once=True)
             await self._delete()
             return messages.MachineReset(existed=existed)
@@ -270,18 +272,12 @@ class DiskWork:
             await asyncio.to_thread(disks.check, data_disk_path(self._dir), image_tool=tool)
             checkpoint = await self._checkpoints.take(BEFORE_RESET)
         except WherryError as error:
-            await self._bring_back(operation)
             raise _not_kept(error) from error
-        try:
-            await operation.note(_BLANKING, checkpoint=checkpoint)
-            operation.step("Blanking the disk")
-            await asyncio.to_thread(
-                disks.blank, data_disk_path(self._dir), empty=self._dir.blank_disk, size_gib=size, image_tool=tool
-            )
-        except WherryError:
-            await self._put_back(checkpoint)
-            await self._bring_back(operation)
-            raise
+        await operation.note(_BLANKING, checkpoint=checkpoint)
+        operation.step("Blanking the disk")
+        await asyncio.to_thread(
+            disks.blank, data_disk_path(self._dir), empty=self._dir.blank_disk, size_gib=size, image_tool=tool
+        )
         return messages.MachineReset(checkpoint=checkpoint, existed=True)
 
     async def _delete(self) -> None:
@@ -302,19 +298,22 @@ class DiskWork:
 
         await asyncio.to_thread(delete)
 
-    async def _recover_reset(self, operation: Operation, left: Journal) -> str | None:
+    async def _recover_reset(self, operation: Operation, left: Journal, _why: BaseException | None) -> str | None:
+        if left.stage == _DELETING:
+            return None  # the disk is one file, which is there or not
         if left.stage == _BLANKING:
             operation.step("Putting the disk back")
-            await self._put_back(str(left.details["checkpoint"]))
-        await self._power.bring_back(running=left.was_running)
+            await self._put_back(operation, str(left.details["checkpoint"]))
+        await self._bring_back(operation, left)
         return "The reset of the machine was interrupted: it is as it was before."
 
-    async def _put_back(self, checkpoint: str) -> None:
+    async def _put_back(self, operation: Operation, checkpoint: str) -> None:
         """Raises WherryError (CHECKPOINT_FAILED), which says where everything is."""
         try:
             await asyncio.to_thread(lambda: self._dir.blank_disk.unlink(missing_ok=True))
             disk, found = await self._checkpoints.offline(), await self._checkpoints.find(checkpoint)
             await asyncio.to_thread(disk.restore, found)
+            await operation.end_journal()
         except WherryError as error:
             raise fail(
                 ProblemCode.CHECKPOINT_FAILED,
@@ -327,14 +326,13 @@ class DiskWork:
             await self._checkpoints.delete(checkpoint)
 
     # -- small things ---------------------------------------------------------------------------------------------
-    async def _bring_back(self, operation: Operation) -> None:
-        """Have the machine run again if it did, with what ran; what fails is shown by the machine itself."""
-        if operation.journal is None or not operation.journal.was_running:
-            return
-        operation.step("Starting the machine")
+    async def _bring_back(self, operation: Operation, journal: Journal) -> None:
+        """Have the machine be as it was, with what ran in it; what fails is shown by the machine itself."""
+        if journal.was_running:
+            operation.step("Starting the machine")
         try:
-            await self._power.start()
-            ran = tuple(str(identity) for identity in operation.journal.details.get("ran", ()))
+            await self._power.bring_back(running=journal.was_running)
+            ran = tuple(str(identity) for identity in journal.details.get("ran", ()) if journal.was_running)
             if refused := await inventory.run_again(self._supervisor.dial, ran):
                 _log.warning("these did not start again: %s", "; ".join(refused))
         except WherryError as error:

@@ -4,9 +4,11 @@ An operation is an async function that gets a handle. It belongs to the agent: a
 whoever asked is answered when it has ended, by its result or its problem. While it is under way every other operation
 and every start or stop by a user is refused (BUSY), and docker clients are held where it says so.
 
-What it has begun to change it notes in the journal first (`journal.py`). An agent that finds a journal
-starts nothing before the recovery that belongs to it has decided: finish, roll back, or only clean up. An operation
-that raises WherryError has put everything in order itself; only the end of the agent leaves a journal.
+What it has begun to change it notes in the journal first (`journal.py`). Whatever ends it before it is done (a problem,
+a cancel, a defect of ours, the end of the agent), the recovery that belongs to the journal decides: finish, roll back,
+or only clean up; in this agent, or in the next one. The journal is removed when the recovery has succeeded. Until then
+nothing is started: each start tries the recovery again, and an operation that gives the disk a content of its own may
+take its place.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import msgspec
 
 from backend.agent.core import journal as journals
 from backend.agent.core.journal import Journal
-from backend.agent.core.tasks import Background
+from backend.agent.core.tasks import Background, defect
 from backend.control import messages
 from backend.control.messages.request import Handler, Request
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
@@ -58,7 +60,9 @@ class Operation:
     def __init__(self, name: str, title: str, journal_file: Path, show: Callable[[OperationStatus], None]) -> None:
         self.status = OperationStatus(name=name, title=title)
         self.journal: Journal | None = None
-        """As last noted."""
+        """As last noted; None: nothing is to be undone."""
+        self.has_noted = False
+        """Whether it has, or had, a journal."""
         self.holds_clients = False
         """Docker clients wait until it has ended: what they would write now might be rolled back."""
         self._journal_file = journal_file
@@ -122,8 +126,7 @@ class Operation:
             asking.cancel()
             if not working.done():
                 working.cancel()
-                with contextlib.suppress(asyncio.CancelledError, WherryError):
-                    await working
+                await asyncio.wait({working})
 
     async def note(self, stage: str, *, was_running: bool | None = None, **details: Any) -> None:
         """Write the journal: from here on, a kill of the agent is followed by the operation's recovery.
@@ -139,13 +142,21 @@ class Operation:
         before = self.journal
         if was_running is None:
             was_running = before.was_running if before is not None else False
-        self.journal = Journal(
+        noted = Journal(
             name=self.status.name,
             stage=stage,
             was_running=was_running,
             details={**(before.details if before is not None else {}), **details},
         )
-        await asyncio.to_thread(journals.save, self._journal_file, self.journal)
+        await asyncio.to_thread(journals.save, self._journal_file, noted)
+        self.journal, self.has_noted = noted, True
+
+    async def end_journal(self) -> None:
+        """Whatever happens from here on, nothing is to be undone. Raises WherryError: the journal is still there."""
+        if self.journal is not None:
+            # Not taken back when the agent ends: the next one would take it for an operation that was interrupted.
+            await asyncio.shield(asyncio.to_thread(journals.end, self._journal_file))
+            self.journal = None
 
     def _change(self, status: OperationStatus) -> None:
         if status != self.status:
@@ -154,8 +165,11 @@ class Operation:
 
 
 Work = Callable[[Operation], Awaitable[Result]]
-Recovery = Callable[[Operation, Journal], Awaitable[str | None]]
-"""Decides about what a killed agent left; returns what the user is told. Raises WherryError: that is told."""
+Recovery = Callable[[Operation, Journal, BaseException | None], Awaitable[str | None]]
+"""Puts in order what an operation left half done. Gets the journal, and what was raised (None: its agent was killed).
+
+Returns what the user is told after a kill. Raises WherryError: it is tried again, unless the journal was ended before.
+"""
 
 
 class Operations:
@@ -179,7 +193,10 @@ class Operations:
         self._notify = notify
         self._recoveries: dict[str, tuple[str, Recovery]] = {}
         self._left = journals.load(journal_file)
-        """Of an earlier agent; None once that is settled."""
+        """What is not in order yet: of an earlier agent, or since a recovery failed."""
+        self._unsettled: Problem | None = None
+        """Why the recovery of `_left` failed; None: it was not tried yet."""
+        self._is_closing = False
         self._current: Operation | None = None
         self._tasks = Background(lambda problem: notify(Notice(level="error", text=problem.summary)))
         self._task: asyncio.Task[Any] | None = None
@@ -206,81 +223,91 @@ class Operations:
 
     @property
     def has_left(self) -> bool:
-        """Whether an earlier agent left something that is to be settled before anything is started."""
+        """Whether something is to be put in order before anything is started."""
         return self._left is not None
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether an operation or a recovery is at work, or about to be."""
+        return self._current is not None or (self.has_left and self._unsettled is None)
+
+    @property
     def is_busy(self) -> bool:
-        """Whether one is under way, or to be settled first."""
+        """Whether no other may begin: one is under way, or something is to be put in order first."""
         return self._current is not None or self.has_left
 
-    def refuse_meanwhile(self) -> None:
+    def refuse_under_way(self) -> None:
         """Raises WherryError (BUSY), naming what is under way."""
-        if not self.is_busy:
-            return
-        if self._current is not None:
-            what = self._current.status.title
-        else:
-            assert self._left is not None
-            what = self._recoveries.get(self._left.name, (self._left.name, None))[0]
-        raise fail(
-            ProblemCode.BUSY,
-            f"Wherry is busy: {what}.",
-            hint="Wait until that has ended (wherry status), or cancel it where it can be cancelled.",
-            retryable=True,
-        )
+        if self.is_under_way:
+            raise fail(
+                ProblemCode.BUSY,
+                f"Wherry is busy: {self._title()}.",
+                hint="Wait until that has ended (wherry status), or cancel it where it can be cancelled.",
+                retryable=True,
+            )
+
+    def refuse_meanwhile(self) -> None:
+        """Raises WherryError: BUSY, naming what is under way; or why something could not be put in order yet."""
+        self.refuse_under_way()
+        if self._unsettled is not None:
+            why = self._unsettled
+            raise WherryError(
+                replace(why, summary=f"{self._title()} was interrupted and is not put in order yet. {why.summary}")
+            )
 
     async def admit(self) -> None:
         """Let docker clients wait while the operation under way wants that. Raises WherryError (BUSY) at the end."""
         deadline = asyncio.get_running_loop().time() + _HOLD_S
         while self.has_left or (self._current is not None and self._current.holds_clients):
-            if asyncio.get_running_loop().time() > deadline:
+            if self._unsettled is not None or asyncio.get_running_loop().time() > deadline:
                 self.refuse_meanwhile()
             await asyncio.sleep(_POLL_S)
 
-    async def run(self, name: str, title: str, work: Work[Result]) -> Result:
+    async def run(self, name: str, title: str, work: Work[Result], *, replaces: bool = False) -> Result:
         """Do it, and return its result. Goes on when the caller is cancelled.
 
+        Args:
+            name: of its journal, too.
+            title: in the user's words.
+            work: what is done.
+            replaces: it gives the disk a content of its own, and so is done although something else could not be put
+                in order.
+
         Raises:
-            WherryError: BUSY, or what became of it.
+            WherryError: BUSY, or what became of it; when it could not be put in order either, that.
         """
-        self.refuse_meanwhile()
+        if replaces:
+            self.refuse_under_way()
+        else:
+            self.refuse_meanwhile()
         operation = self._begin(name, title)
         self._task = task = self._tasks.spawn(self._perform(operation, work), title)
         return await asyncio.shield(task)
 
     async def run_recovery(self) -> None:
-        """Settle what an earlier agent left, if anything; once, when the agent starts."""
+        """Put in order what an earlier agent left, if anything; once, when the agent starts."""
         while not self._supervisor.has_begun:
             await asyncio.sleep(_POLL_S)
-        left = self._left
-        if left is None:
-            return
-        title, recovery = self._recoveries.get(left.name, (left.name, None))
-        _log.warning("an earlier agent was ended during %s (%s)", left.name, left.stage)
-        operation = self._begin(left.name, title)
-        operation.journal = left
-        operation.holds_clients = True
-        told: str | None = None
-        try:
-            if recovery is None:
-                told = f"{title} was interrupted, by another version of Wherry. Nothing was done about it."
-            else:
-                told = await recovery(operation, left)
-        except WherryError as error:
-            _log.error("%s", error.problem.as_text())
-            told = f"{title} was interrupted. {error.problem.summary} {error.problem.hint or ''}".strip()
-        finally:
-            if not _is_being_cancelled():
-                await self._end(operation)
-        if told:
-            self._notify(Notice(level="warning", text=told))
+        if self._left is not None:
+            _log.warning("an earlier agent was ended during %s (%s)", self._left.name, self._left.stage)
+            with contextlib.suppress(WherryError):  # told
+                await self._recover_left()
+
+    async def settle(self) -> None:
+        """Try again to put in order what could not be, if anything. Raises WherryError: it still cannot be."""
+        if self._unsettled is not None and self._current is None:
+            await self._recover_left()
 
     async def aclose(self) -> None:
         """The agent ends: what is under way is left to the next one, by its journal."""
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=5)
+        self._is_closing = True
+        await self._tasks.aclose()
+
+    def _title(self) -> str:
+        if self._current is not None:
+            return self._current.status.title
+        assert self._left is not None
+        return self._recoveries.get(self._left.name, (self._left.name, None))[0]
 
     def _begin(self, name: str, title: str) -> Operation:
         operation = self._current = Operation(name, title, self._journal_file, self._supervisor.show_operation)
@@ -290,32 +317,77 @@ class Operations:
     async def _perform(self, operation: Operation, work: Work[Result]) -> Result:
         try:
             result = await work(operation)
-        except asyncio.CancelledError:
-            raise  # the agent ends, and the journal stays
-        except BaseException:
-            await self._end(operation)
+        except BaseException as error:
+            if self._is_closing:
+                raise  # the journal stays
+            if operation.journal is not None:
+                _log.warning("%s ended early and is taken back: %r", operation.status.name, error)
+                await self._put_in_order(operation, operation.journal, error)
+            self._end(operation)
+            if isinstance(error, asyncio.CancelledError):  # of nobody's that is known: whoever asked is to hear of it
+                raise WherryError(defect(operation.status.title, error)) from error
             raise
-        await self._end(operation)
+        await self._end_journal(operation)
+        self._end(operation)
         return result
 
-    async def _end(self, operation: Operation) -> None:
+    async def _recover_left(self) -> None:
+        """Run the recovery of what was left. Raises WherryError, which is told to everybody, too."""
+        assert self._left is not None
+        left, title, self._unsettled = self._left, self._title(), None
+        operation = self._begin(left.name, title)
+        operation.journal, operation.has_noted, operation.holds_clients = left, True, True
+
+        async def recover() -> None:
+            told = await self._put_in_order(operation, left, None)
+            self._end(operation)
+            if told:
+                self._notify(Notice(level="warning", text=told))
+
+        await asyncio.shield(self._tasks.spawn(recover(), title))
+
+    async def _put_in_order(self, operation: Operation, journal: Journal, why: BaseException | None) -> str | None:
+        """Run the recovery, and end the journal with it.
+
+        Raises:
+            WherryError: what the recovery raised. If the journal is still there, that is tried again later.
+        """
+        title, recovery = self._recoveries.get(journal.name, (journal.name, None))
+        told: str | None = f"{title} was interrupted, by another version of Wherry. Nothing was done about it."
+        operation.cancellable, operation.holds_clients = False, True
         try:
-            if operation.journal is not None:
-                await asyncio.to_thread(journals.end, self._journal_file)
+            if recovery is not None:
+                told = await recovery(operation, journal, why)
+        except BaseException as error:
+            if self._is_closing:
+                raise
+            problem = error.problem if isinstance(error, WherryError) else defect(title, error)
+            _log.error("%s", problem.as_text(), exc_info=None if isinstance(error, WherryError) else error)
+            unsettled = operation.journal
+            self._end(operation)
+            if unsettled is not None:
+                self._left, self._unsettled = unsettled, problem
+            text = f"{title} was interrupted. {problem.summary} {problem.hint or ''}".strip()
+            self._notify(Notice(level="error", text=text))
+            raise WherryError(problem) from error
+        await self._end_journal(operation)
+        return told
+
+    async def _end_journal(self, operation: Operation) -> None:
+        try:
+            await operation.end_journal()
         except WherryError as error:
             self._notify(Notice(level="error", text=f"{error.problem.summary} {error.problem.command or ''}".strip()))
-        finally:
-            self._left = None
-            self._current = None
-            self._supervisor.show_operation(None)
+
+    def _end(self, operation: Operation) -> None:
+        """It is no longer under way. What was left before it stands, unless it has taken that one's place."""
+        if operation.has_noted:
+            self._left = self._unsettled = None
+        self._current = None
+        self._supervisor.show_operation(None)
 
     async def _ask_cancel(self, _request: messages.CancelOperation) -> messages.OperationCancelled:
         if self._current is None:
             raise fail(ProblemCode.WRONG_PHASE, "Nothing is under way that could be cancelled.")
         self._current.cancel()
         return messages.OperationCancelled(operation=self._current.status)
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -65,6 +65,7 @@ class Restoring:
             WherryError: CHECKPOINT_FAILED; the disk is as before, and the machine runs again if it ran.
         """
         was_running = self._power.is_wanted
+        outcome = "Nothing was changed."
         try:
             await operation.note(RestoreStep.STOPPING, was_running=was_running, target=target.id)
             operation.step("Stopping the machine")
@@ -72,43 +73,44 @@ class Restoring:
             operation.step("Keeping the present as a checkpoint")
             present = await self._checkpoints.take_now(BEFORE_RESTORE, prune=False)
             await operation.note(RestoreStep.APPLYING, present=present)
-        except WherryError as error:
-            await self._start_if(was_running)
-            raise _failed(error.problem, "Nothing was changed.") from error
-        try:
+            outcome = "The machine's disk is as it was before."
             operation.step("Going back")
             await asyncio.to_thread((await self._checkpoints.offline()).restore, target)
             if was_running:
                 await operation.note(RestoreStep.PROVING)
                 await self._prove(operation)
-        except WherryError as error:
-            await self._undo(operation)
-            raise _failed(error.problem, "The machine's disk is as it was before.") from error
+        except WherryError as error:  # `settle` makes that true
+            raise _failed(error.problem, outcome) from error
         _log.info("restored checkpoint %s; the former present is %s", target.id, present)
         return CheckpointRestored(present=present, running=was_running)
 
-    async def settle(self, operation: Operation, left: Journal) -> Problem | None:
-        """Finish what an agent left that was killed. Returns what the user has to know; never raises WherryError."""
-        problem: Problem | None = None
-        try:
-            match left.stage:
-                case RestoreStep.STOPPING:
-                    await self._start_if(left.was_running)
-                    problem = _interrupted("Nothing was changed.")
-                case RestoreStep.PROVING:
-                    try:
-                        await self._prove(operation)
-                    except WherryError as error:
-                        await self._undo(operation)
-                        problem = _failed(error.problem, "The machine's disk is as it was before.").problem
-                case _:
-                    await self._undo(operation)
-                    problem = _interrupted("The machine's disk is as it was before.")
-        except WherryError as error:
-            problem = error.problem
-        if problem is not None:
-            _log.warning("%s", problem.as_text())
-        return problem
+    async def settle(self, operation: Operation, left: Journal, why: BaseException | None) -> Problem | None:
+        """Put in order what was left half done.
+
+        Args:
+            operation: the handle.
+            left: the journal.
+            why: what was raised; None: the agent was killed.
+
+        Returns:
+            What the user has to know of a restore whose agent was killed.
+
+        Raises:
+            WherryError: the present is not put back; it is still among the checkpoints.
+        """
+        outcome = "The machine's disk is as it was before."
+        if left.stage == RestoreStep.STOPPING:
+            await self._start_if(left.was_running)
+            return _interrupted("Nothing was changed.")
+        if left.stage == RestoreStep.PROVING and why is None:
+            try:
+                await self._prove(operation)
+            except WherryError as error:
+                await self._undo(operation)
+                return _failed(error.problem, outcome).problem
+            return None
+        await self._undo(operation)
+        return _interrupted(outcome)
 
     async def _prove(self, operation: Operation) -> None:
         """Start the machine and wait for its engine's answer. Raises WherryError."""

@@ -150,13 +150,11 @@ class Updates:
         operation.step("Checking the new image")
         try:
             old, new = await asyncio.to_thread(self._choose, place)
-        except WherryError:
+        except Exception:
             if wanted:  # the start that was asked for does not depend on it
                 await self._supervisor.ask(StartRequested())
             raise
         was_running = wanted or self._power.is_wanted or self._supervisor.phase is Phase.SUSPENDED
-        checkpoint = ""
-        before: Inventory | None = None
         try:
             await operation.note(_PREPARING, was_running=was_running)
             if self._supervisor.phase is not Phase.RUNNING:
@@ -165,14 +163,13 @@ class Updates:
             operation.holds_clients = True
             operation.step("Noting what the engine has")
             before = await operation.unless_cancelled(inventory.take(self._supervisor.dial))
+            await operation.note(_PREPARING, ran=list(before.ran))
             operation.step("Stopping the machine")
             await self._power.stop()
             operation.check_cancelled()
             operation.step("Taking a checkpoint")
             checkpoint = await self._checkpoints.take(BEFORE_UPDATE)
-            await operation.note(
-                TRYING, directory=str(new.directory), old=str(old), checkpoint=checkpoint, ran=list(before.ran)
-            )
+            await operation.note(TRYING, directory=str(new.directory), old=str(old), checkpoint=checkpoint)
             operation.step(f"Starting the machine with the image {new.version}")
             await operation.unless_cancelled(self._power.start())
             operation.step("Looking whether everything is there")
@@ -181,18 +178,10 @@ class Updates:
             operation.cancellable = False
             await operation.note(_COMMITTED)
             await asyncio.to_thread(self._commit, new)
-        except WherryError as error:
-            operation.cancellable = False
-            _log.warning("the update is taken back: %s", error.problem.as_text())
-            if checkpoint:
-                if not isinstance(error, Cancelled):
-                    with contextlib.suppress(WherryError):
-                        await asyncio.to_thread(images.refuse, self._dir, new)
-                await self._roll_back(operation, error.problem, checkpoint, before.ran if before is not None else ())
-            else:
-                await self._resume_former(operation, error.problem, before.ran if before is not None else ())
-            if isinstance(error, Cancelled):
-                raise
+            await operation.end_journal()
+        except Cancelled:
+            raise
+        except WherryError as error:  # `_recover` takes it back
             raise _failed(error.problem, new.version) from error
         if not was_running:
             operation.step("Stopping the machine")
@@ -266,35 +255,56 @@ class Updates:
             write_private(self._dir.used_config, msgspec.json.encode(msgspec.structs.replace(used, image=section)))
 
     # -- back -----------------------------------------------------------------------------------------------------
-    async def _resume_former(self, operation: Operation, why: Problem, ran: tuple[str, ...]) -> None:
-        """Nothing was changed yet: only bring the machine back."""
-        operation.step("Bringing the machine back")
-        assert operation.journal is not None
-        try:
-            await self._power.bring_back(running=operation.journal.was_running)
-            if operation.journal.was_running:
-                await self._run_again(ran)
-        except WherryError as error:
-            _log.error("after %s the machine did not come back: %s", why.summary, error.problem.as_text())
+    async def _recover(self, operation: Operation, left: Journal, why: BaseException | None) -> str | None:
+        """Take back an update that did not come to its end; one that was proved is kept if its agent was killed."""
+        match left.stage:
+            case "committed" if why is None:
+                return await self._keep_proved(operation, left)
+            case "trying" | "rolling-back" | "committed":
+                if why is not None and not isinstance(why, Cancelled):
+                    with contextlib.suppress(WherryError):
+                        await asyncio.to_thread(self._refuse, Path(str(left.details.get("directory"))))
+                await self._roll_back(operation, left, why)
+                return "The update of the guest image was interrupted and has been taken back. Nothing is lost."
+            case _:
+                operation.step("Bringing the machine back")
+                try:
+                    await self._bring_back(left)
+                except WherryError as error:  # nothing of it was changed, and it shows itself what is wrong with it
+                    _log.error("the machine did not come back: %s", error.problem.as_text())
+                return "The update of the guest image was interrupted before it began. Nothing was changed."
 
-    async def _roll_back(self, operation: Operation, why: Problem, checkpoint: str, ran: tuple[str, ...]) -> None:
+    async def _keep_proved(self, operation: Operation, left: Journal) -> str:
+        try:
+            new = await asyncio.to_thread(image.read_facts, Path(str(left.details.get("directory"))))
+        except WherryError as error:
+            told = f"The guest image was updated, and is gone now: {error.problem.summary} The one of before is used."
+        else:
+            await asyncio.to_thread(self._commit, new)
+            told = f"The update of the guest image to {new.version} is done."
+        await operation.end_journal()
+        await self._power.bring_back(running=left.was_running)
+        return told
+
+    async def _roll_back(self, operation: Operation, left: Journal, why: BaseException | None) -> None:
         """Restore disk and image, and the machine to what it was. Raises WherryError (UPDATE_FAILED): it is not."""
+        checkpoint = str(left.details.get("checkpoint", ""))
         operation.step("Going back to the image of before")
         try:
+            if left.stage == _COMMITTED:  # it may have been kept already
+                await asyncio.to_thread(lambda: self._commit(image.read_facts(Path(str(left.details.get("old"))))))
             await operation.note(_ROLLING_BACK)
             await self._power.stop(at_once=True)
             disk, found = await self._checkpoints.offline(), await self._checkpoints.find(checkpoint)
             await asyncio.to_thread(disk.restore, found)
-            assert operation.journal is not None
-            if not operation.journal.was_running:
-                return
-            operation.step("Starting the machine with the image of before")
-            await self._power.start()
-            await self._run_again(ran)
+            await operation.end_journal()
+            if left.was_running:
+                operation.step("Starting the machine with the image of before")
+                await self._bring_back(left)
         except WherryError as error:
             raise fail(
                 ProblemCode.UPDATE_FAILED,
-                f"The update failed ({why.summary}) and the machine did not come back: {error.problem.summary}",
+                f"The update failed{_reason(why)} and the machine did not come back: {error.problem.summary}",
                 command=error.problem.command,
                 tail=error.problem.tail,
                 hint=f"Nothing is lost: all is in the checkpoint {checkpoint}. `wherry start` tries again; "
@@ -303,27 +313,17 @@ class Updates:
         with contextlib.suppress(WherryError):  # the present is what it holds: at worst it takes a little room
             await self._checkpoints.delete(checkpoint)
 
-    async def _run_again(self, ran: tuple[str, ...]) -> None:
-        refused = await inventory.run_again(self._supervisor.dial, ran)
-        if refused:
-            self._notify(Notice(level="warning", text="These did not start again: " + "; ".join(refused[:_TAIL])))
+    async def _bring_back(self, left: Journal) -> None:
+        """Have the machine be as it was, with what ran in it. Raises WherryError."""
+        await self._power.bring_back(running=left.was_running)
+        if left.was_running:
+            ran = tuple(str(identity) for identity in left.details.get("ran", ()))
+            refused = await inventory.run_again(self._supervisor.dial, ran)
+            if refused:
+                self._notify(Notice(level="warning", text="These did not start again: " + "; ".join(refused[:_TAIL])))
 
-    async def _recover(self, operation: Operation, left: Journal) -> str | None:
-        """What becomes of an update whose agent was killed."""
-        ran = tuple(str(identity) for identity in left.details.get("ran", ()))
-        why = Problem(code=ProblemCode.UPDATE_FAILED, summary="It was interrupted.")
-        match left.stage:
-            case "committed":
-                new = await asyncio.to_thread(image.read_facts, Path(str(left.details.get("directory"))))
-                await asyncio.to_thread(self._commit, new)
-                await self._power.bring_back(running=left.was_running)
-                return f"The update of the guest image to {new.version} is done."
-            case "trying" | "rolling-back":
-                await self._roll_back(operation, why, str(left.details.get("checkpoint", "")), ran)
-                return "The update of the guest image was interrupted and has been taken back. Nothing is lost."
-            case _:
-                await self._resume_former(operation, why, ran)
-                return "The update of the guest image was interrupted before it began. Nothing was changed."
+    def _refuse(self, directory: Path) -> None:
+        images.refuse(self._dir, image.read_facts(directory))
 
     # -- which image ----------------------------------------------------------------------------------------------
     def _running_image(self) -> Path | None:
@@ -373,6 +373,13 @@ def _failed(why: Problem, version: str) -> WherryError:
         hint=why.hint,
         retryable=why.retryable,
     )
+
+
+def _reason(why: BaseException | None) -> str:
+    """In brackets, what was raised first; "" when the agent was killed."""
+    first = why.__cause__ or why if why is not None else None
+    text = first.problem.summary if isinstance(first, WherryError) else repr(first)
+    return f" ({text})" if first is not None else ""
 
 
 def _version_of(directory: Path) -> str:

@@ -164,10 +164,10 @@ def open_debug_shell(client: EngineClient, container_id: str, size: TerminalSize
         connection = client.hijack(command, f"/containers/{helper_id}/attach", params=params)
         try:
             client.call(command, "POST", f"/containers/{helper_id}/start")
-        except WherryError:
+        except BaseException:
             connection.release()
             raise
-    except WherryError:
+    except BaseException:
         remove_helper(client, helper_id)
         raise
     return DebugShell(helper_id, connection)

@@ -246,6 +246,57 @@ def test_a_reset_interrupted_while_it_blanks_is_taken_back(machine: Machine) -> 
     assert holds(path, "0xaa")
 
 
+def spoil_the_blanking(machine: Machine, *, restores: bool) -> Path:
+    """Let qemu-img blank a part of the disk and then answer nonsense; gives the file for as long as which it does.
+
+    Args:
+        machine: which one.
+        restores: whether it can go back to a checkpoint meanwhile.
+    """
+    spoilt, script = machine.home / "spoilt", machine.qemu.with_name("qemu-img")
+    spoilt.touch()
+    script.write_text(
+        f'#!/bin/sh\nif [ -e "{spoilt}" ] && grep -q blanking "{machine.paths.operation_journal}" 2>/dev/null; then\n'
+        '  if [ "$1" = info ] && [ ! -e "$0.once" ]; then\n'
+        '    touch "$0.once"; for path in "$@"; do :; done\n'
+        '    qemu-io -f qcow2 -c "write -P 0 1M 64k" "$path" >&2; echo "{}"; exit 0\n  fi\n'
+        + ("" if restores else '  if [ "$1 $3" = "snapshot -a" ]; then echo "qemu-img: spoilt" >&2; exit 1; fi\n')
+        + f'fi\nexec {IMAGE_TOOL} "$@"\n'
+    )
+    script.chmod(0o755)
+    return spoilt
+
+
+def test_a_defect_while_it_blanks_is_taken_back(machine: Machine) -> None:
+    path = with_a_disk(machine)
+    machine.wherry("stop")
+    fill(path, "0xaa")
+    spoil_the_blanking(machine, restores=True)
+    assert "mistake" in machine.wherry("reset", "--yes", code=1).stderr
+    assert holds(path, "0xaa")
+    assert not machine.paths.operation_journal.exists()
+    machine.wherry("start")
+
+
+def test_what_could_not_be_taken_back_is_tried_again_by_a_start(machine: Machine) -> None:
+    path = with_a_disk(machine)
+    machine.wherry("stop")
+    fill(path, "0xaa")
+    spoilt = spoil_the_blanking(machine, restores=False)
+    launches = len(machine.launches)
+    assert "could not be put back" in machine.wherry("reset", "--yes", code=1).stderr
+    assert machine.paths.operation_journal.exists()
+    assert "could not be put back" in machine.wherry("start", code=1).stderr
+    machine.ended()
+    eventually(lambda: "could not be put back" in machine.wherry("start", code=1).stderr, "so says the next agent")
+    assert len(machine.launches) == launches
+    spoilt.unlink()
+    machine.wherry("start")
+    assert not machine.paths.operation_journal.exists()
+    machine.wherry("stop")
+    assert holds(path, "0xaa")
+
+
 def fill(path: Path, pattern: str) -> None:
     subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"write -P {pattern} 1M 64k", str(path)], check=True)
 

@@ -14,7 +14,7 @@ from backend.agent.core import journal as journals
 from backend.agent.core.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
 from backend.control import messages
-from backend.errors import Cancelled, ProblemCode, WherryError, fail
+from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
 from backend.model import Notice, OperationStatus
 
 
@@ -136,34 +136,174 @@ async def test_it_is_cancelled_where_it_says_so_and_nowhere_else(tmp_path: Path)
         await cancel()
 
 
-@in_a_loop
-async def test_the_journal_outlives_only_the_agent(tmp_path: Path) -> None:
-    operations, _, _ = made(tmp_path)
-    path = tmp_path / "operation.json"
+RAISED = (
+    fail(ProblemCode.HOST_DISK_FULL, "Full."),
+    Cancelled(Problem(code=ProblemCode.CANCELLED, summary="Cancelled.")),
+    KeyError("a defect"),
+    asyncio.CancelledError(),
+)
 
-    async def fails(operation: Operation) -> dict[str, Any]:
+
+@pytest.mark.expect_log("ended early and is taken back")
+@pytest.mark.expect_log("task Moving the disk failed", at_least=0)
+@pytest.mark.parametrize("raised", RAISED, ids=lambda raised: type(raised).__name__)
+def test_whatever_it_raises_its_recovery_runs_and_the_journal_outlives_it(
+    raised: BaseException, tmp_path: Path
+) -> None:
+    path = tmp_path / "operation.json"
+    found: list[tuple[Journal, BaseException | None]] = []
+
+    async def work(operation: Operation) -> dict[str, Any]:
         await operation.note("copying", was_running=True, target="/x")
         await operation.note("switching", size=3)
-        assert journals.load(path) == Journal(
-            name="disk.move", stage="switching", was_running=True, details={"target": "/x", "size": 3}
-        )
-        raise fail(ProblemCode.HOST_DISK_FULL, "Full.")
+        raise raised
 
-    with pytest.raises(WherryError):
-        await operations.run("disk.move", "Moving the disk", fails)
-    assert not path.exists(), "an operation that failed has put everything in order"
+    async def recover(operation: Operation, left: Journal, why: BaseException | None) -> str:
+        assert journals.load(path) == left, "a kill now is followed by the next agent's recovery"
+        assert operation.holds_clients
+        found.append((left, why))
+        return "It is where it was."
 
-    async def hangs(operation: Operation) -> dict[str, Any]:
+    async def run() -> None:
+        operations, stage, notices = made(tmp_path)
+        operations.register("disk.move", "Moving the disk", recover)
+        with pytest.raises(WherryError if isinstance(raised, asyncio.CancelledError) else type(raised)):
+            await operations.run("disk.move", "Moving the disk", work)
+        assert not operations.is_busy
+        assert stage.shown[-1] is None
+        assert not [notice for notice in notices if notice.text == "It is where it was."], "whoever asked is answered"
+
+    asyncio.run(run())
+    assert found == [
+        (Journal(name="disk.move", stage="switching", was_running=True, details={"target": "/x", "size": 3}), raised)
+    ]
+    assert not path.exists()
+
+
+@in_a_loop
+@pytest.mark.expect_log("ended early and is taken back")
+@pytest.mark.expect_log("operations: Full.")
+@pytest.mark.expect_log("operations: Wherry made a mistake")
+async def test_what_could_not_be_put_in_order_is_tried_again_and_nothing_begins_before(tmp_path: Path) -> None:
+    path = tmp_path / "operation.json"
+    operations, _, notices = made(tmp_path)
+    failures: list[Exception] = [KeyError("a defect"), fail(ProblemCode.HOST_DISK_FULL, "Full.", hint="Free some.")]
+    tried: list[BaseException | None] = []
+
+    async def recover(_operation: Operation, _left: Journal, why: BaseException | None) -> None:
+        tried.append(why)
+        if failures:
+            raise failures.pop()
+
+    async def fails(operation: Operation) -> dict[str, Any]:
         await operation.note("copying", was_running=True)
-        await asyncio.sleep(60)
+        raise KeyError("the first")
+
+    async def nothing(_operation: Operation) -> dict[str, Any]:
         return {}
 
-    asked = asyncio.create_task(operations.run("disk.move", "Moving the disk", hangs))
-    while not path.exists():
-        await asyncio.sleep(0.005)
-    await operations.aclose()
-    await asyncio.gather(asked, return_exceptions=True)
+    operations.register("disk.move", "Moving the disk", recover)
+    with pytest.raises(WherryError, match="Full"):
+        await operations.run("disk.move", "Moving the disk", fails)
+    assert path.exists()
+    assert "Full. Free some." in notices[-1].text
+    assert (await refusal(operations)).problem.hint == "Free some."
+    with pytest.raises(WherryError, match="not put in order yet"):
+        await operations.run("update.apply", "Updating", nothing)
+    with pytest.raises(WherryError, match="not put in order yet"):
+        async with asyncio.timeout(20):
+            await operations.admit()
+    operations.refuse_under_way()
+    with pytest.raises(WherryError, match="KeyError"):
+        await operations.settle()
+    assert path.exists()
+    await operations.settle()
+    assert not path.exists()
+    assert not operations.is_busy
+    assert [type(why) for why in tried] == [KeyError, type(None), type(None)]
+    await operations.settle()
+    assert len(tried) == 3
+
+
+@in_a_loop
+@pytest.mark.expect_log("ended early and is taken back")
+@pytest.mark.expect_log("There is no such checkpoint")
+async def test_what_gives_the_disk_a_content_of_its_own_takes_the_place_of_what_was_left(tmp_path: Path) -> None:
+    path = tmp_path / "operation.json"
+    operations, _, _ = made(tmp_path)
+
+    async def recover(_operation: Operation, _left: Journal, _why: BaseException | None) -> None:
+        raise fail(ProblemCode.BAD_REQUEST, "There is no such checkpoint.")
+
+    async def fails(operation: Operation) -> dict[str, Any]:
+        await operation.note("blanking", was_running=False)
+        raise KeyError("a defect")
+
+    async def refuses(_operation: Operation) -> dict[str, Any]:
+        raise fail(ProblemCode.BAD_REQUEST, "Not this one.")
+
+    async def restores(operation: Operation) -> dict[str, Any]:
+        await operation.note("stopping", was_running=False)
+        return {"restored": True}
+
+    operations.register("reset", "Resetting", recover)
+    with pytest.raises(WherryError):
+        await operations.run("reset", "Resetting", fails)
+    with pytest.raises(WherryError, match="Not this one"):
+        await operations.run("checkpoints.restore", "Going back", refuses, replaces=True)
+    left = journals.load(path)
+    assert left is not None
+    assert left.name == "reset"
+    assert await operations.run("checkpoints.restore", "Going back", restores, replaces=True) == {"restored": True}
+    assert not operations.is_busy
+    assert not path.exists()
+
+
+@pytest.mark.expect_log("ended early and is taken back", at_least=0)
+@pytest.mark.parametrize("where", ["work", "recovery", "cancelled work"])
+def test_the_end_of_the_agent_leaves_the_journal_wherever_it_comes(where: str, tmp_path: Path) -> None:
+    path = tmp_path / "operation.json"
+
+    async def run() -> list[BaseException | None]:
+        operations, _, _ = made(tmp_path)
+        reached, never = asyncio.Event(), asyncio.Event()
+        recovered: list[BaseException | None] = []
+
+        async def stuck() -> None:
+            try:
+                if where == "work":
+                    reached.set()
+                await never.wait()
+            finally:
+                reached.set()
+                if where == "cancelled work":
+                    await never.wait()
+
+        async def work(operation: Operation) -> dict[str, Any]:
+            await operation.note("copying", was_running=True)
+            if where == "recovery":
+                raise KeyError("a defect")
+            operation.cancellable = True
+            if where == "cancelled work":
+                asyncio.get_running_loop().call_soon(operation.cancel)
+            await operation.unless_cancelled(stuck())
+            return {}
+
+        async def recover(_operation: Operation, _left: Journal, why: BaseException | None) -> None:
+            recovered.append(why)
+            reached.set()
+            await never.wait()
+
+        operations.register("disk.move", "Moving the disk", recover)
+        asked = asyncio.create_task(operations.run("disk.move", "Moving the disk", work))
+        await asyncio.wait_for(reached.wait(), 20)
+        await operations.aclose()
+        await asyncio.gather(asked, return_exceptions=True)
+        return recovered
+
+    recovered = asyncio.run(run())
     assert path.exists(), "the next agent has to hear of it"
+    assert len(recovered) == (1 if where == "recovery" else 0)
 
 
 @in_a_loop
@@ -175,7 +315,8 @@ async def test_the_next_agent_settles_what_was_left(tmp_path: Path) -> None:
     assert (await refusal(operations)).problem.code is ProblemCode.BUSY
     seen: list[Journal] = []
 
-    async def recover(operation: Operation, left: Journal) -> str:
+    async def recover(operation: Operation, left: Journal, why: BaseException | None) -> str:
+        assert why is None
         assert operation.holds_clients
         assert path.exists(), "until it is settled, another kill must be followed by another try"
         seen.append(left)
@@ -194,17 +335,38 @@ async def test_the_next_agent_settles_what_was_left(tmp_path: Path) -> None:
 @in_a_loop
 @pytest.mark.expect_log("ended during reset")
 @pytest.mark.expect_log("operations: It is damaged")
-async def test_a_recovery_that_fails_is_told_and_blocks_nothing(tmp_path: Path) -> None:
+async def test_a_recovery_that_fails_is_told_and_the_journal_stays(tmp_path: Path) -> None:
     path = tmp_path / "operation.json"
     journals.save(path, Journal(name="reset", stage="blanking", was_running=False))
     operations, _, notices = made(tmp_path)
 
-    async def recover(_operation: Operation, _left: Journal) -> None:
+    async def recover(_operation: Operation, _left: Journal, _why: BaseException | None) -> None:
         raise fail(ProblemCode.DISK_DAMAGED, "It is damaged.", hint="Put back a copy.")
 
     operations.register("reset", "Resetting", recover)
     await operations.run_recovery()
     assert "It is damaged. Put back a copy." in notices[0].text
+    assert path.exists()
+    assert not operations.is_under_way
+    assert "It is damaged" in (await refusal(operations)).problem.summary
+
+
+@in_a_loop
+@pytest.mark.expect_log("ended during reset")
+@pytest.mark.expect_log("It did not start again")
+async def test_a_recovery_may_fail_after_everything_is_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "operation.json"
+    journals.save(path, Journal(name="reset", stage="blanking", was_running=True))
+    operations, _, notices = made(tmp_path)
+
+    async def recover(operation: Operation, _left: Journal, _why: BaseException | None) -> None:
+        await operation.end_journal()
+        raise fail(ProblemCode.ENGINE_DOWN, "It did not start again.")
+
+    operations.register("reset", "Resetting", recover)
+    await operations.run_recovery()
+    assert "It did not start again." in notices[0].text
+    assert not path.exists()
     assert not operations.is_busy
 
 
