@@ -1,1 +1,1 @@
-"""What lies between containers and the world: published ports, names, proxies, certificates, the choice of subnets."""
+"""Networking between containers and the outside: published ports, DNS, proxies, certificates, choice of subnets."""

@@ -1,9 +1,9 @@
-"""Addresses of the guest's loopback that stand for addresses of the host, where the guest cannot have the latter.
+"""Guest loopback addresses that stand for host addresses which the guest cannot use itself.
 
-`-p [::1]:8080:80` names an address that is the guest's own too, but that QEMU's user network does not reach;
-`-p 192.168.1.5:8080:80` one that only the host has. The request to create the container is rewritten to an alias
-(127.66.0.0/16, all of which a Linux has without being told), which containers keep for good; what the engine answers
-is turned back. So the table outlives agents and machines: it only grows, and is written before an alias is used.
+`-p [::1]:8080:80` names an address that the guest has too, but that QEMU's user network does not reach; `-p
+192.168.1.5:8080:80` one that only the host has. Requests to create such a container are rewritten to an alias in
+127.66.0.0/16 (every Linux accepts the whole range), which the container keeps, and the engine's answers are translated
+back. The table outlives agents and machines: entries are only added, and stored before an alias is used.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _IN_ANSWERS: Final = re.compile(rb'("(?:HostIp|IP)"\s*:\s*")(127\.66\.\d{1,3}\.\
 
 
 class Aliases:
-    """The table of one machine. Blocking: it reads and writes a small file. Of any thread's."""
+    """The alias table of one machine. Reads and writes a small file (blocking). Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        """Read it; an empty one when there is none yet."""
+        """Read the table; empty when there is none yet."""
         self._path = path
         self.problem: Problem | None = None
-        """Why the table cannot be read. It is left as it is, so that containers keep their addresses once it is
-        mended, and nothing is added to it; all else goes on."""
+        """Why the table cannot be read; None when it can. The file is left unchanged, so that containers keep their
+        addresses once it is repaired, and no alias can be added."""
         self._by_alias: dict[str, str] = {}
         try:
             rows = json.loads(path.read_bytes())
@@ -57,15 +57,16 @@ class Aliases:
         return not self._by_alias
 
     def host_address(self, guest_ip: str) -> str:
-        """What an address of the guest stands for; itself if it is no alias."""
+        """The host address of an alias; other addresses are returned unchanged."""
         return self._by_alias.get(guest_ip, guest_ip)
 
     def alias_of(self, host_ip: str) -> str:
-        """The alias of an address, made and written down if need be.
+        """The alias of a host address; a new one is stored first.
 
         Raises:
             WherryError: CONFIG_BROKEN when the table could not be read, PATH_UNUSABLE when it cannot be written,
-                BAD_REQUEST when there are too many.
+                BAD_REQUEST
+                when there are too many.
         """
         if self.problem is not None:
             raise WherryError(self.problem)
@@ -94,7 +95,7 @@ class Aliases:
         return alias
 
     def restore(self, answer: bytes) -> bytes:
-        """The engine's answer with the host's addresses in it."""
+        """Replace the aliases in an answer of the engine by the host's addresses."""
         return _IN_ANSWERS.sub(self._restored, answer)
 
     def _restored(self, match: re.Match[bytes]) -> bytes:
@@ -102,11 +103,11 @@ class Aliases:
 
 
 def needs_alias(host_ip: str) -> str | None:
-    """The address in its usual form if the guest cannot have it; None for what the engine is to be told as it is."""
+    """The address in canonical form if it needs an alias; None when it is passed to the engine unchanged."""
     try:
         address = ip_address(host_ip)
     except ValueError:
-        return None  # the engine says what is wrong with it
+        return None  # invalid: the engine reports the error
     if address.version == 6 and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if address.version == 4 and (address.is_loopback or address.is_unspecified):

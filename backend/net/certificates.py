@@ -1,7 +1,7 @@
-"""Which of this computer's authorities the guest is given: valid ones that it does not have already. Pure.
+"""Selection of this computer's certificate authorities for the guest: valid ones that the guest lacks. Pure.
 
-Certificates are parsed by the standard library's OpenSSL, one at a time, so that a broken one costs only itself. A PEM
-text of an authority is small, but it reaches the guest byte by byte, so what the image has in its own bundle stays out.
+Certificates are parsed one at a time by the standard library's OpenSSL, so that a broken one affects no other. Transfer
+to the guest is slow, so authorities in the image's own bundle are left out.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Final
 from backend.host.certificates import CertificateSource
 
 MAX_BYTES: Final = 524_288
-"""Of all that the guest is given: some 300 authorities."""
+"""Limit for all certificates together: some 300 authorities."""
 _MOST_NOTES: Final = 5
 _PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]{1,30000}-----END CERTIFICATE-----")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """One certificate that can be given."""
+    """A certificate that can be passed to the guest."""
 
     name: str
-    """Its common name, or what else it has, for the user. Comes out of the certificate: cleaned of what is not text."""
+    """Its common name, or another name, for the user. Untrusted text from the certificate, sanitised."""
     pem: str
     fingerprint: str
     """SHA-256 of the certificate, in 64 hex digits."""
@@ -35,33 +35,34 @@ class Authority:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorities:
-    """What was found."""
+    """The selected authorities."""
 
     chosen: tuple[Authority, ...] = ()
-    """To be given, in order of their fingerprints: the same authorities make the same text."""
+    """Sorted by fingerprint, so that the same authorities give the same text."""
     digest: str = ""
-    """Differs when this computer's certificates do, whatever of them the image has and whatever has expired since."""
+    """Changes when this computer's certificates change, including those in the image and expired ones."""
     known: int = 0
-    """How many more this computer has that the guest has, too."""
+    """Number of authorities left out because the guest has them."""
     places: tuple[str, ...] = ()
-    """Where they come from."""
+    """The stores that were read."""
     notes: tuple[str, ...] = ()
-    """What was skipped, and why, in sentences."""
+    """What was skipped, and why, as sentences."""
 
     @property
     def pem(self) -> str:
-        """All of them; "" for none."""
+        """All certificates as PEM; "" for none."""
         return "".join(f"{one.pem.strip()}\n" for one in self.chosen)
 
 
 def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now: float) -> Authorities:
-    """What to give to the guest.
+    """Select the authorities for the guest.
 
     Args:
-        known: fingerprints of what its image has.
-        now: seconds since 1970, to leave out what is not valid.
+        sources: this computer's stores.
+        known: fingerprints of the authorities in its image.
+        now: seconds since 1970, to leave out certificates that are not valid.
     """
-    found: dict[str, Authority] = {}
+    usable: dict[str, Authority] = {}
     seen: set[str] = set()
     skipped: Counter[str] = Counter()
     notes: list[str] = []
@@ -84,7 +85,7 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
             if authority is None:
                 skipped[f"{wrong}, in {source.place}"] += 1
             else:
-                found[fingerprint] = authority
+                usable[fingerprint] = authority
         if source.pem:
             places.append(source.place)
     for why, count in list(skipped.items())[:_MOST_NOTES]:
@@ -93,11 +94,11 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
     digest = hashlib.sha256("".join(sorted(seen)).encode()).hexdigest()
     chosen: list[Authority] = []
     size = 0
-    for authority in sorted(found.values(), key=lambda one: one.fingerprint):
+    for authority in sorted(usable.values(), key=lambda one: one.fingerprint):
         size += len(authority.pem) + 1
         if size > MAX_BYTES:
             notes.append(
-                f"The machine takes {MAX_BYTES // 1024} KiB of certificates: {len(found) - len(chosen)} are left out."
+                f"The machine takes {MAX_BYTES // 1024} KiB of certificates: {len(usable) - len(chosen)} are left out."
             )
             break
         chosen.append(authority)
@@ -107,7 +108,7 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
 
 
 def _parse(der: bytes, fingerprint: str, now: float) -> tuple[Authority | None, str]:
-    """The authority, or why it is none."""
+    """Parse a certificate. Returns the authority, or None and the reason."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=der)
@@ -125,7 +126,7 @@ def _parse(der: bytes, fingerprint: str, now: float) -> tuple[Authority | None, 
         return None, "expired"
     if now < begins:
         return None, "not valid yet"
-    # Written anew: what stood around the base64 in a file is not handed on.
+    # Encoded again, to drop any text around the base64 in the file.
     return Authority(name=_name(facts), pem=ssl.DER_cert_to_PEM_cert(der), fingerprint=fingerprint), ""
 
 

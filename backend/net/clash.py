@@ -1,4 +1,4 @@
-"""What the user is told when a route of this computer leads into a range that the machine uses: pure."""
+"""The problem shown when a route of this computer overlaps a range that the machine uses. Pure."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from backend.json_reader import Json
 from backend.net.subnets import Clash
 
 BRIDGE: Final = "bridge"
-"""The default bridge's name; the engine makes it anew at each start."""
+"""Name of the default bridge, which the engine creates again at each start."""
 _MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DockerNetwork:
-    """One network of the engine, as far as it matters here. Text is cleaned."""
+    """A docker network. Texts are sanitised."""
 
     name: str
     ranges: tuple[str, ...]
     project: str = ""
-    """The Compose project that made it."""
+    """The Compose project that created it; "" for none."""
 
 
 def read_networks(answer: Json) -> tuple[DockerNetwork, ...]:
-    """The engine's answer to GET /networks. Raises NotUnderstood."""
+    """Parse the engine's answer to GET /networks. Raises NotUnderstood."""
     return tuple(
         DockerNetwork(
             name=clean_text(network.required_text("Name"), 80),
@@ -42,23 +42,27 @@ def read_networks(answer: Json) -> tuple[DockerNetwork, ...]:
 def problem_of(
     clashes: Sequence[Clash], networks: Iterable[DockerNetwork], *, subnet_is_set: bool, bridge_is_set: bool
 ) -> Problem | None:
-    """One problem for all clashes; None without any.
+    """Describe all clashes as one problem; None without any.
 
     Args:
-        clashes: as `subnets.clashes` finds them.
-        networks: the engine's.
-        subnet_is_set: whether the settings name the network to the machine, so that no restart moves it.
-        bridge_is_set: whether the user's daemon.json decides where the default bridge is.
+        clashes: from `subnets.clashes`.
+        networks: the engine's networks.
+        subnet_is_set: whether the settings fix the machine's network, so that a restart does not change it.
+        bridge_is_set: whether the user's daemon.json fixes the default bridge's range.
     """
     if not clashes:
         return None
     projects = {network.name: network.project for network in networks}
     by_route: dict[str, list[str]] = {}
     for clash in clashes:
-        by_route.setdefault(str(clash.route), []).append(_named(clash))
+        by_route.setdefault(str(clash.route), []).append(_label(clash))
     parts = [f"{route} is in the way of {_and(names)}" for route, names in by_route.items()]
     own = list(dict.fromkeys(clash.name for clash in clashes if clash.name not in ("", BRIDGE)))
-    movable = [clash for clash in clashes if _moves(clash, subnet_is_set=subnet_is_set, bridge_is_set=bridge_is_set)]
+    movable = [
+        clash
+        for clash in clashes
+        if _changes_on_restart(clash, subnet_is_set=subnet_is_set, bridge_is_set=bridge_is_set)
+    ]
     hints = []
     if movable:
         what = _and(["its network" if not clash.name else "the default bridge" for clash in movable])
@@ -78,11 +82,11 @@ def problem_of(
     )
 
 
-def _moves(clash: Clash, *, subnet_is_set: bool, bridge_is_set: bool) -> bool:
+def _changes_on_restart(clash: Clash, *, subnet_is_set: bool, bridge_is_set: bool) -> bool:
     return (not clash.name and not subnet_is_set) or (clash.name == BRIDGE and not bridge_is_set)
 
 
-def _named(clash: Clash) -> str:
+def _label(clash: Clash) -> str:
     if not clash.name:
         return f"the network to the machine ({clash.net})"
     kind = "the default bridge" if clash.name == BRIDGE else f"the docker network {clash.name}"

@@ -1,8 +1,8 @@
-"""What Wherry has dockerd do where the user's daemon.json says nothing of it: pure.
+"""Default options of dockerd, for those not set in the user's daemon.json. Pure.
 
-The engine publishes on the guest's 127.0.0.1 unless told otherwise, so that what it tells its clients is true of the
-host. Its userland proxy is off: QEMU's network reaches the guest's loopback itself, the kernel does the rest, and each
-published port costs no process (two of 4 MB each with it, 840 MB for 100 ports measured).
+Ports without an address are published on the guest's 127.0.0.1 by default, so that what the engine tells its clients
+matches the host. The userland proxy is off: QEMU's network reaches the guest's loopback directly, the kernel forwards
+the rest, and published ports need no processes (measured with it: two of 4 MB for each port, 840 MB for 100).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _HOST_BINDING: Final = "com.docker.network.bridge.host_binding_ipv4"
 
 
 def publishing(user: Mapping[str, Any], *, publish_everywhere: bool) -> dict[str, Any]:
-    """The user's options, with those for publishing.
+    """Add the options for publishing ports to the user's options.
 
     Args:
-        user: daemon.json as the user wrote it; what it says stays.
-        publish_everywhere: whether ports whose `-p` names no address are published on all of the host's.
+        user: the user's daemon.json, which takes precedence.
+        publish_everywhere: whether ports published without an address listen on all of the host's addresses.
     """
     options: dict[str, Any] = {"userland-proxy": False}
     if not publish_everywhere and "ip" not in user:
@@ -35,7 +35,7 @@ def publishing(user: Mapping[str, Any], *, publish_everywhere: bool) -> dict[str
 
 
 def merged(user_options: Mapping[str, Any], *defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's options, with those of the defaults that they do not mention; of two defaults the first."""
+    """Merge options: the user's, then those of each default in order; earlier ones take precedence."""
     result: dict[str, Any] = {}
     for options in (user_options, *defaults):
         for name, value in options.items():
@@ -44,9 +44,9 @@ def merged(user_options: Mapping[str, Any], *defaults: Mapping[str, Any]) -> dic
 
 
 def with_loopback_registries(options: Mapping[str, Any], gateway: str) -> dict[str, Any]:
-    """The same, and registries on this computer's loopback need no TLS, as dockerd has it for its own 127.0.0.0/8.
+    """Allow registries on this computer's loopback without TLS, as dockerd does for its own 127.0.0.0/8.
 
-    For the engine that loopback is `gateway`, and the name host.docker.internal, which dockerd looks up.
+    For the engine that loopback is `gateway`, and the name host.docker.internal, which dockerd resolves.
     """
     named = options.get("insecure-registries")
     return {**options, "insecure-registries": [*(named if isinstance(named, list) else []), f"{gateway}/32"]}

@@ -1,4 +1,4 @@
-"""What the API front does for the network: the addresses of new containers, and starts held until ports answer."""
+"""Network hooks of the API front: addresses of new containers, and container starts that wait for their ports."""
 
 from __future__ import annotations
 
@@ -30,20 +30,21 @@ _STARTS: Final = ("start", "restart")
 _ENDS: Final = ("stop", "kill")
 
 Rewriter = Callable[[dict[str, Any]], bool]
-"""Changes the body of a request to create a container; returns whether it did. Raises WherryError to refuse it."""
+"""Changes the body of a request to create a container in place, and returns whether it did. Raises WherryError to
+reject it."""
 
 
 class NetworkHooks:
-    """See FrontHooks."""
+    """Implements `FrontHooks`."""
 
     def __init__(self, publisher: Publisher, aliases: Aliases, dial: Dial, rewriters: Sequence[Rewriter] = ()) -> None:
-        """Make them.
+        """Store the collaborators.
 
         Args:
             publisher: opens the ports.
-            aliases: of addresses that the guest cannot have.
+            aliases: aliases of addresses that the guest cannot have.
             dial: opens a stream to the engine for a client. Raises WherryError.
-            rewriters: further ones for new containers, in their order.
+            rewriters: further changes for new containers, in order.
         """
         self._publisher = publisher
         self._aliases = aliases
@@ -59,12 +60,12 @@ class NetworkHooks:
         try:
             container = json.loads(body)
         except (ValueError, RecursionError):
-            return None  # the engine says what is wrong with it
+            return None  # invalid: the engine reports the error
         if not isinstance(container, dict):
             return None
         if _SWARM_INIT.match(target):
             return json.dumps(container).encode() if swarm.give_pool(container) else None
-        # Not side by side: each sees what the one before has made of it. In a thread, because of the files.
+        # In order, because each sees the changes of the one before. In a thread, because of file access.
         changed = await asyncio.to_thread(lambda: [rewrite(container) for rewrite in self._rewriters])
         return json.dumps(container).encode() if any(changed) else None
 
@@ -80,8 +81,8 @@ class NetworkHooks:
             return _too_slow(route[1])
         except WherryError as error:
             _log.info("before %s: %s", target, error.problem.summary)
-            return None  # the engine, asked in its turn, says it too
-        return _as_docker_says(problem)
+            return None  # the engine will report it
+        return _in_docker_wording(problem)
 
     async def before_response(self, method: str, target: str, status: int) -> Problem | None:
         """See FrontHooks."""
@@ -113,7 +114,7 @@ class NetworkHooks:
                 return None
             try:
                 async with asyncio.timeout(_HOLD_S):
-                    return _as_docker_says(await self._publisher.finish_start(name))
+                    return _in_docker_wording(await self._publisher.finish_start(name))
             except TimeoutError:
                 return _too_slow(name)
         is_removal = method == "DELETE" and not verb
@@ -141,8 +142,8 @@ class NetworkHooks:
         return changed
 
 
-def _as_docker_says(problem: Problem | None) -> Problem | None:
-    """With docker's own words in it, by which programs know a port conflict."""
+def _in_docker_wording(problem: Problem | None) -> Problem | None:
+    """Add docker's own wording, by which programs recognise a port conflict."""
     if problem is None or problem.code is not ProblemCode.PORT_TAKEN:
         return problem
     return Problem(

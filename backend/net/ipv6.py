@@ -1,7 +1,7 @@
-"""IPv6 between containers and the world: whether there is any, and what the engine is told then. Pure.
+"""IPv6 for containers: whether to enable it, and the engine options for it. Pure.
 
 QEMU's user network carries it (fec0::/64), the engine gives containers unique local addresses and translates them. The
-engine's rules for it are 60 of the 130 programs that it runs to start, so they are there only with it.
+engine starts 60 of its 130 programs only to set up IPv6 rules, so it is enabled only when useful.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ _ENABLE: Final = "com.docker.network.enable_ipv6"
 
 
 def is_wanted(setting: str, *, host_has_it: Callable[[], bool]) -> bool:
-    """Whether the machine has IPv6, by `network.ipv6`: "on", "off", or "auto" for as this computer."""
+    """Whether to enable IPv6, by the setting `network.ipv6`: "on", "off", or "auto" (if the host has it)."""
     return host_has_it() if setting == "auto" else setting == "on"
 
 
 def with_ipv6(options: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
-    """The engine's options, with IPv6 on its networks where the user's own options do not say otherwise.
+    """Add IPv6 to the engine's options, unless the user's own options decide it.
 
     Args:
-        options: daemon.json as it was to be.
-        user: as the user wrote it.
+        options: the options so far.
+        user: the user's daemon.json.
     """
     if user.get("ip6tables") is False or user.get("ipv6") is False:
         return dict(options)

@@ -1,8 +1,8 @@
-"""Which proxies the engine, builds and containers use: chosen, checked, and written as the guest needs them. Pure.
+"""The proxies for the engine, builds and containers: selection, validation, and conversion for the guest. Pure.
 
-A proxy on this computer's loopback is the gateway for the guest, and what must never go by a proxy (the engine's own
-networks, this computer) is always in NO_PROXY. User names and passwords are part of a proxy's URL: `masked` takes them
-out of everything that is shown.
+A proxy on this computer's loopback becomes the gateway for the guest, and addresses that must never use a proxy (the
+engine's networks, this computer) are always in NO_PROXY. A proxy's URL may contain user name and password: `masked`
+removes them from everything that is shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _ALWAYS_DIRECT: Final = ("localhost", "127.0.0.0/8", "::1", "host.docker.internal", "gateway.docker.internal")
 DEFAULT_POOLS: Final = ("172.16.0.0/12", "192.168.0.0/16")
-"""Where the engine's own networks are, unless its options say otherwise."""
+"""Address ranges of the engine's networks, unless its options set others."""
 _HIDDEN: Final = "[hidden]"
 _SHORT_CIDR: Final = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,2})/(\d{1,2})")
 _STAR_ADDRESS: Final = re.compile(r"((?:\d{1,3}\.){1,3})\*(?:\.\*)*")
@@ -31,31 +31,31 @@ _STAR_ADDRESS: Final = re.compile(r"((?:\d{1,3}\.){1,3})\*(?:\.\*)*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxies:
-    """What is in force."""
+    """The proxies in use."""
 
     http: str = ""
     """URL with its scheme; "" for none."""
     https: str = ""
     no_proxy: tuple[str, ...] = ()
-    """As HTTP clients read it: names, ".domain" for all below it, addresses, CIDRs, "*"."""
+    """Exceptions in the syntax of HTTP clients: names, ".domain" for all names below it, addresses, CIDRs, "*"."""
     source: str = ""
     """Where they come from: "the settings", "the environment"."""
     notes: tuple[str, ...] = ()
-    """What could not be used of what was found, and why, in sentences."""
+    """Settings that could not be used, and why, as sentences."""
     pac: str = ""
-    """A PAC file that the system has, and that cannot be followed."""
+    """URL of the system's PAC file, which is not supported; "" for none."""
 
     @property
     def any(self) -> bool:
-        """Whether anything goes by a proxy."""
+        """Whether any proxy is set."""
         return bool(self.http or self.https) and "*" not in self.no_proxy
 
 
 def choose(network: NetworkSection, system: SystemProxies) -> Proxies:
-    """What the settings ask for.
+    """Select the proxies from the settings and the system.
 
     Raises:
-        WherryError: BAD_REQUEST, for a proxy in the settings that is none.
+        WherryError: BAD_REQUEST, an invalid proxy in the settings.
     """
     if network.proxy == "none":
         return Proxies(source="the settings, which turn them off")
@@ -96,38 +96,38 @@ def choose(network: NetworkSection, system: SystemProxies) -> Proxies:
 
 
 def with_engine_options(proxies: Proxies, options: Mapping[str, Any]) -> Proxies:
-    """The same, where the user's daemon.json has proxies of its own: dockerd lets each of those go first."""
+    """Apply the proxies in the user's daemon.json, which take precedence for dockerd."""
     own = options.get("proxies")
     if not isinstance(own, Mapping):
         return proxies
-    said = {key: str(value) for key, value in own.items() if isinstance(value, str) and value}
-    if not said.keys() & {"http-proxy", "https-proxy", "no-proxy"}:
+    configured = {key: str(value) for key, value in own.items() if isinstance(value, str) and value}
+    if not configured.keys() & {"http-proxy", "https-proxy", "no-proxy"}:
         return proxies
-    bypass, _ = bypass_entries([said["no-proxy"]]) if "no-proxy" in said else (proxies.no_proxy, ())
+    bypass, _ = bypass_entries([configured["no-proxy"]]) if "no-proxy" in configured else (proxies.no_proxy, ())
     return replace(
         proxies,
-        http=said.get("http-proxy", proxies.http),
-        https=said.get("https-proxy", proxies.https),
+        http=configured.get("http-proxy", proxies.http),
+        https=configured.get("https-proxy", proxies.https),
         no_proxy=bypass,
         source="daemon.json" if not proxies.any else f"daemon.json and {proxies.source}",
     )
 
 
 def pools(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """The networks that the engine makes for containers, by its options."""
+    """The address ranges of container networks, according to the engine's options."""
     listed = [pool.get("base") for pool in options.get("default-address-pools") or () if isinstance(pool, Mapping)]
-    named = [*(listed or DEFAULT_POOLS), options.get("bip"), options.get("fixed-cidr")]
-    found = []
-    for text in named:
+    candidates = [*(listed or DEFAULT_POOLS), options.get("bip"), options.get("fixed-cidr")]
+    networks = []
+    for text in candidates:
         try:
-            found.append(str(ipaddress.ip_network(str(text), strict=False)))
+            networks.append(str(ipaddress.ip_network(str(text), strict=False)))
         except ValueError:
-            continue  # not set, or dockerd will say so
-    return tuple(dict.fromkeys(found))
+            continue  # not set, or invalid, which dockerd reports
+    return tuple(dict.fromkeys(networks))
 
 
 def environment(proxies: Proxies, network: UserNetwork, engine_pools: Sequence[str]) -> dict[str, str]:
-    """The variables for a program in the guest, in both ways of writing their names; empty when all goes directly."""
+    """The environment variables for programs in the guest, in upper and lower case; empty without a proxy."""
     if not proxies.any:
         return {}
     direct = dict.fromkeys([*_ALWAYS_DIRECT, str(network.net), *engine_pools, *proxies.no_proxy])
@@ -141,7 +141,7 @@ def environment(proxies: Proxies, network: UserNetwork, engine_pools: Sequence[s
 
 
 def for_guest(url: str, gateway: str) -> str:
-    """The proxy's URL as the guest reaches it: this computer's loopback is the gateway there."""
+    """A proxy's URL as seen from the guest: this computer's loopback becomes the gateway."""
     if not url:
         return ""
     parts = urlsplit(url)
@@ -154,27 +154,27 @@ def for_guest(url: str, gateway: str) -> str:
 
 
 def masked(url: str) -> str:
-    """The URL without user and password: "http://[hidden]@proxy:3128"."""
+    """The URL with user and password hidden: "http://[hidden]@proxy:3128"."""
     scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
     _, at, place = rest.rpartition("@")
     return f"{scheme}{separator}{_HIDDEN if at else ''}{at}{place}"
 
 
 def secrets_of(url: str) -> list[str]:
-    """What of a proxy must not be shown anywhere: "user:password", and the password alone."""
+    """The secrets in a proxy's URL: "user:password", and the password alone."""
     rest = url.partition("://")[2] or url
     account, at, _ = rest.rpartition("@")
     return [account, account.partition(":")[2]] if at else []
 
 
 def bypass_entries(texts: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(entries as HTTP clients take them, those that have no such form), from any system's way of writing."""
+    """Convert exceptions from any system's syntax. Returns (entries for HTTP clients, entries without equivalent)."""
     entries: dict[str, None] = {}
     unclear: list[str] = []
     for text in texts:
         for word in re.split(r"[,;|\s]+", text):
             if not word or word.lower() in ("<local>", "<-loopback>"):
-                continue  # names without a dot are looked up by the guest, which finds none of the host's
+                continue  # names without a dot are resolved in the guest, which does not know the host's
             entry = _bypass_entry(word)
             if entry is None:
                 unclear.append(word)

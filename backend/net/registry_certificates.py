@@ -1,6 +1,6 @@
-"""Certificates for single registries, where docker has them: `certs.d/HOST[:PORT]/ca.crt`, client.cert, client.key.
+"""Certificates for single registries, from docker's directories: `certs.d/HOST[:PORT]/ca.crt`, client.cert, client.key.
 
-They go to the guest's /etc/docker/certs.d as a tar archive, which the guest unpacks beside what is there already.
+The guest receives them as a tar archive, which it unpacks into its /etc/docker/certs.d.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ _SUFFIXES: Final = (".crt", ".cert", ".key")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryCertificates:
-    """What was found."""
+    """The collected certificates."""
 
     tar: bytes = b""
-    """b"" when there is nothing. The same files make the same bytes."""
+    """A tar archive; b"" when there are none. The same files give the same bytes."""
     hosts: tuple[str, ...] = ()
-    """Registries that have something."""
+    """Registries that have certificates."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
 
 
 def directories() -> tuple[Path, ...]:
-    """Where docker's clients and engine keep them here; later ones go first in doubt."""
+    """The directories of docker's clients and engine on this computer; later ones take precedence."""
     docker = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     return (Path("/etc/docker/certs.d"), docker / "certs.d")
 
 
 def collect(places: tuple[Path, ...]) -> RegistryCertificates:
-    """Read them. What cannot be read is noted."""
+    """Read the certificates. Unreadable files are listed in the notes."""
     files: dict[str, bytes] = {}
     notes: list[str] = []
     size = 0

@@ -1,18 +1,18 @@
-"""What a swarm is told when it is made in the machine. Pure."""
+"""Defaults for a new swarm. Pure."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 OVERLAY_POOL: Final = "10.64.0.0/12"
-"""4,096 networks of 256 addresses; none of the networks that lie between host and machine is in it."""
+"""4,096 networks of 256 addresses; it does not overlap any of the networks between host and machine."""
 
 
 def give_pool(swarm: dict[str, Any]) -> bool:
-    """Have a new swarm take its networks from `OVERLAY_POOL`, unless the request says from where.
+    """Make a new swarm use `OVERLAY_POOL` for its networks, unless the request sets a pool.
 
-    By itself it takes them from 10.0.0.0/8, in order and whatever the node has: the third is 10.0.2.0/24, in which the
-    host and its resolver have their addresses. They would then be out of reach for containers of that network.
+    Its default is 10.0.0.0/8, in order and whatever the node uses: the third network is 10.0.2.0/24, which contains the
+    addresses of the host and its resolver. Containers in that network could not reach them.
 
     Args:
         swarm: the body of `POST /swarm/init`; changed in place.

@@ -1,5 +1,5 @@
-"""Names for containers: a resolver in the agent that finds what this computer finds, for the guest's forwarder to ask.
+"""The agent's DNS server, which resolves names for containers as this computer does.
 
-QEMU's own resolver hands queries to one server of the host and knows neither its search domains nor what a VPN, mDNS
-or the hosts file add. So addresses are looked up here by the system's own resolver, and the rest is forwarded.
+QEMU's own resolver forwards queries to one server of the host, and ignores search domains, VPNs, mDNS and the hosts
+file. So addresses are looked up here by the system's resolver, and all other queries are forwarded.
 """

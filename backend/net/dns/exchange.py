@@ -1,8 +1,8 @@
-"""Queries to one DNS server over UDP: many at once from a few sockets, whose ports change.
+"""Queries to one DNS server over UDP, many in parallel on a few sockets with changing ports.
 
 dnspython opens a socket for each query, which costs half a millisecond of the agent's loop: too much at 500 a second.
-An answer is taken only from the server, for a query that waits, with its ID and its question. Who does not see our
-packets has to guess ID and port, and a port is used for no more than `_QUERIES` of them.
+An answer is accepted only from the server, and only with the ID and question of a pending query. An attacker who does
+not see our packets has to guess ID and port, and a port is used for at most `_QUERIES` queries.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _QR: Final = 0x80
 
 
 class Exchange:
-    """With one server."""
+    """Sends queries to one server."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -30,7 +30,7 @@ class Exchange:
         self._retired = False
 
     async def ask(self, query: bytes, *, timeout_s: float) -> bytes:
-        """The answer to a query of one question, whose ID is replaced by a random one. Raises TimeoutError, OSError."""
+        """Send a query with one question and return the answer. Its ID is randomised. Raises TimeoutError, OSError."""
         async with asyncio.timeout(timeout_s):
             used = await self._next()
             try:
@@ -51,7 +51,7 @@ class Exchange:
             return self._socket
 
     def retire(self) -> None:
-        """Close each socket as soon as nobody waits for an answer on it."""
+        """Close each socket as soon as it has no pending query."""
         self._retired = True
         self._socket = None
         for used in tuple(self._sockets):
@@ -70,7 +70,7 @@ class _Socket(asyncio.DatagramProtocol):
 
     @property
     def is_done(self) -> bool:
-        """Whether it is of no more use to anybody."""
+        """Whether the socket can be closed."""
         return self.left == 0 and not self._waiting
 
     async def ask(self, query: bytes) -> bytes:
@@ -91,18 +91,18 @@ class _Socket(asyncio.DatagramProtocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """From the loop."""
-        self._transport = cast(asyncio.DatagramTransport, transport)  # which asyncio's own is not, by its class
+        """See asyncio.DatagramProtocol."""
+        self._transport = cast(asyncio.DatagramTransport, transport)  # asyncio's own class is not a DatagramTransport
         self._all.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """From the loop."""
+        """See asyncio.DatagramProtocol."""
         self.is_closed = True
         self._all.discard(self)
         self._fail(OSError("the socket was closed") if exc is None else exc)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:  # noqa: ARG002 -- connected: the server's
-        """From the loop."""
+        """See asyncio.DatagramProtocol."""
         if len(data) < _HEADER_BYTES or not data[2] & _QR:
             return
         question, answer = self._waiting.get(int.from_bytes(data[:2], "big"), (b"", None))
@@ -110,7 +110,7 @@ class _Socket(asyncio.DatagramProtocol):
             answer.set_result(data)
 
     def error_received(self, exc: Exception) -> None:
-        """From the loop: nobody listens there, most likely."""
+        """See asyncio.DatagramProtocol. Usually: nothing listens at the server's port."""
         self._fail(exc)
 
     def _fail(self, error: Exception) -> None:
@@ -118,11 +118,11 @@ class _Socket(asyncio.DatagramProtocol):
             if not answer.done():
                 answer.set_exception(error if isinstance(error, OSError) else OSError(str(error)))
                 with contextlib.suppress(asyncio.CancelledError):
-                    answer.exception()  # whoever asked may have given up meanwhile
+                    answer.exception()  # the caller may have been cancelled
 
 
 def question_of(message: bytes) -> bytes:
-    """The bytes of the first question, if it is whole and not compressed; b"" if not."""
+    """The bytes of the first question; b"" when it is incomplete or compressed."""
     if int.from_bytes(message[4:6], "big") != 1:
         return b""
     at = _HEADER_BYTES

@@ -1,7 +1,7 @@
-"""The hosts file, as containers should see it.
+"""The hosts file, adapted for containers.
 
-A name that leads to this computer itself ("127.0.0.1 shop.test") would lead a container to itself: it gets the
-gateway's address, behind which this computer's loopback is.
+A name that points to this computer itself ("127.0.0.1 shop.test") would point a container to itself. It is given the
+gateway's address instead, through which this computer's loopback is reached.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 MOST_BYTES: Final = 8 * 1024 * 1024
-"""Lists of blocked names can be large; of a larger file the system knows all, and we what is at its begin."""
+"""Limit for reading: block lists can be large. Names beyond it are resolved by the system only."""
 _EVERYBODYS_OWN: Final = frozenset({b"localhost", b"localhost.localdomain", b"ip6-localhost", b"ip6-loopback"})
 
 
 class Entry(NamedTuple):
-    """Addresses of a name."""
+    """The addresses of a name."""
 
     ipv4: tuple[str, ...] = ()
     ipv6: tuple[str, ...] = ()
     is_here: bool = False
-    """It leads to this computer's loopback, besides these addresses."""
+    """Whether it also points to this computer's loopback."""
 
 
 class Hosts:
-    """What one version of the file says."""
+    """The entries of the file."""
 
     def __init__(self, entries: dict[bytes, Entry]) -> None:
         self._entries = entries
 
     def find(self, name: bytes) -> Entry | None:
-        """The entry of a name without its last dot; None when there is none."""
+        """The entry of a name without its final dot; None when there is none."""
         return self._entries.get(name.lower())
 
 
 def load(path: Path) -> Hosts:
-    """Read the file; one that is not there has no names."""
+    """Read the file; a missing one has no entries."""
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES)
@@ -48,7 +48,7 @@ def load(path: Path) -> Hosts:
 
 
 def parse(content: bytes) -> Hosts:
-    """What a file of this content says; lines that cannot be read say nothing."""
+    """Parse the file's content; invalid lines are skipped."""
     ipv4: dict[bytes, list[str]] = {}
     ipv6: dict[bytes, list[str]] = {}
     here: set[bytes] = set()
@@ -85,5 +85,5 @@ def _names(words: Iterable[bytes]) -> Iterable[bytes]:
 
 
 def own_name() -> str:
-    """This computer's."""
+    """This computer's host name."""
     return socket.gethostname()

@@ -1,7 +1,7 @@
-"""Between bytes and questions and answers: DNS messages, by dnspython.
+"""Parsing and building DNS messages, with dnspython.
 
-Whatever comes in is untrusted. A packet that is an answer, or too short to be answered, is passed over in silence; for
-every other one there is an answer.
+All input is untrusted. A packet that is a response, or too short to be answered, is ignored; every other packet is
+answered.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.SOA import SOA
 
 PAYLOAD_BYTES: Final = 1232
-"""Largest UDP message that we send or say that we take: it fits every link in one piece."""
+"""Largest UDP message that we send or announce: it fits every link without fragmentation."""
 _PLAIN_BYTES: Final = 512
 _HEADER_BYTES: Final = 12
 _QR: Final = 0x80
@@ -31,25 +31,25 @@ _QR: Final = 0x80
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked."""
+    """The question of a query."""
 
     name: dns.name.Name
-    """Absolute, in small letters."""
+    """Absolute, in lower case."""
     type: RdataType
 
     @property
     def text(self) -> bytes:
-        """The name with dots between its labels and none at the end, for names whose labels have no dots."""
+        """The name in dotted form without a final dot, for names whose labels contain no dots."""
         return b".".join(self.name.labels[:-1])
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is known of a question, from when it was found out."""
+    """The answer to a question, at the time it was found."""
 
     rcode: Rcode
     sections: tuple[tuple[dns.rrset.RRset, ...], tuple[dns.rrset.RRset, ...]] = ((), ())
-    """Answer and authority. The owner of the first set MAY be written otherwise than it was asked."""
+    """Answer and authority sections. The name of the first set MAY differ in case from the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ class Query:
 
     message: dns.message.Message
     question: Question | None
-    """None: `refusal` says what is wrong with it."""
+    """None when it is invalid; `refusal` gives the reason."""
     refusal: Rcode = Rcode.NOERROR
 
     def to_wire(self, answer: Answer, *, age_s: float = 0, datagram: bool) -> bytes:
-        """The answering message, cut short (and marked so) where a datagram cannot hold it."""
+        """Encode the response; truncated (with the flag TC) when it does not fit into a datagram."""
         response = dns.message.make_response(self.message, recursion_available=True, our_payload=PAYLOAD_BYTES)
         response.set_rcode(answer.rcode)
         for section, rrsets in zip((response.answer, response.authority), answer.sections, strict=True):
@@ -73,12 +73,12 @@ class Query:
         return response.to_wire(max_size=taken, prefer_truncation=True)
 
     def refuse(self, rcode: Rcode) -> bytes:
-        """The message that says only this."""
+        """Encode a response with only this code."""
         return self.to_wire(Answer(rcode), datagram=True)
 
 
 def read(untrusted: bytes) -> Query | bytes | None:
-    """A packet as a query; the bytes to answer one that is not understood with; None: it gets no answer."""
+    """Parse a packet. Returns a query, or the bytes of an error response, or None when it gets no response."""
     if len(untrusted) < _HEADER_BYTES or untrusted[2] & _QR:
         return None
     try:
@@ -91,12 +91,12 @@ def read(untrusted: bytes) -> Query | bytes | None:
         return Query(message, None, Rcode.BADVERS)
     if len(message.question) != 1 or message.answer or message.authority:
         return _format_error(untrusted)
-    asked = message.question[0]
-    if asked.rdclass != dns.rdataclass.IN or asked.rdtype in (RdataType.AXFR, RdataType.IXFR):
+    question = message.question[0]
+    if question.rdclass != dns.rdataclass.IN or question.rdtype in (RdataType.AXFR, RdataType.IXFR):
         return Query(message, None, Rcode.REFUSED)
-    if dns.rdatatype.is_metatype(asked.rdtype) and asked.rdtype != RdataType.ANY:
+    if dns.rdatatype.is_metatype(question.rdtype) and question.rdtype != RdataType.ANY:
         return Query(message, None, Rcode.NOTIMP)
-    return Query(message, Question(asked.name.canonicalize(), RdataType.make(asked.rdtype)))
+    return Query(message, Question(question.name.canonicalize(), RdataType.make(question.rdtype)))
 
 
 def _format_error(untrusted: bytes) -> bytes:
@@ -104,7 +104,7 @@ def _format_error(untrusted: bytes) -> bytes:
 
 
 def _canned(untrusted: bytes, rcode: Rcode) -> bytes:
-    """A header alone: the same ID, opcode and wish for recursion."""
+    """A response of the header alone, with the same ID, opcode and RD flag."""
     second = _QR | (untrusted[2] & 0x79)
     return bytes((untrusted[0], untrusted[1], second, 0x80 | rcode)) + bytes(8)
 
@@ -115,40 +115,39 @@ def _aged(rrset: dns.rrset.RRset, age_s: int) -> dns.rrset.RRset:
     return dns.rrset.from_rdata_list(rrset.name, max(0, rrset.ttl - age_s), list(rrset))
 
 
-def addresses(question: Question, found: tuple[str, ...], *, ttl_s: int) -> Answer:
-    """The answer that these are the addresses; without any: that the name exists."""
-    if not found:
+def addresses(question: Question, texts: tuple[str, ...], *, ttl_s: int) -> Answer:
+    """The answer with these addresses; without any, one that says that the name exists."""
+    if not texts:
         return Answer(Rcode.NOERROR)
-    return Answer(Rcode.NOERROR, ((dns.rrset.from_text_list(question.name, ttl_s, "IN", question.type, found),), ()))
+    return Answer(Rcode.NOERROR, ((dns.rrset.from_text_list(question.name, ttl_s, "IN", question.type, texts),), ()))
 
 
 def from_message(message: dns.message.Message, question: Question, *, most_ttl_s: int) -> tuple[Answer, int]:
-    """What a server said, with times to keep no longer than so many seconds; and for how long it may be kept.
+    """Convert a server's message into an answer with TTLs of at most `most_ttl_s`, and the seconds to cache it.
 
-    Where another name was asked than `question` has (a search domain was added), the answer is for the one of
-    `question`.
+    When another name was asked (with a search domain), the answer is changed to the name of `question`.
     """
-    asked = message.question[0].name if message.question else question.name
+    owner = message.question[0].name if message.question else question.name
     keep_s = most_ttl_s
     sections: list[tuple[dns.rrset.RRset, ...]] = []
     for section in (message.answer, message.authority):
         rrsets = []
         for rrset in section:
             if rrset.rdtype in (RdataType.RRSIG, RdataType.NSEC, RdataType.NSEC3):
-                continue  # not asked for: we are no validating resolver
+                continue  # RRSIG records: we do not validate
             if section is message.authority and rrset.rdtype != RdataType.SOA:
                 continue
             ttl = min(rrset.ttl, most_ttl_s)
             if isinstance(first := rrset[0], SOA):
                 ttl = min(ttl, first.minimum)
             keep_s = min(keep_s, ttl)
-            name = question.name if rrset.name == asked else rrset.name
+            name = question.name if rrset.name == owner else rrset.name
             rrsets.append(dns.rrset.from_rdata_list(name, ttl, list(rrset)))
         sections.append(tuple(rrsets))
     return Answer(message.rcode(), (sections[0], sections[1])), keep_s
 
 
 def without(answer: Answer, type_: RdataType) -> Answer:
-    """The answer less its records of this type."""
+    """The answer without records of this type."""
     first = tuple(rrset for rrset in answer.sections[0] if rrset.rdtype != type_)
     return Answer(answer.rcode, (first, answer.sections[1]))

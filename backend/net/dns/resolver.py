@@ -1,8 +1,8 @@
-"""Answers questions: what is kept, who is asked, and that equal questions are asked once.
+"""Resolving questions: caching, choice of source, and joining of equal questions.
 
-Addresses come from the hosts file, then from the system (or, where the user names servers, from those); everything
-else is forwarded. Every question is answered within `ANSWER_S`, if only that it could not be answered; what comes later
-is kept for whoever asks again.
+Addresses come from the hosts file, then from the system's resolver (or from the DNS servers in the settings); all other
+types are forwarded. Every question is answered within `ANSWER_S`, if necessary with an error; an answer that arrives
+later is cached for the next question.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from backend.net.dns.upstream import Upstream, first_of
 _log = logging.getLogger(__name__)
 
 ANSWER_S: Final = 3.8
-"""dockerd gives up a query to us after 4 s, most programs after 5."""
+"""dockerd gives up a query after 4 s, most programs after 5."""
 GIVE_UP_S: Final = 15.0
 ADDRESS_TTL_S: Final = 10
-"""The system does not tell for how long an address holds."""
+"""The system does not report how long an address is valid."""
 NEGATIVE_S: Final = 5
 FAILED_S: Final = 1
 MOST_TTL_S: Final = 60
@@ -49,27 +49,27 @@ LookUp = Callable[[bytes, bool], Coroutine[Any, Any, Found]]
 
 
 class Sources(NamedTuple):
-    """Where answers come from, as the network and the settings are now."""
+    """Where answers come from, according to the current network and settings."""
 
     system: LookUp
-    """Addresses of a name, with IPv6 ones or without. Raises BusyError."""
+    """Looks up the addresses of a name, with or without IPv6. Raises BusyError."""
     upstream: Upstream
-    """For what is forwarded."""
+    """Answers what is forwarded."""
     search: tuple[dns.name.Name, ...] = ()
     """This computer's search domains."""
     hosts: Hosts = Hosts({})
     own_name: bytes = b""
-    """This computer's."""
+    """This computer's host name."""
     only_upstream: bool = False
-    """Whether addresses are asked of `upstream` too, not of the system."""
+    """Whether addresses are queried from `upstream` instead of the system."""
     gateway: str = "10.0.2.2"
-    """Where containers find this computer."""
+    """Address of this computer as seen by containers."""
     ipv6: bool = False
-    """Whether containers can use IPv6 addresses."""
+    """Whether containers can use IPv6."""
 
 
 def system_look_up(threads: LookupThreads, *, tells_apart: bool) -> LookUp:
-    """`Sources.system`, for the system that this is."""
+    """Create `Sources.system` for this operating system."""
 
     async def look_up(name: bytes, ipv6: bool) -> Found:
         return await threads.run(lambda: system.look_up(name, ipv6=ipv6, tells_apart=tells_apart))
@@ -77,54 +77,54 @@ def system_look_up(threads: LookupThreads, *, tells_apart: bool) -> LookUp:
     return look_up
 
 
-class _Kept(NamedTuple):
+class _CacheEntry(NamedTuple):
     answer: Answer
     since: float
     until: float
 
 
 class Resolver:
-    """One per agent."""
+    """Resolves names for the guest, with a cache."""
 
     def __init__(self, sources: Sources, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._sources = sources
         self._clock = clock
-        self._kept: OrderedDict[Question, _Kept] = OrderedDict()
+        self._kept: OrderedDict[Question, _CacheEntry] = OrderedDict()
         self._under_way: dict[Question, asyncio.Task[Answer]] = {}
-        self._looking: dict[tuple[bytes, bool], asyncio.Task[Found]] = {}
+        self._pending_lookups: dict[tuple[bytes, bool], asyncio.Task[Found]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        """All of both, and those of them that nobody may join any more."""
+        """All pending tasks, including those that new questions no longer join."""
 
     def use(self, sources: Sources) -> None:
-        """From now on ask these, and keep nothing of what others said."""
+        """Use other sources and clear the cache."""
         if sources.upstream is not self._sources.upstream:
             self._sources.upstream.retire()
         self._sources = sources
         self._kept.clear()
-        # What is under way still answers who waits for it; who asks from now on is not told what it finds.
+        # Pending lookups still answer their callers, but no new question joins them.
         self._under_way = {}
-        self._looking = {}
+        self._pending_lookups = {}
 
     async def aclose(self) -> None:
-        """Give up what is under way."""
+        """Cancel pending lookups."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._sources.upstream.retire()
-        await asyncio.sleep(0)  # the loop closes sockets in its next round
+        await asyncio.sleep(0)  # the loop closes sockets in its next iteration
 
     def known(self, question: Question) -> tuple[Answer, float] | None:
-        """What is kept of it, and since how many seconds; None when that has to be found out."""
-        kept = self._kept.get(question)
+        """The cached answer and its age in seconds; None when there is none."""
+        entry = self._kept.get(question)
         now = self._clock()
-        if kept is None or kept.until <= now:
+        if entry is None or entry.until <= now:
             return None
         self._kept.move_to_end(question)
-        return kept.answer, now - kept.since
+        return entry.answer, now - entry.since
 
     async def resolve(self, question: Question) -> tuple[Answer, float]:
-        """The answer, and how old it is in seconds. Never raises but when cancelled."""
+        """Return the answer and its age in seconds. Raises nothing but CancelledError."""
         known = self.known(question)
         if known is not None:
             return known
@@ -161,14 +161,14 @@ class Resolver:
             return SERVFAIL
         if sources is self._sources and keep_s > 0:
             now = self._clock()
-            self._kept[question] = _Kept(answer, now, now + keep_s)
+            self._kept[question] = _CacheEntry(answer, now, now + keep_s)
             if len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return answer
 
-    # -- who is asked ---------------------------------------------------------------------------------------------
+    # -- choice of the source --------------------------------------------------------------------------------------
     async def _ask(self, question: Question, sources: Sources) -> tuple[Answer, float]:
-        """The answer, and for how many seconds it may be kept. Raises BusyError."""
+        """Query the sources. Returns the answer and the seconds to cache it. Raises BusyError."""
         name = question.text
         plain = system.is_host_name(name)
         if plain and system.is_number(name):
@@ -204,11 +204,11 @@ class Resolver:
             and question.type is RdataType.HTTPS
             and await self._exists(question, sources)
         ):
-            answer = _NODATA  # the system knows more names than its servers
+            answer = _NODATA  # the system resolves more names than its servers do
         return answer, keep_s if positive else min(keep_s, NEGATIVE_S)
 
     async def _exists(self, question: Question, sources: Sources) -> bool:
-        """Whether the name has an address by the system."""
+        """Whether the system's resolver finds an address for the name."""
         if sources.only_upstream or not system.is_host_name(question.text):
             return False
         with contextlib.suppress(BusyError):
@@ -216,22 +216,22 @@ class Resolver:
         return False
 
     async def _look_up(self, name: bytes, sources: Sources) -> Found:
-        """By the system: once for those who ask for IPv4 and for IPv6 at the same time. Raises BusyError."""
+        """Look up addresses with the system's resolver; parallel A and AAAA queries share it. Raises BusyError."""
         key = (name, sources.ipv6)
-        task = self._looking.get(key)
+        task = self._pending_lookups.get(key)
         if task is None:
             task = asyncio.create_task(sources.system(name, sources.ipv6), name="look a name up")
             self._tasks.add(task)
-            self._looking[key] = task
-            task.add_done_callback(lambda done: self._looked(key, done))
+            self._pending_lookups[key] = task
+            task.add_done_callback(lambda done: self._lookup_done(key, done))
         return await asyncio.shield(task)
 
-    def _looked(self, key: tuple[bytes, bool], task: asyncio.Task[Found]) -> None:
+    def _lookup_done(self, key: tuple[bytes, bool], task: asyncio.Task[Found]) -> None:
         self._tasks.discard(task)
-        if self._looking.get(key) is task:
-            del self._looking[key]
+        if self._pending_lookups.get(key) is task:
+            del self._pending_lookups[key]
         if not task.cancelled():
-            task.exception()  # raised where it is awaited, if anybody still does
+            task.exception()  # the awaiting caller raises it, if there is still one
 
 
 def _addresses(question: Question, found: Found) -> tuple[Answer, float]:

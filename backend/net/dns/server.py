@@ -1,7 +1,7 @@
-"""DNS over UDP and TCP on 127.0.0.1, at one port for both.
+"""DNS server on 127.0.0.1, with UDP and TCP on the same port.
 
-It is bound to the loopback and answers nobody else. Everything has a bound: datagrams being answered, connections, how
-long one may be idle, and the size of what is sent.
+It only answers clients on the loopback. All resources are limited: pending datagrams, connections, their idle time, and
+message sizes.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _ADDRESS: Final = "127.0.0.1"
 
 
 class Answers(NamedTuple):
-    """Who knows the answers."""
+    """Callbacks that answer questions."""
 
     known: Callable[[Question], tuple[Answer, float] | None]
-    """What can be said at once, and how old it is in seconds."""
+    """The cached answer and its age in seconds, or None."""
     resolve: Callable[[Question], Awaitable[tuple[Answer, float]]]
-    """The same for what has to be found out. MUST come to an end."""
+    """Finds the answer, and returns it with its age in seconds. MUST return eventually."""
 
 
 class DnsServer:
@@ -51,12 +51,12 @@ class DnsServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[asyncio.Task[None]] = set()
         self.port: int | None = None
-        """Where it listens."""
+        """The port in use; None while not listening."""
 
-    async def start(self, wanted: int | None) -> int:
-        """Listen, at the wanted port if that is free; returns the port. Raises OSError when no port can be had."""
+    async def start(self, preferred: int | None) -> int:
+        """Listen, on the preferred port if it is free. Returns the port. Raises OSError when no port is available."""
         loop = asyncio.get_running_loop()
-        udp, tcp = _bind(wanted)
+        udp, tcp = _bind(preferred)
         try:
             self._transport, self._datagrams = await loop.create_datagram_endpoint(
                 lambda: _Datagrams(self._datagram), sock=udp
@@ -73,7 +73,7 @@ class DnsServer:
         return port
 
     async def aclose(self) -> None:
-        """Close the port and give up what is being answered. Idempotent."""
+        """Close the port and cancel pending answers. Idempotent."""
         self.port = None
         datagrams, self._datagrams = self._datagrams, None
         if self._transport is not None:
@@ -87,7 +87,7 @@ class DnsServer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if datagrams is not None:
-            await datagrams.closed.wait()  # the loop closes its socket in the next round
+            await datagrams.closed.wait()  # the loop closes its socket in the next iteration
 
     # -- datagrams ------------------------------------------------------------------------------------------------
     def _datagram(self, untrusted: bytes, peer: tuple[str, int]) -> None:
@@ -125,7 +125,7 @@ class DnsServer:
 
     # -- connections ----------------------------------------------------------------------------------------------
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Only `aclose` cancels it, and Python 3.11 logs a cancelled one as an error of the program.
+        # Only `aclose` cancels it, and Python 3.11 logs a cancelled handler as an error.
         with contextlib.suppress(asyncio.CancelledError):
             await self._serve(reader, writer)
 
@@ -146,7 +146,7 @@ class DnsServer:
                     await writer.wait_closed()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One query after the other. Raises what ends it."""
+        """Answer one query after the other. Raises when the connection ends."""
         while True:
             async with asyncio.timeout(IDLE_S):
                 size = int.from_bytes(await reader.readexactly(2), "big")
@@ -171,16 +171,16 @@ class _Datagrams(asyncio.DatagramProtocol):
         self.closed = asyncio.Event()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
-        """From the loop."""
+        """See asyncio.DatagramProtocol."""
         self.closed.set()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """From the loop."""
+        """See asyncio.DatagramProtocol."""
         if _is_loopback(addr):
             self._take(data, addr)
 
     def error_received(self, exc: Exception) -> None:
-        """Whoever asked has gone, which costs nobody anything."""
+        """The client has closed its port; nothing to do."""
         _log.debug("a datagram could not be delivered: %s", exc)
 
 
@@ -191,9 +191,9 @@ def _is_loopback(peer: tuple[str, int] | None) -> bool:
         return False
 
 
-def _bind(wanted: int | None) -> tuple[socket.socket, socket.socket]:
-    """A UDP and a TCP socket of the same port: the wanted one, else any. Raises OSError."""
-    ports = ([wanted] if wanted else []) + [0] * _TRIES
+def _bind(preferred: int | None) -> tuple[socket.socket, socket.socket]:
+    """Bind a UDP and a TCP socket to the same port: the preferred one, else any. Raises OSError."""
+    ports = ([preferred] if preferred else []) + [0] * _TRIES
     last: OSError | None = None
     for port in ports:
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,8 +1,8 @@
-"""The agent's resolver as a whole: where it listens, what it follows, and what it tells the guest.
+"""The agent's name service: its port, its sources, and the guest's notification.
 
-The port stays the same over agents, so that a guest whose forwarder was told of it finds the next agent there. A guest
-is told of the port on each connection, and again when the network or the settings change: the forwarder then drops what
-it kept. While no agent is connected the guest asks QEMU's own resolver.
+The port stays the same across agents, so that a running guest finds the next agent there. The guest is sent the port on
+each connection, and again when the network or the settings change, upon which its forwarder clears its cache. While no
+agent is connected the guest uses QEMU's resolver.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from backend.settings import dns_servers as servers
 _log = logging.getLogger(__name__)
 
 EVERY_S: Final = 1.0
-"""For the settings' file; the network is looked at every so many times."""
+"""How often the settings file is checked, in seconds; the network is checked every few times."""
 _NETWORK_EVERY: Final = 3
 _RETRY_EVERY: Final = 30
 _THREADS_END_S: Final = 0.5
 
 
 class NameService:
-    """One per agent. `start` it, then `run` it."""
+    """The name service of the agent. Call `start`, then `run`."""
 
     def __init__(
         self,
@@ -48,14 +48,14 @@ class NameService:
         gateway: Callable[[], str],
         ipv6: Callable[[], bool],
     ) -> None:
-        """Make one that does not listen yet.
+        """It does not listen yet.
 
         Args:
             host: this computer.
-            directory: the machine's, which keeps the port.
-            tell_guest: sends a line to the guest, if there is one. MUST NOT raise.
-            gateway: where the machine's containers find this computer.
-            ipv6: whether they can use IPv6 addresses.
+            directory: the machine's directory, which stores the port.
+            tell_guest: sends a line to the guest, if connected. MUST NOT raise.
+            gateway: gives the address of this computer as seen by containers.
+            ipv6: whether containers can use IPv6.
         """
         self._host = host
         self._dir = directory
@@ -63,20 +63,20 @@ class NameService:
         self._gateway = gateway
         self._ipv6 = ipv6
         self._threads = LookupThreads()
-        # Not every system says whether a name is there that has no address.
+        # Not every system distinguishes a missing name from one without addresses.
         self._look_up = system_look_up(self._threads, tells_apart=host.name != "darwin")
         self._resolver = Resolver(Sources(self._look_up, Upstream(())))
         self._server = DnsServer(Answers(self._resolver.known, self._resolver.resolve))
-        self._seen: tuple[Any, ...] | None = None
+        self._last_state: tuple[Any, ...] | None = None
         self._named: tuple[servers.Server, ...] = ()
 
     @property
     def greeting(self) -> str:
-        """The line that tells a guest where to ask."""
+        """The line that tells the guest which resolver to use."""
         return f"resolver {self._server.port or 0}"
 
     async def start(self) -> None:
-        """Listen and read how the network is. Without a port the guest goes on with QEMU's resolver; never raises."""
+        """Listen and read the network's state. Without a port the guest keeps QEMU's resolver. Never raises."""
         try:
             await self._follow()
         except Exception:  # noqa: BLE001 -- logged; `run` looks again
@@ -85,10 +85,10 @@ class NameService:
 
     async def _listen(self) -> None:
         path = self._dir.resolver_port
-        wanted = await asyncio.to_thread(_read_port, path)
+        preferred = await asyncio.to_thread(_read_port, path)
         try:
-            port = await self._server.start(wanted)
-            if port != wanted:
+            port = await self._server.start(preferred)
+            if port != preferred:
                 await asyncio.to_thread(write_private, path, f"{port}\n".encode())
         except OSError as error:
             _log.warning("names are left to QEMU's resolver: %s", error)
@@ -96,7 +96,7 @@ class NameService:
         _log.info("names are resolved at 127.0.0.1:%d", port)
 
     async def run(self) -> None:
-        """Follow the network and the settings until cancelled."""
+        """Watch the network and the settings until cancelled."""
         settings = network.file_fingerprint(self._dir.config)
         for tick in itertools.count(1):
             await asyncio.sleep(EVERY_S)
@@ -114,19 +114,19 @@ class NameService:
                 _log.exception("the network could not be followed by a defect")
 
     async def aclose(self) -> None:
-        """Stop listening; what is in a lookup is left to end with the process."""
+        """Stop listening. Lookups in progress end with the process."""
         await self._server.aclose()
         await self._resolver.aclose()
         if not await asyncio.to_thread(self._threads.close, within_s=_THREADS_END_S):
             _log.info("a lookup of a name has not ended")
 
     async def _follow(self) -> bool:
-        """Look at settings and network; whether anything is otherwise than it was."""
-        seen = (*await asyncio.to_thread(self._look), self._gateway(), self._ipv6())
-        if seen == self._seen:
+        """Check settings and network. Returns whether anything has changed."""
+        current = (*await asyncio.to_thread(self._probe), self._gateway(), self._ipv6())
+        if current == self._last_state:
             return False
-        self._seen = seen
-        named, system, _addresses, _mark, own_name, gateway, ipv6 = seen
+        self._last_state = current
+        named, system, _addresses, _mark, own_name, gateway, ipv6 = current
         own = servers.Server("127.0.0.1", self._server.port or 0)
         asked = tuple(server for server in named or system.servers if server != own)
         self._resolver.use(
@@ -143,12 +143,12 @@ class NameService:
         )
         return True
 
-    def _look(
+    def _probe(
         self,
     ) -> tuple[tuple[servers.Server, ...], SystemConfig, frozenset[tuple[str, str]], tuple[int, ...], bytes]:
         try:
             self._named = servers.parse(config.load(self._dir.config).network.dns)
-        except WherryError as error:  # the last ones stay; whoever starts or sets anything is told
+        except WherryError as error:  # keep the last valid ones: commands that read the settings report the error
             _log.debug("the settings cannot be read: %s", error)
         own_name = hosts.own_name().encode("ascii", errors="ignore").lower()
         return (

@@ -1,4 +1,4 @@
-"""Addresses by the system's own resolver: what `ping NAME` on this computer would find."""
+"""Address lookups by the system's own resolver, with the same results as `ping NAME` on this computer."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _WSANO_DATA: Final = 11004
 
 
 class Verdict(Enum):
-    """What the system said."""
+    """The kind of result."""
 
-    EXISTS = "the name exists"  # with these addresses, which may be none
+    EXISTS = "the name exists"  # with these addresses, possibly none
     NO_NAME = "there is no such name"
-    NO_NAME_OR_ADDRESS = "there is no such name, or it has no address"  # some systems do not tell these apart
+    NO_NAME_OR_ADDRESS = "there is no such name, or it has no address"  # some systems do not distinguish these
     FAILED = "it could not be found out"
 
 
 class Found(NamedTuple):
-    """Of one name."""
+    """Result of a lookup."""
 
     verdict: Verdict
     ipv4: tuple[str, ...] = ()
@@ -31,24 +31,24 @@ class Found(NamedTuple):
 
 
 def is_host_name(name: bytes) -> bool:
-    """Whether the system's resolver may be asked for it: letters, digits, "-" and "_" between dots."""
+    """Whether the system's resolver can be queried for it: letters, digits, "-" and "_", separated by dots."""
     return _LOOKED_UP.fullmatch(name) is not None
 
 
 def is_number(name: bytes) -> bool:
-    """Whether the system would read it as an address ("10", "1.2.3.4", "0x7f.1"), which no name is."""
+    """Whether the system would parse it as an address ("10", "1.2.3.4", "0x7f.1")."""
     return _NUMBER.fullmatch(name) is not None
 
 
 def look_up(name: bytes, *, ipv6: bool, tells_apart: bool) -> Found:
-    """Ask the system. Blocks for as long as that takes: seconds, where servers do not answer.
+    """Look up a name. Blocks for seconds when servers do not answer.
 
-    The name has no dot at its end, so that the system's search domains apply as for a name that is typed.
+    The name has no final dot, so that the system's search domains apply.
 
     Args:
         name: one for which `is_host_name` holds.
-        ipv6: whether IPv6 addresses are wanted too; else the system is not made to ask for them.
-        tells_apart: whether this system distinguishes a name that is not there from one without an address.
+        ipv6: whether to look up IPv6 addresses too.
+        tells_apart: whether this system distinguishes a missing name from one without addresses.
     """
     family = socket.AF_UNSPEC if ipv6 else socket.AF_INET
     try:
@@ -62,7 +62,7 @@ def look_up(name: bytes, *, ipv6: bool, tells_apart: bool) -> Found:
         address = str(entry[4][0])
         if entry[0] == socket.AF_INET:
             ipv4.append(address)
-        elif entry[0] == socket.AF_INET6 and "%" not in address:  # a scope means nothing to a container
+        elif entry[0] == socket.AF_INET6 and "%" not in address:  # a scope has no meaning for a container
             v6.append(address)
     return Found(Verdict.EXISTS, tuple(dict.fromkeys(ipv4)), tuple(dict.fromkeys(v6)))
 

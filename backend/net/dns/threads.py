@@ -1,8 +1,7 @@
-"""A few threads for the system's resolver, which blocks for as long as it likes.
+"""A small thread pool for the system's resolver, whose calls can block for long.
 
-Not a ThreadPoolExecutor: Python waits for its threads when the process ends, and a lookup without a network may hold
-one for half a minute. These are daemons; `close` waits a moment for them, and what is in a lookup then ends with the
-process.
+Not a ThreadPoolExecutor: Python waits for its threads when the process ends, and a lookup without a network can take
+half a minute. These threads are daemons; `close` waits briefly for them, and lookups in progress end with the process.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ MOST_WAITING: Final = 512
 
 
 class BusyError(Exception):
-    """All threads have work, and enough waits already."""
+    """All threads are busy and the queue is full."""
 
 
 class _Job(Generic[Out]):
@@ -31,8 +30,8 @@ class _Job(Generic[Out]):
         self.future: asyncio.Future[Out] = loop.create_future()
 
     def run(self) -> Callable[[], None]:
-        """Do the work; returns what hands its result to whoever awaits it."""
-        if self.future.cancelled():  # whoever asked gave up while it waited
+        """Run the work. Returns a function that passes the result to the awaiting task."""
+        if self.future.cancelled():  # the caller gave up while it was queued
             return lambda: None
         try:
             result = self._work()
@@ -49,11 +48,11 @@ class _Job(Generic[Out]):
         try:
             self._loop.call_soon_threadsafe(on_loop)
         except RuntimeError:
-            return  # the loop was closed meanwhile: nobody waits
+            return  # the loop is closed, so nothing waits
 
 
 class LookupThreads:
-    """Threads that are made when they are needed, up to a number."""
+    """Threads that are started when needed, up to a limit."""
 
     def __init__(self, *, most: int = MOST_THREADS, most_waiting: int = MOST_WAITING) -> None:
         self._most = most
@@ -61,13 +60,13 @@ class LookupThreads:
         self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._unfinished = 0
-        """Jobs that wait or run. Idle threads are not counted instead: one that has just taken a job would still look
-        idle, and the next job would wait behind it."""
+        """Queued and running jobs. Idle threads are not counted instead: a thread that has just taken a job would still
+        count as idle, and the next job would wait behind it."""
         self._lock = threading.Lock()
         self._closed = False
 
     async def run(self, work: Callable[[], Out]) -> Out:
-        """Do it in a thread, and return or raise what it does. Raises BusyError."""
+        """Run `work` in a thread and return its result. Raises BusyError."""
         if self._closed or self._jobs.qsize() >= self._most_waiting:
             raise BusyError
         job = _Job(work, asyncio.get_running_loop())
@@ -84,12 +83,12 @@ class LookupThreads:
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
             hand_over = job.run()
-            with self._lock:  # before the result is known: whoever gets it may ask again at once
+            with self._lock:  # before the result is published: the caller may submit again at once
                 self._unfinished -= 1
             hand_over()
 
     def close(self, *, within_s: float) -> bool:
-        """Take no more work; whether every thread has ended within the time. Blocks that long at most."""
+        """Accept no more work, and wait at most `within_s` for all threads to end. Returns whether they did."""
         self._closed = True
         for _ in self._threads:
             self._jobs.put(None)

@@ -1,4 +1,4 @@
-"""Queries that are forwarded to DNS servers: to those that the user names, or to those that this computer uses."""
+"""Forwarding of queries to DNS servers: those in the settings, or those of this computer."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _MOST_DOMAINS: Final = 6
 
 
 class SystemConfig(NamedTuple):
-    """How this computer's stub resolver is set up."""
+    """Configuration of this computer's stub resolver."""
 
     servers: tuple[Server, ...] = ()
     search: tuple[dns.name.Name, ...] = ()
 
 
 def system_config() -> SystemConfig:
-    """Read it, from resolv.conf or the registry. May take a second; never raises."""
+    """Read it from resolv.conf or the registry. May take a second; never raises."""
     try:
         read = dns.resolver.Resolver(configure=True)
     except (dns.exception.DNSException, OSError, ValueError):
@@ -45,19 +45,19 @@ def system_config() -> SystemConfig:
 
 
 class Upstream:
-    """Sends queries to one server after the other, beginning with the one that answered last."""
+    """Queries servers in turn, starting with the one that answered last."""
 
     def __init__(self, servers: Sequence[Server]) -> None:
         self._exchanges = tuple((server, Exchange(server)) for server in servers)
         self._first = 0
 
     def retire(self) -> None:
-        """No more is going to be asked; what is under way still is answered."""
+        """Accept no more queries; pending ones are still answered."""
         for _, exchange in self._exchanges:
             exchange.retire()
 
     async def ask(self, question: Question, name: dns.name.Name | None = None) -> dns.message.Message | None:
-        """The answer to the question (for another `name`, if that is given); None when no server has one.
+        """Query for the question (for another `name`, if given). Returns None when no server has an answer.
 
         The caller sets the deadline.
         """
@@ -78,12 +78,12 @@ class Upstream:
                 return message
             poor = message
             if number >= len(order) - 1:
-                break  # all have been asked, and one said that it has no answer
+                break  # every server was queried, and at least one has no answer
         return poor
 
 
 def _to_wire(name: dns.name.Name, type_: RdataType) -> bytes:
-    """A query with EDNS, whose ID is to be set: dnspython's way to it takes ten times as long."""
+    """Encode a query with EDNS, whose ID is set later: ten times as fast as with dnspython."""
     labels = b"".join(bytes((len(label),)) + label for label in name.labels)
     edns = struct.pack("!BHHIH", 0, RdataType.OPT, PAYLOAD_BYTES, 0, 0)
     return struct.pack("!6H", 0, dns.flags.RD, 1, 0, 0, 1) + labels + struct.pack("!2H", type_, 1) + edns
@@ -92,9 +92,9 @@ def _to_wire(name: dns.name.Name, type_: RdataType) -> bytes:
 async def first_of(
     upstream: Upstream, question: Question, search: Sequence[dns.name.Name]
 ) -> dns.message.Message | None:
-    """Ask as a stub resolver does for a name without dots: with each search domain, then as it is."""
+    """Query like a stub resolver for a name without dots: with each search domain, then as it is."""
     for domain in search:
-        with contextlib.suppress(dns.exception.DNSException):  # too long with it
+        with contextlib.suppress(dns.exception.DNSException):  # too long with this domain
             name = question.name.relativize(dns.name.root).concatenate(domain)
             message = await upstream.ask(question, name)
             if message is not None and message.rcode() == Rcode.NOERROR and message.answer:

@@ -1,7 +1,7 @@
-"""Why a port of the host cannot be had, and what to do about it.
+"""Why a port of the host cannot be bound, and what to do about it.
 
-QEMU says of a forward that fails only that it failed. Who needs the reason binds the same port for a moment and looks
-at what the system says; `explain` makes the user's sentence of it.
+QEMU only reports that a forward failed. To find the reason, the same port is bound briefly, and `explain` turns the
+system's error into a message for the user.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _TOO_MANY: Final = (errno.EMFILE, errno.ENFILE)
 
 
 def bind(protocol: Protocol, address: str, port: int) -> socket.socket:
-    """Return a socket that is bound as QEMU binds its own, and listens if it is TCP.
+    """Bind a socket with QEMU's options, and listen if it is TCP.
 
-    On POSIX a TCP port that only has connections that are being forgotten is free, as servers expect; a UDP port is
-    never shared. On Windows nobody can bind the same port beside it.
+    On POSIX a TCP port that only has connections in TIME_WAIT counts as free, as servers expect; a UDP port is never
+    shared. On Windows the socket is exclusive.
 
     Raises:
         OSError: for `explain`.
@@ -45,7 +45,7 @@ def bind(protocol: Protocol, address: str, port: int) -> socket.socket:
         bound.setblocking(False)
         bound.bind((address, port))
         if protocol is Protocol.TCP:
-            bound.listen()  # Linux finds out only here that another one listens
+            bound.listen()  # Linux reports only here that another socket listens
     except BaseException:
         bound.close()
         raise
@@ -53,7 +53,7 @@ def bind(protocol: Protocol, address: str, port: int) -> socket.socket:
 
 
 def can_be_bound(forward: Forward) -> bool:
-    """Whether a forward's address can be had, now. Quick: nobody looks why not."""
+    """Whether a forward's address can be bound now. Fast: does not look for the reason."""
     try:
         bind(forward.protocol, forward.host_ip, forward.host_port).close()
     except OSError:
@@ -62,10 +62,10 @@ def can_be_bound(forward: Forward) -> bool:
 
 
 async def try_bind(forward: Forward) -> Problem | None:
-    """Find out why a forward cannot be opened: bind its address for a moment.
+    """Find out why a forward cannot be opened, by binding its address briefly.
 
     Returns:
-        None: it can be had, now.
+        None when it can be bound now.
     """
     try:
         bind(forward.protocol, forward.host_ip, forward.host_port).close()
@@ -75,7 +75,7 @@ async def try_bind(forward: Forward) -> Problem | None:
 
 
 async def explain_with_holder(error: OSError, forward: Forward) -> Problem:
-    """As `explain`, having looked who holds the port, where that can be the reason."""
+    """Like `explain`, after finding the program that holds the port where that may be the reason."""
     holder = None
     if error.errno in (errno.EADDRINUSE, errno.EACCES):
         try:
@@ -87,14 +87,16 @@ async def explain_with_holder(error: OSError, forward: Forward) -> Problem:
 
 
 def explain(error: OSError, forward: Forward, holder: Holder | None, *, system: str | None = None) -> Problem:
-    """Make the user's sentence of what the system said when `forward` was to be opened.
+    """Describe an error of binding `forward` for the user.
 
     Args:
-        holder: who has the port, where that is known.
-        system: as `Host.name`; None: this one's.
+        error: raised by `bind`.
+        forward: the port.
+        holder: the program that has the port, if known.
+        system: as `Host.name`; None: this system's.
 
     Returns:
-        PORT_TAKEN, or PORT_REFUSED.
+        A problem of the kind PORT_TAKEN or PORT_REFUSED.
     """
     where = f"{forward.host_port} on {forward.host_ip}"
     if forward.protocol is Protocol.UDP:
@@ -127,7 +129,7 @@ def _taken(where: str, holder: Holder | None) -> Problem:
     else:
         summary = f"Port {where} is used by {holder}."
         hint = f"End {holder.name or 'that program'}, or publish another port."
-        if " of " in holder.name:  # another engine's: see `port_holder`
+        if " of " in holder.name:  # a proxy of another engine: see `port_holder`
             hint = "Stop the container that has it there, or publish another port."
     return Problem(code=ProblemCode.PORT_TAKEN, summary=summary, hint=hint, retryable=True)
 

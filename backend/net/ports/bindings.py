@@ -1,8 +1,8 @@
-"""What is to be published, read from what the engine says of a container or a service: pure.
+"""Reading published ports from the engine's description of containers and services. Pure.
 
-Before a start only what the container asks for is known (`HostConfig.PortBindings`), and of that only single ports can
-be foreseen; once it runs, `NetworkSettings.Ports` has all that the engine gave it. An inspect of a running container
-and the request to create it are thus both read here, the same way.
+Before a start only the requested ports are known (`HostConfig.PortBindings`), and only single ports can be foreseen; of
+a running container, `NetworkSettings.Ports` has all that the engine assigned. Inspect answers and requests to create a
+container are read the same way.
 """
 
 from __future__ import annotations
@@ -21,77 +21,79 @@ ANY: Final = "0.0.0.0"
 _LOOPBACK6: Final = "::1"
 _ANY6: Final = "::"
 _COMPANIONS: Final = {LOOPBACK: _LOOPBACK6, ANY: _ANY6}
-"""Where a port is published as well whose `-p` names no address: clients try "localhost" on ::1 first."""
+"""IPv6 companions of ports published without an address: clients try "localhost" on ::1 first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A forward, and for whom."""
+    """A published port: the forward, and the container or service that it belongs to."""
 
     forward: Forward
     origin: Origin
     owner_id: str
-    """Of the container or service."""
+    """Id of the container or service."""
     owner_name: str
     owner_port: int | None
-    """The port inside of the container."""
+    """The container's port."""
     accompanies: Forward | None = None
-    """The forward beside which it is there for who asks for "localhost", and which does for it where it fails."""
+    """For a companion (see `_COMPANIONS`): the main forward. When that fails, the companion is not opened either."""
     is_chosen: bool = True
-    """Whether the engine chose the port, so that another would do."""
+    """Whether the engine chose the host port, so that another one would do."""
 
     @property
     def is_companion(self) -> bool:
-        """Whether it only accompanies another."""
+        """Whether it is a companion of another forward."""
         return self.accompanies is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads the engine's answers."""
+    """Reads published ports from the engine's answers, according to the settings."""
 
     publish_everywhere: bool
-    """Whether a port whose `-p` names no address is published on all of the host's."""
+    """Whether ports published without an address listen on all of the host's addresses."""
     host_address: Callable[[str], str]
-    """Turns an alias of the guest's loopback into the host's address; see `aliases`."""
+    """Converts an alias of the guest's loopback into the host's address; see `aliases`."""
     has_ipv6: bool = True
-    """Whether the host has "::1"; where it has not, nobody misses companions there."""
+    """Whether the host has "::1"; if not, there are no companions."""
 
     def asked(self, inspected: JsonObject) -> tuple[Published, ...]:
-        """What a container that is going to start asks for, as far as it is known: its single ports."""
-        found: list[Published] = []
+        """The ports that a container will request when it starts, as far as known: single ports only."""
+        requested: list[Published] = []
         for protocol, port, binding in _bindings(inspected.object("HostConfig").object("PortBindings")):
             number = _port(binding.text("HostPort"))
             if number:
                 address = binding.text("HostIp") or self._default
-                found += self._forwards(inspected, protocol, port, address, number, asked=(binding,))
-        return tuple(dict.fromkeys(found))
+                requested += self._forwards(inspected, protocol, port, address, number, asked=(binding,))
+        return tuple(dict.fromkeys(requested))
 
     def given(self, inspected: JsonObject) -> tuple[Published, ...]:
-        """What a container has published, once it runs; nothing if it does not."""
+        """The ports that a running container has published; empty when it does not run."""
         if not inspected.object("State").flag("Running"):
             return ()
         asked: dict[tuple[Protocol, int], list[JsonObject]] = {}
         for protocol, port, binding in _bindings(inspected.object("HostConfig").object("PortBindings")):
             asked.setdefault((protocol, port), []).append(binding)
-        found: list[Published] = []
+        published: list[Published] = []
         for protocol, port, binding in _bindings(inspected.object("NetworkSettings").object("Ports")):
             number = _port(binding.text("HostPort"))
             if number:
                 address = binding.text("HostIp") or self._default
-                found += self._forwards(inspected, protocol, port, address, number, asked=asked.get((protocol, port)))
-        return tuple(dict.fromkeys(found))
+                published += self._forwards(
+                    inspected, protocol, port, address, number, asked=asked.get((protocol, port))
+                )
+        return tuple(dict.fromkeys(published))
 
     def services(self, listed: Iterable[JsonObject]) -> tuple[Published, ...]:
-        """What swarm services publish on every node; what their tasks publish is their containers' own."""
-        found: list[Published] = []
+        """The ports that swarm services publish on every node. Ports of their tasks belong to their containers."""
+        published: list[Published] = []
         for service in listed:
             for one in service.object("Endpoint").objects("Ports"):
                 protocol, number = _protocol(one.text("Protocol")), one.integer("PublishedPort")
                 if protocol is None or not 0 < number < 65_536 or one.text("PublishMode") == "host":
                     continue
                 for forward, accompanies in self._addresses(ANY, protocol, number, defaulted=True):
-                    found.append(
+                    published.append(
                         Published(
                             forward=forward,
                             origin=Origin.SERVICE,
@@ -102,23 +104,23 @@ class Reader:
                             is_chosen=False,
                         )
                     )
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(published))
 
     def listeners(self, heard: Iterable[Listener], names: Mapping[str, str]) -> tuple[Published, ...]:
-        """What containers with the host's network listen on.
+        """The ports that containers with the host's network listen on.
 
         Args:
-            heard: all of it.
-            names: of the containers that are known, by id; what others listen on is left out.
+            heard: all listeners of the guest.
+            names: names of known containers by id; listeners of others are left out.
         """
-        found: list[Published] = []
+        published: list[Published] = []
         for one in sorted(heard, key=lambda each: (each.port, each.protocol, each.guest_ip, each.container_id)):
-            # "::" takes IPv4 too; its other addresses are the guest's own affair, and those of its bridges.
+            # "::" includes IPv4; other addresses belong to the guest and its bridges.
             guest_ip = ANY if one.guest_ip == _ANY6 else one.guest_ip
             if one.container_id not in names or not (guest_ip == ANY or guest_ip.startswith("127.")):
                 continue
             for forward, accompanies in self._addresses(guest_ip, one.protocol, one.port, defaulted=True):
-                found.append(
+                published.append(
                     Published(
                         forward=forward,
                         origin=Origin.HOST_NETWORK,
@@ -129,7 +131,7 @@ class Reader:
                         is_chosen=False,
                     )
                 )
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(published))
 
     @property
     def _default(self) -> str:
@@ -145,7 +147,7 @@ class Reader:
         *,
         asked: Sequence[JsonObject] | None,
     ) -> Iterator[Published]:
-        # An address that the engine chose, not the user, is the policy's.
+        # An address that the engine chose, not the user, is replaced by our default.
         defaulted = not any(
             one.text("HostIp") == guest_ip and _port(one.text("HostPort")) in (0, number) for one in asked or ()
         )
@@ -164,9 +166,9 @@ class Reader:
     def _addresses(
         self, guest_ip: str, protocol: Protocol, number: int, *, defaulted: bool
     ) -> Iterator[tuple[Forward, Forward | None]]:
-        """The forwards for one listening address of the guest, and which other one each accompanies."""
+        """The forwards for a listening address of the guest, each with the main forward if it is a companion."""
         if ":" in guest_ip and self.host_address(guest_ip) == guest_ip:
-            return  # the guest's own IPv6 is not reached; on the host the IPv4 one's companion is there
+            return  # the guest's own IPv6 is not reachable; on the host it is covered by the IPv4 companion
         host_ip = self.host_address(guest_ip)
         if defaulted and host_ip in (ANY, LOOPBACK):
             host_ip = self._default if host_ip == ANY else LOOPBACK
@@ -178,7 +180,7 @@ class Reader:
 
 
 def name_of(inspected: JsonObject) -> str:
-    """A container's name, cleaned."""
+    """A container's name, sanitised."""
     return clean_text(inspected.text("Name").removeprefix("/"))
 
 
@@ -187,7 +189,7 @@ def _forward(protocol: Protocol, host_ip: str, guest_ip: str, number: int) -> Fo
 
 
 def _bindings(ports: JsonObject) -> Iterator[tuple[Protocol, int, JsonObject]]:
-    """The rows of {"80/tcp": [{"HostIp": ..., "HostPort": ...}], "81/tcp": null}."""
+    """Yield the rows of {"80/tcp": [{"HostIp": ..., "HostPort": ...}], "81/tcp": null}."""
     for key in ports:
         number, _, word = key.partition("/")
         protocol, port = _protocol(word), _port(number)
@@ -200,10 +202,10 @@ def _protocol(word: str) -> Protocol | None:
     try:
         return Protocol(word.lower() or "tcp")
     except ValueError:
-        return None  # sctp, which QEMU's user network does not carry
+        return None  # SCTP, which QEMU's user network does not support
 
 
 def _port(text: str) -> int:
-    """A single port; 0 for none, and for a range."""
+    """Parse a single port; 0 for none and for a range."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
     return number if 0 < number < 65_536 else 0

@@ -1,7 +1,7 @@
-"""What the engine has published in the guest, as far as it was looked at.
+"""The ports that the engine has published in the guest, as last read.
 
-A look at a container is numbered when it begins. Its answer may come after that of a later look, by another
-connection; what is older than what is known is left.
+Reads are numbered when they start. A read may finish after a later one on another connection; an older result never
+replaces a newer one.
 """
 
 from __future__ import annotations
@@ -27,61 +27,61 @@ _NO_MANAGER: Final = 503
 
 
 class EngineState:
-    """Of one engine. What it cannot look at makes it stale, until it has looked at everything again."""
+    """State of the engine's published ports. A failed read marks it stale until everything was read again."""
 
     def __init__(self, dial: Dial, reader: Callable[[], Reader], want_listeners: Callable[[bool], None]) -> None:
-        """Make one that knows of nothing. See Publisher for the arguments."""
+        """The state is empty at first. See Publisher for the arguments."""
         self._dial = dial
         self._make_reader = reader
         self._reader = reader()
         self._want_listeners = want_listeners
         self._given: dict[str, tuple[Published, ...]] = {}
-        """By the container's id."""
+        """Published ports by container id."""
         self._services: tuple[Published, ...] = ()
         self._host_network: dict[str, str] = {}
         """Names of running containers with the host's network, by id."""
-        self._looks = itertools.count(1)
-        self._seen_by: dict[str, int] = {}
-        """The number of the look that told what is known of a container."""
+        self._reads = itertools.count(1)
+        self._read_number: dict[str, int] = {}
+        """For each container, the number of the read that its state comes from."""
         self.listeners: frozenset[Listener] = frozenset()
-        """What containers with the host's network listen on."""
+        """The sockets that containers with the host's network listen on."""
         self.is_stale = False
 
     def forget(self) -> None:
-        """There is no engine."""
+        """Clear the state: the engine has stopped."""
         self._given.clear()
         self._services = ()
         self._host_network.clear()
-        self._seen_by.clear()
+        self._read_number.clear()
         self.listeners = frozenset()
         self.is_stale = False
         self._want_listeners(False)
 
     async def read_settings(self) -> None:
-        """From now on read answers by the settings that are in force now."""
+        """Read the engine's answers with the current settings from now on."""
         self._reader = await asyncio.to_thread(self._make_reader)
 
-    # -- what is known --------------------------------------------------------------------------------------------
+    # -- the state ------------------------------------------------------------------------------------------------
     def of_containers(self) -> Iterator[Published]:
-        """What running containers have published."""
+        """Ports of running containers."""
         for published in self._given.values():
             yield from published
 
     def of_others(self) -> Iterator[Published]:
-        """What services have published, and what containers with the host's network listen on."""
+        """Ports of services, and of containers with the host's network."""
         yield from self._services
         yield from self._reader.listeners(self.listeners, self._host_network)
 
     def given(self, key: str) -> tuple[Published, ...]:
-        """What the container with this id has published."""
+        """Ports of the container with this id."""
         return self._given.get(key, ())
 
     def asked(self, inspected: JsonObject) -> tuple[Published, ...]:
-        """What a container that is going to start asks for; see Reader."""
+        """Ports that a container will request when it starts; see Reader."""
         return self._reader.asked(inspected)
 
     def named(self, name: str) -> list[str]:
-        """Ids of containers with published ports that go by this name, id or begin of an id."""
+        """Ids of containers with published ports that match a name, an id or the start of an id."""
         plain = name.removeprefix("/")
         return [
             key
@@ -89,78 +89,78 @@ class EngineState:
             if plain and (key.startswith(plain) or any(one.owner_name == plain for one in published))
         ]
 
-    # -- looks ----------------------------------------------------------------------------------------------------
-    async def look_at_all(self) -> None:
-        """Look at all containers and services. Raises WherryError."""
+    # -- reads ----------------------------------------------------------------------------------------------------
+    async def refresh_all(self) -> None:
+        """Read all containers and services. Raises WherryError."""
         self.is_stale = False
-        with self._stale_unless_done():
-            await self._look_at_all()
+        with self._stale_on_error():
+            await self._refresh_all()
 
     @contextlib.contextmanager
-    def _stale_unless_done(self) -> Iterator[None]:
+    def _stale_on_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
             self.is_stale = True
             raise
 
-    async def _look_at_all(self) -> None:
-        look = next(self._looks)
+    async def _refresh_all(self) -> None:
+        number = next(self._reads)
         listed = await ask_json(self._dial, "/containers/json")
         if listed is None:
             raise fail(ProblemCode.ENGINE_ERROR, "The engine does not list its containers.", retryable=True)
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def look_at(key: str) -> None:
+        async def refresh_container(key: str) -> None:
             async with gate:
-                await self.look_at(key)
+                await self.refresh_container(key)
 
         keys = {row.required_text("Id") for row in listed.objects() if _publishes(row) or uses_host_network(row)}
         try:
             async with asyncio.TaskGroup() as group:
                 for key in keys:
-                    group.create_task(look_at(key))
+                    group.create_task(refresh_container(key))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         for key in (self._given.keys() | self._host_network.keys()) - keys:
-            if self._seen_by.get(key, 0) < look:
+            if self._read_number.get(key, 0) < number:
                 self._take(key, None)
-        await self.look_at_services()
+        await self.refresh_services()
 
-    async def look_at_services(self) -> None:
-        """Look at the swarm's services, if there is one. Raises WherryError."""
-        with self._stale_unless_done():
+    async def refresh_services(self) -> None:
+        """Read the swarm's services, if there is one. Raises WherryError."""
+        with self._stale_on_error():
             status, body = await ask(self._dial, "GET", "/services")
-        if status == _NO_MANAGER:  # nor in a swarm, most likely
+        if status == _NO_MANAGER:  # usually: not in a swarm
             self._services = ()
-        elif status != 200:  # as of a swarm that has no leader for a while: its services go on
+        elif status != 200:  # for example, a swarm without a leader: its services keep running
             _log.warning("the engine does not tell its services: %s", refusal(body))
         else:
-            with self._stale_unless_done():
+            with self._stale_on_error():
                 self._services = self._reader.services(read_answer(body, "GET /services").objects())
 
-    async def look_at(self, name: str) -> str:
-        """Look at one container, by its name or id; returns its id, or the name where there is none.
+    async def refresh_container(self, name: str) -> str:
+        """Read one container by its name or id. Returns its id, or the name when there is no such container.
 
         Raises:
             WherryError: as `ask_json`.
         """
-        look = next(self._looks)
-        with self._stale_unless_done():
+        number = next(self._reads)
+        with self._stale_on_error():
             answer = await ask_json(self._dial, f"/containers/{name}/json")
             if answer is None:
                 self._take(name, None)
-                self._seen_by.pop(name, None)
+                self._read_number.pop(name, None)
                 return name
             inspected = answer.object()
             key = inspected.required_text("Id")
-            if self._seen_by.get(key, 0) < look:
+            if self._read_number.get(key, 0) < number:
                 self._take(key, inspected)
-                self._seen_by[key] = look
+                self._read_number[key] = number
         return key
 
     def _take(self, key: str, inspected: JsonObject | None) -> None:
-        """What is known of a container now; None: that it is gone."""
+        """Store a container's state; None: it was removed."""
         published = self._reader.given(inspected) if inspected is not None else ()
         if published:
             self._given[key] = published
@@ -174,7 +174,7 @@ class EngineState:
 
 
 def _publishes(row: JsonObject) -> bool:
-    """Whether a container, of the answer of `GET /containers/json`, has published ports."""
+    """Whether a container from `GET /containers/json` has published ports."""
     return any(port.integer("PublicPort") for port in row.objects("Ports"))
 
 

@@ -1,15 +1,15 @@
-"""Makes and removes forwards: by QEMU itself where it can, else by a relay of ours that leads to a forward of QEMU's.
+"""Opens and closes port forwards: with QEMU where possible, else with a relay of ours to a forward of QEMU.
 
-QEMU's user network listens on IPv4 only, and where the system keeps ports below 1024 from us on one address it cannot
-filter who comes on all of them. Such a forward is a `Relay` here, whose target is the IPv4 forward to the same place
-if there is one, else one made for it on a port that the kernel chose.
+QEMU's user network listens only on IPv4. Where the system allows ports below 1024 only on the wildcard address, QEMU
+cannot filter by the client's address. In both cases a `Relay` is opened, whose target is the IPv4 forward to the same
+guest port if there is one, else a hidden one on a port that the kernel chooses.
 
-It also listens with a backlog of one: of a browser's six connections at once some wait a second for a second SYN
-(measured: 64 at once took 165 s, and ten of them broke). Where the system allows it, the backlog of QEMU's sockets is
-made deep from outside; where not, TCP goes through relays too, which connect to QEMU one after the other.
+QEMU also listens with a backlog of one: of a browser's six parallel connections some wait a second for a second SYN
+(measured: 64 at once took 165 s, and ten of them failed). Where the system allows it, the backlog of QEMU's sockets is
+raised from outside; elsewhere TCP uses relays too, which connect to QEMU one at a time.
 
-Forwards of QEMU outlive the agent, relays do not: whoever takes over reads the first from the monitor and makes the
-second anew. Nothing is on disk.
+Forwards of QEMU outlive the agent, relays do not: the next agent reads the former from the monitor and opens the latter
+again. Nothing is stored on disk.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ _log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 1024
 _Place = tuple[Protocol, str, int]
-"""Where a forward leads in the guest: protocol, its address ("" its own), port."""
+"""Target in the guest: protocol, address ("" for the guest's own), port."""
 _Listener = tuple[_Place, str, int]
-"""The same, with the host's address and port."""
+"""Target in the guest, host address and host port."""
 
 
 @dataclass(slots=True, eq=False)
 class _Hidden:
-    """A forward that nobody asked for, from a port of 127.0.0.1 that the kernel chose."""
+    """A forward from a port of 127.0.0.1 that the kernel chose, used only as the target of relays."""
 
     made: HostForward
     users: set[Forward]
-    """Whose relays lead to it."""
+    """The forwards whose relays use it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What goes through one forward now; None: not known."""
+    """Current traffic of a forward; None: not known."""
 
     connections: int | None = None
     received_bytes: int | None = None
@@ -55,7 +55,7 @@ class Traffic:
 
 
 class Forwarder:
-    """Of one machine. Its methods, but for `traffic`, MUST NOT run side by side; the reconciler sees to that."""
+    """The forwards of a machine. Methods other than `traffic` MUST NOT run concurrently: the reconciler sees to it."""
 
     def __init__(
         self,
@@ -65,13 +65,13 @@ class Forwarder:
         deepen: Callable[[int, int], bool],
         low_ports_on_any: bool = False,
     ) -> None:
-        """Make one that has nothing open.
+        """Nothing is open yet.
 
         Args:
-            monitor: of the QEMU that runs.
-            guest_ssh_port: where its guest's SSH server listens; what leads there is the agent's own way in.
-            deepen: sets the backlog of one of its sockets, by descriptor; False where that cannot be done.
-            low_ports_on_any: whether the system keeps ports below 1024 from us on one address, but not on all (macOS).
+            monitor: gives the monitor of the running QEMU.
+            guest_ssh_port: port of the guest's SSH server; the forward to it belongs to the agent.
+            deepen: raises the backlog of a socket of QEMU, by descriptor; returns False when that is not possible.
+            low_ports_on_any: whether ports below 1024 can be bound only on the wildcard address (macOS).
         """
         self._monitor = monitor
         self._guest_ssh_port = guest_ssh_port
@@ -81,19 +81,19 @@ class Forwarder:
         self._hidden: dict[_Place, _Hidden] = {}
         self._deepen = deepen
         self._deep: set[_Listener] = set()
-        """Those of QEMU's that have a backlog."""
+        """QEMU's listeners whose backlog was raised."""
         self._is_shallow = False
-        """Whether QEMU's sockets cannot be given a backlog."""
+        """Whether the backlog of QEMU's sockets cannot be raised."""
 
     @property
     def opened(self) -> frozenset[Forward]:
-        """What is open."""
+        """The open forwards."""
         return frozenset(self._direct) | frozenset(self._relays)
 
     async def adopt(self, wanted: Iterable[Forward]) -> None:
-        """Learn what QEMU has open; keep of it what is wanted, and close the rest.
+        """Read which forwards QEMU has; keep the wanted ones and close the others.
 
-        To be done first, and again after every error of the monitor's: what was asked may have been done.
+        MUST be called first, and again after every error of the monitor: the failed command may have been executed.
 
         Raises:
             WherryError: the monitor does not answer.
@@ -104,15 +104,15 @@ class Forwarder:
         self._is_shallow = not self._deepen_all(table)
         ports = {row.host_port for row in table.forwards}
         if any(hidden.made.host_port not in ports for hidden in self._hidden.values()):
-            await self.drop()  # another QEMU: the relays lead nowhere
+            await self.drop()  # another QEMU: the relays have no target any more
         there = {_key(row): row for row in table.forwards}
-        if self._is_shallow:  # what an earlier agent could have QEMU do goes through relays now
+        if self._is_shallow:  # an earlier agent may have used QEMU for what needs relays now
             wanted = [one for one in wanted if one.protocol is Protocol.UDP]
         self._direct = {one: there.pop(_wanted_key(one)) for one in wanted if _wanted_key(one) in there}
         leading = {_place(hidden.made): hidden.made.host_port for hidden in self._hidden.values()}
         for row in there.values():
             if _place(row) == (Protocol.TCP, "", self._guest_ssh_port()) and row.host_ip == LOOPBACK:
-                continue  # the agent's own way in
+                continue  # the agent's own SSH forward
             if leading.get(_place(row)) != row.host_port:
                 await self._monitor().remove_forward(row)
 
@@ -120,7 +120,8 @@ class Forwarder:
         """Listen on the host.
 
         Raises:
-            WherryError: PORT_TAKEN or PORT_REFUSED with who has the port and what to do; or the monitor does not
+            WherryError: PORT_TAKEN or PORT_REFUSED with the program that has the port and what to do; or the monitor
+                does not
                 answer.
         """
         if forward in self._direct or forward in self._relays:
@@ -136,7 +137,7 @@ class Forwarder:
             try:
                 await self._monitor().add_forward(row)
             except WherryError as error:
-                # Somebody may have been quicker. QEMU does not say who.
+                # Another program may have bound it meanwhile. QEMU does not say why it failed.
                 is_refused = error.problem.code is ProblemCode.PORT_REFUSED
                 problem = await try_bind(forward) if is_refused else None
                 raise (WherryError(problem) if problem is not None else error) from error
@@ -147,7 +148,7 @@ class Forwarder:
             raise WherryError(problem)
 
     async def deepen(self) -> None:
-        """Let connections wait at what was opened since the last time.
+        """Raise the backlog of listeners that were opened since the last call.
 
         Raises:
             WherryError: the monitor does not answer.
@@ -157,14 +158,14 @@ class Forwarder:
             self._deepen_all(await self._monitor().usernet())
 
     def _deepen_all(self, table: UserNetTable) -> bool:
-        """Returns whether it was done wherever it was tried. A few system calls for each socket."""
+        """Returns whether it worked for every socket that was tried. A few system calls for each socket."""
         new = [row for row in table.forwards if row.protocol is Protocol.TCP and _key(row) not in self._deep]
         done = {_key(row) for row in new if self._deepen(row.descriptor, _BACKLOG)}
         self._deep = (self._deep & set(map(_key, table.forwards))) | done
         return len(done) == len(new)
 
     async def close(self, forward: Forward) -> None:
-        """Listen no longer; connections through QEMU stay, as they do with any engine. Nothing if it is not open.
+        """Stop listening; connections through QEMU stay open, as with any engine. Does nothing when it is not open.
 
         Raises:
             WherryError: the monitor does not answer.
@@ -180,7 +181,7 @@ class Forwarder:
             del self._direct[forward]
 
     async def drop(self) -> None:
-        """QEMU is gone, and its forwards with it."""
+        """Forget all forwards and close the relays: QEMU has exited."""
         relays, self._relays = self._relays, {}
         self._direct.clear()
         self._hidden.clear()
@@ -189,7 +190,7 @@ class Forwarder:
             await relay.aclose()
 
     async def traffic(self) -> Mapping[Forward, Traffic]:
-        """What goes through each forward.
+        """Current traffic of each forward.
 
         Raises:
             WherryError: the monitor does not answer.
@@ -227,7 +228,7 @@ class Forwarder:
         self._relays[forward] = relay
 
     def _direct_address(self, forward: Forward) -> tuple[str, int]:
-        """The address and port that QEMU listens on for this place, as its table lists it."""
+        """The address and port on which QEMU listens for this target, as in its table."""
         for other, row in self._direct.items():
             if _wanted_place(other) == _wanted_place(forward) and other.host_ip in (LOOPBACK, ANY):
                 return row.host_ip, row.host_port
@@ -235,7 +236,7 @@ class Forwarder:
         return (LOOPBACK, hidden.made.host_port) if hidden is not None else (LOOPBACK, 0)
 
     async def _target(self, forward: Forward) -> tuple[str, int]:
-        """Where a relay leads: a port of the host's loopback that leads to the guest."""
+        """The relay's target: a port of the host's loopback that is forwarded to the guest."""
         place = _wanted_place(forward)
         _, port = self._direct_address(forward)
         if port and place not in self._hidden:

@@ -1,8 +1,8 @@
-"""Ports that containers with `--network host` listen on: no engine knows them, so the guest's kernel is asked.
+"""Ports that containers with `--network host` listen on, reported by the guest's kernel.
 
-Such a container has the guest's own network, not one of its own. The guest's program `listeners` tells, for as long as
-it is followed, which listening sockets of that network belong to which container. It is followed only while a container
-of this kind runs: see `uses_host_network`.
+Such a container uses the guest's own network, so the engine does not know its ports. The guest's program `listeners`
+reports which listening sockets belong to which container while it runs. It runs only while there is a container of this
+kind: see `uses_host_network`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 COMMAND: Final = "exec /usr/lib/wherry/listeners 2>/dev/null"
 SILENCE_S: Final = 90.0
-"""It says every 20 s that nothing changed; an emulated machine under load needs its time."""
+"""The program sends a line every 20 s even when nothing changed; an emulated machine under load is slow."""
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 MAX_LISTENERS: Final = 1_000
 _MAX_LINE_BYTES: Final = 512
@@ -36,40 +36,40 @@ _LINE: Final = re.compile(r"(tcp6?|udp6?) ([0-9A-F]{8}|[0-9A-F]{32}) ([0-9A-F]{4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """A socket that a container listens on in the guest's own network."""
+    """A listening socket of a container in the guest's own network."""
 
     protocol: Protocol
     guest_ip: str
-    """As `ipaddress` writes it: "0.0.0.0", "127.0.0.1", "10.0.2.15", "::", "::1". A socket on "::" takes IPv4 as well,
+    """As `ipaddress` writes it: "0.0.0.0", "127.0.0.1", "10.0.2.15", "::", "::1". A socket on "::" includes IPv4,
     unless the same container has one on "0.0.0.0" at that port."""
     port: int
     container_id: str
-    """64 hexadecimal digits. It came from the guest: look it up among the engine's containers."""
+    """64 hexadecimal digits. Untrusted: look it up among the engine's containers."""
 
 
 class Followed(Interface):
-    """A command under way in the guest; `FollowedCommand` is one."""
+    """A running command in the guest; implemented by `FollowedCommand`."""
 
     async def read(self) -> bytes:
-        """What it printed next; b"" at its end. Raises ConnectionError."""
+        """The next output; b"" at its end. Raises ConnectionError."""
         ...
 
     async def exit_code(self) -> int:
-        """How it ended."""
+        """Wait for the exit code."""
         ...
 
 
 def uses_host_network(container: JsonObject) -> bool:
-    """Whether a container, as the engine lists or inspects it, has the guest's own network."""
+    """Whether a container, as listed or inspected by the engine, uses the guest's own network."""
     return container.object("HostConfig").text("NetworkMode") == "host"
 
 
 class HostNetworkFeed:
-    """One per agent. `run` it as a task; `set_wanted` and `set_up` may be called at any time, as often as one likes.
+    """Reports the listening sockets. Call `run` as a task; `set_wanted` and `set_up` may be called at any time.
 
-    `changed` is given the whole new set each time that it changes: first what is listened on when following begins;
-    an empty set as soon as it is no longer wanted or the machine is down. While the way to the guest is lost the last
-    set stays good. An image that is too old for it gives an empty set for ever.
+    `changed` receives the complete set after each change: the current set when following starts, and an empty set when
+    it is no longer wanted or the machine is down. While the connection to the guest is lost, the last set stays valid.
+    With an image that lacks the program, the set is always empty.
     """
 
     def __init__(
@@ -77,28 +77,28 @@ class HostNetworkFeed:
         follow: Callable[[str], AbstractAsyncContextManager[Followed]],
         changed: Callable[[frozenset[Listener]], None],
     ) -> None:
-        """Make a feed that is not wanted yet.
+        """It is not wanted yet.
 
         Args:
-            follow: begins a command in the guest, as `EngineLink.follow`; raises WherryError.
-            changed: called in the loop with each new set; MUST be quick.
+            follow: starts a command in the guest, as `GuestLink.follow`; raises WherryError.
+            changed: called on the loop with each new set; MUST be quick.
         """
         self._follow = follow
         self._changed = changed
         self._work = WhileWanted(self._keep_following, name="the ports of host networks", stopped=self._stopped)
         self.listeners: frozenset[Listener] = frozenset()
-        """The set that was told last."""
+        """The set that was last reported."""
 
     def set_wanted(self, wanted: bool) -> None:
-        """Whether a running container has the guest's own network (`uses_host_network`)."""
+        """Set whether a running container uses the guest's own network (`uses_host_network`)."""
         self._work.set_wanted(wanted)
 
     def set_up(self, up: bool) -> None:
-        """Whether the machine runs and can be asked."""
+        """Set whether the machine runs and can be reached."""
         self._work.set_up(up)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         await self._work.run()
 
     def _stopped(self) -> None:
@@ -110,7 +110,7 @@ class HostNetworkFeed:
             self._changed(listeners)
 
     async def _keep_following(self) -> None:
-        """Until cancelled."""
+        """Follow the program, with retries, until cancelled."""
         failures = 0
         while True:
             try:
@@ -124,10 +124,10 @@ class HostNetworkFeed:
                 why = f"it said nothing for {SILENCE_S:g} s"
             except ConnectionError as error:
                 why = str(error) or "the connection ended"
-            except _NotThere:
+            except _ProgramMissing:
                 _log.warning("ports of containers with the host's network are not published: the image is too old")
                 self._tell(frozenset())
-                await asyncio.Event().wait()  # for the cancellation, with the end of this machine
+                await asyncio.Event().wait()  # cancelled when the machine stops
             failures += 1
             _log.info("the guest's listeners are asked for again: %s", why)
             await asyncio.sleep(BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1])
@@ -145,15 +145,15 @@ class HostNetworkFeed:
                     yield listeners
             async with asyncio.timeout(_EXIT_CODE_S):
                 if await program.exit_code() in _NOT_THERE:
-                    raise _NotThere
+                    raise _ProgramMissing
 
 
-class _NotThere(Exception):  # noqa: N818 -- a finding
-    """The image has no such program."""
+class _ProgramMissing(Exception):  # noqa: N818 -- a finding
+    """The image lacks the program."""
 
 
 class Parser:
-    """Bytes of the guest's program to sets. What is not as it must be is left out; the first of it is logged."""
+    """Parses the program's output into sets. Invalid parts are skipped; the first is logged."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -161,18 +161,18 @@ class Parser:
         self._odd = False
 
     def feed(self, untrusted_data: bytes) -> list[frozenset[Listener]]:
-        """Take what was printed next; gives the sets that it completes."""
-        found = []
+        """Parse more output. Returns the sets that it completes."""
+        completed = []
         *lines, self._rest = (self._rest + untrusted_data).split(b"\n")
-        if len(self._rest) > _MAX_LINE_BYTES:  # it goes on as a line that is not understood
+        if len(self._rest) > _MAX_LINE_BYTES:  # the rest is parsed as an invalid line
             self._rest = self._rest[:_MAX_LINE_BYTES]
         for line in lines:
             if line == b"end":
-                found.append(frozenset(self._set))
+                completed.append(frozenset(self._set))
                 self._set = set()
             elif line != b"still":
                 self._take(line)
-        return found
+        return completed
 
     def _take(self, untrusted_line: bytes) -> None:
         matched = _LINE.fullmatch(untrusted_line.decode("ascii", errors="replace"))

@@ -1,13 +1,13 @@
-"""Keeps what is published on the host equal to what the engine has published in the guest.
+"""Keeps the ports published on the host equal to those that the engine has published in the guest.
 
-Wanted is what the engine says of its containers and services (`EngineState`), looked at again whenever an event tells
-of a change, and whole whenever the engine comes up or an answer did not come; open is what QEMU and the relays have,
-which the `Reconciler` makes the same. Nothing else is state, so an agent that takes over, or a machine that comes back,
-begins with a look at both.
+The wanted ports come from the engine's containers and services (`EngineState`). They are read again after an event, and
+all of them whenever the engine starts or a read failed. The open ports are those of QEMU and the relays, which the
+`Reconciler` makes equal to the wanted ones. There is no other state, so a new agent, or a restarted machine, begins by
+reading both.
 
-A start through the front is held twice: before it, single ports are opened, so that one that another program has fails
-the start before anything runs; after it, those that the engine chose, before the client hears of it. A port that the
-engine chose and the host does not have makes the container start again, with the next.
+A container start through the API front waits twice: before it, single ports are opened, so that a port in use by
+another program fails the start; after it, ports that the engine chose are opened before the client gets its answer.
+When such a port is not free on the host, the container is restarted and gets the next one.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ _log = logging.getLogger(__name__)
 _RETRY_S: Final = 5.0
 _RECONNECT_S: Final = 0.5
 _ELSEWHERE: Final = 10
-"""How often a container is started again for other ports."""
+"""How often a container is restarted to get other ports."""
 _ANSWER_S: Final = 30.0
 _FOLLOWED: Final = {
     "container": ("start", "die", "destroy", "rename"),
     "service": ("create", "update", "remove"),
-    "network": ("connect", "disconnect"),  # which moves what a running container publishes
+    "network": ("connect", "disconnect"),  # these move the published ports of a running container
 }
 _EVENTS: Final = "/events?filters=" + quote(
     json.dumps({"type": list(_FOLLOWED), "event": [action for actions in _FOLLOWED.values() for action in actions]})
 )
 
 _START_S: Final = 120.0
-"""A start whose end nobody has told by then has none: its client left."""
+"""After this time a pending start is dropped: its client has disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _PendingStart:
     published: tuple[Published, ...]
     name: str
     since: float
 
 
 class Publisher:
-    """One per agent."""
+    """Publishes the engine's ports on the host. One per agent."""
 
     def __init__(
         self,
@@ -72,23 +72,23 @@ class Publisher:
         reader: Callable[[], Reader],
         notify: Callable[[Notice], None],
         show: Callable[[tuple[Problem, ...]], None] = lambda _problems: None,
-        want_listeners: Callable[[bool], None] = lambda _wanted: None,
+        want_listeners: Callable[[bool], None] = lambda _is_wanted: None,
     ) -> None:
-        """Make it.
+        """Nothing is published yet.
 
         Args:
-            dial: opens a stream to the engine; wakes nothing. Raises WherryError.
-            forwarder: makes the forwards.
-            reader: makes what reads the engine's answers, by the settings in force. Called here, and in a thread each
-                time that the engine comes up.
-            notify: told of ports that fail with no client to tell.
-            show: given what stands in the way of containers that run, each time that it is different.
-            want_listeners: told whether a container with the host's network runs, so that `hear` is to be called.
+            dial: opens a stream to the engine; does not wake the machine. Raises WherryError.
+            forwarder: opens the forwards.
+            reader: creates the reader of the engine's answers from the current settings. Called here, and in a thread
+                whenever the engine starts.
+            notify: receives failures that no client waits for.
+            show: receives the current problems of running containers, whenever they change.
+            want_listeners: receives whether a container with the host's network runs; then `hear` has to be called.
         """
         self._dial = dial
         self._state = EngineState(dial, reader, want_listeners)
-        self._asked: dict[str, _Asked] = {}
-        """By the id of a container that is about to start."""
+        self._asked: dict[str, _PendingStart] = {}
+        """Ports of containers that are about to start, by container id."""
         self._reading = asyncio.Lock()
         self._is_adopted = False
         self._restored = asyncio.Event()
@@ -96,9 +96,9 @@ class Publisher:
             forwarder, self.published, is_awaited=self._asked.__contains__, notify=notify, show=show
         )
 
-    # -- life -----------------------------------------------------------------------------------------------------
+    # -- life cycle -----------------------------------------------------------------------------------------------
     async def run(self) -> None:
-        """Follow the engine's events, and try again what failed, until cancelled."""
+        """Follow the engine's events, and retry failed ports, until cancelled."""
         retrying = asyncio.create_task(self._keep_trying(), name="ports that failed")
         try:
             while True:
@@ -116,7 +116,7 @@ class Publisher:
             await self._reconciler.aclose()
 
     async def restore(self, *, timeout_s: float) -> None:
-        """The engine answers (again): publish what it has. Does not raise: what fails is tried again."""
+        """Publish all ports after the engine has started. Does not raise: failures are retried."""
         self._is_adopted = False
         try:
             async with asyncio.timeout(timeout_s):
@@ -129,33 +129,33 @@ class Publisher:
         self._restored.set()
 
     async def restored(self, *, timeout_s: float) -> None:
-        """Return when what ran before has its ports again, or at the deadline."""
+        """Wait until ports of running containers are published again, or the deadline."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._restored.wait()
 
     async def forget(self) -> None:
-        """The machine does not run."""
+        """Forget everything: the machine has stopped."""
         self._restored.clear()
         self._asked.clear()
         self._state.forget()
         self._is_adopted = False
         await self._reconciler.forget()
 
-    # -- what the front asks --------------------------------------------------------------------------------------
+    # -- called by the API front ----------------------------------------------------------------------------------
     async def prepare_start(self, name: str, dial: Dial) -> Problem | None:
-        """Open what a container asks for, before it is started; a Problem if that cannot be had.
+        """Open the ports that a container requests, before it starts. Returns a Problem when one is not available.
 
         Args:
-            name: of the container, or its id, as the client gave it.
-            dial: opens a stream to the engine, and may wake the machine for it. Raises WherryError.
+            name: name or id of the container, as given by the client.
+            dial: opens a stream to the engine, and may wake the machine. Raises WherryError.
         """
         answer = await ask_json(dial, f"/containers/{name}/json")
         if answer is None:
-            return None  # the engine says that there is none
+            return None  # the engine reports the missing container
         inspected = answer.object()
         asked = self._state.asked(inspected)
-        self._asked[inspected.text("Id")] = _Asked(asked, name, time.monotonic())
+        self._asked[inspected.text("Id")] = _PendingStart(asked, name, time.monotonic())
         if not asked:
             return None
         try:
@@ -169,27 +169,27 @@ class Publisher:
         return problem
 
     async def give_up_start(self, name: str) -> None:
-        """Close what was opened for a container whose start failed."""
+        """Close the ports of a container whose start failed."""
         self._end_start(name)
         await self._reconciler.apply()
 
     async def finish_start(self, name: str) -> Problem | None:
-        """Open what a container was given, once it was started; a Problem, and it is stopped, if that cannot be had."""
+        """Open the ports that a started container was given. If that fails, stop it and return the Problem."""
         try:
             return await self._settle(name)
         finally:
             self._end_start(name)
 
     async def _settle(self, name: str) -> Problem | None:
-        for left in reversed(range(_ELSEWHERE)):
+        for attempts_left in reversed(range(_ELSEWHERE)):
             published = await self._read_container(name)
             failing = [one for one in published if self._reconciler.is_failing(one)]
             if not failing:
                 return None
-            if not left or not all(one.is_chosen for one in failing):
+            if not attempts_left or not all(one.is_chosen for one in failing):
                 break
             _log.info("%s: %s; started again for other ports", name, [one.forward.address for one in failing])
-            # A restart, because a stop removes a container that was run with --rm.
+            # A restart, because stopping removes a container that was run with --rm.
             await ask(self._dial, "POST", f"/containers/{name}/restart?t=0")
         problem = self._reconciler.first_problem(published)
         with contextlib.suppress(WherryError):
@@ -198,41 +198,41 @@ class Publisher:
         return problem
 
     async def release(self, name: str) -> None:
-        """Close what a container had, which was stopped or removed. Raises WherryError."""
+        """Close the ports of a container that was stopped or removed. Raises WherryError."""
         for key in self._state.named(name):
             await self._read_container(key)
 
     async def read_services(self) -> None:
-        """Publish what services have. Raises WherryError."""
-        await self._state.look_at_services()
+        """Publish the ports of services. Raises WherryError."""
+        await self._state.refresh_services()
         await self._reconciler.apply()
 
     async def hear(self, listeners: frozenset[Listener]) -> None:
-        """Containers with the host's network listen on these ports now."""
+        """Publish the ports that containers with the host's network listen on."""
         self._state.listeners = listeners
         await self._reconciler.apply()
 
     def problem_of(self, one: Published) -> Problem | None:
-        """Why one of `published` is not open; None: it is, or is about to be."""
+        """Why one of `published` is not open; None when it is open or still opening."""
         return self._reconciler.problem_of(one)
 
     def published(self) -> tuple[Published, ...]:
-        """All that is to be open, each forward once, and each address once for each container."""
+        """All wanted ports: each forward once, and each address once for each container."""
         asked = (one for asked in self._asked.values() for one in asked.published)
         chosen: dict[tuple[str, str], Published] = {}
         for one in itertools.chain(self._state.of_containers(), asked, self._state.of_others()):
             address = (one.owner_id, one.forward.address)
             if address not in chosen or (chosen[address].is_companion and not one.is_companion):
                 chosen[address] = one
-        found: dict[Forward, Published] = {}
+        by_forward: dict[Forward, Published] = {}
         for one in chosen.values():
-            found.setdefault(one.forward, one)
-        return tuple(found.values())
+            by_forward.setdefault(one.forward, one)
+        return tuple(by_forward.values())
 
     # -- the engine's state ---------------------------------------------------------------------------------------
     async def _follow(self) -> None:
         async with follow(self._dial, _EVENTS, timeout_s=_ANSWER_S) as events:
-            # Only now: what happens during the look and after it is among the events.
+            # Only now, so that changes during and after the read are among the events.
             await self._read_all()
             async for event in events:
                 await self._on_event(event)
@@ -245,28 +245,28 @@ class Publisher:
                 await self.read_services()
             elif key and action in _FOLLOWED.get(kind, ()):
                 if action == "destroy":
-                    self._asked.pop(key, None)  # its client has left
+                    self._asked.pop(key, None)  # its client has disconnected
                 await self._read_container(key)
         except WherryError as error:
             _log.info("after %s of %s: %s", action, key, error.problem.summary)
 
     async def _read_all(self) -> None:
-        """Look at everything, and publish it. Raises WherryError."""
+        """Read the whole state and publish it. Raises WherryError."""
         async with self._reading:
-            await self._state.look_at_all()
+            await self._state.refresh_all()
             if not self._is_adopted:
                 await self._reconciler.adopt()
                 self._is_adopted = True
         await self._reconciler.apply()
 
     async def _read_container(self, name: str) -> tuple[Published, ...]:
-        """Look at one container again, by its name or id, and publish what it has; returns that. Raises WherryError."""
-        key = await self._state.look_at(name)
+        """Read one container by its name or id and publish its ports. Returns them. Raises WherryError."""
+        key = await self._state.refresh_container(name)
         await self._reconciler.apply()
         return self._state.given(key)
 
     def _end_start(self, name: str) -> None:
-        """Nobody waits for it any more: what it alone had open is closed soon."""
+        """Forget a pending start; ports opened only for it are closed soon."""
         ended = [key for key, asked in self._asked.items() if asked.name == name]
         opened = [one for key in ended for one in self._asked.pop(key).published]
         if opened:

@@ -1,7 +1,7 @@
-"""Makes what is open on the host equal to what is wanted, and tells what cannot be had.
+"""Opens and closes ports until those open on the host equal the wanted ones, and reports failures.
 
-One pass at a time, and each to its end, whoever asked for it: a client that hangs up in the midst of one must not leave
-a forward in QEMU that nobody knows of.
+One pass runs at a time, and always to its end, even when its caller is cancelled: a client that disconnects in between
+must not leave a forward in QEMU that is not tracked.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from backend.net.ports.forwarder import Forwarder
 _log = logging.getLogger(__name__)
 
 _FRESH_EVERY: Final = 12
-"""Retries, after which it is looked anew who has a port that is still taken. That takes the system a while, for which
-every start would wait."""
-_TOLD: Final = (ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED)
-_STANDING: Final = (Origin.CONTAINER, Origin.SERVICE)
-"""What somebody asked to be published; a container with the host's network listens on much that nobody wants."""
+"""Number of retries after which the holder of a port in use is searched again. That takes the system a while, and every
+start would have to wait for it."""
+_REPORTED: Final = (ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED)
+_SHOWN_ORIGINS: Final = (Origin.CONTAINER, Origin.SERVICE)
+"""Origins whose failures are shown: the user asked for these ports. A container with the host's network also listens on
+many that nobody needs."""
 
 
 class Reconciler:
-    """Of one machine."""
+    """Reconciles the ports of one machine."""
 
     def __init__(
         self,
@@ -40,14 +41,15 @@ class Reconciler:
         notify: Callable[[Notice], None],
         show: Callable[[tuple[Problem, ...]], None],
     ) -> None:
-        """Make one that has done nothing yet.
+        """Nothing is open yet.
 
         Args:
-            forwarder: makes the forwards.
-            wanted: all that is to be open, each forward once.
-            is_awaited: whether a client waits for the start of a container, by its id: it is told what fails.
-            notify: told of what fails with no client to tell.
-            show: given what stands in the way of containers that run, each time that it is different.
+            forwarder: opens the forwards.
+            wanted: gives all wanted ports, each forward once.
+            is_awaited: whether a client waits for the start of a container, by its id: it gets the failure as its
+                answer.
+            notify: receives failures that no client waits for.
+            show: receives the current problems of running containers, whenever they change.
         """
         self._forwarder = forwarder
         self._wanted = wanted
@@ -57,63 +59,63 @@ class Reconciler:
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: asyncio.Task[None] | None = None
-        """A pass that has not begun: whoever asks for one meanwhile has a share in it."""
+        """A pass that has not started yet: further calls share it."""
         self._failed: dict[Forward, Problem] = {}
         self._is_uncertain = False
-        """Whether QEMU owes us an answer, and may have done what it was asked."""
+        """Whether a command to QEMU failed and may have been executed all the same."""
         self._retries = 0
-        self._looks_anew = False
-        """Whether the next pass is to find out who has what is still taken."""
+        self._search_holders = False
+        """Whether the next pass searches again for holders of ports in use."""
         self._shown: dict[str, Problem] = {}
-        """What stands, by the id of whose ports these are."""
+        """The problems shown, by id of the container or service."""
 
     @property
     def failed(self) -> Mapping[Forward, Problem]:
-        """What is not open, and why."""
+        """The ports that are not open, and why."""
         return self._failed
 
     def problem_of(self, one: Published) -> Problem | None:
-        """Why it is not open; a companion is not, either, where that fails which it accompanies."""
+        """Why it is not open; a companion also fails when its main forward does."""
         problem = self._failed.get(one.forward)
         if problem is None and one.accompanies is not None:
             problem = self._failed.get(one.accompanies)
         return problem
 
     def first_problem(self, published: Iterable[Published]) -> Problem | None:
-        """Why the first of them that matters is not open."""
+        """The problem of the first port that is failing."""
         return next((self._failed[one.forward] for one in published if self.is_failing(one)), None)
 
     def is_failing(self, one: Published) -> bool:
-        """Whether it is not open, and somebody would miss it."""
+        """Whether it is not open, and is not just a companion."""
         return one.forward in self._failed and not one.is_companion
 
     def apply_soon(self) -> asyncio.Task[None]:
-        """Begin a pass, as soon as the one under way is over."""
+        """Start a pass as soon as the current one has ended."""
         if self._waiting is None:
             self._waiting = self._begin(self._pass)
         return self._waiting
 
     async def apply(self) -> None:
-        """Return when what is wanted now is open, or failed. The pass goes on if the caller is cancelled."""
+        """Run a pass: wanted ports are open or have failed afterwards. It continues if the caller is cancelled."""
         await asyncio.shield(self.apply_soon())
 
     async def adopt(self) -> None:
-        """Learn what QEMU has open, keep what is wanted of it and close the rest. Raises WherryError."""
+        """Read which forwards QEMU has; keep the wanted ones and close the others. Raises WherryError."""
         await asyncio.shield(self._begin(lambda: self._adopt([one.forward for one in self._wanted()])))
 
     async def retry(self) -> None:
-        """Try again what failed, where that may help now."""
+        """Try failed ports again, where that may succeed now."""
         self._retries += 1
-        self._looks_anew = bool(self._failed) and self._retries % _FRESH_EVERY == 0
-        if self._looks_anew or self._is_uncertain or any(map(self._may_open, self._failed)):
+        self._search_holders = bool(self._failed) and self._retries % _FRESH_EVERY == 0
+        if self._search_holders or self._is_uncertain or any(map(self._may_open, self._failed)):
             await self.apply()
 
     async def forget(self) -> None:
-        """QEMU is gone."""
+        """Forget everything: QEMU has exited."""
         await asyncio.shield(self._begin(self._drop))
 
     async def aclose(self) -> None:
-        """Leave QEMU as it is, and close what is ours."""
+        """Close our relays; QEMU is left unchanged."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -145,7 +147,7 @@ class Reconciler:
     async def _drop(self) -> None:
         self._failed.clear()
         self._is_uncertain = False
-        self._tell()
+        self._report()
         await self._forwarder.drop()
 
     async def _pass(self) -> None:
@@ -155,7 +157,7 @@ class Reconciler:
             del self._failed[forward]
         try:
             await self._make_equal(wanted)
-        except WherryError as error:  # QEMU's monitor: the rest would only wait for it, one after the other
+        except WherryError as error:  # QEMU's monitor failed: further commands would only wait for it too
             self._is_uncertain = True
             _log.warning("ports are not as they are wanted: %s", error.problem.summary)
             for one in wanted.values():
@@ -163,71 +165,74 @@ class Reconciler:
                     self._failed[one.forward] = error.problem
         for forward in self._failed.keys() & self._forwarder.opened:
             del self._failed[forward]
-        self._tell()
+        self._report()
 
     async def _make_equal(self, wanted: Mapping[Forward, Published]) -> None:
-        """Close what is not wanted and open what is. Raises WherryError when QEMU does not do its part."""
-        looks_anew, self._looks_anew = self._looks_anew, False
+        """Close what is not wanted and open what is. Raises WherryError when QEMU fails."""
+        search_holders, self._search_holders = self._search_holders, False
         if self._is_uncertain:
             await self._adopt(wanted)
-        # Companions lead through the others: they come last, and go first.
+        # Companions use the others as targets: they are opened last and closed first.
         for forward in sorted(self._forwarder.opened - wanted.keys(), key=_is_ipv4):
             await self._forwarder.close(forward)
-        there: dict[tuple[Protocol, int], list[Published]] = {}
+        open_at: dict[tuple[Protocol, int], list[Published]] = {}
         for forward in self._forwarder.opened:
-            there.setdefault((forward.protocol, forward.host_port), []).append(wanted[forward])
+            open_at.setdefault((forward.protocol, forward.host_port), []).append(wanted[forward])
         missing = [one for one in wanted.values() if one.forward not in self._forwarder.opened]
         for one in sorted(missing, key=lambda each: each.is_companion):
             if one.accompanies in self._failed:
-                continue  # half of "localhost" would be another program's
-            if not looks_anew and not self._may_open(one.forward):
+                continue  # the other half of "localhost" belongs to another program
+            if not search_holders and not self._may_open(one.forward):
                 continue
-            beside = there.setdefault((one.forward.protocol, one.forward.host_port), [])
+            beside = open_at.setdefault((one.forward.protocol, one.forward.host_port), [])
             if await self._open(one, beside):
                 beside.append(one)
         await self._forwarder.deepen()
 
     def _may_open(self, forward: Forward) -> bool:
-        """Whether to try it is worth while: it has not failed, or what was in the way seems to be gone. Quick."""
+        """Whether to try it: it has not failed yet, or its address seems to be free now. Fast."""
         problem = self._failed.get(forward)
-        return problem is None or problem.code not in _TOLD or bind_errors.can_be_bound(forward)
+        return problem is None or problem.code not in _REPORTED or bind_errors.can_be_bound(forward)
 
     async def _open(self, one: Published, beside: Iterable[Published]) -> bool:
-        """Open it, and return whether that succeeded.
+        """Open a port. Returns whether that succeeded.
 
         Args:
-            beside: what is open at the same port, of other addresses or for others.
+            one: the port.
+            beside: open ports with the same number, on other addresses or for others.
 
         Raises:
-            WherryError: it was not found out.
+            WherryError: the result is not known.
         """
         try:
             if (other := next((each for each in beside if each.forward.meets(one.forward)), None)) is not None:
-                raise WherryError(_published_already(one.forward, other))  # by QEMU or us: the user must not end those
+                raise WherryError(
+                    _published_already(one.forward, other)
+                )  # it is held by QEMU or us, which the user must not end
             await self._forwarder.open(one.forward)
         except WherryError as error:
-            if error.problem.code not in _TOLD:
+            if error.problem.code not in _REPORTED:
                 raise
             is_new = one.forward not in self._failed
             self._failed[one.forward] = error.problem
             level = logging.WARNING if is_new else logging.DEBUG
             _log.log(level, "%s: %s", one.forward.address, error.problem.summary)
-            if is_new and one.origin not in _STANDING and not one.is_companion:
+            if is_new and one.origin not in _SHOWN_ORIGINS and not one.is_companion:
                 text = f"{one.owner_name}: {error.problem.summary} It is published as soon as it can be."
                 self._notify(Notice(level="warning", text=text))
             return False
         self._failed.pop(one.forward, None)
         return True
 
-    def _tell(self) -> None:
-        """Show what stands, and say once what is new or over."""
+    def _report(self) -> None:
+        """Show current problems, and notify once of new and solved ones."""
         wanted = self._wanted() if self._failed or self._shown else ()
         failing: dict[str, list[Published]] = {}
         for one in wanted:
-            if self._stands(one):
+            if self._is_shown(one):
                 failing.setdefault(one.owner_id, []).append(one)
         before = self._shown
-        self._shown = {key: _standing(ports, self._failed[ports[0].forward]) for key, ports in failing.items()}
+        self._shown = {key: _problem_shown(ports, self._failed[ports[0].forward]) for key, ports in failing.items()}
         if self._shown != before:
             self._show(tuple(self._shown.values()))
         for key, problem in self._shown.items():
@@ -236,10 +241,10 @@ class Reconciler:
         for key in {one.owner_id for one in wanted} & (before.keys() - self._shown.keys()):
             self._notify(Notice(level="info", text=f"This is over: {before[key].summary}"))
 
-    def _stands(self, one: Published) -> bool:
-        """Whether it is to be told of for as long as it fails. A client that waits is told by the engine's answer."""
+    def _is_shown(self, one: Published) -> bool:
+        """Whether its failure is shown. While a client waits for the start, the engine's answer reports it instead."""
         problem = self._failed.get(one.forward)
-        if problem is None or problem.code not in _TOLD or one.is_companion or one.origin not in _STANDING:
+        if problem is None or problem.code not in _REPORTED or one.is_companion or one.origin not in _SHOWN_ORIGINS:
             return False
         return one.owner_id in self._shown or not self._is_awaited(one.owner_id)
 
@@ -255,8 +260,8 @@ def _published_already(forward: Forward, other: Published) -> Problem:
     )
 
 
-def _standing(failing: list[Published], problem: Problem) -> Problem:
-    """What is told for as long as a container lacks these ports, the first of them for this reason."""
+def _problem_shown(failing: list[Published], problem: Problem) -> Problem:
+    """The problem of a container that lacks these ports, with the first one's reason."""
     first = failing[0]
     more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
     return Problem(

@@ -1,10 +1,10 @@
-"""A listener of our own on the host that leads to a port on the host's loopback, where QEMU's forward waits.
+"""A listener on the host that forwards to a port on the host's loopback, where QEMU's forward listens.
 
-QEMU forwards IPv4 only, and not every address that a port may be published at. What it cannot listen on, the agent
-does. One relay is one socket and costs nothing until somebody connects: 1,000 of them are fine.
+QEMU forwards only IPv4, and not every address that a port may be published at. The agent listens where QEMU cannot. A
+relay is one socket and costs nothing until a client connects: 1,000 of them are fine.
 
-Both kinds are written as protocols, not streams: bytes go from one socket's `recv` straight into the other's `send`,
-without a task, a queue or a copy of ours in between. What the receiver does not take makes the sender wait.
+Both kinds are asyncio protocols, not streams: bytes go from one socket's `recv` directly to the other's `send`, without
+a task, a queue or a copy in between. A slow receiver pauses the sender.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _CLOSE_S: Final = 5.0
 
 
 class Relay:
-    """See the module. Made by `open`. All methods belong to the loop that opened it."""
+    """A listener and its connections; created by `open`. All methods MUST be called on the loop that opened it."""
 
     def __init__(self, listener: TcpRelay | UdpRelay, forward: Forward) -> None:
         self._listener = listener
         self.forward = forward
-        """Where it listens, and, as the guest's side, its target."""
+        """The listening address, and the target as its guest side."""
 
     @classmethod
     async def open(
@@ -43,19 +43,22 @@ class Relay:
         only_from_loopback: bool = False,
         one_by_one: bool = False,
     ) -> Relay:
-        """Listen, and lead who connects to the target.
+        """Listen, and forward clients to the target.
 
         Args:
-            host_ip: an address of the host, as `ipaddress` writes it. "::" and "::1" take IPv6 only.
-            host_port: 0: one that the system chooses; see `port`.
+            protocol: TCP or UDP.
+            host_ip: an address of the host, as `ipaddress` writes it. "::" and "::1" listen on IPv6 only.
+            host_port: 0 for one that the system chooses; see `port`.
             target: an IPv4 or IPv6 address and a port.
-            only_from_loopback: listen on all addresses in place of `host_ip`, which MUST be a loopback one, and turn
-                away who comes from elsewhere. For macOS, where ports below 1024 are free to all on the wildcard
-                address and on no other; see `Host.low_ports_on_wildcard_only`.
-            one_by_one: the target lets hardly anybody wait: connect to it one after the other. TCP only.
+            only_from_loopback: listen on all addresses instead of `host_ip`, which MUST be a loopback address, and
+                reject
+                clients from elsewhere. For macOS, where unprivileged programs may bind ports below 1024 only on the
+                wildcard
+                address; see `Host.low_ports_on_wildcard_only`.
+            one_by_one: the target has a tiny backlog: connect to it one at a time. TCP only.
 
         Raises:
-            WherryError: PORT_TAKEN or PORT_REFUSED, with who has the port.
+            WherryError: PORT_TAKEN or PORT_REFUSED, with the program that has the port.
         """
         listen_ip = host_ip
         if only_from_loopback:
@@ -82,26 +85,26 @@ class Relay:
 
     @property
     def port(self) -> int:
-        """Of the host, where it listens."""
+        """The listening port on the host."""
         return self._listener.port
 
     @property
     def connections(self) -> int:
-        """Open now. UDP: addresses that sent something within the last minute and a half."""
+        """Number of open connections. UDP: clients that were active within the last minute and a half."""
         return self._listener.connections
 
     @property
     def received_bytes(self) -> int:
-        """By the target, of the open connections."""
+        """Bytes sent to the target on the open connections."""
         return self._listener.received_bytes
 
     @property
     def sent_bytes(self) -> int:
-        """By the target, of the open connections."""
+        """Bytes received from the target on the open connections."""
         return self._listener.sent_bytes
 
     async def aclose(self) -> None:
-        """Stop listening and break the open connections. Idempotent."""
+        """Stop listening and reset the open connections. Idempotent."""
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await self._listener.aclose()

@@ -1,4 +1,4 @@
-"""The TCP half of a relay: pairs of connections that are joined end to end, with half-close and back-pressure."""
+"""TCP relay: pairs of connections joined with half-close and back-pressure."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _BACKLOG: Final = 512
 _CONNECT_S: Final = 10.0
 _TURN_S: Final = 0.1
 _ACCEPT_S: Final = 0.002
-"""About a turn of the target's own loop, in which it takes one connection."""
+"""About one iteration of the target's event loop, in which it accepts one connection."""
 _HIGH_WATER_BYTES: Final = 262_144
-"""What may wait for a slow receiver, in each direction of a connection; beyond it the sender is not read."""
-_TURNS: Final = 3
-"""Of the loop, from an accepted connection to its protocol."""
+"""Data that may be queued for a slow receiver, per direction of a connection; above it the sender is not read."""
+_ACCEPT_ITERATIONS: Final = 3
+"""Loop iterations between accepting a connection and creating its protocol."""
 _LOOK_S: Final = 15.0
-_LINGER_NOT: Final = struct.pack("ii", 1, 0)
-"""On, for no time. Windows has two shorts there, which the first four bytes are as well (little-endian)."""
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER on, zero seconds. Windows expects two shorts, which match the first four bytes (little-endian)."""
 
 
 class TcpRelay:
-    """One listening socket and its connections."""
+    """A listening socket and its connections."""
 
     def __init__(
         self, bound: socket.socket, target: tuple[str, int], *, only_from_loopback: bool, one_by_one: bool
@@ -48,7 +48,7 @@ class TcpRelay:
     async def serve(
         cls, bound: socket.socket, target: tuple[str, int], *, only_from_loopback: bool, one_by_one: bool = False
     ) -> TcpRelay:
-        """Listen on a socket that is bound. Raises OSError."""
+        """Listen on a bound socket. Raises OSError."""
         relay = cls(bound, target, only_from_loopback=only_from_loopback, one_by_one=one_by_one)
         loop = asyncio.get_running_loop()
         relay._server = await loop.create_server(lambda: _Pair(relay).client, sock=bound, backlog=_BACKLOG)
@@ -70,7 +70,7 @@ class TcpRelay:
         return sum(pair.target.read_bytes for pair in self._pairs)
 
     def add(self, pair: _Pair) -> bool:
-        """Take note of a new connection; False when there must be none any more."""
+        """Register a new connection; False when the relay is closing."""
         if self._closed:
             return False
         self._pairs.add(pair)
@@ -78,13 +78,13 @@ class TcpRelay:
         return True
 
     def discard(self, pair: _Pair) -> None:
-        """Take note of the end of a connection."""
+        """Unregister a closed connection."""
         self._pairs.discard(pair)
         if not self._pairs:
             self._none_left.set()
 
-    def look_after_halves(self) -> None:
-        """A connection is closed from one side: see `_Side.is_broken`."""
+    def watch_half_closed(self) -> None:
+        """Start checking half-closed connections, which may break unnoticed: see `_Side.is_broken`."""
         if self._looking is None and not self._closed:
             self._looking = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
 
@@ -94,10 +94,10 @@ class TcpRelay:
             if pair.client.is_broken() or pair.target.is_broken():
                 pair.break_off()
             else:
-                self.look_after_halves()
+                self.watch_half_closed()
 
     async def aclose(self) -> None:
-        """See Relay; waits for the sockets to be closed."""
+        """See Relay; waits until the sockets are closed."""
         self._closed = True
         if self._looking is not None:
             self._looking.cancel()
@@ -113,16 +113,16 @@ class TcpRelay:
             await self._server.wait_closed()
 
     async def _accept_no_more(self) -> None:
-        # WORKAROUND: CPython 3.11 and 3.12, a connection that was accepted in the turn before Server.close() fails an
+        # WORKAROUND: CPython 3.11 and 3.12, a connection accepted in the same iteration as Server.close() fails an
         # assertion in Server._attach, and its socket is left to the garbage collector.
-        with contextlib.suppress(NotImplementedError):  # Windows has no readers on its loop
+        with contextlib.suppress(NotImplementedError):  # loops on Windows have no readers
             asyncio.get_running_loop().remove_reader(self._bound)
-            for _ in range(_TURNS):
+            for _ in range(_ACCEPT_ITERATIONS):
                 await asyncio.sleep(0)
 
 
 class _Pair:
-    """A client's connection, and ours to the target."""
+    """A client's connection and the connection to the target."""
 
     def __init__(self, relay: TcpRelay) -> None:
         self.relay = relay
@@ -136,7 +136,7 @@ class _Pair:
         return self.client.ended or self.target.ended
 
     def begin(self) -> None:
-        """The client is there; it is read once the target is."""
+        """Connect to the target; the client is read once that is connected."""
         transport = self.client.transport
         assert transport is not None
         if not self._welcomes(transport) or not self.relay.add(self):
@@ -159,7 +159,7 @@ class _Pair:
                     await self._reach(None)
                 else:
                     await self._reach_in_turn(self.relay.gate)
-        except OSError as error:  # a TimeoutError is one
+        except OSError as error:  # includes TimeoutError
             _log.debug("nobody answers at %s port %d: %s", *self.relay.target, error)
             self.client.break_off()
             return
@@ -177,7 +177,7 @@ class _Pair:
             await loop.create_connection(lambda: self.target, *self.relay.target)
 
     async def _reach_in_turn(self, gate: asyncio.Semaphore) -> None:
-        """Connect while nobody else does. A SYN that found no room is sent again after a second: so long none waits."""
+        """Connect, one at a time: when the backlog is full, a SYN is repeated only after a second."""
         while True:
             async with gate:
                 try:
@@ -188,14 +188,14 @@ class _Pair:
                 return
 
     def break_off(self) -> None:
-        """Break both connections: their peers see that it is not an end."""
+        """Reset both connections, so that their peers do not mistake it for a normal end."""
         if self._connecting is not None:
             self._connecting.cancel()
         self.client.break_off()
         self.target.break_off()
 
     def lost(self, side: _Side, error: Exception | None) -> None:
-        """One connection is closed, by its peer or by us."""
+        """Called when one connection is closed, by its peer or by us."""
         other = side.other
         if other.transport is None:
             if self._connecting is not None and not self._connecting.done():
@@ -210,7 +210,7 @@ class _Pair:
 
 
 class _Side(asyncio.Protocol):
-    """One of the two connections. What comes from it goes to the other."""
+    """One of the two connections. Data from it goes to the other."""
 
     other: _Side
 
@@ -219,7 +219,7 @@ class _Side(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.is_closed = False
         self.ended = False
-        """Whether its peer sends no more."""
+        """Whether its peer has sent EOF."""
         self.read_bytes = 0
         self._early: list[bytes] = []
 
@@ -239,19 +239,19 @@ class _Side(asyncio.Protocol):
             onward.write(data)
         elif self.transport is not None:
             self._early.append(data)
-            # WORKAROUND: CPython 3.11.2, a pause that is asked for in connection_made is taken back right after.
+            # WORKAROUND: CPython 3.11.2, a pause requested in connection_made is undone right after it.
             self.transport.resume_reading()
             self.transport.pause_reading()
 
     def send_early(self) -> None:
-        """The other side is there now."""
+        """Called when the other side is connected."""
         early, self._early = self._early, []
         onward = self.other.transport
         assert onward is not None
         onward.writelines(early)
         if self.ended and onward.can_write_eof():
             onward.write_eof()
-            self._pair.relay.look_after_halves()
+            self._pair.relay.watch_half_closed()
 
     def eof_received(self) -> bool:
         """See asyncio.Protocol."""
@@ -260,13 +260,13 @@ class _Side(asyncio.Protocol):
         if self.other.is_closed:
             return False
         if onward is None:
-            return True  # told once it is there
+            return True  # forwarded once the other side is connected
         if self.other.ended:
-            onward.close()  # after what is still to be sent
+            onward.close()  # after the queued data
             return False
         if onward.can_write_eof():
             onward.write_eof()
-        self._pair.relay.look_after_halves()
+        self._pair.relay.watch_half_closed()
         return True
 
     def pause_writing(self) -> None:
@@ -287,7 +287,7 @@ class _Side(asyncio.Protocol):
         self._pair.lost(self, exc)
 
     def is_broken(self) -> bool:
-        """Whether the peer reset the connection after it had ended its sending: the loop no longer reads it."""
+        """Whether the peer reset the connection after its EOF: the loop does not notice, as it stopped reading."""
         if self.transport is None or self.is_closed:
             return False
         connection = self.transport.get_extra_info("socket")
@@ -297,15 +297,15 @@ class _Side(asyncio.Protocol):
             return True
 
     def close(self) -> None:
-        """End it, after what is still to be sent."""
+        """Close it after the queued data."""
         if self.transport is not None:
             self.transport.close()
 
     def break_off(self) -> None:
-        """Close it so that the peer sees it broken: what it has got is not all there was."""
+        """Reset it, so that the peer knows that data is missing."""
         if self.transport is None or self.is_closed:
             return
         connection = self.transport.get_extra_info("socket")
         with contextlib.suppress(OSError):
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.transport.abort()

@@ -1,4 +1,4 @@
-"""The UDP half of a relay: one socket towards the target for each address that sends something."""
+"""UDP relay: one socket to the target for each client."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any, Final, cast
 _log = logging.getLogger(__name__)
 
 IDLE_S: Final = 90.0
-"""After so long without a datagram in either direction a client is forgotten, as Docker's own proxy does it."""
+"""A client without a datagram in either direction for this long is forgotten, as by Docker's own proxy."""
 MAX_CLIENTS: Final = 512
-"""Of one relay; who was silent for the longest makes room."""
+"""Limit for each relay; the client that was silent longest is replaced."""
 _WAITING_DATAGRAMS: Final = 32
 _BUFFER_BYTES: Final = 1_048_576
-"""Asked of the system for each socket: a loop that is busy for a moment must not lose a burst."""
+"""Requested socket buffer: a loop that is busy for a moment must not lose a burst."""
 
 Address = tuple[Any, ...]
 
 
 class UdpRelay:
-    """One bound socket and its clients."""
+    """A bound socket and its clients."""
 
     def __init__(self, bound: socket.socket, target: tuple[str, int], *, only_from_loopback: bool) -> None:
         self.port: int = bound.getsockname()[1]
@@ -35,11 +35,11 @@ class UdpRelay:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
         self.is_full = False
-        """Whether datagrams wait for the socket already: more of them are lost, as they may be."""
+        """Whether the socket's send queue is full: more datagrams are dropped, as UDP allows."""
 
     @classmethod
     async def serve(cls, bound: socket.socket, target: tuple[str, int], *, only_from_loopback: bool) -> UdpRelay:
-        """Take datagrams from a socket that is bound. Raises OSError."""
+        """Serve datagrams on a bound socket. Raises OSError."""
         relay = cls(bound, target, only_from_loopback=only_from_loopback)
         _enlarge(bound)
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Front(relay), sock=bound)
@@ -61,11 +61,11 @@ class UdpRelay:
         return sum(client.sent_bytes for client in self._clients.values())
 
     def opened(self, transport: asyncio.DatagramTransport) -> None:
-        """The listening socket is ready."""
+        """Called when the listening socket is ready."""
         self._transport = transport
 
     def take(self, data: bytes, sender: Address) -> None:
-        """Lead a client's datagram to the target."""
+        """Forward a client's datagram to the target."""
         client = self._clients.get(sender)
         if client is None:
             if self._transport is None or self._transport.is_closing() or not self._welcomes(sender):
@@ -75,7 +75,7 @@ class UdpRelay:
         client.forward(data)
 
     def give(self, data: bytes, client: _Client) -> None:
-        """Lead an answer of the target to its client."""
+        """Forward a reply of the target to its client."""
         transport = self._transport
         if transport is None or transport.is_closing() or self._clients.get(client.address) is not client:
             return
@@ -84,7 +84,7 @@ class UdpRelay:
             transport.sendto(data, client.address)
 
     def forget(self, client: _Client) -> None:
-        """Its socket is closed: the next datagram begins anew."""
+        """Remove a client whose socket is closed: its next datagram creates a new one."""
         if self._clients.get(client.address) is client:
             del self._clients[client.address]
 
@@ -106,7 +106,7 @@ class UdpRelay:
         return client
 
     def _sweep(self) -> None:
-        """Forget who has been silent; they stand first."""
+        """Remove clients that were silent too long; the dictionary is sorted by activity."""
         loop = asyncio.get_running_loop()
         for client in list(self._clients.values()):
             if client.last_used > loop.time() - IDLE_S:
@@ -116,11 +116,11 @@ class UdpRelay:
         self._sweeping = loop.call_later(IDLE_S / 2, self._sweep) if self._clients else None
 
     def ended(self) -> None:
-        """The listening socket is closed."""
+        """Called when the listening socket is closed."""
         self._ended.set()
 
     async def aclose(self) -> None:
-        """See Relay; waits for the listening socket to be closed."""
+        """See Relay; waits until the listening socket is closed."""
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
@@ -160,7 +160,7 @@ class _Front(asyncio.DatagramProtocol):
         self._relay.is_full = False
 
     def error_received(self, exc: Exception) -> None:
-        """A client left before its answer came; nothing follows from it."""
+        """See asyncio.DatagramProtocol. A client closed its port before the reply; ignored."""
         del exc
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -170,7 +170,7 @@ class _Front(asyncio.DatagramProtocol):
 
 
 class _Client(asyncio.DatagramProtocol):
-    """Our socket towards the target, for one client."""
+    """A socket to the target, for one client."""
 
     def __init__(self, relay: UdpRelay, address: Address) -> None:
         self._relay = relay
@@ -185,7 +185,7 @@ class _Client(asyncio.DatagramProtocol):
         self.sent_bytes = 0
 
     async def open(self) -> None:
-        """Make the socket, and send what came meanwhile."""
+        """Create the socket, and send datagrams that arrived meanwhile."""
         try:
             await self._loop.create_datagram_endpoint(lambda: self, remote_addr=self._relay.target)
         except OSError as error:
@@ -193,7 +193,7 @@ class _Client(asyncio.DatagramProtocol):
             self._relay.forget(self)
 
     def forward(self, data: bytes) -> None:
-        """Send to the target."""
+        """Send a datagram to the target."""
         self.last_used = self._loop.time()
         transport = self._transport
         if transport is None:
@@ -204,14 +204,14 @@ class _Client(asyncio.DatagramProtocol):
             transport.sendto(data)
 
     def close(self) -> None:
-        """Idempotent."""
+        """Close the socket. Idempotent."""
         self._closed = True
         if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.BaseProtocol."""
-        # Not every version's transports are instances of what they stand for.
+        # In some versions of Python, transports are not instances of their abstract classes.
         self._transport = cast("asyncio.DatagramTransport", transport)
         if self._closed:
             self._transport.abort()
@@ -238,7 +238,7 @@ class _Client(asyncio.DatagramProtocol):
         self._is_full = False
 
     def error_received(self, exc: Exception) -> None:
-        """Nobody listens at the target at the moment; a client finds out as with any lost datagram."""
+        """See asyncio.DatagramProtocol. Nothing listens at the target; for the client it is a lost datagram."""
         _log.debug("a datagram was not taken: %s", exc)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -248,7 +248,7 @@ class _Client(asyncio.DatagramProtocol):
 
 
 def _enlarge(connection: Any) -> None:
-    """Room for a burst, as much as the system grants."""
+    """Enlarge a socket's buffers, as far as the system allows."""
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         try:
             connection.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)

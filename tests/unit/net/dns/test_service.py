@@ -84,13 +84,13 @@ async def test_the_setting_takes_effect_at_once_and_the_guest_is_told(
 ) -> None:
     monkeypatch.setattr(service, "EVERY_S", 0.05)
     monkeypatch.setattr(service, "_NETWORK_EVERY", 1)
-    look, made_looks = NameService._look, list[int]()
+    look, made_looks = NameService._probe, list[int]()
 
     def counted(made: NameService) -> object:
         made_looks.append(1)
         return look(made)
 
-    monkeypatch.setattr(NameService, "_look", counted)
+    monkeypatch.setattr(NameService, "_probe", counted)
     directory, told = directory_at(tmp_path), list[str]()
     with ZoneServer([("vpn.test", 300, "A", "192.0.2.3")]) as server:
         async with running(directory, told) as made:
@@ -121,14 +121,14 @@ async def test_a_network_that_cannot_be_looked_at_is_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "EVERY_S", 0.02)
-    look, failures = NameService._look, [OSError("no cards")]
+    look, failures = NameService._probe, [OSError("no cards")]
 
     def fail_once(made: NameService) -> object:
         if failures:
             raise failures.pop()
         return look(made)
 
-    monkeypatch.setattr(NameService, "_look", fail_once)
+    monkeypatch.setattr(NameService, "_probe", fail_once)
     told: list[str] = []
     async with running(directory_at(tmp_path), told) as made:
         while not told:
