@@ -17,7 +17,7 @@ WITHOUT_IMAGE = ("tests/unit", "tests/gui", "tests/fuzz", "tests/plugins")
 """Folders whose tests need no guest image."""
 WORKERS = (os.cpu_count() or 1) + 1
 """One more than there are processors: a test of a machine waits for most of its time."""
-DEADLINE_S = 40 * 60
+DEADLINE_S = 75 * 60
 STACKS_S = 10
 COVERAGE = ROOT / "build" / "coverage.json"
 
