@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from backend.agent.boot import corporate_network, images
 from backend.agent.boot.readiness import PREPARE
+from backend.agent.core import started_with
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.files import explain_os_error, write_private
 from backend.host.base import AcceleratorFact, Host
@@ -121,7 +120,7 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
     else:
         given = await asyncio.to_thread(_make_inputs, config, host, directory, chosen)
     if saved is None:  # else it goes on with the settings of then
-        await asyncio.to_thread(write_private, directory.used_config, msgspec.json.encode(config))
+        await asyncio.to_thread(started_with.note_settings, directory, config)
     facts = host.accelerators()
     plan = ladder.plan(
         arch=host.arch,
@@ -244,7 +243,7 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
         known=image.read_facts(image_directory).authorities,
     )
     directory.guest_inputs.mkdir(mode=0o700, exist_ok=True)
-    write_private(directory.used_daemon_json, _json(user_options))
+    started_with.note_daemon_options(directory, user_options)
     contents = {
         "authorized-keys": (directory.guest_inputs / "authorized-keys", (keys.client.public_line + "\n").encode()),
         "daemon.json": (directory.engine_options, _json(options)),

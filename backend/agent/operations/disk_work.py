@@ -19,9 +19,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from backend.agent.core import inventory
+from backend.agent.core import inventory, started_with
 from backend.agent.core.journal import Journal
 from backend.agent.machine.supervisor import Supervisor
 from backend.agent.operations.checkpoints import Checkpoints
@@ -30,7 +28,7 @@ from backend.agent.operations.power import Power
 from backend.control import messages
 from backend.control.messages.request import Handler
 from backend.errors import ProblemCode, WherryError, fail
-from backend.files import explain_os_error, sync_directory, write_private
+from backend.files import explain_os_error, sync_directory
 from backend.host.base import Host
 from backend.model import Phase
 from backend.paths import MachineDir
@@ -146,13 +144,12 @@ class DiskWork:
             if record is not None:
                 run.save(self._dir.run_record, record)
             if whole:
-                used = msgspec.json.decode(self._dir.used_config.read_bytes(), type=config.Config)
-                section = msgspec.structs.replace(used.machine, disk_gib=size_gib)
-                content = msgspec.json.encode(msgspec.structs.replace(used, machine=section))
-                write_private(self._dir.used_config, content)
+                started_with.change(self._dir, "machine.disk_gib", size_gib)
 
-        with contextlib.suppress(OSError, msgspec.DecodeError):  # at worst a restart is advised that is not needed
+        try:
             await asyncio.to_thread(note)
+        except OSError as error:  # at worst a restart is advised that is not needed
+            _log.warning("what the machine runs with was not noted: %s", error)
 
     async def _recover_grow(self, operation: Operation, left: Journal, why: BaseException | None) -> str | None:
         """After a kill the disk is grown by the next start: it is either size now, and what was asked is known."""

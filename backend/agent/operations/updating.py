@@ -20,11 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from backend.agent.boot import images
 from backend.agent.boot.images import IMAGE_VARIABLE, TRYING, UPDATE
-from backend.agent.core import inventory
+from backend.agent.core import inventory, started_with
 from backend.agent.core.inventory import Inventory
 from backend.agent.core.journal import Journal
 from backend.agent.core.lifecycle import StartRequested
@@ -36,7 +34,6 @@ from backend.agent.operations.power import Power
 from backend.control import messages
 from backend.control.messages.request import Handler
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
-from backend.files import write_private
 from backend.host.base import Host
 from backend.model import MachineStatus, Notice, Phase
 from backend.paths import MachineDir
@@ -243,16 +240,12 @@ class Updates:
         """Keep the image. Raises WherryError."""
         if config.load(self._dir.config).image.directory:
             config.set_values(self._dir.config, {"image.directory": str(new.directory)})
-            self._note_used(str(new.directory))
+            try:
+                started_with.change(self._dir, "image.directory", str(new.directory))
+            except OSError as error:  # at worst a restart is advised that is not needed
+                _log.warning("what the machine runs with was not noted: %s", error)
         else:
             images.pin(self._dir, new)
-
-    def _note_used(self, directory: str) -> None:
-        """The machine runs with this setting already: no restart is to be advised for it."""
-        with contextlib.suppress(OSError, msgspec.DecodeError):
-            used = msgspec.json.decode(self._dir.used_config.read_bytes(), type=config.Config)
-            section = msgspec.structs.replace(used.image, directory=directory)
-            write_private(self._dir.used_config, msgspec.json.encode(msgspec.structs.replace(used, image=section)))
 
     # -- back -----------------------------------------------------------------------------------------------------
     async def _recover(self, operation: Operation, left: Journal, why: BaseException | None) -> str | None:

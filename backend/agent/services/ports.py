@@ -6,9 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
-import msgspec
-
 from backend.addresses import PortState, PortStatus
+from backend.agent.core import started_with
 from backend.agent.core.tasks import Background
 from backend.control import messages
 from backend.control.messages.request import Handler
@@ -134,10 +133,7 @@ class PortsService:
         self._show((*((self._aliases.problem,) if self._aliases.problem is not None else ()), *problems))
 
     def _reader(self) -> Reader:
-        try:
-            used = msgspec.json.decode(self._dir.used_config.read_bytes(), type=Config)
-        except (OSError, msgspec.MsgspecError):
-            used = Config()
+        used = started_with.settings(self._dir) or Config()
         return Reader(used.network.publish == "all", self._aliases.host_address, network.has_ipv6_loopback())
 
 

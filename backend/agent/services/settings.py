@@ -14,9 +14,8 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from backend.agent.boot.prepare import resources
+from backend.agent.core import started_with
 from backend.control import messages
 from backend.control.launch import desktop_program
 from backend.control.messages.request import Handler
@@ -127,10 +126,9 @@ class SettingsService:
         """Which settings differ from those that the running machine was started with."""
         if not self._is_live():
             return []
-        try:
-            used = msgspec.json.decode(self._dir.used_config.read_bytes(), type=Config)
-        except (OSError, msgspec.DecodeError):
-            return []  # started by a version that did not note it
+        used = started_with.settings(self._dir)
+        if used is None:
+            return []
         names = config.keys()
         reasons = [
             key
@@ -139,9 +137,9 @@ class SettingsService:
             and key not in config.LIFECYCLE_KEYS
             and config.get(used, key) != config.get(loaded, key)
         ]
-        with contextlib.suppress(OSError, ValueError, WherryError):  # a broken one is told by daemon.get
-            options = msgspec.json.decode(self._dir.used_daemon_json.read_bytes())
-            if options != config.daemon_options(self._dir.daemon_json):
+        options = started_with.daemon_options(self._dir)
+        with contextlib.suppress(WherryError):  # a broken one is told by who reads it for the user
+            if options is not None and options != config.daemon_options(self._dir.daemon_json):
                 reasons.append("daemon")
         reasons.extend(sorted(set(self._host_changes()) - set(reasons)))
         return reasons

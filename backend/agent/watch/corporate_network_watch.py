@@ -14,11 +14,11 @@ from typing import Final
 import msgspec
 
 from backend.agent.boot import corporate_network
+from backend.agent.core import started_with
 from backend.errors import WherryError
 from backend.host.base import Host
 from backend.model import Notice
 from backend.paths import MachineDir
-from backend.settings.config import Config
 from backend.vm import run
 
 PROXIES: Final = "network.proxy"
@@ -95,7 +95,10 @@ class CorporateNetworkWatch:
 
     def _present(self, with_certificates: bool) -> corporate_network.CorporateNetworkRecord:
         """What a machine with the settings of the running one would be given now."""
-        section = msgspec.json.decode(self._dir.used_config.read_bytes(), type=Config).network
+        used = started_with.settings(self._dir)
+        if used is None:
+            raise ValueError("the settings that the machine was started with are not known")
+        section = used.network
         if not with_certificates:
             section = msgspec.structs.replace(section, certificates="none")
         record = run.load(self._dir.run_record)

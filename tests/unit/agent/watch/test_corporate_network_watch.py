@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from backend.agent.boot import corporate_network
+from backend.agent.core import started_with
 from backend.agent.watch.corporate_network_watch import CERTIFICATES, PROXIES, CorporateNetworkWatch
 from backend.doctor import CheckResult, CheckSeverity, examine
 from backend.files import write_private
@@ -56,7 +56,7 @@ def directory(tmp_path: Path) -> MachineDir:
 def start(host: CompanyHost, directory: MachineDir) -> None:
     """What a start leaves behind."""
     directory.guest_inputs.mkdir(exist_ok=True)
-    write_private(directory.used_config, msgspec.json.encode(Config()))
+    started_with.note_settings(directory, Config())
     write_private(directory.engine_options, b"{}")
     record = run.RunRecord(
         uuid="u",
