@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"  # before anything imports Qt: no test may need a screen
+# The tests start a thousand Python programs: where none may keep its bytecode, each compiles the whole tree.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import hypothesis
 from PySide6.QtWidgets import QApplication

@@ -64,11 +64,16 @@ def machine(image_directory: Path, tools: Tools, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def fresh(image_directory: Path, tools: Tools, tmp_path: Path) -> Iterator[Machine]:
+def fresh(machine: Machine, tmp_path: Path) -> Iterator[Machine]:
     """A machine that was never started; whatever becomes of it is gone after the test."""
     docker_config = tmp_path / "docker"
     docker_config.mkdir()
-    made = Machine(home=tmp_path / "home", image=image_directory, tools=tools, docker_config=docker_config)
+    made = Machine(home=tmp_path / "home", image=machine.image, tools=machine.tools, docker_config=docker_config)
+    # Which accelerators do not work on this computer was found out by the first machine, in up to ten seconds.
+    verdicts = machine.home / "machine/accelerators.json"
+    if verdicts.exists():
+        (made.home / "machine").mkdir(mode=0o700, parents=True)
+        shutil.copy(verdicts, made.home / "machine")
     yield made
     if made.home.exists():
         made.wherry("stop", "--kill", "--quit", check=False)

@@ -64,7 +64,7 @@ def test_a_company_network(fresh: Machine, tools: Tools, tmp_path: Path, monkeyp
         certificates = fresh.docker_config / "certs.d" / f"own.corp.test:{own_port}"
         certificates.mkdir(parents=True)
         (certificates / "ca.crt").write_text(own.pem)
-        fresh.home.mkdir()
+        fresh.home.mkdir(exist_ok=True)
         (fresh.home / "config.toml").write_text(
             "[network]\n"
             "subnet = '10.0.2.0/24'\n"
