@@ -1,6 +1,6 @@
-"""Asking the engine over a stream of its own, for the agent's needs: a short request, the whole answer or its lines.
+"""Requests of the agent to the engine: a short request on a new stream, with the whole answer or a stream of objects.
 
-What goes wrong is told as Problems; `backend.http_exchange` speaks the HTTP.
+Failures are raised as Problems; `backend.http_exchange` implements HTTP.
 """
 
 from __future__ import annotations
@@ -35,18 +35,19 @@ _HEADERS: Final = {"Host": "docker"}
 async def ask(
     dial: Dial, method: str, target: str, *, timeout_s: float = _ANSWER_S, limit_bytes: int = ANSWER_BYTES
 ) -> tuple[int, bytes]:
-    """Send a request without a body; return the status and the body of the answer.
+    """Send a request without a body. Returns the status and the body of the answer.
 
     Args:
         dial: opens a stream to the engine.
         method: as in "GET".
         target: path and query, without the API's version.
-        timeout_s: for all of it, in seconds.
-        limit_bytes: the longest answer.
+        timeout_s: deadline for everything, in seconds.
+        limit_bytes: size limit of the answer.
 
     Raises:
-        WherryError: ENGINE_DOWN when it does not answer in time, or breaks off; ENGINE_ERROR when its answer is no
-            HTTP or too long; what `dial` raises.
+        WherryError: ENGINE_DOWN when it does not answer in time or closes the connection; ENGINE_ERROR when its answer
+            is
+            not HTTP or too long; errors of `dial`.
     """
     exchange = _exchange(method, target)
     with _problems(exchange, timeout_s):
@@ -57,15 +58,17 @@ async def ask(
 
 @contextlib.asynccontextmanager
 async def follow(dial: Dial, target: str, *, timeout_s: float = _ANSWER_S) -> AsyncIterator[AsyncIterator[JsonObject]]:
-    """GET a target whose answer has no end, and give the objects that come in it, while the block lasts.
+    """GET a target with an endless answer, and yield the JSON objects in it while the block lasts.
 
-    Entering the block waits for the head of the answer: what the engine tells of after that is among the objects.
+    Entering the block waits for the head of the answer: events after that moment are among the objects.
 
     Args:
-        timeout_s: until the head has come, in seconds; an object may take any time.
+        dial: opens a stream to the engine.
+        target: path and query, without the API's version.
+        timeout_s: deadline for the head, in seconds; there is none for the objects.
 
     Raises:
-        WherryError: as `ask`; ENGINE_ERROR with the engine's words when it refuses, and for what is no JSON.
+        WherryError: as `ask`; ENGINE_ERROR with the engine's message when it refuses, and for invalid JSON.
     """
     exchange = _exchange("GET", target)
     async with contextlib.AsyncExitStack() as stack:
@@ -90,9 +93,9 @@ async def _objects(response: StreamedResponse, exchange: HttpExchange) -> AsyncI
 
 
 async def answers_ping(stream: ByteStream, *, timeout_s: float) -> bool:
-    """Whether what the stream leads to answers as an engine does, in this time. The stream is used up.
+    """Whether an engine answers on the stream within the time. The stream cannot be used afterwards.
 
-    The engine accepts connections before it serves: the answer comes once it does, so nothing has to be asked twice.
+    The engine accepts connections before it serves them and answers when it is ready, so there is no need to retry.
 
     Raises:
         ConnectionError: the connection broke.
@@ -105,10 +108,10 @@ async def answers_ping(stream: ByteStream, *, timeout_s: float) -> bool:
 
 
 async def ask_json(dial: Dial, target: str, *, timeout_s: float = _ANSWER_S) -> Json | None:
-    """GET a target and return what it answers, as JSON; None for a 404.
+    """GET a target and return the JSON answer; None for a 404.
 
     Raises:
-        WherryError: as `ask`; ENGINE_ERROR with the engine's words for any other status, and for what is no JSON.
+        WherryError: as `ask`; ENGINE_ERROR with the engine's message for any other status, and for invalid JSON.
     """
     status, body = await ask(dial, "GET", target, timeout_s=timeout_s)
     if status == 404:
@@ -139,7 +142,7 @@ async def _dialled(dial: Dial) -> AsyncIterator[ByteStream]:
 
 @contextlib.contextmanager
 def _problems(exchange: HttpExchange, timeout_s: float = 0.0) -> Iterator[None]:
-    """Turn what goes wrong with an exchange into Problems."""
+    """Convert the errors of an exchange into Problems."""
     try:
         yield
     except TimeoutError as error:

@@ -1,8 +1,8 @@
-"""The docker context named "wherry": how the docker CLI, Compose and buildx find the engine without a setting.
+"""The docker context "wherry", through which the docker CLI, Compose and buildx find the engine without configuration.
 
-Files as the docker CLI keeps them: `<config>/contexts/meta/<sha256 of the name>/meta.json`, and "currentContext" in
+Uses the docker CLI's files: `<config>/contexts/meta/<sha256 of the name>/meta.json`, and "currentContext" in
 `<config>/config.json`. docker-py has functions for this, but (7.2) they write below the current directory when there is
-no config.json yet and swallow its errors; a user's config.json deserves better, so it is written whole or not at all.
+no config.json, and ignore errors. Here the user's config.json is written atomically.
 """
 
 from __future__ import annotations
@@ -25,24 +25,26 @@ _DEFAULT_SOCKET: Final = Path("/var/run/docker.sock")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextChange:
-    """What `install` or `remove` did."""
+    """Result of `install` or `remove`."""
 
     changed: bool
-    """Whether the context was made, altered or removed."""
+    """Whether the context was created, changed or removed."""
     selected: bool
-    """Whether it is (for remove: was) the one that docker uses."""
+    """Whether it is (for `remove`: was) docker's current context."""
     note: str
-    """One sentence for the user."""
+    """A sentence for the user."""
 
 
 def install(url: str, *, config_directory: Path | None = None, default_socket: Path = _DEFAULT_SOCKET) -> ContextChange:
-    """Make the context, and select it unless the user has another engine.
+    """Create the context, and select it unless the user has another engine.
 
-    Another engine is: a context that was chosen, $DOCKER_HOST or $DOCKER_CONTEXT, or somebody who answers on the
-    default socket.
+    That is the case when another context is selected, $DOCKER_HOST or $DOCKER_CONTEXT is set, or an engine answers on
+    the default socket.
 
     Args:
         url: the endpoint, as in DOCKER_HOST.
+        config_directory: docker's configuration; None for the user's.
+        default_socket: docker's default socket.
 
     Raises:
         WherryError: CONTEXT_FAILED; nothing was changed then.
@@ -74,7 +76,7 @@ def install(url: str, *, config_directory: Path | None = None, default_socket: P
 
 
 def select(url: str, *, config_directory: Path | None = None) -> ContextChange:
-    """Make the context, and have docker use it whatever it used before: the user said so. Raises as `install`."""
+    """Create the context and select it unconditionally, at the user's request. Raises as `install`."""
     directory = config_directory or _config_directory()
     made = install(url, config_directory=directory)
     config = _read_config(directory)
@@ -90,22 +92,22 @@ def select(url: str, *, config_directory: Path | None = None) -> ContextChange:
 
 
 def current_name(*, config_directory: Path | None = None) -> str:
-    """The context that docker uses, variables aside. Raises WherryError (CONTEXT_FAILED)."""
+    """Name of docker's current context, ignoring environment variables. Raises WherryError (CONTEXT_FAILED)."""
     return str(_read_config(config_directory or _config_directory()).get("currentContext") or "default")
 
 
 def overriding_variable() -> str | None:
-    """The variable that goes before any context, if one is set here."""
+    """The environment variable that overrides the context, if one is set."""
     return next((name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if os.environ.get(name)), None)
 
 
 def variable_value(name: str) -> str:
-    """What it is set to."""
+    """Its value."""
     return os.environ.get(name, "")
 
 
 def remove(*, config_directory: Path | None = None) -> ContextChange:
-    """Take the context away, and go back to docker's default if it was in use. Raises as `install`."""
+    """Remove the context; when it was selected, docker's default is selected. Raises as `install`."""
     directory = config_directory or _config_directory()
     config = _read_config(directory)
     meta = _meta_file(directory)
@@ -123,7 +125,7 @@ def remove(*, config_directory: Path | None = None) -> ContextChange:
 
 
 def current_url(*, config_directory: Path | None = None) -> str | None:
-    """The endpoint that our context names now; None when there is no such context."""
+    """The endpoint of our context; None when there is no such context."""
     content = _load(_meta_file(config_directory or _config_directory()))
     try:
         return str(content["Endpoints"]["docker"]["Host"]) if content is not None else None
@@ -140,7 +142,7 @@ def _meta_file(directory: Path) -> Path:
 
 
 def _other_engine(current: str, default_socket: Path) -> str | None:
-    """The engine that the user has already, as the first half of a sentence."""
+    """Description of the user's other engine, as the first half of a sentence; None when there is none."""
     if variable := overriding_variable():
         return f"${variable} is set"
     if current != "default":
@@ -178,7 +180,7 @@ def _read_config(directory: Path) -> dict[str, Any]:
 
 def _write_config(directory: Path, config: dict[str, Any]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    # Through a link, as people who keep their dot-files elsewhere have it.
+    # Follow a link: some people keep their configuration files elsewhere.
     write_private((directory / "config.json").resolve(), json.dumps(config, indent="\t").encode() + b"\n")
 
 
@@ -186,7 +188,7 @@ def _load(path: Path) -> dict[str, Any] | None:
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return None  # missing or not JSON: either way it is not what we would write
+        return None  # missing or invalid JSON: not what we would write
     return loaded if isinstance(loaded, dict) else None
 
 

@@ -1,4 +1,4 @@
-"""The engine's JSON, as `backend.json_reader` reads it: where it came from, and what several readers need of it."""
+"""Helpers for the engine's JSON: source names for errors, error messages, container names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _REASON_CHARS: Final = 300
 
 
 def engine_source(command: str) -> JsonSource:
-    """Answers to this command, as the user could give it."""
+    """The source name for answers to a docker command."""
     return JsonSource(
         summary="The Docker engine's answer was not understood.",
         code=ProblemCode.ENGINE_ERROR,
@@ -22,12 +22,12 @@ def engine_source(command: str) -> JsonSource:
 
 
 def read_answer(untrusted_body: bytes, command: str) -> Json:
-    """The whole answer. Raises NotUnderstood."""
+    """Parse a whole answer. Raises NotUnderstood."""
     return decode(untrusted_body, engine_source(command))
 
 
 def refusal(untrusted_body: bytes) -> str:
-    """The engine's words in an answer that refuses, cleaned and without a full stop."""
+    """The message in an error answer, sanitised and without a full stop."""
     try:
         said = read_answer(untrusted_body, "").object().text("message")
     except WherryError:
@@ -36,8 +36,8 @@ def refusal(untrusted_body: bytes) -> str:
 
 
 def listed_name(container: JsonObject, limit: int = NAME_CHARS) -> str:
-    """The name of a container as `GET /containers/json` lists it, cleaned; the short id of one without."""
+    """Name of a container in `GET /containers/json`, sanitised; its short id when it has none."""
     names = container.texts("Names") or (container.required_text("Id")[:12],)
-    # A linked container has further names of the form /other/alias: its own has one slash.
+    # Links give a container further names (/other/alias): its own has one slash.
     own = next((name for name in names if name.count("/") <= 1), names[0])
     return clean_text(own.removeprefix("/"), limit)

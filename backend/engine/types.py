@@ -1,8 +1,8 @@
-"""The engine's things as frozen values: what `EngineClient` returns, whatever library it uses.
+"""The engine's objects as frozen values, independent of the library that reads them.
 
-Everything that a container or an image author can choose (names, images, labels, messages) passes `clean_text` before
-it is put in one of these, so a reader may show it as plain text without further care. Log bytes are the exception: they
-stay raw, under a name that says so. This module imports the standard library only.
+Text that a container's or image's author controls (names, images, labels, messages) is sanitised by `clean_text` before
+it is stored here, so that it can be shown as plain text. Log bytes are the exception: they stay raw, under a name that
+says so. This module imports only the standard library.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from enum import StrEnum
 from typing import Final
 
 NAME_CHARS: Final = 256
-"""Longest name, image or label that is kept; the engine itself sets no bound on labels."""
+"""Limit for names, images and labels; the engine does not limit labels."""
 _KEPT_LABELS: Final = 64
 
 
 def _forbidden() -> dict[int, str | None]:
     table: dict[int, str | None] = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
-    # Bidirectional controls let a name pretend to be another one; real right-to-left letters need none of them.
+    # Bidirectional controls let a name imitate another one; real right-to-left text does not need them.
     table |= dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF))
     table |= {0x09: " ", 0x0A: " ", 0x0D: " ", 0x2028: " ", 0x2029: " "}
     table |= dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")  # lone surrogates cannot be encoded
@@ -29,11 +29,11 @@ _FORBIDDEN: Final = _forbidden()
 
 
 def clean_text(untrusted_text: str, limit: int = NAME_CHARS) -> str:
-    """One line without control or direction-changing characters, at most `limit` characters, the last an ellipsis."""
+    """One line without control or direction-changing characters, at most `limit` characters, shortened by "…"."""
     if len(untrusted_text) <= limit and untrusted_text.isprintable():
-        # Nearly always, and ten times as quick: none of the forbidden characters is printable.
+        # Nearly always true and ten times as fast: no forbidden character is printable.
         return untrusted_text.strip()
-    # Cut before translating: the work must not grow with what a container sends.
+    # Cut before translating: the work must not grow with the container's input.
     text = untrusted_text[: limit * 4].translate(_FORBIDDEN).strip()
     if len(text) > limit or len(untrusted_text) > limit * 4:
         return text[: limit - 1] + "…"
@@ -41,7 +41,7 @@ def clean_text(untrusted_text: str, limit: int = NAME_CHARS) -> str:
 
 
 class ContainerState(StrEnum):
-    """The engine's own words for what a container does."""
+    """The state of a container, in the engine's words."""
 
     CREATED = "created"
     RUNNING = "running"
@@ -50,7 +50,7 @@ class ContainerState(StrEnum):
     REMOVING = "removing"
     EXITED = "exited"
     DEAD = "dead"
-    UNKNOWN = "unknown"  # a word that this version does not know
+    UNKNOWN = "unknown"  # unknown to this version
 
     @property
     def is_up(self) -> bool:
@@ -62,16 +62,16 @@ _UP: Final = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, Container
 
 
 class Health(StrEnum):
-    """What the container's own health check says."""
+    """Result of the container's health check."""
 
-    NONE = "none"  # it has no check
+    NONE = "none"  # no health check
     STARTING = "starting"
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
 
 
 class ContainerAction(StrEnum):
-    """What can be asked of a container."""
+    """An action on a container."""
 
     START = "start"
     STOP = "stop"
@@ -80,18 +80,18 @@ class ContainerAction(StrEnum):
     UNPAUSE = "unpause"
     KILL = "kill"
     REMOVE = "remove"
-    REMOVE_WITH_VOLUMES = "remove-with-volumes"  # also the volumes that nobody gave a name
+    REMOVE_WITH_VOLUMES = "remove-with-volumes"  # with its anonymous volumes
 
 
 class RemovePolicy(StrEnum):
-    """What happens to a container that runs when it is to be removed."""
+    """What to do with a running container that is to be removed."""
 
     STOPPED_ONLY = "stopped-only"  # refused by the engine
     KILL_FIRST = "kill-first"  # killed, then removed
 
 
 class VolumePolicy(StrEnum):
-    """What happens to the volumes of a container that is removed."""
+    """What to do with the volumes of a container that is removed."""
 
     KEEP = "keep"
     REMOVE_ANONYMOUS = "remove-anonymous"
@@ -99,19 +99,19 @@ class VolumePolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortBinding:
-    """One port of a container, published or only exposed."""
+    """A port of a container, published or only exposed."""
 
     container_port: int
     protocol: str
     """"tcp", "udp" or "sctp"."""
     host_ip: str | None = None
-    """None: not published. "0.0.0.0" and "::" mean every address."""
+    """None: not published. "0.0.0.0" and "::" mean all addresses."""
     host_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """One row of `docker ps -a`. All text is clean."""
+    """A row of `docker ps -a`. All text is sanitised."""
 
     id: str
     """64 hexadecimal digits."""
@@ -119,7 +119,7 @@ class Container:
     image: str
     state: ContainerState
     status: str
-    """The engine's sentence: "Up 5 minutes (healthy)"."""
+    """The engine's description: "Up 5 minutes (healthy)"."""
     created: int
     """Seconds since the epoch."""
     command: str = ""
@@ -129,19 +129,19 @@ class Container:
     compose_service: str | None = None
     health: Health = Health.NONE
     exit_code: int | None = None
-    """Of the last run, for a container that ended."""
+    """Exit code of the last run, for a container that has exited."""
     anonymous_volumes: int = 0
-    """How many volumes it has that nobody gave a name."""
+    """Number of anonymous volumes."""
 
     @property
     def short_id(self) -> str:
-        """The twelve digits that the docker command shows."""
+        """The first twelve digits, as shown by the docker command."""
         return self.id[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineEvent:
-    """One line of `docker events`."""
+    """An event of the engine."""
 
     kind: str
     """"container", "image", "network", "volume", "daemon"..."""
@@ -151,16 +151,16 @@ class EngineEvent:
     time: float
     """Seconds since the epoch, by the engine's clock."""
     name: str = ""
-    """Of the container that it is about. Clean."""
+    """Name of the container. Sanitised."""
     exit_code: int | None = None
-    """Of a container that ended."""
+    """Exit code of a container that has exited."""
     signal: int | None = None
-    """That a container was sent."""
+    """Signal that was sent to a container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineVersion:
-    """What answers at the endpoint."""
+    """Version of the engine."""
 
     version: str
     api_version: str
@@ -170,7 +170,7 @@ class EngineVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """What the engine says of its host, the virtual machine."""
+    """Information about the engine's host, the virtual machine."""
 
     name: str
     containers: int
@@ -184,11 +184,11 @@ class EngineInfo:
 
 
 def is_anonymous_volume(name: str) -> bool:
-    """Whether the engine made up the name: 64 hexadecimal digits."""
+    """Whether the engine generated the name: 64 hexadecimal digits."""
     return len(name) == 64 and all(digit in "0123456789abcdef" for digit in name)
 
 
 def kept_labels(untrusted_labels: dict[str, str]) -> dict[str, str]:
-    """The first labels in order of their names, cleaned. An image may carry thousands."""
+    """The first labels in order of their names, sanitised. An image may have thousands."""
     chosen = sorted(untrusted_labels)[:_KEPT_LABELS]
     return {clean_text(key): clean_text(str(untrusted_labels[key])) for key in chosen}

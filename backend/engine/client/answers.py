@@ -1,6 +1,6 @@
-"""What the engine answers, made into the values of `types`: pure, whatever brought the answer.
+"""Conversion of the engine's answers into the values of `types`. Pure.
 
-Bytes that come without end (logs, events) are read by generators over blocks that may be cut anywhere.
+Endless answers (logs, events) are read by generators over blocks that may be split anywhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOT_UNDERSTOOD: Final = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError),
     *(OverflowError, RecursionError),
 )
-"""What the library raises when an answer is of another shape than an engine's: wrong kinds, numbers, or depths."""
+"""Raised by docker-py for an answer with unexpected types, numbers or nesting."""
 _EXITED: Final = re.compile(r"Exited \((-?\d+)\)")
 
 
@@ -36,17 +36,17 @@ DEBUG_ROLE: Final = "debug"
 
 
 def is_debug_helper(container: JsonObject) -> bool:
-    """Whether an entry of `GET /containers/json` is a debug shell of ours (`exec.open_debug_shell`)."""
+    """Whether an entry of `GET /containers/json` is one of our debug shells (`exec.open_debug_shell`)."""
     return container.object("Labels").text(ROLE_LABEL) == DEBUG_ROLE
 
 
 def not_understood(command: str, error: BaseException) -> WherryError:
-    """The error for an answer of another shape than the library expects, which reads some answers itself."""
+    """The error for an answer that docker-py cannot parse (it reads some answers itself)."""
     return NotUnderstood(engine_source(command), clean_text(f"{type(error).__name__}: {error}", 500))
 
 
 def container_from_answer(answer: JsonObject) -> Container:
-    """One entry of `GET /containers/json`. Raises NotUnderstood."""
+    """Parse an entry of `GET /containers/json`. Raises NotUnderstood."""
     labels = answer.texts_by_name("Labels")
     status = clean_text(answer.text("Status"))
     exited = _EXITED.match(status)
@@ -106,7 +106,7 @@ def _ports(entries: Iterable[JsonObject]) -> tuple[PortBinding, ...]:
 
 
 def events(blocks: Iterable[bytes]) -> Iterator[EngineEvent]:
-    """The answer to `GET /events`, out of blocks that may be cut anywhere. Raises NotUnderstood."""
+    """Parse the answer to `GET /events`, from blocks that may be split anywhere. Raises NotUnderstood."""
     lines = JsonLines(engine_source("docker events"))
     for block in blocks:
         yield from map(_event, lines.feed(block))
@@ -127,12 +127,12 @@ def _event(answer: JsonObject) -> EngineEvent:
 
 
 def _whole(text: str) -> int | None:
-    """The engine writes numbers in attributes as text."""
+    """Parse a number: the engine writes numbers in attributes as text."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 def refused(command: str, status: int, untrusted_message: str) -> WherryError:
-    """The error for an answer that is no success."""
+    """The error for an answer with an error status."""
     said = [clean_text(line, 500) for line in untrusted_message.splitlines()[:20] if line.strip()]
     hint: str | None
     if status == 404 and "No such container" in untrusted_message:

@@ -1,6 +1,6 @@
-"""Everything that the engine knows of one container, out of `GET /containers/{id}/json`. Pure.
+"""All details of a container, parsed from `GET /containers/{id}/json`. Pure.
 
-All text is clean but in `untrusted_raw`, which is the answer as it came, for a view that shows all of it.
+All text is sanitised except `untrusted_raw`, the unchanged answer, for a view that shows all of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from backend.engine.types import ContainerState, Health, PortBinding, clean_text
 from backend.json_reader import JsonObject
 
 _VALUE_CHARS: Final = 4096
-"""Longest variable, argument or path that is kept whole: a command line is often longer than a name."""
+"""Limit for a variable, argument or path: command lines are often longer than names."""
 _HEALTH_LOG: Final = 20
 _NANO: Final = 1_000_000_000
 _PORT_DIGITS: Final = 5
@@ -32,52 +32,52 @@ class HealthProbe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerRun:
-    """How the container's process is, or ended."""
+    """State of the container's process."""
 
     state: ContainerState
     pid: int | None = None
-    """In the machine; None when it does not run."""
+    """Process id in the machine; None when it does not run."""
     exit_code: int | None = None
-    """Of the last run; None while it runs or before the first."""
+    """Exit code of the last run; None while it runs or before the first."""
     error: str = ""
-    """What the engine said when the start failed."""
+    """The engine's message when the start failed."""
     oom_killed: bool = False
     started_at: str = ""
     """RFC 3339, UTC; empty before the first start."""
     finished_at: str = ""
     restart_count: int = 0
-    """Restarts by the engine itself, by the restart policy, since the last start by hand."""
+    """Restarts by the engine's restart policy since the last manual start."""
     health: Health = Health.NONE
     failing_streak: int = 0
     health_log: tuple[HealthProbe, ...] = ()
 
     @property
     def started_epoch(self) -> float | None:
-        """Seconds since the epoch of the last start; None before the first."""
+        """Time of the last start in seconds since the epoch; None before the first."""
         return epoch_of(self.started_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MountPoint:
-    """Something of outside that is seen inside."""
+    """A bind mount, volume or tmpfs of the container."""
 
     kind: str
     """"bind", "volume", "tmpfs"..."""
     source: str
-    """A path of the host, or the volume's name; empty for tmpfs."""
+    """Path on the host, or the volume's name; empty for tmpfs."""
     destination: str
     writable: bool
     driver: str = ""
     propagation: str = ""
     anonymous: bool = False
-    """A volume without a name that a user gave: `docker rm --volumes` deletes it."""
+    """Whether it is a volume without a name from the user: `docker rm --volumes` deletes it."""
     path_in_machine: str = ""
-    """Where the volume's data is in the machine."""
+    """Path of the volume's data in the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkAttachment:
-    """A network that the container is part of."""
+    """A network that the container is connected to."""
 
     name: str
     network_id: str = ""
@@ -91,13 +91,13 @@ class NetworkAttachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerLimits:
-    """What the container may use; None: as much as the machine has."""
+    """Resource limits of the container; None: unlimited."""
 
     cpus: float | None = None
-    """1.5 is one processor and a half."""
+    """Number of processors: 1.5 is one and a half."""
     memory_bytes: int | None = None
     memory_and_swap_bytes: int | None = None
-    """-1: any amount of swap."""
+    """-1: unlimited swap."""
     cpu_shares: int | None = None
     cpuset: str = ""
     pids: int | None = None
@@ -105,30 +105,30 @@ class ContainerLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphDriver:
-    """Where the container's own files are, in the machine."""
+    """Location of the container's file system in the machine."""
 
     name: str = ""
     data: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def upper_directory(self) -> str:
-        """What the container wrote itself; empty when the driver says nothing of it."""
+        """The directory of the container's own changes; empty when the driver does not report it."""
         return self.data.get("UpperDir", "")
 
     @property
     def lower_directories(self) -> tuple[str, ...]:
-        """The image's layers, the topmost first."""
+        """The image's layers, top first."""
         return tuple(part for part in self.data.get("LowerDir", "").split(":") if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerDetails:
-    """One container. `untrusted_raw` is the engine's answer, a plain JSON value that nobody cleaned."""
+    """Details of a container. `untrusted_raw` is the engine's unmodified answer as plain JSON."""
 
     id: str
     name: str
     image: str
-    """As the user wrote it."""
+    """The image's name as written by the user."""
     image_id: str
     """"sha256:…"."""
     created_at: str
@@ -137,7 +137,7 @@ class ContainerDetails:
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
-    """Name and value, in the engine's order."""
+    """Pairs of name and value, in the engine's order."""
     working_directory: str = ""
     user: str = ""
     hostname: str = ""
@@ -156,17 +156,17 @@ class ContainerDetails:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     graph_driver: GraphDriver = field(default_factory=GraphDriver)
     size_written_bytes: int | None = None
-    """None unless it was asked for."""
+    """None unless it was requested."""
     untrusted_raw: Mapping[str, object] | None = field(default=None, hash=False, compare=False, repr=False)
 
     @property
     def anonymous_volumes(self) -> tuple[MountPoint, ...]:
-        """The volumes that nothing but this container names."""
+        """Volumes that only this container refers to."""
         return tuple(mount for mount in self.mounts if mount.anonymous)
 
 
 def details_from_answer(answer: JsonObject) -> ContainerDetails:
-    """The whole of one answer. Raises NotUnderstood."""
+    """Parse the answer. Raises NotUnderstood."""
     config, host, graph = answer.object("Config"), answer.object("HostConfig"), answer.object("GraphDriver")
     return ContainerDetails(
         id=_word(answer, "Id"),
@@ -195,7 +195,7 @@ def details_from_answer(answer: JsonObject) -> ContainerDetails:
         labels=kept_labels(config.texts_by_name("Labels")),
         graph_driver=GraphDriver(
             name=_word(graph, "Name"),
-            # Not shortened: these are paths that are used, and LowerDir names every layer.
+            # Not shortened: these paths are used, and LowerDir lists every layer.
             data={clean_text(key): clean_text(value, 1_000_000) for key, value in graph.texts_by_name("Data").items()},
         ),
         size_written_bytes=answer.integer("SizeRw") if "SizeRw" in answer else None,
@@ -204,7 +204,7 @@ def details_from_answer(answer: JsonObject) -> ContainerDetails:
 
 
 def epoch_of(rfc3339: str) -> float | None:
-    """Seconds since the epoch; None for what is not a time, and for the engine's year 1, which means never."""
+    """Parse a time into seconds since the epoch; None when invalid, and for the engine's year 1, which means never."""
     head, dot, tail = rfc3339.partition(".")
     try:
         # The engine writes nine decimals, the standard library reads six.
@@ -245,18 +245,18 @@ def _run(answer: JsonObject) -> ContainerRun:
 
 
 def _ports(answer: JsonObject) -> tuple[PortBinding, ...]:
-    # A container that does not run has no ports in its network settings: what HostConfig asks for counts there.
+    # A stopped container has no ports in its network settings: use the request in HostConfig.
     live = answer.object("NetworkSettings").object("Ports")
-    wanted = answer.object("HostConfig").object("PortBindings")
+    requested = answer.object("HostConfig").object("PortBindings")
     exposed = answer.object("Config").object("ExposedPorts")
-    found: list[PortBinding] = []
-    for key in sorted({*exposed, *wanted, *live}):
+    ports: list[PortBinding] = []
+    for key in sorted({*exposed, *requested, *live}):
         number, _, protocol = key.partition("/")
         if not number.isascii() or not number.isdigit() or len(number) > _PORT_DIGITS:
             continue
-        rows = live.objects(key) or wanted.objects(key)
+        rows = live.objects(key) or requested.objects(key)
         bindings = [(row.text("HostIp"), row.text("HostPort")) for row in rows]
-        found.extend(
+        ports.extend(
             PortBinding(
                 container_port=int(number),
                 protocol=clean_text(protocol) or "tcp",
@@ -266,7 +266,7 @@ def _ports(answer: JsonObject) -> tuple[PortBinding, ...]:
             )
             for address, port in bindings or [("", "")]
         )
-    return tuple(dict.fromkeys(sorted(found, key=lambda port: (port.container_port, port.protocol))))
+    return tuple(dict.fromkeys(sorted(ports, key=lambda port: (port.container_port, port.protocol))))
 
 
 def _mount(answer: JsonObject) -> MountPoint:
@@ -283,7 +283,7 @@ def _mount(answer: JsonObject) -> MountPoint:
     )
 
 
-def _networks(found: Mapping[str, JsonObject]) -> tuple[NetworkAttachment, ...]:
+def _networks(networks: Mapping[str, JsonObject]) -> tuple[NetworkAttachment, ...]:
     return tuple(
         NetworkAttachment(
             name=clean_text(name),
@@ -295,7 +295,7 @@ def _networks(found: Mapping[str, JsonObject]) -> tuple[NetworkAttachment, ...]:
             mac_address=_word(entry, "MacAddress"),
             aliases=tuple(clean_text(alias, _VALUE_CHARS) for alias in entry.texts("Aliases")),
         )
-        for name, entry in sorted(found.items())
+        for name, entry in sorted(networks.items())
     )
 
 
@@ -327,7 +327,7 @@ def _value(answer: JsonObject, name: str) -> str:
 
 
 def _arguments(answer: JsonObject, name: str) -> tuple[str, ...]:
-    """A list of words, or one text: engines of long ago wrote that, and images have kept it."""
+    """Parse a list of words, or a single text, which very old engines wrote into images."""
     member = answer.member(name)
     words = (member.text(),) if isinstance(member.untrusted, str) else answer.texts(name)
     return tuple(clean_text(word, _VALUE_CHARS) for word in words)

@@ -1,11 +1,10 @@
-"""The engine's API, by docker-py, which only this module and `client_socket` import.
+"""Client of the engine's API, built on docker-py, which only this module and `socket` import.
 
-An `EngineClient` may be used from several threads at once. Every call has a deadline; a stream has none once it is
-open, and is ended by `close()` from any thread. Values that leave are those of `types`, errors are `WherryError` with
-ENGINE_DOWN (nobody answers, or too late) or ENGINE_ERROR (it answered no).
+An `EngineClient` is thread-safe. Every call has a deadline; an open stream has none, and is ended by `close()` from any
+thread. Results are values of `types`; errors are `WherryError` with ENGINE_DOWN (no answer in time) or ENGINE_ERROR (an
+error answer).
 
-What has no method here is asked through `call` (one JSON answer) and `stream` (bytes without end) by the other modules
-of this package, which make values of the answers.
+Other modules of this package use `call` (one JSON answer) and `stream` (an endless answer) for what has no method here.
 """
 
 from __future__ import annotations
@@ -54,11 +53,11 @@ from backend.json_reader import Json
 
 REQUEST_TIMEOUT_S: Final = 15
 UPLOAD_TIMEOUT_S: Final = 600
-"""For the engine's answer after the last byte: it unpacks what it was sent."""
+"""Deadline for the engine's answer after the last byte: it unpacks the upload first."""
 PULL_TIMEOUT_S: Final = 120
-"""The engine answers a pull when it has asked the registry for the first time."""
+"""The engine answers a pull after its first request to the registry."""
 STOP_GRACE_S: Final = 10
-"""How long a container may take to end by itself before the engine kills it: docker's own default."""
+"""Seconds until the engine kills a container that does not stop: docker's own default."""
 _CONTAINER_ID: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z_.-]{0,255}")
 
 _Result = TypeVar("_Result")
@@ -66,7 +65,7 @@ _Params = Mapping[str, str | int | bytes]
 
 
 def _agree_version(url: str, timeout_s: int) -> str:
-    """The newest version of the API that both sides speak.
+    """Negotiate the newest API version that both sides support.
 
     docker-py's own `version="auto"` does the same, but leaves its connection open when the engine does not answer.
     """
@@ -76,10 +75,10 @@ def _agree_version(url: str, timeout_s: int) -> str:
 
 
 class EngineClient:
-    """One engine. Connects when it is made."""
+    """Client of one engine; connects when it is created."""
 
     def __init__(self, url: str, timeout_s: int = REQUEST_TIMEOUT_S) -> None:
-        """Connect and agree on the API's version.
+        """Connect and negotiate the API's version.
 
         Args:
             url: as in DOCKER_HOST.
@@ -94,15 +93,15 @@ class EngineClient:
         self._api: APIClient = self._ask("docker version", lambda: open_api(url, version, timeout_s))
 
     def close(self) -> None:
-        """Drop the idle connections. Streams are closed by themselves."""
+        """Close idle connections. Streams have to be closed separately."""
         self._api.close()
 
     def ping(self) -> None:
-        """Ask whether the engine lives."""
+        """Check that the engine answers. Raises WherryError."""
         self._ask("docker ping", self._api.ping)
 
     def version(self) -> EngineVersion:
-        """What answers."""
+        """Version of the engine."""
         answer = self.call("docker version", "GET", "/version").object()
         return EngineVersion(
             version=clean_text(answer.text("Version")),
@@ -112,7 +111,7 @@ class EngineClient:
         )
 
     def info(self) -> EngineInfo:
-        """What the engine says of its host."""
+        """Information about the engine's host."""
         answer = self.call("docker info", "GET", "/info").object()
         return EngineInfo(
             name=clean_text(answer.text("Name")),
@@ -127,34 +126,34 @@ class EngineClient:
         )
 
     def list_containers(self, *, include_stopped: bool = True) -> tuple[Container, ...]:
-        """All containers, newest first, as the engine orders them; but not our own debug shells, which come and go."""
+        """All containers, newest first, without our own debug shells."""
         command = "docker ps --all" if include_stopped else "docker ps"
         answer = self.call(command, "GET", "/containers/json", params={"all": int(include_stopped)})
         return tuple(container_from_answer(entry) for entry in answer.objects() if not is_debug_helper(entry))
 
     def start(self, container_id: str) -> None:
-        """Start a container; one that runs already is left alone."""
+        """Start a container; does nothing when it runs already."""
         self._act("start", container_id, lambda: self._api.start(container_id))
 
     def stop(self, container_id: str, grace_s: int = STOP_GRACE_S) -> None:
-        """Ask a container to end, kill it after `grace_s` seconds."""
-        # docker-py adds the grace to its own timeout.
+        """Stop a container; the engine kills it after `grace_s` seconds."""
+        # docker-py adds the grace period to its timeout.
         self._act("stop", container_id, lambda: self._api.stop(container_id, timeout=grace_s))
 
     def restart(self, container_id: str, grace_s: int = STOP_GRACE_S) -> None:
-        """Stop as `stop` does, then start."""
+        """Stop a container like `stop`, then start it."""
         self._act("restart", container_id, lambda: self._api.restart(container_id, timeout=grace_s))
 
     def pause(self, container_id: str) -> None:
-        """Freeze all processes."""
+        """Suspend all processes of a container."""
         self._act("pause", container_id, lambda: self._api.pause(container_id))
 
     def unpause(self, container_id: str) -> None:
-        """Let frozen processes go on."""
+        """Resume all processes of a container."""
         self._act("unpause", container_id, lambda: self._api.unpause(container_id))
 
     def kill(self, container_id: str) -> None:
-        """End all processes at once."""
+        """Kill all processes of a container."""
         self._act("kill", container_id, lambda: self._api.kill(container_id))
 
     def remove(
@@ -163,24 +162,24 @@ class EngineClient:
         policy: RemovePolicy = RemovePolicy.STOPPED_ONLY,
         volumes: VolumePolicy = VolumePolicy.KEEP,
     ) -> None:
-        """Delete a container and what it wrote to its own file system. Volumes that have a name stay always."""
+        """Delete a container and its own files. Named volumes are always kept."""
         force = policy is RemovePolicy.KILL_FIRST
         anonymous = volumes is VolumePolicy.REMOVE_ANONYMOUS
         verb = "rm" + (" --force" if force else "") + (" --volumes" if anonymous else "")
         self._act(verb, container_id, lambda: self._api.remove_container(container_id, v=anonymous, force=force))
 
     def rename(self, container_id: str, name: str) -> None:
-        """Give a container another name; the engine refuses one that is taken or not allowed."""
+        """Rename a container; the engine refuses a name that is in use or invalid."""
         self._act("rename", container_id, lambda: self._api.rename(container_id, name))
 
     def inspect(self, container_id: str) -> ContainerDetails:
-        """Everything that the engine knows of one container."""
+        """All details of a container."""
         command = f"docker inspect {container_id[:12]}"
         check_id(container_id, command)
         return details_from_answer(self.call(command, "GET", f"/containers/{container_id}/json").object())
 
     def act(self, action: ContainerAction, container_id: str) -> None:
-        """Carry out `action` with the defaults of its method; REMOVE kills first."""
+        """Run an action with its method's defaults; REMOVE kills a running container first."""
         match action:
             case ContainerAction.START:
                 self.start(container_id)
@@ -200,16 +199,16 @@ class EngineClient:
                 self.remove(container_id, RemovePolicy.KILL_FIRST, VolumePolicy.REMOVE_ANONYMOUS)
 
     def events(self) -> EngineStream[EngineEvent]:
-        """All that happens from now on."""
+        """Stream all events from now on."""
         return self.stream("docker events", "GET", "/events", events)
 
     def pull(self, reference: str) -> EngineStream[PullProgress]:
-        """Fetch an image from its registry, with what `docker login` left for it; ends when the engine has it.
+        """Pull an image with the credentials of `docker login`. The stream ends when the image is complete.
 
-        Closing the stream cancels the pull: the engine keeps the layers that are complete for the next time.
+        Closing the stream cancels the pull; the engine keeps complete layers for the next time.
 
         Raises:
-            WherryError: as always; and while it is read ENGINE_ERROR, the registry refused or cannot be reached.
+            WherryError: as other calls; while reading, ENGINE_ERROR when the registry refuses or cannot be reached.
         """
         command = f"docker pull {clean_text(reference)}"
         complete = with_tag(reference)
@@ -234,12 +233,7 @@ class EngineClient:
     def logs(
         self, container_id: str, *, tail: int = 1000, follow: bool = True, since: str | None = None
     ) -> EngineStream[LogBlock]:
-        """What a container wrote, oldest first, and with `follow` what it writes until it ends. Each line has its time.
-
-        Args:
-            tail: number of lines to begin with; a negative number means all.
-            since: seconds since the epoch with up to nine decimals; lines of that very moment are included.
-        """
+        """A container's log, oldest first; with `follow` the stream lasts until the container ends. Lines are timed."""
         command = f"docker logs {container_id[:12]}"
         check_id(container_id, command)
         params = log_query(tail, since, follow=follow)
@@ -265,13 +259,15 @@ class EngineClient:
         body: object = None,
         timeout_s: float | None = None,
     ) -> Json:
-        """Ask one thing of the engine's API, and give its JSON answer; null when the answer is empty.
+        """Send a request to the engine's API. Returns the JSON answer; null when it is empty.
 
         Args:
-            command: how a user would ask the same, for the Problem.
+            command: the equivalent docker command, for error messages.
+            method: as in "GET".
             path: below the API's version, with ids checked by `check_id`: "/containers/3f…/json".
+            params: the query.
             body: sent as JSON; None sends nothing.
-            timeout_s: in place of the client's own, for each step of the request.
+            timeout_s: replaces the client's own, for each step of the request.
 
         Raises:
             WherryError: ENGINE_DOWN or ENGINE_ERROR.
@@ -295,10 +291,10 @@ class EngineClient:
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
     ) -> EngineStream[_Result]:
-        """Open an answer without end; `items` makes values of its blocks, which may be cut anywhere.
+        """Open an endless answer; `items` converts its blocks, which may be split anywhere.
 
         Raises:
-            WherryError: as `call`; reading raises as `EngineStream` says.
+            WherryError: as `call`; for errors while reading see `EngineStream`.
         """
         return EngineStream(self._open(command, method, path, params, headers, timeout_s=timeout_s), items, command)
 
@@ -312,7 +308,7 @@ class EngineClient:
         *,
         timeout_s: float | None = None,
     ) -> requests.Response:
-        """An answer without end, of which the head has come."""
+        """Open an endless answer; returns after its head has arrived."""
 
         def open_it() -> requests.Response:
             response = self._send(method, path, params=params, headers=headers, timeout_s=timeout_s or self._timeout_s)
@@ -322,7 +318,7 @@ class EngineClient:
         return self._ask(command, open_it)
 
     def head(self, command: str, path: str, *, params: Mapping[str, str | int | bytes]) -> Mapping[str, str]:
-        """Ask for the head of an answer; names of fields may be written in any case. Raises as `call`."""
+        """Send a HEAD request and return the headers (case-insensitive). Raises as `call`."""
 
         def ask() -> Mapping[str, str]:
             try:
@@ -330,7 +326,7 @@ class EngineClient:
             except APIError as error:
                 if error.status_code != 404:
                     raise
-                # An answer to HEAD has no body that could say so.
+                # The answer to HEAD has no body with a message.
                 raise fail(
                     ProblemCode.ENGINE_ERROR, "There is no such path in the container.", command=command
                 ) from error
@@ -349,7 +345,7 @@ class EngineClient:
         params: Mapping[str, str | int | bytes],
         timeout_s: float = UPLOAD_TIMEOUT_S,
     ) -> bytes:
-        """Send a tar archive as it is made, and give the whole answer. Raises as `call`, and what `pieces` raises."""
+        """Send a tar archive while it is produced; return its answer. Raises as `call`, and errors of `pieces`."""
 
         def ask() -> bytes:
             headers = {"Content-Type": "application/x-tar"}
@@ -362,16 +358,16 @@ class EngineClient:
     def hijack(
         self, command: str, path: str, *, params: Mapping[str, str | int | bytes] | None = None, body: object = None
     ) -> Duplex:
-        """Open a connection to a program's terminal by a POST. Raises as `call`."""
+        """Open a two-way connection to a program's terminal with a POST. Raises as `call`."""
 
         def open_it() -> Duplex:
             headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
             response = self._send("POST", path, params=params, headers=headers, body=body, timeout_s=self._timeout_s)
-            # The buffered reader, not the socket under it: the program's first words may have come with the head.
+            # The buffered reader, not the socket: the program's first output may have arrived with the head.
             raw: Any = response.raw
             reader = raw._fp.fp  # noqa: SLF001 -- neither library gives the connection away by a public name
             under = reader.raw
-            connection = getattr(under, "_sock", None) or under.sock  # the second for a named pipe
+            connection = getattr(under, "_sock", None) or under.sock  # the second is for a named pipe
             return Duplex(reader, connection, response.close)
 
         return self._ask(command, open_it)
@@ -387,7 +383,7 @@ class EngineClient:
         data: Iterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """The open answer, of which nothing but the head is read."""
+        """Send a request. Returns the open response, of which only the head was read."""
         url = f"{self._api.base_url}/v{self._api.api_version}{path}"
         response = self._api.request(
             method, url, params=params, json=body, data=data, headers=headers, stream=True, timeout=timeout_s
@@ -409,17 +405,17 @@ class EngineClient:
             raise
         except APIError as error:
             raise refused(command, error.status_code or 0, str(error.explanation or error)) from error
-        except requests.exceptions.InvalidJSONError as error:  # before its base, the errors of the connection
+        except requests.exceptions.InvalidJSONError as error:  # before OSError, its base class
             raise not_understood(command, error) from error
         except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise down(command, error) from error
         except NOT_UNDERSTOOD as error:
-            # An answer of a shape that docker-py does not expect: something else listens there.
+            # docker-py did not expect this answer: another program listens there.
             raise not_understood(command, error) from error
 
 
 def _wait_for_ever(response: requests.Response) -> None:
-    """Take the deadline off an open stream: silence is normal there, and `close` wakes the reader."""
+    """Remove the timeout of an open stream: silence is normal, and `close` wakes the reader."""
     sock = getattr(response.raw.connection, "sock", None)
     if sock is not None:
         sock.settimeout(None)
@@ -428,7 +424,7 @@ def _wait_for_ever(response: requests.Response) -> None:
 
 
 def check_id(container_id: str, command: str) -> None:
-    """Raise BAD_REQUEST for what is neither an id nor a name: it would become another address of the API."""
+    """Raise BAD_REQUEST for an invalid id or name, which would change the request's path."""
     if not _CONTAINER_ID.fullmatch(container_id):
         raise fail(ProblemCode.BAD_REQUEST, "That is not the id of a container.", command=clean_text(command))
 

@@ -1,7 +1,6 @@
-"""Images, volumes and networks as the engine lists them, each with the containers that use it.
+"""Lists of images, volumes and networks, each entry with the containers that use it.
 
-An answer's text is clean once it is in one of these values. An answer that is not understood is an ENGINE_ERROR, never
-a shorter list.
+All text in the results is sanitised. An answer that cannot be parsed raises ENGINE_ERROR; it never shortens a list.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ if TYPE_CHECKING:
     from backend.engine.client.engine_client import EngineClient
 
 SIZES_TIMEOUT_S: Final = 120.0
-"""The engine walks through every volume to add up its size."""
+"""The engine walks through every volume to compute its size."""
 _ANONYMOUS_CHARS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageEntry:
-    """One tag of an image, or an image without any."""
+    """A tag of an image, or an untagged image."""
 
     id: str
     """"sha256:" and 64 hexadecimal digits."""
     repository: str = ""
-    """Empty for an image without a tag, a leftover of a build."""
+    """Empty for an untagged image, left over from a build."""
     tag: str = ""
     size_bytes: int = 0
     created: float | None = None
@@ -41,12 +40,12 @@ class ImageEntry:
 
     @property
     def key(self) -> str:
-        """Tells this row from all others."""
+        """Unique key of this row."""
         return f"{self.id}/{self.repository}:{self.tag}"
 
     @property
     def name(self) -> str:
-        """As one would type it: "nginx:1.27", or the short id where there is no tag."""
+        """As typed in commands: "nginx:1.27", or the short id of an untagged image."""
         return f"{self.repository}:{self.tag}" if self.tag else self.short_id
 
     @property
@@ -57,34 +56,34 @@ class ImageEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeEntry:
-    """One volume."""
+    """A volume."""
 
     name: str
     driver: str = ""
     created: float | None = None
     used_by: tuple[str, ...] = ()
     project: str = ""
-    """Of Compose."""
+    """Its Compose project."""
 
     @property
     def key(self) -> str:
-        """Tells this row from all others."""
+        """Unique key of this row."""
         return self.name
 
     @property
     def id(self) -> str:
-        """What commands take: a volume has nothing but its name."""
+        """Its identifier in commands: a volume only has a name."""
         return self.name
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether the engine made up the name."""
+        """Whether the engine generated the name."""
         return len(self.name) == _ANONYMOUS_CHARS and all(digit in "0123456789abcdef" for digit in self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkEntry:
-    """One network."""
+    """A network."""
 
     id: str
     name: str
@@ -97,7 +96,7 @@ class NetworkEntry:
 
     @property
     def key(self) -> str:
-        """Tells this row from all others."""
+        """Unique key of this row."""
         return self.id
 
 
@@ -105,7 +104,7 @@ Listing = tuple[ImageEntry, ...] | tuple[VolumeEntry, ...] | tuple[NetworkEntry,
 
 
 def list_images(client: EngineClient) -> tuple[ImageEntry, ...]:
-    """All images but the intermediate ones of builds, a row for each tag. Raises WherryError."""
+    """All images except intermediate build layers, one row for each tag. Raises WherryError."""
     return images_from(client.call("docker images", "GET", "/images/json"), _uses(client))
 
 
@@ -120,7 +119,7 @@ def list_networks(client: EngineClient) -> tuple[NetworkEntry, ...]:
 
 
 def volume_sizes(client: EngineClient) -> dict[str, int]:
-    """The bytes in each volume by its name, where the engine knows. Takes seconds where there is much in them."""
+    """Bytes in each volume by name, when known. Takes seconds for large volumes."""
     command = "docker system df --verbose"
     answer = client.call(command, "GET", "/system/df", params={"type": "volume"}, timeout_s=SIZES_TIMEOUT_S)
     return sizes_from(answer)
@@ -128,7 +127,7 @@ def volume_sizes(client: EngineClient) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """Which containers use what."""
+    """The containers that use each image, volume and network."""
 
     images: Mapping[str, tuple[str, ...]]
     volumes: Mapping[str, tuple[str, ...]]
@@ -136,7 +135,7 @@ class Uses:
 
 
 def uses_from(answer: Json) -> Uses:
-    """Out of `GET /containers/json?all=1`. Raises NotUnderstood, as those below."""
+    """Parse `GET /containers/json?all=1`. Raises NotUnderstood, as the functions below."""
     found: tuple[dict[str, list[str]], ...] = (defaultdict(list), defaultdict(list), defaultdict(list))
     images, volumes, networks = found
     for entry in answer.objects():
@@ -152,7 +151,7 @@ def uses_from(answer: Json) -> Uses:
 
 
 def images_from(answer: Json, uses: Uses) -> tuple[ImageEntry, ...]:
-    """Out of `GET /images/json`."""
+    """Parse `GET /images/json`."""
     made = []
     for entry in answer.objects():
         identity = entry.required_text("Id")
@@ -171,7 +170,7 @@ def images_from(answer: Json, uses: Uses) -> tuple[ImageEntry, ...]:
 
 
 def volumes_from(answer: Json, uses: Uses) -> tuple[VolumeEntry, ...]:
-    """Out of `GET /volumes`."""
+    """Parse `GET /volumes`."""
     return tuple(
         VolumeEntry(
             name=clean_text(entry.required_text("Name")),
@@ -185,7 +184,7 @@ def volumes_from(answer: Json, uses: Uses) -> tuple[VolumeEntry, ...]:
 
 
 def networks_from(answer: Json, uses: Uses) -> tuple[NetworkEntry, ...]:
-    """Out of `GET /networks`."""
+    """Parse `GET /networks`."""
     return tuple(
         NetworkEntry(
             id=clean_text(entry.required_text("Id")),
@@ -203,7 +202,7 @@ def networks_from(answer: Json, uses: Uses) -> tuple[NetworkEntry, ...]:
 
 
 def sizes_from(answer: Json) -> dict[str, int]:
-    """Out of `GET /system/df`; the engine says -1 of what it does not know."""
+    """Parse `GET /system/df`; the engine writes -1 for unknown sizes."""
     sizes = {}
     for entry in answer.object().objects("Volumes"):
         size = entry.object("UsageData").integer("Size", -1)

@@ -1,17 +1,16 @@
-"""The bytes of an engine's log answer, cut into records: one line each, found without copying where that is possible.
+"""Splitting the bytes of the engine's log answer into records, one for each line, without copying where possible.
 
-The engine sends every line of a log as a chunk of its own (RFC 9112, section 7.1), which holds a frame, which holds the
-line's time and its text:
+The engine sends each line of a log as a chunk (RFC 9112, section 7.1) that contains a frame with the time and text:
 
-    7a CR LF | stream 0 0 0 length(4, big endian) | 2026-11-23T22:51:33.100000000Z SP text LF | CR LF
+7a CR LF | stream 0 0 0 length(4, big endian) | 2026-11-23T22:51:33.100000000Z SP text LF | CR LF
 
-Taken apart by a library for each layer that costs some ten microseconds a line, far too much for a million. So a whole
-block is scanned here, and what comes out is the block itself with the places of the frames in it. Everything else that
-may come (a line in several frames, several lines in one, the log of a terminal, which has no frames, chunks that end
-anywhere) is written anew in the same form behind the block.
+Parsing each layer with a library costs some ten microseconds a line, too much for a million lines. So a whole block is
+scanned at once, and the result is the block itself with the offsets of its frames. All other forms (a line in several
+frames, several lines in one, a terminal's log without frames, chunks that end anywhere) are rewritten in the same form
+and appended to the block.
 
-A record is a frame: the stream (1 or 2), three bytes that count how much of the line was cut, four of length, then the
-time and a space (if the engine gave one), the text, a line feed. The text is as the container wrote it.
+A record is a frame: the stream (1 or 2), three bytes with the number of bytes cut from the line, four of length, then
+the time and a space (if the engine gave one), the text, a line feed. The text is as written by the container.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ LOG_LINE_BYTES: Final = 16_384
 """Longer lines are cut, the time included. The engine splits lines at 16 KiB of text and gives each part a time."""
 LOG_HEADER_BYTES: Final = 8
 LOG_TIME_BYTES: Final = 30
-"""The engine's times have nine decimals, so that they can be compared as they are."""
+"""The engine's times always have nine decimals, so they can be compared as text."""
 FRAMED_BY_TYPE: Final = {
     "application/vnd.docker.multiplexed-stream": True,
     "application/vnd.docker.raw-stream": False,
 }
-"""By the type of the answer: whether it has frames. With a terminal there is one stream without any; engines before 25
+"""By content type: whether the answer has frames. A terminal's log is a single stream without frames; engines before 25
 do not say which it is."""
 _BLOCK_BYTES: Final = 262_144
 _MAX_FRAME_BYTES: Final = 65_536
@@ -40,15 +39,15 @@ _TIME: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z ")
 
 
 class LogBlock(NamedTuple):
-    """Some records."""
+    """A block of records."""
 
     untrusted_data: bytes
     starts: list[int]
-    """Where the records begin in it, in their order."""
+    """Offsets of the records, in order."""
 
 
 def log_record(untrusted_line: bytes, *, stream: int = 1, cut: int = 0) -> bytes:
-    """One record of a line without its line feed. `cut`: how many bytes are missing at its end."""
+    """Create a record from a line without its line feed. `cut`: number of bytes missing at its end."""
     return b"%c%b%b%b\n" % (
         stream,
         min(cut, _MAX_CUT).to_bytes(3),
@@ -58,7 +57,7 @@ def log_record(untrusted_line: bytes, *, stream: int = 1, cut: int = 0) -> bytes
 
 
 class _Line:
-    """A line of which the end has not come yet. Holds at most `LOG_LINE_BYTES`."""
+    """An incomplete line. Holds at most `LOG_LINE_BYTES`."""
 
     __slots__ = ("cut", "held")
 
@@ -82,12 +81,13 @@ class _Line:
 
 
 class LogRecords:
-    """Feed it the bytes of one answer. Raises ValueError for what is not such an answer."""
+    """Parser for the bytes of one answer. Raises ValueError when they are not a log answer."""
 
     def __init__(self, *, chunked: bool, framed: bool) -> None:
-        """
+        """Start at the beginning of an answer.
+
         Args:
-            chunked: the bytes have HTTP's chunked coding still on them.
+            chunked: the bytes still have HTTP's chunked coding.
             framed: the container has no terminal.
         """
         self.chunked = chunked
@@ -99,16 +99,16 @@ class LogRecords:
         self._part_stream = 1
         self._lines = {1: _Line(), 2: _Line()}
         self.ended = False
-        """The chunk that ends a body was seen."""
+        """Whether the last chunk of the body has arrived."""
 
     def feed(self, untrusted_block: bytes) -> LogBlock:
-        """Take some bytes, give the lines that they complete."""
+        """Parse more bytes. Returns the completed lines."""
         if self.chunked:
             return self._feed_chunks(self._rest + untrusted_block)
         return _block(b"", [], self._feed_payload(untrusted_block))
 
     def end(self) -> LogBlock:
-        """The last line, if it had no end of its own."""
+        """The last line, if it had no line feed."""
         return _block(b"", [], [line.finish(stream) for stream, line in self._lines.items() if line])
 
     def _feed_chunks(self, data: bytes) -> LogBlock:
@@ -151,7 +151,7 @@ class LogRecords:
                 behind = _place(made, starts, behind)
                 plain = self._framed and self._at_boundary
             elif size > _MAX_FRAME_BYTES:
-                # Not held until it is whole: it may claim any length.
+                # Not buffered until complete: it may claim any length.
                 self._chunk_left = size + 2
                 made = []
                 at = start + self._go_on(data[start:], made)
@@ -163,7 +163,7 @@ class LogRecords:
         return LogBlock(data + b"".join(anew) if anew else data, starts)
 
     def _go_on(self, data: bytes, anew: list[bytes]) -> int:
-        """Take what there is of a chunk that is under way, and of the line end after it; gives how much that was."""
+        """Parse the rest of an unfinished chunk and its line end. Returns the number of bytes used."""
         taken = min(self._chunk_left, len(data))
         payload = max(0, min(taken, self._chunk_left - 2))
         self._chunk_left -= taken
@@ -172,11 +172,11 @@ class LogRecords:
 
     @property
     def _at_boundary(self) -> bool:
-        """Whether neither a frame nor a line is under way."""
+        """Whether no frame and no line is unfinished."""
         return not (self._frame or self._part_left or self._lines[1] or self._lines[2])
 
     def _feed_payload(self, data: bytes) -> list[bytes]:
-        """What the frames in `data` complete, as records."""
+        """Parse frames in `data`. Returns the completed records."""
         if not self._framed:
             return self._cut_lines(1, b"", data)
         made: list[bytes] = []
@@ -197,7 +197,7 @@ class LogRecords:
             size = int.from_bytes(data[at + 4 : at + 8], "big")
             end = at + LOG_HEADER_BYTES + size
             if size > _MAX_FRAME_BYTES:
-                # A frame may claim to be 4 GiB long: its parts pass as they come.
+                # A frame may claim to be 4 GiB long: its parts are passed on as they arrive.
                 at += LOG_HEADER_BYTES
                 self._part_left, self._part_stream = size, stream
                 continue
@@ -215,7 +215,7 @@ class LogRecords:
         return made
 
     def _cut_lines(self, stream: int, time: bytes, untrusted_text: bytes) -> list[bytes]:
-        """The lines that `untrusted_text` ends; each that begins in it gets `time`."""
+        """The lines completed by `untrusted_text`; each line that begins in it gets `time`."""
         line = self._lines[stream]
         *whole, rest = untrusted_text.split(b"\n")
         made = []
@@ -228,7 +228,7 @@ class LogRecords:
 
 
 def _place(made: list[bytes], starts: list[int], behind: int) -> int:
-    """Note where records will be that are put behind the block; gives where the next will be."""
+    """Append the offsets of records that are stored behind the block. Returns the offset for the next one."""
     for record in made:
         starts.append(behind)
         behind += len(record)
@@ -241,14 +241,14 @@ def _block(data: bytes, starts: list[int], made: list[bytes]) -> LogBlock:
 
 
 def log_query(tail: int, since: str | None, *, follow: bool) -> dict[str, str | int | bytes]:
-    """The parameters of `GET /containers/{id}/logs`, as `EngineClient.logs` takes them."""
+    """The query parameters of `GET /containers/{id}/logs`; arguments as for `EngineClient.logs`."""
     asked: dict[str, str | int | bytes] = {"stdout": 1, "stderr": 1, "timestamps": 1, "follow": int(follow)}
     asked["tail"] = "all" if tail < 0 else tail
     return asked if since is None else asked | {"since": since}
 
 
 def wire_blocks(response: Any) -> Iterator[bytes] | None:
-    """The body of a urllib3 response as it comes, its chunked coding not undone; None where that is hidden.
+    """The raw body of a urllib3 response, with chunked coding; None when it is not accessible.
 
     urllib3 takes some six microseconds for a chunk, and each line of a log is one.
     """
@@ -259,12 +259,12 @@ def wire_blocks(response: Any) -> Iterator[bytes] | None:
 
 
 def log_items(*, chunked: bool, framed: bool) -> Callable[[Iterator[bytes]], Iterator[LogBlock]]:
-    """What makes records of an answer's blocks. Raises OSError when it breaks off, ValueError as `LogRecords`."""
+    """Create the parser for an answer's blocks. It raises OSError for a lost connection, ValueError as `LogRecords`."""
     return lambda blocks: log_blocks(blocks, LogRecords(chunked=chunked, framed=framed))
 
 
 def log_blocks(blocks: Iterator[bytes], records: LogRecords) -> Iterator[LogBlock]:
-    """All records of an answer. Raises OSError when it breaks off, ValueError as `LogRecords`."""
+    """All records of an answer. Raises OSError when the connection breaks, ValueError as `LogRecords`."""
     for untrusted_block in blocks:
         yield records.feed(untrusted_block)
         if records.ended:

@@ -1,4 +1,4 @@
-"""How far a pull has come, out of the engine's lines about single layers. Pure."""
+"""Progress of a pull, computed from the engine's messages about single layers. Pure."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _DONE: Final = ("Pull complete", "Already exists")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullProgress:
-    """Of all layers that are known by now; more may become known."""
+    """Progress over all layers known so far; more may follow."""
 
     layers: int = 0
     layers_done: int = 0
     bytes_done: int = 0
-    """Downloaded."""
+    """Bytes downloaded."""
     bytes_total: int = 0
-    """Of the layers that told their size."""
+    """Total size of the layers whose size is known."""
     status: str = ""
-    """The engine's newest words."""
+    """The engine's latest message."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class _Meter:
     def take(self, step: JsonObject) -> PullProgress:
         status = clean_text(step.text("status"))
         name = step.text("id")
-        # The first line names the tag in place of a layer: "Pulling from library/nginx".
+        # The first line names the tag instead of a layer: "Pulling from library/nginx".
         if name and not status.startswith("Pulling from"):
             layer = self.layers.setdefault(name, _Layer())
             detail = step.object("progressDetail")
@@ -63,10 +63,10 @@ class _Meter:
 
 
 def pull_progress(blocks: Iterator[bytes], *, command: str) -> Iterator[PullProgress]:
-    """One value for each line of the answer.
+    """Yield the progress after each line of the answer.
 
     Raises:
-        WherryError: ENGINE_ERROR, a line says that the pull failed, or is not understood.
+        WherryError: ENGINE_ERROR, a line reports that the pull failed, or is invalid.
     """
     meter = _Meter()
     lines = JsonLines(engine_source(command))

@@ -1,6 +1,6 @@
-"""docker-py on a Unix socket, without what it leaves behind: a socket whose connect fails is closed, not forgotten.
+"""docker-py on a Unix socket, with a fix: a socket whose connect fails is closed.
 
-With `client.py` the only module that imports docker-py.
+Besides `engine_client.py` the only module that imports docker-py.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _SCHEME: Final = "unix://"
 
 
 def open_api(url: str, version: str, timeout_s: int) -> APIClient:
-    """docker-py's client. Connects when it is first asked for something.
+    """Create docker-py's client. It connects at its first request.
 
     Args:
         url: as in DOCKER_HOST.
-        version: of the API.
+        version: version of the API.
         timeout_s: for each step of a request.
     """
     api = APIClient(base_url=url, version=version, timeout=timeout_s)
@@ -43,7 +43,7 @@ class _Connection(UnixHTTPConnection):
 
 class _Pool(UnixHTTPConnectionPool):
     def _new_conn(self) -> Any:
-        timeout: Any = self.timeout  # in seconds, as docker-py set it
+        timeout: Any = self.timeout  # docker-py's timeout, in seconds
         return _Connection(self.base_url, self.socket_path, timeout)
 
 

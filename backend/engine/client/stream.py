@@ -1,4 +1,4 @@
-"""An answer of the engine's without end, and what a broken connection to it is called. Part of `client.py`."""
+"""An endless answer of the engine. Part of `engine_client.py`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from backend.errors import ProblemCode, WherryError, fail
 
 _BLOCK_BYTES: Final = 65_536
 _BROKEN: Final = (OSError, ValueError, AttributeError, urllib3.exceptions.HTTPError)
-"""What reading from a connection raises, depending on where the library is when it breaks or is closed."""
+"""Errors of docker-py and urllib3 when a connection breaks or is closed while they read."""
 _Result = TypeVar("_Result")
 
 
 class EngineStream(Iterator[_Result]):
-    """An answer without end. Iterate it in one thread; `close()` it from any, which ends the iteration quietly."""
+    """An endless answer. Iterate in one thread; `close()` from any thread ends the iteration without an error."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class EngineStream(Iterator[_Result]):
 
         Raises:
             StopIteration: the engine ended the answer, or `close` was called.
-            WherryError: ENGINE_DOWN, the connection broke; ENGINE_ERROR, what came was not understood.
+            WherryError: ENGINE_DOWN, the connection broke; ENGINE_ERROR, the data was invalid.
         """
         try:
             return next(self._items)
@@ -73,13 +73,13 @@ class EngineStream(Iterator[_Result]):
             self._response.raw.shutdown()
 
     def release(self) -> None:
-        """Give the connection back. MUST be called in the reading thread only, after the iteration."""
+        """Free the connection. MUST be called in the reading thread, after the iteration."""
         self._closed = True
         with contextlib.suppress(*_BROKEN):
             self._response.close()
 
     def _received(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
-        """The blocks, with what breaks the connection told apart from what is wrong with the bytes."""
+        """The blocks; converts connection errors, so that they are not mistaken for invalid data."""
         try:
             yield from blocks
         except _BROKEN as error:
@@ -89,7 +89,7 @@ class EngineStream(Iterator[_Result]):
     def _blocks(self) -> Iterator[bytes]:
         raw = self._response.raw
         if raw.chunked:
-            # Yields each chunk of the transfer encoding as it comes; read(n) would wait for n bytes.
+            # Yields each chunk as it arrives; read(n) would wait for n bytes.
             yield from raw.stream(_BLOCK_BYTES, decode_content=False)
             return
         while block := raw.read1(_BLOCK_BYTES):

@@ -1,10 +1,10 @@
-"""Files between a container and this computer, as tar archives that stream through the engine.
+"""File transfer between a container and this computer, as tar archives streamed through the engine.
 
-What comes from a container is hostile: a member of an archive may have any name, point anywhere and be of any size.
-Nothing is ever written outside the chosen directory, through a link, or under a name that the system would take for
-something else. Symbolic links are made last and only where they stay inside; devices and the like are left out.
+Archives from a container are untrusted: a member may have any name, link target and size. Nothing is ever written
+outside the chosen directory, through a link, or under a name with a special meaning for the system. Symbolic links are
+created last, and only if they stay inside; device files and the like are skipped.
 
-A path in a container is text in which `surrogateescape` holds what is not UTF-8.
+A path in a container is text in which `surrogateescape` stands for bytes that are not UTF-8.
 """
 
 from __future__ import annotations
@@ -45,30 +45,30 @@ _GO_DIRECTORY: Final = 1 << 31
 
 
 def stat_path(client: EngineClient, container_id: str, path: str) -> RemoteStat:
-    """Look at one path of a container, running or not. Raises WherryError, as when there is no such path."""
+    """Stat a path of a container, running or not. Raises WherryError, also when it does not exist."""
     command = _command("stat", container_id, path)
     fields = client.head(command, f"/containers/{container_id}/archive", params=_query(path))
     try:
         text = base64.b64decode(fields.get(_STAT_HEADER, ""), validate=True)
     except ValueError as error:
         raise NotUnderstood(engine_source(command), f"{_STAT_HEADER}: {error}") from error
-    found = read_answer(text, command).object()
-    mode = found.required_integer("mode")
+    status = read_answer(text, command).object()
+    mode = status.required_integer("mode")
     return RemoteStat(
-        name=found.required_text("name"),
-        size=found.required_integer("size"),
+        name=status.required_text("name"),
+        size=status.required_integer("size"),
         is_directory=bool(mode & _GO_DIRECTORY),
         is_link=bool(mode & _GO_SYMLINK),
-        link_target=found.text("linkTarget"),
-        changed_at=found.text("mtime"),
+        link_target=status.text("linkTarget"),
+        changed_at=status.text("mtime"),
     )
 
 
 def read_file(client: EngineClient, container_id: str, path: str, limit: int) -> RemoteFile:
-    """Read a file, at most `limit` bytes of it; a link is followed.
+    """Read at most `limit` bytes of a file, following a link.
 
     Raises:
-        WherryError: ENGINE_ERROR for what is no file; ENGINE_DOWN.
+        WherryError: ENGINE_ERROR when it is not a file; ENGINE_DOWN.
     """
     told = stat_path(client, container_id, path)
     if told.is_link and told.link_target.startswith("/"):
@@ -95,13 +95,17 @@ def read_file(client: EngineClient, container_id: str, path: str, limit: int) ->
 def write_file(
     client: EngineClient, container_id: str, file: RemoteFile, data: bytes, *, overwrite: bool
 ) -> RemoteFile:
-    """Write a file back where it was, with the same owner and mode; gives it as it is then.
+    """Write a file back with its owner and mode. Returns its new state.
 
     Args:
-        overwrite: also when it was changed meanwhile.
+        client: the engine.
+        container_id: id of the container.
+        file: the file as it was read.
+        data: the new content.
+        overwrite: write even when the file has changed since it was read.
 
     Raises:
-        WherryError: WRONG_PHASE when it was changed since it was read, and `overwrite` is not set.
+        WherryError: WRONG_PHASE when it has changed since it was read, and `overwrite` is not set.
     """
     command = _command("write", container_id, file.path)
     if not overwrite and stat_path(client, container_id, file.path).changed_at != file.changed_at:
@@ -127,9 +131,9 @@ def write_file(
 
 
 def download(client: EngineClient, container_id: str, path: str, directory: Path, transfer: Transfer) -> Path:
-    """Copy a file or a directory out of a container; gives where it is.
+    """Copy a file or a directory from a container to `directory`. Returns its path.
 
-    It is built beside its place under a hidden name and takes its own at the end: a free one, never over another file.
+    It is written under a hidden name and renamed at the end to an unused name; no file is ever overwritten.
 
     Raises:
         WherryError: Cancelled; HOST_DISK_FULL, PATH_UNUSABLE; as `EngineClient.call`.
@@ -165,13 +169,18 @@ def upload(
     *,
     owner: tuple[int, int] = (0, 0),
 ) -> None:
-    """Copy files and directories into a directory of a container, over what has the same names.
+    """Copy files and directories into a directory of a container; existing files are overwritten.
 
     Args:
-        owner: user and group that they belong to there.
+        client: the engine.
+        container_id: id of the container.
+        directory: absolute path in the container.
+        sources: files and directories of this computer.
+        transfer: progress and cancellation.
+        owner: user and group id of the copies.
 
     Raises:
-        WherryError: Cancelled, and then what was sent stays; PATH_UNUSABLE; as `EngineClient.call`.
+        WherryError: Cancelled (files sent so far remain); PATH_UNUSABLE; as `EngineClient.call`.
     """
     command = _command("cp", container_id, directory)
     check_id(container_id, command)
@@ -186,7 +195,7 @@ def upload(
 
 
 def export(client: EngineClient, container_id: str, target: Path, transfer: Transfer) -> None:
-    """Write the container's whole file system to a tar file. Raises as `download`."""
+    """Write the container's file system to a tar file. Raises as `download`."""
     command = f"docker export {container_id[:12]}"
     check_id(container_id, command)
     sizes = client.call(command, "GET", f"/containers/{container_id}/json", params={"size": 1}, timeout_s=120)
@@ -210,7 +219,7 @@ def export(client: EngineClient, container_id: str, target: Path, transfer: Tran
 
 
 def safe_part(untrusted_name: str) -> str:
-    """A name for this computer's file system, whatever the container calls it; empty for one that means a place."""
+    """A safe file name for this computer; empty for a name that means a directory ("." and "..")."""
     text = untrusted_name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     text = _BAD_LETTERS.sub("_", clean_text(text, 4096)).rstrip(". ")
     if _RESERVED.fullmatch(text):
@@ -221,7 +230,7 @@ def safe_part(untrusted_name: str) -> str:
 
 
 def free_name(directory: Path, name: str) -> Path:
-    """`name`, or "name (2)" and so on: one that nothing has."""
+    """`name`, or "name (2)" and so on: the first that does not exist."""
     stem, dot, suffix = name.partition(".") if not name.startswith(".") else (name, "", "")
     number = 1
     while os.path.lexists(made := directory / (name if number == 1 else f"{stem} ({number}){dot}{suffix}")):
@@ -230,7 +239,7 @@ def free_name(directory: Path, name: str) -> Path:
 
 
 def _unpack(archive: tarfile.TarFile, target: Path, transfer: Transfer) -> None:
-    """Write all members below `target`, whose place is the first member's."""
+    """Extract all members to `target`, which replaces the first member's name."""
     links: list[tuple[Path, str]] = []
     written: dict[str, Path] = {}
     modes: list[tuple[Path, int]] = []
@@ -272,7 +281,7 @@ def _unpack(archive: tarfile.TarFile, target: Path, transfer: Transfer) -> None:
 def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, transfer: Transfer) -> None:
     content = archive.extractfile(member)
     assert content is not None
-    # "x": names that differ only in what `safe_part` made equal, or in case, must not overwrite each other.
+    # "x": names that become equal by `safe_part`, or differ only in case, must not overwrite each other.
     while os.path.lexists(path):
         path = free_name(path.parent, path.name)
     with path.open("xb") as file:
@@ -285,10 +294,10 @@ def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path,
 
 
 def _make_link(target: Path, path: Path, untrusted_link: str, transfer: Transfer) -> None:
-    """Make a symbolic link that stays inside; another one is left out."""
+    """Create a symbolic link if its target stays inside; else skip it."""
     inside = os.path.normpath(path.parent.relative_to(target.parent) / untrusted_link)
     escapes = untrusted_link.startswith(("/", "\\")) or ":" in untrusted_link or "\0" in untrusted_link
-    # A parent that is a link itself would make "inside" another place.
+    # A parent that is itself a link would change what "inside" means.
     place = Path(os.path.realpath(target.parent)) / path.parent.relative_to(target.parent)
     moved = Path(os.path.realpath(path.parent)) != place
     if escapes or moved or PurePosixPath(inside).parts[:1] != (target.name,) or path == target:
@@ -297,12 +306,12 @@ def _make_link(target: Path, path: Path, untrusted_link: str, transfer: Transfer
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(untrusted_link)
-    except OSError:  # taken, or a system where users may not make links
+    except OSError:  # the name exists, or users may not create links
         transfer.skip(clean_text(f"{path.name} -> {untrusted_link}"))
 
 
 def _pack(sources: tuple[Path, ...], owner: tuple[int, int], transfer: Transfer) -> Iterator[bytes]:
-    """The blocks of a tar archive of these files, as they are read."""
+    """Yield the blocks of a tar archive of these files while reading them."""
     for source in sources:
         for path in _walk(source):
             transfer.check()
@@ -331,13 +340,13 @@ def _pack_one(path: Path, name: str, owner: tuple[int, int], transfer: Transfer)
         yield entry.tobuf(tarfile.PAX_FORMAT)
         return
     with path.open("rb") as file:
-        entry.size = left = os.fstat(file.fileno()).st_size
+        entry.size = remaining = os.fstat(file.fileno()).st_size
         yield entry.tobuf(tarfile.PAX_FORMAT)
-        while left:
-            block = file.read(min(_BLOCK, left))
-            # A file that shrinks while it is read is filled up: the archive's own size must hold.
-            block = block or bytes(min(_BLOCK, left))
-            left -= len(block)
+        while remaining:
+            block = file.read(min(_BLOCK, remaining))
+            # A file that shrinks meanwhile is padded: the archive has announced its size.
+            block = block or bytes(min(_BLOCK, remaining))
+            remaining -= len(block)
             transfer.add(len(block))
             yield block
         yield bytes(-entry.size % 512)
@@ -359,7 +368,7 @@ def _size_of(source: Path) -> int:
 @contextlib.contextmanager
 def _open(client: EngineClient, command: str, container_id: str, path: str) -> Iterator[EngineStream[bytes]]:
     address = f"/containers/{container_id}/archive"
-    # Else the engine compresses it, on the machine's own time, for a connection within one computer.
+    # Else the engine compresses it, which wastes the machine's time for a local connection.
     plain = {"Accept-Encoding": "identity"}
     stream = client.stream(command, "GET", address, _blocks, params=_query(path), headers=plain)
     try:
@@ -384,7 +393,7 @@ def _members(stream: EngineStream[bytes], command: str) -> Iterator[tarfile.TarF
 
 
 class _Reader:
-    """An answer as the file that tarfile wants."""
+    """An answer as a file object for tarfile."""
 
     def __init__(self, stream: EngineStream[bytes]) -> None:
         self._stream = stream
@@ -402,7 +411,7 @@ class _Reader:
 
 
 def _query(path: str) -> dict[str, str | int | bytes]:
-    # As bytes, which are quoted as they are: a name need not be UTF-8.
+    # As bytes, which are quoted unchanged: a name need not be UTF-8.
     return {"path": path.encode("utf-8", "surrogateescape")}
 
 

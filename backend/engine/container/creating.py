@@ -1,6 +1,6 @@
-"""Make a container from a spec, and make one anew so that the old one is never lost.
+"""Creating a container from a spec, and recreating one without ever losing the old one.
 
-To be called in a worker thread: each function asks the engine several times.
+Call these functions in a worker thread: each sends several requests.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from backend.engine.client.engine_client import EngineClient
 
 CREATE_TIMEOUT_S: Final = 120.0
-"""The engine may copy what the image has at a volume's place before it answers."""
+"""The engine may copy an image's files into a volume before it answers."""
 _WATCH_S: Final = 1.5
-"""So long a new container is watched: one that cannot run ends within the first second."""
+"""Time for which a new container is observed: one that cannot run exits within the first second."""
 _WATCH_STEP_S: Final = 0.25
 
 
 class RecreateStep(StrEnum):
-    """What is being done."""
+    """Steps of recreating a container."""
 
     STOP = "stop"
     CREATE = "create"
@@ -45,40 +45,40 @@ class Created:
 
     id: str
     warnings: tuple[str, ...] = ()
-    """The engine's."""
+    """Warnings of the engine."""
     ended_at_once: int | None = None
-    """Its exit code, when it ended within the first second."""
+    """Exit code, when it exited within the first second; else None."""
     kept_as: str = ""
-    """The name under which the old container was kept, because the new one ended at once."""
+    """New name of the old container, kept because the new one exited at once."""
 
 
 def local_images(client: EngineClient) -> tuple[str, ...]:
-    """The names of all images that the engine has, newest first."""
+    """Names of all local images, newest first."""
     answer = client.call("docker images", "GET", "/images/json")
-    found = (tag for image in answer.objects() for tag in image.texts("RepoTags"))
-    return tuple(dict.fromkeys(clean_text(name) for name in found if "<none>" not in name))
+    names = (tag for image in answer.objects() for tag in image.texts("RepoTags"))
+    return tuple(dict.fromkeys(clean_text(name) for name in names if "<none>" not in name))
 
 
 def network_names(client: EngineClient) -> tuple[str, ...]:
-    """The names of all networks."""
+    """Names of all networks."""
     answer = client.call("docker network ls", "GET", "/networks")
     return tuple(sorted(clean_text(network.required_text("Name")) for network in answer.objects()))
 
 
 def has_image(client: EngineClient, reference: str) -> bool:
-    """Whether a container can be made of it without a pull."""
+    """Whether the image is available without a pull."""
     return _image(client, reference) is not None
 
 
 def spec_of(client: EngineClient, container_id: str) -> ContainerSpec:
-    """What the user of a container set."""
+    """The spec of a container: what its user has set."""
     raw = client.inspect(container_id).untrusted_raw
     container = Json(raw, engine_source(f"docker inspect {container_id[:12]}")).object()
     return spec_from_inspect(container, _image(client, container.text("Image")))
 
 
 def create_container(client: EngineClient, spec: ContainerSpec, *, start: bool = True) -> Created:
-    """Make a container and start it. When it does not start, it is removed again: nothing is left.
+    """Create and start a container. If it does not start, it is removed.
 
     Raises:
         WherryError: ENGINE_DOWN or ENGINE_ERROR.
@@ -96,13 +96,13 @@ def create_container(client: EngineClient, spec: ContainerSpec, *, start: bool =
 def recreate_container(
     client: EngineClient, container_id: str, spec: ContainerSpec, report: Callable[[RecreateStep], object]
 ) -> Created:
-    """Replace a container by one made from `spec`, started if the old one ran.
+    """Replace a container by one created from `spec`, which is started if the old one ran.
 
-    The old container is stopped, renamed, and removed only when the new one was made and has started. When anything
-    fails it gets its name back and is started again if it ran. When the new one ends at once, both are kept.
+    The old container is stopped and renamed, and removed only after the new one has started. On failure it gets its
+    name back and is started again if it ran. When the new one exits at once, both are kept.
 
     Raises:
-        WherryError: what went wrong; the summary of a failed way back says so.
+        WherryError: the failure; its summary also reports a failed restoration.
     """
     old = client.inspect(container_id)
     runs = old.run.state.is_up
@@ -125,7 +125,7 @@ def recreate_container(
         if runs:
             report(RecreateStep.START)
             client.start(made.id)
-    except BaseException as error:  # whatever it is, the user's container must not stay renamed and stopped
+    except BaseException as error:  # after any exception: the user's container must not stay renamed and stopped
         report(RecreateStep.RESTORE)
 
         def undo() -> None:
@@ -139,7 +139,7 @@ def recreate_container(
     if ended is not None:
         return replace(made, ended_at_once=ended, kept_as=aside)
     report(RecreateStep.REMOVE)
-    # Volumes without a name are in use by the new container now: they stay.
+    # Anonymous volumes are used by the new container now: keep them.
     client.remove(old.id, RemovePolicy.KILL_FIRST)
     return made
 
@@ -169,7 +169,7 @@ def _restore(client: EngineClient, old_id: str, name: str, made: Created | None,
 
 
 def _undone(problem: Problem, undo: Callable[[], object]) -> WherryError:
-    """Go back; the error to raise tells the first problem, and the second too if the way back failed."""
+    """Undo the changes. Returns the error to raise: the first problem, and the second if undoing failed."""
     try:
         undo()
     except WherryError as second:
@@ -179,7 +179,7 @@ def _undone(problem: Problem, undo: Callable[[], object]) -> WherryError:
 
 
 def _ended(client: EngineClient, container_id: str) -> int | None:
-    """The exit code of a container that does not stay up, None for one that does, or that ended well."""
+    """Exit code of a container that exited with an error; None when it still runs or exited with 0."""
     deadline = time.monotonic() + _WATCH_S
     while time.monotonic() < deadline:
         time.sleep(_WATCH_STEP_S)

@@ -1,8 +1,8 @@
-"""Programs in a container, with a terminal of their own: its shell, or for an image without one a debug shell.
+"""Programs with a terminal in a container: its shell, or a debug shell for an image without one.
 
-The debug shell is a small container beside the target that shares its processes and network. Its image is an empty
-tree that is imported once, its program the machine's own static busybox, mounted read-only: nothing is downloaded, and
-it works for an image of any architecture. It starts in the target's root directory and is removed when it ends.
+A debug shell is a small container that shares the target's processes and network. Its image is an empty file system,
+imported once; its program is the machine's static busybox, mounted read-only. So nothing is downloaded, and it works
+for images of any architecture. It starts in the target's root directory and is removed when it ends.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ _DEBUG: Final = (
     " PS1='debug:\\w # '; export PS1; cd /proc/1/root 2>/dev/null || cd /; exec /bin/sh"
 )
 NO_SUCH_PROGRAM: Final = frozenset((126, 127))
-"""Exit codes of a program that could not be run."""
+"""Exit codes of a program that could not be started."""
 
 
 class Program(Protocol):
-    """One program with a terminal."""
+    """A program with a terminal."""
 
     connection: Duplex
 
     def resize(self, client: EngineClient, size: TerminalSize) -> None:
-        """Tell it of another size. Raises WherryError."""
+        """Set its terminal's size. Raises WherryError."""
 
     def exit_code(self, client: EngineClient) -> int | None:
-        """How it ended; None while it runs or when nobody knows. Raises WherryError."""
+        """Its exit code; None while it runs or when it is unknown. Raises WherryError."""
 
     def end(self, client: EngineClient) -> None:
-        """End it as a terminal that is closed does. Raises WherryError."""
+        """End it like a closed terminal does. Raises WherryError."""
 
 
 class Shell:
-    """A shell inside the container."""
+    """A shell in the container."""
 
     def __init__(self, container_id: str, exec_id: str, mark: str, connection: Duplex) -> None:
         self.connection = connection
@@ -73,19 +73,19 @@ class Shell:
         return answer.integer("ExitCode") if "ExitCode" in answer and not answer.flag("Running") else None
 
     def end(self, client: EngineClient) -> None:
-        """See Program. The engine leaves a shell alone whose terminal went away: it is told by a signal."""
+        """See Program. The engine does not end a shell whose terminal has closed, so it gets a signal."""
         self.connection.close()
         try:
-            # Every process that the shell started has its mark in its environment.
+            # Processes started by the shell have its mark in their environment.
             made = _create(client, self._container_id, ["sh", "-c", _HANG_UP, f"{_MARK}={self._mark}"], [], tty=False)
             client.call("docker exec (hang up)", "POST", f"/exec/{made}/start", body={"Detach": True, "Tty": False})
         except WherryError as error:
             if error.problem.code is not ProblemCode.ENGINE_ERROR:
-                raise  # an engine that answers no: the container stopped, and the shell with it
+                raise  # the engine refuses: the container has stopped, and the shell with it
 
 
 class DebugShell:
-    """A shell beside the container."""
+    """A debug shell in a helper container."""
 
     def __init__(self, helper_id: str, connection: Duplex) -> None:
         self.connection = connection
@@ -107,12 +107,12 @@ class DebugShell:
 
 
 def open_shell(client: EngineClient, container_id: str, size: TerminalSize) -> Shell:
-    """Start the best shell that the container has: bash, ash, sh.
+    """Start the best shell of the container: bash, ash or sh.
 
-    A container without a shell gives a program that ends at once with a code of `NO_SUCH_PROGRAM`.
+    Without a shell, the program ends at once with a code of `NO_SUCH_PROGRAM`.
 
     Raises:
-        WherryError: ENGINE_ERROR, as for a container that does not run; ENGINE_DOWN.
+        WherryError: ENGINE_ERROR, for example when the container does not run; ENGINE_DOWN.
     """
     command = f"docker exec -it {container_id[:12]} sh"
     check_id(container_id, command)
@@ -125,10 +125,13 @@ def open_shell(client: EngineClient, container_id: str, size: TerminalSize) -> S
 
 
 def open_debug_shell(client: EngineClient, container_id: str, size: TerminalSize, owner: str) -> DebugShell:
-    """Start a debug shell beside a running container.
+    """Start a debug shell for a running container.
 
     Args:
-        owner: a word for this window, by which `remove_leftovers` knows helpers of windows that are no more.
+        client: the engine.
+        container_id: id of the container.
+        size: of the terminal.
+        owner: id of this window, by which `remove_leftovers` recognises helpers of closed windows.
 
     Raises:
         WherryError: ENGINE_ERROR, ENGINE_DOWN.
@@ -151,7 +154,7 @@ def open_debug_shell(client: EngineClient, container_id: str, size: TerminalSize
             "AutoRemove": True,
             "PidMode": f"container:{container_id}",
             "NetworkMode": f"container:{container_id}",
-            # To reach the other's files and memory through /proc, as a debugger does.
+            # To access the target's files and memory through /proc, like a debugger.
             "CapAdd": ["SYS_PTRACE"],
             "Binds": [f"{_BUSYBOX}:/b/busybox:ro"],
             "ConsoleSize": [size.lines, size.columns],
@@ -174,10 +177,10 @@ def open_debug_shell(client: EngineClient, container_id: str, size: TerminalSize
 
 
 def remove_leftovers(client: EngineClient, owner: str) -> int:
-    """Remove the helpers of windows that are no more; gives how many there were. Raises WherryError."""
+    """Remove helpers of closed windows. Returns their number. Raises WherryError."""
     filters = '{"label":["%s=%s"]}' % (ROLE_LABEL, DEBUG_ROLE)  # noqa: UP031 -- braces
     listed = client.call("docker ps", "GET", "/containers/json", params={"all": 1, "filters": filters})
-    # Looked at once more: an engine that does not know the filter lists everybody's containers.
+    # Checked again: an engine that ignores the filter lists all containers.
     stale = [
         entry.required_text("Id")
         for entry in listed.objects()
@@ -189,7 +192,7 @@ def remove_leftovers(client: EngineClient, owner: str) -> int:
 
 
 def remove_helper(client: EngineClient, helper_id: str) -> None:
-    """Remove one helper; one that is gone or going is no error. Raises WherryError."""
+    """Remove a helper; not an error when it no longer exists. Raises WherryError."""
     try:
         client.call(
             f"docker rm --force {helper_id[:12]}", "DELETE", f"/containers/{helper_id}", params={"force": 1, "v": 1}

@@ -1,4 +1,4 @@
-"""What goes on in one container: its processes, what it changed of its image, and an image made of it."""
+"""A container's processes, its changes to the image, and creating an image from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backend.engine.client.engine_client import EngineClient
 
 PS_COLUMNS: Final = "-o pid,ppid,user,stat,vsz,rss,args"
-"""What both the machine's busybox and procps know."""
+"""Options known to both busybox's and procps's ps."""
 MAX_CHANGES: Final = 100_000
 MAX_PROCESSES: Final = 5_000
 _COMMIT_TIMEOUT_S: Final = 900.0
@@ -40,15 +40,15 @@ def processes(client: EngineClient, container_id: str) -> ProcessTable:
 
 
 def changes(client: EngineClient, container_id: str) -> dict[str, ChangeKind]:
-    """What was written, added or deleted since the image, by absolute path; volumes are not looked at.
+    """Paths written, added or deleted since the image, by absolute path; volumes are not included.
 
-    The paths are as the engine writes them, and untrusted. At most `MAX_CHANGES`. Raises WherryError.
+    The paths are untrusted. At most `MAX_CHANGES`. Raises WherryError.
     """
     command = f"docker diff {container_id[:12]}"
     check_id(container_id, command)
     answer = client.call(command, "GET", f"/containers/{container_id}/changes", timeout_s=_CHANGES_TIMEOUT_S)
-    found = () if answer.is_null else answer.objects()[:MAX_CHANGES]
-    return {entry.required_text("Path"): _change_kind(entry) for entry in found}
+    kinds = () if answer.is_null else answer.objects()[:MAX_CHANGES]
+    return {entry.required_text("Path"): _change_kind(entry) for entry in kinds}
 
 
 def _change_kind(change: JsonObject) -> ChangeKind:
@@ -59,13 +59,17 @@ def _change_kind(change: JsonObject) -> ChangeKind:
 
 
 def commit(client: EngineClient, container_id: str, name: str, *, message: str = "", pause: bool = True) -> str:
-    """Make an image of what the container is now, without its volumes; gives the image's id.
+    """Create an image from a container's current state, without its volumes. Returns the image's id.
 
     Args:
-        pause: hold the container's processes meanwhile, so that files are whole.
+        client: the engine.
+        container_id: id of the container.
+        name: name of the new image; "" for none.
+        message: stored in the image.
+        pause: pause the container meanwhile, so that files are consistent.
 
     Raises:
-        WherryError: BAD_REQUEST for a name that no image can have; as `EngineClient.call`.
+        WherryError: BAD_REQUEST for an invalid name; as `EngineClient.call`.
     """
     repository, tag = split_image_name(name)
     command = clean_text(f"docker commit {container_id[:12]} {repository}:{tag}")
@@ -84,7 +88,7 @@ def commit(client: EngineClient, container_id: str, name: str, *, message: str =
 
 
 def forget_image(client: EngineClient, name: str) -> None:
-    """Take back an image that was made after all, of a commit that the user cancelled. Raises WherryError."""
+    """Delete the image of a commit that was cancelled too late. Raises WherryError."""
     repository, tag = split_image_name(name)
     try:
         client.call(f"docker rmi {repository}:{tag}", "DELETE", f"/images/{repository}:{tag}")

@@ -1,4 +1,4 @@
-"""The values of a container's page. Apart from the modules that ask for them, so that a view costs no docker-py."""
+"""Values of a container's page, without a dependency on docker-py."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class TerminalSize:
-    """In cells."""
+    """A terminal's size in character cells."""
 
     columns: int
     lines: int
 
 
 class ChangeKind(StrEnum):
-    """What became of a path since the image."""
+    """How a path has changed since the image."""
 
     MODIFIED = "modified"
     ADDED = "added"
@@ -29,33 +29,33 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProcessTable:
-    """The processes of a container, as the machine's `ps` shows them. All text is clean."""
+    """The processes of a container, as listed by the machine's `ps`. All text is sanitised."""
 
     titles: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    """Each as long as `titles`."""
+    """Each row is as long as `titles`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteStat:
-    """What the engine says of one path, links in its last part not followed."""
+    """Metadata of a path; a link in its last part is not followed."""
 
     name: str
     size: int
     is_directory: bool
     is_link: bool
     link_target: str
-    """Resolved by the engine, absolute; empty for what is no link."""
+    """Absolute target of a link, resolved by the engine; empty when it is not a link."""
     changed_at: str
     """RFC 3339."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """A file that was read, with all that writing it back needs."""
+    """A file's content, with the metadata for writing it back."""
 
     path: str
-    """Without a link in its last part."""
+    """Its path, with a link in the last part resolved."""
     untrusted_data: bytes
     size: int
     mode: int
@@ -65,12 +65,12 @@ class RemoteFile:
 
     @property
     def is_whole(self) -> bool:
-        """Whether `untrusted_data` is all of it."""
+        """Whether `untrusted_data` is the complete content."""
         return len(self.untrusted_data) == self.size
 
 
 def check_image_name(name: str) -> str | None:
-    """Why `name` ("app" or "registry:5000/app:1.2") cannot be the name of an image; None if it can.
+    """Why `name` ("app" or "registry:5000/app:1.2") is not a valid image name; None when it is valid.
 
     Returns:
         "empty", "repository" or "tag".
@@ -84,8 +84,8 @@ def check_image_name(name: str) -> str | None:
 
 
 def split_image_name(name: str) -> tuple[str, str]:
-    """Repository and tag; the tag is "latest" unless it is said."""
+    """Split into repository and tag; the default tag is "latest"."""
     repository, colon, tag = name.strip().rpartition(":")
-    if not colon or "/" in tag:  # none, or the one before a registry's port
+    if not colon or "/" in tag:  # no tag: the colon belongs to a registry's port
         return name.strip(), "latest"
     return repository, tag

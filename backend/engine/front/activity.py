@@ -1,6 +1,6 @@
-"""Whether docker clients want anything: what is under way, and when the last of it ended.
+"""Activity of docker clients: pending requests, and the time since the last one ended.
 
-A client that only listens for events wants nothing: windows and editors keep such a connection for ever.
+A client that only listens for events does not count: windows and editors keep such a connection open for ever.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 
-def only_listens(target: str) -> bool:
-    """Whether a request for `target` (path and query as sent) only waits for what others do."""
+def is_event_stream(target: str) -> bool:
+    """Whether a request for `target` (path and query as sent) only waits for events."""
     return urlsplit(target).path.endswith("/events")
 
 
 class Activity:
-    """Of one front. All methods belong to one loop."""
+    """Activity of one API front. All methods MUST be called on one loop."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -24,8 +24,8 @@ class Activity:
         self._last = clock()
 
     def begin(self, target: str) -> Callable[[], None]:
-        """Note a request for `target` (path and query as sent); returns what is to be called once at its end."""
-        if only_listens(target):
+        """Register a request for `target` (path and query as sent). Returns a function to call once at its end."""
+        if is_event_stream(target):
             return lambda: None
         self._under_way += 1
         self._last = self._clock()
@@ -37,5 +37,5 @@ class Activity:
 
     @property
     def idle_s(self) -> float:
-        """Seconds since anybody wanted anything; 0 while somebody does."""
+        """Seconds since the last request ended; 0 while one is pending."""
         return 0.0 if self._under_way else self._clock() - self._last

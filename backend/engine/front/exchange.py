@@ -1,8 +1,8 @@
-"""One client's connection: request after request, each sent to the engine and its response passed back as it comes.
+"""A client's connection: requests are forwarded to the engine one after another, and responses streamed back.
 
-While an exchange runs, up to three things go on at once: the response flows to the client (here), the rest of a large
-request body flows to the engine (a task), and the client's end is watched for (once the engine takes its time). What
-the other two find ends the exchange through `_abort`, which cancels the connection's task and leaves the reason.
+During an exchange up to three things run concurrently: the response is streamed to the client (here), the rest of a
+large request body is streamed to the engine (a task), and the client's disconnection is watched for (once the engine
+takes longer). The latter two end the exchange through `_abort`, which stores the reason and cancels the task.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from backend.engine.front.activity import Activity, only_listens
+from backend.engine.front.activity import Activity, is_event_stream
 from backend.engine.front.hooks import FrontHooks, Rewrite
 from backend.engine.front.http_body import BadFraming, BodyTracker, dechunk, track
 from backend.engine.front.http_head import (
@@ -28,7 +28,8 @@ from backend.engine.front.upstream import UpstreamPool
 from backend.errors import Problem, WherryError
 
 SMALL_BODY_BYTES = 64 * 1024
-"""A request body up to this is read before the engine is spoken to: it needs no task, and a slow client no stream."""
+"""A body up to this size is read before contacting the engine: it needs no task, and a slow client occupies no
+stream."""
 HOOKED_BODY_BYTES = 4 * 1024 * 1024
 REWRITTEN_BODY_BYTES = 64 * 1024 * 1024
 HEAD_TIMEOUT_S = 60.0
@@ -38,7 +39,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class _Answer(Exception):  # noqa: N818 -- a response made here, on its way to the client
-    """Ends the exchange with a response of ours."""
+    """Ends the exchange with a response made here."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -47,28 +48,28 @@ class _Answer(Exception):  # noqa: N818 -- a response made here, on its way to t
 
 
 class _ClientGone(Exception):  # noqa: N818 -- what happened
-    """The client left; there is nobody to answer."""
+    """The client has disconnected: there is no response."""
 
 
 @dataclass(slots=True, eq=False)
 class _Exchange:
-    """What one request and its response need."""
+    """State of one request and its response."""
 
     head: RequestHead
     wire: bytes
-    """Head and, if it was collected, body."""
+    """Head and, if it was read in advance, body."""
     body: BodyTracker
-    """Follows what is still to come from the client."""
+    """Tracks the rest of the client's body."""
     upstream: WatchedStream | None = None
     upload: asyncio.Task[None] | None = None
     watch: asyncio.TimerHandle | None = None
     response_begun: bool = False
     half_closed: bool = False
-    """Whether the client closed its sending side meanwhile, and so did we to the engine."""
+    """Whether the client has closed its sending side, and we closed ours to the engine."""
 
 
 class ClientConnection:
-    """See the module. `serve` runs once."""
+    """Serves one client. `serve` MUST be called once."""
 
     def __init__(self, client: WatchedStream, pool: UpstreamPool, hooks: FrontHooks, activity: Activity) -> None:
         self._client = client
@@ -80,14 +81,14 @@ class ClientConnection:
         self._reason: Exception | None = None
 
     async def serve(self) -> None:
-        """Serve the client until it leaves or its connection cannot be used again. Leaves closing it to the caller."""
+        """Serve the client until it disconnects or its connection cannot be reused. The caller closes it."""
         self._task = asyncio.current_task()
         with contextlib.suppress(ConnectionError, _ClientGone):
             while await self._serve_one():
                 pass
 
     async def _serve_one(self) -> bool:
-        """Serve one request; return whether the connection can carry another."""
+        """Serve one request. Returns whether the connection can be reused."""
         exchange: _Exchange | None = None
         try:
             untrusted_head = await read_head(self._client, timeout_s=HEAD_TIMEOUT_S)
@@ -107,13 +108,13 @@ class ClientConnection:
         except _Answer as raised:
             answer = raised
         if exchange is not None and exchange.response_begun:
-            return False  # too late to say anything: the cut tells the client
+            return False  # too late for an error response: the client notices the truncation
         return await self._send_answer(exchange, answer)
 
     # --- the request -----------------------------------------------------------------------------------------------
 
     async def _collect_body(self, exchange: _Exchange) -> None:
-        """Read the body now if it is small, or if a hook wants to see it."""
+        """Read the body now if it is small, or if a hook needs it."""
         head = exchange.head
         hooked = self._hooks.wants_body(head.method, head.target)
         small = head.framing is Framing.LENGTH and head.length <= SMALL_BODY_BYTES and not head.expects_continue
@@ -153,18 +154,18 @@ class ClientConnection:
         return data[:taken]
 
     async def _upload(self, exchange: _Exchange, upstream: WatchedStream) -> None:
-        """Pass on the rest of the request's body."""
+        """Forward the rest of the request's body."""
         while not exchange.body.complete:
             part = await self._read_body_part(exchange.body)
             try:
                 await upstream.write(part)
             except ConnectionError:
-                return  # the engine reads no more; its response, if one comes, says why
+                return  # the engine stopped reading; its response, if any, says why
 
-    # --- both together ---------------------------------------------------------------------------------------------
+    # --- request and response ------------------------------------------------------------------------------------
 
     async def _forward(self, exchange: _Exchange) -> bool:
-        """Send the request, pass the response back; return whether the client's connection can be used again."""
+        """Send the request and forward the response. Returns whether the client's connection can be reused."""
         self._exchange = exchange
         self._watch_later(exchange)
         try:
@@ -184,12 +185,13 @@ class ClientConnection:
                     exchange.upload.cancel()
                     await asyncio.wait((exchange.upload,))
             finally:
-                # Also when that wait is cut off: the listener ends its clients, and then the front ends them again.
+                # Also when that wait is cancelled: the listener closes its clients, and then the front closes them
+                # again.
                 if exchange.upstream is not None:
                     await exchange.upstream.aclose()
 
     async def _request(self, exchange: _Exchange) -> ResponseHead:
-        """Send the request and return the head of its final response; `exchange.upstream` is what it came on."""
+        """Send the request and return the head of its final response, which is read from `exchange.upstream`."""
         problem = await self._hooks.before_request(exchange.head.method, exchange.head.target)
         if problem is not None:
             raise _Answer(500, _text_of(problem))
@@ -206,8 +208,8 @@ class ClientConnection:
                     return response
             except ConnectionError:
                 pass
-            # A stream from the pool may have been closed by the engine just before. The request is sent again only if
-            # that cannot do anything twice, and only once: the next stream is a new one.
+            # The engine may just have closed a pooled stream. The request is repeated only if that cannot execute it
+            # twice, and only once, on a new stream.
             if not upstream.reused or exchange.upload is not None or exchange.head.method not in _SAFE_METHODS:
                 raise _Answer(502, "The engine closed the connection before it answered.")
             exchange.upstream = None
@@ -216,14 +218,14 @@ class ClientConnection:
 
     async def _take_upstream(self, exchange: _Exchange, *, fresh: bool) -> WatchedStream:
         try:
-            return await self._pool.take(fresh=fresh, quietly=only_listens(exchange.head.target))
+            return await self._pool.take(fresh=fresh, quietly=is_event_stream(exchange.head.target))
         except WherryError as error:
             raise _Answer(503, _text_of(error.problem)) from error
         except (ConnectionError, TimeoutError) as error:
             raise _Answer(503, f"The engine cannot be reached: {error or type(error).__name__}.") from error
 
     async def _read_response_head(self, exchange: _Exchange, upstream: WatchedStream) -> ResponseHead | None:
-        """Return the final response's head, None if the stream ended before it; pass interim responses on."""
+        """The head of the final response; None when the stream ended before it. Interim responses are forwarded."""
         while True:
             try:
                 untrusted_head = await read_head(upstream, timeout_s=None)
@@ -250,7 +252,7 @@ class ClientConnection:
         exchange.response_begun = True
         keep_alive = head.keep_alive and response.framing is not Framing.UNTIL_CLOSE
         body = track(response.framing, response.length)
-        # Head and first bytes in one piece, where they came so.
+        # Send head and first bytes together if they arrived together.
         data = (response.wire if keep_alive else response.wire_closing) + self._body_part(body, upstream.take_back())
         while True:
             await self._to_client(data)
@@ -260,12 +262,12 @@ class ClientConnection:
             if not data:
                 if response.framing is Framing.UNTIL_CLOSE:
                     break
-                return False  # cut short: so is the client, which knows by the framing
+                return False  # truncated: the client notices it by the framing
             data = self._body_part(body, data)
         return await self._conclude(exchange, response, keep_alive=keep_alive)
 
     async def _respond_rewritten(self, exchange: _Exchange, response: ResponseHead, rewrite: Rewrite) -> bool:
-        """Pass on a response whose body is made anew."""
+        """Forward a response with a rewritten body."""
         upstream = exchange.upstream
         assert upstream is not None
         body = track(response.framing, response.length)
@@ -286,7 +288,7 @@ class ClientConnection:
         return await self._conclude(exchange, response, keep_alive=keep_alive)
 
     async def _conclude(self, exchange: _Exchange, response: ResponseHead, *, keep_alive: bool) -> bool:
-        """The response has been passed on whole: keep what can be used again."""
+        """After a complete response: return the upstream stream to the pool if it can be reused."""
         upstream = exchange.upstream
         assert upstream is not None
         sent_whole = exchange.body.complete and (exchange.upload is None or exchange.upload.done())
@@ -304,7 +306,7 @@ class ClientConnection:
             return data
         upstream = self._exchange.upstream if self._exchange is not None else None
         if upstream is not None:
-            upstream.give_back(data[taken:])  # more than the response: the pool will not take the stream
+            upstream.give_back(data[taken:])  # data after the response: the pool will not accept the stream
         return data[:taken]
 
     async def _tunnel(self, exchange: _Exchange, response: ResponseHead, upstream: WatchedStream) -> bool:
@@ -334,7 +336,7 @@ class ClientConnection:
         return keep_alive
 
     async def _linger(self) -> None:
-        """Let a client that is still sending read our response: to close now could take it away from it."""
+        """Let a client that is still sending read our response: closing now could discard it."""
         await self._client.write_eof()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_S):
@@ -346,18 +348,18 @@ class ClientConnection:
 
     def _watch(self, exchange: _Exchange) -> None:
         if exchange.upload is not None and not exchange.upload.done():
-            self._watch_later(exchange)  # the upload reads, and sees the end itself
+            self._watch_later(exchange)  # the upload reads, and notices the end itself
         else:
             self._client.watch(lambda: self._client_ended(exchange))
 
     def _client_ended(self, exchange: _Exchange) -> None:
         if self._exchange is not exchange:
-            return  # between requests: the next read_head sees it
+            return  # between requests: the next read_head notices it
         if self._client.peer_is_gone():
             self._abort(_ClientGone())
         elif exchange.upstream is not None:
-            # It may only have closed its sending side. The engine is told the same, and decides: dockerd ends what
-            # follows (logs, events, wait) and completes what is short, as it does on its own socket.
+            # It may only have closed its sending side. Do the same to the engine, which decides: dockerd ends streams
+            # (logs, events, wait) and completes short requests, as on its own socket.
             exchange.half_closed = True
             exchange.upload = asyncio.ensure_future(exchange.upstream.write_eof())
 

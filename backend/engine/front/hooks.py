@@ -1,4 +1,4 @@
-"""What the front lets others do with a request: rewrite its body, hold its response."""
+"""Hooks of the API front: rewriting requests and responses, and delaying them."""
 
 from __future__ import annotations
 
@@ -8,55 +8,55 @@ from typing import Protocol
 from backend.errors import Problem
 
 Headers = tuple[tuple[str, str], ...]
-"""(name in lower case, value) in the order they came."""
+"""Pairs of lower-case name and value, in the order received."""
 
 
 Rewrite = Callable[[bytes], bytes]
-"""Makes a response's body of the engine's. Quick, and MUST NOT raise."""
+"""Converts the body of a response. MUST be fast and MUST NOT raise."""
 
 
 class FrontHooks(Protocol):
-    """All methods run on the front's loop, for every request; `target` is the path and query as the client sent it."""
+    """Called on the front's loop for every request; `target` is the path and query as sent by the client."""
 
     def wants_body(self, method: str, target: str) -> bool:
-        """Return whether `rewrite_request` is to be called. The body is then collected first, up to 4 MiB."""
+        """Whether to call `rewrite_request`. The body is read first, up to 4 MiB."""
         ...
 
     async def rewrite_request(self, method: str, target: str, headers: Headers, body: bytes) -> bytes | None:
-        """Return the body to send instead, or None to leave it.
+        """Return the body to send instead, or None to leave it unchanged.
 
         Raises:
-            WherryError: the request cannot be passed on; the client gets a 400 with the problem's text.
+            WherryError: the request is rejected; the client gets a 400 with the problem's text.
         """
         ...
 
     async def before_request(self, method: str, target: str) -> Problem | None:
-        """Return when the request may be sent to the engine; its body may be still to come.
+        """Wait until the request may be sent to the engine; its body may not have arrived yet.
 
-        The client waits meanwhile, so MUST return within a deadline of its own.
+        The client waits meanwhile, so this MUST return within a deadline of its own.
 
         Returns:
-            None to send it; a Problem to answer 500 with its text in its stead.
+            None to send the request; a Problem to answer 500 with its text instead.
         """
         ...
 
     def rewrite_response(self, method: str, target: str, status: int) -> Rewrite | None:
-        """Return what makes the response's body, which is then collected first (64 MiB); None to leave it."""
+        """Return a function that converts the response's body, which is read first (up to 64 MiB); None: unchanged."""
         ...
 
     async def before_response(self, method: str, target: str, status: int) -> Problem | None:
-        """Return when the engine's response may be passed on; it has been received but for its body.
+        """Wait until the response may be forwarded; its head has been received.
 
-        The client waits meanwhile, so MUST return within a deadline of its own.
+        The client waits meanwhile, so this MUST return within a deadline of its own.
 
         Returns:
-            None to pass the response on; a Problem to answer 500 with its text in its stead.
+            None to forward the response; a Problem to answer 500 with its text instead.
         """
         ...
 
 
 class NoHooks:
-    """Leaves everything as it is."""
+    """Changes nothing."""
 
     def wants_body(self, method: str, target: str) -> bool:  # noqa: ARG002
         """See FrontHooks."""

@@ -1,7 +1,7 @@
-"""Where an HTTP/1.1 body ends, found while its bytes pass by unchanged (RFC 9112, sections 6 and 7).
+"""Finding the end of an HTTP/1.1 body while its bytes are forwarded unchanged (RFC 9112, sections 6 and 7).
 
-h11 would take each chunk apart, and the proxy would put it together again, copying every byte twice for nothing. These
-trackers only count. tests/unit/engine/front/test_http_head.py compares them with h11 on random bodies.
+h11 would decode each chunk and the proxy encode it again, copying every byte twice. These trackers only count.
+tests/unit/engine/front/test_http_head.py compares them with h11 on random bodies.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from backend.engine.front.http_head import Framing
 
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n\Z")
 _NEXT_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})\r\n")
-"""The usual way from one chunk to the next: the line end after its data, and a size without an extension."""
+"""The usual bytes between two chunks: the line end after the data, and a size without an extension."""
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00\r\n]*\r\n\Z")
 _FOLDED = re.compile(rb"[ \t][^\x00\r\n]*\r\n\Z")
-"""A trailer's further line, as RFC 9112, section 5.2, still has it read."""
+"""A continuation line of a trailer, which RFC 9112, section 5.2, still allows."""
 _LINE_LIMIT_BYTES = 16 * 1024
 _TRAILER_LIMIT_BYTES = 64 * 1024
 
 
 class BadFraming(Exception):  # noqa: N818 -- named as what it is; never leaves the front
-    """The body does not follow the framing that its head announced."""
+    """The body does not match the framing announced in its head."""
 
 
 class BodyTracker(Protocol):
-    """Follows one body."""
+    """Tracks one body."""
 
     complete: bool
     """Whether the body has ended."""
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes; return how many of them belong to the body. Raises BadFraming."""
+        """Process the next bytes. Returns how many of them belong to the body. Raises BadFraming."""
         ...
 
 
 def track(framing: Framing, length: int) -> BodyTracker:
-    """Return the tracker for a body so framed; already complete where there is none."""
+    """Create the tracker for a framing; already complete when there is no body."""
     if framing is Framing.CHUNKED:
         return ChunkedTracker()
     if framing is Framing.UNTIL_CLOSE:
@@ -62,7 +62,7 @@ class LengthTracker:
 
 
 class UntilCloseTracker:
-    """A body that ends with its connection."""
+    """A body that ends when the connection closes."""
 
     complete = False
 
@@ -79,7 +79,7 @@ class _State(Enum):
 
 
 class ChunkedTracker:
-    """A chunked body, with extensions and trailers. Keeps no data but the line it is in."""
+    """A chunked body, with extensions and trailers. Buffers only the current line."""
 
     def __init__(self) -> None:
         self.complete = False
@@ -142,7 +142,7 @@ class ChunkedTracker:
 
 
 def dechunk(raw: bytes) -> bytes:
-    """Return the content of a whole chunked body that a ChunkedTracker accepted."""
+    """Decode a complete chunked body that a ChunkedTracker has accepted."""
     content = bytearray()
     position = 0
     while True:

@@ -1,10 +1,10 @@
-"""The heads of HTTP/1.1 requests and responses: parsed by h11, reduced to what a proxy decides on, written anew.
+"""Heads of HTTP/1.1 requests and responses: parsed by h11, reduced to what the proxy needs, and written again.
 
-A head is written anew from its parsed form, so both sides of the proxy read the same lines, whatever was tolerated on
-one of them. Parsing is a pure function of the bytes and docker clients repeat themselves, so small heads are cached:
-h11 takes 80 us for a request and 130 for its response (measured), the rest of the proxy 40 for both.
+A head is written again from its parsed form, so both sides of the proxy see the same lines, whatever syntax was
+tolerated. Parsing is a pure function and docker clients repeat themselves, so small heads are cached: h11 takes 80 us
+for a request and 130 for its response (measured), the rest of the proxy 40 for both.
 
-The body framing follows RFC 9112, section 6.3; `http_body` does the counting.
+Body framing follows RFC 9112, section 6.3; `http_body` does the counting.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from enum import Enum, auto
 from functools import lru_cache
 
 import h11
-from h11._headers import Headers  # its type is not exported
+from h11._headers import Headers  # not exported by h11
 
 MAX_HEAD_BYTES = 256 * 1024
-"""docker sends the credentials of every registry it knows (X-Registry-Config) with a build."""
+"""With a build, docker sends the credentials of every registry that it knows (X-Registry-Config)."""
 _CACHED_HEAD_BYTES = 2048
 _CACHED_HEADS = 128
-# They describe one connection, and the proxy has two (RFC 9110, section 7.6.1). Upgrade is passed on by hand.
+# They apply to one connection, and the proxy has two (RFC 9110, section 7.6.1). Upgrade is forwarded separately.
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate"})
 _HIJACK_TYPES = ("application/vnd.docker.raw-stream", "application/vnd.docker.multiplexed-stream")
 
 
 class MalformedHead(Exception):  # noqa: N818 -- named as what it is; never leaves the front
-    """The bytes are no HTTP head. `status` is what to answer if a client sent them."""
+    """Invalid HTTP head. `status` is the response for a client that sent it."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class MalformedHead(Exception):  # noqa: N818 -- named as what it is; never leav
 
 
 class Framing(Enum):
-    """How the end of a body is known."""
+    """How the end of a body is determined."""
 
     NONE = auto()
     LENGTH = auto()
@@ -44,7 +44,7 @@ class Framing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """A client's request head."""
+    """A request's head."""
 
     method: str
     target: str
@@ -52,43 +52,43 @@ class RequestHead:
     """Names in lower case; values as latin-1."""
     framing: Framing
     length: int
-    """Body bytes where framing is LENGTH, else 0."""
+    """Body length if framing is LENGTH, else 0."""
     expects_continue: bool
     is_upgrade: bool
     keep_alive: bool
-    """Whether the client wants to use the connection again."""
+    """Whether the client wants to reuse the connection."""
     wire: bytes
-    """The head to send on, blank line included."""
+    """The head to forward, blank line included."""
 
     def wire_with_length(self, length: int) -> bytes:
-        """Return the head for a body of another length: what is sent on when the body was rewritten."""
+        """The head to forward for a rewritten body of this length."""
         return _with_length(self.wire, length)
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """The engine's response head."""
+    """The head of the engine's response."""
 
     status: int
     framing: Framing
     length: int
     keep_alive: bool
-    """Whether the engine will take another request on the connection."""
+    """Whether the engine accepts another request on the connection."""
     is_hijack: bool
-    """Whether the connection belongs to raw bytes from here on: 101, or docker's older 200 without framing."""
+    """Whether raw bytes follow on the connection: status 101, or docker's older 200 without framing."""
     wire: bytes
-    """The head to send on to a client that keeps its connection."""
+    """The head to forward to a client that keeps its connection."""
     wire_closing: bytes
     """The same with Connection: close."""
 
     def with_length(self, length: int, *, closing: bool) -> bytes:
-        """Return the head to send on for a body of another length."""
+        """The head to forward for a rewritten body of this length."""
         return _with_length(self.wire_closing if closing else self.wire, length)
 
 
 def _with_length(wire: bytes, length: int) -> bytes:
     lines = wire.split(b"\r\n")
-    # Expect too: the front has answered it, to get the body.
+    # Remove Expect too: the front has answered it to get the body.
     dropped = (b"content-length:", b"transfer-encoding:", b"expect:", b"trailer:")
     kept = [line for line in lines[:-2] if not line.lower().startswith(dropped)]
     return b"\r\n".join([*kept, b"Content-Length: %d" % length, b"", b""])
@@ -109,7 +109,7 @@ def parse_response_head(untrusted_head: bytes, method: str) -> ResponseHead:
 
 
 def error_response(status: int, message: str, *, head_only: bool = False, keep_alive: bool = False) -> bytes:
-    """Return a whole response in the form of the engine's own errors: JSON {"message": ...}."""
+    """Create a complete response in the format of the engine's errors: JSON {"message": ...}."""
     body = b'{"message":%s}\n' % _json_string(message)
     reason = _REASONS.get(status, b"Error")
     connection = b"" if keep_alive else b"Connection: close\r\n"
@@ -169,7 +169,7 @@ def _parse_request(untrusted_head: bytes) -> RequestHead:
 
 def _parse_response(untrusted_head: bytes, method: str) -> ResponseHead:
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES + 1)
-    # h11 wants to have sent the request that it reads the response to; Upgrade, so that it allows a 101.
+    # h11 must have sent the request to parse its response; with Upgrade, so that it accepts a 101.
     connection.send(_ANY_REQUEST)
     try:
         connection.receive_data(untrusted_head)
@@ -189,7 +189,7 @@ def _parse_response(untrusted_head: bytes, method: str) -> ResponseHead:
     kind = b"".join(names.get(b"content-type", ())).decode("latin-1").lower()
     is_hijack = status == 101 or (framing is Framing.UNTIL_CLOSE and status == 200 and kind.startswith(_HIJACK_TYPES))
     first = b"HTTP/%s %d %s\r\n" % (event.http_version, status, event.reason)
-    # A HEAD's or a 304's framing fields describe the body that is not there: they are passed on as they are.
+    # Framing headers of a HEAD's or a 304's response describe a body that is not sent: forward them unchanged.
     body = _lines(event.headers, chunked=framing is Framing.CHUNKED)
     upgrade = b"Connection: Upgrade\r\n" if status == 101 else b""
     return ResponseHead(
@@ -222,7 +222,7 @@ def _tokens(names: dict[bytes, list[bytes]], name: bytes) -> set[bytes]:
 
 
 def _framing(names: dict[bytes, list[bytes]]) -> tuple[Framing, int]:
-    # h11 has refused other encodings than chunked, bad lengths and contradicting ones. Chunked wins over a length.
+    # h11 has rejected other codings than chunked, and invalid or contradictory lengths. Chunked overrides a length.
     if b"transfer-encoding" in names:
         return Framing.CHUNKED, 0
     if b"content-length" in names:
@@ -232,7 +232,7 @@ def _framing(names: dict[bytes, list[bytes]]) -> tuple[Framing, int]:
 
 
 def _lines(headers: Headers, *, chunked: bool) -> bytes:
-    """Write header lines with their names as they came, without those that end at this connection."""
+    """Encode header lines with their original names, without those that apply to this connection only."""
     dropped = _HOP_BY_HOP | {b"content-length"} if chunked else _HOP_BY_HOP
     return b"".join(
         b"%s: %s\r\n" % (raw_name, value) for raw_name, value in headers.raw_items() if raw_name.lower() not in dropped

@@ -1,17 +1,13 @@
-"""The API front: docker clients on one side, the guest's dockerd on the other, real HTTP in between.
+"""The API front: an HTTP proxy between docker clients and dockerd in the guest.
 
-It knows neither SSH nor pipes: clients and engine are ByteStreams. Why a proxy and not a blind pipe: it holds the
-answer to a container's start until its ports are forwarded, rewrites host paths where the guest's differ, tells a
-client in its own language that the machine is stopped, and saves the guest a connection for most requests.
+It only uses ByteStreams, not SSH or pipes. It is a proxy and not a plain tunnel because it delays the answer to a
+container's start until its ports are forwarded, rewrites host paths that differ in the guest, tells a client in the
+API's own format that the machine is stopped, and saves the guest a connection for most requests.
 
-    front.py            who is served, and the end of it
-    front_exchange.py   one client's requests, one after the other
-    front_upstream.py   the idle connections to the engine
-    front_stream.py     streams that can be watched; reading heads; the byte pump after an upgrade
-    front_activity.py   whether anybody wants anything
-    front_hooks.py      what others may do with a request
-    http_head.py        heads, by h11
-    http_body.py        where a body ends
+proxy.py       accepting and closing clients exchange.py    the requests of one client upstream.py    idle connections
+to the engine stream.py      streams that can be watched, reading heads, the tunnel after an upgrade activity.py
+whether clients are active hooks.py       the interface for rewriting and delaying requests http_head.py   heads, with
+h11 http_body.py   the end of bodies
 """
 
 from __future__ import annotations
@@ -31,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class ApiFront:
-    """See the module. All methods belong to one event loop."""
+    """See the module's docstring. All methods MUST be called on one event loop."""
 
     def __init__(
         self,
@@ -41,27 +37,27 @@ class ApiFront:
         hooks: FrontHooks | None = None,
         max_idle_upstreams: int = 4,
     ) -> None:
-        """Make a front that serves nobody yet.
+        """Nothing is served yet.
 
         Args:
             dial: opens a stream to the engine. MAY wait (for a machine that is starting), with a deadline of its own.
-                When it raises WherryError, the client gets a 503 with the problem's summary and hint.
-            dial_quietly: the same for a client that only listens, which must not bring up a machine; `dial` if there
-                is none.
+                When it
+                raises WherryError, the client gets a 503 with the problem's summary and hint.
+            dial_quietly: the same for a client that only listens, which must not start the machine; default: `dial`.
             hooks: see FrontHooks; none by default.
-            max_idle_upstreams: streams to the engine that are kept open between requests.
+            max_idle_upstreams: number of idle streams to the engine kept open.
         """
         self._pool = UpstreamPool(dial, dial_quietly=dial_quietly, max_idle=max_idle_upstreams)
         self._hooks: FrontHooks = hooks or NoHooks()
         self._connections: set[asyncio.Task[None]] = set()
         self._closed = False
         self.activity = Activity()
-        """What clients want, for who puts an idle machine away."""
+        """The clients' activity, to decide whether the machine is idle."""
 
     async def handle(self, client: ByteStream) -> None:
-        """Serve one client on a stream that somebody else accepted; returns when it is over and closed.
+        """Serve a client on an accepted stream; returns after it was closed.
 
-        Never raises for what the client or the engine does. Returns early when the front is closed.
+        Never raises for errors of the client or the engine. Returns early when the front is closed.
         """
         task = self._begin(client)
         try:
@@ -70,7 +66,7 @@ class ApiFront:
             task.cancel()
 
     async def aclose(self, *, timeout_s: float = 5.0) -> None:
-        """End all connections, close the streams to the engine. Idempotent."""
+        """Close all clients and the streams to the engine. Idempotent."""
         self._closed = True
         for task in self._connections:
             task.cancel()
@@ -84,7 +80,7 @@ class ApiFront:
 
     @property
     def connection_count(self) -> int:
-        """How many clients are connected."""
+        """Number of connected clients."""
         return len(self._connections)
 
     def _begin(self, client: ByteStream) -> asyncio.Task[None]:

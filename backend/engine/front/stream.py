@@ -1,4 +1,4 @@
-"""A ByteStream that can be watched while nobody reads it, and given bytes back; reading of heads; the byte pump."""
+"""A ByteStream with read-ahead and push-back, reading of HTTP heads, and tunnelling."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _HEAD_END = re.compile(rb"\r?\n\r?\n")
 
 @runtime_checkable
 class PresenceAware(Protocol):
-    """A stream that can tell a peer that left from one that only closed its sending side."""
+    """A stream that distinguishes a peer that has closed completely from one that closed only its sending side."""
 
     def peer_is_gone(self) -> bool:
-        """Return whether the peer certainly closed both sides. MAY return False where that is not known."""
+        """Whether the peer has certainly closed both sides. MAY return False when unknown."""
         ...
 
 
 class WatchedStream:
-    """A stream of the front's. One reader and one writer at a time, as with any ByteStream."""
+    """A ByteStream with read-ahead and push-back. One reader and one writer at a time."""
 
     __slots__ = ("_ahead", "_returned", "_stream", "reused")
 
@@ -36,31 +36,31 @@ class WatchedStream:
         """Whether the stream has carried an exchange before."""
 
     async def read(self) -> bytes:
-        """See ByteStream.read. Safe to cancel: nothing that arrived is lost."""
+        """See ByteStream.read. Cancelling it loses no data."""
         if self._returned:
             data, self._returned = self._returned, b""
             return data
         if self._ahead is None:
             return await self._stream.read()
-        # Waited for, not awaited: to cancel the reader must not cancel what is read ahead.
+        # asyncio.wait, not await: cancelling the reader must not cancel the read-ahead.
         await asyncio.wait((self._ahead,))
         ahead, self._ahead = self._ahead, None
         return ahead.result()
 
     def give_back(self, data: bytes) -> None:
-        """Have the next `read` return `data`, which was read too much."""
+        """Push back data: the next `read` returns it."""
         self._returned = data + self._returned
 
     def take_back(self) -> bytes:
-        """Return what was given back, without waiting."""
+        """Return data that was pushed back, without waiting."""
         data, self._returned = self._returned, b""
         return data
 
     def watch(self, on_end: Callable[[], None] | None = None) -> None:
-        """Read ahead, once, so that the peer's end is noticed; what comes is kept for `read`.
+        """Read ahead once, to notice the peer's end; data is kept for `read`.
 
         Args:
-            on_end: called when the peer closed its side or the connection broke; not when data came.
+            on_end: called when the peer has closed or the connection broke; not when data arrived.
         """
         if self._ahead is None and not self._returned:
             self._ahead = asyncio.ensure_future(self._stream.read())
@@ -74,17 +74,17 @@ class WatchedStream:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is known to have arrived, an end included: what an idle upstream must be."""
+        """Whether nothing has arrived, not even an end: the condition for reusing an idle stream."""
         return not self._returned and (self._ahead is None or not self._ahead.done())
 
     @property
     def is_broken(self) -> bool:
-        """Whether the read ahead failed, rather than ended."""
+        """Whether the read-ahead raised an error."""
         ahead = self._ahead
         return ahead is not None and ahead.done() and not ahead.cancelled() and ahead.exception() is not None
 
     def peer_is_gone(self) -> bool:
-        """See PresenceAware; False where the stream cannot tell."""
+        """See PresenceAware; False when the stream does not support it."""
         return self.is_broken or (isinstance(self._stream, PresenceAware) and self._stream.peer_is_gone())
 
     async def write(self, data: bytes) -> None:
@@ -92,7 +92,7 @@ class WatchedStream:
         await self._stream.write(data)
 
     async def write_eof(self) -> None:
-        """See ByteStream.write_eof. A broken connection is no error here: there is nothing left to close."""
+        """See ByteStream.write_eof. Ignores a broken connection."""
         with contextlib.suppress(ConnectionError):
             await self._stream.write_eof()
 
@@ -104,24 +104,25 @@ class WatchedStream:
             ahead.cancel()
             await asyncio.wait((ahead,))
             if not ahead.cancelled():
-                ahead.exception()  # looked at, or asyncio would report it as forgotten
+                ahead.exception()  # retrieve the exception, or asyncio logs that it was never retrieved
 
 
 async def read_head(stream: WatchedStream, *, timeout_s: float | None) -> bytes | None:
-    """Read up to and with the blank line that ends a head; what follows it stays in the stream.
+    """Read up to and including the blank line that ends a head; following data stays in the stream.
 
     Args:
+        stream: the stream.
         timeout_s: from the head's first byte to its last.
 
     Returns:
-        The head, or None if the peer closed its side before its first byte.
+        The head, or None when the peer closed before its first byte.
 
     Raises:
-        MalformedHead: too long, too slow, or ended in its midst.
+        MalformedHead: too long, too slow, or incomplete.
         ConnectionError: the connection broke.
     """
     data = b""
-    while not data.strip(b"\r\n"):  # RFC 9112, section 2.2: blank lines before a request are to be ignored
+    while not data.strip(b"\r\n"):  # RFC 9112, section 2.2: blank lines before a request are ignored
         data = await stream.read()
         if not data:
             return None
@@ -161,13 +162,14 @@ async def _read_rest(stream: WatchedStream, first: bytes) -> tuple[bytes, int]:
 
 
 async def tunnel(client: WatchedStream, upstream: WatchedStream) -> None:
-    """Pass bytes both ways until both sides have closed, or one is broken or gone. Leaves closing to the caller."""
+    """Forward bytes both ways until both sides have closed, or one breaks. The caller closes the streams."""
 
     async def pump(source: WatchedStream, sink: WatchedStream) -> None:
         while data := await source.read():
             await sink.write(data)
         if source is client and client.peer_is_gone():
-            # Nobody is left to read the output; a half-closed client (docker run -i at the end of its input) stays.
+            # The client has gone: stop reading output. A half-closed client (docker run -i at the end of its input)
+            # stays.
             raise ConnectionResetError("the client is gone")
         await sink.write_eof()
 

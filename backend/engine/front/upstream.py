@@ -1,4 +1,4 @@
-"""The front's connections to the engine: a few are kept open between requests, so that most requests open none."""
+"""A pool of idle connections to the engine, so that most requests need no new one."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from backend.stream import ByteStream
 Dial = Callable[[], Awaitable[ByteStream]]
 
 _WATCH_AFTER_S = 0.05
-"""A stream idle for less than this is taken to be alive: to watch it costs a task, which a client that sends one
-request after the other would pay for each."""
+"""A stream idle for less than this is assumed to be open: watching it costs a task, for each request of a client that
+sends many in a row."""
 
 
 class UpstreamPool:
-    """Idle upstream streams, the last used first. All methods belong to one loop."""
+    """Idle streams, last used first. All methods MUST be called on one loop."""
 
     def __init__(
         self, dial: Dial, *, dial_quietly: Dial | None = None, max_idle: int = 4, idle_s: float = 60.0
     ) -> None:
-        """Make an empty pool.
+        """The pool is empty at first.
 
         Args:
             dial: opens a stream to the engine; has a deadline of its own.
-            dial_quietly: the same for who only listens; `dial` if there is none.
-            max_idle: streams kept; each costs the guest a descriptor and a goroutine.
-            idle_s: how long an unused one is kept.
+            dial_quietly: the same for clients that only listen; default: `dial`.
+            max_idle: number of streams kept; each costs the guest a descriptor and a goroutine.
+            idle_s: how long an unused stream is kept.
         """
         self._dial = dial
         self._dial_quietly = dial_quietly or dial
@@ -38,14 +38,14 @@ class UpstreamPool:
         self._closed = False
 
     async def take(self, *, fresh: bool = False, quietly: bool = False) -> WatchedStream:
-        """Return an idle stream that is alive as far as is known, or a new one.
+        """Return an idle stream that seems to be open, or a new one.
 
         Args:
-            fresh: whether idle ones are not trusted: they are all dropped.
+            fresh: close all idle streams and open a new one.
             quietly: whether the request only listens.
 
         Raises:
-            WherryError, ConnectionError: what `dial` raises.
+            WherryError, ConnectionError: errors of `dial`.
         """
         while self._idle:
             stream, timer = self._idle.popitem()
@@ -57,7 +57,7 @@ class UpstreamPool:
         return WatchedStream(await (self._dial_quietly if quietly else self._dial)())
 
     def give(self, stream: WatchedStream) -> None:
-        """Take back a stream on which the last response is complete."""
+        """Return a stream to the pool after a complete response."""
         if self._closed or not stream.is_quiet:
             self._close_soon(stream)
             return
@@ -68,7 +68,7 @@ class UpstreamPool:
         self._idle[stream] = loop.call_later(_WATCH_AFTER_S, self._watch, stream)
 
     async def aclose(self) -> None:
-        """Close the idle streams and wait for all closings. Idempotent."""
+        """Close the idle streams and wait for it. Idempotent."""
         self._closed = True
         for stream in list(self._idle):
             self._drop(stream)

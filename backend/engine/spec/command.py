@@ -1,4 +1,4 @@
-"""A spec as a `docker run` command that can be pasted into a shell. Pure."""
+"""Conversion of a spec into a `docker run` command for a shell. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _UNITS: Final = ((1024**3, "g"), (1024**2, "m"), (1024, "k"))
 
 
 def run_command(spec: ContainerSpec) -> str:
-    """The command in one line; what `docker run` has no option for is named in a comment line above it."""
+    """The command on one line; options that `docker run` lacks are named in a comment line above it."""
     words, untold = run_words(spec)
     line = " ".join(quote(word) for word in words)
     return f"# docker run has no option for: {', '.join(untold)}\n{line}" if untold else line
 
 
 def run_words(spec: ContainerSpec) -> tuple[list[str], list[str]]:
-    """The command as separate words, and the names of the engine's options that it cannot say."""
+    """The command as separate words, and the names of options of the engine that it cannot express."""
     words = ["docker", "run", "-d"]
     flags = (
         *(("-i", spec.stdin_open), ("-t", spec.tty), ("--rm", spec.auto_remove), ("--init", spec.init)),
@@ -59,7 +59,7 @@ def run_words(spec: ContainerSpec) -> tuple[list[str], list[str]]:
     for entry in spec.extra_hosts:
         words += ["--add-host", entry]
     for key, value in spec.labels:
-        # Compose's own book-keeping would make the copy a part of the project.
+        # Compose's internal labels would make the copy a part of the project.
         if not key.startswith(COMPOSE_LABELS):
             words += ["--label", f"{key}={value}"]
     for rest, table in ((spec.untrusted_host, _HOST), (spec.untrusted_config, _CONFIG)):
@@ -80,7 +80,7 @@ def run_words(spec: ContainerSpec) -> tuple[list[str], list[str]]:
 
 
 def quote(word: str) -> str:
-    """As a POSIX shell reads it back. With control characters in bash's own form: a terminal must not obey them."""
+    """Quote a word for a POSIX shell. Control characters use bash's $'...', so that a terminal ignores them."""
     if all(letter.isprintable() for letter in word):
         return shlex.quote(word)
     return "$'" + "".join(_escaped(letter) for letter in word) + "'"
@@ -170,7 +170,7 @@ _Said = Callable[[Json], list[str] | None]
 
 
 def _plain(value: Json) -> str:
-    """A text, or a number, as it came."""
+    """A text or a number, unchanged."""
     return value.text() if isinstance(value.untrusted, str) else str(value.integer())
 
 
@@ -220,7 +220,7 @@ def _health(value: Json) -> list[str] | None:
     words: list[str] = []
     if test:
         if len(test) != 2 or test[0] != "CMD-SHELL":
-            return None  # the option takes a shell's line only
+            return None  # the option only accepts a shell command
         words += ["--health-cmd", test[1]]
     for key, option in (
         ("Interval", "--health-interval"),
@@ -265,7 +265,7 @@ _HOST: Final[dict[str, _Said]] = {
     "OomScoreAdj": _one("--oom-score-adj"),
     "PidMode": _one("--pid"),
     "PidsLimit": _one("--pids-limit"),
-    "ReadonlyPaths": lambda _value: [],  # said with MaskedPaths
+    "ReadonlyPaths": lambda _value: [],  # expressed by MaskedPaths
     "PublishAllPorts": lambda _value: ["-P"],
     "Runtime": _one("--runtime"),
     "SecurityOpt": _each("--security-opt"),
@@ -290,6 +290,6 @@ _CONFIG: Final[dict[str, _Said]] = {
 
 
 def _link(link: str) -> str:
-    """The engine writes "/db:/web/alias"."""
+    """Convert the engine's form "/db:/web/alias"."""
     source, _, alias = link.partition(":")
     return f"{source.removeprefix('/')}:{alias.rpartition('/')[2]}"

@@ -1,12 +1,10 @@
-"""What a container is to be like: the one value that a form edits, `docker run` says and the engine is asked for.
+"""The specification of a container: edited by the form, shown as `docker run`, sent to the engine.
 
-    spec            the value, and what is allowed in it
-    spec_inspect    out of a container that exists, without what its image says already
-    spec_request    into the body of `POST /containers/create`
-    spec_command    into a `docker run` command
+container_spec  the value, and validation inspection      from an existing container, without what its image already
+sets request         to the body of `POST /containers/create` command         to a `docker run` command
 
-Text in a spec is verbatim, for it goes back to the engine: whoever shows it cleans it. Options that no field is for are
-kept as the engine wrote them, so that a container which is made anew loses none.
+Text in a spec is verbatim, because it is sent back to the engine: sanitise it before showing it. Options without a
+field are kept in the engine's form, so that a recreated container keeps them.
 """
 
 from __future__ import annotations
@@ -22,9 +20,9 @@ PROTOCOLS: Final = ("tcp", "udp", "sctp")
 RESTART_POLICIES: Final = ("no", "on-failure", "unless-stopped", "always")
 MOUNT_KINDS: Final = ("bind", "volume", "tmpfs")
 LEAST_MEMORY_BYTES: Final = 6 * 1024 * 1024
-"""Less is refused by the engine."""
+"""The engine refuses less."""
 COMPOSE_LABELS: Final = "com.docker.compose."
-"""Labels of Compose's own book-keeping begin so."""
+"""Prefix of Compose's internal labels."""
 
 _CONTAINER_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _VOLUME_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
@@ -41,47 +39,47 @@ _WINDOWS_PATH: Final = re.compile(r"[a-zA-Z]:[\\/]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortSpec:
-    """One published port."""
+    """A published port."""
 
     container_port: int
     protocol: str = "tcp"
     host_port: int | None = None
-    """None: the engine chooses a free one."""
+    """None: the engine chooses a free port."""
     host_ip: str = ""
-    """Empty: every address."""
+    """Empty: all addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MountSpec:
-    """Something of outside that is seen inside."""
+    """A bind mount, volume or tmpfs."""
 
     kind: str
-    """One of MOUNT_KINDS, or another word that the engine knows."""
+    """One of MOUNT_KINDS, or another type known to the engine."""
     source: str
-    """A path of the host, or a volume's name; empty for tmpfs and for a new volume without a name."""
+    """A path of the host, or a volume's name; empty for tmpfs and for a new anonymous volume."""
     target: str
     read_only: bool = False
     from_image: bool = False
-    """The image asks for a volume there: it would come by itself, but empty."""
+    """Whether the image declares a volume there, which would be created anyway, but empty."""
     untrusted_options: Mapping[str, object] = field(default_factory=dict, hash=False)
-    """The engine's further keys of the mount: BindOptions, VolumeOptions, TmpfsOptions."""
+    """Further keys of the mount in the engine's form: BindOptions, VolumeOptions, TmpfsOptions."""
 
     @property
     def is_anonymous(self) -> bool:
-        """A volume without a name that somebody gave."""
+        """Whether it is a volume without a user-defined name."""
         return self.kind == "volume" and (not self.source or is_anonymous_volume(self.source))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
-    """Empty and None mean: as the image or the engine has it."""
+    """A container's specification. Empty and None mean the default of the image or the engine."""
 
     image: str
     name: str = ""
     command: tuple[str, ...] | None = None
     entrypoint: tuple[str, ...] | None = None
     environment: tuple[tuple[str, str | None], ...] = ()
-    """Name and value; None takes away what the image sets."""
+    """Pairs of name and value; None removes a variable of the image."""
     ports: tuple[PortSpec, ...] = ()
     mounts: tuple[MountSpec, ...] = ()
     cpus: float | None = None
@@ -89,7 +87,7 @@ class ContainerSpec:
     restart_policy: str = "no"
     """One of RESTART_POLICIES, or "on-failure:5"."""
     network: str = ""
-    """A network's name, "host", "none" or "container:NAME"; empty for the engine's own bridge."""
+    """A network's name, "host", "none" or "container:NAME"; empty for the default bridge."""
     labels: tuple[tuple[str, str], ...] = ()
     user: str = ""
     working_directory: str = ""
@@ -101,41 +99,41 @@ class ContainerSpec:
     read_only_root: bool = False
     init: bool = False
     extra_hosts: tuple[str, ...] = ()
-    """As "name:address"."""
+    """Entries of the form "name:address"."""
     untrusted_config: Mapping[str, object] = field(default_factory=dict, hash=False)
-    """Further keys of the engine's Config that differ from the image and from its defaults."""
+    """Further keys of the engine's Config that differ from the image and the defaults."""
     untrusted_host: Mapping[str, object] = field(default_factory=dict, hash=False)
-    """Further keys of its HostConfig."""
+    """Further keys of the engine's HostConfig."""
     untrusted_endpoints: Mapping[str, Mapping[str, object]] = field(default_factory=dict, hash=False)
-    """By the network's name, how the container is joined to it: aliases, fixed addresses."""
+    """By network name: how the container is connected (aliases, fixed addresses)."""
 
 
 def is_container_name(name: str) -> bool:
-    """Whether the engine takes it as a name."""
+    """Whether it is a valid container name."""
     return _CONTAINER_NAME.fullmatch(name) is not None
 
 
 def is_volume_name(name: str) -> bool:
-    """Whether the engine takes it as a volume's name."""
+    """Whether it is a valid volume name."""
     return _VOLUME_NAME.fullmatch(name) is not None
 
 
 def is_variable_name(name: str) -> bool:
-    """Whether it can name an environment variable. The engine takes spaces too, of which no program makes use."""
+    """Whether it is a valid environment variable name. The engine allows spaces too, which no program uses."""
     return _VARIABLE.fullmatch(name) is not None
 
 
 def is_image_reference(text: str) -> bool:
-    """Whether it can name an image: "nginx", "ghcr.io/me/app:1.2", "…@sha256:…", or an image's id."""
+    """Whether it is a valid image reference: "nginx", "ghcr.io/me/app:1.2", "…@sha256:…", or an image's id."""
     return len(text) <= 512 and (_REFERENCE.fullmatch(text) is not None or _IMAGE_ID.fullmatch(text) is not None)
 
 
 def is_host_path(text: str) -> bool:
-    """Whether it is a whole path, of Linux and macOS or of Windows."""
+    """Whether it is an absolute path, of Linux and macOS or of Windows."""
     return text.startswith(("/", "\\\\")) or _WINDOWS_PATH.match(text) is not None
 
 
 def with_tag(reference: str) -> str:
-    """The reference with ":latest" where it names neither tag nor digest, as docker itself completes it."""
+    """Add ":latest" to a reference without tag and digest, like docker."""
     last = reference.rsplit("/", 1)[-1]
     return reference if ":" in last or "@" in reference else f"{reference}:latest"

@@ -1,4 +1,4 @@
-"""A spec out of a container that exists: what its user set, without what its image and the engine set. Pure."""
+"""Reading a spec from an existing container: what its user has set, without defaults of image and engine. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OWN_HOST: Final = frozenset(
         *("Privileged", "AutoRemove", "ReadonlyRootfs", "Init", "ExtraHosts"),
     )
 )
-"""Keys of HostConfig that a spec has fields for."""
+"""Keys of HostConfig that correspond to fields of a spec."""
 _HOST_DEFAULTS: Final[dict[str, tuple[object, ...]]] = {
     "CgroupnsMode": ("private",),
     "IpcMode": ("private", "shareable"),
@@ -25,7 +25,7 @@ _HOST_DEFAULTS: Final[dict[str, tuple[object, ...]]] = {
     "ShmSize": (64 * 1024 * 1024,),
     "VolumeDriver": ("local",),
 }
-"""What the engine itself writes there; empty values are always its own."""
+"""Values that the engine sets itself; empty values never come from the user."""
 _PATH_LISTS: Final = ("MaskedPaths", "ReadonlyPaths")
 _NEVER_HOST: Final = frozenset({"ConsoleSize", "ContainerIDFile"})
 _CONFIG_REST: Final = (
@@ -43,23 +43,24 @@ _OWN_BRIDGE: Final = ("", "default", "bridge")
 
 
 def spec_from_inspect(container: JsonObject, image: JsonObject | None, *, swap_default: int = 2) -> ContainerSpec:
-    """The spec of one container.
+    """Read the spec of a container.
 
     Args:
         container: the answer of `GET /containers/{id}/json`.
-        image: the answer of `GET /images/{id}/json` for its image; None when the image is gone: then all that the
-            container has counts as set by its user.
-        swap_default: the engine gives a container with a memory limit so many times that limit with swap.
+        image: the answer of `GET /images/{id}/json` for its image; None when the image no longer exists: then every
+            value
+            counts as set by the user.
+        swap_default: the engine's default ratio of memory with swap to the memory limit.
 
     Raises:
-        NotUnderstood: an answer is of another shape.
+        NotUnderstood: an answer has an unexpected form.
     """
     config, host = container.object("Config"), container.object("HostConfig")
     image_config = image.object("Config") if image is not None else JsonObject({}, container.source)
     entrypoint = _argv(config, "Entrypoint")
     own_entrypoint = entrypoint is not None and entrypoint != _argv(image_config, "Entrypoint")
     command = _argv(config, "Cmd")
-    # An entrypoint of one's own takes the image's command away: then the command has to be said though it is the same.
+    # A user-defined entrypoint disables the image's command, so the command has to be set even when it is the same.
     own_command = command is not None and (own_entrypoint or command != _argv(image_config, "Cmd"))
     memory, swap, nano_cpus = host.integer("Memory"), host.integer("MemorySwap"), host.integer("NanoCpus")
     rest = {key: value for key, value in host.untrusted.items() if key not in _OWN_HOST and _is_own(key, value)}
@@ -99,9 +100,9 @@ def spec_from_inspect(container: JsonObject, image: JsonObject | None, *, swap_d
 
 
 def _is_own(key: str, value: object) -> bool:
-    """Whether a user set it."""
+    """Whether the user set it."""
     if key in _PATH_LISTS:
-        # Long lists are the engine's own, None is what it makes of `privileged`; only an empty list was asked for.
+        # Long lists are the engine's, None results from `privileged`; only an empty list is set by the user.
         return value == []
     empty = value is None or value in ("", 0, False, [], {})
     return not empty and key not in _NEVER_HOST and value not in _HOST_DEFAULTS.get(key, ())
@@ -109,16 +110,16 @@ def _is_own(key: str, value: object) -> bool:
 
 def _environment(config: JsonObject, image: JsonObject) -> tuple[tuple[str, str | None], ...]:
     given = set(image.texts("Env"))
-    found: list[tuple[str, str | None]] = []
+    variables: list[tuple[str, str | None]] = []
     for entry in config.texts("Env"):
         if entry not in given:
             name, equals, value = entry.partition("=")
-            found.append((name, value if equals else None))
-    return tuple(found)
+            variables.append((name, value if equals else None))
+    return tuple(variables)
 
 
 def _ports(bindings: JsonObject) -> tuple[PortSpec, ...]:
-    found = []
+    ports = []
     for key in sorted(bindings):
         number, _, protocol = key.partition("/")
         if not number.isascii() or not number.isdigit() or len(number) > _PORT_DIGITS:
@@ -126,7 +127,7 @@ def _ports(bindings: JsonObject) -> tuple[PortSpec, ...]:
         rows = [(row.text("HostIp"), row.text("HostPort")) for row in bindings.objects(key)]
         for host_ip, host_port in rows or [("", "")]:
             is_single = host_port.isascii() and host_port.isdigit() and len(host_port) <= _PORT_DIGITS
-            found.append(
+            ports.append(
                 PortSpec(
                     container_port=int(number),
                     protocol=protocol or "tcp",
@@ -134,13 +135,13 @@ def _ports(bindings: JsonObject) -> tuple[PortSpec, ...]:
                     host_ip=host_ip,
                 )
             )
-    return tuple(found)
+    return tuple(ports)
 
 
 def _mounts(container: JsonObject, host: JsonObject, image: JsonObject) -> tuple[MountSpec, ...]:
     declared = set(image.object("Volumes"))
     asked = {mount.text("Target"): mount for mount in host.objects("Mounts")}
-    found = {}
+    mounts = {}
     for mount in container.objects("Mounts"):
         target, kind = mount.text("Destination"), mount.text("Type", "bind")
         request = asked.get(target)
@@ -149,9 +150,9 @@ def _mounts(container: JsonObject, host: JsonObject, image: JsonObject) -> tuple
             options["BindOptions"] = {"Propagation": mount.text("Propagation")}
         if kind == "volume" and request is None and "nocopy" in mount.text("Mode").split(","):
             options["VolumeOptions"] = {"NoCopy": True}
-        # The request has the path as its user wrote it, the mount as the machine knows it.
+        # The request has the path as its user wrote it, the mount as seen by the machine.
         path = (request.text("Source") if request is not None else "") or mount.text("Source")
-        found[target] = MountSpec(
+        mounts[target] = MountSpec(
             kind=kind,
             source=mount.text("Name") if kind == "volume" else path,
             target=target,
@@ -159,10 +160,10 @@ def _mounts(container: JsonObject, host: JsonObject, image: JsonObject) -> tuple
             from_image=target in declared and target not in asked and not _is_bound(host, target),
             untrusted_options=options,
         )
-    # A tmpfs stands in the mounts only while the container runs.
+    # A tmpfs is listed among the mounts only while the container runs.
     for target, request in asked.items():
-        if target not in found:
-            found[target] = MountSpec(
+        if target not in mounts:
+            mounts[target] = MountSpec(
                 kind=request.text("Type", "bind"),
                 source=request.text("Source"),
                 target=target,
@@ -170,7 +171,7 @@ def _mounts(container: JsonObject, host: JsonObject, image: JsonObject) -> tuple
                 untrusted_options=_options(request),
             )
     temporary = set(host.object("Tmpfs"))
-    return tuple(found[target] for target in sorted(found) if target not in temporary)
+    return tuple(mounts[target] for target in sorted(mounts) if target not in temporary)
 
 
 def _options(request: JsonObject) -> dict[str, object]:
@@ -187,7 +188,7 @@ def _restart_policy(policy: JsonObject) -> str:
 
 
 def _is_given_hostname(hostname: str, identity: str, mode: str) -> bool:
-    """Whether the engine chose it: the short id, or the machine's own name on the machine's own network."""
+    """Whether the engine chose it: the short id, or the machine's host name on the host network."""
     return not hostname or mode == "host" or mode.startswith("container:") or identity.startswith(hostname)
 
 
@@ -205,16 +206,16 @@ def _endpoints(container: JsonObject, mode: str) -> dict[str, dict[str, object]]
     if mode in ("host", "none") or mode.startswith("container:"):
         return {}
     short = container.text("Id")[:12]
-    found: dict[str, dict[str, object]] = {}
+    endpoints: dict[str, dict[str, object]] = {}
     for name, entry in container.object("NetworkSettings").objects_by_name("Networks").items():
         kept: dict[str, object] = {key: entry.untrusted[key] for key in _ENDPOINT_REST if entry.untrusted.get(key)}
-        # The engine adds the short id itself, in every version that lists it here.
+        # The engine adds the short id as an alias itself, in every version that lists it here.
         aliases = [alias for alias in entry.texts("Aliases") if alias != short]
         if aliases:
             kept["Aliases"] = aliases
         if kept or name not in (*_OWN_BRIDGE, mode):
-            found[name] = kept
-    return found
+            endpoints[name] = kept
+    return endpoints
 
 
 def _unlike(config: JsonObject, image: JsonObject, key: str) -> str:
@@ -223,7 +224,7 @@ def _unlike(config: JsonObject, image: JsonObject, key: str) -> str:
 
 
 def _argv(config: JsonObject, name: str) -> tuple[str, ...] | None:
-    """A list of words, or one text, as engines of long ago wrote it."""
+    """Parse a list of words, or a single text as very old engines wrote it."""
     member = config.member(name)
     if member.is_null:
         return None

@@ -1,4 +1,4 @@
-"""A spec as the body of `POST /containers/create`. Pure."""
+"""Conversion of a spec into the body of `POST /containers/create`. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from backend.engine.spec.container_spec import ContainerSpec, MountSpec
 
 
 def create_body(spec: ContainerSpec) -> dict[str, object]:
-    """What the engine is sent; the name goes into the address, not in here."""
+    """The request's body; the name is part of the URL."""
     kept = spec.untrusted_config.get("ExposedPorts")
     exposed: dict[str, object] = dict(kept) if isinstance(kept, Mapping) else {}
     exposed |= {f"{port.container_port}/{port.protocol}": {} for port in spec.ports}
@@ -59,7 +59,7 @@ def _host(spec: ContainerSpec) -> dict[str, object]:
         host["Memory"] = spec.memory_bytes
     swap = host.get("MemorySwap")
     if isinstance(swap, int) and swap != -1 and (spec.memory_bytes is None or swap < spec.memory_bytes):
-        # Swap is counted with the memory: it was meant for another limit than the present one.
+        # Swap includes the memory: it was chosen for another limit than the present one.
         del host["MemorySwap"]
     if spec.network:
         host["NetworkMode"] = spec.network
