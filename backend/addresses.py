@@ -1,8 +1,7 @@
-"""Published ports as everybody sees them: frozen values, nothing that acts.
+"""Published ports, as frozen values shared by agent, command line and window.
 
-A port is published in two steps. In the guest the engine listens where the container's `-p` says (on 127.0.0.1 where
-it says nothing); on the host something listens at the same address and port and leads there. `Forward` is that
-something, `PortStatus` what became of it.
+A port is published in two steps. In the guest the engine listens on the address of the container's `-p` (127.0.0.1 by
+default); on the host a `Forward` listens on the same address and port and forwards to it. `PortStatus` is its state.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})
 
 
 class Protocol(StrEnum):
-    """What a port speaks."""
+    """Transport protocol of a port."""
 
     TCP = "tcp"
     UDP = "udp"
@@ -26,39 +25,39 @@ class Origin(StrEnum):
     """Why a port is published."""
 
     CONTAINER = "container"  # its -p, or -P
-    SERVICE = "service"  # a swarm service's
+    SERVICE = "service"  # a swarm service
     HOST_NETWORK = "host-network"  # a container with --network host listens
 
 
 class PortState(StrEnum):
-    """What became of a port on the host."""
+    """State of a published port on the host."""
 
     OPEN = "open"
-    TAKEN = "taken"  # another program listens there; tried again until it leaves
-    REFUSED = "refused"  # the system does not let us: a port below 1024, an address that the host has not
+    TAKEN = "taken"  # another program uses it; retried until it is free
+    REFUSED = "refused"  # the system does not permit it: a port below 1024, an address that the host does not have
     OPENING = "opening"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forward:
-    """One address and port of the host, and where it leads in the guest. Equal forwards are the same."""
+    """An address and port of the host, and its target in the guest. Forwards with equal values are the same."""
 
     protocol: Protocol
     host_ip: str
     """As `ipaddress` writes it: "127.0.0.1", "0.0.0.0", "::1", "::"."""
     host_port: int
     guest_ip: str
-    """Of the guest's own: "127.0.0.1", "127.66.0.1", or "" for its address in the user network."""
+    """Address in the guest: "127.0.0.1", "127.66.0.1", or "" for its address in the user network."""
     guest_port: int
 
     @property
     def address(self) -> str:
-        """As in "127.0.0.1:8080/tcp" and "[::1]:8080/tcp"."""
+        """For messages: "127.0.0.1:8080/tcp" or "[::1]:8080/tcp"."""
         host = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
         return f"{host}:{self.host_port}/{self.protocol.value}"
 
-    def meets(self, other: Forward) -> bool:
-        """Whether the host cannot have both, because they take the same connections."""
+    def conflicts_with(self, other: Forward) -> bool:
+        """Whether the host cannot listen on both, because they accept the same connections."""
         if (self.protocol, self.host_port) != (other.protocol, other.host_port):
             return False
         is_one_family = (":" in self.host_ip) == (":" in other.host_ip)
@@ -67,15 +66,15 @@ class Forward:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """The program that has a port of the host."""
+    """The program that uses a port of the host."""
 
     pid: int | None
-    """None: the system does not say, because it is another user's."""
+    """None when the system does not say, because it belongs to another user."""
     name: str
-    """Of its executable: "nginx"; "" when not known."""
+    """Name of its executable: "nginx"; "" when unknown."""
 
     def __str__(self) -> str:
-        """As in a sentence: "nginx (process 4711)"."""
+        """For messages: "nginx (process 4711)"."""
         if self.pid is None:
             return self.name or "a program of another user"
         return f"{self.name or 'a program'} (process {self.pid})"
@@ -83,11 +82,11 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortStatus:
-    """One published port, for `ports.list`."""
+    """A published port, for `ports.list`."""
 
     protocol: Protocol
     address: str
-    """Of the host, as in `Forward.host_ip`."""
+    """Address on the host, as in `Forward.host_ip`."""
     port: int
     state: PortState
     origin: Origin
@@ -97,19 +96,19 @@ class PortStatus:
     """Name of the container or the service."""
     container_port: int | None = None
     connections: int | None = None
-    """Open ones, now; None: not known (UDP has none)."""
+    """Number of open connections; None: unknown, or UDP."""
     received_bytes: int | None = None
-    """By the container, of the open connections; None: not known."""
+    """Bytes received by the container on open connections; None: unknown."""
     sent_bytes: int | None = None
     problem: str = ""
-    """Why it is not open, with what to do: "nginx (process 4711) listens there."."""
+    """Why it is not open, and what to do, as in "nginx (process 4711) listens there"."""
 
 
 def address_of(word: str) -> str:
-    """An address of /proc/net/tcp, tcp6, udp or udp6: 8 or 32 hex digits, each four bytes in little-endian order.
+    """Convert an address of /proc/net/tcp, tcp6, udp or udp6: 8 or 32 hex digits, each four bytes little-endian.
 
     Raises:
-        ValueError: it is of another length, or no hexadecimal number.
+        ValueError: invalid length or digits.
     """
     packed = b"".join(bytes.fromhex(word[at : at + 8])[::-1] for at in range(0, len(word), 8))
     address = ipaddress.ip_address(packed)

@@ -1,10 +1,9 @@
-"""What can go wrong, in the one form that the command line and the window both show.
+"""Errors, in the form that both the command line and the window show.
 
-    WherryError                 carries a Problem; the only exception that crosses a module's border on purpose
-    ├── WrongPhase              the request makes no sense in the machine's present phase
-    └── Cancelled               the user withdrew the request while it was under way
+WherryError                 carries a Problem; the only exception raised across modules on purpose ├── WrongPhase
+the request is not possible in the machine's present phase └── Cancelled               the user cancelled the request
 
-A foreign exception is translated in the one module that imports its library. This module imports nothing of ours.
+An exception of a library is converted in the module that imports the library. This module imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from typing import Final
 class ProblemCode(StrEnum):
     """Stable, searchable names of the problems. A code is never reused for another meaning."""
 
-    # What the host lacks
+    # Missing on the host
     QEMU_MISSING = "qemu-missing"
     QEMU_TOO_OLD = "qemu-too-old"
     QEMU_UNUSABLE = "qemu-unusable"
     TOOL_MISSING = "tool-missing"
     HOST_DISK_FULL = "host-disk-full"
     PATH_UNUSABLE = "path-unusable"
-    # The machine's own files
+    # Files of the machine
     IMAGE_MISSING = "image-missing"
     IMAGE_DAMAGED = "image-damaged"
     CONFIG_BROKEN = "config-broken"
@@ -33,7 +32,7 @@ class ProblemCode(StrEnum):
     DISK_LOCKED = "disk-locked"
     DISK_DAMAGED = "disk-damaged"
     DATA_DISK_FULL = "data-disk-full"
-    # The machine's life
+    # Life cycle of the machine
     NO_ACCELERATOR = "no-accelerator"
     BOOT_FAILED = "boot-failed"
     KERNEL_PANIC = "kernel-panic"
@@ -54,18 +53,18 @@ class ProblemCode(StrEnum):
     ENDPOINT_TAKEN = "endpoint-taken"
     CONTEXT_FAILED = "context-failed"
     MACHINE_STOPPED = "machine-stopped"
-    # Ports and network
+    # Ports and networking
     PORT_TAKEN = "port-taken"
     PORT_REFUSED = "port-refused"
     SUBNET_CLASH = "subnet-clash"
     NETWORK_FAILED = "network-failed"
-    # The conversation between client and agent
+    # Communication between client and agent
     AGENT_UNREACHABLE = "agent-unreachable"
     AGENT_TOO_OLD = "agent-too-old"
     BAD_REQUEST = "bad-request"
     WRONG_PHASE = "wrong-phase"
     CANCELLED = "cancelled"
-    # A defect of ours
+    # Internal errors
     INTERNAL = "internal"
 
 
@@ -82,7 +81,7 @@ class Action(StrEnum):
 
     @property
     def command(self) -> str:
-        """The same on the command line."""
+        """The equivalent command on the command line."""
         return _COMMANDS[self]
 
 
@@ -99,7 +98,7 @@ _COMMANDS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that went wrong, complete enough to be shown and acted on without anything else."""
+    """A problem, with everything that is needed to show it and act on it."""
 
     code: ProblemCode
     summary: str
@@ -107,16 +106,16 @@ class Problem:
     hint: str | None = None
     """What the user can do about it."""
     command: str | None = None
-    """What we ran, as the user could type it."""
+    """The command that failed, as the user could type it."""
     tail: tuple[str, ...] = ()
-    """The last lines that it printed, oldest first."""
+    """The last lines of its output, oldest first."""
     retryable: bool = False
     """Whether the same request can succeed without the user changing anything."""
     action: Action | None = None
-    """What Wherry itself can do about it when the user says so."""
+    """What Wherry can do about it when the user agrees."""
 
     def as_text(self) -> str:
-        """The whole problem as plain lines, as the command line prints it and the window copies it."""
+        """The problem as plain text, for the command line and for copying from the window."""
         lines = [self.summary]
         if self.command:
             lines.append(f"  ran: {self.command}")
@@ -128,7 +127,7 @@ class Problem:
 
 
 class WherryError(Exception):
-    """Carries the Problem that is to be shown. MUST NOT be caught only to be dropped."""
+    """Carries the Problem to show. MUST NOT be caught only to be ignored."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.summary)
@@ -136,11 +135,11 @@ class WherryError(Exception):
 
 
 class WrongPhase(WherryError):  # noqa: N818 -- it is a state of affairs, named as the reducer names it
-    """The request makes no sense in the machine's present phase."""
+    """The request is not possible in the machine's present phase."""
 
 
 class Cancelled(WherryError):  # noqa: N818 -- likewise
-    """The user withdrew the request while it was under way."""
+    """The user cancelled the request."""
 
 
 def fail(

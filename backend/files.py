@@ -1,4 +1,4 @@
-"""Writing the machine's own small files: whole or not at all, durable, private to the user."""
+"""Writing small files of the machine: atomic, flushed to disk, private to the user."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from backend.errors import Problem, ProblemCode
 UNFINISHED: Final = re.compile(r"\..+\.(?P<pid>[0-9]{1,10})\.new")
 """Names of files that are being written, with the writer's process id; one whose writer is gone is of no use."""
 _NO_SYNC: Final = (errno.EINVAL, errno.ENOTSUP)
-"""Of file systems that have no such thing for directories: some of networks, some that programs offer."""
+"""Errors of file systems that cannot sync directories: some network and FUSE file systems."""
 _NUMBERS: Final = itertools.count()
-"""Two threads that write the same file each have one of their own until it is whole."""
+"""Gives each thread that writes the same file its own temporary name."""
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace `path` in one step, mode 0600, durable when it returns.
+    """Replace `path` atomically, mode 0600, flushed to disk on return.
 
     Raises:
-        OSError: the old content stays, or the new one is there and may not outlive a power cut.
+        OSError: the old content remains, or the new one is in place and may be lost in a power failure.
     """
     temporary = path.with_name(f".{path.name}.{next(_NUMBERS)}.{os.getpid()}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -41,8 +41,8 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make names that were written or removed in a directory durable, where the system can. Raises OSError."""
-    with contextlib.suppress(PermissionError):  # Windows has no descriptors for directories, nor needs one
+    """Flush created and removed names of a directory to disk, if the system supports it. Raises OSError."""
+    with contextlib.suppress(PermissionError):  # Windows has no descriptors for directories, and needs no sync
         descriptor = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -54,7 +54,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def explain_os_error(error: OSError) -> Problem:
-    """What it means for the machine that a file of it could not be read or written."""
+    """The problem that an error of reading or writing the machine's files means for the user."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Problem(
             code=ProblemCode.HOST_DISK_FULL,

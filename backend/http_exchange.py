@@ -1,9 +1,9 @@
-"""One HTTP request and its response, on a connection that somebody else has opened.
+"""An HTTP request and its response over a connection that the caller has opened.
 
-Client libraries open their own connections, and so cannot go through the guest's SSH connection or over a socket whose
-type only the host's module knows. Here `HttpExchange` does no I/O: it gives the bytes to send and takes those that
-arrive; h11 parses them. Two drivers use it: `open_response` and `fetch` over a ByteStream of an event loop,
-`fetch_blocking` over a socket. Bodies of requests are not needed, and not offered.
+Client libraries open their own connections, so they cannot use the guest's SSH connection, or a local endpoint whose
+type only `backend.host` knows. `HttpExchange` does no I/O: it produces the bytes to send and consumes those received,
+parsed by h11. Two drivers use it: `open_response` and `fetch` with a ByteStream, `fetch_blocking` with a socket.
+Request bodies are not supported.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BEGIN: Final = b"HTTP/"
 
 
 class InvalidResponse(Exception):  # noqa: N818 -- named as what it is
-    """What came is no HTTP response."""
+    """The received data is not an HTTP response."""
 
 
 class ResponseTooLong(InvalidResponse):
@@ -33,7 +33,7 @@ class ResponseTooLong(InvalidResponse):
 
 
 class IncompleteResponse(ConnectionError):  # noqa: N818 -- named as what it is
-    """The connection was closed before the whole response had come."""
+    """The connection was closed before the response was complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +42,9 @@ class HttpHead:
 
     status: int
     reason: str = ""
-    """The words after the status; untrusted."""
+    """Reason phrase after the status code. Untrusted."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in lower case; of several of one name the first. Values untrusted."""
+    """Names in lower case; only the first of several with the same name. Values are untrusted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,37 +55,37 @@ class HttpResponse(HttpHead):
 
 
 class BlockingConnection(Protocol):
-    """What `fetch_blocking` uses of a socket."""
+    """The methods of a socket that `fetch_blocking` uses."""
 
     def sendall(self, data: bytes, /) -> None:
-        """Send all."""
+        """Send all of `data`."""
         ...
 
     def recv(self, max_bytes: int, /) -> bytes:
-        """Return what there is; b"" at the end."""
+        """Return available data; b"" at the end."""
         ...
 
     def settimeout(self, seconds: float | None, /) -> None:
-        """How long either may take."""
+        """Set the timeout of sendall and recv in seconds."""
         ...
 
 
 class HttpExchange:
-    """A request without a body, and its response. HTTP/1.1; the server is asked to close the connection afterwards."""
+    """A request without a body, and its response. HTTP/1.1 with "Connection: close"."""
 
     def __init__(self, method: str, target: str, headers: Mapping[str, str]) -> None:
-        """Make one.
+        """Build the request.
 
         Args:
-            method: as in "GET"; "CONNECT" too, whose response's head is all there is.
-            target: what stands in the request line: path and query, or what a proxy is to be asked for.
-            headers: "Host" among them.
+            method: as in "GET"; "CONNECT" too, whose response has only a head.
+            target: request target: path and query, or an absolute URL or host for a proxy.
+            headers: MUST include "Host".
 
         Raises:
-            ValueError: one of them cannot be sent, for a line break in it, say.
+            ValueError: one of them is invalid, for example contains a line break.
         """
         self.what = f"{method} {target}"
-        """For messages."""
+        """Method and target, for messages."""
         closing = {} if method == "CONNECT" else {"Connection": "close"}
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         try:
@@ -95,26 +95,27 @@ class HttpExchange:
             )  # fmt: skip
             end = h11.EndOfMessage()
             self.request: bytes = (self._connection.send(request) or b"") + (self._connection.send(end) or b"")
-            """What is to be sent."""
+            """The bytes to send."""
         except h11.LocalProtocolError as error:
             raise ValueError(f"cannot be sent as a request: {error}") from error
         self._begin = b""
         self.head: HttpHead | None = None
-        """None until it has come."""
+        """The response's head; None until received."""
         self.is_complete = False
-        """Whether the response has ended."""
+        """Whether the response is complete."""
 
     def feed(self, untrusted_data: bytes) -> bytes:
-        """Take what has arrived, b"" if the connection was closed; return what of it belongs to the body.
+        """Process received data, b"" if the connection was closed. Returns its part of the body.
 
         Raises:
-            InvalidResponse: it is no HTTP.
+            InvalidResponse: it is not HTTP.
             IncompleteResponse: the connection was closed too early.
         """
         if self.is_complete:
             return b""
         if len(self._begin) < len(_BEGIN):
-            # h11 waits for a whole head; what speaks another protocol may say no more, and leave the connection open.
+            # h11 waits for a complete head; a server of another protocol may send no more, and keep the connection
+            # open.
             self._begin += untrusted_data[: len(_BEGIN) - len(self._begin)]
             if not _BEGIN.startswith(self._begin):
                 raise InvalidResponse("the answer is not HTTP")
@@ -142,14 +143,14 @@ class HttpExchange:
         elif isinstance(event, h11.Data):
             body.append(bytes(event.data))
         elif isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
-            # PAUSED: a CONNECT was granted; what follows is no HTTP.
+            # PAUSED: a CONNECT succeeded; what follows is not HTTP.
             self.is_complete = True
         elif isinstance(event, h11.ConnectionClosed):
             raise h11.RemoteProtocolError("closed")
 
 
 class StreamedResponse:
-    """A response whose head has come, and whose body is read piece by piece. Made by `open_response`."""
+    """A response whose head was received, and whose body is read in pieces. Created by `open_response`."""
 
     def __init__(self, stream: ByteStream, exchange: HttpExchange, head: HttpHead, untrusted_begin: bytes) -> None:
         self.head = head
@@ -158,11 +159,11 @@ class StreamedResponse:
         self._begin = untrusted_begin
 
     async def read(self) -> bytes:
-        """The next bytes of the body as soon as there are any; b"" at its end.
+        """The next bytes of the body; b"" at its end.
 
         Raises:
             ConnectionError: the connection broke; IncompleteResponse: it was closed too early.
-            InvalidResponse: what came is no HTTP.
+            InvalidResponse: the data is not HTTP.
         """
         data, self._begin = self._begin, b""
         while not data and not self._exchange.is_complete:
@@ -171,13 +172,15 @@ class StreamedResponse:
 
 
 async def open_response(stream: ByteStream, exchange: HttpExchange, *, timeout_s: float) -> StreamedResponse:
-    """Send the request and wait for the response's head. The stream stays open, and belongs to the response.
+    """Send the request and wait for the response's head. The response owns the stream from then on.
 
     Args:
-        timeout_s: until the head has come; the body has no deadline.
+        stream: an open connection.
+        exchange: the request.
+        timeout_s: deadline for the head; the body has none.
 
     Raises:
-        TimeoutError: with words that say what was waited for.
+        TimeoutError: its text says what was waited for.
         ConnectionError, InvalidResponse: as `StreamedResponse.read`.
     """
     try:
@@ -199,15 +202,17 @@ async def fetch(
     max_bytes: int = MAX_BODY_BYTES,
     cuts: bool = False,
 ) -> HttpResponse:
-    """Send the request and return the whole response. The stream is used up.
+    """Send the request and return the complete response. The stream cannot be used afterwards.
 
     Args:
-        timeout_s: for all of it.
-        max_bytes: the longest body.
-        cuts: whether a longer one is cut, and else refused.
+        stream: an open connection.
+        exchange: the request.
+        timeout_s: deadline for everything.
+        max_bytes: size limit of the body.
+        cuts: whether to truncate a longer body instead of raising ResponseTooLong.
 
     Raises:
-        TimeoutError: with words that say what was waited for.
+        TimeoutError: its text says what was waited for.
         ConnectionError, InvalidResponse: as `StreamedResponse.read`; ResponseTooLong.
     """
     body = bytearray()
@@ -228,17 +233,17 @@ def fetch_blocking(
     timeout_s: float,
     max_bytes: int = MAX_BODY_BYTES,
 ) -> HttpResponse:
-    """As `fetch`, for a caller without an event loop. Raises as that, or OSError."""
+    """`fetch` for a caller without an event loop. Raises the same errors, or OSError."""
     deadline = time.monotonic() + timeout_s
     body = bytearray()
     try:
         connection.settimeout(timeout_s)
         connection.sendall(exchange.request)
         while not _is_enough(body, max_bytes, cuts=False) and not exchange.is_complete:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining_s = deadline - time.monotonic()
+            if remaining_s <= 0:
                 raise TimeoutError
-            connection.settimeout(left)
+            connection.settimeout(remaining_s)
             body += exchange.feed(connection.recv(_READ_BYTES))
     except TimeoutError as error:
         raise _too_slow(exchange, timeout_s) from error

@@ -1,16 +1,16 @@
-"""JSON that another program wrote: the Docker engine's, QEMU's, a registry's, docker's own files.
+"""Typed access to JSON of other programs: the Docker engine, QEMU, registries, docker's configuration files.
 
-`decode` and `Json` give typed values of it. There is one rule for all of them:
+The rules of `decode` and `Json`:
 
-- What is missing or null is the default, because Go writes null for whatever is empty.
-- What is of another kind than expected is an error that says where it stands and what was expected. It is never
-  taken for nothing: a list that is not understood is no empty list.
+- A missing or null member has its default, because Go writes null for empty values.
+- A member of an unexpected type raises an error that names its place and the expected type. It is never treated as
+  empty.
 
-The error is a `WherryError` with a whole Problem, made of the `JsonSource` that came with the value; so it can be read
-anywhere without care. Reading member by member, and not into declared structs, because these formats have hundreds of
-members of which a few are read, and nearly all of those may be null.
+The error is a `WherryError` with a complete Problem, built from the `JsonSource` of the value, so readers need no error
+handling. Members are read one by one, not into declared structs, because these formats have hundreds of members of
+which a few are needed, and nearly all of them may be null.
 
-Texts are as they came: whoever shows them cleans them.
+Texts are not sanitised.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ _KINDS: Final[Mapping[type, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonSource:
-    """Where JSON came from: what the error says when it is not understood."""
+    """Where JSON came from, for error messages."""
 
     summary: str
     """One sentence: "The Docker engine's answer was not understood."."""
     code: ProblemCode
     command: str
-    """What was asked, as the user could ask it."""
+    """The equivalent command of the user."""
     hint: str | None = None
 
 
 class NotUnderstood(WherryError):  # noqa: N818 -- named as what it is
-    """JSON is malformed, or of another shape than expected."""
+    """JSON that is malformed, or has an unexpected structure."""
 
     def __init__(self, source: JsonSource, detail: str) -> None:
-        """Make it.
+        """Build the error.
 
         Args:
             source: where the JSON came from.
-            detail: what is wrong with it, and where; without anything of its content but the names of members.
+            detail: what is wrong, and where; contains nothing of the content except member names.
         """
         super().__init__(
             Problem(
@@ -65,64 +65,64 @@ class NotUnderstood(WherryError):  # noqa: N818 -- named as what it is
 
 
 def decode(untrusted: bytes | str, source: JsonSource) -> Json:
-    """Read a whole text. Raises NotUnderstood for anything but JSON.
+    """Parse a complete text. Raises NotUnderstood when it is not JSON.
 
-    Not with the standard library's reader: that holds the interpreter, and with it the window, for ten milliseconds
-    over the list of a thousand containers.
+    Not with the standard library's parser, which holds the interpreter's lock, and so blocks the window, for ten
+    milliseconds for a list of a thousand containers.
     """
     try:
         return Json(msgspec.json.decode(untrusted), source)
     except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError) as error:
-        # ValueError: a number of thousands of digits.
+        # ValueError: a number with thousands of digits.
         raise NotUnderstood(source, f"It is no JSON: {type(error).__name__}.") from error
 
 
 class Json:
-    """One value, of any kind."""
+    """A value of any type."""
 
     __slots__ = ("_place", "source", "untrusted")
 
     def __init__(self, untrusted: object, source: JsonSource, place: _Place | None = None) -> None:
-        """Make one of a value as a JSON library gives it."""
+        """`untrusted` is a value as returned by a JSON library; `place` is its path, for errors."""
         self.untrusted = untrusted
-        """The value as it came: nobody looked into it."""
+        """The raw value, not validated."""
         self.source = source
         self._place = place
 
     @property
     def is_null(self) -> bool:
-        """Whether it is null, or was not there."""
+        """Whether it is null or missing."""
         return self.untrusted is None
 
     def object(self) -> JsonObject:
-        """The object that it is. Raises NotUnderstood."""
+        """The value as an object. Raises NotUnderstood."""
         if not isinstance(self.untrusted, dict):
             raise self._wrong("an object")
         return JsonObject(self.untrusted, self.source, self._place)
 
     def objects(self) -> tuple[JsonObject, ...]:
-        """The list of objects that it is. Raises NotUnderstood."""
+        """The value as a list of objects. Raises NotUnderstood."""
         return tuple(one.object() for one in self.values())
 
     def texts(self) -> tuple[str, ...]:
-        """The list of texts that it is. Raises NotUnderstood."""
+        """The value as a list of texts. Raises NotUnderstood."""
         return tuple(one.text() for one in self.values())
 
     def values(self) -> Iterator[Json]:
-        """The list of anything that it is. Raises NotUnderstood."""
+        """The items of a list. Raises NotUnderstood."""
         if not isinstance(self.untrusted, list):
             raise self._wrong("a list")
         for number, value in enumerate(self.untrusted):
             yield Json(value, self.source, (self._place, number))
 
     def text(self) -> str:
-        """The text that it is. Raises NotUnderstood."""
+        """The value as text. Raises NotUnderstood."""
         if not isinstance(self.untrusted, str):
             raise self._wrong("a text")
         return self.untrusted
 
     def integer(self) -> int:
-        """The whole number that it is, which may be written as a text. Raises NotUnderstood."""
+        """The value as an integer, which may be written as text. Raises NotUnderstood."""
         value = self.untrusted
         if isinstance(value, int) and not isinstance(value, bool):
             return value
@@ -138,7 +138,7 @@ class Json:
         raise self._wrong("a whole number")
 
     def number(self) -> float:
-        """The number that it is. Raises NotUnderstood."""
+        """The value as a number. Raises NotUnderstood."""
         value = self.untrusted
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._wrong("a number")
@@ -148,7 +148,7 @@ class Json:
             raise self._wrong("a number of usual size") from None
 
     def flag(self) -> bool:
-        """True or false. Raises NotUnderstood."""
+        """The value as a boolean. Raises NotUnderstood."""
         if not isinstance(self.untrusted, bool):
             raise self._wrong("true or false")
         return self.untrusted
@@ -159,18 +159,18 @@ class Json:
 
 
 class JsonObject:
-    """An object, read by the names of its members. What is missing or null is the default; else NotUnderstood."""
+    """An object, read by member name. Missing and null members have their defaults; other types raise NotUnderstood."""
 
     __slots__ = ("_place", "source", "untrusted")
 
     def __init__(self, untrusted: dict[str, Any], source: JsonSource, place: _Place | None = None) -> None:
         self.untrusted = untrusted
-        """As it came."""
+        """The raw object."""
         self.source = source
         self._place = place
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is such a member that is not null."""
+        """Whether it has this member, with a value other than null."""
         return self.untrusted.get(name) is not None
 
     def __iter__(self) -> Iterator[str]:
@@ -178,7 +178,7 @@ class JsonObject:
         return iter(self.untrusted)
 
     def member(self, name: str) -> Json:
-        """A member of any kind."""
+        """A member of any type."""
         return Json(self.untrusted.get(name), self.source, (self._place, name))
 
     def text(self, name: str, default: str = "") -> str:
@@ -189,7 +189,7 @@ class JsonObject:
         return default if value is None else self.member(name).text()
 
     def integer(self, name: str, default: int = 0) -> int:
-        """A whole number, which may be written as a text; an empty text is the default."""
+        """An integer, which may be written as text; an empty text gives the default."""
         value = self.untrusted.get(name)
         return default if value is None or value == "" else self.member(name).integer()
 
@@ -205,45 +205,45 @@ class JsonObject:
         return self.member(name).flag()
 
     def object(self, name: str) -> JsonObject:
-        """An object; an empty one by default."""
+        """An object; empty by default."""
         value = self.untrusted.get(name)
         if value is None:
             return JsonObject({}, self.source, (self._place, name))
         return self.member(name).object()
 
     def objects(self, name: str) -> tuple[JsonObject, ...]:
-        """A list of objects; an empty one by default."""
+        """A list of objects; empty by default."""
         return self.member(name).objects() if name in self else ()
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts; an empty one by default."""
+        """A list of texts; empty by default."""
         return self.member(name).texts() if name in self else ()
 
     def values(self, name: str) -> Iterator[Json]:
-        """A list of anything; an empty one by default."""
+        """The items of a list; empty by default."""
         return self.member(name).values() if name in self else iter(())
 
     def texts_by_name(self, name: str) -> dict[str, str]:
-        """An object whose members are texts; an empty one by default, and an empty text where a member is null."""
-        found = self.object(name)
-        return {key: found.text(key) for key in found}
+        """An object of texts; empty by default, with "" for null members."""
+        member = self.object(name)
+        return {key: member.text(key) for key in member}
 
     def objects_by_name(self, name: str) -> dict[str, JsonObject]:
-        """An object whose members are objects; empty ones by default."""
-        found = self.object(name)
-        return {key: found.object(key) for key in found}
+        """An object of objects; empty by default."""
+        member = self.object(name)
+        return {key: member.object(key) for key in member}
 
     def required_text(self, name: str) -> str:
-        """A text without which the whole means nothing."""
+        """A text that must be present."""
         return self.member(name).text()
 
     def required_integer(self, name: str) -> int:
-        """A whole number without which the whole means nothing."""
+        """An integer that must be present."""
         return self.member(name).integer()
 
 
 class JsonLines:
-    """Objects of which each is a line, out of blocks that may be cut anywhere."""
+    """Parses JSON objects, one for each line, from blocks that may be split anywhere."""
 
     def __init__(self, source: JsonSource, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self._source = source
@@ -251,7 +251,7 @@ class JsonLines:
         self._rest = b""
 
     def feed(self, untrusted_block: bytes) -> Iterator[JsonObject]:
-        """Take a block; give the objects whose lines it ends. Raises NotUnderstood."""
+        """Process a block. Yields the objects of completed lines. Raises NotUnderstood."""
         *lines, self._rest = (self._rest + untrusted_block).split(b"\n")
         if len(self._rest) > self._max_line_bytes:
             raise NotUnderstood(self._source, f"A line is longer than {self._max_line_bytes} bytes.")
@@ -261,11 +261,11 @@ class JsonLines:
 
 
 _Place = tuple["_Place | None", str | int]
-"""The place of the value around it, and its name or number there. Written out only for an error."""
+"""Path of a value: its parent's path, and its name or index. Formatted only for an error."""
 
 
 def _written(place: _Place | None) -> str:
-    """As in "[3].HostConfig.Memory"; names are cut, and what is no letter in them replaced."""
+    """Format a path: "[3].HostConfig.Memory"; names are shortened and special characters replaced."""
     parts: list[str] = []
     while place is not None:
         place, name = place

@@ -1,6 +1,6 @@
-"""The machine as every client sees it: enums and frozen values, nothing that acts.
+"""The machine's state, as enums and frozen values shared by all clients.
 
-A `MachineStatus` is always whole: a client that connects late, or again, needs no history. Times are seconds on the
+A `MachineStatus` is always complete: a client that connects late, or again, needs no history. Times are seconds on the
 agent's monotonic clock unless a name says otherwise. This module imports nothing of ours but `errors`.
 """
 
@@ -13,46 +13,46 @@ from backend.errors import Problem
 
 
 class Phase(StrEnum):
-    """What is true of the machine now."""
+    """Phase of the machine's life cycle."""
 
-    STOPPED = "stopped"  # no QEMU runs, none is to be adopted
-    PREPARING = "preparing"  # image, disk, keys and QEMU are being checked
+    STOPPED = "stopped"  # QEMU does not run, and there is none to adopt
+    PREPARING = "preparing"  # checking image, disk, keys and QEMU
     BOOTING = "booting"  # QEMU runs; the guest does not answer yet
     CONNECTING = "connecting"  # the guest answers; the engine does not yet
-    RUNNING = "running"  # the engine answers through its endpoint
-    DEGRADED = "degraded"  # the machine runs, but something that should work does not: see problems
-    STOPPING = "stopping"  # on its way down
-    SUSPENDED = "suspended"  # no QEMU runs; its memory and processors are saved, and a start goes on from there
-    FAILED = "failed"  # gave up; problems[0] says why
+    RUNNING = "running"  # the engine answers at its endpoint
+    DEGRADED = "degraded"  # the machine runs with a fault: see problems
+    STOPPING = "stopping"  # stopping
+    SUSPENDED = "suspended"  # QEMU does not run; its memory and processors are saved, and a start resumes from them
+    FAILED = "failed"  # failed; problems[0] says why
 
     @property
     def is_settled(self) -> bool:
-        """Whether the machine will stay in this phase unless something happens to it."""
+        """Whether the machine stays in this phase until the next event."""
         return self in (Phase.STOPPED, Phase.SUSPENDED, Phase.RUNNING, Phase.DEGRADED, Phase.FAILED)
 
     @property
     def is_live(self) -> bool:
-        """Whether there is a QEMU, on its way up or down too."""
+        """Whether QEMU runs, including while it starts and stops."""
         return self not in (Phase.STOPPED, Phase.SUSPENDED, Phase.FAILED)
 
 
 class Desired(StrEnum):
-    """What the user asked for last."""
+    """What the user requested last."""
 
     RUNNING = "running"
     STOPPED = "stopped"
 
 
 class StopPolicy(StrEnum):
-    """How a machine is stopped."""
+    """How to stop a machine."""
 
-    SUSPEND = "suspend"  # to the host's disk, containers included; where that cannot be done, as POWER_DOWN
-    POWER_DOWN = "power-down"  # containers and file systems are closed in order; killed only after a deadline
-    KILL = "kill"  # at once; the disk stays consistent, running containers are cut off
+    SUSPEND = "suspend"  # to the host's disk, containers included; POWER_DOWN where that is not possible
+    POWER_DOWN = "power-down"  # an orderly shutdown; killed only after a deadline
+    KILL = "kill"  # at once; the disk stays consistent, running containers are interrupted
 
 
 class StepState(StrEnum):
-    """How far one step of the start has come."""
+    """State of a step of the start."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -62,30 +62,30 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepStatus:
-    """One rung of the readiness ladder."""
+    """A step of the start."""
 
     name: str
     title: str
-    """What is being done, in the user's words: "Booting the Linux kernel"."""
+    """Description for the user: "Booting the Linux kernel"."""
     state: StepState
     elapsed_s: float | None = None
-    """Time the step took, in seconds; None while it is pending or under way."""
+    """Duration of the step in seconds; None while it is pending or running."""
     began_at: float | None = None
-    """When a step that is under way began, on this computer's monotonic clock (`time.monotonic`); else None."""
+    """Start time of a running step on this computer's monotonic clock (`time.monotonic`); else None."""
 
     def elapsed_at(self, now: float) -> float | None:
-        """Seconds that the step took, or has taken at `now` on the monotonic clock; None while it is pending."""
+        """Seconds that the step took, or has taken until `now` on the monotonic clock; None while it is pending."""
         return self.elapsed_s if self.began_at is None else max(0.0, now - self.began_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceleratorStatus:
-    """How the guest's instructions are run, and why not better."""
+    """How the guest's instructions are executed, and why not by a better accelerator."""
 
     name: str
-    """QEMU's own name: "kvm", "hvf", "whpx" or "tcg"."""
+    """QEMU's name: "kvm", "hvf", "whpx" or "tcg"."""
     title: str
-    """The user's word for it: "KVM", "software emulation"."""
+    """Name for the user: "KVM", "software emulation"."""
     hardware: bool
     reasons: tuple[str, ...] = ()
     """Why each better accelerator is not used, best first."""
@@ -93,17 +93,17 @@ class AcceleratorStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineEndpoint:
-    """Where docker clients connect."""
+    """The endpoint for docker clients."""
 
     url: str
     """As in DOCKER_HOST: "unix:///..." or "npipe:////./pipe/..."."""
     ready: bool
-    """Whether the engine answers there now; a request that comes earlier is held until it does."""
+    """Whether the engine answers there now; earlier requests wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineResources:
-    """What the running machine was given. Sizes in MiB and GiB (powers of 1024)."""
+    """Resources of the running machine. Sizes in MiB and GiB (powers of 1024)."""
 
     cpus: int
     memory_mib: int
@@ -112,40 +112,40 @@ class MachineResources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineNetworks:
-    """The ranges of addresses that the running machine uses."""
+    """Address ranges used by the running machine."""
 
     user: str
-    """Between this computer and the machine: "10.0.2.0/24"."""
+    """Network between this computer and the machine: "10.0.2.0/24"."""
     bridge: tuple[str, ...] = ()
-    """Of the engine's default bridge."""
+    """Ranges of the engine's default bridge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationStatus:
-    """Something long that is being done with the machine: an update, a restore, a move of its disk."""
+    """A long operation on the machine: an update, a restore, a move of its disk."""
 
     name: str
-    """As the request that began it: "update.apply", "checkpoints.restore", "disk.move"..."""
+    """Name of the request that started it: "update.apply", "checkpoints.restore", "disk.move"..."""
     title: str
-    """In the user's words: "Updating the guest image"."""
+    """Description for the user: "Updating the guest image"."""
     step: str = ""
-    """What is being done now: "Copying the disk"."""
+    """The current step: "Copying the disk"."""
     fraction: float | None = None
-    """How much of this step is done, 0 to 1; None: nobody knows."""
+    """Progress of this step, 0 to 1; None: unknown."""
     cancellable: bool = False
-    """Whether `operation.cancel` takes it back now."""
+    """Whether `operation.cancel` can undo it now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineStatus:
-    """One whole snapshot. Equal snapshots (but for seq) are not sent twice."""
+    """A complete snapshot. Equal snapshots (except for seq) are not sent again."""
 
     seq: int = field(compare=False)
-    """Grows by one with each snapshot of one agent."""
+    """Increases by one with each snapshot of the same agent."""
     phase: Phase
     desired: Desired
     steps: tuple[StepStatus, ...] = ()
-    """The ladder of the start under way or last done, in order; empty before the first."""
+    """Steps of the current or last start, in order; empty before the first."""
     accelerator: AcceleratorStatus | None = None
     endpoint: EngineEndpoint | None = None
     resources: MachineResources | None = None
@@ -153,28 +153,28 @@ class MachineStatus:
     pid: int | None = None
     """QEMU's process id."""
     ssh_port: int | None = None
-    """The guest's SSH server on 127.0.0.1."""
+    """Port of the guest's SSH server on 127.0.0.1."""
     started_at: float | None = None
-    """When the machine reached its running phase, seconds since the epoch."""
+    """When the machine started to run, seconds since the epoch."""
     boot_seconds: float | None = None
-    """How long the last start took, from the request to the engine's first answer."""
+    """Duration of the last start, from the request to the engine's first answer."""
     image_version: str | None = None
     engine_version: str | None = None
     operation: OperationStatus | None = None
-    """What is under way; other operations, starts and stops are refused meanwhile (BUSY)."""
+    """The current operation; other operations, starts and stops are refused meanwhile (BUSY)."""
     networks: MachineNetworks | None = None
     image_offer: str | None = None
-    """Version of a newer guest image that is there and that `update.apply` would take; None: none."""
+    """Version of a newer guest image that `update.apply` would install; None: none."""
 
     @property
     def active_step(self) -> StepStatus | None:
-        """The step under way, or None."""
+        """The running step, or None."""
         return next((step for step in self.steps if step.state is StepState.ACTIVE), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A thing that happened once and is not part of the state."""
+    """A single event that is not part of the state."""
 
     level: str
     """"info", "warning" or "error"."""

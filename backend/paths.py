@@ -1,13 +1,10 @@
-"""Where everything of one machine lives: every file name, one property each, documented once.
+"""All files of a machine, one property each.
 
-HOME/                    `--home`, $WHERRY_HOME, or the platform's data directory; 0700
-├── config.toml          settings, edited by the user or by `wherry config`
-├── daemon.json          options for dockerd, written by the user; absent means none
-├── preferences.json     what the window remembers
-├── keys/                SSH key pairs and the pinned host key
-├── machine/             the disk and what is remembered of the machine
-├── logs/                agent, QEMU and serial console
-└── run/                 sockets; moved to a short directory where HOME is too long for a socket's name
+HOME/                    `--home`, $WHERRY_HOME, or the platform's data directory; 0700 ├── config.toml
+settings, edited by the user or by `wherry config` ├── daemon.json          options for dockerd, written by the user;
+absent means none ├── preferences.json     the window's preferences ├── keys/                SSH key pairs and the
+pinned host key ├── machine/             the disk and the machine's state ├── logs/                agent, QEMU and
+serial console └── run/                 sockets; in a short directory elsewhere when HOME is too long for socket paths
 """
 
 from __future__ import annotations
@@ -22,21 +19,21 @@ SOCKET_NAMES: Final = ("docker.sock", "agent.sock", "monitor.sock", "control.soc
 
 @dataclass(frozen=True, slots=True)
 class MachineDir:
-    """The files of one machine. Building it touches nothing on disk; `create` makes the directories."""
+    """The files of one machine. Creating this object does not touch the disk; `create` creates the directories."""
 
     home: Path
-    """Absolute."""
+    """Absolute path."""
     run: Path
     """Directory of the sockets, 0700."""
 
     @classmethod
     def locate(cls, home: Path, *, max_socket_path_bytes: int, short_run_base: Path) -> MachineDir:
-        """Choose the directories.
+        """Determine the directories.
 
         Args:
-            home: the machine's home; made absolute here.
-            max_socket_path_bytes: longest socket path that this system takes.
-            short_run_base: private directory to hold the sockets of homes with long names.
+            home: the machine's home; may be relative.
+            max_socket_path_bytes: the system's limit for socket paths.
+            short_run_base: private directory for the sockets of homes with long paths.
         """
         home = home.expanduser().absolute()
         run = home / "run"
@@ -47,7 +44,7 @@ class MachineDir:
         return cls(home=home, run=run)
 
     def create(self) -> None:
-        """Make every directory, private to the user. Raises OSError."""
+        """Create all directories, private to the user. Raises OSError."""
         for directory in (self.home, self.run.parent, self.run, self.keys, self.machine, self.logs):
             existed = directory.is_dir()
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,49 +64,49 @@ class MachineDir:
 
     @property
     def preferences(self) -> Path:
-        """What the window remembers: theme, zoom, columns... Written by it alone."""
+        """Preferences of the window: theme, zoom, columns... Written only by the window."""
         return self.home / "preferences.json"
 
     # -- secrets ------------------------------------------------------------------------------------------------
     @property
     def keys(self) -> Path:
-        """Key pairs; see backend/ssh/keys.py for the names in it."""
+        """Key pairs; see backend/ssh/keys.py for the file names."""
         return self.home / "keys"
 
     # -- the machine --------------------------------------------------------------------------------------------
     @property
     def machine(self) -> Path:
-        """What belongs to the virtual machine."""
+        """State of the virtual machine."""
         return self.home / "machine"
 
     @staticmethod
     def disk_in(directory: Path) -> Path:
-        """The data disk's file, if `directory` has it."""
+        """The data disk's file in `directory`."""
         return directory / "data.qcow2"
 
     @staticmethod
     def moving_disk_in(directory: Path) -> Path:
-        """A copy of the data disk that is being made there; of no use to anybody until it is renamed."""
+        """An unfinished copy of the data disk; unusable until it is renamed."""
         return directory / ".data.qcow2.moving"
 
     @property
     def blank_disk(self) -> Path:
-        """An empty file, as large as the data disk, that is there only while that is being blanked."""
+        """An empty file of the data disk's size; exists only while the disk is being erased."""
         return self.machine / "blank.raw"
 
     @property
     def operation_journal(self) -> Path:
-        """How far a long operation got; there only while one is under way. See backend/agent/core/journal.py."""
+        """Progress of a long operation; exists only during it. See backend/agent/core/journal.py."""
         return self.machine / "operation.json"
 
     @property
     def run_record(self) -> Path:
-        """What the running QEMU was started with; written before it starts, removed when it has ended."""
+        """What the running QEMU was started with; written before it starts, removed after it has ended."""
         return self.machine / "run.json"
 
     @property
     def desired(self) -> Path:
-        """What the user asked for last; see backend/agent/core/desired_state.py."""
+        """What the user requested last; see backend/agent/core/desired_state.py."""
         return self.machine / "desired.json"
 
     @property
@@ -119,7 +116,7 @@ class MachineDir:
 
     @property
     def suspended_state(self) -> Path:
-        """The memory and processors of a suspended machine: as private as all that its containers held."""
+        """Memory and processor state of a suspended machine: contains everything that was in its containers' memory."""
         return self.machine / "suspended.state"
 
     @property
@@ -134,62 +131,62 @@ class MachineDir:
 
     @property
     def usage_peaks(self) -> Path:
-        """The most that the running machine has taken of this computer."""
+        """Peak usage of this computer by the running machine."""
         return self.machine / "usage-peaks.json"
 
     @property
     def guest_inputs(self) -> Path:
-        """Files handed to the guest by fw_cfg."""
+        """Files for the guest, passed by fw_cfg."""
         return self.machine / "inputs"
 
     @property
     def used_config(self) -> Path:
-        """The settings with which the machine was started last, to tell what a restart would change."""
+        """Settings of the machine's last start, to compute what a restart would change."""
         return self.machine / "config-used.json"
 
     @property
     def used_daemon_json(self) -> Path:
-        """The engine's options with which the machine was started last."""
+        """The user's engine options at the machine's last start."""
         return self.guest_inputs / "daemon.json"
 
     @property
     def engine_options(self) -> Path:
-        """Those with Wherry's own, as the guest gets them."""
+        """Engine options with Wherry's own, as the guest gets them."""
         return self.guest_inputs / "engine-options.json"
 
     @property
     def published_addresses(self) -> Path:
-        """Which addresses of the guest's loopback stand for which of the host; see backend/net/aliases.py."""
+        """Aliases in the guest's loopback for addresses of the host; see backend/net/aliases.py."""
         return self.machine / "published-addresses.json"
 
     @property
     def used_corporate_network(self) -> Path:
-        """Proxies and certificates with which the machine was started last, without passwords."""
+        """Proxies and certificates of the machine's last start, without passwords."""
         return self.machine / "company-used.json"
 
     @property
     def resolver_port(self) -> Path:
-        """Where the agent resolves names for the guest: a port of 127.0.0.1."""
+        """Port of the agent's DNS server for the guest, on 127.0.0.1."""
         return self.machine / "resolver-port"
 
     @property
     def verdicts(self) -> Path:
-        """Which accelerators were found to work, or not, on this host."""
+        """Results of trying accelerators on this host."""
         return self.machine / "accelerators.json"
 
     @property
     def image_stamp(self) -> Path:
-        """Which image files were verified last, by size and time, so that they are hashed once."""
+        """Size and time of verified image files, so that they are hashed only once."""
         return self.machine / "image-verified.json"
 
     @property
     def image_pin(self) -> Path:
-        """Which guest image the machine keeps; see backend/agent/boot/images.py."""
+        """The guest image used by the machine; see backend/agent/boot/images.py."""
         return self.machine / "image.json"
 
     @property
     def agent_lock(self) -> Path:
-        """Held by the agent for as long as it lives; the only truth about who owns the machine."""
+        """Locked by the agent while it runs; decides which process owns the machine."""
         return self.home / "agent.lock"
 
     # -- logs ---------------------------------------------------------------------------------------------------
@@ -205,22 +202,22 @@ class MachineDir:
 
     @property
     def agent_output(self) -> Path:
-        """What the agent printed: empty unless it could not even start."""
+        """Output of the agent's process: empty unless it failed to start."""
         return self.logs / "agent.out"
 
     @property
     def qemu_log(self) -> Path:
-        """QEMU's own messages, of its last run."""
+        """QEMU's messages in its last run."""
         return self.logs / "qemu.log"
 
     @property
     def previous_serial_log(self) -> Path:
-        """The guest's console, of the run before."""
+        """Output of the guest's console in the run before the last."""
         return self.logs / "serial.previous.log"
 
     @property
     def serial_log(self) -> Path:
-        """The guest's console, of its last run."""
+        """Output of the guest's console in the last run."""
         return self.logs / "serial.log"
 
     # -- sockets ------------------------------------------------------------------------------------------------
@@ -246,5 +243,5 @@ class MachineDir:
 
     @property
     def console_socket(self) -> Path:
-        """The guest's serial console, two-way."""
+        """The guest's serial console (bidirectional)."""
         return self.run / "console.sock"

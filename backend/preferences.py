@@ -1,7 +1,6 @@
-"""Where the window keeps what it remembers: one JSON object per home, read and written whole.
+"""Storage of the window's preferences: one JSON file for each home, read and written as a whole.
 
-What the keys mean is the window's own affair; here is only that the file is never half written, and that one which
-cannot be read is kept aside instead of being written over.
+The window defines the keys. This module writes the file atomically, and keeps an unreadable file under another name.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ _MAX_BYTES: Final = 1_048_576
 
 
 class PreferencesFile:
-    """The file of one home. Made when it is first saved."""
+    """The preferences file of one home. Created by the first `save`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def load(self) -> tuple[dict[str, Any], Problem | None]:
-        """What was saved; empty when there is nothing, or with a problem when it cannot be used.
+        """Read the preferences; empty when there is no file, or with a problem when it is unusable.
 
-        A file that cannot be used is renamed to `preferences.json.broken`, where its owner finds it.
+        An unusable file is renamed to `preferences.json.broken`.
         """
         try:
             with self.path.open("rb") as file:
@@ -42,10 +41,10 @@ class PreferencesFile:
         return values, None
 
     def save(self, values: dict[str, Any]) -> None:
-        """Replace what was saved.
+        """Replace the stored preferences.
 
         Raises:
-            WherryError: PATH_UNUSABLE; the old file stays.
+            WherryError: PATH_UNUSABLE; the old file remains.
         """
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,7 +73,7 @@ class PreferencesFile:
 
 
 def preferences_file(home: Path | None) -> PreferencesFile:
-    """The file of the machine that `home` means, as every client finds it."""
+    """The preferences file for a `--home` value; None: the default home."""
     from backend.control.launch import machine_directory
 
     return PreferencesFile(machine_directory(home).preferences)

@@ -1,7 +1,6 @@
-"""What the machine and its containers use, as the guest's kernel counts it. Plain values; imports nothing of ours.
+"""Resource usage of the machine and its containers, as plain values. Imports nothing of ours.
 
-One stream brings all of it: the guest reads its own cgroups every few seconds and sends one sample, however many
-containers there are.
+One stream carries all of it: the guest reads its cgroups every few seconds and sends one sample for all containers.
 """
 
 from __future__ import annotations
@@ -11,16 +10,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerUsage:
-    """One running container. Byte counts of network and disk grow from the container's start."""
+    """Usage of a running container. Network and disk byte counts start at the container's start."""
 
     id: str
     """64 hexadecimal digits."""
     cpu_percent: float
-    """Since the sample before; 100 is one processor fully used."""
+    """Since the previous sample; 100 is one processor fully used."""
     memory_bytes: int
-    """Without the file cache that could be dropped, as `docker stats` counts."""
+    """Without reclaimable file cache, as in `docker stats`."""
     memory_limit_bytes: int | None = None
-    """None: only the machine's memory is the limit."""
+    """None: no limit."""
     cpu_limit_percent: float | None = None
     """100 is one processor; None: no limit."""
     network_received_bytes: int = 0
@@ -32,32 +31,32 @@ class ContainerUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineUsage:
-    """The whole virtual machine."""
+    """Usage of the virtual machine."""
 
     cpu_percent: float
-    """Of all its processors: 100 is all fully used."""
+    """Of all its processors together: 100 is all fully used."""
     memory_used_bytes: int
     memory_total_bytes: int
     disk_used_bytes: int
-    """Of the data disk's file system."""
+    """Used space of the data disk's file system."""
     disk_total_bytes: int
     disk_on_host_bytes: int | None = None
-    """What the data disk's file takes on the host."""
+    """Size of the data disk's file on the host."""
     memory_on_host_bytes: int | None = None
-    """What the QEMU process has resident on the host."""
+    """Resident memory of the QEMU process on the host."""
     memory_given_bytes: int | None = None
-    """What the machine may take of the host's memory."""
+    """Memory that the machine may use of the host."""
     memory_returned_bytes: int | None = None
-    """The most that QEMU has had resident since its start, less what it has now."""
+    """Peak resident memory of QEMU since its start, minus the current value."""
     disk_returned_bytes: int | None = None
-    """The most that the data disk's file has taken since QEMU's start, as far as was seen, less what it takes now."""
+    """Peak size of the data disk's file since QEMU's start, minus the current value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsSample:
-    """Everything at one moment."""
+    """A sample of all figures at one time."""
 
     at: float
-    """Seconds since the epoch, by the host's clock."""
+    """Seconds since the epoch on the host's clock."""
     machine: MachineUsage
     containers: tuple[ContainerUsage, ...] = ()

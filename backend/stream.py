@@ -1,7 +1,7 @@
-"""A two-way stream of bytes with half-close: what the SSH side offers and the API front consumes.
+"""`ByteStream`, a bidirectional byte stream with half-close.
 
-The same interface stands for an SSH channel to the guest, a Unix socket and a Windows pipe, so the front knows none of
-them. Implementations live beside what they wrap (`backend/ssh/stream.py`, `backend/host/`).
+It hides whether the transport is an SSH channel to the guest, a Unix socket or a Windows pipe. Implementations are in
+`backend/ssh/stream.py` and `backend/host/`.
 """
 
 from __future__ import annotations
@@ -10,26 +10,22 @@ from typing import Protocol
 
 
 class ByteStream(Protocol):
-    """All methods belong to the event loop that opened the stream; none of them blocks it."""
+    """All methods MUST be called on the event loop that opened the stream; none of them blocks it."""
 
     async def read(self, max_bytes: int = 262_144) -> bytes:
-        """Return the next bytes as soon as there are any; b"" once the peer has closed its side (and for ever after).
-
-        Raises:
-            ConnectionError: the connection broke.
-        """
+        """Return available bytes, waiting for at least one; b"" once the peer has closed its side, and ever after."""
         ...
 
     async def write(self, data: bytes) -> None:
-        """Send all of `data`; returns when it is safe to send more (back-pressure). MAY copy.
+        """Send all of `data`; returns when more may be sent (back-pressure). MAY copy.
 
         Raises:
-            ConnectionError: the connection broke, or the peer reads no more.
+            ConnectionError: the connection broke, or the peer has stopped reading.
         """
         ...
 
     async def write_eof(self) -> None:
-        """Close our side only; the peer can still send. Idempotent."""
+        """Close only our side; the peer can still send. Idempotent."""
         ...
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""One piece of work that goes on while somebody wants it and there is something to do it on."""
+"""A background task that runs while it is wanted and the machine is up."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _AFTER_A_DEFECT_S: Final = 30.0
 
 
 class WhileWanted:
-    """Begins the work, and cancels it. `run` it; the rest only tells it what is so."""
+    """Starts and cancels the task. Call `run` as a task; the setters may be called at any time."""
 
     def __init__(self, work: Callable[[], Awaitable[None]], *, name: str, stopped: Callable[[], None]) -> None:
-        """Make one that is neither wanted nor possible yet.
+        """The work is neither wanted nor possible at first.
 
         Args:
-            work: goes on until it is cancelled.
-            name: of its task, and for the log.
+            work: runs until it is cancelled.
+            name: name of its task, and for the log.
             stopped: called at once when the work is no longer wanted or possible.
         """
         self._work = work
@@ -32,12 +32,12 @@ class WhileWanted:
         self._task: asyncio.Future[None] | None = None
 
     def set_wanted(self, wanted: bool) -> None:
-        """Whether anybody wants it."""
+        """Set whether the work is wanted."""
         self._wanted = wanted
         self._decide()
 
     def set_up(self, up: bool) -> None:
-        """Whether there is a machine to do it on."""
+        """Set whether the machine is up."""
         self._up = up
         self._decide()
 
@@ -51,7 +51,7 @@ class WhileWanted:
             self._stopped()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             await self._go.wait()
             task = self._task = asyncio.ensure_future(self._work())

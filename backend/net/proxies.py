@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from backend.host.proxies import SystemProxies
-from backend.settings.proxy_syntax import check_setting, with_scheme, wrong_with
+from backend.settings.proxy_syntax import check_setting, proxy_error, with_scheme
 
 if TYPE_CHECKING:
     from backend.settings.config import NetworkSection
@@ -74,7 +74,7 @@ def choose(network: NetworkSection, system: SystemProxies) -> Proxies:
     notes = list(_unclear_notes(unclear))
     usable = {}
     for key, url in (("http", system.http), ("https", system.https)):
-        wrong = wrong_with(url) if url else None
+        wrong = proxy_error(url) if url else None
         if wrong is not None:
             notes.append(f"The proxy for {key} in {system.source} is not used: {wrong}.")
         usable[key] = with_scheme(url) if wrong is None else ""

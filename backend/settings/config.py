@@ -1,13 +1,10 @@
-"""The user's settings: config.toml, checked as a whole, written without losing the user's comments.
+"""The user's settings: config.toml, validated as a whole, and written without losing comments.
 
-version = 1
-[machine]  cpus, memory_mib (0: chosen from the host), disk_gib, disk_directory,
-           accelerator, start_on_demand, idle_minutes, idle_action
-[image]    directory ("" : the one it ran with before, or the newest in the image cache), update
-[qemu]     binary ("" : looked for)
-[docker]   context (make a docker context named "wherry")
-[checkpoints]  keep_automatic, keep_days (0: for ever)
-[network]  publish, dns, subnet, ipv6, proxy, http_proxy, https_proxy, no_proxy, proxy_in_containers,
+version = 1 [machine]  cpus, memory_mib (0: chosen from the host), disk_gib, disk_directory,
+           accelerator, start_on_demand, idle_minutes, idle_action [image]    directory ("": the last one used, or the
+           newest in the image cache), update [qemu]     binary ("": searched for) [docker]   context (create a docker
+           context named "wherry") [checkpoints]  keep_automatic, keep_days (0: for ever) [network]  publish, dns,
+           subnet, ipv6, proxy, http_proxy, https_proxy, no_proxy, proxy_in_containers,
            certificates, certificates_in_containers
 """
 
@@ -51,45 +48,45 @@ LIFECYCLE_KEYS: Final = frozenset(
         "network.dns",
     }
 )
-"""Take effect at once, without a restart of the machine."""
+"""Settings that take effect at once, without restarting the machine."""
 
 
 DISK_DIRECTORY: Final = "machine.disk_directory"
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file. A key that we do not know is an error: it is most likely a misspelt one."""
+    """A table of the file. An unknown key is an error, because it is probably misspelt."""
 
 
 class MachineSection(_Section, frozen=True, kw_only=True):
-    """What the machine is given, which takes effect at its next start; and when it is put away and fetched again."""
+    """The machine's resources, which take effect at its next start; and when it starts and stops automatically."""
 
     cpus: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
-    """0: half of the host's, at least 2 where it has them, at most 8."""
+    """0: half of the host's, but at least 2 if it has them, and at most 8."""
     memory_mib: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 0
-    """0: a quarter of the host's, from 1024 to 4096."""
+    """0: a quarter of the host's, between 1024 and 4096."""
     disk_gib: Annotated[int, msgspec.Meta(ge=4, le=16_384)] = 64
-    """Largest size of the data disk; it takes only what is used. A disk that exists grows, and never shrinks."""
+    """Maximum size of the data disk; space is used only as needed. An existing disk can grow, but not shrink."""
     disk_directory: str = ""
-    """Where the data disk is; "": in the machine's home. Changed by moving the disk, not by hand."""
+    """Directory of the data disk; "": the machine's home. Changed by moving the disk, not by hand."""
     accelerator: Accelerator = "auto"
     start_on_demand: bool = True
-    """Whether a docker command that finds the machine stopped or suspended starts it."""
+    """Whether a docker command starts a stopped or suspended machine."""
     idle_minutes: Annotated[int, msgspec.Meta(ge=0, le=10_080)] = 0
-    """After so long without a running container and without a docker command the machine is put away; 0: never."""
+    """The machine is stopped or suspended after this time without running containers and docker commands; 0: never."""
     idle_action: IdleAction = "suspend"
 
 
 class ImageSection(_Section, frozen=True, kw_only=True):
-    """Which guest image is booted."""
+    """The guest image to boot."""
 
     directory: str = ""
     update: ImageUpdate = "ask"
-    """What becomes of a newer one in the cache: offered, or taken at the next start by the user."""
+    """What to do with a newer image in the cache: offer it, or use it at the next start by the user."""
 
 
 class QemuSection(_Section, frozen=True, kw_only=True):
-    """Which QEMU is run."""
+    """The QEMU to run."""
 
     binary: str = ""
 
@@ -101,34 +98,34 @@ class DockerSection(_Section, frozen=True, kw_only=True):
 
 
 class CheckpointsSection(_Section, frozen=True, kw_only=True):
-    """Which checkpoints are kept of those that Wherry takes of its own accord; those by hand always stay."""
+    """How long automatic checkpoints are kept; manual ones are always kept."""
 
     keep_automatic: Annotated[int, msgspec.Meta(ge=0, le=100)] = 5
-    """The newest so many; the one just taken stays until the next day in any case."""
+    """Number of checkpoints kept, newest first; the last one is kept until the next day in any case."""
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 14
-    """Not longer than so many days; 0: for ever."""
+    """Maximum age in days; 0: for ever."""
 
 
 class NetworkSection(_Section, frozen=True, kw_only=True):
-    """How containers reach the world, and the world them. Takes effect at the machine's next start, but for `dns`."""
+    """Networking of containers. Takes effect at the machine's next start, except `dns`."""
 
     publish: Publish = "loopback"
-    """Where a port is published whose `-p` names no address: on 127.0.0.1 and ::1, or on all of the host's."""
+    """Where ports without an address in `-p` are published: on 127.0.0.1 and ::1, or on all of the host's addresses."""
     dns: str = ""
-    """DNS servers instead of the host's, with commas between: "192.0.2.1, 192.0.2.2#5353"; "": as the host resolves."""
+    """DNS servers instead of the host's, separated by commas: "192.0.2.1, 192.0.2.2#5353"; "": the host's resolver."""
     subnet: str = ""
-    """Network between host and machine, a /24: "10.0.2.0/24"; "": one that no route of the host needs."""
+    """Network between host and machine, a /24: "10.0.2.0/24"; "": one that no route of the host uses."""
     ipv6: Ipv6 = "auto"
-    """Whether containers have IPv6 outwards; "auto": when the host has it."""
+    """Whether containers have outgoing IPv6; "auto": if the host has it."""
     proxy: ProxySource = "system"
     http_proxy: str = ""
-    """This and the next two: with `proxy = "manual"`, as the environment variables of these names."""
+    """This and the next two apply with `proxy = "manual"`; syntax as in the environment variables of these names."""
     https_proxy: str = ""
     no_proxy: str = ""
     proxy_in_containers: bool = False
-    """Whether containers and builds get the proxies in their environment, where they do not set them themselves."""
+    """Whether containers and builds get the proxies as environment variables, unless they set their own."""
     certificates: CertificateSource = "system"
-    """Whether the engine trusts the authorities that the host trusts."""
+    """Whether the engine trusts the host's certificate authorities."""
     certificates_in_containers: bool = False
     """Whether containers and builds trust them too."""
 
@@ -152,19 +149,19 @@ def load(path: Path) -> Config:
     """Read the settings; the defaults when there is no file.
 
     Raises:
-        WherryError: CONFIG_BROKEN or CONFIG_TOO_NEW; the file is left as it is.
+        WherryError: CONFIG_BROKEN or CONFIG_TOO_NEW; the file is not changed.
     """
     return _check(_parse(path, _read(path)), path)
 
 
 def keys() -> tuple[str, ...]:
-    """The names that get and set take: "machine.cpus" and so on."""
+    """All keys for `get` and `set_value`: "machine.cpus" and so on."""
     defaults = msgspec.to_builtins(Config())
     return tuple(f"{section}.{key}" for section, table in defaults.items() if section != "version" for key in table)
 
 
 def get(config: Config, key: str) -> int | str | bool:
-    """One setting. Raises WherryError (BAD_REQUEST) for an unknown key."""
+    """The value of a setting. Raises WherryError (BAD_REQUEST) for an unknown key."""
     section, name = _split(key)
     value = getattr(getattr(config, section), name)
     assert isinstance(value, int | str | bool)
@@ -172,38 +169,38 @@ def get(config: Config, key: str) -> int | str | bool:
 
 
 def set_value(path: Path, key: str, text: str) -> Config:
-    """Change one setting in the file to the value as typed; see `set_values`.
+    """Parse a value as typed by the user and store it; see `set_values`.
 
-    Whole numbers and true/false are read as such where the setting takes them.
+    Integers and true/false are parsed for settings of these types.
     """
     _split(key)
     return set_values(path, {key: _typed(get(load(path), key), text, key)})
 
 
 def set_values(path: Path, values: Mapping[str, int | str | bool], *, moved: bool = False) -> Config:
-    """Change settings in the file, all or none, keeping everything else of it, comments included.
+    """Change settings in the file, all or none, preserving everything else in it, comments included.
 
     Args:
-        path: the config file; made when missing.
+        path: the config file; created when missing.
         values: by key, as in `keys`.
         moved: the data disk has been moved, so that `machine.disk_directory` may be changed.
 
     Raises:
-        WherryError: BAD_REQUEST for an unknown key or a bad value, CONFIG_BROKEN or CONFIG_TOO_NEW for a file that
+        WherryError: BAD_REQUEST for an unknown key or an invalid value, CONFIG_BROKEN or CONFIG_TOO_NEW for a file that
             cannot be read, PATH_UNUSABLE for one that cannot be written. The file is unchanged then.
     """
     for key in values:
         _split(key)
-    with _changing:
+    with _write_lock:
         return _change(path, values, moved=moved)
 
 
-_changing: Final = threading.Lock()
-"""Two threads of the agent (a client's settings, an operation's) must not write over each other's change."""
+_write_lock: Final = threading.Lock()
+"""Serialises changes of two threads of the agent (a client's request, an operation)."""
 
 
 def _change(path: Path, values: Mapping[str, int | str | bool], *, moved: bool) -> Config:
-    import tomlkit  # half a megabyte that only this needs
+    import tomlkit  # imported here because it takes half a megabyte
 
     before = load(path)
     if not moved and values.get(DISK_DIRECTORY, before.machine.disk_directory) != before.machine.disk_directory:
@@ -235,7 +232,7 @@ def _change(path: Path, values: Mapping[str, int | str | bool], *, moved: bool) 
 
 
 def set_daemon_text(path: Path, text: str) -> None:
-    """Replace the user's daemon.json, which has been checked. Raises WherryError (PATH_UNUSABLE)."""
+    """Replace the user's daemon.json, which MUST be validated. Raises WherryError (PATH_UNUSABLE)."""
     try:
         if text.strip():
             write_private(path, text.encode())
@@ -246,12 +243,12 @@ def set_daemon_text(path: Path, text: str) -> None:
 
 
 def daemon_text(path: Path) -> str:
-    """The user's daemon.json as it is written; "" when there is none. Raises WherryError (CONFIG_BROKEN)."""
+    """The text of the user's daemon.json; "" when there is none. Raises WherryError (CONFIG_BROKEN)."""
     return _read(path)
 
 
 def daemon_options(path: Path) -> dict[str, Any]:
-    """The user's daemon.json; empty when there is none.
+    """The parsed daemon.json of the user; empty when there is none.
 
     Raises:
         WherryError: CONFIG_BROKEN.
@@ -347,7 +344,7 @@ def _typed(present: int | str | bool, text: str, key: str) -> int | str | bool:
 
 
 def _plain(error: msgspec.ValidationError) -> str:
-    """msgspec's sentence with its JSON path as the user writes it: "at `$.machine.cpus`" -> "at `machine.cpus`"."""
+    """msgspec's message with the path in the user's form: "at `$.machine.cpus`" becomes "at `machine.cpus`"."""
     return str(error).replace("$.", "").removesuffix(".")
 
 

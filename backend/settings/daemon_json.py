@@ -1,7 +1,7 @@
-"""What is right and wrong in the user's daemon.json, with the line that it is in: pure.
+"""Validation of the user's daemon.json, with line numbers. Pure.
 
-Whether the engine takes it is known for certain only to dockerd, which is asked when the machine runs; this tells at
-every key press what can be told without it. The options are those of dockerd 28 on Linux.
+Only dockerd decides for certain whether options are valid, and it is asked while the machine runs; these checks run at
+every key press. The options are those of dockerd 28 on Linux.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 MAX_BYTES: Final = 131_072
-"""It travels in one message of the control channel, and to the guest by fw_cfg."""
+"""Limit for one message of the control channel, and for fw_cfg."""
 
 MAX_FINDINGS: Final = 100
 
@@ -25,7 +25,7 @@ FORBIDDEN: Final = {
     "pidfile": "it belongs to the machine",
     "containerd": "the machine runs its own containerd",
 }
-"""Options that the machine decides, and why."""
+"""Options that the machine sets itself, with the reason."""
 
 _KINDS: Final = {
     bool: "true or false",
@@ -49,21 +49,21 @@ _OPTIONS: Final[dict[type, str]] = {
     dict: "builder default-network-opts default-ulimits features log-opts proxies runtimes",
 }
 KNOWN: Final = {name: kind for kind, names in _OPTIONS.items() for name in names.split()}
-"""Option -> the type of its value."""
+"""Option name -> type of its value."""
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]')
 
 
 class Severity(StrEnum):
-    """How bad a finding is."""
+    """Severity of a finding."""
 
-    ERROR = "error"  # it cannot be saved
+    ERROR = "error"  # the file cannot be saved
     WARNING = "warning"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong, at a place in the text. Lines and columns are counted from 1."""
+    """An error or warning at a position in the text. Lines and columns start at 1."""
 
     severity: Severity
     line: int
@@ -72,7 +72,7 @@ class Finding:
 
 
 def check(text: str) -> tuple[Finding, ...]:
-    """All that is wrong with a daemon.json, from its top to its bottom. Nothing at all is right too."""
+    """All findings for a daemon.json, in text order. An empty text is valid."""
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         return (_error(1, 1, f"It is longer than {MAX_BYTES // 1024} KiB."),)
     if not text.strip():
@@ -91,7 +91,7 @@ def check(text: str) -> tuple[Finding, ...]:
 def _check_options(text: str, options: dict[str, Any]) -> list[Finding]:
     findings: list[Finding] = []
     seen: set[str] = set()
-    for name, line, column in _places(text):
+    for name, line, column in _key_positions(text):
         if len(findings) >= MAX_FINDINGS:
             break
         if name in seen:
@@ -111,8 +111,8 @@ def _check_options(text: str, options: dict[str, Any]) -> list[Finding]:
     return findings
 
 
-def _places(text: str) -> Iterator[tuple[str, int, int]]:
-    """The keys of the outer object, in order, with line and column of each; the text is known to be JSON."""
+def _key_positions(text: str) -> Iterator[tuple[str, int, int]]:
+    """The keys of the outer object, in order, with line and column; the text MUST be valid JSON."""
     depth = 0
     expects_key = False
     for token in _TOKEN.finditer(text):

@@ -1,4 +1,4 @@
-"""Where the data disk lies: in the machine's home, or where the setting `machine.disk_directory` has it."""
+"""Location of the data disk: the machine's home, or the setting `machine.disk_directory`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from backend.settings import config
 
 
 def data_disk_path(directory: MachineDir) -> Path:
-    """The file with all state of the engine: images, containers, volumes. The only file whose loss hurts.
+    """The data disk's file, with all state of the engine: images, containers, volumes.
 
-    The setting can change while the agent runs, so the answer may be another one after each await.
+    The setting can change while the agent runs, so the result may differ after each await.
     """
     return directory.disk_in(disk_directory(directory.config) or directory.machine)
 
 
 def disk_directory(path: Path) -> Path | None:
-    """Where the settings have the data disk; None: in the machine's home.
+    """The directory set for the data disk; None: the machine's home.
 
-    Read anew only when the file has changed. As long as it is broken, the answer is the last one: whoever starts a
-    machine reads the settings first, and refuses.
+    The file is read again only when it has changed. While it is invalid, the last value is returned: starting a machine
+    reads the settings first, and refuses.
     """
     try:
         status = path.stat()

@@ -1,4 +1,4 @@
-"""DNS servers as the user writes them."""
+"""Parsing of the setting `network.dns`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ MOST: Final = 8
 
 
 class Server(NamedTuple):
-    """Where queries are sent."""
+    """Address and port of a DNS server."""
 
     address: str
     port: int = 53
 
 
 def parse(text: str) -> tuple[Server, ...]:
-    """The servers of "192.0.2.1, 192.0.2.2#5353, fe80::1%eth0"; none for "".
+    """Parse servers: "192.0.2.1, 192.0.2.2#5353, fe80::1%eth0"; empty for "".
 
     Raises:
         WherryError: BAD_REQUEST.
     """
-    found = []
+    servers = []
     for part in text.split(","):
         if not part.strip():
             continue
@@ -39,10 +39,10 @@ def parse(text: str) -> tuple[Server, ...]:
             raise _bad(part) from error
         if parsed.is_unspecified or parsed.is_multicast:
             raise _bad(part)
-        found.append(Server(str(parsed), port))
-    if len(found) > MOST:
+        servers.append(Server(str(parsed), port))
+    if len(servers) > MOST:
         raise fail(ProblemCode.BAD_REQUEST, f"network.dns names more than {MOST} servers.", hint="Leave some out.")
-    return tuple(found)
+    return tuple(servers)
 
 
 def _bad(part: str) -> Exception:

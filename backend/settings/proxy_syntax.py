@@ -1,4 +1,4 @@
-"""Whether the address of a proxy can be used as it is written. Pure."""
+"""Validation of proxy addresses. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from backend.errors import ProblemCode, fail
 _SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 
 
-def wrong_with(url: str) -> str | None:
-    """Why a proxy cannot be used as written ("host:port" and URLs can), without its password; None if it can."""
+def proxy_error(url: str) -> str | None:
+    """Why a proxy's address ("host:port" or a URL) is invalid, without its password; None when it is valid."""
     if any(character.isspace() or not character.isprintable() for character in url):
         return "it has a space or a line end in it"
     try:
@@ -27,8 +27,8 @@ def wrong_with(url: str) -> str | None:
 
 
 def check_setting(key: str, value: str) -> None:
-    """Raises WherryError (BAD_REQUEST) for a proxy that is none; "" is right."""
-    wrong = wrong_with(value) if value else None
+    """Raise WherryError (BAD_REQUEST) for an invalid proxy; "" is valid."""
+    wrong = proxy_error(value) if value else None
     if wrong is not None:
         raise fail(
             ProblemCode.BAD_REQUEST,

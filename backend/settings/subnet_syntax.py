@@ -1,4 +1,4 @@
-"""The setting `network.subnet`, read and checked. Pure."""
+"""Validation of the setting `network.subnet`. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ LENGTH: Final = 24
 
 
 def parse_subnet(text: str) -> IPv4Network:
-    """The setting `network.subnet`.
+    """Parse the setting `network.subnet`.
 
     Raises:
-        WherryError: BAD_REQUEST, with what is wrong.
+        WherryError: BAD_REQUEST, with the reason.
     """
     try:
         net = IPv4Network(text.strip())

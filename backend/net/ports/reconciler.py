@@ -205,7 +205,7 @@ class Reconciler:
             WherryError: the result is not known.
         """
         try:
-            if (other := next((each for each in beside if each.forward.meets(one.forward)), None)) is not None:
+            if (other := next((each for each in beside if each.forward.conflicts_with(one.forward)), None)) is not None:
                 raise WherryError(
                     _published_already(one.forward, other)
                 )  # it is held by QEMU or us, which the user must not end

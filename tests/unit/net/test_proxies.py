@@ -15,7 +15,7 @@ from backend.host.proxies import SystemProxies
 from backend.net import proxies
 from backend.net.proxies import Proxies
 from backend.settings.config import NetworkSection
-from backend.settings.proxy_syntax import check_setting, wrong_with
+from backend.settings.proxy_syntax import check_setting, proxy_error
 from backend.vm.spec import UserNetwork
 
 NETWORK = UserNetwork(net=IPv4Network("10.7.8.0/24"))
@@ -203,7 +203,7 @@ def test_a_proxy_in_the_settings_that_is_none_is_refused_without_its_password(ur
 
 @pytest.mark.parametrize("url", ["p:1", "http://p", "https://u:p@h:1/", "socks5://[fd00::1]:1080"])
 def test_proxies_that_can_be_used(url: str) -> None:
-    assert wrong_with(url) is None
+    assert proxy_error(url) is None
 
 
 def test_daemon_json_goes_before_what_was_found() -> None:
