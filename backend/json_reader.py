@@ -102,10 +102,17 @@ class Json:
 
     def objects(self) -> tuple[JsonObject, ...]:
         """The value as a list of objects. Raises NotUnderstood."""
+        found = self.untrusted
+        if isinstance(found, list) and all(isinstance(one, dict) for one in found):
+            # Nearly always, and twice as quick: lists of containers are read while the window waits.
+            return tuple([JsonObject(one, self.source, (self._place, at)) for at, one in enumerate(found)])
         return tuple(one.object() for one in self.values())
 
     def texts(self) -> tuple[str, ...]:
         """The value as a list of texts. Raises NotUnderstood."""
+        found = self.untrusted
+        if isinstance(found, list) and all(isinstance(one, str) for one in found):
+            return tuple(found)
         return tuple(one.text() for one in self.values())
 
     def values(self) -> Iterator[Json]:
@@ -191,6 +198,8 @@ class JsonObject:
     def integer(self, name: str, default: int = 0) -> int:
         """An integer, which may be written as text; an empty text gives the default."""
         value = self.untrusted.get(name)
+        if type(value) is int:
+            return value
         return default if value is None or value == "" else self.member(name).integer()
 
     def number(self, name: str, default: float = 0.0) -> float:
@@ -225,8 +234,8 @@ class JsonObject:
 
     def texts_by_name(self, name: str) -> dict[str, str]:
         """An object of texts; empty by default, with "" for null members."""
-        member = self.object(name)
-        return {key: member.text(key) for key in member}
+        found = self.object(name)
+        return {key: found.text(key) for key in found.untrusted}
 
     def objects_by_name(self, name: str) -> dict[str, JsonObject]:
         """An object of objects; empty by default."""
