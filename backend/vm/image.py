@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -26,6 +25,12 @@ class _File(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class _AnyManifest(msgspec.Struct, frozen=True):
+    """As much as a manifest of any format says."""
+
+    format: object = None
+
+
 class _Manifest(msgspec.Struct, frozen=True):
     format: int
     arch: str
@@ -38,6 +43,10 @@ class _Manifest(msgspec.Struct, frozen=True):
     cmdline_emulated: str = ""
     authorities: frozenset[str] = frozenset()
     ssh_port: int = SSH_PORT
+
+
+_Identity = tuple[int, int, int, str]
+"""Of a verified file: size, time in nanoseconds, inode, digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +97,7 @@ def load(directory: Path, *, arch: str, stamp: Path) -> GuestImage:
             hint=_REBUILD,
         )
     verified = _load_stamp(stamp)
-    fresh: dict[str, list[Any]] = {}
+    fresh: dict[str, _Identity] = {}
     for entry in (manifest.kernel, manifest.initramfs, manifest.root):
         if Path(entry.file).name != entry.file:
             raise _damaged(directory, f"the manifest names the file {entry.file!r}, outside its directory")
@@ -96,7 +105,7 @@ def load(directory: Path, *, arch: str, stamp: Path) -> GuestImage:
         fresh[str(path)] = _verify(path, entry, verified.get(str(path)))
     if fresh != verified:
         with contextlib.suppress(OSError):  # the stamp could not be written: the files are hashed again next time
-            write_private(stamp, json.dumps(fresh).encode())
+            write_private(stamp, msgspec.json.encode(fresh))
     return GuestImage(
         directory=directory,
         arch=manifest.arch,
@@ -123,7 +132,7 @@ def _read_manifest(directory: Path) -> _Manifest:
             hint=_REBUILD + ", or name another with: wherry config set image.directory DIR",
         ) from error
     try:
-        version = msgspec.json.decode(content, type=dict[str, Any]).get("format")
+        version = msgspec.json.decode(content, type=_AnyManifest).format
         if version != FORMAT:
             raise _damaged(directory, f"its manifest has format {version!r}, this Wherry reads {FORMAT}")
         return msgspec.json.decode(content, type=_Manifest)
@@ -131,13 +140,13 @@ def _read_manifest(directory: Path) -> _Manifest:
         raise _damaged(directory, f"its manifest cannot be read: {error}") from error
 
 
-def _verify(path: Path, entry: _File, known: object) -> list[Any]:
+def _verify(path: Path, entry: _File, known: _Identity | None) -> _Identity:
     """Verify a file and return its identity for the stamp: size, mtime in ns, inode, digest."""
     try:
         information = path.stat()
         if information.st_size != entry.size:
             raise _damaged(path.parent, f"{path.name} has {information.st_size} bytes, the manifest says {entry.size}")
-        identity = [information.st_size, information.st_mtime_ns, information.st_ino, entry.sha256]
+        identity = (information.st_size, information.st_mtime_ns, information.st_ino, entry.sha256)
         if known == identity:
             return identity
         with path.open("rb") as file:
@@ -155,12 +164,11 @@ def _verify(path: Path, entry: _File, known: object) -> list[Any]:
     return identity
 
 
-def _load_stamp(path: Path) -> dict[str, Any]:
+def _load_stamp(path: Path) -> dict[str, _Identity]:
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, _Identity])
+    except (OSError, msgspec.DecodeError, RecursionError):
         return {}  # Without a stamp the files are hashed, which is always correct.
-    return loaded if isinstance(loaded, dict) else {}
 
 
 def _damaged(directory: Path, what: str) -> Exception:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from backend.files import write_private
 from backend.host.base import AcceleratorFact
 from backend.model import AcceleratorStatus
@@ -144,12 +146,9 @@ def verdict_key(candidate: Candidate, qemu: QemuFacts, fact: AcceleratorFact) ->
 def load_verdicts(path: Path) -> dict[str, str]:
     """Read the remembered failures; empty when the file is missing or unreadable, which only costs another try."""
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError, RecursionError, UnicodeError):
         return {}
-    if not isinstance(loaded, dict):
-        return {}
-    return {str(key): str(reason) for key, reason in loaded.items()}
 
 
 def remember_failure(path: Path, key: str, reason: str) -> None:

@@ -13,9 +13,10 @@ import asyncio
 import contextlib
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from backend.errors import ProblemCode, WherryError, fail
+from backend.json_reader import JsonObject
 from backend.vm.monitor import Monitor
 
 _POLL_S: Final = 0.02
@@ -27,9 +28,7 @@ _UNBOUNDED: Final = 1 << 40
 
 async def blockers(monitor: Monitor) -> str | None:
     """Why this QEMU cannot be suspended, as QEMU's own message; None when it can. Raises WherryError."""
-    answer = await monitor.execute("query-migrate")
-    reasons = answer.get("blocked-reasons") or []
-    return "; ".join(str(reason) for reason in reasons) or None
+    return "; ".join((await _state(monitor)).texts("blocked-reasons")) or None
 
 
 async def save(monitor: Monitor, path: Path, *, timeout_s: float) -> None:
@@ -82,7 +81,7 @@ async def cancel(monitor: Monitor) -> None:
     with contextlib.suppress(WherryError, TimeoutError):
         async with asyncio.timeout(_CANCEL_S):
             await monitor.execute("migrate_cancel")
-            while (await _state(monitor)).get("status") in ("setup", "active", "cancelling", "device"):
+            while (await _state(monitor)).text("status") in ("setup", "active", "cancelling", "device"):
                 await asyncio.sleep(_POLL_S)
 
 
@@ -100,11 +99,11 @@ async def _completed(monitor: Monitor, what: str, *, timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):
             while True:
                 state = await _state(monitor)
-                status = state.get("status")
+                status = state.text("status")
                 if status == "completed":
                     return
                 if status in ("failed", "cancelled"):
-                    words = str(state.get("error-desc", "")).strip()
+                    words = state.text("error-desc").strip()
                     full = "No space left" in words
                     raise fail(
                         ProblemCode.HOST_DISK_FULL if full else ProblemCode.SUSPEND_FAILED,
@@ -122,6 +121,5 @@ async def _completed(monitor: Monitor, what: str, *, timeout_s: float) -> None:
         ) from error
 
 
-async def _state(monitor: Monitor) -> dict[str, Any]:
-    answer = await monitor.execute("query-migrate")
-    return answer if isinstance(answer, dict) else {}
+async def _state(monitor: Monitor) -> JsonObject:
+    return (await monitor.execute("query-migrate")).object()

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from qemu.qmp import ExecuteError, Message, QMPClient, QMPError
 
 from backend.addresses import Protocol
 from backend.errors import ProblemCode, fail
+from backend.json_reader import Json, JsonSource
 from backend.vm import usernet
 from backend.vm.spec import SocketAddress, UnixAddress
 from backend.vm.usernet import HostForward, UserNetTable
@@ -31,7 +32,7 @@ class MonitorEvent:
     """An event of QEMU: its QMP name ("SHUTDOWN", "GUEST_PANICKED", "STOP"), and its data."""
 
     name: str
-    data: dict[str, Any]
+    data: Mapping[str, object]
 
 
 class Monitor:
@@ -81,8 +82,8 @@ class Monitor:
 
     async def execute(
         self, command: str, arguments: dict[str, object] | None = None, *, timeout_s: float = _EXECUTE_TIMEOUT_S
-    ) -> Any:
-        """Run a QMP command and return its `return` value.
+    ) -> Json:
+        """Run a QMP command and return its `return` value; reading that raises INTERNAL where its shape is another.
 
         Raises:
             WherryError: INTERNAL with QEMU's message when it refuses; MACHINE_DIED when the connection is closed;
@@ -90,7 +91,7 @@ class Monitor:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._client.execute(command, arguments)
+                return Json(await self._client.execute(command, arguments), _source(command))
         except ExecuteError as error:
             raise fail(ProblemCode.INTERNAL, f"QEMU refused {command}: {error}.", command=command) from error
         except TimeoutError as error:
@@ -99,6 +100,10 @@ class Monitor:
             ) from error
         except (QMPError, OSError) as error:
             raise fail(ProblemCode.MACHINE_DIED, f"QEMU's monitor is gone ({command}: {error}).") from error
+
+    async def status(self, *, timeout_s: float = _EXECUTE_TIMEOUT_S) -> str:
+        """QEMU's word for what the guest's processors do: "running", "paused", "io-error". Raises as `execute`."""
+        return (await self.execute("query-status", timeout_s=timeout_s)).object().required_text("status")
 
     async def hand_over(self, descriptor: int, name: str) -> None:
         """Pass a file descriptor to QEMU under the name `name`; ours can be closed afterwards.
@@ -148,7 +153,7 @@ class Monitor:
         await self._human(usernet.remove_command(forward))
 
     async def _human(self, line: str) -> str:
-        return str(await self.execute("human-monitor-command", {"command-line": line}))
+        return (await self.execute("human-monitor-command", {"command-line": line})).text()
 
     async def events(self) -> AsyncIterator[MonitorEvent]:
         """Yield events until the connection ends. MUST be consumed by one task for the connection's whole life."""
@@ -173,6 +178,10 @@ class Monitor:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(2):
                 await asyncio.shield(leaving)
+
+
+def _source(command: str) -> JsonSource:
+    return JsonSource(summary="QEMU's answer was not understood.", code=ProblemCode.INTERNAL, command=command)
 
 
 def _event(received: Message) -> MonitorEvent:

@@ -135,8 +135,8 @@ class QemuDriver:
             timeout_s=timeout_s,
             has_exited=lambda: identity is not None and not identity.is_alive(),
         )
-        answer = await self.monitor.execute("query-uuid")
-        if answer.get("UUID") != record.uuid:
+        answer = (await self.monitor.execute("query-uuid")).object()
+        if answer.text("UUID") != record.uuid:
             await self.monitor.aclose()
             raise self._not_ours(f"query-uuid on {self._dir.monitor_socket}")
         self._own()

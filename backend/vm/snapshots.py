@@ -8,14 +8,14 @@ may be a node's name if it is the root that a device uses; "data" is.)
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.json_reader import JsonObject
 from backend.vm.disk import checkpoint_tags
 from backend.vm.disk.checkpoint_tags import Checkpoint
-from backend.vm.disk.disks import run_tool
+from backend.vm.disk.disks import run_tool, run_tool_json
 from backend.vm.monitor import Monitor
 from backend.vm.spec import DATA_NODE
 
@@ -33,13 +33,7 @@ class OfflineDisk:
     def list(self) -> list[Checkpoint]:
         """Checkpoints, oldest first. Raises WherryError: DISK_LOCKED, DISK_DAMAGED, TOOL_MISSING or STEP_TIMED_OUT."""
         # -U: read only; a QEMU that has just been started may have it open already.
-        output = run_tool([str(self._tool), "info", "--output=json", "-U", str(self._path)], self._path)
-        try:
-            return _read(json.loads(output).get("snapshots", []))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise fail(
-                ProblemCode.CHECKPOINT_FAILED, f"qemu-img tells the disk's checkpoints in an unknown form: {error}."
-            ) from error
+        return _read(run_tool_json([str(self._tool), "info", "--output=json", "-U", str(self._path)], self._path))
 
     def take(self, tag: str) -> None:
         """Take a snapshot. On WherryError there is none."""
@@ -83,11 +77,14 @@ class RunningDisk:
     async def list(self) -> list[Checkpoint]:
         """The checkpoints, oldest first. Raises WherryError."""
         nodes = await self._monitor.execute("query-named-block-nodes", {"flat": True})
-        try:
-            node = next(node for node in nodes if node["node-name"] == DATA_NODE)
-            return _read(node["image"].get("snapshots", []))
-        except (StopIteration, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise fail(ProblemCode.CHECKPOINT_FAILED, "QEMU does not tell the data disk's checkpoints.") from error
+        node = next((node for node in nodes.objects() if node.text("node-name") == DATA_NODE), None)
+        if node is None or "image" not in node:
+            raise fail(
+                ProblemCode.CHECKPOINT_FAILED,
+                "QEMU does not tell the data disk's checkpoints.",
+                command="query-named-block-nodes",
+            )
+        return _read(node.object("image"))
 
     async def take(self, tag: str) -> None:
         """Take a snapshot. Raises WherryError; after a timeout QEMU may still complete it."""
@@ -126,14 +123,14 @@ def _failed(done: str, why: Problem) -> WherryError:
     )
 
 
-def _read(snapshots: list[dict[str, Any]]) -> list[Checkpoint]:
+def _read(image: JsonObject) -> list[Checkpoint]:
     checkpoints = [
         checkpoint_tags.read(
-            str(snapshot["name"]),
-            number=str(snapshot["id"]),
-            seconds=int(snapshot["date-sec"]) + int(snapshot["date-nsec"]) / 1e9,
+            snapshot.required_text("name"),
+            number=snapshot.required_text("id"),
+            seconds=snapshot.required_integer("date-sec") + snapshot.required_integer("date-nsec") / 1e9,
         )
-        for snapshot in snapshots
+        for snapshot in image.objects("snapshots")
     ]
     return sorted(
         checkpoints, key=lambda checkpoint: checkpoint.created_at

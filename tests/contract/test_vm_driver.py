@@ -54,7 +54,7 @@ def test_launch_writes_the_record_first_and_returns_when_the_monitor_answers(ben
             await asyncio.sleep(0)
         assert run.load(bench.paths.run_record) == record
         await launching
-        assert (await driver.monitor.execute("query-uuid"))["UUID"] == record.uuid
+        assert (await driver.monitor.execute("query-uuid")).object().text("UUID") == record.uuid
         assert driver.pid is not None
         assert int(bench.paths.qemu_pid.read_text()) == driver.pid
         await driver.kill()
@@ -245,7 +245,7 @@ def test_the_next_launch_keeps_its_files_though_the_last_end_is_noted_late(bench
         await waiting
         await launching
         assert run.load(bench.paths.run_record) == record
-        assert (await driver.monitor.execute("query-uuid"))["UUID"] == record.uuid
+        assert (await driver.monitor.execute("query-uuid")).object().text("UUID") == record.uuid
         await driver.kill()
 
     play(story)

@@ -153,7 +153,7 @@ async def _cpus_stopped(driver: VmDriver) -> str:
     """
     while True:
         try:
-            status = str((await driver.monitor.execute("query-status")).get("status"))
+            status = await driver.monitor.status()
         except WherryError:
             await asyncio.sleep(3600)  # the monitor is gone: the end of QEMU is reported by who watches that
             continue

@@ -146,7 +146,7 @@ async def settle(directory: MachineDir, driver: VmDriver) -> bool:
     Raises:
         WherryError: it can neither go on nor be gone on from; it is to be killed.
     """
-    status = str((await driver.monitor.execute("query-status")).get("status"))
+    status = await driver.monitor.status()
     found = await asyncio.to_thread(suspended.load, directory)
     if status in _STOPPED and found is not None:
         return False

@@ -210,11 +210,11 @@ class Watchdog:
     async def _ask_monitor(self) -> tuple[str, bool]:
         """QEMU's word for its state, and whether that is because the host's disk was full."""
         monitor = self._around.driver.monitor
-        state = str((await monitor.execute("query-status", timeout_s=_QUESTION_S)).get("status"))
+        state = await monitor.status(timeout_s=_QUESTION_S)
         if state != "io-error":
             return state, False
         devices = await monitor.execute("query-block", timeout_s=_QUESTION_S)
-        return state, any(device.get("io-status") == "nospace" for device in devices)
+        return state, any(device.text("io-status") == "nospace" for device in devices.objects())
 
     async def _ask_room(self) -> int | None:
         """Bytes that are free where the data disk is."""
@@ -280,7 +280,7 @@ class Watchdog:
         monitor = self._around.driver.monitor
         if self._around.phase() not in _UP:
             return False
-        state = str((await monitor.execute("query-status", timeout_s=_ACT_S)).get("status"))
+        state = await monitor.status(timeout_s=_ACT_S)
         if state not in _STANDING:
             return False
         await monitor.execute("cont", timeout_s=_ACT_S)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import struct
@@ -13,10 +12,12 @@ from typing import Final
 
 from backend.errors import ProblemCode, WherryError, fail
 from backend.files import explain_os_error
+from backend.json_reader import JsonObject, JsonSource, decode
 
 MINIMUM_FREE_BYTES: Final = 512 * 1024**2
 """With less free space on the host, the engine could not even start its containers."""
 _TIMEOUT_S: Final = 60
+_HINT: Final = "Put back a copy of it, or give up its contents with: wherry reset"
 _BLANK_S: Final = 300.0
 _CHECK_S: Final = 1800.0
 _GIB: Final = 1024**3
@@ -67,18 +68,14 @@ def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
         raise fail(
             ProblemCode.DISK_DAMAGED, f"{path} is not a file.", hint="Move it away; the next start makes a new one."
         )
-    output = run_tool([str(image_tool), "info", "--output=json", "-U", str(path)], path)
-    try:
-        information = json.loads(output)
-        if information["format"] != "qcow2":
-            raise ValueError(f"its format is {information['format']}, not qcow2")
-        present_gib = int(information["virtual-size"]) // _GIB
-    except (ValueError, KeyError, TypeError) as error:
+    found = run_tool_json([str(image_tool), "info", "--output=json", "-U", str(path)], path)
+    if (form := found.required_text("format")) != "qcow2":
         raise fail(
             ProblemCode.DISK_DAMAGED,
-            f"The data disk {path} is not what Wherry made: {error}.",
-            hint="Put back a copy of it, or give up its contents with: wherry reset",
-        ) from error
+            f"The data disk {path} is not what Wherry made: its format is {form}, not qcow2.",
+            hint=_HINT,
+        )
+    present_gib = found.required_integer("virtual-size") // _GIB
     if size_gib <= present_gib:
         return present_gib
     run_tool([str(image_tool), "resize", "-q", "-f", "qcow2", str(path), f"{size_gib}G"], path)
@@ -109,10 +106,10 @@ def blank(path: Path, *, empty: Path, size_gib: int, image_tool: Path) -> None:
     Raises:
         WherryError: as `run_tool`; HOST_DISK_FULL, PATH_UNUSABLE.
     """
-    information = json.loads(run_tool([str(image_tool), "info", "--output=json", str(path)], path))
+    size = run_tool_json([str(image_tool), "info", "--output=json", str(path)], path).required_integer("virtual-size")
     try:
         with empty.open("wb") as file:
-            file.truncate(int(information["virtual-size"]))
+            file.truncate(size)
         run_tool(
             [str(image_tool), "convert", "-n", "-f", "raw", "-O", "qcow2", str(empty), str(path)],
             path,
@@ -131,14 +128,9 @@ def check(path: Path, *, image_tool: Path) -> None:
     Raises:
         WherryError: DISK_DAMAGED, or as `run_tool`.
     """
-    output = run_tool(
-        [str(image_tool), "check", "--output=json", str(path)], path, timeout_s=_CHECK_S, accepted=(0, 2, 3)
-    )
-    try:
-        found = json.loads(output)
-        corruptions, errors = int(found.get("corruptions", 0)), int(found.get("check-errors", 0))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise fail(ProblemCode.DISK_DAMAGED, f"qemu-img does not tell how {path} is.", tail=(output[:300],)) from error
+    argv = [str(image_tool), "check", "--output=json", str(path)]
+    found = run_tool_json(argv, path, timeout_s=_CHECK_S, accepted=(0, 2, 3))
+    corruptions, errors = found.integer("corruptions"), found.integer("check-errors")
     if corruptions or errors:
         raise fail(
             ProblemCode.DISK_DAMAGED,
@@ -167,6 +159,19 @@ def check_size(path: Path, size_gib: int) -> None:
 def is_lock_message(tail: str) -> bool:
     """Whether QEMU's message says that another process has the disk open."""
     return 'Failed to get "write" lock' in tail or "Is another process using the image" in tail
+
+
+def run_tool_json(
+    argv: list[str], path: Path, *, timeout_s: float = _TIMEOUT_S, accepted: Collection[int] = (0,)
+) -> JsonObject:
+    """As `run_tool`, for what prints a JSON object; reading that raises DISK_DAMAGED where it is of another shape."""
+    source = JsonSource(
+        summary=f"What qemu-img says of the data disk {path} was not understood.",
+        code=ProblemCode.DISK_DAMAGED,
+        command=shlex.join(argv),
+        hint=_HINT,
+    )
+    return decode(run_tool(argv, path, timeout_s=timeout_s, accepted=accepted), source).object()
 
 
 def run_tool(argv: list[str], path: Path, *, timeout_s: float = _TIMEOUT_S, accepted: Collection[int] = (0,)) -> str:
