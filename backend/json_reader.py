@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -170,7 +170,7 @@ class JsonObject:
 
     __slots__ = ("_place", "source", "untrusted")
 
-    def __init__(self, untrusted: dict[str, Any], source: JsonSource, place: _Place | None = None) -> None:
+    def __init__(self, untrusted: dict[str, object], source: JsonSource, place: _Place | None = None) -> None:
         self.untrusted = untrusted
         """The raw object."""
         self.source = source

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from backend.errors import Problem, ProblemCode, fail
 from backend.files import write_private
@@ -21,7 +21,7 @@ class PreferencesFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def load(self) -> tuple[dict[str, Any], Problem | None]:
+    def load(self) -> tuple[dict[str, object], Problem | None]:
         """Read the preferences; empty when there is no file, or with a problem when it is unusable.
 
         An unusable file is renamed to `preferences.json.broken`.
@@ -40,7 +40,7 @@ class PreferencesFile:
             return {}, self._broken(error)
         return values, None
 
-    def save(self, values: dict[str, Any]) -> None:
+    def save(self, values: dict[str, object]) -> None:
         """Replace the stored preferences.
 
         Raises:

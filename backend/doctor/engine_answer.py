@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 
+from backend.engine.engine_json import engine_source
 from backend.errors import ProblemCode, fail
 from backend.host.base import Host
 from backend.http_exchange import HttpExchange, HttpResponse, InvalidResponse, fetch_blocking
+from backend.json_reader import NotUnderstood, decode
 
 _TIMEOUT_S: Final = 15.0
 _MAX_BYTES: Final = 262_144
@@ -58,16 +59,18 @@ def read_answer(response: HttpResponse, endpoint: Path, *, seconds: float, now: 
         now: this computer's time when it had come, in seconds since the epoch.
     """
     try:
-        content = json.loads(response.untrusted_body)
-    except (ValueError, RecursionError):
-        content = None
-    if response.status != 200 or not isinstance(content, dict):
-        said = content.get("message") if isinstance(content, dict) else None
-        raise _down(endpoint, _plain(str(said or f"it answers {response.status} {response.reason}"))[:300])
+        content = decode(response.untrusted_body, engine_source("docker version")).object()
+        said = content.text("message")
+        version = content.text("Version")
+    except NotUnderstood as error:
+        why = error.problem.tail[0] if response.status == 200 else f"it answers {response.status} {response.reason}"
+        raise _down(endpoint, _plain(why)[:300]) from error
+    if response.status != 200:
+        raise _down(endpoint, _plain(said or f"it answers {response.status} {response.reason}")[:300])
     ahead = None
     with contextlib.suppress(KeyError, ValueError, OverflowError, TypeError):
         ahead = parsedate_to_datetime(response.headers["date"]).timestamp() - (now - seconds / 2)
-    return EngineAnswer(version=_plain(str(content.get("Version") or "?"))[:60], seconds=seconds, clock_ahead_s=ahead)
+    return EngineAnswer(version=_plain(version or "?")[:60], seconds=seconds, clock_ahead_s=ahead)
 
 
 def _plain(untrusted: str) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from backend.agent.boot.images import directory_of
 from backend.agent.boot.prepare import resources
@@ -16,6 +15,7 @@ from backend.doctor.leftovers import leftovers
 from backend.doctor.subject import Subject
 from backend.errors import ProblemCode, fail
 from backend.host.process import total_memory_mib
+from backend.json_reader import JsonSource, NotUnderstood, decode
 from backend.settings.disk import data_disk_path
 from backend.vm import image, suspended
 from backend.vm.disk import disks
@@ -86,8 +86,8 @@ def _disk(subject: Subject) -> Finding:
     return ok(f"{disk}, up to {size} GiB" + (f", used by {', '.join(holders)}" if holders else ""))
 
 
-def _qemu_img_check(subject: Subject, *options: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and report. qemu-img's own lock keeps it from a disk that is in use."""
+def _qemu_img_check(subject: Subject, *options: str) -> tuple[int, str]:
+    """Exit code and report, which is JSON. qemu-img's own lock keeps it from a disk that is in use."""
     argv = [str(subject.image_tool), "check", "--output=json", *options, str(data_disk_path(subject.directory))]
     try:
         done = subprocess.run(
@@ -105,11 +105,18 @@ def _qemu_img_check(subject: Subject, *options: str) -> tuple[int, dict[str, Any
             command=" ".join(argv),
             hint="Stop the machine, then run the check again.",
         )
+    return done.returncode, done.stdout
+
+
+def _count(report: str, name: str) -> int | str:
+    """A number of the report; "an unknown number of" where qemu-img does not say it: the exit code tells enough."""
+    source = JsonSource(
+        summary="qemu-img's report was not understood.", code=ProblemCode.DISK_DAMAGED, command="qemu-img check"
+    )
     try:
-        report = json.loads(done.stdout)
-    except ValueError:
-        report = {}
-    return done.returncode, report if isinstance(report, dict) else {}
+        return decode(report, source).object().required_integer(name)
+    except NotUnderstood:
+        return "an unknown number of"
 
 
 def _health(subject: Subject) -> Finding:
@@ -117,7 +124,7 @@ def _health(subject: Subject) -> Finding:
     if code == 0:
         return ok("no errors, no leaks")
     if code == _LEAKS:
-        text = f"{report.get('leaks', '?')} clusters are held for nothing"
+        text = f"{_count(report, 'leaks')} clusters are held for nothing"
         if subject.directory.suspended_record.exists():
             # A disk that was written to since does not fit the saved state, which would be lost.
             return note(f"{text}, which costs room only", "Start the machine and stop it, then run this again.")
@@ -125,7 +132,7 @@ def _health(subject: Subject) -> Finding:
     if code == _NOT_SUPPORTED:
         return note("this kind of disk cannot be checked")
     return failure(
-        f"{report.get('corruptions', 'some')} errors in the disk's own tables",
+        f"{_count(report, 'corruptions')} errors in the disk's own tables",
         "Do not start the machine before you have copied the disk. Go back to a checkpoint (wherry checkpoint list), "
         f"or try on the copy: qemu-img check -r all {data_disk_path(subject.directory).name}",
     )

@@ -14,10 +14,11 @@ import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from backend.errors import ProblemCode, fail
 from backend.files import write_private
+from backend.json_reader import JsonObject, JsonSource, NotUnderstood, decode
 
 NAME: Final = "wherry"
 _DEFAULT_SOCKET: Final = Path("/var/run/docker.sock")
@@ -57,7 +58,8 @@ def install(url: str, *, config_directory: Path | None = None, default_socket: P
         "Metadata": {"Description": "The Docker engine in the Wherry machine"},
         "Endpoints": {"docker": {"Host": url, "SkipTLSVerify": False}},
     }
-    changed = _load(meta) != content
+    present = _load(meta)
+    changed = present is None or present.untrusted != content
     try:
         if changed:
             meta.parent.mkdir(parents=True, exist_ok=True)
@@ -128,8 +130,10 @@ def current_url(*, config_directory: Path | None = None) -> str | None:
     """The endpoint of our context; None when there is no such context."""
     content = _load(_meta_file(config_directory or _config_directory()))
     try:
-        return str(content["Endpoints"]["docker"]["Host"]) if content is not None else None
-    except (KeyError, TypeError):
+        if content is None:
+            return None
+        return content.object("Endpoints").object("docker").required_text("Host")
+    except NotUnderstood:
         return None
 
 
@@ -161,7 +165,7 @@ def _other_engine(current: str, default_socket: Path) -> str | None:
     return None
 
 
-def _read_config(directory: Path) -> dict[str, Any]:
+def _read_config(directory: Path) -> dict[str, object]:
     path = directory / "config.json"
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
@@ -178,18 +182,20 @@ def _read_config(directory: Path) -> dict[str, Any]:
     return loaded
 
 
-def _write_config(directory: Path, config: dict[str, Any]) -> None:
+def _write_config(directory: Path, config: dict[str, object]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     # Follow a link: some people keep their configuration files elsewhere.
     write_private((directory / "config.json").resolve(), json.dumps(config, indent="\t").encode() + b"\n")
 
 
-def _load(path: Path) -> dict[str, Any] | None:
+def _load(path: Path) -> JsonObject | None:
+    source = JsonSource(
+        summary="A docker context is not understood.", code=ProblemCode.CONTEXT_FAILED, command=f"read {path}"
+    )
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return decode(path.read_bytes(), source).object()
+    except (OSError, NotUnderstood):
         return None  # missing or invalid JSON: not what we would write
-    return loaded if isinstance(loaded, dict) else None
 
 
 def _failed(directory: Path, error: OSError) -> Exception:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from backend.errors import ProblemCode
 from backend.host.process import names_of_processes
+from backend.json_reader import JsonSource, NotUnderstood, decode
 
 _MAX_META_BYTES: Final = 65_536
 _PROBE_S: Final = 1.0
+_CONTEXT: Final = JsonSource(
+    summary="A docker context was not understood.", code=ProblemCode.CONTEXT_FAILED, command="docker context ls"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +113,9 @@ def context_names() -> list[str]:
     for meta in sorted(directory.glob("*/meta.json"))[:200]:
         try:
             with meta.open("rb") as file:
-                content = json.loads(file.read(_MAX_META_BYTES))
-        except (OSError, ValueError, RecursionError):
-            continue
-        if isinstance(content, dict) and isinstance(content.get("Name"), str):
-            names.append(content["Name"])
+                names.append(decode(file.read(_MAX_META_BYTES), _CONTEXT).object().required_text("Name"))
+        except (OSError, NotUnderstood):
+            continue  # docker does not use it either
     return names
 
 

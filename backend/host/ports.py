@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import psutil
 
@@ -19,7 +19,7 @@ from backend.addresses import Holder, Protocol, address_of
 
 _LSOF_S: Final = 8.0
 _FRESH_S: Final = 1.0
-_read: dict[Protocol, tuple[float, dict[int, list[Any]]]] = {}
+_read: dict[Protocol, tuple[float, dict[int, list[_Socket]]]] = {}
 """Cache for each protocol: time of the last read (monotonic seconds), and the sockets by port."""
 _LISTENING: Final = "0A"  # TCP_LISTEN in /proc/net/tcp
 _PUBLISHERS: Final = {
@@ -83,16 +83,19 @@ def _sockets(protocol: Protocol, port: int) -> Iterator[_Socket]:
         try:
             for connection in psutil.net_connections(kind=protocol.value):
                 if connection.laddr:
-                    connections.setdefault(connection.laddr.port, []).append(connection)
+                    # A datagram socket listens unless it is bound to one peer.
+                    listens = connection.status == psutil.CONN_LISTEN or (
+                        protocol is Protocol.UDP and not connection.raddr
+                    )
+                    found = _Socket(connection.laddr.ip, connection.pid, listens)
+                    connections.setdefault(connection.laddr.port, []).append(found)
         except psutil.AccessDenied:  # macOS: only root sees other users' sockets
             yield from _by_lsof(protocol, port)
             return
         except (psutil.Error, OSError, RuntimeError):
             return
         _read[protocol] = (time.monotonic(), connections)
-    for connection in connections.get(port, ()):
-        listens = connection.status == psutil.CONN_LISTEN or (protocol is Protocol.UDP and not connection.raddr)
-        yield _Socket(connection.laddr.ip, connection.pid, listens)
+    yield from connections.get(port, ())
 
 
 def _by_lsof(protocol: Protocol, port: int) -> Iterator[_Socket]:

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from backend.engine.ask import Dial
 from backend.engine.front.hooks import Headers, Rewrite
@@ -29,7 +29,7 @@ _SWARM_INIT: Final = re.compile(_VERSION + r"/swarm/init(?:\?|$)")
 _STARTS: Final = ("start", "restart")
 _ENDS: Final = ("stop", "kill")
 
-Rewriter = Callable[[dict[str, Any]], bool]
+Rewriter = Callable[[dict[str, object]], bool]
 """Changes the body of a request to create a container in place, and returns whether it did. Raises WherryError to
 reject it."""
 
@@ -123,7 +123,7 @@ class NetworkHooks:
                 await self._publisher.release(name)
         return None
 
-    def _rewrite_addresses(self, container: dict[str, Any]) -> bool:
+    def _rewrite_addresses(self, container: dict[str, object]) -> bool:
         host_config = container.get("HostConfig")
         ports = host_config.get("PortBindings") if isinstance(host_config, dict) else None
         changed = False

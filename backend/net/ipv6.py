@@ -7,7 +7,7 @@ engine starts 60 of its 130 programs only to set up IPv6 rules, so it is enabled
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 _ENABLE: Final = "com.docker.network.enable_ipv6"
 
@@ -17,7 +17,7 @@ def is_wanted(setting: str, *, host_has_it: Callable[[], bool]) -> bool:
     return host_has_it() if setting == "auto" else setting == "on"
 
 
-def with_ipv6(options: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
+def with_ipv6(options: Mapping[str, object], user: Mapping[str, object]) -> dict[str, object]:
     """Add IPv6 to the engine's options, unless the user's own options decide it.
 
     Args:

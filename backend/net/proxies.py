@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from backend.host.proxies import SystemProxies
@@ -95,7 +95,7 @@ def choose(network: NetworkSection, system: SystemProxies) -> Proxies:
     )
 
 
-def with_engine_options(proxies: Proxies, options: Mapping[str, Any]) -> Proxies:
+def with_engine_options(proxies: Proxies, options: Mapping[str, object]) -> Proxies:
     """Apply the proxies in the user's daemon.json, which take precedence for dockerd."""
     own = options.get("proxies")
     if not isinstance(own, Mapping):
@@ -113,9 +113,10 @@ def with_engine_options(proxies: Proxies, options: Mapping[str, Any]) -> Proxies
     )
 
 
-def pools(options: Mapping[str, Any]) -> tuple[str, ...]:
+def pools(options: Mapping[str, object]) -> tuple[str, ...]:
     """The address ranges of container networks, according to the engine's options."""
-    listed = [pool.get("base") for pool in options.get("default-address-pools") or () if isinstance(pool, Mapping)]
+    own = options.get("default-address-pools")
+    listed = [pool.get("base") for pool in (own if isinstance(own, list) else ()) if isinstance(pool, Mapping)]
     candidates = [*(listed or DEFAULT_POOLS), options.get("bip"), options.get("fixed-cidr")]
     networks = []
     for text in candidates:

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from backend.host.routes import Route, as_routes
 from backend.settings.subnet_syntax import parse_subnet
@@ -125,7 +125,7 @@ def _harm(net: IPv4Network, routes: Sequence[Route]) -> int:
     return 0 if met is None else met.net.prefixlen
 
 
-def engine_options(routes: Iterable[Route], *, user_network: IPv4Network) -> dict[str, Any]:
+def engine_options(routes: Iterable[Route], *, user_network: IPv4Network) -> dict[str, list[dict[str, str | int]]]:
     """The part of daemon.json that keeps docker's networks away from this computer's routes.
 
     Returns:
@@ -140,7 +140,7 @@ def engine_options(routes: Iterable[Route], *, user_network: IPv4Network) -> dic
     if len(free) < _ENOUGH:
         spare = [(net, size) for net, size in _SPARE_POOLS if hit(net, taken) is None]
         free += spare or [min(_SPARE_POOLS, key=lambda pool: _harm(pool[0], taken))]
-    pools: list[dict[str, Any]] = []
+    pools: list[dict[str, str | int]] = []
     for size in dict.fromkeys(size for _, size in free):
         merged = collapse_addresses(net for net, of_size in free if of_size == size)
         pools += [{"base": str(net), "size": size} for net in merged]

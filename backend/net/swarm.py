@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 OVERLAY_POOL: Final = "10.64.0.0/12"
 """4,096 networks of 256 addresses; it does not overlap any of the networks between host and machine."""
 
 
-def give_pool(swarm: dict[str, Any]) -> bool:
+def give_pool(swarm: dict[str, object]) -> bool:
     """Make a new swarm use `OVERLAY_POOL` for its networks, unless the request sets a pool.
 
     Its default is 10.0.0.0/8, in order and whatever the node uses: the third network is 10.0.2.0/24, which contains the

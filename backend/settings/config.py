@@ -16,7 +16,7 @@ import threading
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -247,7 +247,7 @@ def daemon_text(path: Path) -> str:
     return _read(path)
 
 
-def daemon_options(path: Path) -> dict[str, Any]:
+def daemon_options(path: Path) -> dict[str, object]:
     """The parsed daemon.json of the user; empty when there is none.
 
     Raises:
@@ -257,7 +257,7 @@ def daemon_options(path: Path) -> dict[str, Any]:
     for finding in daemon_json.check(text):
         if finding.severity is daemon_json.Severity.ERROR:
             raise _broken(path, f"line {finding.line}: {finding.message.removesuffix('.')}")
-    options: dict[str, Any] = json.loads(text) if text.strip() else {}
+    options: dict[str, object] = json.loads(text) if text.strip() else {}
     return options
 
 
@@ -277,7 +277,7 @@ def _read(path: Path) -> str:
         raise _broken(path, "it is not UTF-8 text") from error
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+def _parse(path: Path, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -286,7 +286,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         raise _broken(path, "it is nested too deeply") from error
 
 
-def _check(values: dict[str, Any], path: Path) -> Config:
+def _check(values: dict[str, object], path: Path) -> Config:
     version = values.get("version", VERSION)
     if isinstance(version, int) and version > VERSION:
         raise fail(

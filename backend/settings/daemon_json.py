@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 MAX_BYTES: Final = 131_072
 """Limit for one message of the control channel, and for fw_cfg."""
@@ -88,7 +88,7 @@ def check(text: str) -> tuple[Finding, ...]:
     return tuple(_check_options(text, options))
 
 
-def _check_options(text: str, options: dict[str, Any]) -> list[Finding]:
+def _check_options(text: str, options: dict[str, object]) -> list[Finding]:
     findings: list[Finding] = []
     seen: set[str] = set()
     for name, line, column in _key_positions(text):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote
 
 import msgspec
@@ -117,7 +117,7 @@ class Gatherer:
             yield Piece(f"logs/guest-{name}.log", "a log of the guest", partial(self._guest_log, name))
 
     def _facts(self) -> str:
-        facts: dict[str, Any] = {
+        facts: dict[str, object] = {
             "wherry": VERSION,
             "python": sys.version,
             "system": platform.platform(),

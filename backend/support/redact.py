@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Final
 
 GONE: Final = "[removed]"
 _KEY_WORDS: Final = (
@@ -115,7 +115,7 @@ class Redactor:
                 text = re.sub(rf"{re.escape(form)}(?![\w.-])", "~", text)
         return self._user.sub("[user]", text) if self._user is not None else text
 
-    def value(self, value: Any, key: str = "") -> Any:
+    def value(self, value: object, key: str = "") -> object:
         """A JSON value likewise; what stands under a telling key is gone whatever it is."""
         lowered = key.lower()
         if isinstance(value, dict):
@@ -136,7 +136,7 @@ class Redactor:
             ]
         return self.text(value) if isinstance(value, str) else value
 
-    def scan(self, value: Any, key: str = "", *, secret: bool = False) -> None:
+    def scan(self, value: object, key: str = "", *, secret: bool = False) -> None:
         """Learn all secrets in a JSON value, by their keys."""
         lowered = key.lower()
         telling = bool(_SECRET_KEY.search(lowered)) and lowered not in _NOT_SECRET

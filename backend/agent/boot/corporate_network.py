@@ -17,7 +17,7 @@ import json
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -88,7 +88,7 @@ def examine(
     section: NetworkSection,
     host: Host,
     *,
-    options: Mapping[str, Any],
+    options: Mapping[str, object],
     network: UserNetwork,
     known: Collection[str],
 ) -> CorporateNetworkInputs:

@@ -8,7 +8,6 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from backend.agent.boot import corporate_network, images
 from backend.agent.boot.readiness import PREPARE
@@ -264,5 +263,5 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
     )
 
 
-def _json(options: dict[str, Any]) -> bytes:
+def _json(options: dict[str, object]) -> bytes:
     return (json.dumps(options, indent=2, ensure_ascii=False) + "\n").encode()

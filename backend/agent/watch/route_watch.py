@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from backend.agent.core import inventory
 from backend.agent.watch.guest_clock import Clock, HostClock, Jumps
@@ -38,7 +38,7 @@ class RouteSources:
 
     routes: Callable[[], tuple[Route, ...]]
     """Of this computer. Run on a thread; raises WherryError."""
-    daemon_options: Callable[[], dict[str, Any]]
+    daemon_options: Callable[[], dict[str, object]]
     """The user's daemon.json. Run on a thread; raises WherryError."""
     subnet: Callable[[], str]
     """The setting `network.subnet`. Run on a thread; raises WherryError."""

@@ -8,7 +8,10 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from backend.errors import ProblemCode
+from backend.json_reader import JsonObject, JsonSource, NotUnderstood, decode
 
 _HUB_KEY: Final = "https://index.docker.io/v1/"
 _MAX_BYTES: Final = 4_194_304
@@ -45,33 +48,36 @@ def find(domain: str, *, is_hub: bool, path: Path) -> Credentials:
     """Look them up as the docker CLI does."""
     try:
         with path.open("rb") as file:
-            config = json.loads(file.read(_MAX_BYTES))
+            content = file.read(_MAX_BYTES)
     except FileNotFoundError:
         return Credentials()
-    except (OSError, ValueError, RecursionError) as error:
-        return Credentials(trouble=f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
-    if not isinstance(config, dict):
-        return Credentials(trouble=f"{path} holds no object")
+    except OSError as error:
+        return Credentials(trouble=f"{path} cannot be read: {error.strerror or error}")
+    source = JsonSource(
+        summary=f"{path} is not understood.", code=ProblemCode.CONFIG_BROKEN, command=f"docker login {domain}"
+    )
+    try:
+        return _find(decode(content, source).object(), domain, is_hub=is_hub, path=path)
+    except NotUnderstood as error:
+        return Credentials(trouble=f"{path} cannot be read: {error.problem.tail[0]}")
+
+
+def _find(config: JsonObject, domain: str, *, is_hub: bool, path: Path) -> Credentials:
     keys = (_HUB_KEY, "docker.io", "index.docker.io") if is_hub else (domain, f"https://{domain}", f"http://{domain}")
-    auths, helpers = (_table(config, name) for name in ("auths", "credHelpers"))
+    auths, helpers = config.object("auths"), config.object("credHelpers")
     for key in keys:
-        if helper := helpers.get(key):
+        if helper := helpers.text(key):
             return Credentials(helper=f"docker-credential-{helper}")
     for key in keys:
-        entry = auths.get(key, auths.get(f"{key}/"))
-        if not isinstance(entry, dict):
+        name = key if key in auths else f"{key}/"
+        if name not in auths:
             continue
-        if isinstance(entry.get("auth"), str) and entry["auth"]:
+        if said := auths.object(name).text("auth"):
             try:
-                base64.b64decode(entry["auth"], validate=True)
+                base64.b64decode(said, validate=True)
             except (binascii.Error, ValueError):
                 return Credentials(trouble=f"the entry for {key} in {path} cannot be read")
-            return Credentials(basic=f"Basic {entry['auth']}")
-        if store := config.get("credsStore"):
+            return Credentials(basic=f"Basic {said}")
+        if store := config.text("credsStore"):
             return Credentials(helper=f"docker-credential-{store}")
     return Credentials()
-
-
-def _table(config: dict[str, Any], name: str) -> dict[str, Any]:
-    found = config.get(name)
-    return found if isinstance(found, dict) else {}

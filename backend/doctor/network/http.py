@@ -6,18 +6,24 @@ which hop failed. So host and machine are asked with the same few lines: what di
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from backend.doctor.network.types import Unreached
 from backend.engine.types import clean_text
+from backend.errors import ProblemCode
 from backend.http_exchange import HttpExchange, HttpHead, InvalidResponse, fetch, open_response
+from backend.json_reader import JsonObject, JsonSource, NotUnderstood, decode
 from backend.stream import ByteStream
 
 _CHUNK: Final = 65_536
+_SOURCE: Final = JsonSource(
+    summary="What answers there is no registry: its answer was not understood.",
+    code=ProblemCode.NETWORK_FAILED,
+    command="docker pull",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,21 +36,20 @@ class Answer:
     untrusted_body: bytes
     """As far as it was read."""
 
-    def content(self) -> dict[str, Any]:
-        """The object that the body holds as JSON; {} where it holds none."""
-        try:
-            content = json.loads(self.untrusted_body)
-        except (ValueError, RecursionError):
-            return {}
-        return content if isinstance(content, dict) else {}
+    def content(self) -> JsonObject:
+        """The object that the body holds as JSON. Raises NotUnderstood, as reading it does."""
+        return decode(self.untrusted_body, _SOURCE).object()
 
     def message(self) -> str:
         """What went wrong in the words of a registry or an engine, cleaned; "" where it has none."""
-        content = self.content()
-        errors = content.get("errors")
-        first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else content
-        said = first.get("message") or first.get("details") or first.get("code")
-        return clean_text(said, 300) if isinstance(said, str) else ""
+        try:
+            content = self.content()
+            errors = content.objects("errors")
+            first = errors[0] if errors else content
+            said = next((first.text(name) for name in ("message", "details", "code") if first.text(name)), "")
+        except NotUnderstood:
+            return ""  # a page of a proxy, say: the status tells enough
+        return clean_text(said, 300)
 
 
 class TlsStream:

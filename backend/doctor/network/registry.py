@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from backend.doctor.network.credentials import Credentials
@@ -17,6 +17,7 @@ from backend.doctor.network.reference import ImageReference
 from backend.doctor.network.types import Unreached
 from backend.doctor.network.web import Place, Web
 from backend.engine.types import clean_text
+from backend.json_reader import JsonObject, NotUnderstood
 
 _MANIFESTS: Final = ", ".join(
     (
@@ -135,9 +136,8 @@ class Registry:
                 f"Log in again: docker login {'' if self._reference.is_hub else self._reference.domain}".rstrip(),
                 wants_login=not basic,
             )
-        content = answer.content()
-        token = content.get("token") or content.get("access_token")
-        if answer.status != 200 or not isinstance(token, str) or not token:
+        token = _token(answer) if answer.status == 200 else ""
+        if not token:
             raise _unexpected(f"the token server {place.host}", answer)
         self._authorization = f"Bearer {token}"
         return f"{place.host} gives a token " + (
@@ -179,15 +179,7 @@ class Registry:
         """Read the beginning of a blob, wherever it is kept. Raises Unreached. Returns what was seen, or "" if none."""
         if not self._may_pull:
             return ""
-        manifest = await self._manifest(self._reference.manifest)
-        inner = manifest.get("manifests")
-        if isinstance(inner, list) and inner:
-            digest = str(inner[0].get("digest") if isinstance(inner[0], dict) else "")
-            manifest = await self._manifest(digest) if _DIGEST.fullmatch(digest) else {}
-        config = manifest.get("config")
-        digest = str(config.get("digest") if isinstance(config, dict) else "")
-        if not _DIGEST.fullmatch(digest):
-            raise Unreached("the manifest that came is none that an engine can use")
+        digest = await self._config_digest()
         answer = await self._ask("GET", f"/v2/{self._reference.repository}/blobs/{digest}", {"Range": "bytes=0-0"})
         if answer.status in (200, 206):
             return "the registry keeps the layers itself, and gives them"
@@ -207,7 +199,17 @@ class Registry:
             raise _unexpected(f"{place.host}, which keeps the layers,", answer)
         return f"the layers are kept at {place.host}, which gives them"
 
-    async def _manifest(self, name: str) -> dict[str, Any]:
+    async def _config_digest(self) -> str:
+        """Of the image's smallest blob, by its manifest or by the first of those that it lists."""
+        try:
+            manifest = await self._manifest(self._reference.manifest)
+            if inner := manifest.objects("manifests"):
+                manifest = await self._manifest(_digest(inner[0]))
+            return _digest(manifest.object("config"))
+        except NotUnderstood as error:
+            raise Unreached("the manifest that came is none that an engine can use") from error
+
+    async def _manifest(self, name: str) -> JsonObject:
         path = f"/v2/{self._reference.repository}/manifests/{name}"
         answer = await self._ask("GET", path, {"Accept": _MANIFESTS})
         if answer.status == 429:
@@ -222,6 +224,23 @@ class Registry:
         if self._authorization:
             sent["Authorization"] = self._authorization
         return await self._web.ask(method, place, sent, check=self._check)
+
+
+def _token(answer: Answer) -> str:
+    """What a token server gives; "" where its answer has none."""
+    try:
+        content = answer.content()
+        return content.text("token") or content.text("access_token")
+    except NotUnderstood:
+        return ""
+
+
+def _digest(descriptor: JsonObject) -> str:
+    """Raises Unreached."""
+    digest = descriptor.text("digest")
+    if not _DIGEST.fullmatch(digest):
+        raise Unreached("the manifest that came is none that an engine can use")
+    return digest
 
 
 _LIMIT_FIX: Final = "Log in to have more pulls (docker login), wait until the window is over, or use a mirror."

@@ -8,7 +8,7 @@ import shlex
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from backend.control.launch import agent_answers
 from backend.doctor.network.http import Answer, exchange
@@ -42,7 +42,7 @@ class Surroundings:
     host: Host
     directory: MachineDir
     config: Config = field(default_factory=Config)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
     """The user's daemon.json."""
     trouble: str = ""
     """Why the settings could not be read."""
@@ -112,7 +112,7 @@ async def look(host: Host, directory: MachineDir, domain: str) -> AsyncIterator[
             await session.aclose()
 
 
-def _host_rules(config: Config, host: Host, options: Mapping[str, Any]) -> tuple[ProxyRules, tuple[str, ...]]:
+def _host_rules(config: Config, host: Host, options: Mapping[str, object]) -> tuple[ProxyRules, tuple[str, ...]]:
     """What the machine would be given, as this computer reaches it; and notes. Raises WherryError (BAD_REQUEST)."""
     network = config.network
     chosen = proxies.choose(network, host.system_proxies() if network.proxy == "system" else SystemProxies())

@@ -17,7 +17,7 @@ from backend.doctor.network.types import HopState, NetworkDiagnosis, NetworkHop,
 from backend.doctor.network.web import Place, Web
 from backend.engine.types import clean_text
 from backend.host.base import Host
-from backend.net.engine_options import with_loopback_registries
+from backend.net.engine_options import loopback_range
 from backend.paths import MachineDir
 
 _CLOCK_OFF_S: Final = 60.0
@@ -127,7 +127,7 @@ class _Walk:
     async def walk(self) -> None:
         """Go as far as it goes."""
         wanted, around = self._wanted, self._around
-        insecure = with_loopback_registries(around.options, around.gateway)["insecure-registries"]
+        insecure = [*around.strings("insecure-registries"), loopback_range(around.gateway)]
         check = not is_insecure(wanted.domain, [], insecure)
         place = Place(scheme="https", host=wanted.host, port=wanted.port or 443)
         names = ("host.docker.internal", "gateway.docker.internal", around.gateway)

@@ -260,7 +260,7 @@ def test_the_engines_clock_is_read_from_its_answer(
         (b"", "closed without an answer"),
         (b"\x00\xff", "not HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "before the whole answer"),
-        (b"HTTP/1.0 200 OK\r\n\r\n[]", "200 OK"),
+        (b"HTTP/1.0 200 OK\r\n\r\n[]", "expected an object"),
         (b'HTTP/1.0 503 X\r\n\r\n{"message":"it is busy"}', "it is busy"),
     ],
 )

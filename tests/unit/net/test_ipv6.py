@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_the_setting_or_the_host_decides(setting: str, host: bool, wanted: bool)
 
 
 def test_networks_have_it_beside_what_they_had() -> None:
-    options = with_ipv6(publishing({}, publish_everywhere=False), {})
+    options: dict[str, Any] = with_ipv6(publishing({}, publish_everywhere=False), {})
     assert options["ipv6"] is True
     assert options["default-network-opts"]["bridge"][ENABLE] == "true"
     assert options["default-network-opts"]["bridge"]["com.docker.network.bridge.host_binding_ipv4"] == "127.0.0.1"

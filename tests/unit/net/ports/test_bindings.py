@@ -138,7 +138,7 @@ def test_services_are_published_as_a_port_without_an_address() -> None:
         {"Protocol": "tcp", "TargetPort": 81, "PublishedPort": 8081, "PublishMode": "host"},
     ]
     services = HERE.services(
-        JsonObject(one, SOURCE)
+        JsonObject(dict(one), SOURCE)
         for one in ({"ID": "s1", "Spec": {"Name": "shop"}, "Endpoint": {"Ports": ports}}, {"ID": "s2"})
     )
     assert shown(services) == {"127.0.0.1:8080/tcp>:8080", "[::1]:8080/tcp>:8080"}
