@@ -1,9 +1,9 @@
-"""The control channel between a client (window, command line) and the agent of a machine, both sides of it.
+"""Both sides of the control channel: the socket on which a client (window, command line) talks to the agent.
 
 messages/   every request with the type of its reply
-protocol    messages as lines of JSON, and what the agent sends unasked
-lines       bytes to lines
+protocol    encodes and decodes messages as lines of JSON
+lines       splits received bytes into lines
 server      the agent's side
 client      a blocking client
-launch      finds the machine's agent, or starts it
+launch      finds the running agent, or starts one
 """

@@ -1,4 +1,4 @@
-"""MachineClient: the blocking client of the agent, for the command line and for tests."""
+"""A blocking client of the agent, for the command line and for tests."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from backend.model import MachineStatus, Notice
 
 _REPLY_TIMEOUT_S: Final = 20.0
 _READ_BYTES: Final = 65_536
-_TRIES: Final = 20
-"""An agent that ends for want of work may do so between a client's finding it and its greeting."""
+_ATTEMPTS: Final = 20
+"""An idle agent ends. It may do so after a client has found it and before they have exchanged hello."""
 
 
-class AgentLeft(WherryError):  # noqa: N818 -- a finding
-    """The agent ended, or its connection did."""
+class AgentLeft(WherryError):  # noqa: N818 -- an event, and no mistake
+    """The agent has ended or closed the connection."""
 
 
-class OtherVersion(WherryError):  # noqa: N818 -- a finding
-    """The agent speaks another version of the protocol."""
+class OtherVersion(WherryError):  # noqa: N818 -- an event, and no mistake
+    """The agent uses another version of the protocol. `agent_pid` is its process id."""
 
     def __init__(self, error: WherryError, agent_pid: int) -> None:
         super().__init__(error.problem)
@@ -53,15 +53,22 @@ class OtherVersion(WherryError):  # noqa: N818 -- a finding
 
 
 class MachineClient:
-    """A connection to the agent of one machine. Not for use by several threads at once."""
+    """A connection to the agent. Not thread-safe."""
 
     def __init__(self, address: str) -> None:
-        """Connect and greet. Raises WherryError (AGENT_UNREACHABLE, AGENT_TOO_OLD)."""
+        """Connect, exchange hello and receive the first status. Blocks for up to 20 s per message.
+
+        Args:
+            address: path of the agent's socket.
+
+        Raises:
+            WherryError: AGENT_UNREACHABLE, or AGENT_TOO_OLD (as `OtherVersion`).
+        """
         self._address = address
         try:
             self._socket = host.current().connect_blocking(Path(address), timeout_s=_REPLY_TIMEOUT_S)
         except OSError as error:
-            raise self._lost(error) from error
+            raise self._connection_lost(error) from error
         self._lines = LineBuffer()
         self._next_id = 1
         self._status: MachineStatus | None = None
@@ -89,12 +96,19 @@ class MachineClient:
         except WherryError as error:
             raise OtherVersion(error, hello.pid) from error
         while self._status is None:
-            self._take(self._receive_reply())
+            self._store(self._receive_reply())
 
     @classmethod
     def open(cls, home: Path | None) -> MachineClient:
-        """Connect to the machine's agent, starting it if need be. Raises WherryError."""
-        for _ in range(_TRIES - 1):
+        """Connect to the agent, and start it if it does not run.
+
+        Args:
+            home: the machine's home directory; None: the default one.
+
+        Raises:
+            WherryError: AGENT_UNREACHABLE, AGENT_TOO_OLD or PATH_UNUSABLE.
+        """
+        for _ in range(_ATTEMPTS - 1):
             try:
                 return cls(ensure_agent(home))
             except AgentLeft:
@@ -103,20 +117,19 @@ class MachineClient:
 
     @property
     def status(self) -> MachineStatus:
-        """The newest snapshot that has been read."""
+        """The newest status received. It is read from the connection only during the other calls."""
         assert self._status is not None
         return self._status
 
     def request(self, request: Request[AnswerT], *, reply_timeout_s: float | None = None) -> AnswerT:
-        """Ask for something and return the answer; what it changed shows in `status` then.
+        """Send a request and return its answer. On return `status` includes what the request changed.
 
         Args:
-            request: what is asked.
-            reply_timeout_s: how long the agent may say nothing at all, 20 s if None; more for what begins a long
-                operation.
+            request: the request.
+            reply_timeout_s: longest time between two messages of the agent, 20 s if None. Long operations need more.
 
         Raises:
-            WherryError: what the agent answered, or its loss.
+            WherryError: the problem that the agent replied with, or AGENT_UNREACHABLE.
         """
         number = self._send_request(request)
         while True:
@@ -125,24 +138,25 @@ class MachineClient:
                 answer = read_reply(request, message)
                 if isinstance(answer, Accepted):
                     while self.status.seq < answer.seq:
-                        self._take(self._receive_reply())
+                        self._store(self._receive_reply())
                 return answer
-            self._take(message)
+            self._store(message)
 
     def operate(
         self, request: Request[AnswerT], *, show: Callable[[MachineStatus | Notice], None], timeout_s: float
     ) -> AnswerT:
-        """Ask for a long operation, and return its answer when it has ended.
+        """Request a long operation and return its answer when it has ended.
 
-        A KeyboardInterrupt asks the agent to cancel it; a second one leaves it to the agent.
+        The first KeyboardInterrupt (Ctrl-C) asks the agent to cancel the operation. The second one is raised, and the
+        operation continues in the agent.
 
         Args:
-            request: what is asked.
-            show: called with each snapshot and notice meanwhile.
-            timeout_s: how long the agent may say nothing at all.
+            request: the request.
+            show: called with each status and notice while the operation runs.
+            timeout_s: longest time between two messages of the agent.
 
         Raises:
-            WherryError: what became of it, or the agent's loss.
+            WherryError: why the operation failed, or AGENT_UNREACHABLE.
         """
         number = self._send_request(request)
         cancelled = False
@@ -164,46 +178,48 @@ class MachineClient:
             if isinstance(message, NoticePush):
                 show(message.notice)
             else:
-                self._take(message)
+                self._store(message)
 
     def updates(self, *, timeout_s: float) -> Iterator[MachineStatus | Notice]:
-        """Yield the present snapshot, then each new one and each notice, until the time is over (then it returns).
+        """Yield the current status, then each new status and notice. Returns after `timeout_s`.
 
         Raises:
             WherryError: AGENT_UNREACHABLE when the agent ends.
         """
         deadline = time.monotonic() + timeout_s
         yield self.status
-        while (left := deadline - time.monotonic()) > 0:
+        while (remaining := deadline - time.monotonic()) > 0:
             while self._notices:
                 yield self._notices.pop(0)
             try:
-                message = self._receive(left)
+                message = self._receive(remaining)
             except TimeoutError:
                 return
-            self._take(message)
+            self._store(message)
             if isinstance(message, StatusPush):
                 yield message.status
 
     def stats(self, *, timeout_s: float) -> Iterator[StatsPush]:
-        """Subscribe to the figures, and yield them as they come until the time is over (then it returns).
+        """Subscribe to the statistics and yield each push. Returns after `timeout_s`.
+
+        A push that was not read in time is replaced by the next.
 
         Raises:
-            WherryError: AGENT_UNREACHABLE when the agent ends; what it answered, if it is too old to have figures.
+            WherryError: AGENT_UNREACHABLE when the agent ends; BAD_REQUEST from an agent too old to have statistics.
         """
         self._stats.clear()
         self.request(SubscribeStats())
         deadline = time.monotonic() + timeout_s
-        while (left := deadline - time.monotonic()) > 0:
+        while (remaining := deadline - time.monotonic()) > 0:
             while self._stats:
                 yield self._stats.popleft()
             try:
-                self._take(self._receive(left))
+                self._store(self._receive(remaining))
             except TimeoutError:
                 return
 
     def close(self) -> None:
-        """Leave; the machine and the agent go on."""
+        """Close the connection. The machine and the agent continue."""
         self._socket.close()
 
     def __enter__(self) -> MachineClient:
@@ -214,7 +230,7 @@ class MachineClient:
     ) -> None:
         self.close()
 
-    def _take(self, message: object) -> None:
+    def _store(self, message: object) -> None:
         if isinstance(message, StatusPush):
             self._status = message.status
         elif isinstance(message, NoticePush):
@@ -223,7 +239,7 @@ class MachineClient:
             self._stats.append(message)
 
     def _send_request(self, request: Request[Any]) -> int:
-        """Its number."""
+        """Send a request and return its number."""
         number = self._next_id
         self._next_id += 1
         self._send(request_line(number, request))
@@ -233,10 +249,10 @@ class MachineClient:
         try:
             self._socket.sendall(encode(message))
         except OSError as error:
-            raise self._lost(error) from error
+            raise self._connection_lost(error) from error
 
     def _receive_reply(self, timeout_s: float | None = None) -> FromAgent:
-        """The next message of an agent that has to say something now."""
+        """Receive one message. Raises WherryError (AGENT_UNREACHABLE) when none comes in time."""
         timeout_s = _REPLY_TIMEOUT_S if timeout_s is None else timeout_s
         try:
             return self._receive(timeout_s)
@@ -252,22 +268,22 @@ class MachineClient:
     def _receive(self, timeout_s: float) -> FromAgent:
         deadline = time.monotonic() + timeout_s
         while (line := self._lines.next_line()) is None:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 raise TimeoutError("the agent said nothing")
-            self._socket.settimeout(left)
+            self._socket.settimeout(remaining)
             try:
                 data = self._socket.recv(_READ_BYTES)
             except TimeoutError:
                 raise
             except OSError as error:
-                raise self._lost(error) from error
+                raise self._connection_lost(error) from error
             if not data:
-                raise self._lost(None)
+                raise self._connection_lost(None)
             self._lines.receive(data)
         return decode_from_agent(line)
 
-    def _lost(self, error: OSError | None) -> Exception:
+    def _connection_lost(self, error: OSError | None) -> Exception:
         why = f" ({error.strerror or error})" if error is not None else ""
         return AgentLeft(
             Problem(
@@ -281,7 +297,11 @@ class MachineClient:
 
 
 def end_agent(home: Path | None) -> None:
-    """Have the machine's agent end, whatever version it is of; the machine goes on. Does not wait for it."""
+    """End the agent, of whatever version; the machine continues. Does not wait for the agent to end.
+
+    Raises:
+        WherryError: AGENT_UNREACHABLE or PATH_UNUSABLE.
+    """
     try:
         with MachineClient.open(home) as client:
             client.request(ShutDownAgent())

@@ -1,4 +1,4 @@
-"""Find the machine's agent, or start it: what every client does first. Safe to call from many clients at once."""
+"""Finds the running agent or starts one. Several clients may do so at the same time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ HOME_VARIABLE: Final = "WHERRY_HOME"
 _TIMEOUT_S: Final = 20.0
 _POLL_S: Final = 0.01
 EXIT_ALREADY_OWNED: Final = 3
-"""The agent's exit code where another one owns the machine: the caller connects to that one."""
+"""The agent's exit code when another agent owns the machine. The caller then connects to that agent."""
 _RESPAWN_S: Final = 0.1
 
 
 def machine_directory(home: Path | None) -> MachineDir:
-    """The directory of the machine that `home` means; None: $WHERRY_HOME, else the platform's place."""
+    """The paths of the machine in `home`; None: in $WHERRY_HOME, or else the platform's default home."""
     machine_host = host.current()
     chosen = home or Path(os.environ.get(HOME_VARIABLE) or machine_host.default_home())
     return MachineDir.locate(
@@ -34,10 +34,10 @@ def machine_directory(home: Path | None) -> MachineDir:
 
 
 def ensure_agent(home: Path | None) -> str:
-    """Return the address of the machine's agent, starting the agent if none answers. Blocks for up to 20 s.
+    """Return the path of the agent's socket; start an agent if none accepts connections. Blocks for up to 20 s.
 
     Raises:
-        WherryError: AGENT_UNREACHABLE with what the agent printed, or PATH_UNUSABLE.
+        WherryError: AGENT_UNREACHABLE, with the last lines that the agent printed; PATH_UNUSABLE.
     """
     machine_host = host.current()
     directory = machine_directory(home)
@@ -47,16 +47,16 @@ def ensure_agent(home: Path | None) -> str:
         directory.create()
         directory.agent_output.unlink(missing_ok=True)
         process = _spawn(machine_host, directory)
-        refused = False
+        owned_by_other = False
         deadline = time.monotonic() + _TIMEOUT_S
         while time.monotonic() < deadline:
             if agent_answers(machine_host, directory):
                 return str(directory.agent_socket)
             code = process.poll()
             if code in (EXIT_ALREADY_OWNED, 0):
-                # Another one is on its way up, or on its way out (or ours was, being idle): then nobody else would
-                # start the next.
-                refused = code == EXIT_ALREADY_OWNED
+                # Another agent is starting or ending, or ours has ended because it was idle. If it is ending, nobody
+                # else would start the next one.
+                owned_by_other = code == EXIT_ALREADY_OWNED
                 time.sleep(_RESPAWN_S)
                 process = _spawn(machine_host, directory)
             elif code is not None:
@@ -69,7 +69,7 @@ def ensure_agent(home: Path | None) -> str:
             command=str(error.filename or ""),
             hint="Check that it belongs to you and that its disk has room, or name another with --home.",
         ) from error
-    if refused:
+    if owned_by_other:
         raise _unreachable(
             directory,
             f"Another process holds {directory.agent_lock}, and no agent has answered for {_TIMEOUT_S:g} s.",
@@ -85,7 +85,7 @@ def _spawn(machine_host: Host, directory: MachineDir) -> DetachedProcess:
 
 
 def agent_answers(machine_host: Host, directory: MachineDir) -> bool:
-    """Whether an agent listens."""
+    """Whether an agent accepts connections. Blocks for up to 2 s."""
     try:
         machine_host.connect_blocking(directory.agent_socket, timeout_s=2).close()
     except OSError:
@@ -94,17 +94,17 @@ def agent_answers(machine_host: Host, directory: MachineDir) -> bool:
 
 
 def _agent_program() -> list[str]:
-    """The frozen application is its own agent; otherwise the interpreter runs the module."""
+    """The command that runs the agent: the frozen application itself, or else the interpreter with the module."""
     if getattr(sys, "frozen", False):
         return [sys.executable, "agent"]
     return [sys.executable, "-m", "backend.agent"]
 
 
 def desktop_program(directory: MachineDir) -> list[str]:
-    """What starts the window of this machine at login."""
-    beside = Path(sys.executable).with_name("wherry-desktop")
-    found = next((str(path) for path in (beside, beside.with_suffix(".exe")) if path.is_file()), None)
-    program = [found] if found else [sys.executable, "-m", "app"]
+    """The command that opens the window for this machine at login."""
+    script = Path(sys.executable).with_name("wherry-desktop")
+    executable = next((str(path) for path in (script, script.with_suffix(".exe")) if path.is_file()), None)
+    program = [executable] if executable else [sys.executable, "-m", "app"]
     home = [] if directory.home == host.current().default_home() else ["--home", str(directory.home)]
     return [*program, "--login", *home]
 

@@ -1,4 +1,4 @@
-"""Lines out of a stream of bytes, none longer than the protocol allows. No I/O here.
+"""Splits received bytes into lines of bounded length. Does no I/O.
 
 lines = LineBuffer()
 lines.receive(data)
@@ -12,23 +12,23 @@ from typing import Final
 from backend.errors import ProblemCode, fail
 
 MAX_LINE_BYTES: Final = 1_048_576
-"""A longer line is an error: neither side ever has a reason to send one."""
+"""Longest allowed line. Neither side has a reason to send a longer one."""
 
 
 class LineBuffer:
-    """Holds what was received and not yet taken: at most one line, and what came with its end."""
+    """Buffers received bytes until they form lines."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0
-        """No newline before this place."""
+        """The buffer has no newline before this index, so it is not searched again."""
 
     def receive(self, data: bytes) -> None:
-        """Append what the stream gave."""
+        """Append received bytes."""
         self._buffer += data
 
     def next_line(self) -> bytes | None:
-        """Take the next whole line, without its newline; None: more has to be received first.
+        """Remove and return the next complete line, without its newline; None if more bytes are needed.
 
         Raises:
             WherryError: BAD_REQUEST, the line is longer than MAX_LINE_BYTES. The stream cannot be used any further.
@@ -45,6 +45,6 @@ class LineBuffer:
         return line
 
     def clear(self) -> None:
-        """Forget what was received: another stream begins."""
+        """Discard all bytes, for use with another stream."""
         self._buffer.clear()
         self._searched = 0

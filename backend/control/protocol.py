@@ -1,12 +1,12 @@
-"""Messages as lines: one JSON object a line, both ways. No I/O here.
+"""The control protocol: one JSON object per line, in both directions. Does no I/O.
 
     client -> agent   hello, then request*
-    agent  -> client  hello, status (at once and after every change), reply (one per request), notice,
-                      stats (every few seconds, to those who subscribed)
+    agent  -> client  hello, status (at first and after every change), reply (one per request), notice,
+                      stats (every few seconds, to subscribed clients)
 
-A reader ignores fields that it does not know, so a minor addition breaks nobody; PROTOCOL grows when a message changes
-its meaning. Arguments and results are decoded apart from the line that brings them: a request that is not understood
-can still be answered, and a reply is read as its own request's. JSON only: nothing that is read here can run code.
+A reader ignores unknown fields, so a new field breaks no other version. PROTOCOL is incremented when the meaning of a
+message changes. Arguments and results are decoded in a second step: so a request with invalid arguments can still be
+answered, and a result is decoded as the type that its request declares. JSON only: decoding never runs code.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from backend.stats import StatsSample
 
 PROTOCOL: Final = 1
 _EMPTY: Final = b"{}"
-_WORDS: Final = 300
-"""Of what the decoder says about a message: it repeats parts of it."""
+_MAX_ERROR_TEXT: Final = 300
+"""Longest text of a decoder's error, which may repeat parts of the message."""
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello", tag_field="type"):
-    """The first line of either side."""
+    """The first message of each side."""
 
     protocol: int
     version: str
-    """Of the program that speaks: "0.1.0"."""
+    """Of the sending program: "0.1.0"."""
     pid: int
 
 
 class RequestLine(msgspec.Struct, frozen=True, kw_only=True, tag="request", tag_field="type"):
-    """A request under way. `request_line` makes it of a `Request`, `read_request` makes it one again."""
+    """A `Request` as sent. Made by `request_line`, decoded by `read_request`."""
 
     id: int
     name: str
@@ -46,7 +46,10 @@ class RequestLine(msgspec.Struct, frozen=True, kw_only=True, tag="request", tag_
 
 
 class ReplyLine(msgspec.Struct, frozen=True, kw_only=True, tag="reply", tag_field="type"):
-    """The reply to the request of the same id: a result, or a problem. See `reply_line` and `read_reply`."""
+    """The reply to the request with the same id: a result or a problem. Made by `reply_line`, decoded by `read_reply`.
+
+    Id 0 is the reply to a line that is no request: the connection is then closed.
+    """
 
     id: int
     result: msgspec.Raw = msgspec.Raw(_EMPTY)
@@ -60,13 +63,13 @@ class StatusPush(msgspec.Struct, frozen=True, kw_only=True, tag="status", tag_fi
 
 
 class NoticePush(msgspec.Struct, frozen=True, kw_only=True, tag="notice", tag_field="type"):
-    """A thing that happened once."""
+    """A notice: an event that is reported once."""
 
     notice: Notice
 
 
 class StatsPush(msgspec.Struct, frozen=True, kw_only=True, tag="stats", tag_field="type"):
-    """What the machine and its containers use: a sample, or why there is none."""
+    """A sample of the resource use of the machine and its containers, or the problem that prevents one."""
 
     sample: StatsSample | None = None
     problem: Problem | None = None
@@ -81,76 +84,76 @@ _RequestT = TypeVar("_RequestT", bound=Request[Any])
 _encoder = msgspec.json.Encoder()
 _from_client: msgspec.json.Decoder[FromClient] = msgspec.json.Decoder(FromClient)
 _from_agent: msgspec.json.Decoder[FromAgent] = msgspec.json.Decoder(FromAgent)
-_NOT_UNDERSTOOD: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+_DECODE_ERRORS: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 def encode(message: FromClient | FromAgent) -> bytes:
-    """One line, with its newline."""
+    """The message as one line, with its newline."""
     return _encoder.encode(message) + b"\n"
 
 
 def request_line(number: int, request: Request[Any]) -> RequestLine:
-    """Put a request on its way.
+    """Encode a request.
 
     Args:
-        number: of the request, for the reply to name; from 1 on, unique on its connection.
+        number: id of the request, from 1, unique on its connection. The reply has the same.
     """
     return RequestLine(id=number, name=request.wire_name, args=msgspec.Raw(_encoder.encode(request)))
 
 
 def reply_line(number: int, answer: msgspec.Struct) -> ReplyLine:
-    """Put an answer on its way, to the request of that number."""
+    """Encode the answer to the request with this number."""
     return ReplyLine(id=number, result=msgspec.Raw(_encoder.encode(answer)))
 
 
 def read_request(kind: type[_RequestT], untrusted: RequestLine) -> _RequestT:
-    """The arguments of a request of this kind.
+    """Decode the arguments of a request of this type.
 
     Raises:
-        WherryError: BAD_REQUEST, one is missing or of another type.
+        WherryError: BAD_REQUEST, an argument is missing or has the wrong type.
     """
     try:
-        read: _RequestT = msgspec.json.decode(untrusted.args, type=kind)
-    except _NOT_UNDERSTOOD as error:
+        decoded: _RequestT = msgspec.json.decode(untrusted.args, type=kind)
+    except _DECODE_ERRORS as error:
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"The agent does not understand what is asked with {kind.wire_name!r}: {_words(error)}.",
+            f"The agent does not understand what is asked with {kind.wire_name!r}: {_error_text(error)}.",
         ) from error
-    return read
+    return decoded
 
 
 def read_reply(request: Request[AnswerT], untrusted: ReplyLine) -> AnswerT:
-    """The answer to `request` in the reply of its number.
+    """Decode the answer to `request` from its reply.
 
     Raises:
-        WherryError: the agent refused, and why; AGENT_TOO_OLD, its answer is of another form.
+        WherryError: the problem in the reply; AGENT_TOO_OLD, the result has another form than declared.
     """
     if untrusted.problem is not None:
         raise WherryError(untrusted.problem)
     try:
         return msgspec.json.decode(untrusted.result, type=answer_type(type(request)))
-    except _NOT_UNDERSTOOD as error:
+    except _DECODE_ERRORS as error:
         raise fail(
             ProblemCode.AGENT_TOO_OLD,
-            f"The agent's answer to {request.wire_name!r} was not understood: {_words(error)}.",
+            f"The agent's answer to {request.wire_name!r} was not understood: {_error_text(error)}.",
             hint="The app and the agent may be of different versions. Restart the agent: wherry restart --agent",
         ) from error
 
 
 def decode_from_client(untrusted_line: bytes) -> FromClient:
-    """Read one line of a client.
+    """Decode one line sent by a client.
 
     Raises:
-        WherryError: BAD_REQUEST, for anything that is not a message of this protocol.
+        WherryError: BAD_REQUEST, it is not a message of this protocol.
     """
     return _decode(_from_client, untrusted_line)
 
 
 def decode_from_agent(untrusted_line: bytes) -> FromAgent:
-    """Read one line of the agent.
+    """Decode one line sent by the agent.
 
     Raises:
-        WherryError: BAD_REQUEST, for anything that is not a message of this protocol.
+        WherryError: BAD_REQUEST, it is not a message of this protocol.
     """
     return _decode(_from_agent, untrusted_line)
 
@@ -160,25 +163,25 @@ def _decode(decoder: msgspec.json.Decoder[_Message], untrusted_line: bytes) -> _
         raise fail(ProblemCode.BAD_REQUEST, f"A message of {len(untrusted_line)} bytes is longer than allowed.")
     try:
         return decoder.decode(untrusted_line)
-    except _NOT_UNDERSTOOD as error:
+    except _DECODE_ERRORS as error:
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"A message on the control channel was not understood: {_words(error)}.",
+            f"A message on the control channel was not understood: {_error_text(error)}.",
             hint="If the app was updated while the machine ran, restart the agent: wherry restart --agent",
         ) from error
 
 
-def _words(error: Exception) -> str:
-    """What the decoder says, short and without what could drive a terminal."""
+def _error_text(error: Exception) -> str:
+    """The text of a decoder's error: shortened, and without control characters, which a terminal would obey."""
     text = "".join(letter if letter.isprintable() else " " for letter in str(error))
-    return text if len(text) <= _WORDS else f"{text[:_WORDS]}…"
+    return text if len(text) <= _MAX_ERROR_TEXT else f"{text[:_MAX_ERROR_TEXT]}…"
 
 
 def check_protocol(hello: Hello) -> None:
-    """Refuse a peer of another protocol.
+    """Check that the peer uses the same version of the protocol.
 
     Raises:
-        WherryError: AGENT_TOO_OLD.
+        WherryError: AGENT_TOO_OLD, it does not.
     """
     if hello.protocol != PROTOCOL:
         raise fail(

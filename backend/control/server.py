@@ -1,7 +1,7 @@
-"""The agent's side of the control channel: requests in, replies and whole snapshots out, one task pair per client.
+"""The agent's side of the control channel: receives requests, sends replies and the status. Two tasks per client.
 
-A client that reads slowly holds up nobody: snapshots and figures coalesce (only the newest is kept for it), notices and
-replies queue up to a bound, and a client that lets even those pile up is cut off.
+A slow client delays no other: of status and statistics only the newest is kept for it, notices and replies are queued,
+and a client whose queue is full is disconnected.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _log = logging.getLogger(__name__)
 _HELLO_TIMEOUT_S: Final = 10.0
 _READ_BYTES: Final = 65_536
 _MAX_QUEUED: Final = 256
-_MAX_UNHEARD: Final = 8
-_MAX_UNDER_WAY: Final = 64
-"""Requests of one client that are being answered; more are read when one of these has ended."""
+_MAX_UNSENT_NOTICES: Final = 8
+_MAX_CONCURRENT_REQUESTS: Final = 64
+"""Most requests of one client that are answered at the same time; further ones are read when one has ended."""
 
 
 class ControlServer:
-    """Serves any number of clients."""
+    """Serves any number of clients on the agent's event loop."""
 
     def __init__(
         self,
@@ -56,13 +56,12 @@ class ControlServer:
         stats: Callable[[], StatsPush | None] = lambda: None,
         stats_wanted: Callable[[bool], None] = lambda _wanted: None,
     ) -> None:
-        """Make a server.
-
+        """
         Args:
-            handlers: of what clients may ask for. The server itself answers SubscribeStats and UnsubscribeStats.
-            status: the present snapshot, for a client that has just come.
-            stats: the newest figures, for a client that has just subscribed to them.
-            stats_wanted: told whether any client is subscribed, when that changes.
+            handlers: one per type of request. The server itself answers SubscribeStats and UnsubscribeStats.
+            status: returns the current status, for a client that has just connected.
+            stats: returns the newest statistics, for a client that has just subscribed; None if there are none.
+            stats_wanted: called when the first client subscribes (True) and when the last one is gone (False).
         """
         self._handlers = {handler.kind.wire_name: handler for handler in handlers}
         self._status = status
@@ -71,51 +70,51 @@ class ControlServer:
         self._subscribers: set[_Client] = set()
         self._clients: set[_Client] = set()
         self._connected = 0
-        """Those, and who has not said hello yet: an agent must not end before it has heard them."""
+        """`_clients`, and connections without a hello so far: the agent must not end before it has served them."""
         self._retired = False
-        self._unheard: deque[Notice] = deque(maxlen=_MAX_UNHEARD)
-        """Warnings that came while nobody was connected; the next client hears them."""
+        self._unsent_notices: deque[Notice] = deque(maxlen=_MAX_UNSENT_NOTICES)
+        """Warnings and errors from a time without clients; they are sent to the next client."""
 
     @property
     def clients(self) -> int:
-        """How many are connected."""
+        """Number of connections."""
         return self._connected
 
     def retire(self) -> bool:
-        """Serve nobody any more, if nobody is connected; False, and nothing changed, when somebody is.
+        """Accept no further clients, unless one is connected: then return False and change nothing.
 
-        Whoever connects afterwards is let go before the greeting, which tells it that another agent is needed.
+        Later connections are closed without a hello. From this the client knows that it has to start another agent.
         """
         self._retired = self._connected == 0
         return self._retired
 
     def publish(self, status: MachineStatus) -> None:
-        """Send a snapshot to everyone."""
+        """Send a status to all clients."""
         for client in self._clients:
             client.send_status(status)
 
     def publish_stats(self, push: StatsPush) -> None:
-        """Send figures to those who asked for them."""
+        """Send statistics to the subscribed clients."""
         for client in self._subscribers:
             client.send_stats(push)
 
     def notify(self, notice: Notice) -> None:
-        """Tell everyone of a thing that happened; a warning that nobody hears is kept for who comes next."""
+        """Send a notice to all clients. Without clients, a warning or error is kept for the next one."""
         if not self._clients and notice.level != "info":
-            self._unheard.append(notice)
+            self._unsent_notices.append(notice)
         for client in tuple(self._clients):
             client.send(encode(NoticePush(notice=notice)))
 
     async def handle(self, stream: ByteStream) -> None:
-        """Serve one client to its end."""
+        """Serve one client until its connection ends, and close the stream."""
         if self._retired:
             await stream.aclose()
             return
-        client = _Client(stream, cut_off=_cancel_this_task())
+        client = _Client(stream, disconnect=_cancel_current_task())
         writer = asyncio.create_task(client.write_all(), name="control writer")
         self._connected += 1
         try:
-            await self._converse(client, stream)
+            await self._serve_client(client, stream)
         except TimeoutError:
             _log.info("a client said nothing and was left")
         except WherryError as error:
@@ -128,11 +127,11 @@ class ControlServer:
             self._connected -= 1
             self._clients.discard(client)
             self._subscribe(client, False)
-            client.drop_requests()  # those, too, that came after the writer had found its end
+            client.cancel_requests()  # also those that came after the writer had ended
             writer.cancel()
             await asyncio.wait({writer}, timeout=2)
 
-    async def _converse(self, client: _Client, stream: ByteStream) -> None:
+    async def _serve_client(self, client: _Client, stream: ByteStream) -> None:
         lines = LineBuffer()
         async with asyncio.timeout(_HELLO_TIMEOUT_S):
             hello = await _next_line(stream, lines)
@@ -151,8 +150,8 @@ class ControlServer:
             )
         self._clients.add(client)
         client.send_status(self._status())
-        while self._unheard:
-            client.send(encode(NoticePush(notice=self._unheard.popleft())))
+        while self._unsent_notices:
+            client.send(encode(NoticePush(notice=self._unsent_notices.popleft())))
         while (line := await _next_line(stream, lines)) is not None:
             message = decode_from_client(line)
             if isinstance(message, RequestLine):
@@ -174,11 +173,11 @@ class ControlServer:
     async def _answer(self, client: _Client, request: RequestLine) -> None:
         try:
             line = encode(await self._reply(client, request))
-            if len(line) > MAX_LINE_BYTES:  # the client would take it for another program's, and leave
+            if len(line) > MAX_LINE_BYTES:  # the client would take it for a defect and disconnect
                 raise fail(ProblemCode.INTERNAL, f"The answer to {request.name!r} is too long: {len(line)} bytes.")
         except WherryError as error:
             line = encode(ReplyLine(id=request.id, problem=error.problem))
-        except Exception as error:  # noqa: BLE001 -- a task's border: a defect here must answer the client
+        except Exception as error:  # noqa: BLE001 -- outermost code of a task: the client needs an answer after a defect, too
             _log.exception("request %s failed", request.name)
             problem = Problem(
                 code=ProblemCode.INTERNAL,
@@ -189,7 +188,7 @@ class ControlServer:
         client.send(line)
 
     async def _reply(self, client: _Client, request: RequestLine) -> ReplyLine:
-        """Have the request answered. Raises WherryError: it is refused."""
+        """Handle a request and return its reply. Raises WherryError: it is refused."""
         if request.name in (SubscribeStats.wire_name, UnsubscribeStats.wire_name):
             if client in self._clients:
                 self._subscribe(client, request.name == SubscribeStats.wire_name)
@@ -205,7 +204,7 @@ class ControlServer:
 
 
 async def _next_line(stream: ByteStream, lines: LineBuffer) -> bytes | None:
-    """The next line; None once the peer has closed. Raises WherryError (BAD_REQUEST), it is too long."""
+    """The next line; None if the peer has closed the connection. Raises WherryError (BAD_REQUEST): it is too long."""
     while (line := lines.next_line()) is None:
         try:
             data = await stream.read(_READ_BYTES)
@@ -217,16 +216,16 @@ async def _next_line(stream: ByteStream, lines: LineBuffer) -> bytes | None:
     return line
 
 
-def _cancel_this_task() -> Callable[[], object]:
+def _cancel_current_task() -> Callable[[], object]:
     task = asyncio.current_task()
     assert task is not None
     return task.cancel
 
 
 class _Client:
-    def __init__(self, stream: ByteStream, *, cut_off: Callable[[], object]) -> None:
+    def __init__(self, stream: ByteStream, *, disconnect: Callable[[], object]) -> None:
         self._stream = stream
-        self._cut_off = cut_off
+        self._disconnect = disconnect
         self._queue: deque[bytes] = deque()
         self._status: MachineStatus | None = None
         self._stats: StatsPush | None = None
@@ -239,7 +238,7 @@ class _Client:
         self._wake.set()
 
     def send_stats(self, push: StatsPush | None) -> None:
-        """Put figures in the place of those that are not sent yet; None takes those back."""
+        """Send statistics, in place of any that are not sent yet; None only withdraws those."""
         self._stats = push
         self._wake.set()
 
@@ -250,7 +249,7 @@ class _Client:
             _log.warning("a client does not read what it asked for; it is cut off")
             self._queue.clear()
             self.end()
-            self._cut_off()
+            self._disconnect()
             return
         self._queue.append(line)
         self._wake.set()
@@ -264,14 +263,14 @@ class _Client:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def drop_requests(self) -> None:
-        """Nobody is left to be answered."""
+    def cancel_requests(self) -> None:
+        """Cancel the requests that are being answered: the client is gone."""
         for task in tuple(self._tasks):
             task.cancel()
 
     async def has_room(self) -> None:
-        """Return when another request may be taken on."""
-        while len(self._tasks) >= _MAX_UNDER_WAY:
+        """Return when another request may be accepted."""
+        while len(self._tasks) >= _MAX_CONCURRENT_REQUESTS:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def write_all(self) -> None:
@@ -293,5 +292,5 @@ class _Client:
         except ConnectionError:
             pass
         finally:
-            self.drop_requests()
+            self.cancel_requests()
             await self._stream.aclose()

@@ -79,7 +79,7 @@ def test_requests_without_end_are_taken_on_a_few_at_a_time() -> None:
         assert stream.written.count(b'"type":"reply"') > 1900
 
     virtual(work)
-    assert 0 < most <= server._MAX_UNDER_WAY
+    assert 0 < most <= server._MAX_CONCURRENT_REQUESTS
 
 
 @pytest.mark.expect_log("it is cut off")

@@ -1,4 +1,4 @@
-"""Every request that a client can make, with the type of its reply."""
+"""The requests of the control protocol, each with the type of its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints of the data disk."""
+"""Requests about checkpoints: kept states of the data disk."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ class CheckpointEntry(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     """Seconds since the epoch."""
     size_gib: float
-    """What deleting it alone gives back."""
+    """Space on the host that deleting only this one frees."""
     disk_gib: int | None = None
-    """Size of the disk then; None: not known."""
+    """Size of the disk at that time; None: not known."""
     image_version: str = ""
-    """Of the guest image then; "": not known."""
+    """Of the guest image at that time; "": not known."""
     automatic: bool
-    """Whether Wherry took it of its own accord, and may delete it."""
+    """Whether Wherry took it without a request, and may delete it automatically."""
     foreign: bool
     """Whether another program made it."""
 
     @property
     def key(self) -> str:
-        """Tells this one from all others in a table."""
+        """Unique among the rows of a table."""
         return self.id
 
 
 class CheckpointPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of the automatic ones are kept."""
+    """Which automatic checkpoints are kept."""
 
     keep_automatic: int
-    """How many at most."""
+    """The largest number."""
     keep_days: int
-    """For how long; 0: for ever."""
+    """The longest age in days; 0: no limit."""
 
 
 class CheckpointList(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +51,13 @@ class CheckpointList(msgspec.Struct, frozen=True, kw_only=True):
     checkpoints: tuple[CheckpointEntry, ...]
     policy: CheckpointPolicy
     disk_bytes: int = 0
-    """What the data disk takes on the host, checkpoints included."""
+    """Space that the data disk with its checkpoints occupies on the host."""
     problem: Problem | None = None
-    """What became of a restore during which an agent was killed, if it did not end well."""
+    """Set when the agent was killed during a restore that could not be completed or undone afterwards."""
 
 
 class ListCheckpoints(Request[CheckpointList], frozen=True):
-    """All checkpoints."""
+    """List the checkpoints."""
 
     wire_name = "checkpoints.list"
 
@@ -69,26 +69,26 @@ class CheckpointCreated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreateCheckpoint(Request[CheckpointCreated], frozen=True):
-    """Keep the disk as it is; of a machine that runs, too."""
+    """Take a checkpoint of the running or stopped machine."""
 
     wire_name = "checkpoints.create"
 
     name: str = ""
     force: bool = False
-    """Even if the guest does not hold its writes meanwhile."""
+    """Also if the guest cannot pause its writes to the disk."""
 
 
 class CheckpointRestored(msgspec.Struct, frozen=True, kw_only=True):
-    """A restore is done."""
+    """The checkpoint was restored."""
 
     present: str
-    """Id of the checkpoint that keeps what was before."""
+    """Id of the checkpoint that holds the state before the restore."""
     running: bool = False
-    """Whether the machine runs again."""
+    """Whether the machine was running and was started again."""
 
 
 class RestoreCheckpoint(Request[CheckpointRestored], frozen=True):
-    """Go back to a checkpoint. A long operation."""
+    """Restore a checkpoint. A long operation."""
 
     wire_name = "checkpoints.restore"
 
@@ -96,10 +96,10 @@ class RestoreCheckpoint(Request[CheckpointRestored], frozen=True):
 
 
 class CheckpointDeleted(msgspec.Struct, frozen=True, kw_only=True):
-    """A deletion is done."""
+    """The checkpoint was deleted."""
 
     disk_bytes: int = 0
-    """What the data disk takes on the host now."""
+    """Space that the data disk occupies on the host now."""
     freed_bytes: int = 0
 
 

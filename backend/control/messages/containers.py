@@ -1,4 +1,4 @@
-"""What the agent knows of containers better than the engine: published ports, files."""
+"""Requests about containers that the engine itself cannot answer: published ports and files."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from backend.control.messages.request import Request
 
 
 class PortList(msgspec.Struct, frozen=True, kw_only=True):
-    """All published ports, by port."""
+    """The published ports, ordered by number."""
 
     ports: tuple[PortStatus, ...]
 
 
 class ListPorts(Request[PortList], frozen=True):
-    """Which ports of this computer lead to containers."""
+    """List the ports of the host that are forwarded to containers."""
 
     wire_name = "ports.list"
 
 
 class FileRecord(msgspec.Struct, frozen=True, array_like=True):
-    """A name in a directory of a container. On the wire it is a list: there may be thousands."""
+    """An entry of a directory in a container. Encoded as a JSON array, because there may be thousands."""
 
     untrusted_name: str
     """One character per byte (latin-1)."""
     mode: int
-    """As in `stat`, with the kind of file."""
+    """`st_mode`: permissions and type of file."""
     size: int
     modified: int
     """Seconds since the epoch."""
     user_id: int
     group_id: int
     untrusted_target: str = ""
-    """Where a symbolic link points, one character per byte."""
+    """Target of a symbolic link, one character per byte (latin-1)."""
 
 
 class FileList(msgspec.Struct, frozen=True, kw_only=True):
-    """A directory of a container. All paths have one character per byte (latin-1)."""
+    """The contents of a directory in a container. All paths have one character per byte (latin-1)."""
 
     container: str
-    """Its id, as asked."""
+    """Its id, as in the request."""
     path: str
-    """As asked."""
+    """As in the request."""
     resolved: str
-    """The same directory, with no link in its path."""
+    """The same directory with all symbolic links resolved."""
     directory: FileRecord | None = None
     """The directory itself."""
     entries: tuple[FileRecord, ...] = ()
     truncated: bool = False
-    """Whether there are more."""
+    """Whether there are more entries."""
 
 
 class ListFiles(Request[FileList], frozen=True):
-    """List a directory of a container, whether that runs or not."""
+    """List a directory in a running or stopped container."""
 
     wire_name = "files.list"
 

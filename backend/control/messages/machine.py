@@ -1,4 +1,4 @@
-"""The machine as a whole: start and stop it, its engine, its figures, and the agent itself."""
+"""Requests about the machine as a whole: start, stop, its engine, its resource use, and the agent itself."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from backend.model import Phase, StopPolicy
 
 
 class Start(Request[Accepted], frozen=True):
-    """Start the machine, or let a suspended one go on. The reply comes at once."""
+    """Start or resume the machine. The reply comes before it is up."""
 
     wire_name = "start"
 
 
 class Stop(Request[Accepted], frozen=True):
-    """Stop the machine. The reply comes at once."""
+    """Stop the machine. The reply comes before it is down."""
 
     wire_name = "stop"
 
@@ -23,53 +23,53 @@ class Stop(Request[Accepted], frozen=True):
 
 
 class Restart(Request[Accepted], frozen=True):
-    """Stop the machine and start it again. The reply comes at once."""
+    """Stop the machine and start it again. The reply comes before it is up."""
 
     wire_name = "restart"
 
     kill: bool = False
-    """At once, without waiting for containers."""
+    """End QEMU immediately, without waiting for containers to stop."""
 
 
 class CurrentPhase(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine is doing now."""
+    """The phase of the machine."""
 
     phase: Phase
 
 
 class GetPhase(Request[CurrentPhase], frozen=True):
-    """What the machine is doing now; a client that stays is sent the whole status anyway."""
+    """Get the phase. A client that stays connected receives the whole status without a request."""
 
     wire_name = "status"
 
 
 class ShutDownAgent(Request[Done], frozen=True):
-    """End the agent. The machine goes on, and the next agent takes it over."""
+    """End the agent. The machine continues, and the next agent adopts it."""
 
     wire_name = "shutdown"
 
 
 class RestartEngine(Request[Accepted], frozen=True):
-    """Restart dockerd alone. The reply comes when the engine answers again; takes up to some minutes."""
+    """Restart only dockerd. The reply comes when the engine answers again, after up to some minutes."""
 
     wire_name = "engine.restart"
 
 
 class Continued(Accepted, frozen=True, kw_only=True):
-    """The machine goes on."""
+    """The virtual processors run."""
 
     continued: bool
-    """Whether its processors stood still."""
+    """Whether they were paused before."""
 
 
 class Continue(Request[Continued], frozen=True):
-    """Let a machine go on whose processors were stopped."""
+    """Resume virtual processors that are paused."""
 
     wire_name = "continue"
 
 
 class Reclaimed(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine took of the host, before and after. Bytes; None: not known."""
+    """Memory and disk of the host that the machine used before and after, in bytes; None: not known."""
 
     memory_before: int | None = None
     memory_after: int | None = None
@@ -78,16 +78,16 @@ class Reclaimed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reclaim(Request[Reclaimed], frozen=True):
-    """Give memory and disk that the guest does not use back to the host; takes up to some minutes."""
+    """Return memory and disk space that the guest does not use to the host. Takes up to some minutes."""
 
     wire_name = "reclaim"
 
 
 class HostUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine takes of the host now, and gave back since its start. Bytes; None: not known."""
+    """Memory and disk of the host that the machine uses and has returned since its start. Bytes; None: not known."""
 
     memory_given: int | None = None
-    """What it may take."""
+    """The most that it may use."""
     memory_used: int | None = None
     memory_returned: int | None = None
     disk_used: int | None = None
@@ -95,18 +95,18 @@ class HostUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GetUsage(Request[HostUsage], frozen=True):
-    """What the machine takes of the host."""
+    """Get the memory and disk space of the host that the machine uses."""
 
     wire_name = "usage"
 
 
 class SubscribeStats(Request[Done], frozen=True):
-    """From now on, send this client what the machine and its containers use, every few seconds."""
+    """Send this client a `StatsPush` every few seconds from now on."""
 
     wire_name = "stats.subscribe"
 
 
 class UnsubscribeStats(Request[Done], frozen=True):
-    """Send it no longer."""
+    """End the subscription of this client."""
 
     wire_name = "stats.unsubscribe"

@@ -1,4 +1,4 @@
-"""Long operations on the machine. While one is under way, the status shows it, and others are refused (BUSY)."""
+"""Requests for long operations. The status shows the one that runs; others are refused (BUSY) meanwhile."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from backend.model import OperationStatus
 
 
 class OperationCancelled(msgspec.Struct, frozen=True, kw_only=True):
-    """The operation has been told to end; its own request is answered when it has."""
+    """Cancelling has begun. The operation's own request is answered when it has ended."""
 
     operation: OperationStatus | None = None
 
 
 class CancelOperation(Request[OperationCancelled], frozen=True):
-    """Take back what is under way, where that is possible."""
+    """Cancel the running operation, if it can be cancelled."""
 
     wire_name = "operation.cancel"
 
@@ -29,17 +29,17 @@ class ImageVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpdateCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """The image that the machine has, and a newer one."""
+    """The installed guest image, and a newer one."""
 
     current: ImageVersion
     offer: ImageVersion | None = None
     """None: there is no newer one."""
     automatic: bool = False
-    """Whether the next start takes it without asking."""
+    """Whether the next start installs it without asking."""
 
 
 class CheckUpdate(Request[UpdateCheck], frozen=True):
-    """Look for a newer guest image on this computer."""
+    """Check for a newer guest image on this computer."""
 
     wire_name = "update.check"
 
@@ -48,22 +48,22 @@ class UpdateApplied(msgspec.Struct, frozen=True, kw_only=True):
     """The guest image was updated."""
 
     version: str
-    """The one that the machine has now."""
+    """The new version."""
     before: str
-    """The one that it had."""
+    """The version before."""
     checkpoint: str
-    """Id of the checkpoint taken before."""
+    """Id of the checkpoint that was taken before the update."""
     ended: tuple[str, ...] = ()
-    """Names of the containers that were run with --rm, and ended."""
+    """Names of the containers started with --rm, which ended and were therefore removed."""
 
 
 class ApplyUpdate(Request[UpdateApplied], frozen=True):
-    """Update the guest image; taken back by itself if the engine is not what it was."""
+    """Update the guest image. Undone automatically if a container, image, volume or network is missing afterwards."""
 
     wire_name = "update.apply"
 
     directory: str | None = None
-    """Absolute path of the image; None: the newest of the image cache."""
+    """Absolute path of the image; None: the newest in the image cache."""
 
 
 class DiskGrown(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,40 +71,41 @@ class DiskGrown(msgspec.Struct, frozen=True, kw_only=True):
 
     size_gib: int
     now: bool
-    """Whether the guest has it already; else from its next start on."""
+    """Whether the guest uses the new size already; False: from its next start."""
 
 
 class GrowDisk(Request[DiskGrown], frozen=True):
-    """Make the data disk larger, while the machine runs too."""
+    """Enlarge the data disk of the running or stopped machine."""
 
     wire_name = "disk.grow"
 
     size_gib: int
-    """Afterwards."""
+    """The new size."""
 
 
 class DiskMoved(msgspec.Struct, frozen=True, kw_only=True):
-    """The data disk is in another place."""
+    """The data disk was moved."""
 
     path: str
+    """Its new path."""
 
 
 class MoveDisk(Request[DiskMoved], frozen=True):
-    """Move the data disk to another folder; the machine is stopped meanwhile."""
+    """Move the data disk to another directory. The machine is stopped meanwhile."""
 
     wire_name = "disk.move"
 
     directory: str
-    """An absolute path; the machine's own directory brings the disk home."""
+    """An absolute path. The machine's own directory moves the disk back to its default place."""
 
 
 class MachineReset(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine is as new."""
+    """The data disk is empty."""
 
     checkpoint: str | None = None
-    """Id of the checkpoint that keeps what was; None: nothing was kept."""
+    """Id of the checkpoint that holds the state before; None: none was taken."""
     existed: bool
-    """Whether there was a disk."""
+    """Whether there was a data disk."""
 
 
 class ResetMachine(Request[MachineReset], frozen=True):

@@ -1,9 +1,10 @@
-"""What a request is: a struct that knows its name on the wire and the type of its reply.
+"""Base class of the requests: a struct with its name in the protocol and the type of its answer.
 
 class ListPorts(Request[PortList], frozen=True):
     wire_name = "ports.list"
 
-A client sends `ListPorts()` and is given a `PortList`; an agent answers it with `ListPorts.handled_by(function)`.
+A client sends `ListPorts()` and receives a `PortList`; the agent registers its handler by
+`ListPorts.handled_by(function)`.
 """
 
 from __future__ import annotations
@@ -19,38 +20,38 @@ AnswerT = TypeVar("AnswerT", bound=msgspec.Struct)
 
 
 class Request(msgspec.Struct, Generic[AnswerT], frozen=True):
-    """Something asked of the agent; the fields of a subclass are its arguments."""
+    """A request to the agent. The fields of a subclass are its arguments."""
 
     wire_name: ClassVar[str]
-    """As in the line that is sent. Never changed: other versions know it."""
+    """Its name in the protocol. Never changed, because other versions use it."""
 
     @classmethod
     def handled_by(cls, handle: Callable[[Self], Awaitable[AnswerT]]) -> Handler:
-        """Pair the request with the function that answers it.
+        """Pair this type of request with the function that answers it.
 
         Args:
-            handle: raises WherryError to refuse.
+            handle: takes the request and returns its answer; raises WherryError to refuse it.
         """
         return Handler(cls, handle)
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A type of request and what answers it. Made by `Request.handled_by`, which sees that both fit."""
+    """A type of request and the function that answers it. Made by `Request.handled_by`, where types are checked."""
 
     kind: type[Request[Any]]
     handle: Callable[[Any], Awaitable[msgspec.Struct]]
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The reply of a request that has nothing else to tell."""
+    """An answer without content: the request was carried out."""
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The reply of a request that changes the machine: it has begun, and the status shows it."""
+    """The answer to a request that changes the machine: the change has begun, and the status shows it."""
 
     seq: int = 0
-    """Of the first snapshot that shows it, or a later one."""
+    """Number of the first status that shows it, or of a later one."""
 
 
 @cache
@@ -63,5 +64,5 @@ def _answer_type(kind: type[Request[Any]]) -> type[msgspec.Struct]:
 
 
 def answer_type(kind: type[Request[AnswerT]]) -> type[AnswerT]:
-    """What a request of this type is answered with."""
+    """The type of the answer to a request of this type."""
     return cast("type[AnswerT]", _answer_type(kind))

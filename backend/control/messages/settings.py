@@ -1,4 +1,4 @@
-"""Settings of the machine, the docker context, starting at login, and the machine's logs."""
+"""Requests about settings, the docker context, starting at login, and the machine's logs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SettingValue = int | str | bool
 
 
 class HostLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What this computer has."""
+    """Resources of this computer, the limits of what the machine can get."""
 
     cpus: int
     memory_mib: int
     disk_free_gib: int
-    """Where the machine's home is."""
+    """On the file system of the machine's home directory."""
     minimum_memory_mib: int
-    """The least that a machine can be given."""
+    """The least memory for a machine."""
 
 
 class DataDisk(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,34 +30,34 @@ class DataDisk(msgspec.Struct, frozen=True, kw_only=True):
 
     exists: bool
     size_gib: int | None = None
-    """What it may grow to; None: there is none yet."""
+    """Its size for the guest; None: there is no disk yet."""
     path: str = ""
     used_bytes: int | None = None
-    """What it takes on the host now; None: not known."""
+    """Space that it occupies on the host now; None: not known."""
 
 
 class SettingsReply(msgspec.Struct, frozen=True, kw_only=True):
-    """config.toml, and what its values mean here."""
+    """The settings in config.toml, and their effect on this computer."""
 
     values: Mapping[str, SettingValue]
     """By key: "machine.cpus"..."""
     defaults: Mapping[str, SettingValue] = {}
     chosen: MachineResources
-    """What the next start gives to the machine: a value of 0 is chosen from the host's."""
+    """Resources of the machine from the next start. A setting of 0 is replaced by a share of the host's."""
     host: HostLimits
     disk: DataDisk
     restart_reasons: tuple[str, ...] = ()
-    """Keys (and "daemon" for daemon.json) whose change waits for a restart of the machine."""
+    """Keys (and "daemon" for daemon.json) whose change takes effect at the next start of the machine."""
 
 
 class GetSettings(Request[SettingsReply], frozen=True):
-    """All settings."""
+    """Get all settings."""
 
     wire_name = "config.get"
 
 
 class SetSettings(Request[SettingsReply], frozen=True):
-    """Change settings: all that are named, or none. The reply has the new ones."""
+    """Change settings: either all that are given, or none. The answer has the new ones."""
 
     wire_name = "config.set"
 
@@ -66,7 +66,7 @@ class SetSettings(Request[SettingsReply], frozen=True):
 
 
 class DaemonFile(msgspec.Struct, frozen=True, kw_only=True):
-    """daemon.json as it is saved."""
+    """The saved daemon.json, the options of dockerd."""
 
     text: str
     path: str = ""
@@ -81,17 +81,17 @@ class GetDaemonFile(Request[DaemonFile], frozen=True):
 
 
 class DaemonVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with a text for daemon.json."""
+    """Result of checking a text for daemon.json."""
 
     findings: tuple[Finding, ...] = ()
     valid: bool
     """Whether it can be saved."""
     asked_dockerd: bool = False
-    """Whether the machine's own dockerd was asked: it runs."""
+    """Whether the machine's dockerd has checked it, too, because the machine runs."""
 
 
 class CheckDaemonFile(Request[DaemonVerdict], frozen=True):
-    """Check a text for daemon.json, and save nothing."""
+    """Check a text for daemon.json without saving it."""
 
     wire_name = "daemon.check"
 
@@ -99,7 +99,7 @@ class CheckDaemonFile(Request[DaemonVerdict], frozen=True):
 
 
 class DaemonFileSaved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """daemon.json was saved; or was not, for the errors among the findings."""
+    """Result of saving daemon.json. It is not saved if `findings` has errors."""
 
     findings: tuple[Finding, ...]
     valid: bool
@@ -108,11 +108,11 @@ class DaemonFileSaved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """As in `SettingsReply`; None: nothing was saved."""
     saved: bool = True
     text: str
-    """The one that was to be saved."""
+    """The text of the request."""
 
 
 class SetDaemonFile(Request[DaemonFileSaved], frozen=True):
-    """Save daemon.json, if nothing in it is an error."""
+    """Save daemon.json, unless it has errors."""
 
     wire_name = "daemon.set"
 
@@ -125,39 +125,39 @@ class ContextState(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     exists: bool
     url: str = ""
-    """Where it leads; "" if there is none."""
+    """Its endpoint; "" if there is no context."""
     wanted_url: str = ""
-    """Where it should lead."""
+    """The endpoint that it should have."""
     selected: bool
     """Whether docker uses it."""
     current: str
-    """The one that docker uses."""
+    """Name of the context that docker uses."""
     overridden_by: str = ""
-    """A variable that goes before it; "" for none."""
+    """Environment variable that takes precedence over it; "" for none."""
     note: str = ""
-    """What the last change did."""
+    """Result of the last change, for the user."""
 
 
 class GetContext(Request[ContextState], frozen=True):
-    """The docker context as it is."""
+    """Get the docker context."""
 
     wire_name = "context.get"
 
 
 class InstallContext(Request[ContextState], frozen=True):
-    """Make the docker context."""
+    """Create the docker context."""
 
     wire_name = "context.install"
 
 
 class SelectContext(Request[ContextState], frozen=True):
-    """Have docker use it."""
+    """Select the docker context, so that docker uses it."""
 
     wire_name = "context.select"
 
 
 class RemoveContext(Request[ContextState], frozen=True):
-    """Remove it."""
+    """Remove the docker context."""
 
     wire_name = "context.remove"
 
@@ -167,17 +167,17 @@ class AutostartState(msgspec.Struct, frozen=True, kw_only=True):
 
     on: bool
     place: str = ""
-    """Where the system keeps that: a file, a registry key."""
+    """Where the system stores that: a file or a registry key."""
 
 
 class GetAutostart(Request[AutostartState], frozen=True):
-    """Whether the window starts at login."""
+    """Get whether the window starts at login."""
 
     wire_name = "autostart.get"
 
 
 class SetAutostart(Request[AutostartState], frozen=True):
-    """Have it start at login, or no longer."""
+    """Set whether the window starts at login."""
 
     wire_name = "autostart.set"
 
@@ -197,12 +197,12 @@ class LogTail(msgspec.Struct, frozen=True, kw_only=True):
 
     which: MachineLog
     text: str
-    """Untrusted where it is the guest's."""
+    """Untrusted if it is the guest's."""
     path: str = ""
 
 
 class ReadLog(Request[LogTail], frozen=True):
-    """The end of a log."""
+    """Read the end of a log."""
 
     wire_name = "logs.tail"
 
