@@ -1,4 +1,4 @@
-"""`wherry`: parse the command line, run one verb, turn what went wrong into an exit code."""
+"""The `wherry` command: parses the command line, runs one command and returns its exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ manual: wherry help
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry of the program; returns its exit code."""
+    """Run the command line in `arguments` (None: of this process) and return the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["agent"]:
         from backend.agent.__main__ import main as agent_main
@@ -42,12 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has what it wanted (`wherry logs agent | head`)
+        sys.stderr.close()  # the reader has closed the pipe: `wherry logs agent | head`
         return EXIT_PROBLEM
 
 
 def _common(*, home: str | None, json: str | bool) -> argparse.ArgumentParser:
-    """The options that may stand before or after the verb, with their defaults."""
+    """The options that are accepted before and after the command, with their defaults."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--home", type=Path, default=home, metavar="DIR", help="use the machine in DIR")
     common.add_argument("--json", action="store_true", default=json, help="print JSON, for programs")
@@ -55,7 +55,8 @@ def _common(*, home: str | None, json: str | bool) -> argparse.ArgumentParser:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = _common(home=argparse.SUPPRESS, json=argparse.SUPPRESS)  # a verb's silence keeps what stood before it
+    # Where an option is absent after the command, its value from before the command stays.
+    common = _common(home=argparse.SUPPRESS, json=argparse.SUPPRESS)
     parser = argparse.ArgumentParser(
         prog="wherry",
         description="A Docker engine for this computer, in a small virtual machine.",
@@ -181,7 +182,7 @@ _LOGS = ("agent", "qemu", "guest", "engine", "containerd", "sshd")
 
 
 def _lazy(module: str, function: str) -> Callable[[argparse.Namespace], int]:
-    """Import a verb's module only when it runs: `wherry --help` and `wherry status` stay quick."""
+    """Import a command's module only when it runs, so that `wherry --help` and `wherry status` stay fast."""
 
     def run(options: argparse.Namespace) -> int:
         return int(getattr(importlib.import_module(f"backend.cli.{module}"), function)(options))

@@ -1,4 +1,4 @@
-"""The one question that is asked before something is lost."""
+"""Asks for confirmation before data is deleted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from backend.errors import ProblemCode, fail
 
 
 def confirmed(options: argparse.Namespace, verb: str, question: str) -> bool:
-    """Whether the user wants it: by --yes, or by typing yes.
+    """Whether the user confirms, by the option --yes or by typing yes.
+
+    Args:
+        verb: the command, as in "checkpoint restore".
+        question: printed before the prompt.
 
     Raises:
-        WherryError: BAD_REQUEST, there is no terminal to ask on.
+        WherryError: BAD_REQUEST, standard input is not a terminal.
     """
     if options.yes:
         return True

@@ -1,4 +1,4 @@
-"""checkpoint list, create, restore, delete: what the data disk was, kept in the disk itself."""
+"""`wherry checkpoint list|create|restore|delete`."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _WHY: Final = {
 
 
 def show(options: argparse.Namespace) -> int:
-    """List them, oldest first, and what the disk takes in all."""
+    """List the checkpoints, oldest first, and the space that the disk occupies."""
     with MachineClient.open(options.home) as client:
-        found = client.request(ListCheckpoints(), reply_timeout_s=_CHANGE_S)
+        listing = client.request(ListCheckpoints(), reply_timeout_s=_CHANGE_S)
     if options.json:
-        print_json(found)
+        print_json(listing)
         return EXIT_OK
-    if found.problem is not None:
-        print_problem(found.problem, as_json=False)
-    rows = [_row(entry) for entry in found.checkpoints]
+    if listing.problem is not None:
+        print_problem(listing.problem, as_json=False)
+    rows = [_row(entry) for entry in listing.checkpoints]
     if not rows:
         print("There are no checkpoints. Take one with: wherry checkpoint create [NAME]")
         return EXIT_OK
@@ -48,21 +48,21 @@ def show(options: argparse.Namespace) -> int:
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         print("  ".join((*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4])).rstrip())
-    print(f"The disk takes {_size(found.disk_bytes / _GIB)} on this computer, with all checkpoints.")
+    print(f"The disk takes {_size(listing.disk_bytes / _GIB)} on this computer, with all checkpoints.")
     return EXIT_OK
 
 
 def create(options: argparse.Namespace) -> int:
-    """Take one of the machine, running or stopped."""
+    """Take a checkpoint of the running or stopped machine."""
     with MachineClient.open(options.home) as client:
         request = CreateCheckpoint(name=options.name or "", force=options.force)
-        made = client.request(request, reply_timeout_s=_CHANGE_S)
-    print_json(made) if options.json else print(made.id)
+        created = client.request(request, reply_timeout_s=_CHANGE_S)
+    print_json(created) if options.json else print(created.id)
     return EXIT_OK
 
 
 def restore(options: argparse.Namespace) -> int:
-    """Go back to one, after one question."""
+    """Restore a checkpoint after confirmation."""
     with MachineClient.open(options.home) as client:
         entry = _find(client, options.id)
         what = f"This makes all containers, images and volumes what they were at {_describe(entry)}."
@@ -77,12 +77,14 @@ def restore(options: argparse.Namespace) -> int:
 
 
 def delete(options: argparse.Namespace) -> int:
-    """Delete some, after one question."""
+    """Delete checkpoints after confirmation."""
     freed = 0
     with MachineClient.open(options.home) as client:
         chosen = [_find(client, identity) for identity in dict.fromkeys(options.id)]
-        named = "\n".join(f"  {_describe(entry)}" for entry in chosen)
-        if not confirmed(options, "checkpoint delete", f"This deletes what is only in these checkpoints:\n{named}"):
+        descriptions = "\n".join(f"  {_describe(entry)}" for entry in chosen)
+        if not confirmed(
+            options, "checkpoint delete", f"This deletes what is only in these checkpoints:\n{descriptions}"
+        ):
             return EXIT_PROBLEM
         for entry in chosen:
             freed += client.request(DeleteCheckpoint(id=entry.id), reply_timeout_s=_CHANGE_S).freed_bytes

@@ -1,4 +1,4 @@
-"""doctor, support-bundle: what is wrong, and what to send to somebody who can tell."""
+"""`wherry doctor` and `wherry support-bundle`: find and repair problems, and collect logs for a report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backend.support.bundle import default_name, make_support_bundle
 
 
 def run_doctor(options: argparse.Namespace) -> int:
-    """Run the checks, mend with --fix, and say what is left; fails only if something does not work."""
+    """Run the checks, repair with --fix, and print the results. EXIT_PROBLEM only if something does not work."""
     if options.checks[:1] == ["network"]:
         return _network(options)
     run = doctor.repair_home if options.fix else doctor.examine_home
@@ -24,12 +24,12 @@ def run_doctor(options: argparse.Namespace) -> int:
         print_json(results)
     else:
         print(doctor.check_results_as_text(results))
-        print("\n" + _sum(results))
+        print("\n" + _summary(results))
     return EXIT_PROBLEM if any(result.severity is CheckSeverity.FAILURE for result in results) else EXIT_OK
 
 
 def _network(options: argparse.Namespace) -> int:
-    """Every hop on the way to an image, each as soon as it is known; fails if a pull ends at one."""
+    """Check each network hop on the way to a registry and print it at once. EXIT_PROBLEM if a pull fails there."""
     from backend.doctor.network import NetworkHop, diagnose_network, hop_as_text
 
     if len(options.checks) > 2 or options.fix:
@@ -47,44 +47,46 @@ def _network(options: argparse.Namespace) -> int:
     return EXIT_OK if diagnosis.failed is None else EXIT_PROBLEM
 
 
-def _sum(results: list[doctor.CheckResult]) -> str:
+def _summary(results: list[doctor.CheckResult]) -> str:
     count = {severity: sum(result.severity is severity for result in results) for severity in CheckSeverity}
     parts = [
         f"{count[severity]} {word}{'' if count[severity] == 1 else 's'}"
         for severity, word in ((CheckSeverity.FAILURE, "failure"), (CheckSeverity.WARNING, "warning"))
         if count[severity]
     ]
-    mended = sum(result.fixed for result in results)
-    said = ", ".join(parts) if parts else "Everything is in order"
+    repaired = sum(result.fixed for result in results)
+    counts = ", ".join(parts) if parts else "Everything is in order"
     fixable = sum(result.fix is not None for result in results)
     return (
-        f"{said}."
-        + (f" Mended: {mended}." if mended else "")
+        f"{counts}."
+        + (f" Mended: {repaired}." if repaired else "")
         + (f" Wherry can mend {fixable} of these: wherry doctor --fix" if fixable else "")
     )
 
 
 def support_bundle(options: argparse.Namespace) -> int:
-    """Make a bundle, and say what is in it."""
+    """Write a support bundle and list its contents."""
     live = sys.stderr.isatty() and not options.json
 
-    def tell(what: str, fraction: float) -> None:
+    def show_progress(what: str, fraction: float) -> None:
         if live:
             sys.stderr.write(f"\r\x1b[K{fraction:4.0%} {what}")
             sys.stderr.flush()
 
     try:
-        made = make_support_bundle(options.home, options.file or Path(default_name()), progress=tell)
+        bundle = make_support_bundle(options.home, options.file or Path(default_name()), progress=show_progress)
     finally:
         if live:
             sys.stderr.write("\r\x1b[K")
     if options.json:
-        print_json({"path": str(made.path), "size": made.size, "entries": made.entries, "missing": made.missing})
+        print_json(
+            {"path": str(bundle.path), "size": bundle.size, "entries": bundle.entries, "missing": bundle.missing}
+        )
         return EXIT_OK
-    print(f"{made.path} ({made.size / 1024:.0f} KiB), readable by you alone. It was sent nowhere. In it:")
-    for entry in made.entries:
+    print(f"{bundle.path} ({bundle.size / 1024:.0f} KiB), readable by you alone. It was sent nowhere. In it:")
+    for entry in bundle.entries:
         print(f"  {entry.name}: {entry.what}")
-    for line in made.missing:
+    for line in bundle.missing:
         print(f"  (not had) {line}")
     print("Passwords, tokens, keys, your name and your home's name were removed. Have a look before you send it.")
     return EXIT_OK

@@ -5,5 +5,5 @@ from typing import Final
 EXIT_OK: Final = 0  # done
 EXIT_PROBLEM: Final = 1  # a problem was reported
 EXIT_USAGE: Final = 2  # the command line was not understood
-EXIT_STOPPED: Final = 3  # `status`, and what needs a machine that runs: it does not
+EXIT_STOPPED: Final = 3  # the machine is not running: of `status`, and of commands that need it
 EXIT_INTERRUPTED: Final = 130  # Ctrl-C; what was begun has been undone

@@ -1,4 +1,4 @@
-"""shell, console, logs: looking into the machine."""
+"""`wherry shell`, `console`, `logs` and `env`: access to the guest."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _POLL_S: Final = 0.3
 
 
 def shell(options: argparse.Namespace) -> int:
-    """A root shell in the guest, or one command there, by the system's own ssh; its exit code is ours."""
+    """Open a root shell in the guest, or run one command there, with OpenSSH. Returns the exit code of ssh."""
     status = _running(options)
     return subprocess.call(ssh_command(machine_directory(options.home).keys, status.ssh_port, options.command))
 
 
 def console(options: argparse.Namespace) -> int:
-    """The guest's serial console on this terminal, until Ctrl-]."""
+    """Connect this terminal to the guest's serial console until Ctrl-]."""
     directory = machine_directory(options.home)
     if not sys.stdin.isatty():
         raise fail(
@@ -59,7 +59,7 @@ def console(options: argparse.Namespace) -> int:
 
 
 def logs(options: argparse.Namespace) -> int:
-    """Print a log; with --follow also what comes."""
+    """Print the end of a log; with --follow also new lines, until Ctrl-C."""
     if options.which in _GUEST_LOGS:
         name = _GUEST_LOGS[options.which]
         follow = ["-F"] if options.follow else []
@@ -86,42 +86,42 @@ def _print_file(path: Path, *, lines: int, follow: bool) -> None:
         with path.open("rb") as file:
             untrusted_lines = b"".join(deque(file, maxlen=lines)).decode("utf-8", errors="replace").splitlines()
             for line in untrusted_lines[-lines:]:
-                print(_clean(line), flush=follow)
-            while follow and not _is_begun_anew(path, file):
+                print(_printable(line), flush=follow)
+            while follow and not _is_replaced(path, file):
                 if not _print_line(file):
                     time.sleep(_POLL_S)
-            while follow and _print_line(file):  # its last words
+            while follow and _print_line(file):  # the rest of the old file
                 pass
         if not follow:
             return
-        lines = sys.maxsize  # of the new one, all
+        lines = sys.maxsize  # the new file is printed from its start
 
 
 def _print_line(file: BinaryIO) -> bool:
-    """Whether there was one."""
+    """Print the next line. False: there is none yet."""
     line = file.readline()
     if line:
-        print(_clean(line.decode("utf-8", errors="replace").rstrip("\r\n")), flush=True)
+        print(_printable(line.decode("utf-8", errors="replace").rstrip("\r\n")), flush=True)
     return bool(line)
 
 
-def _is_begun_anew(path: Path, file: BinaryIO) -> bool:
-    """Whether the log of that name is another file now, or was cut: a new run of the machine, or a log that is full."""
+def _is_replaced(path: Path, file: BinaryIO) -> bool:
+    """Whether the log was replaced or truncated: by a new run of the machine, or because it had become too long."""
     try:
-        there = path.stat()
+        current = path.stat()
     except FileNotFoundError:
-        return False  # in a moment
-    ours = os.fstat(file.fileno())
-    return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino) or there.st_size < file.tell()
+        return False  # it is being replaced
+    opened = os.fstat(file.fileno())
+    return (current.st_dev, current.st_ino) != (opened.st_dev, opened.st_ino) or current.st_size < file.tell()
 
 
-def _clean(untrusted_line: str) -> str:
-    """Without what could drive the terminal: the guest's console is not ours."""
+def _printable(untrusted_line: str) -> str:
+    """Replace control characters, which the terminal would obey: the guest's output is not trusted."""
     return "".join(c if c.isprintable() or c == "\t" else "�" for c in untrusted_line.rstrip("\r"))
 
 
 def environment(options: argparse.Namespace) -> int:
-    """Print what a shell has to evaluate to use the engine."""
+    """Print the shell command that sets DOCKER_HOST to the engine."""
     directory = machine_directory(options.home)
     url = host.current().docker_url(directory.docker_socket)
     if options.json:
@@ -142,7 +142,7 @@ def _running(options: argparse.Namespace) -> MachineStatus:
     with MachineClient.open(options.home) as client:
         if client.status.pid is None:
             raise stopped()
-        # After a new agent has adopted the machine, the way to it is open again within moments.
+        # A new agent that has adopted the machine has an SSH connection to it after a moment.
         for update in client.updates(timeout_s=15):
             if isinstance(update, MachineStatus) and (update.ssh_port is not None or update.pid is None):
                 break

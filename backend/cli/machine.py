@@ -1,4 +1,4 @@
-"""start, stop, suspend, restart, status: the verbs that talk to the agent."""
+"""`wherry start`, `stop`, `suspend`, `restart` and `status`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def start(options: argparse.Namespace) -> int:
 
 
 def restart(options: argparse.Namespace) -> int:
-    """Restart the machine; with --agent or --engine only that."""
+    """Restart the machine; with --agent or --engine only the agent or dockerd."""
     if options.agent:
         end_agent(options.home)
         _await_agent_end(options)
@@ -46,53 +46,53 @@ def restart(options: argparse.Namespace) -> int:
 
 
 def suspend(options: argparse.Namespace) -> int:
-    """Save the machine with its containers as they are; a start, or a docker command, goes on from there."""
+    """Save the state of the machine to disk and end it. A start or a docker command resumes it."""
     if not may_be_alive(options):
-        return _report(_at_rest(options), options)
+        return _report(_status_from_files(options), options)
     with MachineClient.open(options.home) as client:
         if client.status.phase is Phase.STOPPED:
             return _report(client.status, options)
         client.request(Stop(policy=StopPolicy.SUSPEND))
         final = _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         if final is None:
-            return _too_slow("suspend", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
+            return _report_timeout("suspend", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
         return _report(final, options)
 
 
 def stop(options: argparse.Namespace) -> int:
-    """Stop the machine and wait until it is down."""
+    """Stop the machine and wait until it is stopped."""
     if not may_be_alive(options):
-        return _report(_at_rest(options), options)
+        return _report(_status_from_files(options), options)
     with MachineClient.open(options.home) as client:
         policy = StopPolicy.KILL if options.kill else StopPolicy.POWER_DOWN
         client.request(Stop(policy=policy))
         final = _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         if final is None:
-            return _too_slow("stop", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
+            return _report_timeout("stop", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
         if options.quit:
             end_agent(options.home)
         return _report(final, options)
 
 
 def status(options: argparse.Namespace) -> int:
-    """Print the machine's state. Starts nothing: an agent is started only to adopt a machine that runs."""
+    """Print the status. Never starts the machine; starts an agent only to adopt a machine that runs."""
     if not may_be_alive(options):
-        at_rest = _at_rest(options)
-        print_json(at_rest) if options.json else print(describe(at_rest))
+        current = _status_from_files(options)
+        print_json(current) if options.json else print(describe(current))
         return EXIT_STOPPED
     with MachineClient.open(options.home) as client:
-        found = client.status
+        current = client.status
         if options.json:
-            print_json(found)
+            print_json(current)
         else:
-            print(describe(found, usage=describe_usage(client, found)))
-        if found.phase in (Phase.STOPPED, Phase.SUSPENDED):
+            print(describe(current, usage=describe_usage(client, current)))
+        if current.phase in (Phase.STOPPED, Phase.SUSPENDED):
             return EXIT_STOPPED
-        return EXIT_PROBLEM if found.problems else EXIT_OK
+        return EXIT_PROBLEM if current.problems else EXIT_OK
 
 
 def may_be_alive(options: argparse.Namespace) -> bool:
-    """Whether there is an agent, or a machine that an agent would have to adopt or to bring back."""
+    """Whether an agent runs, or an agent is needed: to adopt the machine, start it again or recover an operation."""
     from backend import host
 
     directory = machine_directory(options.home)
@@ -100,13 +100,13 @@ def may_be_alive(options: argparse.Namespace) -> bool:
         return True
     if directory.run_record.exists() or agent_answers(host.current(), directory):
         return True
-    wanted = desired_state.load(directory.desired)
-    return wanted is not None and wanted.desired is Desired.RUNNING
+    saved = desired_state.load(directory.desired)
+    return saved is not None and saved.desired is Desired.RUNNING
 
 
 @contextlib.contextmanager
 def running(options: argparse.Namespace) -> Iterator[MachineClient]:
-    """A client of a machine that is up. Starts nothing. Raises WherryError (MACHINE_STOPPED)."""
+    """Connect to the agent of a running machine. Never starts the machine. Raises WherryError (MACHINE_STOPPED)."""
     if not may_be_alive(options):
         raise stopped()
     with MachineClient.open(options.home) as client:
@@ -115,8 +115,8 @@ def running(options: argparse.Namespace) -> Iterator[MachineClient]:
         yield client
 
 
-def _at_rest(options: argparse.Namespace) -> MachineStatus:
-    """The state of a machine that nobody runs: only its files tell."""
+def _status_from_files(options: argparse.Namespace) -> MachineStatus:
+    """The status of a machine without an agent, read from its files."""
     saved = suspended.load(machine_directory(options.home)) is not None
     return MachineStatus(seq=0, phase=Phase.SUSPENDED if saved else Phase.STOPPED, desired=Desired.STOPPED)
 
@@ -137,11 +137,11 @@ def _await_agent_end(options: argparse.Namespace) -> None:
 def _until_started(
     client: MachineClient, options: argparse.Namespace, *, request: Start | Restart | None = None
 ) -> int:
-    """Make the request and wait for its end; Ctrl-C at any time from then on undoes it."""
+    """Send the request and wait until the machine is up or has failed. Ctrl-C undoes the request."""
 
     def settled(status: MachineStatus) -> bool:
         if status.operation is not None:
-            return False  # an update that the settings want comes first
+            return False  # an automatic update precedes the start
         if status.desired is Desired.STOPPED:
             return not status.phase.is_live  # somebody else stopped it meanwhile
         return status.phase in (Phase.RUNNING, Phase.FAILED, Phase.DEGRADED)
@@ -156,7 +156,7 @@ def _until_started(
         _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         return EXIT_INTERRUPTED
     if final is None:
-        return _too_slow("start", _START_TIMEOUT_S, "See `wherry status` and `wherry logs guest`.", options)
+        return _report_timeout("start", _START_TIMEOUT_S, "See `wherry status` and `wherry logs guest`.", options)
     return _report(final, options)
 
 
@@ -168,7 +168,7 @@ def _follow(
     *,
     steps: bool = True,
 ) -> MachineStatus | None:
-    """Show the progress until the machine has settled; None at the deadline."""
+    """Show the progress until `settled` is true of the status, and return that status; None after `timeout_s`."""
     printer = ProgressPrinter(quiet=options.json, steps=steps)
     deadline = time.monotonic() + timeout_s
     try:
@@ -196,7 +196,7 @@ def _report(status: MachineStatus, options: argparse.Namespace) -> int:
     return EXIT_PROBLEM if status.phase in (Phase.FAILED, Phase.DEGRADED) else EXIT_OK
 
 
-def _too_slow(verb: str, timeout_s: float, hint: str, options: argparse.Namespace) -> int:
+def _report_timeout(verb: str, timeout_s: float, hint: str, options: argparse.Namespace) -> int:
     problem = Problem(
         code=ProblemCode.STEP_TIMED_OUT, summary=f"The machine did not {verb} within {timeout_s:g} s.", hint=hint
     )

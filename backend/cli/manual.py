@@ -1,4 +1,4 @@
-"""help: the manual in the terminal."""
+"""`wherry help`: prints the manual's topics."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ _LINK: Final = re.compile(r"\[([^\]]+)\]\((?:([a-z-]+)\.md|[^)]+)\)")
 _EMPHASIS: Final = re.compile(r"(?<![\w*])\*{1,2}([^*\n]+)\*{1,2}(?![\w*])")
 _CODE: Final = re.compile(r"(`[^`\n]+`)")
 _FENCE: Final = "```"
-_NEAREST: Final = 3
-_TELLING: Final = 3
-"""So many letters that are part of a name say which one is meant."""
+_MAX_SUGGESTIONS: Final = 3
+_MIN_SEARCH_LENGTH: Final = 3
+"""Shortest word that is searched for in titles and summaries."""
 
 
 def show(options: argparse.Namespace) -> int:
     """Print a topic, or the list of topics; for a command's name, the command's own help."""
     if options.topic is None:
         return _show_index(options)
-    known = manual.help_topic(options.topic)
-    if known is None:
+    topic = manual.help_topic(options.topic)
+    if topic is None:
         if options.topic not in options.commands:
-            return _unknown(options)
+            return _report_unknown(options)
         options.commands[options.topic].print_help()
         return EXIT_OK
-    text = manual.help_text(known)
+    text = manual.help_text(topic)
     if options.json:
-        print_json({"name": known.name, "title": known.title, "text": text})
+        print_json({"name": topic.name, "title": topic.title, "text": text})
     else:
-        _page(plain_text(text))
+        _print_paged(plain_text(text))
     return EXIT_OK
 
 
 def _show_index(options: argparse.Namespace) -> int:
-    known = manual.help_topics()
+    topics = manual.help_topics()
     if options.json:
-        print_json([{"name": one.name, "title": one.title, "summary": one.summary} for one in known])
+        print_json([{"name": topic.name, "title": topic.title, "summary": topic.summary} for topic in topics])
         return EXIT_OK
-    width = max(len(one.name) for one in known)
+    width = max(len(topic.name) for topic in topics)
     lines: list[str] = []
     section = None
-    for one in known:
-        if one.section != section:
-            section = one.section
+    for topic in topics:
+        if topic.section != section:
+            section = topic.section
             lines += ["", section]
-        lines.append(f"  {one.name:<{width}}  {one.summary}")
-    _page("\n".join(["Topics of the Wherry help. Show one with: wherry help TOPIC", *lines, ""]))
+        lines.append(f"  {topic.name:<{width}}  {topic.summary}")
+    _print_paged("\n".join(["Topics of the Wherry help. Show one with: wherry help TOPIC", *lines, ""]))
     return EXIT_OK
 
 
-def _unknown(options: argparse.Namespace) -> int:
-    near = _nearest(options.topic.lower(), options.commands)
+def _report_unknown(options: argparse.Namespace) -> int:
+    near = _suggestions(options.topic.lower(), options.commands)
     hint = f"Did you mean: {', '.join(near)}? " if near else ""
     problem = Problem(
         code=ProblemCode.BAD_REQUEST,
@@ -71,22 +71,23 @@ def _unknown(options: argparse.Namespace) -> int:
     return EXIT_USAGE
 
 
-def _nearest(wanted: str, commands: Iterable[str]) -> list[str]:
-    """Topics that are about the word, then names that are spelt nearly so."""
+def _suggestions(wanted: str, commands: Iterable[str]) -> list[str]:
+    """Up to three suggestions: topics that contain the word, then topics and commands with a similar name."""
     about = [
         one.name
         for one in manual.help_topics()
-        if len(wanted) >= _TELLING and wanted in f"{one.name} {one.title} {one.summary}".lower()
+        if len(wanted) >= _MIN_SEARCH_LENGTH and wanted in f"{one.name} {one.title} {one.summary}".lower()
     ]
     names = [*(one.name for one in manual.help_topics()), *commands]
-    return list(dict.fromkeys([*about, *difflib.get_close_matches(wanted, names, _NEAREST, 0.5)]))[:_NEAREST]
+    return list(dict.fromkeys([*about, *difflib.get_close_matches(wanted, names, _MAX_SUGGESTIONS, 0.5)]))[
+        :_MAX_SUGGESTIONS
+    ]
 
 
 def plain_text(markdown: str) -> str:
-    """A topic as a terminal shows it: headings underlined, code indented, links as their words
-    and as commands at the end.
+    """Convert a topic to plain text: headings are underlined, code is indented, linked topics are listed at the end.
 
-    The topics' lines are short enough for a terminal as they are, so nothing is wrapped anew.
+    Lines are not wrapped: the manual's are short enough for a terminal.
     """
     lines: list[str] = []
     in_code = False
@@ -108,18 +109,18 @@ def plain_text(markdown: str) -> str:
 
 
 def _plain_line(line: str) -> str:
-    """Without links and emphasis; what stands in backquotes stays as it is."""
+    """Remove links and emphasis from a line, except in code between backquotes."""
     parts = _CODE.split(_LINK.sub(r"\1", line))
     return "".join(part if part.startswith("`") else _EMPHASIS.sub(r"\1", part) for part in parts)
 
 
-def _page(text: str) -> None:
-    """Print it: by the user's pager on a terminal, else as it is."""
+def _print_paged(text: str) -> None:
+    """Print the text: on a terminal with the user's pager."""
     if not sys.stdout.isatty():
         sys.stdout.write(text)
         return
-    import pydoc  # knows $PAGER, less and what else there is; only a terminal needs it
+    import pydoc  # slow to import, and needed on a terminal only
 
-    # As git does: text that fits on the screen needs no key to be left.
+    # As git does: less ends at once if the text fits on the screen.
     os.environ.setdefault("LESS", "FRX")
     pydoc.pager(text)

@@ -1,4 +1,4 @@
-"""update, disk, reset: long operations, which the agent does and whose progress is shown."""
+"""`wherry update`, `disk` and `reset`: long operations of the agent, with their progress."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from backend.settings.disk import data_disk_path
 from backend.vm.disk import disks
 
 _SILENCE_S: Final = 2700.0
-"""A step that tells no progress may take so long: a start on a slow computer, a check of a large disk."""
+"""Longest step without a report of progress: a start on a slow computer, a check of a large disk."""
 _GIB: Final = 1024**3
 
 
 def update(options: argparse.Namespace) -> int:
-    """Take the newest image of the cache, or the one that is named; or only look."""
+    """Update to the newest image in the cache or to --image; with --check only report whether there is one."""
     with MachineClient.open(options.home) as client:
         if options.check:
-            return _tell_check(client.request(CheckUpdate()), options)
+            return _report_check(client.request(CheckUpdate()), options)
         directory = None if options.image is None else str(options.image.expanduser().absolute())
         if directory is None:
-            found = client.request(CheckUpdate())
-            if found.offer is None:
-                return _tell_check(found, options)
+            check = client.request(CheckUpdate())
+            if check.offer is None:
+                return _report_check(check, options)
         done = operate(client, options, ApplyUpdate(directory=directory))
     if options.json:
         print_json(done)
@@ -43,14 +43,14 @@ def update(options: argparse.Namespace) -> int:
 
 
 def disk_status(options: argparse.Namespace) -> int:
-    """Say where the disk is, how large it may become, and what it takes. Asks no agent."""
+    """Print the data disk's path, size and occupied space. Needs no agent."""
     directory = machine_directory(options.home)
     path = data_disk_path(directory)
     wanted = config.load(directory.config).machine.disk_gib
     size = disks.present_size_gib(path)
     taken = host.current().allocated_bytes(path) if path.exists() else None
     free = shutil.disk_usage(path.parent).free if path.parent.exists() else None
-    found = {
+    facts = {
         "path": str(path),
         "exists": path.exists(),
         "size_gib": size,
@@ -59,7 +59,7 @@ def disk_status(options: argparse.Namespace) -> int:
         "free_bytes": free,
     }
     if options.json:
-        print_json(found)
+        print_json(facts)
         return EXIT_OK
     print(f"place  {path}" + ("" if path.exists() else "  (not made yet)"))
     grows = f", {wanted} GiB after the next start" if size is not None and wanted > size else ""
@@ -72,7 +72,7 @@ def disk_status(options: argparse.Namespace) -> int:
 
 
 def disk_grow(options: argparse.Namespace) -> int:
-    """Make the disk larger."""
+    """Enlarge the data disk."""
     with MachineClient.open(options.home) as client:
         done = operate(client, options, GrowDisk(size_gib=options.size_gib))
     if options.json:
@@ -84,7 +84,7 @@ def disk_grow(options: argparse.Namespace) -> int:
 
 
 def disk_move(options: argparse.Namespace) -> int:
-    """Move the disk to another folder."""
+    """Move the data disk to another directory."""
     with MachineClient.open(options.home) as client:
         done = operate(client, options, MoveDisk(directory=str(options.directory.expanduser().absolute())))
     print_json(done) if options.json else print(f"The data disk is {done.path} now.")
@@ -92,7 +92,7 @@ def disk_move(options: argparse.Namespace) -> int:
 
 
 def reset(options: argparse.Namespace) -> int:
-    """Make the machine as new, after one question."""
+    """Empty the data disk after confirmation."""
     directory = machine_directory(options.home)
     keep = not options.no_checkpoint
     what = "empties" if keep else "deletes"
@@ -115,7 +115,7 @@ def reset(options: argparse.Namespace) -> int:
 
 
 def operate(client: MachineClient, options: argparse.Namespace, request: Request[AnswerT]) -> AnswerT:
-    """Ask for a long operation, show its progress, and return its answer. Raises WherryError."""
+    """Request a long operation, show its progress and return its answer. Raises WherryError: it failed."""
     printer = ProgressPrinter(quiet=options.json, steps=False)
 
     def show(update: MachineStatus | Notice) -> None:
@@ -130,17 +130,17 @@ def operate(client: MachineClient, options: argparse.Namespace, request: Request
         printer.close()
 
 
-def _tell_check(found: UpdateCheck, options: argparse.Namespace) -> int:
+def _report_check(check: UpdateCheck, options: argparse.Namespace) -> int:
     if options.json:
-        print_json(found)
+        print_json(check)
         return EXIT_OK
-    current, offer = found.current, found.offer
+    current, offer = check.current, check.offer
     print(f"image   {current.version} with Docker {current.engine_version}, in {current.directory}")
     if offer is None:
         print("There is no newer one.")
     else:
         print(f"newer   {offer.version} with Docker {offer.engine_version}, in {offer.directory}")
-        when = "It is taken at the next start." if found.automatic else "Take it with: wherry update"
+        when = "It is taken at the next start." if check.automatic else "Take it with: wherry update"
         print(when)
     return EXIT_OK
 

@@ -1,4 +1,4 @@
-"""What the command line prints: progress by named step with elapsed time, problems, and JSON."""
+"""Output of the command line: progress by step, problems, JSON and the status."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ _TICK_S: Final = 0.2
 
 
 class ProgressPrinter:
-    """Prints each step once it is done; on a terminal also the one under way, with its time running."""
+    """Prints each step when it is done; on a terminal also the active step with its elapsed time."""
 
     def __init__(self, *, quiet: bool, steps: bool = True, stream: TextIO | None = None) -> None:
-        """Make a printer.
-
+        """
         Args:
-            quiet: print nothing at all.
-            steps: tell the steps of the start; a stop has none.
-            stream: where to; standard error by default, so that standard output stays for programs.
+            quiet: print nothing.
+            steps: print the steps of the start.
+            stream: standard error by default, because standard output is for results.
         """
         self._stream = stream or sys.stderr
         self._quiet = quiet
@@ -36,12 +35,12 @@ class ProgressPrinter:
         self._active: str | None = None
 
     def show(self, status: MachineStatus) -> None:
-        """Take a snapshot."""
+        """Print what is new in a status."""
         if self._quiet:
             return
         for step in status.steps if self._steps else ():
             if step.state is StepState.PENDING or step.state is StepState.ACTIVE:
-                self._printed.discard(step.name)  # a step that is tried again is told again
+                self._printed.discard(step.name)  # a step that is repeated is printed again
             elif step.name not in self._printed:
                 mark = "✓" if step.state is StepState.DONE else "✗"
                 self._line(f"{mark} {step.title}  {step.elapsed_s or 0:.1f} s")
@@ -67,12 +66,12 @@ class ProgressPrinter:
         self._tick(f"{operation.step}{done}")
 
     def note(self, notice: Notice) -> None:
-        """Take a notice."""
+        """Print a notice."""
         if not self._quiet:
             self._line(notice.text if notice.level == "info" else f"! {notice.text}")
 
     def close(self) -> None:
-        """End a line that is still open."""
+        """Erase the line of the active step."""
         if self._open_line:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
@@ -92,12 +91,12 @@ class ProgressPrinter:
 
 
 def stopped() -> WherryError:
-    """What is raised by verbs that need a machine that runs."""
+    """The error of commands that need a running machine."""
     return fail(ProblemCode.MACHINE_STOPPED, "The machine is not running.", hint="Start it with: wherry start")
 
 
 def print_problem(problem: Problem, *, as_json: bool) -> None:
-    """To standard error as text, or to standard output as {"problem": {...}}."""
+    """Print a problem as text to standard error, or as {"problem": {...}} to standard output."""
     if as_json:
         print_json({"problem": msgspec.to_builtins(problem)})
     else:
@@ -105,13 +104,13 @@ def print_problem(problem: Problem, *, as_json: bool) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One object, to standard output."""
+    """Print a struct, list or dictionary as JSON to standard output."""
     json.dump(msgspec.to_builtins(value), sys.stdout, ensure_ascii=False, indent=2)
     sys.stdout.write("\n")
 
 
 def describe(status: MachineStatus, *, usage: str | None = None) -> str:
-    """A status as `wherry status` prints it, with these lines of what the machine uses."""
+    """The text that `wherry status` prints. `usage`: the lines of `describe_usage`."""
     lines = [f"machine      {status.phase.value}"]
     if status.active_step is not None:
         lines[0] += f": {status.active_step.title}"

@@ -1,4 +1,4 @@
-"""`wherry ports`: which ports of this computer lead to containers."""
+"""`wherry ports`: lists the ports of this computer that are forwarded to containers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMNS: Final = ("ADDRESS", "CONTAINER", "CONTAINER PORT", "CONNECTIONS", "STA
 
 
 def ports(options: argparse.Namespace) -> int:
-    """Print the published ports; EXIT_PROBLEM if one of them is not open."""
+    """Print the published ports. EXIT_PROBLEM if one of them is not open."""
     with running(options) as client:
         rows = client.request(ListPorts()).ports
     if options.json:
@@ -29,7 +29,7 @@ def ports(options: argparse.Namespace) -> int:
 
 
 def table(rows: Sequence[PortStatus]) -> str:
-    """The rows for people; what is not open has its reason below it."""
+    """The ports as a table. A port that is not open has the reason in the line below."""
     lines = [_COLUMNS, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
     text = []

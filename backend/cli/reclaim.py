@@ -1,4 +1,4 @@
-"""reclaim, restart --engine, and what `wherry status` says of memory and disk."""
+"""`wherry reclaim`, `restart --engine`, and the memory and disk lines of `wherry status`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RECLAIM_S: Final = 360.0
 
 
 def reclaim(options: argparse.Namespace) -> int:
-    """Have the machine give back memory and disk that it does not use."""
+    """Return memory and disk space that the guest does not use to this computer."""
     with MachineClient.open(options.home) as client:
         answer = client.request(Reclaim(), reply_timeout_s=_RECLAIM_S)
     if options.json:
@@ -34,7 +34,7 @@ def reclaim(options: argparse.Namespace) -> int:
 
 
 def restart_engine(client: MachineClient, *, quiet: bool) -> None:
-    """Restart dockerd alone, and wait until it answers. Raises WherryError."""
+    """Restart only dockerd and wait until it answers. Raises WherryError (MACHINE_STOPPED, ENGINE_DOWN)."""
     if not client.status.phase.is_live:
         raise stopped()
     if not quiet:
@@ -43,18 +43,18 @@ def restart_engine(client: MachineClient, *, quiet: bool) -> None:
 
 
 def describe_usage(client: MachineClient, status: MachineStatus) -> str | None:
-    """The lines of memory and disk for `wherry status`; None for a machine that is not up, or an older agent."""
+    """The memory and disk lines of `wherry status`; None if the machine is not up or the agent is too old."""
     if not status.phase.is_live:
         return None
     try:
         usage = client.request(GetUsage())
     except WherryError:
-        return None  # an agent of before: the status is what was asked for
+        return None  # an older agent: the status without usage is of use, too
     return usage_lines(usage)
 
 
 def usage_lines(usage: HostUsage) -> str:
-    """As in "memory       4.0 GiB given, 0.6 GiB used, 1.1 GiB returned"."""
+    """Lines such as "memory       4.0 GiB given, 0.6 GiB used, 1.1 GiB returned"."""
     lines = []
     memory = (("given", usage.memory_given), ("used", usage.memory_used), ("returned", usage.memory_returned))
     disk = (("used", usage.disk_used), ("returned", usage.disk_returned))
@@ -66,5 +66,5 @@ def usage_lines(usage: HostUsage) -> str:
 
 
 def gib(value: int) -> str:
-    """Bytes, as people read them."""
+    """A number of bytes as text: "1.5 GiB", "20 MiB"."""
     return f"{value / 1024**3:.1f} GiB" if value >= 1024**3 // 10 else f"{value / 1024**2:.0f} MiB"

@@ -1,4 +1,4 @@
-"""config, context, autostart: what is kept."""
+"""`wherry config`, `context` and `autostart`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backend.vm.disk import disks
 
 
 def get(options: argparse.Namespace) -> int:
-    """Print one setting, or all."""
+    """Print one setting, or all of them."""
     loaded = config.load(machine_directory(options.home).config)
     names = [options.key] if options.key else list(config.keys())
     values = {name: config.get(loaded, name) for name in names}
@@ -31,7 +31,7 @@ def get(options: argparse.Namespace) -> int:
 
 
 def set_value(options: argparse.Namespace) -> int:
-    """Change one setting; say when it takes effect."""
+    """Change one setting and print when it takes effect."""
     directory = machine_directory(options.home)
     directory.create()
     if options.key == "machine.disk_gib" and options.value.strip().isdecimal():
@@ -41,25 +41,25 @@ def set_value(options: argparse.Namespace) -> int:
         print_json({options.key: config.get(changed, options.key)})
         return EXIT_OK
     print(f"{options.key} = {_text(config.get(changed, options.key))}")
-    waits = not options.key.startswith("docker.") and options.key not in config.LIFECYCLE_KEYS
-    if waits and directory.run_record.exists():
+    needs_restart = not options.key.startswith("docker.") and options.key not in config.LIFECYCLE_KEYS
+    if needs_restart and directory.run_record.exists():
         print("It takes effect at the next start: wherry restart")
     return EXIT_OK
 
 
 def add_context(options: argparse.Namespace) -> int:
-    """Make the docker context."""
+    """Create the docker context."""
     directory = machine_directory(options.home)
-    return _tell(context.install(host.current().docker_url(directory.docker_socket)), options)
+    return _print_change(context.install(host.current().docker_url(directory.docker_socket)), options)
 
 
 def remove_context(options: argparse.Namespace) -> int:
     """Remove the docker context."""
-    return _tell(context.remove(), options)
+    return _print_change(context.remove(), options)
 
 
 def turn_autostart(options: argparse.Namespace) -> int:
-    """Start the window at login, or no longer, or say how it is."""
+    """Turn starting the window at login on or off, or print which it is."""
     machine_host = host.current()
     autostart = machine_host.autostart()
     if options.wanted != "status":
@@ -72,7 +72,7 @@ def turn_autostart(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _tell(change: context.ContextChange, options: argparse.Namespace) -> int:
+def _print_change(change: context.ContextChange, options: argparse.Namespace) -> int:
     print_json(change) if options.json else print(change.note)
     return EXIT_OK
 

@@ -1,4 +1,4 @@
-"""`wherry stats`: what the machine and its containers use, as a table that is written anew with each sample."""
+"""`wherry stats`: resource use of the machine and its containers, as a table that is updated with each sample."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ from backend.model import MachineStatus
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
 
 _FIRST_S: Final = 90.0
-"""Until the first sample: two sweeps of the guest, which may be emulated and busy."""
+"""Timeout of the first sample: it needs two measurements of the guest, which may be emulated and busy."""
 _FOR_EVER_S: Final = 10 * 365 * 86_400.0  # ended by Ctrl-C, or with the agent
 _COLUMNS: Final = ("CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS")
 
 
 def stats(options: argparse.Namespace) -> int:
-    """Print samples until interrupted, or one."""
+    """Print samples until Ctrl-C; with --no-stream only one."""
     with running(options) as client:
-        lives = not options.no_stream and not options.json and sys.stdout.isatty()
-        came = False
+        is_terminal = not options.no_stream and not options.json and sys.stdout.isatty()
+        received = False
         try:
             for push in client.stats(timeout_s=_FIRST_S if options.no_stream else _FOR_EVER_S):
                 if push.problem is not None:
                     raise WherryError(push.problem)
                 if push.sample is None:
                     continue
-                came = True
-                _print(push.sample, client.status, as_json=options.json, one=options.no_stream, lives=lives)
+                received = True
+                _print(push.sample, client.status, as_json=options.json, one=options.no_stream, is_terminal=is_terminal)
                 if options.no_stream:
                     break
         except KeyboardInterrupt:
-            return EXIT_OK if came else EXIT_INTERRUPTED
-        if not came:
+            return EXIT_OK if received else EXIT_INTERRUPTED
+        if not received:
             raise fail(ProblemCode.GUEST_FAULT, f"The machine gave no figures within {_FIRST_S:g} s.", retryable=True)
     return EXIT_OK
 
 
-def _print(sample: StatsSample, status: MachineStatus, *, as_json: bool, one: bool, lives: bool) -> None:
+def _print(sample: StatsSample, status: MachineStatus, *, as_json: bool, one: bool, is_terminal: bool) -> None:
     if as_json:
         json.dump(msgspec.to_builtins(sample), sys.stdout, ensure_ascii=False, indent=2 if one else None)
         sys.stdout.write("\n")
     else:
         table = describe(sample, names(status) if sample.containers else {})
-        sys.stdout.write(f"\x1b[2J\x1b[H{table}\n" if lives else f"{table}\n")
+        sys.stdout.write(f"\x1b[2J\x1b[H{table}\n" if is_terminal else f"{table}\n")
     sys.stdout.flush()
 
 
 def names(status: MachineStatus) -> dict[str, str]:
-    """Names of the running containers by their ids; none where the engine does not answer now."""
+    """Names of the running containers by id; empty if the engine does not answer."""
     if status.endpoint is None or not status.endpoint.ready:
         return {}
-    from backend.engine.client.engine_client import EngineClient  # a tenth of a second that other verbs need not wait
+    from backend.engine.client.engine_client import EngineClient  # takes 0.1 s, which other commands save
 
     try:
         client = EngineClient(status.endpoint.url)
@@ -73,7 +73,7 @@ def names(status: MachineStatus) -> dict[str, str]:
 
 
 def describe(sample: StatsSample, known: Mapping[str, str]) -> str:
-    """The table: the machine in a line, then the containers, the busiest first."""
+    """The table: a line for the machine, then the containers by CPU usage. `known`: container names by id."""
     rows: list[Sequence[str]] = [_COLUMNS]
     ordered = sorted(sample.containers, key=lambda usage: (-usage.cpu_percent, usage.id))
     rows += [_row(usage, sample.machine, known.get(usage.id, "")) for usage in ordered]
