@@ -1,4 +1,4 @@
-"""The window's entry: `wherry-desktop [--home DIR] [--background]`."""
+"""Command-line entry point of the desktop window: `wherry-desktop [--home DIR] [--background]`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SWITCH_S = 0.0005
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the window until it is quit; gives the process's exit code."""
+    """Run the window until the user quits it. Returns the process's exit code."""
     parser = argparse.ArgumentParser(prog="wherry-desktop", description="The Wherry window and tray icon.")
     parser.add_argument("--home", type=Path, metavar="DIR", help="use this machine directory")
     parser.add_argument("--background", action="store_true", help="show only the tray icon")
@@ -31,14 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     desktop.prepare_application()
-    # A thread that takes a long answer apart holds the interpreter for so long at a time; by default 5 ms, which the
-    # event loop would wait for at every turn.
+    # A thread that parses a long reply holds the interpreter for this long at a time. The default of 5 ms delays every
+    # iteration of the event loop.
     sys.setswitchinterval(_SWITCH_S)
     app = QApplication.instance() or QApplication([sys.argv[0]])
     assert isinstance(app, QApplication)
     instance = SingleInstance(options.home)
     if not instance.claim():
-        return 0 if instance.ask_other_to_show() else 1
+        return 0 if instance.show_running_instance() else 1
     try:
         return _run(app, instance, options)
     finally:
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(app: QApplication, instance: SingleInstance, options: argparse.Namespace) -> int:
-    # After the lock is ours: a second start should not load all of this only to end.
+    # Imported only once we hold the lock: a second instance should not load all of this just to exit.
     from app.application import WherryApp
     from app.state.preferences import Preferences
     from backend.api import preferences_file
@@ -57,21 +57,21 @@ def _run(app: QApplication, instance: SingleInstance, options: argparse.Namespac
         return ensure_agent(options.home)
 
     preferences = Preferences(preferences_file(options.home))
-    whole = WherryApp(app, find_agent, preferences=preferences, home=options.home)
-    instance.asked_to_show.connect(whole.show_window)
+    wherry = WherryApp(app, find_agent, preferences=preferences, home=options.home)
+    instance.show_requested.connect(wherry.show_window)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: whole.quit())
-    # Python handles a signal only between its own instructions: an idle event loop runs none.
+        signal.signal(number, lambda *_: wherry.quit())
+    # Python handles a signal only between bytecode instructions, and an idle event loop runs none.
     awake = QTimer(interval=_SIGNAL_POLL_MS)
     awake.timeout.connect(lambda: None)
     awake.start()
-    whole.start(background=options.background or (options.login and preferences.start_in_background))
-    # What there is now stays: without this every full collection looks at all of it again, a tenth of a second long.
+    wherry.start(background=options.background or (options.login and preferences.start_in_background))
+    # All objects made so far are permanent. Without this every full collection scans them again, for 0.1 s.
     gc.freeze()
     try:
         return app.exec()
     finally:
-        whole.close()
+        wherry.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The composition root: the only place that makes links, store, window and tray, and has them joined (`app.wiring`)."""
+"""The composition root: creates the links, the store, the window and the tray, and the wiring that connects them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from app.features.ports.wiring import PortsWiring
 from app.features.settings.wiring import SettingsWiring
 from app.features.stats.wiring import StatsWiring
 from app.frame.appearance import AppearanceWiring, apply_language, apply_theme
-from app.frame.leaving import LeavingWiring
 from app.frame.main_window import MainWindow
 from app.frame.notifications_wiring import NotificationsWiring
+from app.frame.quitting import QuittingWiring
 from app.frame.tray import Tray
 from app.links.engine_link import EngineLink
 from app.links.machine_link import MachineLink
@@ -38,13 +38,13 @@ from app.texts import _
 from app.ui import desktop
 from backend.api import Notice
 
-TRAY_EVERY_MS: Final = 2_000
-TRAY_LOOKS: Final = 15
+TRAY_CHECK_MS: Final = 2_000
+TRAY_CHECKS: Final = 15
 THREAD_SWITCH_S: Final = 0.0005
 
 
 class WherryApp(QObject):
-    """Everything of one window. `start` it, and `close` it before the process ends."""
+    """The whole desktop application. Call `start` once, and `close` before the process ends."""
 
     def __init__(
         self,
@@ -54,14 +54,15 @@ class WherryApp(QObject):
         preferences: Preferences | None = None,
         home: Path | None = None,
     ) -> None:
-        """Make it.
+        """Create all parts; nothing is connected to the agent before `start`.
 
         Args:
-            find_agent: gives the address of the agent of the machine in `home`; blocks.
-            home: as `wherry-desktop --home`.
+            find_agent: returns the address of the agent for the machine in `home`, starting it if needed; blocks.
+            preferences: the user's preferences; None keeps them in memory only.
+            home: the machine's directory, as in `wherry-desktop --home`; None for the default one.
         """
         super().__init__()
-        # A thread that reads a torrent of log lines would else keep the GUI waiting for 5 ms at each of its steps.
+        # A thread that reads many log lines would otherwise block the GUI for 5 ms each time it runs.
         sys.setswitchinterval(THREAD_SWITCH_S)
         app.setQuitOnLastWindowClosed(False)
         self.preferences = preferences or Preferences()
@@ -85,7 +86,7 @@ class WherryApp(QObject):
         self._bundle = BundleWiring(parts, home, self)
         self._network_check = NetworkCheckWiring(parts, home, self)
         self._logs = LogsWiring(parts, self)
-        self._leaving = LeavingWiring(parts, machine, self.window, self.tray, self)
+        self._quitting = QuittingWiring(parts, machine, self.window, self.tray, self)
         StatsWiring(parts, self)
         MaintenanceWiring(parts, self)
         SettingsWiring(parts, self)
@@ -96,19 +97,19 @@ class WherryApp(QObject):
         self.preferences.failed.connect(self.store.set_problem)
         self.store.set_problem(self.preferences.problem)
         self.window.restore()
-        self._tray_wait = QTimer(self, interval=TRAY_EVERY_MS)
-        self._tray_wait.timeout.connect(self._look_for_tray)
-        self._tray_looks = 0
+        self._tray_timer = QTimer(self, interval=TRAY_CHECK_MS)
+        self._tray_timer.timeout.connect(self._check_for_tray)
+        self._tray_checks = 0
 
     def start(self, *, background: bool) -> None:
-        """Connect, and show the window unless it is to stay in the tray. Does not start the machine."""
+        """Connect to the agent and show the window, or only the tray icon. Does not start the machine."""
         has_tray = desktop.tray_is_shown()
         if has_tray:
             self.tray.show()
         if not background:
             self.show_window()
         elif not has_tray:
-            # Without a tray a hidden window could never be found again.
+            # Without a tray icon the user could never bring a hidden window back.
             self.window.showMinimized()
         if not has_tray:
             self.store.notice(
@@ -116,30 +117,30 @@ class WherryApp(QObject):
                     level="info", text=_("This desktop doesn't show tray icons, so closing the window quits Wherry.")
                 )
             )
-            self._tray_wait.start()
+            self._tray_timer.start()
         self.machine_link.open()
 
-    def _look_for_tray(self) -> None:
-        """At login the desktop's panel may come after us; then a window that nobody has opened goes away again."""
-        self._tray_looks += 1
+    def _check_for_tray(self) -> None:
+        """Check once for a tray that appeared after us, as at login; then hide the window if it is still minimized."""
+        self._tray_checks += 1
         if desktop.tray_is_shown():
-            self._tray_wait.stop()
+            self._tray_timer.stop()
             self.tray.show()
             if self.window.isMinimized():
                 self.window.hide()
-        elif self._tray_looks >= TRAY_LOOKS:
-            self._tray_wait.stop()
+        elif self._tray_checks >= TRAY_CHECKS:
+            self._tray_timer.stop()
 
     def show_window(self) -> None:
         """Bring the window to the front."""
         desktop.bring_to_front(self.window)
 
     def quit(self) -> None:
-        """End the application, which then calls `close`. The machine goes on."""
-        self._leaving.quit()
+        """End the event loop, after which `close` is called. The machine keeps running."""
+        self._quitting.quit()
 
     def close(self) -> None:
-        """Let go of everything and join all threads. The agent and the machine go on."""
+        """Close all connections and join all threads. The agent and the machine keep running."""
         self.tray.hide()
         self.window.remember()
         self.window.close_for_good()

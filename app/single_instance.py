@@ -1,6 +1,6 @@
-"""One window per user and home directory. A second start asks the first to show itself, and ends.
+"""Allows one window per user and home directory. A second process asks the first to show itself, and exits.
 
-The lock decides, not the socket: it dies with its process, whereas a socket's file may stay behind.
+The lock file decides, not the socket: a lock is released when its process dies, while a socket's file can remain.
 """
 
 from __future__ import annotations
@@ -20,33 +20,36 @@ _DONE: Final = b"ok\n"
 
 
 class SingleInstance(QObject):
-    """Make it, then `claim`; only the one that gets True goes on."""
+    """The lock and the local socket of one process. Only a process whose `claim` returns True may open the window."""
 
-    asked_to_show = Signal()
+    show_requested = Signal()
 
     def __init__(self, home: Path | None, parent: QObject | None = None) -> None:
         super().__init__(parent)
         owner = f"{getpass.getuser()}|{home.resolve() if home else os.environ.get('WHERRY_HOME', '')}"
-        # Short: a unix socket's path has room for some hundred characters.
+        # Short, because the path of a unix socket is limited to about 100 characters.
         self._name = "wherry-desktop-" + hashlib.sha256(owner.encode()).hexdigest()[:16]
         self._lock = QLockFile(QDir.temp().filePath(f"{self._name}.lock"))
-        # Zero: only a dead owner makes it stale, however long it was held.
+        # Zero: the lock becomes stale only when its owner dies, never by age.
         self._lock.setStaleLockTime(0)
         self._server = QLocalServer(self)
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
-        self._server.newConnection.connect(self._greet)
+        self._server.newConnection.connect(self._on_connection)
 
     def claim(self) -> bool:
-        """Become the one instance; False if there is another."""
+        """Take the lock and listen for later processes. Returns False if another process holds the lock."""
         if not self._lock.tryLock(0):
             return False
         QLocalServer.removeServer(self._name)
-        # Without a listener this window still works: only a second start cannot bring it to the front.
+        # If listening fails, the window still works; a second process just cannot bring it to the front.
         self._server.listen(self._name)
         return True
 
-    def ask_other_to_show(self) -> bool:
-        """Tell the first instance; whether it heard within the deadline. Blocks: this process is about to end."""
+    def show_running_instance(self) -> bool:
+        """Ask the running instance to show its window. Returns whether it replied.
+
+        Blocks for up to twice ANSWER_DEADLINE_MS; the caller exits afterwards.
+        """
         socket = QLocalSocket()
         socket.connectToServer(self._name)
         if not socket.waitForConnected(ANSWER_DEADLINE_MS):
@@ -55,17 +58,17 @@ class SingleInstance(QObject):
         return socket.waitForReadyRead(ANSWER_DEADLINE_MS)
 
     def release(self) -> None:
-        """Let another start be the first."""
+        """Stop listening and release the lock, so that another process can claim it."""
         self._server.close()
         self._lock.unlock()
 
-    def _greet(self) -> None:
+    def _on_connection(self) -> None:
         while (socket := self._server.nextPendingConnection()) is not None:
-            socket.readyRead.connect(lambda socket=socket: self._hear(socket))
+            socket.readyRead.connect(lambda socket=socket: self._on_request(socket))
             socket.disconnected.connect(socket.deleteLater)
 
-    def _hear(self, socket: QLocalSocket) -> None:
+    def _on_request(self, socket: QLocalSocket) -> None:
         if socket.readLine(64).data() == _SHOW:
             socket.write(_DONE)
             socket.flush()
-            self.asked_to_show.emit()
+            self.show_requested.emit()

@@ -1,8 +1,8 @@
-"""What the window says: the functions that translate, and the words for the backend's enums.
+"""Translated texts of the window: the translation functions, and names for the backend's enums.
 
 A text is English where it is written and is translated by the backend's catalogues: `_("Stop")`,
-`_("{count} of {total}", count=1, total=2)`, `ngettext("{count} port", "{count} ports", 3)`. A text that is chosen
-earlier than it is said, in a table for example, is a `message("Stop")`, and `say` says it.
+`_("{count} of {total}", count=1, total=2)`, `ngettext("{count} port", "{count} ports", 3)`. A text that is
+defined before it is shown, in a table for example, is a `message("Stop")`, which `say` translates.
 """
 
 from __future__ import annotations
@@ -163,48 +163,48 @@ _PROBLEMS: Final = {
 
 
 def phase(value: Phase | None) -> str:
-    """ "Running"; None is a machine of which nothing is known yet."""
+    """Name of a phase, such as "Running". None means that the machine's state is not known yet."""
     return say(_PHASES[value]) if value else _("Connecting")
 
 
 def problem_title(code: ProblemCode) -> str:
-    """The heading over a problem of that kind."""
+    """The title shown above problems with this code."""
     return say(_PROBLEMS[code])
 
 
 def step(status: StepStatus) -> str:
-    """What a step of the start does; the agent's own words for one that this table does not know."""
+    """Name of a startup step; the agent's own title for a step that this table does not list."""
     known = _STEPS.get(status.name)
     return say(known) if known else status.title
 
 
 def step_state(value: StepState) -> str:
-    """How far a step has come."""
+    """Name of a step's state, such as "Done"."""
     return say(_STEP_STATES[value])
 
 
 def container_state(value: ContainerState) -> str:
-    """ "Running"."""
+    """Name of a container's state, such as "Running"."""
     return say(_CONTAINER_STATES[value])
 
 
 def health(value: Health) -> str:
-    """What the health check says; empty for none."""
+    """Name of a health check's result, such as "healthy"; empty without a health check."""
     return say(_HEALTH[value]) if value in _HEALTH else ""
 
 
 def action(value: ContainerAction) -> str:
-    """The imperative: "Stop"."""
+    """The label of an action: "Stop"."""
     return say(_ACTIONS[value])
 
 
 def action_pending(value: ContainerAction) -> str:
-    """ "Stopping…"."""
+    """The label of an action in progress: "Stopping…"."""
     return say(_PENDING[value])
 
 
 def seconds(value: float) -> str:
-    """ "4.2 s", "1 min 12 s"."""
+    """A duration: "4.2 s", "1 min 12 s"."""
     if value < 10:
         return _("{value:.1f} s", value=value)
     if value < 60:

@@ -1,4 +1,4 @@
-"""The strip below the header while a running machine has problems: the first, what to do, where the others are."""
+"""The alert bar below the header: the main problem of a running machine, a button to solve it, and a link to others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, QSize
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app import texts
-from app.features.problems.problem import ActionButton, is_warning, ways_on
+from app.features.problems.problem import ActionButton, is_warning, related_pages
 from app.state.store import AppStore
 from app.texts import _, ngettext
 from app.ui import icons, theme
@@ -16,7 +16,7 @@ from backend.api import Phase, Problem
 
 
 class AlertBar(QFrame):
-    """A function of the store. Hidden where there is no problem but what the page below says itself."""
+    """Shows the store's most serious problem. Hidden without problems, and where the open page shows them itself."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -31,35 +31,35 @@ class AlertBar(QFrame):
         self.summary = label("", wrap=True)
         self.summary.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.more = button("", lambda: store.intents.show_machine.emit("overview"))
-        words = QVBoxLayout()
-        words.setSpacing(theme.px(1))
-        words.addWidget(self.title)
-        words.addWidget(self.summary)
+        texts_column = QVBoxLayout()
+        texts_column.setSpacing(theme.px(1))
+        texts_column.addWidget(self.title)
+        texts_column.addWidget(self.summary)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(theme.px(16), theme.px(8), theme.px(20), theme.px(8))
         self._row.setSpacing(theme.px(10))
         self._row.addWidget(self._mark)
-        self._row.addLayout(words, 1)
+        self._row.addLayout(texts_column, 1)
         self._row.addWidget(self.more)
         store.machine_changed.connect(self.refresh)
         self.refresh()
 
     def set_page(self, name: str) -> None:
-        """Which page is below: what is said there is not said here."""
+        """Set the open page, by name: problems that it shows itself are left out here."""
         self._page = name
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         store = self._store
         up = store.phase in (Phase.RUNNING, Phase.DEGRADED)
         known = store.machine.problems if store.machine is not None and up else ()
-        problems = [problem for problem in known if not _is_said_on(self._page, problem)]
+        problems = [problem for problem in known if not _is_shown_on(self._page, problem)]
         self.setVisible(bool(problems))
         if not problems:
             self._show_action(None)
             return
-        # What is broken goes before what is only a warning.
+        # Errors come before warnings.
         first = min(problems, key=lambda problem: is_warning(problem, store.phase))
         warns = is_warning(first, store.phase)
         self.title.setText(texts.problem_title(first.code))
@@ -83,11 +83,11 @@ class AlertBar(QFrame):
             self._action = None
         if problem is None:
             return
-        ways = ways_on(self._store, problem)
+        links = related_pages(self._store, problem)
         if problem.action is not None:
             self._action = ActionButton(self._store, problem.action, "primary")
-        elif ways:
-            self._action = button(*ways[0], "primary")
+        elif links:
+            self._action = button(*links[0], "primary")
         if self._action is not None:
             self._row.insertWidget(2, self._action)
 
@@ -102,5 +102,5 @@ class AlertBar(QFrame):
             self._colour(is_warning(self._shown, self._store.phase))
 
 
-def _is_said_on(page: str, problem: Problem) -> bool:
+def _is_shown_on(page: str, problem: Problem) -> bool:
     return page == "machine" or (page == "ports" and is_of_ports(problem))

@@ -1,4 +1,4 @@
-"""Theme, zoom and language: what the user chose and what the desktop says, applied at once to all that is shown."""
+"""Applies theme, zoom and language, as set in the preferences or by the desktop, to the whole window at once."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from app.ui import theme
 
 
 def apply_theme(app: QApplication, preferences: Preferences) -> None:
-    """Colours and sizes, as chosen."""
+    """Apply the preferred theme and zoom to the application."""
     theme.apply(app, theme.resolve(preferences.theme), preferences.zoom)
 
 
 def apply_language(preferences: Preferences) -> None:
-    """The words, as chosen; what is shown already stays as it is."""
+    """Select the preferred language for new texts; texts that are visible already do not change."""
     chosen = preferences.language
     texts.choose_language(QLocale.system().name() if chosen == "system" else chosen)
 
 
 class AppearanceWiring(QObject):
-    """Lives as long as the window."""
+    """Follows changes of the preferences and of the desktop's color scheme."""
 
     def __init__(self, parts: Parts, window: MainWindow, tray: Tray, parent: QObject) -> None:
         super().__init__(parent)

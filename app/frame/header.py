@@ -1,4 +1,4 @@
-"""The strip above every page: how the machine is, what it does right now, and the buttons that change it."""
+"""The header above every page: the machine's state, its current activity, and buttons to start and stop it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QV
 from app import texts
 from app.features.maintenance.operation import show_fraction
 from app.links.link_state import LinkState
-from app.state.machine_actions import machine_actions, operation, operation_line, start_words
+from app.state.machine_actions import machine_actions, operation, operation_line, start_label
 from app.state.maintenance_store import MaintenanceStore
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
@@ -24,14 +24,14 @@ from app.ui.widgets import ElidedLabel, SearchButton, StateDot, button, label
 from backend.api import MachineStatus, Phase, StepState, messages
 
 TICK_MS = 200
-"""How often the elapsed time of a step is written anew."""
+"""How often the elapsed time of a step is updated."""
 _NARROW: Final = 880
 _NARROWEST: Final = 620
 _STARTING = (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING)
 
 
 class MachineHeader(QFrame):
-    """A function of the store."""
+    """Shows the machine's state from the store; the buttons emit intents."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,16 +52,16 @@ class MachineHeader(QFrame):
         self.stop = _ActionButton(_("Stop"), "stop", intents.stop_machine.emit)
         self.cancel = button(_("Cancel"), self._cancel, None, _("Cancel and undo"))
         self._buttons = {"start": self.start, "suspend": self.suspend, "restart": self.restart, "stop": self.stop}
-        words = QVBoxLayout()
-        words.setSpacing(2)
-        words.addWidget(self._phase)
-        words.addWidget(self._detail)
-        words.addWidget(self._progress)
+        texts_column = QVBoxLayout()
+        texts_column.setSpacing(2)
+        texts_column.addWidget(self._phase)
+        texts_column.addWidget(self._detail)
+        texts_column.addWidget(self._progress)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
         row.setSpacing(10)
         row.addWidget(self._dot)
-        row.addLayout(words, 1)
+        row.addLayout(texts_column, 1)
         row.addWidget(self.search)
         row.addSpacing(theme.px(10))
         for widget in (self.cancel, *self._buttons.values()):
@@ -76,7 +76,7 @@ class MachineHeader(QFrame):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         phase = self._store.phase
         self._dot.set_colour(theme.phase_colour(theme.current(), phase))
         self._phase.setText(texts.phase(phase))
@@ -107,19 +107,19 @@ class MachineHeader(QFrame):
     def _show_buttons(self) -> None:
         store, phase = self._store, self._store.phase
         offered = {action.name: action for action in machine_actions(store)}
-        for name, made in self._buttons.items():
+        for name, widget in self._buttons.items():
             action = offered.get(name)
-            made.setVisible(action is not None)
+            widget.setVisible(action is not None)
             if action is not None:
-                made.setEnabled(action.enabled)
-                made.setToolTip(tooltip(action.tip))
-                made.setAccessibleDescription(action.tip)
-        self.start.setText(start_words(store))
+                widget.setEnabled(action.enabled)
+                widget.setToolTip(tooltip(action.tip))
+                widget.setAccessibleDescription(action.tip)
+        self.start.setText(start_label(store))
         self.start.setAccessibleName(self.start.text())
         if phase is None:
             self.start.setVisible(True)
             self.start.setEnabled(False)
-        # The first run has a button of its own, which heeds what was chosen there.
+        # The first-run page has its own button, which applies the settings chosen there.
         if store.part(SettingsStore).first_run:
             self.start.hide()
         if phase is Phase.STOPPING:
@@ -127,44 +127,44 @@ class MachineHeader(QFrame):
             self.stop.setEnabled(False)
         under_way = operation(store)
         self.cancel.setVisible(under_way is not None and under_way.cancellable)
-        self.cancel.setEnabled(messages.CancelOperation not in store.part(MaintenanceStore).asked)
+        self.cancel.setEnabled(messages.CancelOperation not in store.part(MaintenanceStore).in_flight)
         self._fit()
 
     def _fit(self) -> None:
-        """Where there is little room the buttons show their pictures only."""
+        """Show only icons on the buttons where the window is narrow."""
         narrow = self.width() < theme.px(_NARROW)
-        for made in (self.suspend, self.restart, self.stop):
-            made.set_compact(narrow)
+        for widget in (self.suspend, self.restart, self.stop):
+            widget.set_compact(narrow)
         self.search.set_compact(self.width() < theme.px(_NARROWEST))
 
     def _cancel(self) -> None:
-        self._store.intents.ask_maintenance.emit(messages.CancelOperation())
+        self._store.intents.request_maintenance.emit(messages.CancelOperation())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit()
 
     def _show_detail(self) -> None:
-        words = machine_detail(self._store)
-        self._detail.set_whole(words)
+        text = machine_detail(self._store)
+        self._detail.set_whole(text)
 
 
 class _ActionButton(QPushButton):
-    """A picture, and words where there is room for them."""
+    """A button with an icon, and a label where there is room for it."""
 
-    def __init__(self, words: str, glyph: str, clicked: Callable[[], object]) -> None:
-        super().__init__(words)
-        self._words = words
+    def __init__(self, text: str, glyph: str, clicked: Callable[[], object]) -> None:
+        super().__init__(text)
+        self._text = text
         self._glyph = glyph
-        self.setAccessibleName(self._words)
+        self.setAccessibleName(self._text)
         self.setAutoDefault(True)
         self.setIconSize(QSize(theme.px(16), theme.px(16)))
         self.setIcon(icons.glyph(glyph))
         self.clicked.connect(lambda _checked=False: clicked())
 
     def set_compact(self, compact: bool) -> None:
-        """Whether only the picture is shown."""
-        self.setText("" if compact else self._words)
+        """Show only the icon, or the label too."""
+        self.setText("" if compact else self._text)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -173,7 +173,7 @@ class _ActionButton(QPushButton):
 
 
 def machine_detail(store: AppStore) -> str:
-    """One line below the phase's name."""
+    """The line of text below the phase's name."""
     machine = store.machine
     if store.agent_link is not LinkState.UP:
         if store.agent_problem is not None and machine is None:
@@ -213,7 +213,7 @@ def _step_detail(machine: MachineStatus) -> str:
 def _running_detail(store: AppStore, machine: MachineStatus) -> str:
     if store.engine_link is LinkState.RECONNECTING:
         return _("The Docker engine isn't responding. Reconnecting…")
-    # What is wrong is said in the strip below.
+    # Problems are shown in the alert bar below.
     parts = []
     if machine.engine_version:
         parts.append(_("Docker {version}", version=machine.engine_version))

@@ -1,4 +1,4 @@
-"""The Help menu: the manual, the keyboard shortcuts, a report of a problem, and About."""
+"""The Help menu: the manual, keyboard shortcuts, reporting a problem, and About."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _Dialog = TypeVar("_Dialog", bound=QWidget)
 
 @runtime_checkable
 class Documented(Protocol):
-    """A page whose parts have topics of their own."""
+    """A page with a separate help topic for each of its tabs."""
 
     @property
     def help_topic(self) -> str:
-        """Name of the topic about the part that is open."""
+        """Name of the help topic about the open tab."""
         ...
 
 
 class HelpMenu(QObject):
-    """Opens what its entries name, each at most once at a time."""
+    """Opens the Help and About windows, at most one of each."""
 
     def __init__(
         self, store: AppStore, window: QWidget, page_topic: Callable[[], str], report: Callable[[], object]
     ) -> None:
-        """Make it once a window.
+        """Create the menu's actions.
 
         Args:
-            window: over which everything is opened.
-            page_topic: name of the topic about the page that is open.
-            report: goes to where a support bundle is made.
+            window: the parent of the dialogs.
+            page_topic: returns the name of the help topic about the open page.
+            report: opens the place where a support bundle is created.
         """
         super().__init__(window)
         self._store = store
@@ -51,7 +51,7 @@ class HelpMenu(QObject):
         store.intents.show_help.connect(self.open)
 
     def fill(self, menu: QMenu) -> None:
-        """Add the entries."""
+        """Add the entries to a menu."""
         manual = menu.addAction(_("Wherry help"), QKeySequence(QKeySequence.StandardKey.HelpContents))
         manual.triggered.connect(lambda _checked=False: self.open(""))
         keys = menu.addAction(_("Keyboard shortcuts"))
@@ -64,17 +64,17 @@ class HelpMenu(QObject):
         about.setMenuRole(QAction.MenuRole.AboutRole)
 
     def open(self, name: str) -> None:
-        """Show a topic of the manual; "" for the one about the open page."""
+        """Open a help topic; "" for the open page's topic."""
         found = self._open_one(HelpWindow) or HelpWindow(self._store, self._window)
         found.show_topic(name or self._page_topic())
         _raise(found)
 
     def open_about(self) -> None:
-        """Show the versions."""
+        """Open the About window."""
         _raise(self._open_one(AboutDialog) or AboutDialog(self._store, self._window))
 
     def rebuild(self) -> None:
-        """Make the open Help window anew, in the present language and zoom; About is closed."""
+        """Recreate an open Help window for another language or zoom; the About window is closed."""
         for dialog in (self._open_one(AboutDialog), self._open_one(HelpWindow)):
             if dialog is not None:
                 dialog.close()
@@ -82,7 +82,7 @@ class HelpMenu(QObject):
                     self.open(dialog.topic)
 
     def entries(self) -> list[PaletteEntry]:
-        """What the search of everything finds."""
+        """The menu's entries for the palette."""
         kind = _("Help")
         return [
             *(
@@ -101,7 +101,7 @@ class HelpMenu(QObject):
         ]
 
     def _open_one(self, kind: type[_Dialog]) -> _Dialog | None:
-        # One that was closed may not be gone yet.
+        # A closed dialog may not be deleted yet.
         return next((found for found in self._window.findChildren(kind) if found.isVisible()), None)
 
 

@@ -1,7 +1,7 @@
-"""The window's frame: rail, header, messages, pages, menus. What is on a page is the page's own affair.
+"""The main window: navigation rail, header, messages, pages and menus.
 
-Pages are made when they are first shown. `rebuild` makes everything inside the window anew, for another language or
-zoom; the window itself, and with it what is connected to it, stays.
+Pages are created when they are first shown. `rebuild` recreates the window's contents for another language or zoom;
+the window object itself, and its connections, stay.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from app.frame.palette import Palette
 from app.frame.palette_entries import PaletteEntry, machine_entries, preference_entries
 from app.frame.rail import Rail, RailEntry
 from app.frame.status_bar import StatusBar
-from app.state.machine_actions import machine_actions, refusal, start_words
+from app.state.machine_actions import machine_actions, refusal, start_label
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import Message, _, message, ngettext, say
@@ -42,28 +42,28 @@ from app.ui.widgets import IconButton, label
 from backend.api import Notice, Phase
 
 NARROW: Final = 800
-"""Below this width (at 100 per cent) the rail shows pictures only."""
+"""Below this width in pixels (at 100 % zoom) the rail shows icons only."""
 FIRST_PAGE: Final = "containers"
 
 
 @runtime_checkable
 class Searchable(Protocol):
-    """A page with a field that Ctrl+F goes to."""
+    """A page with a search field for Ctrl+F."""
 
     def focus_search(self) -> None:
-        """Go there."""
+        """Move the focus to the search field."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the window."""
+    """Description of one page of the window."""
 
     title: Message
     glyph: str
     make: Callable[[AppStore], QWidget]
     help_topic: str
-    """Name of the topic of the manual about it."""
+    """Name of the help topic about the page."""
     at_bottom: bool = False
 
 
@@ -77,11 +77,11 @@ PAGES: Final[dict[str, Page]] = {
     "machine": Page(message("Machine"), "server", MachineView, "machine", at_bottom=True),
     "settings": Page(message("Settings"), "cog-outline", SettingsPage, "settings", at_bottom=True),
 }
-"""By name, in the order of the rail."""
+"""The pages by name, in the order of the rail."""
 
 
 class MainWindow(QMainWindow):
-    """The one window. Whether closing hides or quits is decided by whoever hears `closing`."""
+    """The main window. Emits `closing` instead of closing, until `allow_close`; the receiver hides it or quits."""
 
     closing = Signal()
 
@@ -107,40 +107,40 @@ class MainWindow(QMainWindow):
 
     @property
     def containers(self) -> ContainersView:
-        """The list of containers."""
+        """The view of the container list."""
         return cast(ContainersPage, self.page("containers")).view
 
     def page(self, name: str) -> QWidget:
-        """A page of `PAGES`, made now if it was not shown yet."""
-        made = self._made.get(name)
-        if made is None:
-            made = self._made[name] = PAGES[name].make(self._store)
-            self._pages.addWidget(made)
-        return made
+        """A page of `PAGES`, created on first use."""
+        page = self._created.get(name)
+        if page is None:
+            page = self._created[name] = PAGES[name].make(self._store)
+            self._pages.addWidget(page)
+        return page
 
     def show_page(self, name: str) -> None:
-        """Go to a page of `PAGES`."""
+        """Open a page of `PAGES`, by name."""
         self._rail.show_chosen(name)
 
     def show_setting(self, key: str) -> None:
-        """Go to a setting of SETTINGS."""
+        """Open the Settings page at a setting, by its key."""
         self.show_page("settings")
         cast(SettingsPage, self.page("settings")).show_setting(key)
 
     def show_machine(self, part: str) -> None:
-        """Go to a part of the Machine page."""
+        """Open the Machine page at "overview", "checkpoints" or "checks"."""
         self.show_page("machine")
         cast(MachineView, self.page("machine")).show_part(part)
 
     def open_palette(self) -> None:
-        """Let the user search everything."""
+        """Open the palette."""
         palette = Palette(self._store, self._palette_entries, self)
         palette.open_over(self)
 
     def check_network(self, image: str) -> None:
-        """Open the check of the network for an image that cannot be pulled, "" for none, and begin."""
-        # One that was closed may not be gone yet.
-        dialog = next((found for found in self.findChildren(NetworkCheckDialog) if found.isVisible()), None)
+        """Open the network check and start it with an image, or with "" for a default one."""
+        # A closed dialog may not be deleted yet.
+        dialog = next((child for child in self.findChildren(NetworkCheckDialog) if child.isVisible()), None)
         if dialog is None:
             dialog = NetworkCheckDialog(self._store, self)
         dialog.show()
@@ -149,53 +149,53 @@ class MainWindow(QMainWindow):
         dialog.check(image)
 
     def report_problem(self) -> None:
-        """Go to where a support bundle is made."""
+        """Open the place where a support bundle is created."""
         self.show_page("machine")
         cast(MachineView, self.page("machine")).show_bundle()
 
     def open_about(self) -> None:
-        """Show which versions run."""
+        """Open the About window."""
         self._help.open_about()
 
     def rebuild(self) -> None:
-        """Make everything inside anew, in the present language and zoom."""
+        """Recreate the window's contents in the current language and zoom."""
         name = self.page_name
         self.menuBar().clear()
         self._build(name)
         self._help.rebuild()
 
     def show_notice(self, notice: Notice) -> None:
-        """Say something once."""
-        if notice.text not in self._said_below:
+        """Show a notice, unless the window shows the same text as a problem."""
+        if notice.text not in self._visible_problems:
             self._notice.show_notice(notice)
 
     @property
-    def _said_below(self) -> set[str]:
-        """What is said for as long as it holds, and need not be said once more."""
+    def _visible_problems(self) -> set[str]:
+        """Summaries of the machine's problems, which are visible anyway."""
         machine = self._store.machine
         return {problem.summary for problem in machine.problems} if machine is not None else set()
 
     def allow_close(self) -> None:
-        """From now on closing is closing, and nobody is asked."""
+        """Let the window close from now on, without emitting `closing`."""
         self._may_close = True
 
     def close_for_good(self) -> None:
-        """Close without asking: the application ends."""
+        """Close the window, because the application ends."""
         self.allow_close()
         self.close()
 
     def remember(self) -> None:
-        """Put size, place and page into the preferences."""
+        """Save size, position and open page in the preferences."""
         self._store.preferences.geometry = bytes(self.saveGeometry().toHex().data()).decode("ascii")
         self._store.preferences.page = self.page_name
 
     def restore(self) -> None:
-        """Be as the preferences remember."""
-        kept = self._store.preferences
-        if kept.geometry:
-            self.restoreGeometry(QByteArray.fromHex(QByteArray(kept.geometry.encode("ascii", "replace"))))
-        if kept.page in PAGES:
-            self.show_page(kept.page)
+        """Restore size, position and open page from the preferences."""
+        preferences = self._store.preferences
+        if preferences.geometry:
+            self.restoreGeometry(QByteArray.fromHex(QByteArray(preferences.geometry.encode("ascii", "replace"))))
+        if preferences.page in PAGES:
+            self.show_page(preferences.page)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._may_close:
@@ -211,7 +211,7 @@ class MainWindow(QMainWindow):
     def _build(self, page_name: str = FIRST_PAGE) -> None:
         self.setWindowTitle("Wherry")
         self.setWindowIcon(icons.boat())
-        self._made: dict[str, QWidget] = {}
+        self._created: dict[str, QWidget] = {}
         self.first_run: FirstRunView | None = None
         self.header = MachineHeader(self._store)
         self.problem = ProblemView(self._store)
@@ -232,17 +232,17 @@ class MainWindow(QMainWindow):
         self._enable_actions()
         self._show_badges()
         self._show_problem()
-        # Nothing looks chosen before the first key; Tab then goes to the rail.
-        whole = self.centralWidget()
-        assert whole is not None
-        whole.setFocus()
+        # No widget looks focused before the first key; Tab then moves to the rail.
+        content = self.centralWidget()
+        assert content is not None
+        content.setFocus()
 
     def _on_chosen(self, name: str) -> None:
         self.page_name = name
         self._show_current()
 
     def _show_current(self) -> None:
-        """The chosen page; before the machine was ever up, the first run's in place of what has nothing to show."""
+        """Show the chosen page, or the first-run page in place of the lists before the machine first ran."""
         page = self.page(self.page_name)
         first = self._store.part(SettingsStore).first_run
         if first and self.first_run is None:
@@ -259,9 +259,9 @@ class MainWindow(QMainWindow):
     def _lay_out(self) -> None:
         self._problem_holder = QWidget()
         self._problem_holder.setObjectName("page")
-        held = QVBoxLayout(self._problem_holder)
-        held.setContentsMargins(theme.px(20), theme.px(14), theme.px(20), 0)
-        held.addWidget(self.problem)
+        layout = QVBoxLayout(self._problem_holder)
+        layout.setContentsMargins(theme.px(20), theme.px(14), theme.px(20), 0)
+        layout.addWidget(self.problem)
         self._problem_holder.hide()
         self._right = QVBoxLayout()
         self._right.setContentsMargins(0, 0, 0, 0)
@@ -270,14 +270,14 @@ class MainWindow(QMainWindow):
             self._right.addWidget(widget)
         self._right.addWidget(self._pages, 1)
         self._right.addWidget(StatusBar(self._store))
-        whole = QWidget()
-        whole.setObjectName("page")
-        row = QHBoxLayout(whole)
+        content = QWidget()
+        content.setObjectName("page")
+        row = QHBoxLayout(content)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         row.addWidget(self._rail)
         row.addLayout(self._right, 1)
-        self.setCentralWidget(whole)
+        self.setCentralWidget(content)
 
     def _make_menus(self) -> None:
         intents = self._store.intents
@@ -308,8 +308,8 @@ class MainWindow(QMainWindow):
         ):
             action.triggered.connect(lambda _=False, intent=intent: intent.emit())
         machine.addSeparator()
-        for words, part in ((_("Checkpoints"), "checkpoints"), (_("Diagnostics"), "checks")):
-            machine.addAction(words).triggered.connect(lambda _=False, part=part: intents.show_machine.emit(part))
+        for text, part in ((_("Checkpoints"), "checkpoints"), (_("Diagnostics"), "checks")):
+            machine.addAction(text).triggered.connect(lambda _=False, part=part: intents.show_machine.emit(part))
         machine.addAction(_("Check network…")).triggered.connect(lambda _=False: intents.check_network.emit(""))
         bar.addMenu(_("&Container")).addActions(self.containers.container_actions)
         view = bar.addMenu(_("&View"))
@@ -331,8 +331,8 @@ class MainWindow(QMainWindow):
         ]
         kind = _("Setting")
         settings = [
-            PaletteEntry(f"setting:{key}", say(words), kind, "cog-outline", partial(self.show_setting, key), also=key)
-            for key, words in offered_settings(self._store).items()
+            PaletteEntry(f"setting:{key}", say(title), kind, "cog-outline", partial(self.show_setting, key), also=key)
+            for key, title in offered_settings(self._store).items()
         ]
         return [
             *pages,
@@ -347,7 +347,7 @@ class MainWindow(QMainWindow):
         return page.help_topic if isinstance(page, Documented) else PAGES[self.page_name].help_topic
 
     def _find(self) -> None:
-        """Ctrl+F: in the page that is open, or else in the list of containers."""
+        """Ctrl+F: focus the open page's search field, or else that of the container list."""
         page = self.page(self.page_name)
         if not isinstance(page, Searchable):
             self.show_page(FIRST_PAGE)
@@ -365,8 +365,8 @@ class MainWindow(QMainWindow):
             ("stop", self.stop_action),
         ):
             entry.setEnabled(name in offered and offered[name].enabled)
-        self.start_action.setText(start_words(self._store))
-        self._notice.drop(self._said_below)
+        self.start_action.setText(start_label(self._store))
+        self._notice.drop(self._visible_problems)
         self.kill_action.setEnabled(phase is not None and (phase.is_live or phase is Phase.SUSPENDED) and not refused)
         keeps, up = self._store.machine_keeps_running, phase in (Phase.RUNNING, Phase.DEGRADED)
         self.quit_action.setText(_("Quit…") if keeps else _("Quit"))
@@ -393,7 +393,7 @@ _NOTICES: Final = {
     "warning": ("alert-outline", "warning"),
     "error": ("alert-circle", "danger"),
 }
-"""By a notice's level, its glyph and the name of its colour."""
+"""Icon and color name by level."""
 _LEVELS: Final = {
     "info": message("Information"),
     "warning": message("Warning"),
@@ -402,7 +402,7 @@ _LEVELS: Final = {
 
 
 class _NoticeBar(QFrame):
-    """One sentence and a button to be rid of it."""
+    """A message with a button to dismiss it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -410,27 +410,27 @@ class _NoticeBar(QFrame):
         self._level = "info"
         self._mark = QLabel()
         self._mark.setFixedSize(theme.px(18), theme.px(18))
-        self._words = label("", wrap=True)
+        self._text = label("", wrap=True)
         close = IconButton("close", _("Dismiss"))
         close.clicked.connect(self.hide)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(20), theme.px(6), theme.px(20), theme.px(6))
         row.setSpacing(theme.px(10))
         row.addWidget(self._mark)
-        row.addWidget(self._words, 1)
+        row.addWidget(self._text, 1)
         row.addWidget(close)
         self.hide()
 
     def show_notice(self, notice: Notice) -> None:
         self._level = notice.level
-        self._words.setText(notice.text)
+        self._text.setText(notice.text)
         self._mark.setAccessibleName(say(_LEVELS[notice.level]) if notice.level in _LEVELS else "")
         self._colour()
         self.show()
 
-    def drop(self, words: set[str]) -> None:
-        """Say no more what is one of these."""
-        if self._words.text() in words:
+    def drop(self, texts: set[str]) -> None:
+        """Hide the notice if its text is one of these."""
+        if self._text.text() in texts:
             self.hide()
 
     def _colour(self) -> None:

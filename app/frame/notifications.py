@@ -1,8 +1,8 @@
-"""What the user is told of: a container that ended with an error or whose check fails, a machine in trouble.
+"""Decides when to notify the user: a container failed or is unhealthy, or the machine has a serious problem.
 
-Not told: what somebody asked for. The engine says "kill" before the "die" of every stop, restart, kill and removal,
-whoever asked for it, here or in a terminal. Several at once are one notification, and a container that keeps ending is
-told of once in a while.
+A requested stop is no failure: the engine emits "kill" before the "die" of every stop, restart, kill and removal, from
+here or from a terminal. Simultaneous failures share one notification, and repeated failures of a container are limited
+to one notification per QUIET_S.
 """
 
 from __future__ import annotations
@@ -20,45 +20,45 @@ from app.texts import _, ngettext
 from backend.api import EngineEvent, Phase, ProblemCode
 
 GATHER_MS: Final = 1_500
-"""From the first failure to the notification: what fails together is told together."""
+"""Time from the first failure to the notification, to collect simultaneous failures."""
 QUIET_S: Final = 300.0
-"""Between two notifications of one container."""
-ASKED_S: Final = 120.0
-"""How long after a "kill" an end is what was asked for; longer than the time that a stop is given usually."""
-NAMED: Final = 4
+"""Least time between two notifications about one container or one kind of problem."""
+REQUESTED_S: Final = 120.0
+"""How long after a "kill" an exit counts as requested; longer than the usual stop timeout."""
+NAMES_SHOWN: Final = 4
 _RELOADS: Final = (1, 10, 12, 28)
-"""Signals that a process is sent to do something else than end: HUP, USR1, USR2, WINCH."""
+"""Signals that do not ask a process to exit: HUP, USR1, USR2, WINCH."""
 _KILLED: Final = 137
-_KEPT: Final = 2_000
-TOLD: Final = frozenset(
+_MAX_REMEMBERED: Final = 2_000
+NOTIFIED: Final = frozenset(
     {
         *(ProblemCode.GUEST_HUNG, ProblemCode.ENGINE_DOWN, ProblemCode.MACHINE_DIED, ProblemCode.KERNEL_PANIC),
         *(ProblemCode.DATA_DISK_FULL, ProblemCode.HOST_DISK_FULL, ProblemCode.MEMORY_LOW, ProblemCode.DISK_DAMAGED),
         *(ProblemCode.SUSPEND_FAILED, ProblemCode.UPDATE_FAILED),
     }
 )
-"""Problems of the machine that somebody who does not look at the window wants to know of."""
-_GOING: Final = (Phase.STOPPING, Phase.STOPPED, Phase.SUSPENDED)
+"""Machine problems that are worth a notification while the window is not active."""
+_SHUTTING_DOWN: Final = (Phase.STOPPING, Phase.STOPPED, Phase.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One notification."""
+    """The contents of one notification."""
 
     title: str
-    words: str
+    text: str
     containers: tuple[str, ...]
-    """Ids; none where it is about the machine."""
+    """Ids of the failed containers; empty for a problem of the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
     name: str
-    words: str
+    text: str
 
 
 class ContainerWatch(QObject):
-    """Hand it every event of a container; it says when the user is to be told."""
+    """Turns container events into alarms. Pass every event to `note`; `alarm` is emitted for failures."""
 
     alarm = Signal(object)  # Alarm
 
@@ -68,28 +68,28 @@ class ContainerWatch(QObject):
         super().__init__(parent)
         self._store = store
         self._clock = clock
-        self._asked: dict[str, float] = {}
-        self._told: dict[str, float] = {}
+        self._requested: dict[str, float] = {}
+        self._notified: dict[str, float] = {}
         self._failures: dict[str, _Failure] = {}
-        self._gather = QTimer(self, singleShot=True, interval=GATHER_MS)
-        self._gather.timeout.connect(self._tell)
+        self._batch_timer = QTimer(self, singleShot=True, interval=GATHER_MS)
+        self._batch_timer.timeout.connect(self._notify)
 
     def note(self, event: EngineEvent) -> None:
-        """An event of a container."""
+        """Process an engine event of a container."""
         match event.action:
             case "kill" if event.signal not in _RELOADS:
-                self._remember(self._asked, event.actor_id)
+                self._remember(self._requested, event.actor_id)
             case "start" | "destroy":
-                self._asked.pop(event.actor_id, None)
+                self._requested.pop(event.actor_id, None)
             case "die":
                 self._on_end(event)
             case "health_status: unhealthy":
                 self._fail(event, _("Its health check is failing."))
 
     def _on_end(self, event: EngineEvent) -> None:
-        asked_at = self._asked.pop(event.actor_id, None)
-        asked = asked_at is not None and self._clock() - asked_at < ASKED_S
-        if asked or not event.exit_code:
+        requested_at = self._requested.pop(event.actor_id, None)
+        requested = requested_at is not None and self._clock() - requested_at < REQUESTED_S
+        if requested or not event.exit_code:
             return
         code = event.exit_code
         self._fail(
@@ -99,33 +99,33 @@ class ContainerWatch(QObject):
             else _("Exited with code {code}.", code=code),
         )
 
-    def _fail(self, event: EngineEvent, words: str) -> None:
-        # A machine that is being stopped ends its containers in order; that is no failure of theirs.
-        if not self._store.preferences.notifications or self._store.phase in _GOING:
+    def _fail(self, event: EngineEvent, text: str) -> None:
+        # A machine that is stopping ends its containers; that is not a failure.
+        if not self._store.preferences.notifications or self._store.phase in _SHUTTING_DOWN:
             return
-        told_at = self._told.get(event.actor_id)
-        if told_at is not None and self._clock() - told_at < QUIET_S:
+        notified_at = self._notified.get(event.actor_id)
+        if notified_at is not None and self._clock() - notified_at < QUIET_S:
             return
-        self._remember(self._told, event.actor_id)
-        self._failures[event.actor_id] = _Failure(event.name or event.actor_id[:12], words)
-        if not self._gather.isActive():
-            self._gather.start()
+        self._remember(self._notified, event.actor_id)
+        self._failures[event.actor_id] = _Failure(event.name or event.actor_id[:12], text)
+        if not self._batch_timer.isActive():
+            self._batch_timer.start()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         failures, self._failures = self._failures, {}
-        # Asked again: the machine may have begun to stop since, or the setting may have changed.
+        # Checked again: the machine may have begun to stop since, or the setting may have changed.
         if failures and self._store.preferences.notifications and self._store.phase is not Phase.STOPPING:
             self.alarm.emit(_alarm(failures))
 
-    def _remember(self, where: dict[str, float], container_id: str) -> None:
-        where.pop(container_id, None)
-        where[container_id] = self._clock()
-        while len(where) > _KEPT:
-            del where[next(iter(where))]
+    def _remember(self, times: dict[str, float], container_id: str) -> None:
+        times.pop(container_id, None)
+        times[container_id] = self._clock()
+        while len(times) > _MAX_REMEMBERED:
+            del times[next(iter(times))]
 
 
 class MachineWatch(QObject):
-    """Says which problems of the machine are new: each once, and again only after a while."""
+    """Emits `alarm` for new problems of the machine, at most once per QUIET_S for each kind."""
 
     alarm = Signal(object)  # Alarm
 
@@ -136,29 +136,29 @@ class MachineWatch(QObject):
         self._store = store
         self._clock = clock
         self._present: frozenset[ProblemCode] = frozenset()
-        self._told: dict[ProblemCode, float] = {}
-        store.machine_changed.connect(self._look)
+        self._notified: dict[ProblemCode, float] = {}
+        store.machine_changed.connect(self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         store = self._store
         if store.machine is None or store.phase is None:
             return
         before, self._present = self._present, frozenset(problem.code for problem in store.machine.problems)
         for problem in store.machine.problems:
-            if problem.code in before or problem.code not in TOLD or not store.preferences.notifications:
+            if problem.code in before or problem.code not in NOTIFIED or not store.preferences.notifications:
                 continue
-            told_at = self._told.get(problem.code)
-            if told_at is None or self._clock() - told_at >= QUIET_S:
-                self._told[problem.code] = self._clock()
+            notified_at = self._notified.get(problem.code)
+            if notified_at is None or self._clock() - notified_at >= QUIET_S:
+                self._notified[problem.code] = self._clock()
                 self.alarm.emit(Alarm(texts.problem_title(problem.code), problem.summary, ()))
 
 
 def _alarm(failures: Mapping[str, _Failure]) -> Alarm:
     first = next(iter(failures.values()))
     if len(failures) == 1:
-        return Alarm(_("{name} failed", name=first.name), first.words, tuple(failures))
+        return Alarm(_("{name} failed", name=first.name), first.text, tuple(failures))
     names = [failure.name for failure in failures.values()]
-    words = ", ".join(names[:NAMED])
-    if len(names) > NAMED:
-        words = _("{names} and {count} more", names=words, count=len(names) - NAMED)
-    return Alarm(ngettext("{count} container failed", "{count} containers failed", len(names)), words, tuple(failures))
+    text = ", ".join(names[:NAMES_SHOWN])
+    if len(names) > NAMES_SHOWN:
+        text = _("{names} and {count} more", names=text, count=len(names) - NAMES_SHOWN)
+    return Alarm(ngettext("{count} container failed", "{count} containers failed", len(names)), text, tuple(failures))

@@ -1,4 +1,4 @@
-"""What failed, from the engine's events to the desktop's notifications; where there is no tray, into the window."""
+"""Shows alarms as desktop notifications, or as notices in the window where there is no tray."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from app.ui import desktop
 from backend.api import Notice
 
 ONCE_S: Final = 60.0
-"""What a notice says and then a problem is told once."""
+"""A notice and a problem with the same text within this time are one notification."""
 
 
 class NotificationsWiring(QObject):
-    """Lives as long as the window."""
+    """Connects the engine's events and the store to the tray's notifications."""
 
     def __init__(self, parts: Parts, tray: Tray, parent: QObject) -> None:
         super().__init__(parent)
@@ -27,38 +27,38 @@ class NotificationsWiring(QObject):
         self._tray = tray
         self._watch = ContainerWatch(parts.store, self)
         self._last: Alarm | None = None
-        self._told = ("", 0.0)
+        self._notified = ("", 0.0)
         parts.engine_link.event_seen.connect(self._watch.note)
-        self._watch.alarm.connect(self._tell)
+        self._watch.alarm.connect(self._notify)
         self._machine = MachineWatch(parts.store, self)
-        self._machine.alarm.connect(self._tell_of_machine)
+        self._machine.alarm.connect(self._notify_of_machine)
         parts.store.noticed.connect(self._on_notice)
         tray.message_clicked.connect(self._open)
 
-    def _tell(self, alarm: Alarm) -> None:
+    def _notify(self, alarm: Alarm) -> None:
         if desktop.tray_is_shown():
             self._last = alarm
-            self._tray.message(alarm.title, alarm.words)
+            self._tray.message(alarm.title, alarm.text)
         else:
             self._parts.store.notice(
-                Notice(level="warning", text=_("{title}. {words}", title=alarm.title, words=alarm.words))
+                Notice(level="warning", text=_("{title}. {words}", title=alarm.title, words=alarm.text))
             )
 
-    def _tell_of_machine(self, alarm: Alarm) -> None:
-        # The window says it by itself, in a strip that is hard to miss; what a notice told first is told once.
-        (words, at), self._told = self._told, (alarm.words, time.monotonic())
-        again = alarm.words == words and time.monotonic() - at < ONCE_S
+    def _notify_of_machine(self, alarm: Alarm) -> None:
+        # An active window shows problems in its alert bar. A text that a notice has shown already is not repeated.
+        (text, at), self._notified = self._notified, (alarm.text, time.monotonic())
+        again = alarm.text == text and time.monotonic() - at < ONCE_S
         if not again and desktop.tray_is_shown() and not self._parts.window.isActiveWindow():
             self._last = alarm
-            self._tray.message(alarm.title, alarm.words)
+            self._tray.message(alarm.title, alarm.text)
 
     def _on_notice(self, notice: Notice) -> None:
-        """What the agent warns of once, such as a process that was killed for want of memory."""
+        """Notify of an error that the agent reports once, such as a process killed because memory ran out."""
         if notice.level == "error" and self._parts.store.preferences.notifications:
-            self._tell_of_machine(Alarm("Wherry", notice.text, ()))
+            self._notify_of_machine(Alarm("Wherry", notice.text, ()))
 
     def _open(self) -> None:
-        """The log of the one that failed, or the list where it was several."""
+        """Open the failed container's log, or the container list if several failed."""
         alarm, intents = self._last, self._parts.store.intents
         intents.show_window.emit()
         if alarm is None:

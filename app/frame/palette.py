@@ -1,7 +1,7 @@
-"""The palette (Ctrl+K): one field that finds containers, pages, settings and actions, by the keyboard alone.
+"""The palette (Ctrl+K): a search field for containers, pages, settings and actions, usable by keyboard alone.
 
-The field keeps the focus; the arrow keys move in the list below it, Return takes what is marked, Escape leaves. What
-is marked is announced to screen readers, because the focus does not move there.
+The field keeps the focus. The arrow keys move the selection in the list below, Enter runs the selected entry, Escape
+closes. The selected entry is announced to screen readers, because the focus does not move to it.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _ENTRY_ROLE: Final = Qt.ItemDataRole.UserRole
 
 
 class Palette(QDialog):
-    """Made anew each time that it is opened."""
+    """The palette's popup. Created each time it opens, and deleted when it closes."""
 
     def __init__(self, store: AppStore, fixed: Callable[[], Sequence[PaletteEntry]], parent: QWidget) -> None:
-        """Prepare it.
+        """Create the popup; `open_over` shows it.
 
         Args:
-            fixed: gives the entries that do not depend on containers.
-            parent: the window over which it opens.
+            fixed: returns the entries that do not depend on containers.
+            parent: the main window.
         """
         super().__init__(parent, Qt.WindowType.Popup)
         self._store = store
@@ -58,7 +58,7 @@ class Palette(QDialog):
         self.field.setAccessibleName(_("Search everything"))
         self.field.addAction(icons.glyph("magnify", theme.current().muted), QLineEdit.ActionPosition.LeadingPosition)
         self.field.installEventFilter(self)
-        self.model = _Found(self)
+        self.model = _ResultsModel(self)
         self.list = QListView()
         self.list.setObjectName("palettelist")
         self.list.setModel(self.model)
@@ -80,7 +80,7 @@ class Palette(QDialog):
         column.addWidget(self.list)
         column.addWidget(self._none)
         self.field.textChanged.connect(self.refresh)
-        self.list.clicked.connect(lambda _index: self._take())
+        self.list.clicked.connect(lambda _index: self._run_selected())
         self.list.entered.connect(self.list.setCurrentIndex)
         self.list.selectionModel().currentChanged.connect(self._announce)
         store.containers_changed.connect(self._on_containers)
@@ -89,11 +89,11 @@ class Palette(QDialog):
 
     @property
     def titles(self) -> list[str]:
-        """What was found, best first."""
+        """Titles of the results, best first."""
         return [entry.title for entry in self.model.entries]
 
     def open_over(self, window: QWidget) -> None:
-        """Appear below the window's top."""
+        """Show the popup near the top of `window` and focus its field."""
         width = min(theme.px(_WIDTH), window.width() - theme.px(24))
         self.setFixedWidth(width)
         place = window.mapToGlobal(window.rect().topLeft())
@@ -102,16 +102,16 @@ class Palette(QDialog):
         self.field.setFocus(Qt.FocusReason.PopupFocusReason)
 
     def refresh(self) -> None:
-        """Look for what is typed now."""
+        """Search for the field's text."""
         self._show(find(self._store, self._fixed(), self.field.text()), "")
 
     def _on_containers(self) -> None:
-        """The list may have changed below the user's hand: what was marked stays marked."""
+        """Search again after the containers changed; the selected entry stays selected."""
         marked = self.model.entry(self.list.currentIndex())
         self._show(find(self._store, self._fixed(), self.field.text()), marked.key if marked else "")
 
     def _show(self, entries: list[PaletteEntry], marked: str) -> None:
-        self.model.put(entries)
+        self.model.set_entries(entries)
         row = next((row for row, entry in enumerate(entries) if entry.key == marked), 0)
         self.list.setVisible(bool(entries))
         self._none.setVisible(not entries)
@@ -139,14 +139,14 @@ class Palette(QDialog):
             self.list.setCurrentIndex(self.model.index(steps[key]))
             return True
         if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self._take()
+            self._run_selected()
             return True
         if key == Qt.Key.Key_K and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             self.close()
             return True
         return False
 
-    def _take(self) -> None:
+    def _run_selected(self) -> None:
         entry = self.model.entry(self.list.currentIndex())
         if entry is not None:
             self.close()
@@ -156,19 +156,19 @@ class Palette(QDialog):
     def _announce(self, current: QModelIndex) -> None:
         entry = self.model.entry(current)
         if entry is not None:
-            words = _("{title}, {detail}", title=entry.title, detail=entry.detail)
-            self.field.setAccessibleDescription(words)
-            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self.field, words))
+            text = _("{title}, {detail}", title=entry.title, detail=entry.detail)
+            self.field.setAccessibleDescription(text)
+            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self.field, text))
 
 
-class _Found(QAbstractListModel):
-    """The entries that were found."""
+class _ResultsModel(QAbstractListModel):
+    """The search results as a Qt list model."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.entries: list[PaletteEntry] = []
 
-    def put(self, entries: list[PaletteEntry]) -> None:
+    def set_entries(self, entries: list[PaletteEntry]) -> None:
         self.beginResetModel()
         self.entries = entries
         self.endResetModel()
@@ -191,7 +191,7 @@ class _Found(QAbstractListModel):
 
 
 class _Row(QStyledItemDelegate):
-    """A glyph, the title, and what kind of thing it is."""
+    """Paints an entry: icon, title, and its kind at the right."""
 
     def sizeHint(self, _option: QStyleOptionViewItem, _index: _INDEX) -> QSize:
         return QSize(0, theme.px(_ROW_HEIGHT))

@@ -1,4 +1,4 @@
-"""What the palette can find: pages, settings, actions, and all that can be done with each container."""
+"""Entries of the palette: pages, settings, machine actions, and the actions on each container."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from app import texts
-from app.features.settings.general import scheme_words
+from app.features.settings.general import scheme_name
 from app.state.machine_actions import machine_actions, refusal
 from app.state.preferences import ZOOMS
 from app.state.store import AppStore
@@ -20,10 +20,10 @@ from app.ui.search import NameQuery, fold
 from backend.api import Container, ContainerAction, Phase, messages
 
 SHOWN: Final = 50
-"""More are never looked through."""
+"""Maximum number of results."""
 _RECENT_BONUS: Final = 40
-_ACTED_ON: Final = 4
-"""So many of the best containers are shown with all that can be done with them."""
+_WITH_ACTIONS: Final = 4
+"""Number of best-matching containers whose actions are listed too."""
 TABS: Final = {
     "logs": (message("Logs"), "text-box-outline"),
     "terminal": (message("Terminal"), "console"),
@@ -31,7 +31,7 @@ TABS: Final = {
     "inspect": (message("Inspect"), "code-json"),
     "stats": (message("Stats"), "chart-line"),
 }
-"""The tabs of a container's page: words and glyph."""
+"""Title and icon of each tab of a container's page."""
 _GLYPHS: Final = {
     ContainerAction.START: "play",
     ContainerAction.STOP: "stop",
@@ -43,25 +43,25 @@ _GLYPHS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PaletteEntry:
-    """One thing to be found."""
+    """One entry: what it shows, and `run` for when it is chosen."""
 
     key: str
-    """The same at the next start: by it the recent ones are known."""
+    """Stable between runs of the window; identifies recent entries in the preferences."""
     title: str
     detail: str
     glyph: str
     run: Callable[[], object]
     also: str = ""
-    """More words by which it is found."""
+    """Additional search terms, not shown."""
 
     @property
     def folded(self) -> str:
-        """The words by which it is found."""
+        """The text to search in, with case and accents removed."""
         return fold(f"{self.title} {self.detail} {self.also}")
 
 
 def find(store: AppStore, fixed: Sequence[PaletteEntry], typed: str) -> list[PaletteEntry]:
-    """The best entries for what was typed, best first; for nothing: the recent ones, then pages and actions.
+    """The entries that match `typed`, best first; for an empty text the recent ones, then pages and actions.
 
     Args:
         fixed: entries that do not depend on containers.
@@ -69,7 +69,7 @@ def find(store: AppStore, fixed: Sequence[PaletteEntry], typed: str) -> list[Pal
     query = NameQuery(typed)
     recent = {key: number for number, key in enumerate(store.preferences.recent)}
     if not query.words:
-        return _unasked(store, fixed, recent)
+        return _suggestions(store, fixed, recent)
     scored = [(query.score(entry.folded), entry) for entry in fixed]
     scored += _containers(store, query)
     ranked = (
@@ -81,17 +81,17 @@ def find(store: AppStore, fixed: Sequence[PaletteEntry], typed: str) -> list[Pal
 
 
 def container_entries(store: AppStore, container: Container) -> list[PaletteEntry]:
-    """All that can be done with one container, opening it first."""
+    """The entries of one container: opening it, its tabs, actions and port links."""
     intents, name, key = store.intents, container.name, f"container:{container.id}"
     state = texts.container_state(container.state)
     detail = f"{container.image} · {state}"
     entries = [PaletteEntry(key, name, detail, "cube-outline", partial(intents.open_container.emit, container.id, ""))]
-    for tab, (words, glyph) in TABS.items():
-        title = _("{tab}: {name}", tab=say(words), name=name)
+    for tab, (label, glyph) in TABS.items():
+        title = _("{tab}: {name}", tab=say(label), name=name)
         entries.append(
             PaletteEntry(f"{key}:{tab}", title, state, glyph, partial(intents.open_container.emit, container.id, tab))
         )
-    for kind in _applying(container):
+    for kind in _applicable_actions(container):
         title = _("{action} {name}", action=texts.action(kind), name=name)
         run = partial(intents.act_on_containers.emit, (container.id,), kind)
         entries.append(PaletteEntry(f"{key}:{kind.value}", title, state, _GLYPHS[kind], run))
@@ -102,10 +102,10 @@ def container_entries(store: AppStore, container: Container) -> list[PaletteEntr
 
 
 def machine_entries(store: AppStore) -> list[PaletteEntry]:
-    """What can be asked of the machine now."""
+    """The entries of the actions that the machine accepts now."""
     intents, detail, refused = store.intents, _("Action"), refusal(store)
     entries = [
-        PaletteEntry(f"action:{action.name}", action.sentence, detail, action.glyph, action.run, also=action.words)
+        PaletteEntry(f"action:{action.name}", action.sentence, detail, action.glyph, action.run, also=action.label)
         for action in machine_actions(store)
         if action.enabled
     ]
@@ -116,7 +116,7 @@ def machine_entries(store: AppStore) -> list[PaletteEntry]:
     ]
     if not refused:
         offered.append(("checkpoints", _("Checkpoints"), "history", partial(intents.show_machine.emit, "checkpoints")))
-        offered.append(("update", _("Check for updates"), "update", partial(_look_for_update, store)))
+        offered.append(("update", _("Check for updates"), "update", partial(_check_for_update, store)))
     up = store.phase in (Phase.RUNNING, Phase.DEGRADED)
     if up and not refused:
         offered.append(
@@ -124,10 +124,10 @@ def machine_entries(store: AppStore) -> list[PaletteEntry]:
                 "reclaim",
                 _("Reclaim memory and disk space"),
                 "memory",
-                partial(intents.ask_maintenance.emit, messages.Reclaim()),
+                partial(intents.request_maintenance.emit, messages.Reclaim()),
             )
         )
-        restart = partial(intents.ask_maintenance.emit, messages.RestartEngine())
+        restart = partial(intents.request_maintenance.emit, messages.RestartEngine())
         offered.append(("restart-engine", _("Restart the Docker engine"), "restart", restart))
     if store.machine_keeps_running:
         offered.append(("quit", _("Quit and keep the machine running"), "exit-to-app", intents.quit_only.emit))
@@ -146,43 +146,43 @@ def machine_entries(store: AppStore) -> list[PaletteEntry]:
         offered.append(("quit", _("Quit"), "exit-to-app", intents.quit.emit))
     return [
         *entries,
-        *(PaletteEntry(f"action:{name}", words, detail, glyph, run) for name, words, glyph, run in offered),
+        *(PaletteEntry(f"action:{name}", label, detail, glyph, run) for name, label, glyph, run in offered),
     ]
 
 
-def _look_for_update(store: AppStore) -> None:
-    store.intents.ask_maintenance.emit(messages.CheckUpdate())
+def _check_for_update(store: AppStore) -> None:
+    store.intents.request_maintenance.emit(messages.CheckUpdate())
     store.intents.show_machine.emit("overview")
 
 
 def preference_entries(store: AppStore) -> list[PaletteEntry]:
-    """Theme and zoom, which need no settings page to be changed."""
-    kept, detail = store.preferences, _("Setting")
-    made = []
+    """The entries that set another theme or zoom directly."""
+    preferences, detail = store.preferences, _("Setting")
+    entries = []
     for scheme in theme.Scheme:
-        if scheme is not kept.theme:
-            title = _("Theme: {name}", name=scheme_words(scheme))
-            run = partial(setattr, kept, "theme", scheme)
-            made.append(PaletteEntry(f"theme:{scheme.value}", title, detail, "theme-light-dark", run))
+        if scheme is not preferences.theme:
+            title = _("Theme: {name}", name=scheme_name(scheme))
+            run = partial(setattr, preferences, "theme", scheme)
+            entries.append(PaletteEntry(f"theme:{scheme.value}", title, detail, "theme-light-dark", run))
     for zoom in ZOOMS:
-        if zoom != kept.zoom:
+        if zoom != preferences.zoom:
             title = _("Zoom: {percent}%", percent=zoom)
-            made.append(
+            entries.append(
                 PaletteEntry(
-                    f"zoom:{zoom}", title, detail, "magnify-plus-outline", partial(setattr, kept, "zoom", zoom)
+                    f"zoom:{zoom}", title, detail, "magnify-plus-outline", partial(setattr, preferences, "zoom", zoom)
                 )
             )
-    return made
+    return entries
 
 
-def _applying(container: Container) -> tuple[ContainerAction, ...]:
+def _applicable_actions(container: Container) -> tuple[ContainerAction, ...]:
     if not container.state.is_up:
         return (ContainerAction.START,)
     pause = ContainerAction.UNPAUSE if container.state.value == "paused" else ContainerAction.PAUSE
     return (ContainerAction.STOP, ContainerAction.RESTART, pause)
 
 
-def _unasked(store: AppStore, fixed: Sequence[PaletteEntry], recent: dict[str, int]) -> list[PaletteEntry]:
+def _suggestions(store: AppStore, fixed: Sequence[PaletteEntry], recent: dict[str, int]) -> list[PaletteEntry]:
     known = {entry.key: entry for entry in fixed}
     for key in recent:
         if key.startswith("container:") and (container := store.container(key.split(":", 2)[1])) is not None:
@@ -190,34 +190,34 @@ def _unasked(store: AppStore, fixed: Sequence[PaletteEntry], recent: dict[str, i
     first = [known[key] for key in recent if key in known]
     chosen = {entry.key for entry in first}
     up = [container_entries(store, container)[0] for container in store.running[:10]]
-    return _some([*first, *(entry for entry in [*fixed, *up] if entry.key not in chosen)])
+    return _first_unique([*first, *(entry for entry in [*fixed, *up] if entry.key not in chosen)])
 
 
-def _some(entries: Iterable[PaletteEntry]) -> list[PaletteEntry]:
+def _first_unique(entries: Iterable[PaletteEntry]) -> list[PaletteEntry]:
     unique = {entry.key: entry for entry in entries}
     return list(unique.values())[:SHOWN]
 
 
 def _containers(store: AppStore, query: NameQuery) -> list[tuple[int, PaletteEntry]]:
-    """Containers by their own words; the best of them with their actions, by the words of these as well."""
-    whole: list[tuple[int, Container]] = []
-    partly: list[tuple[int, Container]] = []
+    """Scored entries of containers whose text matches the whole query, and of container actions that do."""
+    full_matches: list[tuple[int, Container]] = []
+    partial_matches: list[tuple[int, Container]] = []
     for container in store.containers or ():
         scores = query.score_each(fold(f"{container.name} {container.image} {container.compose_project or ''}"))
         if 0 not in scores:
-            whole.append((sum(scores) - len(container.name) // 8, container))
+            full_matches.append((sum(scores) - len(container.name) // 8, container))
         elif any(scores):
-            partly.append((sum(scores), container))
+            partial_matches.append((sum(scores), container))
 
     def value(pair: tuple[int, Container]) -> int:
         return pair[0]
 
-    found: list[tuple[int, PaletteEntry]] = []
-    for place, (score, container) in enumerate(heapq.nlargest(SHOWN, whole, key=value)):
+    results: list[tuple[int, PaletteEntry]] = []
+    for rank, (score, container) in enumerate(heapq.nlargest(SHOWN, full_matches, key=value)):
         entries = container_entries(store, container)
-        found.append((score + 5, entries[0]))
-        if place < _ACTED_ON:
-            found += [(max(1, score - 30), entry) for entry in entries[1:]]
-    for _score, container in heapq.nlargest(SHOWN, partly, key=value):
-        found += [(query.score(entry.folded), entry) for entry in container_entries(store, container)[1:]]
-    return found
+        results.append((score + 5, entries[0]))
+        if rank < _WITH_ACTIONS:
+            results += [(max(1, score - 30), entry) for entry in entries[1:]]
+    for _score, container in heapq.nlargest(SHOWN, partial_matches, key=value):
+        results += [(query.score(entry.folded), entry) for entry in container_entries(store, container)[1:]]
+    return results

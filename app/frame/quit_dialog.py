@@ -1,4 +1,4 @@
-"""The question at quitting: what becomes of the machine that runs."""
+"""The dialog shown when quitting while the machine runs: keep it running, suspend it, or stop it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _CHOICES = {
     ),
     "stop": (message("Stop"), message("Stops all containers. Nothing on the disk is lost.")),
 }
-"""Words and explanation."""
+"""Label and explanation of each choice."""
 
 
 class QuitDialog(QDialog):
-    """Calls `chosen` with one of CHOICES if the user goes on; what is to be remembered is put into the preferences."""
+    """Calls `chosen` with one of CHOICES if the user confirms. "Remember my choice" saves it in the preferences."""
 
     def __init__(self, parent: QWidget, store: AppStore, chosen: Callable[[str], None]) -> None:
         super().__init__(parent)
@@ -83,40 +83,40 @@ class QuitDialog(QDialog):
         for name in CHOICES:
             choice = self.choices[name] = QRadioButton(say(_CHOICES[name][0]))
             choice.setAccessibleName(choice.text())
-            words = say(_CHOICES[name][1])
+            explanation = say(_CHOICES[name][1])
             if name != "keep" and refused:
-                words = refused
+                explanation = refused
                 choice.setEnabled(False)
             elif name == "suspend" and store.phase not in (Phase.RUNNING, Phase.DEGRADED):
-                words = _("Not available while the machine starts or stops.")
+                explanation = _("Not available while the machine starts or stops.")
                 choice.setEnabled(False)
-            choice.setAccessibleDescription(words)
-            # The words stand with their choice, not in the middle between two.
+            choice.setAccessibleDescription(explanation)
+            # Spacing keeps each explanation close to its own choice.
             pair = QVBoxLayout()
             pair.setSpacing(theme.px(2))
             pair.addWidget(choice)
             below = QHBoxLayout()
             below.setContentsMargins(theme.px(26), 0, 0, theme.px(4))
-            below.addWidget(label(words, "muted", wrap=True))
+            below.addWidget(label(explanation, "muted", wrap=True))
             pair.addLayout(below)
             column.addLayout(pair)
         self.choices["keep"].setChecked(True)
         column.addWidget(self.remember)
         column.addSpacing(theme.px(6))
         column.addWidget(buttons)
-        buttons.accepted.connect(self._go)
+        buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)
 
     @property
     def choice(self) -> str:
-        """The one of CHOICES that is marked."""
+        """The selected one of CHOICES."""
         return next(name for name, choice in self.choices.items() if choice.isChecked())
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        self.resize(self.sizeHint())  # what was reckoned before knew nothing of the zoom's fonts
+        self.resize(self.sizeHint())  # the earlier size did not account for the zoomed font
 
-    def _go(self) -> None:
+    def _accept(self) -> None:
         choice = self.choice
         if self.remember.isChecked():
             self._store.preferences.on_quit = choice

@@ -1,4 +1,4 @@
-"""The rail: the pages by name, the machine's own at the bottom; only their pictures where the window is narrow."""
+"""The navigation rail: the list of pages, with Machine and Settings at the bottom; icons only in a narrow window."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MOST_COUNTED: Final = 99
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RailEntry:
-    """One page."""
+    """One page's entry in the rail."""
 
     name: str
     title: str
@@ -42,7 +42,7 @@ class RailEntry:
 
 
 class Rail(QFrame):
-    """Says which page is wanted."""
+    """Emits `chosen` with the name of the page that the user selects."""
 
     chosen = Signal(str)  # name of a page
 
@@ -78,7 +78,7 @@ class Rail(QFrame):
         self.set_narrow(False)
 
     def set_narrow(self, narrow: bool) -> None:
-        """Show only the pictures, or the titles too."""
+        """Show only icons, or the titles too."""
         self._narrow = narrow
         self.setFixedWidth(theme.px(NARROW_WIDTH if narrow else WIDTH))
         self._brand.setVisible(not narrow)
@@ -86,22 +86,22 @@ class Rail(QFrame):
             self.list.item(self._row(number)).setText("" if narrow else entry.title)
             self._describe(number)
 
-    def set_badge(self, name: str, count: int, words: str) -> None:
-        """Show a number beside a page's name; 0: none.
+    def set_badge(self, name: str, count: int, text: str) -> None:
+        """Show a number beside a page's name; 0 removes it.
 
         Args:
-            words: what is counted, for the tool tip and for screen readers: "1 port cannot be reached".
+            text: what is counted, for the tool tip and screen readers: "1 port cannot be reached".
         """
-        self._badges[name] = (count, words)
+        self._badges[name] = (count, text)
         number = next(number for number, entry in enumerate(self._entries) if entry.name == name)
         self._describe(number)
 
     def badge(self, name: str) -> int:
-        """The number beside a page's name."""
+        """The number beside a page's name; 0 for none."""
         return self._badges.get(name, (0, ""))[0]
 
     def show_chosen(self, name: str) -> None:
-        """Mark a page as the open one."""
+        """Select a page, by name."""
         number = next(number for number, entry in enumerate(self._entries) if entry.name == name)
         self.list.setCurrentRow(self._row(number))
 
@@ -113,8 +113,8 @@ class Rail(QFrame):
 
     def _describe(self, number: int) -> None:
         entry, item = self._entries[number], self.list.item(self._row(number))
-        count, words = self._badges.get(entry.name, (0, ""))
-        title = f"{entry.title}: {words}" if count else entry.title
+        count, text = self._badges.get(entry.name, (0, ""))
+        title = f"{entry.title}: {text}" if count else entry.title
         item.setData(Qt.ItemDataRole.AccessibleTextRole, title)
         item.setToolTip(tooltip(title) if self._narrow or count else "")
         item.setData(_BADGE_ROLE, count)
@@ -129,7 +129,7 @@ class Rail(QFrame):
 
 
 class _Pages(QListWidget):
-    """The list, with one entry that cannot be chosen and pushes those below it to the bottom."""
+    """The list widget, with a spacer row that pushes the entries after it to the bottom."""
 
     def __init__(self, spacer_row: int) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class _Pages(QListWidget):
 
 
 class _Badged(QStyledItemDelegate):
-    """Paints an entry's number over its right end."""
+    """Paints an entry's badge at its right end."""
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -157,7 +157,7 @@ class _Badged(QStyledItemDelegate):
         count = index.data(_BADGE_ROLE)
         if not count:
             return
-        words = str(count) if count <= _MOST_COUNTED else f"{_MOST_COUNTED}+"
+        text = str(count) if count <= _MOST_COUNTED else f"{_MOST_COUNTED}+"
         current, rect, height = theme.current(), option.rect, theme.px(18)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -165,14 +165,14 @@ class _Badged(QStyledItemDelegate):
         font.setPixelSize(theme.px(11))
         font.setBold(True)
         painter.setFont(font)
-        width = max(height, painter.fontMetrics().horizontalAdvance(words) + theme.px(10))
+        width = max(height, painter.fontMetrics().horizontalAdvance(text) + theme.px(10))
         right = rect.right() - theme.px(14 if index.data() else 6)
-        # Where only the picture is shown, the number sits on its corner.
+        # Where only the icon is shown, the badge is on its corner.
         top = rect.center().y() - height // 2 if index.data() else rect.top() + theme.px(1)
         box = QRect(right - width, top, width, height)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(current.danger))
         painter.drawRoundedRect(box, height / 2, height / 2)
         painter.setPen(QColor(current.on_accent))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
         painter.restore()

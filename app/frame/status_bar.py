@@ -1,7 +1,7 @@
-"""The strip below every page: the engine's state, how it is run, and what the machine uses of what it was given.
+"""The status bar below every page: the engine's state, the accelerator, and the machine's use of CPU, memory and disk.
 
-It is one button, so one stop of the Tab key: whatever is of interest in it is explained on the Machine page, where it
-leads. Where it is too narrow for everything, the least important parts go first; none is ever cut off in its middle.
+The whole bar is one button, so one stop for the Tab key, and opens the Machine page with the details. In a narrow
+window the least important parts are hidden first; none is ever truncated.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STARTING = (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING)
 
 
 class StatusBar(QAbstractButton):
-    """A function of the store. A press asks for the Machine page."""
+    """Shows figures from the store. A click opens the Machine page."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -49,7 +49,7 @@ class StatusBar(QAbstractButton):
         self.update_offer = label()
         self.version = label(_("Wherry {version}", version=VERSION), "muted")
         self._parts = (self.engine, self.accelerator, self.cpu, self.memory, self.disk, self.update_offer, self.version)
-        # The first to go when there is no room.
+        # In the order in which they are hidden when there is no room.
         self._dispensable = (self.version, self.update_offer, self.accelerator, self.disk, self.memory, self.cpu)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(_MARGIN), theme.px(5), theme.px(_MARGIN), theme.px(5))
@@ -72,10 +72,10 @@ class StatusBar(QAbstractButton):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         self._dot.set_colour(theme.phase_colour(theme.current(), self._store.phase))
         under_way = operation(self._store)
-        self.engine.setText(operation_short(under_way) if under_way else _engine_words(self._store))
+        self.engine.setText(operation_short(under_way) if under_way else _engine_text(self._store))
         machine = self._store.machine
         offered = machine.image_offer if machine is not None and under_way is None else None
         self.update_offer.setText(_("Update {version} available", version=offered) if offered else "")
@@ -84,8 +84,8 @@ class StatusBar(QAbstractButton):
         )
         self._show_accelerator(self._store.machine)
         self._show_figures(self._store.machine)
-        said = [part.text() for part in self._parts if part.text()]
-        self.setAccessibleDescription(", ".join([*said, _("Open the Machine page")]))
+        texts_shown = [part.text() for part in self._parts if part.text()]
+        self.setAccessibleDescription(", ".join([*texts_shown, _("Open the Machine page")]))
         self._fit()
 
     def sizeHint(self) -> QSize:
@@ -100,18 +100,18 @@ class StatusBar(QAbstractButton):
             self.accelerator.setText("")
             return
         if accelerator.hardware:
-            words, tip, role = accelerator.title, _("The machine uses hardware virtualization."), None
+            text, tip, role = accelerator.title, _("The machine uses hardware virtualization."), None
         else:
-            words, role = _("Software emulation"), "warning"
+            text, role = _("Software emulation"), "warning"
             tip = "\n".join(
                 (
                     _("The machine runs in slow software emulation. Hardware virtualization isn't available because:"),
                     *accelerator.reasons,
                 )
             )
-        self.accelerator.setText(words)
+        self.accelerator.setText(text)
         self.accelerator.setToolTip(tooltip(tip))
-        _give_role(self.accelerator, role)
+        _set_role(self.accelerator, role)
 
     def _show_figures(self, machine: MachineStatus | None) -> None:
         usage = self._store.part(StatsStore).machine if self._store.phase in _UP else None
@@ -119,12 +119,12 @@ class StatusBar(QAbstractButton):
             for part in (self.cpu, self.memory, self.disk):
                 part.setText("")
             return
-        given = machine.resources if machine else None
-        memory = given.memory_mib * 1024**2 if given else usage.memory_total_bytes
-        disk = given.disk_gib * 1024**3 if given else usage.disk_total_bytes
+        resources = machine.resources if machine else None
+        memory = resources.memory_mib * 1024**2 if resources else usage.memory_total_bytes
+        disk = resources.disk_gib * 1024**3 if resources else usage.disk_total_bytes
         self.cpu.setText(_("CPU {value}", value=figures.percent(usage.cpu_percent)))
         self.cpu.setToolTip(tooltip(_("Use of all processors of the machine")))
-        for part, words, tip, used, whole in (
+        for part, text, tip, used, whole in (
             (
                 self.memory,
                 _("Memory {value}", value=figures.used_of(usage.memory_used_bytes, memory)),
@@ -140,12 +140,12 @@ class StatusBar(QAbstractButton):
                 disk,
             ),
         ):
-            part.setText(words)
+            part.setText(text)
             part.setToolTip(tooltip(tip))
-            _give_role(part, "warning" if whole and used / whole >= _NEARLY_FULL else None)
+            _set_role(part, "warning" if whole and used / whole >= _NEARLY_FULL else None)
 
     def _fit(self) -> None:
-        """Show as much as there is room for."""
+        """Hide the least important parts until the rest fits."""
         wanted = [part for part in self._parts if part.text()]
         spacing = theme.px(_SPACING)
         room = self.width() - 2 * theme.px(_MARGIN) - self._dot.width() - theme.px(6) - spacing
@@ -187,7 +187,7 @@ class StatusBar(QAbstractButton):
             painter.drawRect(QRectF(self.rect()).adjusted(1, 1, -1, -1))
 
 
-def _give_role(part: QLabel, role: str | None) -> None:
+def _set_role(part: QLabel, role: str | None) -> None:
     if part.property("role") != role:
         part.setProperty("role", role)
         part.style().polish(part)
@@ -201,11 +201,11 @@ _ENGINE: Final = {
     Phase.SUSPENDED: message("Engine suspended"),
     Phase.FAILED: message("Engine failed to start"),
 }
-"""In the phases in which the engine does not start."""
+"""Text by phase, for the phases in which the engine is not starting."""
 
 
-def _engine_words(store: AppStore) -> str:
-    """What to say of the engine."""
+def _engine_text(store: AppStore) -> str:
+    """The engine's state as a short text."""
     if store.agent_link is not LinkState.UP:
         return _("Connecting…") if store.machine is None else _("Reconnecting to the agent…")
     phase = store.phase

@@ -1,4 +1,4 @@
-"""The tray icon and its menu: a function of the store. Where a desktop has no tray, this is simply never seen."""
+"""The tray icon and its menu, kept up to date from the store. On a desktop without a tray nothing is shown."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from backend.api import Container, ContainerAction, Phase
 
 FILL_AFTER_MS: Final = 200
 MENU_CONTAINERS: Final = 12
-"""So many have an entry of their own."""
+"""Maximum number of containers that have their own menu entry."""
 _UP: Final = (ContainerAction.STOP, ContainerAction.RESTART)
 _DOWN: Final = (ContainerAction.START,)
 
 
 class Tray(QObject):
-    """Make it once; `show` when the desktop has a tray."""
+    """The icon and its menu; hidden until `show`, which is called when the desktop has a tray."""
 
     message_clicked = Signal()
 
@@ -44,25 +44,25 @@ class Tray(QObject):
             signal.connect(self._refresh_soon)
         self._soon = QTimer(self, singleShot=True, interval=FILL_AFTER_MS)
         self._soon.timeout.connect(self.refresh)
-        # The tray's host on Linux takes a copy of the menu: it must not be empty before it is first opened.
+        # The tray host on Linux copies the menu, so it must not be empty before it is first opened.
         self.fill()
         self.refresh()
 
     def show(self) -> None:
-        """Appear."""
+        """Show the icon."""
         self.refresh()
         self.icon.show()
 
     def hide(self) -> None:
-        """Vanish."""
+        """Hide the icon."""
         self.icon.hide()
 
-    def message(self, title: str, words: str) -> None:
-        """A notification beside the icon."""
-        self.icon.showMessage(title, words, icons.boat())
+    def message(self, title: str, text: str) -> None:
+        """Show a desktop notification."""
+        self.icon.showMessage(title, text, icons.boat())
 
     def refresh(self) -> None:
-        """Show the store: icon and tool tip, and the menu unless it is open."""
+        """Update icon and tool tip from the store, and the menu unless it is open."""
         phase = self._store.phase
         self.icon.setIcon(icons.tray(phase))
         running = len(self._store.running)
@@ -80,7 +80,7 @@ class Tray(QObject):
         self._fill_unless_open()
 
     def _refresh_soon(self) -> None:
-        # Once for many changes: a menu of its own for each container takes as long as painting the list.
+        # Once for many changes: building a submenu for each container takes as long as painting the list.
         if self.icon.isVisible() and not self._soon.isActive():
             self._soon.start()
 
@@ -89,19 +89,19 @@ class Tray(QObject):
             self.fill()
 
     def fill(self) -> None:
-        """Make the menu anew."""
+        """Rebuild the menu."""
         store, menu, intents = self._store, self.menu, self._store.intents
         for action in menu.actions():
             if (sub := action.menu()) is not None:
                 assert isinstance(sub, QMenu)
                 sub.deleteLater()
         menu.clear()
-        # First, for on some desktops a click on the icon opens this menu and nothing else.
+        # First, because on some desktops a click on the icon only opens this menu.
         menu.addAction(_("Open Wherry"), intents.show_window.emit)
         menu.addSeparator()
         menu.addAction(menu_text(self._state_line())).setEnabled(False)
         for offered in machine_actions(store):
-            entry = menu.addAction(offered.words, offered.run)
+            entry = menu.addAction(offered.label, offered.run)
             entry.setEnabled(offered.enabled)
             entry.setToolTip(tooltip(offered.tip))
         self._add_containers()
@@ -109,7 +109,7 @@ class Tray(QObject):
         menu.addAction(_("Settings"), self._show_settings)
         menu.addSeparator()
         if store.machine_keeps_running:
-            # Each says what becomes of the machine: a menu needs no dialog that asks for it.
+            # Each entry says what happens to the machine, so that no dialog has to ask.
             menu.addAction(_("Quit and keep the machine running"), intents.quit_only.emit)
             refused = refusal(store)
             if store.phase in (Phase.RUNNING, Phase.DEGRADED):
@@ -119,7 +119,7 @@ class Tray(QObject):
             menu.addAction(_("Quit"), intents.quit.emit)
 
     def _state_line(self) -> str:
-        """The phase, and the operation or the step of a start."""
+        """The phase, with the running operation or startup step."""
         store, phase = self._store, texts.phase(self._store.phase)
         under_way = operation(store)
         if under_way is not None:

@@ -1,4 +1,4 @@
-"""What can be asked of the machine in its present state, for the header, the menus, the tray and the palette alike."""
+"""Actions that the machine accepts in its current state. Used by the header, the menus, the tray and the palette."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _OPERATIONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class MachineAction:
-    """One thing that is offered."""
+    """An action as a button or menu entry shows it; `enabled` is False while an operation runs."""
 
     name: str
     """ "start", "suspend", "restart" or "stop"."""
-    words: str
+    label: str
     sentence: str
-    """The same where it stands alone: "Suspend the machine"."""
+    """The label without context: "Suspend the machine"."""
     tip: str
-    """What it does, or why it cannot be done now."""
+    """Tool tip: what the action does, or why it is not available now."""
     glyph: str
     enabled: bool
     run: Callable[[], None]
@@ -41,7 +41,7 @@ class MachineAction:
 
 class _Offer(NamedTuple):
     name: str
-    words: Message
+    label: Message
     sentence: Message
     tip: Message
     glyph: str
@@ -69,12 +69,12 @@ _STOP: Final = _Offer(
 
 
 def operation(store: AppStore) -> OperationStatus | None:
-    """What is under way with the machine, as far as the agent can be heard."""
+    """The machine's running operation; None if there is none or the agent is not connected."""
     return store.machine.operation if store.machine is not None and store.phase is not None else None
 
 
 def refusal(store: AppStore) -> str:
-    """Why the machine takes no request now; "" if it does."""
+    """Why the machine accepts no request now; "" if it does."""
     if store.phase is None:
         return _("Not connected to the machine's agent.")
     under_way = operation(store)
@@ -82,13 +82,13 @@ def refusal(store: AppStore) -> str:
 
 
 def operation_title(status: OperationStatus) -> str:
-    """What is being done, in the user's language; the agent's own words for what this window does not know."""
+    """The operation's translated title; the agent's own title for an unknown operation."""
     known = _OPERATIONS.get(status.name)
     return say(known) if known else status.title
 
 
 def operation_line(status: OperationStatus) -> str:
-    """The title and the step: "Moving the disk · Copying · 40 %"."""
+    """Title, step and progress: "Moving the disk · Copying · 40%"."""
     parts = [operation_title(status), status.step]
     if status.fraction is not None:
         parts.append(_("{value}%", value=int(status.fraction * 100)))
@@ -96,18 +96,18 @@ def operation_line(status: OperationStatus) -> str:
 
 
 def operation_short(status: OperationStatus) -> str:
-    """The title and how far it is, where there is little room."""
+    """Title and progress only, for narrow places: "Moving the disk · 40%"."""
     share = "" if status.fraction is None else _("{value}%", value=int(status.fraction * 100))
     return " · ".join(part for part in (operation_title(status), share) if part)
 
 
 def machine_actions(store: AppStore) -> list[MachineAction]:
-    """What is offered now, the first thing first. Empty while nothing is known of the machine."""
+    """The available actions, the main one first. Empty while the machine's phase is unknown or it is stopping."""
     phase, intents, reason = store.phase, store.intents, refusal(store)
 
     def offer(what: _Offer, run: Callable[[], None], tip: Message | None = None) -> MachineAction:
         explained = reason or say(tip or what.tip)
-        return MachineAction(what.name, say(what.words), say(what.sentence), explained, what.glyph, not reason, run)
+        return MachineAction(what.name, say(what.label), say(what.sentence), explained, what.glyph, not reason, run)
 
     start = intents.start_machine.emit
     stop = offer(_STOP, intents.stop_machine.emit)
@@ -127,7 +127,7 @@ def machine_actions(store: AppStore) -> list[MachineAction]:
             return [stop]
 
 
-def start_words(store: AppStore) -> str:
-    """On the button that brings the machine up."""
-    found = [action.words for action in machine_actions(store) if action.name == "start"]
-    return found[0] if found else _("Start")
+def start_label(store: AppStore) -> str:
+    """Label of the button that starts the machine: "Start", "Start again" or "Resume"."""
+    labels = [action.label for action in machine_actions(store) if action.name == "start"]
+    return labels[0] if labels else _("Start")

@@ -1,7 +1,4 @@
-"""What is done to keep the machine well, and what the agent told of it: a part of the store that views read.
-
-Checkpoints, updates of the guest image, the data disk, memory and disk given back.
-"""
+"""State of maintenance in the window: checkpoints, guest image updates, the data disk, and reclaimed resources."""
 
 from __future__ import annotations
 
@@ -27,53 +24,53 @@ REQUESTS: Final = (
     messages.RestartEngine,
     messages.CancelOperation,
 )
-"""What views may ask of the agent through `Intents.ask_maintenance`."""
+"""Requests that views may send through `Intents.request_maintenance`."""
 QUESTIONS: Final = (messages.ListCheckpoints, messages.CheckUpdate)
-"""Those that change nothing: their problems belong to the place that asks, all others to the whole window."""
+"""Read-only requests. Their problems are shown where they were sent; those of other requests in the main window."""
 _NAME_LIMIT: Final = 200
 _VERSION_LIMIT: Final = 80
 _PROBLEM_LIMIT: Final = 900
 
 
 class MaintenanceStore(QObject):
-    """Written by the wiring, read by views."""
+    """Written by the wiring, read by views; `changed` is emitted after every change."""
 
     changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.checkpoints: tuple[messages.CheckpointEntry, ...] | None = None
-        """Newest first; None: never listed."""
+        """Newest first; None before the first reply."""
         self.policy: messages.CheckpointPolicy | None = None
         self.restore_problem: Problem | None = None
-        """What became of a restore during which the agent ended, if that was not well."""
+        """Why a restore that the agent's exit interrupted failed; None if it did not."""
         self.update: messages.UpdateCheck | None = None
         self.reclaimed: messages.Reclaimed | None = None
-        """What giving back brought the last time."""
-        self.asked: frozenset[type[Request[Any]]] = frozenset()
-        """Kinds of requests that are not answered yet."""
+        """Result of the last reclaim."""
+        self.in_flight: frozenset[type[Request[Any]]] = frozenset()
+        """Types of the requests that have no reply yet."""
         self._problems: dict[type[Request[Any]], Problem] = {}
 
     def problem(self, kind: type[Request[Any]]) -> Problem | None:
-        """Why a request of QUESTIONS was refused the last time, if it was."""
+        """Why the last request of this type in QUESTIONS failed; None if it did not."""
         return self._problems.get(kind)
 
     def begin(self, request: Request[Any]) -> None:
-        """A request is on its way."""
-        self.asked |= {type(request)}
+        """Record that a request was sent."""
+        self.in_flight |= {type(request)}
         self.changed.emit()
 
     def take(self, request: Request[Any], answer: object) -> None:
-        """Its answer has come, or the Problem that it was refused with."""
-        self.asked -= {type(request)}
+        """Record the reply to a request, or the Problem that it failed with. Texts from the agent are sanitized."""
+        self.in_flight -= {type(request)}
         self._problems.pop(type(request), None)
         match answer:
             case Problem():
                 if isinstance(request, QUESTIONS):
                     self._problems[type(request)] = answer
             case messages.CheckpointList():
-                found = sorted(answer.checkpoints, key=lambda entry: -entry.created_at)
-                self.checkpoints = tuple(_clean_checkpoint(entry) for entry in found)
+                listed = sorted(answer.checkpoints, key=lambda entry: -entry.created_at)
+                self.checkpoints = tuple(_clean_checkpoint(entry) for entry in listed)
                 self.restore_problem = None if answer.problem is None else _clean_problem(answer.problem)
                 self.policy = answer.policy
             case messages.UpdateCheck():

@@ -1,4 +1,4 @@
-"""What the wiring of a feature joins: the store, the two links, and the window as far as a feature may know it."""
+"""The objects that every feature's wiring connects: the store, the two links and the window."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from app.state.store import AppStore
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Made by the composition root; nothing in it is connected yet."""
+    """Created by `WherryApp` and passed to each wiring, which connects the signals."""
 
     app: QApplication
     store: AppStore
     machine_link: MachineLink
     engine_link: EngineLink
     window: QWidget
-    """The main window: the parent of dialogs, and whether it is seen. What it shows is none of a feature's business."""
+    """The main window, as the parent of dialogs and to check its visibility. Features do not use its contents."""

@@ -1,7 +1,7 @@
-"""What the window remembers between two starts: typed, with defaults, saved a moment after a change.
+"""User preferences of the window: typed, with defaults, and saved shortly after a change.
 
-A value that cannot be used (a file edited by hand, or of another version) is its default; a whole file that cannot
-be read is kept aside by the backend and told as a problem. Saving is done in a thread: a disk may be slow.
+An invalid value (a file edited by hand, or from another version) is replaced by its default. An unreadable file is
+renamed by the backend and reported as a problem. Saving runs in a thread, because a disk can be slow.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ T = TypeVar("T")
 
 
 class _Option(Generic[T]):
-    """One preference: an attribute of `Preferences` that checks, remembers and announces."""
+    """A descriptor for one preference: validates the value, saves it and emits `Preferences.changed`."""
 
     def __init__(self, default: T, read: Callable[[Any], T]) -> None:
-        """Describe it.
+        """Define a preference.
 
         Args:
-            read: turns what the file holds into a value; raises ValueError, TypeError or KeyError for anything odd.
+            default: the value while none is set.
+            read: converts the JSON value from the file; raises ValueError, TypeError or KeyError for an invalid one.
         """
         self._default = default
         self._read = read
@@ -65,35 +66,35 @@ def _one_of(*allowed: T) -> Callable[[Any], T]:
     return read
 
 
-def _yes_or_no(value: Any) -> bool:
+def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError
     return value
 
 
-def _word(value: Any) -> str:
+def _string(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
 
 
-def _words(value: Any) -> tuple[str, ...]:
-    return tuple(_word(entry) for entry in value)
+def _strings(value: Any) -> tuple[str, ...]:
+    return tuple(_string(entry) for entry in value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableLayout:
-    """How the user wants a table."""
+    """The user's layout of a table: hidden columns, widths and sorting."""
 
     hidden: tuple[str, ...] = ()
-    """Names of the columns that are not shown."""
+    """Names of hidden columns."""
     sort_by: str = ""
-    """Name of a column; "" for the table's own order."""
+    """Name of the column to sort by; "" for the table's default order."""
     descending: bool = False
 
 
 class Preferences(QObject):
-    """Read and set attributes; `changed` tells each by its name. Use it in the GUI thread."""
+    """Preferences as attributes. `changed` is emitted with an attribute's name. For the GUI thread only."""
 
     changed = Signal(str)
     failed = Signal(object)  # Problem: a change could not be saved
@@ -102,31 +103,31 @@ class Preferences(QObject):
     zoom = _Option(100, _one_of(*ZOOMS))
     """Per cent; one of ZOOMS."""
     language = _Option("system", _one_of(*LANGUAGES))
-    close_to_tray = _Option(True, _yes_or_no)
-    notifications = _Option(True, _yes_or_no)
-    start_in_background = _Option(True, _yes_or_no)
+    close_to_tray = _Option(True, _boolean)
+    notifications = _Option(True, _boolean)
+    start_in_background = _Option(True, _boolean)
     """Whether a start at login shows only the tray icon."""
-    start_machine = _Option(False, _yes_or_no)
+    start_machine = _Option(False, _boolean)
     """Whether the machine is started when the window is."""
     on_quit = _Option("ask", _one_of(*ON_QUIT))
-    """What becomes of a running machine when the window is quit."""
-    page = _Option("", _word)
-    """The page that was open last."""
-    geometry = _Option("", _word)
-    """Qt's own, in hexadecimal."""
-    recent: _Option[tuple[str, ...]] = _Option((), _words)
-    """What was chosen in the palette, newest first."""
+    """What to do with a running machine when the user quits: one of ON_QUIT."""
+    page = _Option("", _string)
+    """Name of the last open page."""
+    geometry = _Option("", _string)
+    """Qt's saved window geometry, in hexadecimal."""
+    recent: _Option[tuple[str, ...]] = _Option((), _strings)
+    """Keys of recent palette entries, newest first."""
 
     _saved = Signal(object)  # Problem | None
 
     def __init__(self, file: PreferencesFile | None = None, parent: QObject | None = None) -> None:
-        """Read them; without a file they are kept in memory only."""
+        """Load the preferences from `file`; without one they are kept in memory only."""
         super().__init__(parent)
         self._file = file
         self.problem: Problem | None = None
-        """Why the file could not be read, if it could not."""
+        """Why the file could not be read; None if it could."""
         self.raw: dict[str, Any] = {}
-        """As in the file. Not to be changed."""
+        """The JSON object of the file. Read-only; use `put` to change it."""
         if file is not None:
             self.raw, self.problem = file.load()
         self._workers: Workers | None = None
@@ -135,19 +136,19 @@ class Preferences(QObject):
         self._saved.connect(self._on_saved, Qt.ConnectionType.QueuedConnection)
 
     def table(self, name: str) -> TableLayout:
-        """How the table of that name was left."""
+        """The saved layout of a table."""
         try:
             kept = self.raw["tables"][name]
             return TableLayout(
-                hidden=_words(kept["hidden"]),
-                sort_by=_word(kept["sort_by"]),
-                descending=_yes_or_no(kept["descending"]),
+                hidden=_strings(kept["hidden"]),
+                sort_by=_string(kept["sort_by"]),
+                descending=_boolean(kept["descending"]),
             )
         except (KeyError, TypeError):
             return TableLayout()
 
     def set_table(self, name: str, layout: TableLayout) -> None:
-        """Remember how the user wants a table; `changed` says "tables"."""
+        """Save the layout of a table; `changed` is emitted with "tables"."""
         tables = dict(self.raw["tables"]) if isinstance(self.raw.get("tables"), dict) else {}
         tables[name] = {
             "hidden": list(layout.hidden),
@@ -157,12 +158,12 @@ class Preferences(QObject):
         self.put("tables", tables)
 
     def note_recent(self, key: str) -> None:
-        """Put a choice of the palette first."""
+        """Move a palette entry's key to the front of `recent`."""
         others = [entry for entry in self.recent if entry != key]
         self.recent = (key, *others[: RECENT_KEPT - 1])
 
     def put(self, name: str, value: Any) -> None:
-        """Set what the file holds for a name; for the attributes' own use."""
+        """Set a raw value of the file and schedule saving. Used by `_Option` and `set_table`."""
         if name in self.raw and self.raw[name] == value:
             return
         self.raw[name] = value
@@ -171,7 +172,7 @@ class Preferences(QObject):
         self.changed.emit(name)
 
     def close(self) -> None:
-        """Save what is not saved yet, and wait for it."""
+        """Save pending changes and wait until they are written."""
         if self._delay.isActive():
             self._delay.stop()
             self._save()

@@ -1,4 +1,4 @@
-"""What the agent has told of the settings: a part of the store that views read. Values are replaced whole."""
+"""State of the settings in the window, as the agent last reported it. Values are replaced, never modified."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backend.api import DaemonFinding, Phase, Problem, ProblemCode, Request, cle
 
 
 class Topic(StrEnum):
-    """What a request is about: its problem is shown until one about the same is answered."""
+    """Subject of a request. A failed request's problem is shown until a request with the same subject succeeds."""
 
     MACHINE = "machine"  # config.toml
     ENGINE = "engine"  # daemon.json
@@ -38,13 +38,13 @@ _TOPICS: Final[dict[type[Request[Any]], Topic]] = {
     messages.ReadLog: Topic.LOGS,
 }
 REQUESTS: Final = tuple(_TOPICS)
-"""What views may ask of the agent through `Intents.ask_agent`; the answers come here, the problems too."""
+"""Requests that views may send through `Intents.request_agent`; replies and problems arrive in `take`."""
 _NOTE_LIMIT: Final = 400
 _FINDING_LIMIT: Final = 900
 
 
 class SettingsStore(QObject):
-    """Written by the wiring, read by views."""
+    """Written by the wiring, read by views. Each value has a signal that is emitted when it changes."""
 
     machine_changed = Signal()
     daemon_changed = Signal()
@@ -58,22 +58,22 @@ class SettingsStore(QObject):
         super().__init__(parent)
         self.machine: messages.SettingsReply | None = None
         self.daemon: messages.DaemonFileSaved | None = None
-        """daemon.json as it is saved; or, where `saved` is false, a text that was not saved and what is wrong in it."""
+        """The saved daemon.json; if `saved` is false, a text that was rejected, with its errors."""
         self.context: messages.ContextState | None = None
         self.autostart: bool | None = None
-        """Whether the window starts at login; None while not known."""
+        """Whether the window starts at login; None while unknown."""
         self.console = ""
-        """The guest's serial console, its end. Clean."""
+        """The last lines of the guest's serial console, sanitized."""
         self.first_run = False
-        """Whether this machine was never up: the first run's page is shown in place of the lists."""
+        """Whether this machine never ran before. The first-run page then replaces the lists."""
         self._problems: dict[Topic, Problem] = {}
 
     def problem(self, topic: Topic) -> Problem | None:
-        """Why the last request about it was refused, if it was."""
+        """Why the last request with this topic failed; None if it succeeded."""
         return self._problems.get(topic)
 
     def config_problem(self, keys: Collection[str]) -> Problem | None:
-        """Why settings could not be read or changed; None for a value of a setting that is not one of `keys`."""
+        """Why reading or changing settings failed; None if the failure names only settings outside `keys`."""
         problem = self.problem(Topic.MACHINE)
         if problem is None or problem.code is not ProblemCode.BAD_REQUEST or self.machine is None:
             return problem
@@ -81,13 +81,13 @@ class SettingsStore(QObject):
         return problem if not named or any(key in keys for key in named) else None
 
     def take(self, request: Request[Any], answer: object) -> None:
-        """The answer to a request of REQUESTS, or the Problem that it was refused with."""
+        """Store the reply to a request of REQUESTS, or the Problem that it failed with."""
         topic = _TOPICS[type(request)]
         if isinstance(answer, Problem):
             self._problems[topic] = answer
             self.problem_changed.emit(topic)
             return
-        # Before the views are told of the answer: what was wrong before it is over.
+        # Removed before the views are notified of the reply, so that they do not show the old problem again.
         was_refused = self._problems.pop(topic, None) is not None
         match answer:
             case messages.SettingsReply():
@@ -109,7 +109,7 @@ class SettingsStore(QObject):
             self.problem_changed.emit(topic)
 
     def note_phase(self, phase: Phase | None) -> None:
-        """A machine that came up is no first run any more."""
+        """End the first run once the machine has reached a running phase."""
         if phase in (Phase.RUNNING, Phase.DEGRADED):
             self._set_first_run(False)
 

@@ -1,7 +1,7 @@
-"""What the window knows: the one thing that views read. It asks nobody and opens nothing.
+"""The window's state, which all views read, and the signals for what the user requests. Does no I/O itself.
 
-The links write here (through the composition root), views read here and say what the user wants through `Intents`. A
-value is replaced whole and announced only if it differs, so a view may repaint on every signal.
+The wirings write replies of the agent and the engine here. Views read it and emit the user's requests through
+`Intents`. A signal is emitted only if a value differs, so a view may repaint on every signal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Part = TypeVar("Part", bound=QObject)
 
 
 class Intents(QObject):
-    """What the user asks for. Views emit, the composition root connects."""
+    """Signals for the user's requests. Views emit them, the wirings connect them."""
 
     start_machine = Signal()
     stop_machine = Signal()
@@ -29,42 +29,42 @@ class Intents(QObject):
     kill_machine = Signal()
     suspend_machine = Signal()
     act_on_problem = Signal(object)  # Action
-    ask_maintenance = Signal(object)  # one of maintenance_store.REQUESTS
+    request_maintenance = Signal(object)  # an instance of one of maintenance_store.REQUESTS
     show_machine = Signal(str)  # a part of the Machine page: "overview", "checkpoints" or "checks"
     act_on_containers = Signal(tuple, object)  # ids, ContainerAction
     open_container = Signal(str, str)  # container id, name of a tab ("" for the first)
     copy_as_run = Signal(tuple)  # container ids
     new_container = Signal(str)  # open the form, for an image ("" for none yet)
-    edit_container = Signal(str)  # container id: open the form filled in, to make it anew
-    ask_engine = Signal(object, object)  # job(EngineClient), done(its answer | Problem), as EngineLink.run
+    edit_container = Signal(str)  # container id: open its settings in the form, to recreate it
+    request_engine = Signal(object, object)  # job(EngineClient), done(result | Problem), as in EngineLink.run
     close_container = Signal()  # back to the list
-    follow_logs = Signal(str, tuple)  # key of a pane, ids of the containers whose log it is to show
+    follow_logs = Signal(str, tuple)  # key of a log pane, ids of the containers whose logs it shows
     open_url = Signal(str)
     refresh = Signal()
-    run_checks = Signal()  # of everything that the machine needs
-    make_bundle = Signal(str)  # path of a file: gather what a report of a defect needs
+    run_checks = Signal()  # all diagnostics
+    make_bundle = Signal(str)  # target path: create a support bundle there
     cancel_bundle = Signal()
-    check_network = Signal(str)  # an image that cannot be pulled, "" for none: open the check of the network
-    run_network_check = Signal(str)  # the same image: begin
+    check_network = Signal(str)  # an image to test with, or "": open the network check
+    run_network_check = Signal(str)  # an image to test with, or "": start the network check
     cancel_network_check = Signal()
-    fix_checks = Signal(tuple)  # ids of checks: mend what they found
-    watch_checkpoints = Signal(bool)  # whether somebody looks at the list of them
-    watch_ports = Signal(bool)  # whether somebody looks at the published ports
-    watch_listing = Signal(str, bool)  # "images", "volumes" or "networks": whether somebody looks at it
+    fix_checks = Signal(tuple)  # ids of checks: apply their automatic fixes
+    watch_checkpoints = Signal(bool)  # whether the list of checkpoints is visible
+    watch_ports = Signal(bool)  # whether the list of ports is visible
+    watch_listing = Signal(str, bool)  # "images", "volumes" or "networks"; whether that list is visible
     show_window = Signal()
     show_page = Signal(str)  # name of a page of the main window
     search = Signal()  # open the palette
-    show_help = Signal(str)  # name of a topic of the manual, "" for the one about the open page
-    show_setting = Signal(str)  # key of a setting: open its page there
-    ask_agent = Signal(object)  # one of settings_store.REQUESTS
-    quit = Signal()  # asks what becomes of the machine, unless that was settled
-    quit_only = Signal()  # whatever the machine does, it goes on
+    show_help = Signal(str)  # name of a help topic, "" for the open page's topic
+    show_setting = Signal(str)  # key of a setting to open on the Settings page
+    request_agent = Signal(object)  # an instance of one of settings_store.REQUESTS
+    quit = Signal()  # asks what to do with the machine, unless the preferences say
+    quit_only = Signal()  # the machine keeps running
     suspend_and_quit = Signal()
     stop_and_quit = Signal()
 
 
 class AppStore(QObject):
-    """The state. Only the composition root calls the `set_` methods, in the GUI thread."""
+    """The state. Only the wirings call the `set_` methods, in the GUI thread."""
 
     machine_changed = Signal()  # machine status or the agent link's state
     engine_changed = Signal()  # engine link's state or its problem
@@ -91,85 +91,84 @@ class AppStore(QObject):
         self._pending: dict[str, ContainerAction] = {}
         self._problem: Problem | None = None
         self.is_suspending = False
-        """Whether the machine is on its way down because this window asked for its suspension."""
+        """Whether the machine is stopping because this window requested a suspend."""
 
     def part(self, kind: type[Part]) -> Part:
-        """The store of one feature, made when it is first asked for; always the same for one `kind`.
+        """The store of one feature, created on first use; always the same object for one `kind`.
 
-        The features' stores are found by their class, so that this module knows none of them and a feature can be
-        added without a change here.
+        Stores are looked up by class, so that a feature can be added without a change to this module.
         """
-        found = self._parts.get(kind)
-        if not isinstance(found, kind):
-            found = self._parts[kind] = kind(self)
-        return found
+        part = self._parts.get(kind)
+        if not isinstance(part, kind):
+            part = self._parts[kind] = kind(self)
+        return part
 
     @property
     def machine(self) -> MachineStatus | None:
-        """The last snapshot; None until the agent has answered once."""
+        """The agent's last snapshot of the machine; None before the first one."""
         return self._machine
 
     @property
     def agent_link(self) -> LinkState:
-        """The control channel."""
+        """State of the connection to the agent."""
         return self._agent_link
 
     @property
     def agent_problem(self) -> Problem | None:
-        """Why the agent cannot be reached, if it cannot."""
+        """Why the agent cannot be reached; None if it can."""
         return self._agent_problem
 
     @property
     def engine_link(self) -> LinkState:
-        """The connection to dockerd."""
+        """State of the connection to the Docker engine."""
         return self._engine_link
 
     @property
     def engine_problem(self) -> Problem | None:
-        """Why the engine cannot be reached, if it cannot."""
+        """Why the engine cannot be reached; None if it can."""
         return self._engine_problem
 
     @property
     def containers(self) -> tuple[Container, ...] | None:
-        """As the engine last listed them; None while it has not, or when its machine is down."""
+        """The engine's last list of containers; None before the first one, and while the machine is down."""
         return self._containers
 
     @property
     def running(self) -> tuple[Container, ...]:
-        """The containers that are up."""
+        """The containers of the last list that are running or paused."""
         return self._running
 
     @property
     def pending(self) -> Mapping[str, ContainerAction]:
-        """By container id, what was asked of it and is not answered yet."""
+        """Actions in progress, by container id."""
         return MappingProxyType(self._pending)
 
     @property
     def problem(self) -> Problem | None:
-        """What went wrong with the user's last request, until it is dismissed."""
+        """Why the user's last request failed, until dismissed."""
         return self._problem
 
     @property
     def phase(self) -> Phase | None:
-        """The machine's phase, None while unknown."""
+        """The machine's phase; None while the agent is not connected."""
         return self._machine.phase if self._machine and self._agent_link is LinkState.UP else None
 
     @property
     def machine_keeps_running(self) -> bool:
-        """Whether there is a machine that outlives the window."""
+        """Whether a machine is running that will outlive the window."""
         return self._machine is not None and self._machine.phase.is_live
 
     def container(self, container_id: str) -> Container | None:
-        """One container of the last list."""
+        """The container with this id in the last list, if any."""
         return self._by_id.get(container_id)
 
     @property
     def restart_counts(self) -> Mapping[str, int]:
-        """By container id, how often the engine started it again by its restart policy, where that is known."""
+        """How often the engine restarted each container by its restart policy, by container id, where known."""
         return MappingProxyType(self._restart_counts)
 
     def set_machine(self, status: MachineStatus) -> None:
-        """The agent's newest snapshot."""
+        """Store the agent's newest snapshot."""
         if status != self._machine:
             self._machine = status
             if status.phase.is_settled and not status.phase.is_live:
@@ -178,13 +177,13 @@ class AppStore(QObject):
             self.part(SettingsStore).note_phase(status.phase)
 
     def set_agent_link(self, state: LinkState, problem: Problem | None = None) -> None:
-        """How the control channel stands."""
+        """Store the state of the connection to the agent."""
         if (state, problem) != (self._agent_link, self._agent_problem):
             self._agent_link, self._agent_problem = state, problem
             self.machine_changed.emit()
 
     def set_engine_link(self, state: LinkState, problem: Problem | None = None) -> None:
-        """How the connection to the engine stands. OFF forgets the containers: a stopped machine has none to act on."""
+        """Store the state of the connection to the engine. OFF also clears the containers: none can be acted on."""
         if (state, problem) != (self._engine_link, self._engine_problem):
             self._engine_link, self._engine_problem = state, problem
             if state is LinkState.OFF:
@@ -192,7 +191,7 @@ class AppStore(QObject):
             self.engine_changed.emit()
 
     def set_containers(self, containers: tuple[Container, ...]) -> None:
-        """The engine's newest list."""
+        """Store the engine's newest list."""
         self._set_containers(containers)
 
     def _set_containers(self, containers: tuple[Container, ...] | None) -> None:
@@ -203,13 +202,13 @@ class AppStore(QObject):
             self.containers_changed.emit()
 
     def set_restart_counts(self, counts: dict[str, int]) -> None:
-        """All that are known now."""
+        """Replace all known restart counts."""
         if counts != self._restart_counts:
             self._restart_counts = counts
             self.restart_counts_changed.emit()
 
     def set_pending(self, container_id: str, action: ContainerAction | None) -> None:
-        """Note what was asked of a container, or with None that it was answered."""
+        """Record an action in progress on a container, or with None its end."""
         if action is None:
             self._pending.pop(container_id, None)
         else:
@@ -217,11 +216,11 @@ class AppStore(QObject):
         self.pending_changed.emit()
 
     def set_problem(self, problem: Problem | None) -> None:
-        """Show what went wrong with a request; None dismisses it."""
+        """Set the problem of the user's last request; None dismisses it."""
         if problem != self._problem:
             self._problem = problem
             self.problem_changed.emit()
 
     def notice(self, notice: Notice) -> None:
-        """A thing that happened once."""
+        """Emit `noticed` with a message about a single event."""
         self.noticed.emit(notice)

@@ -61,7 +61,7 @@ class BundleCard(Card):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         bundle = self._store.part(BundleStore)
         busy, made = bundle.gathering is not None, bundle.made
         self.make.setEnabled(not busy)

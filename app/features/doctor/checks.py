@@ -96,7 +96,7 @@ class ChecksCard(Card):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         checks = self._store.part(ChecksStore)
         words = _("Checking…") if checks.running else _("Run diagnostics") if checks.results is None else _("Run again")
         self.run.setText(words)

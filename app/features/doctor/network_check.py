@@ -76,7 +76,7 @@ class NetworkCheckDialog(QDialog):
         self._store.intents.run_network_check.emit(self.image.text().strip())
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         check = self._store.part(NetworkCheckStore)
         had_keyboard = self.run.hasFocus() or self.cancel.hasFocus()
         self.run.setText(_("Check again") if check.hops or check.problem else _("Check"))

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from app.features.listings.store import ListingStore
 from app.features.problems.problem import ProblemView
 from app.links.link_state import LinkState
-from app.state.machine_actions import refusal, start_words
+from app.state.machine_actions import refusal, start_label
 from app.state.store import AppStore
 from app.texts import _, message, ngettext, say
 from app.ui import figures, icons, theme
@@ -82,7 +82,7 @@ class ListingView(QWidget):
         self.filter.go_to()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         entries = self._store.part(ListingStore).entries(self._kind)
         if entries is not None and tuple(entries) != self.model.rows:
             self.table.show_rows(entries)
@@ -126,7 +126,7 @@ class ListingView(QWidget):
             title, words = (say(part) for part in _EMPTY[self._kind])
             self.empty.show_state(picture, title, words, command=_COMMANDS[self._kind])
         elif store.phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
-            start = (start_words(store), store.intents.start_machine.emit) if not refusal(store) else None
+            start = (start_label(store), store.intents.start_machine.emit) if not refusal(store) else None
             if store.phase is Phase.SUSPENDED:
                 title, words = _("Wherry is suspended"), _("Resume to see your images, volumes and networks.")
             else:

@@ -103,4 +103,4 @@ class ConsoleView(QWidget):
             self._pause.stop()
 
     def _read(self) -> None:
-        self._store.intents.ask_agent.emit(messages.ReadLog(which=messages.MachineLog.SERIAL))
+        self._store.intents.request_agent.emit(messages.ReadLog(which=messages.MachineLog.SERIAL))

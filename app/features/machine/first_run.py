@@ -60,7 +60,7 @@ class FirstRunView(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         store, phase = self._store, self._store.phase
         starting = phase in _STARTING
         failed = phase is Phase.FAILED
@@ -158,7 +158,7 @@ class FirstRunView(QWidget):
         """The choices first: the machine must be started with them."""
         intents, machine = self._store.intents, self._store.part(SettingsStore).machine
         if self.login.box.isChecked() != bool(self._store.part(SettingsStore).autostart):
-            intents.ask_agent.emit(messages.SetAutostart(on=self.login.box.isChecked()))
+            intents.request_agent.emit(messages.SetAutostart(on=self.login.box.isChecked()))
         values = self.rows.values
         context = self.context.box.isChecked()
         if machine is not None and bool(machine.values["docker.context"]) != context:
@@ -166,7 +166,7 @@ class FirstRunView(QWidget):
         if values:
             self._starts_when_saved = True
             self.start.setEnabled(False)
-            intents.ask_agent.emit(messages.SetSettings(values=values))
+            intents.request_agent.emit(messages.SetSettings(values=values))
         else:
             intents.start_machine.emit()
 

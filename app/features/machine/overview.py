@@ -75,7 +75,7 @@ class MachineOverview(QScrollArea):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         machine = self._store.machine
         self._show_problems(machine)
         self.graphs.setVisible(self._store.phase in (Phase.RUNNING, Phase.DEGRADED))

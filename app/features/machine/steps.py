@@ -43,7 +43,7 @@ class StepsCard(Card):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         machine = self._store.machine
         self._show_all()
         if machine is not None and machine.active_step is not None:

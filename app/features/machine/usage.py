@@ -74,12 +74,12 @@ class UsageCards(QWidget):
         return row
 
     def _ask(self) -> None:
-        self._store.intents.ask_maintenance.emit(messages.Reclaim())
+        self._store.intents.request_maintenance.emit(messages.Reclaim())
 
     def _show_reclaim(self) -> None:
-        reason, asked = refusal(self._store), messages.Reclaim in self._store.part(MaintenanceStore).asked
-        self.reclaim.setText(_("Reclaiming…") if asked else _("Reclaim now"))
-        self.reclaim.setEnabled(not reason and not asked)
+        reason, in_flight = refusal(self._store), messages.Reclaim in self._store.part(MaintenanceStore).in_flight
+        self.reclaim.setText(_("Reclaiming…") if in_flight else _("Reclaim now"))
+        self.reclaim.setEnabled(not reason and not in_flight)
         self.reclaim.setToolTip(
             tooltip(reason or _("Return unused memory and the space of deleted data to this computer"))
         )
@@ -109,7 +109,7 @@ class UsageCards(QWidget):
         self._arrange()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         usage = self._store.part(StatsStore).machine if self._store.phase in (Phase.RUNNING, Phase.DEGRADED) else None
         self.setVisible(usage is not None)
         if usage is None:

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 class MachineWiring(QObject):
     """Lives as long as the window."""
 
-    settled_down = Signal()  # the machine is stopped, suspended, or failed
+    settled = Signal()  # the machine is stopped, suspended, or failed
     refused = Signal()  # a request of ours
 
     def __init__(self, parts: Parts, parent: QObject) -> None:
@@ -59,9 +59,9 @@ class MachineWiring(QObject):
             case Action.FORCE_RESTART:
                 self._ask(messages.Restart(kill=True))
             case Action.RESTART_ENGINE:
-                intents.ask_maintenance.emit(messages.RestartEngine())
+                intents.request_maintenance.emit(messages.RestartEngine())
             case Action.RECLAIM:
-                intents.ask_maintenance.emit(messages.Reclaim())
+                intents.request_maintenance.emit(messages.Reclaim())
             case Action.DOCTOR:
                 intents.show_window.emit()
                 intents.show_machine.emit("checks")
@@ -74,7 +74,7 @@ class MachineWiring(QObject):
         ready = endpoint is not None and endpoint.ready and status.phase in (Phase.RUNNING, Phase.DEGRADED)
         self._parts.engine_link.set_endpoint(endpoint.url if endpoint and ready else None)
         if not status.phase.is_live:
-            self.settled_down.emit()
+            self.settled.emit()
 
     def _on_lost(self, problem: Problem) -> None:
         # The engine may well live on: its connection and its list stay as they are.

@@ -94,7 +94,7 @@ def ask_restore(parent: QWidget, store: AppStore, entry: messages.CheckpointEntr
         _("Restore “{name}”?", name=display_name(entry)),
         lines,
         confirm=_("Restore"),
-        confirmed=lambda _ticked: store.intents.ask_maintenance.emit(messages.RestoreCheckpoint(id=entry.id)),
+        confirmed=lambda _ticked: store.intents.request_maintenance.emit(messages.RestoreCheckpoint(id=entry.id)),
     )
 
 
@@ -109,7 +109,7 @@ def ask_deletion(parent: QWidget, store: AppStore, entries: list[messages.Checkp
 
     def delete(_ticked: bool) -> None:
         for entry in entries:
-            store.intents.ask_maintenance.emit(messages.DeleteCheckpoint(id=entry.id))
+            store.intents.request_maintenance.emit(messages.DeleteCheckpoint(id=entry.id))
 
     return ask(
         parent,

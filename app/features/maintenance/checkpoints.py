@@ -107,12 +107,12 @@ class CheckpointsView(QWidget):
         return self.table.selected
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         maintenance = self._store.part(MaintenanceStore)
         entries = maintenance.checkpoints or ()
         if entries != self.model.rows:
             self.table.show_rows(entries)
-        again = [(_("Try again"), lambda: self._store.intents.ask_maintenance.emit(messages.ListCheckpoints()))]
+        again = [(_("Try again"), lambda: self._store.intents.request_maintenance.emit(messages.ListCheckpoints()))]
         unread = maintenance.problem(messages.ListCheckpoints)
         self.problem.show_problem(unread or maintenance.restore_problem, again if unread is not None else ())
         self._count.setText(ngettext("{count} checkpoint", "{count} checkpoints", len(entries)) if entries else "")
@@ -184,7 +184,7 @@ class CheckpointsView(QWidget):
             )
 
     def _enable(self) -> None:
-        chosen, asked = self.selected, self._store.part(MaintenanceStore).asked
+        chosen, in_flight = self.selected, self._store.part(MaintenanceStore).in_flight
         suspended = (
             _("Not available while the machine is suspended. Resume or stop it first.")
             if self._store.phase is Phase.SUSPENDED
@@ -192,7 +192,7 @@ class CheckpointsView(QWidget):
         )
         reason, count = refusal(self._store) or suspended, len(chosen)
         foreign = any(entry.foreign for entry in chosen)
-        busy = bool(asked & {messages.CreateCheckpoint, messages.RestoreCheckpoint, messages.DeleteCheckpoint})
+        busy = bool(in_flight & {messages.CreateCheckpoint, messages.RestoreCheckpoint, messages.DeleteCheckpoint})
         for made, usable, tip in (
             (self.create_button, True, _("Save the current state of the disk")),
             (
@@ -210,7 +210,7 @@ class CheckpointsView(QWidget):
         self._delete_action.setEnabled(self.delete_button.isEnabled())
 
     def _create(self) -> None:
-        ask = self._store.intents.ask_maintenance.emit
+        ask = self._store.intents.request_maintenance.emit
         CreateDialog(self, lambda name: ask(messages.CreateCheckpoint(name=name))).open()
 
     def _restore(self) -> None:

@@ -26,7 +26,7 @@ class OperationCard(QFrame):
         self.bar = QProgressBar(textVisible=False)
         self.cancel = button(
             _("Cancel"),
-            lambda: store.intents.ask_maintenance.emit(messages.CancelOperation()),
+            lambda: store.intents.request_maintenance.emit(messages.CancelOperation()),
             None,
             _("Cancel and undo"),
         )
@@ -47,7 +47,7 @@ class OperationCard(QFrame):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         under_way = operation(self._store)
         self.setVisible(under_way is not None)
         if under_way is None:
@@ -58,7 +58,7 @@ class OperationCard(QFrame):
         self.percent.setText(_("{value}%", value=int((under_way.fraction or 0.0) * 100)) if known else "")
         show_fraction(self.bar, under_way)
         self.cancel.setVisible(under_way.cancellable)
-        self.cancel.setEnabled(messages.CancelOperation not in self._store.part(MaintenanceStore).asked)
+        self.cancel.setEnabled(messages.CancelOperation not in self._store.part(MaintenanceStore).in_flight)
 
 
 def show_fraction(bar: QProgressBar, under_way: OperationStatus) -> None:

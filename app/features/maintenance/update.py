@@ -52,7 +52,7 @@ class UpdateBanner(QFrame):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         store = self._store
         machine, known = store.machine, store.part(MaintenanceStore).update
         offered = machine.image_offer if machine is not None and store.phase is not None else None
@@ -80,7 +80,7 @@ class UpdateBanner(QFrame):
             present = machine.image_version if machine is not None else None
             self.words.setText(_("From {old} to {new}.", old=present or _("unknown"), new=offered))
         reason = refusal(store)
-        self.apply.setEnabled(not reason and messages.ApplyUpdate not in store.part(MaintenanceStore).asked)
+        self.apply.setEnabled(not reason and messages.ApplyUpdate not in store.part(MaintenanceStore).in_flight)
         self.apply.setToolTip(tooltip(reason))
 
     def _ask(self) -> None:
@@ -88,7 +88,7 @@ class UpdateBanner(QFrame):
         if store.running:
             ask_update(self, store)
         else:
-            store.intents.ask_maintenance.emit(messages.ApplyUpdate())
+            store.intents.request_maintenance.emit(messages.ApplyUpdate())
 
 
 def ask_update(parent: QWidget, store: AppStore) -> QMessageBox:
@@ -112,7 +112,7 @@ def ask_update(parent: QWidget, store: AppStore) -> QMessageBox:
         _("Update now?"),
         lines,
         confirm=_("Update now"),
-        confirmed=lambda _ticked: store.intents.ask_maintenance.emit(messages.ApplyUpdate()),
+        confirmed=lambda _ticked: store.intents.request_maintenance.emit(messages.ApplyUpdate()),
         danger=False,
     )
 
@@ -127,7 +127,7 @@ class VersionsCard(Card):
         self.found = label("", "muted", wrap=True)
         self.check = button(
             _("Check for updates"),
-            lambda: store.intents.ask_maintenance.emit(messages.CheckUpdate()),
+            lambda: store.intents.request_maintenance.emit(messages.CheckUpdate()),
             None,
             _("Look for a newer guest image on this computer"),
         )
@@ -143,7 +143,7 @@ class VersionsCard(Card):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         store, machine = self._store, self._store.machine
         versions = [_("Wherry {version}", version=VERSION)]
         if machine and machine.image_version:
@@ -152,12 +152,12 @@ class VersionsCard(Card):
             versions.append(_("Docker engine {version}", version=machine.engine_version))
         self.lines.setText("\n".join(versions))
         maintenance = store.part(MaintenanceStore)
-        asking = messages.CheckUpdate in maintenance.asked
-        self.check.setEnabled(not asking and not refusal(store))
-        self.check.setText(_("Checking…") if asking else _("Check for updates"))
+        checking = messages.CheckUpdate in maintenance.in_flight
+        self.check.setEnabled(not checking and not refusal(store))
+        self.check.setText(_("Checking…") if checking else _("Check for updates"))
         self.problem.show_problem(maintenance.problem(messages.CheckUpdate))
         known = maintenance.update
-        if asking or known is None or maintenance.problem(messages.CheckUpdate) is not None:
+        if checking or known is None or maintenance.problem(messages.CheckUpdate) is not None:
             self.found.setText("")
         elif known.offer is None:
             self.found.setText(_("You have the newest version."))

@@ -45,13 +45,13 @@ class MaintenanceWiring(QObject):
         self._deletions: deque[messages.DeleteCheckpoint] = deque()
         store = parts.store
         store.machine_changed.connect(self._on_machine)
-        store.intents.ask_maintenance.connect(self._ask)
+        store.intents.request_maintenance.connect(self._ask)
         store.intents.watch_checkpoints.connect(self._watch)
 
     def _ask(self, request: Request[Any]) -> None:
         assert type(request) in REQUESTS
         maintenance = self._parts.store.part(MaintenanceStore)
-        if isinstance(request, messages.DeleteCheckpoint) and messages.DeleteCheckpoint in maintenance.asked:
+        if isinstance(request, messages.DeleteCheckpoint) and messages.DeleteCheckpoint in maintenance.in_flight:
             self._deletions.append(request)  # one at a time: the agent refuses a second one meanwhile
             return
 
@@ -72,8 +72,8 @@ class MaintenanceWiring(QObject):
 
     def _list(self) -> None:
         store = self._parts.store
-        asked = store.part(MaintenanceStore).asked
-        if self._watched and store.agent_link is LinkState.UP and messages.ListCheckpoints not in asked:
+        in_flight = store.part(MaintenanceStore).in_flight
+        if self._watched and store.agent_link is LinkState.UP and messages.ListCheckpoints not in in_flight:
             self._ask(messages.ListCheckpoints())
 
     def _on_machine(self) -> None:
@@ -106,7 +106,7 @@ class MaintenanceWiring(QObject):
         if isinstance(request, messages.ApplyUpdate):
             self._ask(messages.CheckUpdate())
         if isinstance(request, _CHANGE_DISK):
-            store.intents.ask_agent.emit(messages.GetSettings())
+            store.intents.request_agent.emit(messages.GetSettings())
 
     def _on_refused(self, request: Request[Any], problem: Problem) -> None:
         store = self._parts.store

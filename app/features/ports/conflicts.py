@@ -53,7 +53,7 @@ class PortConflicts(QFrame):
             self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         conflicts = self._store.part(PortsStore).conflicts
         self.setVisible(bool(conflicts))
         title = ngettext(

@@ -16,7 +16,7 @@ from app.features.ports.store import PortsStore
 from app.features.ports.table import PortTable
 from app.features.problems.problem import ProblemView
 from app.links.link_state import LinkState
-from app.state.machine_actions import refusal, start_words
+from app.state.machine_actions import refusal, start_label
 from app.state.store import AppStore
 from app.texts import _, ngettext
 from app.ui import icons, theme
@@ -64,7 +64,7 @@ class PortsView(QWidget):
         self.filter.go_to()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         rows = self._store.part(PortsStore).rows or ()
         if same_ports(self.model.rows, rows):
             self.model.revise(rows)
@@ -123,7 +123,7 @@ class PortsView(QWidget):
             clear = (_("Clear filter"), self.filter.clear)
             self.empty.show_state(picture, _("No matches"), _("Nothing matches the filter."), action=clear)
         elif store.phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
-            start = (start_words(store), store.intents.start_machine.emit) if not refusal(store) else None
+            start = (start_label(store), store.intents.start_machine.emit) if not refusal(store) else None
             if store.phase is Phase.SUSPENDED:
                 title, words = _("Wherry is suspended"), _("Resume, and your containers' ports are reachable again.")
             else:

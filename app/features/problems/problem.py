@@ -61,12 +61,12 @@ def is_warning(problem: Problem, phase: Phase | None) -> bool:
     return problem.code in WARNINGS and phase in (Phase.RUNNING, Phase.DEGRADED)
 
 
-def action_words(action: Action) -> str:
+def action_label(action: Action) -> str:
     """On the button that does it."""
     return say(_ACTIONS[action][0])
 
 
-def ways_on(store: AppStore, problem: Problem) -> list[tuple[str, Callable[[], object]]]:
+def related_pages(store: AppStore, problem: Problem) -> list[tuple[str, Callable[[], object]]]:
     """Where in the window more is to be found about a problem: words for a button, and what it does."""
     if is_of_ports(problem):
         return [(_("Show ports"), partial(store.intents.show_page.emit, "ports"))]
@@ -86,35 +86,35 @@ class ActionButton(QPushButton):
     """Does what a problem offers; disabled, with the reason, while that cannot be done."""
 
     def __init__(self, store: AppStore, action: Action, role: str | None = None) -> None:
-        super().__init__(action_words(action))
+        super().__init__(action_label(action))
         self._store = store
         self._action = action
-        self._asked = False
+        self._requested = False
         self.setAccessibleName(self.text())
         self.setAutoDefault(True)
         if role:
             self.setProperty("role", role)
-        self.clicked.connect(lambda _checked=False: self._ask())
+        self.clicked.connect(lambda _checked=False: self._request())
         store.machine_changed.connect(self._on_machine)
         store.part(MaintenanceStore).changed.connect(self._enable)
         store.problem_changed.connect(self._on_machine)
         self._enable()
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         # Until the machine is seen to do it: a second click would ask a second time.
-        self._asked = self._action is not Action.DOCTOR
+        self._requested = self._action is not Action.DOCTOR
         self._enable()
         self._store.intents.act_on_problem.emit(self._action)
 
     def _on_machine(self) -> None:
-        self._asked = False
+        self._requested = False
         self._enable()
 
     def _enable(self) -> None:
         reason = "" if self._action is Action.DOCTOR else refusal(self._store)
         request = _REQUESTS.get(self._action)
-        waits = request in self._store.part(MaintenanceStore).asked
-        self.setEnabled(not reason and not waits and not self._asked)
+        is_pending = request in self._store.part(MaintenanceStore).in_flight
+        self.setEnabled(not reason and not is_pending and not self._requested)
         self.setToolTip(tooltip(reason or say(_ACTIONS[self._action][1])))
 
 
@@ -131,14 +131,14 @@ class ProblemView(QFrame):
         self._summary = label("", wrap=True, selectable=True)
         self._ran_heading = label(_("Command"), "muted")
         self._ran = label("", "code", wrap=True, selectable=True)
-        self._said_heading = label(_("Output"), "muted")
-        self._said = QPlainTextEdit(readOnly=True)
-        self._said.setProperty("role", "code")
-        self._said.setAccessibleName(_("Output"))
-        self._said.setTabChangesFocus(True)
-        self._said.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
-        self._said.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        for widget in (self._ran, self._said):
+        self._output_heading = label(_("Output"), "muted")
+        self._output = QPlainTextEdit(readOnly=True)
+        self._output.setProperty("role", "code")
+        self._output.setAccessibleName(_("Output"))
+        self._output.setTabChangesFocus(True)
+        self._output.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self._output.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        for widget in (self._ran, self._output):
             font = widget.font()
             font.setFamilies(MONOSPACE)
             widget.setFont(font)
@@ -151,7 +151,7 @@ class ProblemView(QFrame):
         column.setSpacing(theme.px(6))
         for item in (
             *(self._title, self._summary, self._hint_heading, self._hint),
-            *(self._ran_heading, self._ran, self._said_heading, self._said),
+            *(self._ran_heading, self._ran, self._output_heading, self._output),
         ):
             column.addWidget(item)
         column.addSpacing(theme.px(4))
@@ -184,19 +184,19 @@ class ProblemView(QFrame):
         self._summary.setText(problem.summary)
         self._fill(self._ran_heading, self._ran, problem.command)
         self._fill(self._hint_heading, self._hint, problem.hint)
-        self._said_heading.setVisible(bool(problem.tail))
-        self._said.setVisible(bool(problem.tail))
-        self._said.setPlainText("\n".join(problem.tail))
+        self._output_heading.setVisible(bool(problem.tail))
+        self._output.setVisible(bool(problem.tail))
+        self._output.setPlainText("\n".join(problem.tail))
         lines = min(max(len(problem.tail), 1), _TAIL_LINES_SHOWN)
-        self._said.setFixedHeight(self._said.fontMetrics().lineSpacing() * lines + theme.px(40))
-        self._said.verticalScrollBar().setValue(self._said.verticalScrollBar().maximum())
+        self._output.setFixedHeight(self._output.fontMetrics().lineSpacing() * lines + theme.px(40))
+        self._output.verticalScrollBar().setValue(self._output.verticalScrollBar().maximum())
         self._fill_buttons(problem, actions)
 
     @staticmethod
-    def _fill(heading: QWidget, body: QLabel, words: str | None) -> None:
-        heading.setVisible(bool(words))
-        body.setVisible(bool(words))
-        body.setText(words or "")
+    def _fill(heading: QWidget, body: QLabel, text: str | None) -> None:
+        heading.setVisible(bool(text))
+        body.setVisible(bool(text))
+        body.setText(text or "")
 
     def _fill_buttons(self, problem: Problem, actions: Sequence[tuple[str, Callable[[], object]]]) -> None:
         while (item := self._buttons.takeAt(0)) is not None:
@@ -206,8 +206,8 @@ class ProblemView(QFrame):
         offered = problem.action
         if offered is not None:
             self._buttons.addWidget(ActionButton(self._store, offered, "primary"))
-        for number, (words, clicked) in enumerate([*actions, *ways_on(self._store, problem)]):
-            self._buttons.addWidget(button(words, clicked, "primary" if number == 0 and offered is None else None))
+        for number, (text, clicked) in enumerate([*actions, *related_pages(self._store, problem)]):
+            self._buttons.addWidget(button(text, clicked, "primary" if number == 0 and offered is None else None))
         self._buttons.addWidget(CopyButton(problem.as_text, _("Copy details")))
         self._buttons.addStretch(1)
         self._buttons.setAlignment(Qt.AlignmentFlag.AlignLeft)

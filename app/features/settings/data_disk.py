@@ -45,7 +45,7 @@ class DataDiskRows(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         machine = self._store.part(SettingsStore).machine
         self.setVisible(machine is not None and machine.disk.exists)
         if machine is None:
@@ -57,12 +57,12 @@ class DataDiskRows(QWidget):
             self.takes.setText(
                 _("Currently {size}, {most}.", size=figures.size(size), most=words) if size is not None else words
             )
-        reason, asked = refusal(self._store), self._store.part(MaintenanceStore).asked
+        reason, in_flight = refusal(self._store), self._store.part(MaintenanceStore).in_flight
         for made, request, tip in (
             (self.move_disk, messages.MoveDisk, _("For example, to a drive with more space")),
             (self.reset, messages.ResetMachine, _("Erase everything and start fresh")),
         ):
-            made.setEnabled(not reason and request not in asked)
+            made.setEnabled(not reason and request not in in_flight)
             made.setToolTip(tooltip(reason or tip))
 
     def _choose_folder(self) -> None:
@@ -113,7 +113,7 @@ def ask_move(parent: QWidget, store: AppStore, folder: str) -> QMessageBox:
         _("Move the data disk to {folder}?", folder=folder),
         lines,
         confirm=_("Move"),
-        confirmed=lambda _ticked: store.intents.ask_maintenance.emit(messages.MoveDisk(directory=folder)),
+        confirmed=lambda _ticked: store.intents.request_maintenance.emit(messages.MoveDisk(directory=folder)),
         danger=False,
     )
 
@@ -129,6 +129,6 @@ def ask_reset(parent: QWidget, store: AppStore) -> QMessageBox:
             _("Settings and existing checkpoints are kept."),
         ],
         confirm=_("Erase"),
-        confirmed=lambda keep: store.intents.ask_maintenance.emit(messages.ResetMachine(keep=keep)),
+        confirmed=lambda keep: store.intents.request_maintenance.emit(messages.ResetMachine(keep=keep)),
         option=(_("Save the current state as a checkpoint"), True),
     )

@@ -24,7 +24,7 @@ class DockerSettings(SettingsSection):
     def __init__(self, store: AppStore) -> None:
         super().__init__(_("Docker context"))
         self._store = store
-        ask = store.intents.ask_agent
+        ask = store.intents.request_agent
         self.problem = ProblemView(store)
         self.state = label("", "heading", wrap=True)
         self.note = label("", "muted", wrap=True)
@@ -61,7 +61,7 @@ class DockerSettings(SettingsSection):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         settings = self._store.part(SettingsStore)
         context, machine = settings.context, settings.machine
         self.problem.show_problem(settings.problem(Topic.CONTEXT) or settings.config_problem((AUTOMATIC,)))

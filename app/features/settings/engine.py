@@ -152,7 +152,7 @@ class EngineSection(SettingsSection):
 
     def _save(self, *, restart: bool) -> None:
         self._restarts_when_saved = restart
-        self._store.intents.ask_agent.emit(messages.SetDaemonFile(text=self.editor.toPlainText()))
+        self._store.intents.request_agent.emit(messages.SetDaemonFile(text=self.editor.toPlainText()))
         self.state.setText(_("Validating and saving…"))
 
     def _ask_restart(self) -> None:

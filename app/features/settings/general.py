@@ -22,7 +22,7 @@ _SCHEMES: Final = {
 }
 
 
-def scheme_words(scheme: theme.Scheme) -> str:
+def scheme_name(scheme: theme.Scheme) -> str:
     """What a theme is called."""
     return say(_SCHEMES[scheme])
 
@@ -50,7 +50,7 @@ class GeneralSection(SettingsSection):
             _("Notify me when a container fails"),
             _("When a container exits with an error or its health check fails, or the machine has a problem."),
         )
-        self.theme = ChoiceRow(_("Theme"), [(scheme, scheme_words(scheme)) for scheme in theme.Scheme])
+        self.theme = ChoiceRow(_("Theme"), [(scheme, scheme_name(scheme)) for scheme in theme.Scheme])
         self.language = ChoiceRow(_("Language"), [("system", _("System")), *LANGUAGES.items()])
         self.zoom = ChoiceRow(_("Zoom"), [(zoom, _("{zoom}%", zoom=zoom)) for zoom in ZOOMS])
         self.problem = ProblemView(store)
@@ -69,7 +69,7 @@ class GeneralSection(SettingsSection):
         ):
             self.column.addWidget(row)
         self.column.addStretch(1)
-        self.login.toggled.connect(lambda on: store.intents.ask_agent.emit(messages.SetAutostart(on=on)))
+        self.login.toggled.connect(lambda on: store.intents.request_agent.emit(messages.SetAutostart(on=on)))
         self.background.toggled.connect(lambda on: setattr(kept, "start_in_background", on))
         self.machine.toggled.connect(lambda on: setattr(kept, "start_machine", on))
         self.tray.toggled.connect(lambda on: setattr(kept, "close_to_tray", on))
@@ -83,7 +83,7 @@ class GeneralSection(SettingsSection):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show preferences and store."""
+        """Update the widgets from the preferences and the store."""
         kept, settings = self._store.preferences, self._store.part(SettingsStore)
         self.login.show_value(settings.autostart)
         self.background.show_value(kept.start_in_background)

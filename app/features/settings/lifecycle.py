@@ -133,7 +133,7 @@ class LifecycleSection(SettingsSection):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show preferences and store."""
+        """Update the widgets from the preferences and the store."""
         settings = self._store.part(SettingsStore)
         values = settings.machine.values if settings.machine is not None else {}
         self.problem.show_problem(settings.config_problem(self._rows))
@@ -155,7 +155,7 @@ class LifecycleSection(SettingsSection):
             title.setVisible(any(key in values for key in keys) or IDLE_MINUTES in keys)
 
     def _set(self, key: str, value: messages.SettingValue) -> None:
-        self._store.intents.ask_agent.emit(messages.SetSettings(values={key: value}))
+        self._store.intents.request_agent.emit(messages.SetSettings(values={key: value}))
 
 
 def _minutes(count: int) -> str:

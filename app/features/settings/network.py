@@ -146,7 +146,7 @@ class NetworkSettings(SettingsSection):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         values = self._values
         if values.get(PROXY) == "manual":
             self._wants_manual = False
@@ -189,7 +189,7 @@ class NetworkSettings(SettingsSection):
 
     def _set(self, values: Mapping[str, messages.SettingValue]) -> None:
         self._sent = next(iter(values))
-        self._store.intents.ask_agent.emit(messages.SetSettings(values=dict(values)))
+        self._store.intents.request_agent.emit(messages.SetSettings(values=dict(values)))
 
     def _show_parts(self) -> None:
         manual = self._values.get(PROXY) == "manual" or self._wants_manual

@@ -150,7 +150,7 @@ class ResourcesSection(SettingsSection):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         self.rows.refresh()
         self.problem.show_problem(self._store.part(SettingsStore).config_problem((CPUS, MEMORY, DISK)))
         self._enable()
@@ -168,13 +168,13 @@ class ResourcesSection(SettingsSection):
         values, machine = self.rows.values, self._store.part(SettingsStore).machine
         if machine is not None and machine.disk.size_gib is not None and DISK in values:
             # A disk that is there grows by an operation of its own: at once, and with a checkpoint before it.
-            self._store.intents.ask_maintenance.emit(messages.GrowDisk(size_gib=int(values.pop(DISK))))
+            self._store.intents.request_maintenance.emit(messages.GrowDisk(size_gib=int(values.pop(DISK))))
         if values:
-            self._store.intents.ask_agent.emit(messages.SetSettings(values=values))
+            self._store.intents.request_agent.emit(messages.SetSettings(values=values))
 
     def _automatic(self) -> None:
         self.rows.reset()
-        self._store.intents.ask_agent.emit(messages.SetSettings(values={CPUS: 0, MEMORY: 0}))
+        self._store.intents.request_agent.emit(messages.SetSettings(values={CPUS: 0, MEMORY: 0}))
 
 
 def _present(machine: messages.SettingsReply) -> dict[str, int]:

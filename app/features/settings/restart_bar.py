@@ -32,7 +32,7 @@ class RestartBar(QFrame):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         machine, phase = self._store.part(SettingsStore).machine, self._store.phase
         live = phase is not None and phase.is_live and phase is not Phase.STOPPING
         reasons = machine.restart_reasons if machine is not None and live else ()

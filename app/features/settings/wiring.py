@@ -24,7 +24,7 @@ class SettingsWiring(QObject):
         self._started = False
         store = parts.store
         store.machine_changed.connect(self._on_machine)
-        store.intents.ask_agent.connect(self._ask)
+        store.intents.request_agent.connect(self._ask)
 
     def _ask(self, request: Request[Any]) -> None:
         assert type(request) in REQUESTS

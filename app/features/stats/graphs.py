@@ -56,7 +56,7 @@ class GraphGrid(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         if not self.isVisible():
             return
         samples = self._store.part(StatsStore).samples()

@@ -27,18 +27,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def told(store: AppStore, clock: Clock, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot) -> list[Alarm]:
-    made: list[Alarm] = []
+def alarms(store: AppStore, clock: Clock, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot) -> list[Alarm]:
+    received: list[Alarm] = []
     running(store)
-    return made
+    return received
 
 
 @pytest.fixture
-def watch(store: AppStore, clock: Clock, told: list[Alarm], monkeypatch: pytest.MonkeyPatch) -> ContainerWatch:
+def watch(store: AppStore, clock: Clock, alarms: list[Alarm], monkeypatch: pytest.MonkeyPatch) -> ContainerWatch:
     monkeypatch.setattr(notifications, "GATHER_MS", 20)
-    made = ContainerWatch(store, store, clock=clock)
-    made.alarm.connect(told.append)
-    return made
+    container_watch = ContainerWatch(store, store, clock=clock)
+    container_watch.alarm.connect(alarms.append)
+    return container_watch
 
 
 def event(action: str, name: str = "web", *, code: int | None = None, signal: int | None = None) -> EngineEvent:
@@ -49,26 +49,26 @@ def event(action: str, name: str = "web", *, code: int | None = None, signal: in
 
 def settle(watch: ContainerWatch, qtbot: QtBot) -> None:
     """Wait until nothing is gathered any more, and all is told that will be."""
-    qtbot.waitUntil(lambda: not watch._gather.isActive())
+    qtbot.waitUntil(lambda: not watch._batch_timer.isActive())
 
 
-def test_a_container_that_ends_with_an_error(watch: ContainerWatch, told: list[Alarm], qtbot: QtBot) -> None:
+def test_a_container_that_ends_with_an_error(watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot) -> None:
     watch.note(event("die", code=3))
     settle(watch, qtbot)
-    (alarm,) = told
+    (alarm,) = alarms
     assert (alarm.title, alarm.containers) == ("web failed", ("id-web",))
-    assert "3" in alarm.words
+    assert "3" in alarm.text
 
 
 def test_an_unhealthy_one_and_one_that_was_killed_by_the_kernel(
-    watch: ContainerWatch, told: list[Alarm], qtbot: QtBot
+    watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot
 ) -> None:
     watch.note(event("health_status: unhealthy"))
     settle(watch, qtbot)
     watch.note(event("die", "db", code=137))
     settle(watch, qtbot)
-    assert "health" in told[0].words
-    assert "memory" in told[1].words
+    assert "health" in alarms[0].text
+    assert "memory" in alarms[1].text
 
 
 @pytest.mark.parametrize(
@@ -83,57 +83,57 @@ def test_an_unhealthy_one_and_one_that_was_killed_by_the_kernel(
     ],
     ids=["ended well", "stopped", "removed", "healthy", "a command in it", "started"],
 )
-def test_what_is_not_told(watch: ContainerWatch, told: list[Alarm], qtbot: QtBot, seen: list[EngineEvent]) -> None:
+def test_what_is_not_told(watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot, seen: list[EngineEvent]) -> None:
     for entry in seen:
         watch.note(entry)
     settle(watch, qtbot)
-    assert told == []
+    assert alarms == []
 
 
-def test_a_crash_after_a_restart_or_a_reload_is_told(watch: ContainerWatch, told: list[Alarm], qtbot: QtBot) -> None:
+def test_a_crash_after_a_restart_or_a_reload_is_told(watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot) -> None:
     for entry in (event("kill", signal=15), event("die", code=143), event("start"), event("die", code=1)):
         watch.note(entry)
     for entry in (event("kill", "nginx", signal=1), event("die", "nginx", code=1)):
         watch.note(entry)
     settle(watch, qtbot)
-    assert [alarm.containers for alarm in told] == [("id-web", "id-nginx")]
+    assert [alarm.containers for alarm in alarms] == [("id-web", "id-nginx")]
 
 
 def test_a_stop_that_was_asked_long_ago_excuses_nothing(
-    watch: ContainerWatch, clock: Clock, told: list[Alarm], qtbot: QtBot
+    watch: ContainerWatch, clock: Clock, alarms: list[Alarm], qtbot: QtBot
 ) -> None:
     watch.note(event("kill", signal=15))
-    clock.now += notifications.ASKED_S + 1
+    clock.now += notifications.REQUESTED_S + 1
     watch.note(event("die", code=1))
     settle(watch, qtbot)
-    assert len(told) == 1
+    assert len(alarms) == 1
 
 
-def test_many_are_one(watch: ContainerWatch, told: list[Alarm], qtbot: QtBot) -> None:
+def test_many_are_one(watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot) -> None:
     for number in range(30):
         watch.note(event("die", f"worker-{number}", code=1))
     settle(watch, qtbot)
-    (alarm,) = told
+    (alarm,) = alarms
     assert alarm.title == "30 containers failed"
-    assert alarm.words == "worker-0, worker-1, worker-2, worker-3 and 26 more"
+    assert alarm.text == "worker-0, worker-1, worker-2, worker-3 and 26 more"
 
 
 def test_a_crash_loop_is_told_once_in_a_while(
-    watch: ContainerWatch, clock: Clock, told: list[Alarm], qtbot: QtBot
+    watch: ContainerWatch, clock: Clock, alarms: list[Alarm], qtbot: QtBot
 ) -> None:
     for _ in range(5):
         watch.note(event("die", code=1))
         watch.note(event("start"))
         settle(watch, qtbot)
-    assert len(told) == 1
+    assert len(alarms) == 1
     clock.now += QUIET_S + 1
     watch.note(event("die", code=1))
     settle(watch, qtbot)
-    assert len(told) == 2
+    assert len(alarms) == 2
 
 
 def test_off_by_a_setting_and_while_the_machine_stops(
-    watch: ContainerWatch, store: AppStore, told: list[Alarm], qtbot: QtBot
+    watch: ContainerWatch, store: AppStore, alarms: list[Alarm], qtbot: QtBot
 ) -> None:
     store.preferences.notifications = False
     watch.note(event("die", code=1))
@@ -142,7 +142,7 @@ def test_off_by_a_setting_and_while_the_machine_stops(
     machine(store, Phase.STOPPING)
     watch.note(event("die", code=1))
     settle(watch, qtbot)
-    assert told == []
+    assert alarms == []
 
 
 def test_an_event_as_the_engine_writes_it() -> None:

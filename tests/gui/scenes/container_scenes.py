@@ -110,7 +110,7 @@ def open_form(
         if getattr(job, "__name__", "") == "local_images":
             done(("nginx:latest", "ghcr.io/boats/shop:2.1"))
 
-    store.intents.ask_engine.connect(answer)
+    store.intents.request_engine.connect(answer)
     form = ContainerForm(store, window, spec, replaces)
     form.show()
     form._show_image()

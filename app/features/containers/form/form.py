@@ -100,8 +100,8 @@ class ContainerForm(QDialog):
         self._set_busy(None)
         self._check()
         self.fields.lines["image"].setFocus()
-        store.intents.ask_engine.emit(local_images, self._on_images)
-        store.intents.ask_engine.emit(network_names, self._on_networks)
+        store.intents.request_engine.emit(local_images, self._on_images)
+        store.intents.request_engine.emit(network_names, self._on_networks)
 
     @property
     def busy(self) -> bool:
@@ -122,7 +122,7 @@ class ContainerForm(QDialog):
         self.problem.show_problem(None)
         self._set_busy(_("Checking the image…"))
         image = self._read()[0].image
-        self._store.intents.ask_engine.emit(partial(_has_image, image=image), self._on_has_image)
+        self._store.intents.request_engine.emit(partial(_has_image, image=image), self._on_has_image)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         keys = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
@@ -170,7 +170,7 @@ class ContainerForm(QDialog):
             self._show_buttons()
 
     def _on_pulled(self, reference: str) -> None:
-        self._store.intents.ask_engine.emit(local_images, self._on_images)
+        self._store.intents.request_engine.emit(local_images, self._on_images)
         self._show_buttons()
         if reference == self._read()[0].image and not self._check():
             self._make()
@@ -189,7 +189,7 @@ class ContainerForm(QDialog):
             job = partial(_create, spec=spec)
         else:
             job = partial(_recreate, spec=spec, container_id=self._replaces.id, reporter=reporter)
-        self._store.intents.ask_engine.emit(job, self._on_made)
+        self._store.intents.request_engine.emit(job, self._on_made)
 
     def _on_step(self, step: str) -> None:
         self._set_busy(say(_STEPS[RecreateStep(step)]))

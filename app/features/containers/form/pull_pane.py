@@ -74,7 +74,7 @@ class PullPane(QFrame):
         self.start.hide()
         self.cancel.setFocus()
         pull.progressed.connect(self._progressed)
-        self._store.intents.ask_engine.emit(pull.run, self._done)
+        self._store.intents.request_engine.emit(pull.run, self._done)
 
     def stop(self) -> None:
         """Cancel, or withdraw the offer."""

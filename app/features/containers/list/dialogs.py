@@ -149,7 +149,7 @@ class RenameDialog(QDialog):
             return
         self.confirm.setEnabled(False)
         job = partial(_rename, container_id=self._container.id, name=self.name.text().strip())
-        self._store.intents.ask_engine.emit(job, self._done)
+        self._store.intents.request_engine.emit(job, self._done)
 
     def _done(self, answer: Problem | None) -> None:
         if answer is None:

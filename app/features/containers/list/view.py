@@ -25,7 +25,7 @@ from app.features.containers.list.table import ContainerTable
 from app.features.problems.problem import ProblemView
 from app.features.stats.store import StatsStore
 from app.links.link_state import LinkState
-from app.state.machine_actions import refusal, start_words
+from app.state.machine_actions import refusal, start_label
 from app.state.store import AppStore
 from app.texts import _, message, message_in, say
 from app.ui import figures, icons, theme
@@ -103,7 +103,7 @@ class ContainersView(QWidget):
         return self.actions_of_list.build_menu()
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update the widgets from the store."""
         everything = self._store.containers or ()
         running = len(self._store.running)
         self._count.setText(
@@ -239,7 +239,7 @@ class ContainersView(QWidget):
 
     def _show_empty(self) -> None:
         store, phase, show = self._store, self._store.phase, self.empty.show_state
-        start = (start_words(store), store.intents.start_machine.emit) if not refusal(store) else None
+        start = (start_label(store), store.intents.start_machine.emit) if not refusal(store) else None
         muted = theme.current().muted
         if store.containers:
             clear = (_("Clear filter"), self.clear_filter)

@@ -28,7 +28,7 @@ class ContainersWiring(QObject):
         link.action_started.connect(store.set_pending)
         link.action_finished.connect(self._on_action_finished)
         intents.act_on_containers.connect(self._act)
-        intents.ask_engine.connect(link.run)
+        intents.request_engine.connect(link.run)
         intents.copy_as_run.connect(self._copy_as_run)
         intents.refresh.connect(link.refresh)
         RestartsWiring(parts, self)

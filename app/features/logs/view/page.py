@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayou
 from app.features.logs.store import LogStore
 from app.features.logs.view.pane import LogPane
 from app.features.logs.view.picker import ContainerPicker
-from app.state.machine_actions import refusal, start_words
+from app.state.machine_actions import refusal, start_label
 from app.state.store import AppStore
 from app.texts import _
 from app.ui import icons, theme
@@ -93,7 +93,7 @@ class LogsPage(QWidget):
                 _("Logs appear here when you run a container."),
             )
         elif phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
-            start = (start_words(store), store.intents.start_machine.emit)
+            start = (start_label(store), store.intents.start_machine.emit)
             offered = phase is not Phase.FAILED and not refusal(store)
             if phase is Phase.SUSPENDED:
                 title, words = _("Wherry is suspended"), _("Resume to see container logs.")

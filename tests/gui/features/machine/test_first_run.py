@@ -29,7 +29,7 @@ SERIAL = messages.ReadLog(which=messages.MachineLog.SERIAL)
 @pytest.fixture
 def asked(store: AppStore) -> list[Request[Any]]:
     made: list[Request[Any]] = []
-    store.intents.ask_agent.connect(made.append)
+    store.intents.request_agent.connect(made.append)
     return made
 
 

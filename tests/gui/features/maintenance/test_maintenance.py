@@ -231,7 +231,7 @@ def test_an_update_is_offered_taken_and_told_of(whole: MaintenanceWindow) -> Non
 
 def test_with_containers_it_asks_before(store: AppStore, window: MainWindow) -> None:
     asked: list[Request[Any]] = []
-    store.intents.ask_maintenance.connect(asked.append)
+    store.intents.request_maintenance.connect(asked.append)
     show_machine(store, Phase.RUNNING, image_offer="2026.12.0")
     window.show_machine("overview")
     machine_page(window).overview.update_banner.apply.click()
@@ -245,14 +245,14 @@ def test_with_containers_it_asks_before(store: AppStore, window: MainWindow) -> 
 def test_an_update_that_rolled_back_is_a_problem(whole: MaintenanceWindow) -> None:
     problem = Problem(code=ProblemCode.UPDATE_FAILED, summary="The new image did not start; the old one runs again.")
     whole.agent.answers["update.apply"] = problem
-    whole.store.intents.ask_maintenance.emit(messages.ApplyUpdate())
+    whole.store.intents.request_maintenance.emit(messages.ApplyUpdate())
     whole.wait(lambda: whole.store.problem == problem)
     assert not any("updated" in words for words in whole.notices)
 
 
 def test_a_cancelled_operation_is_no_problem(whole: MaintenanceWindow) -> None:
     whole.agent.answers["disk.move"] = Problem(code=ProblemCode.CANCELLED, summary="Cancelled.")
-    whole.store.intents.ask_maintenance.emit(messages.MoveDisk(directory="/x"))
+    whole.store.intents.request_maintenance.emit(messages.MoveDisk(directory="/x"))
     whole.wait(lambda: any("Canceled" in words for words in whole.notices))
     assert whole.store.problem is None
 
@@ -304,7 +304,7 @@ def test_the_disk_grows_at_once_and_the_rest_is_saved(whole: MaintenanceWindow) 
 
 def test_a_disk_that_grows_later_is_not_said_to_have_grown(whole: MaintenanceWindow) -> None:
     whole.agent.answers["disk.grow"] = {"size_gib": 96, "now": False}
-    whole.store.intents.ask_maintenance.emit(messages.GrowDisk(size_gib=96))
+    whole.store.intents.request_maintenance.emit(messages.GrowDisk(size_gib=96))
     whole.wait(lambda: "The disk size increases at the next start." in whole.notices)
     assert "Disk size increased." not in whole.notices
 

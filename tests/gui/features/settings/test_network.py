@@ -37,7 +37,7 @@ def asked(store: AppStore) -> list[dict[str, Any]]:
         if isinstance(request, messages.SetSettings):
             made.append(dict(request.values))
 
-    store.intents.ask_agent.connect(note)
+    store.intents.request_agent.connect(note)
     return made
 
 

@@ -30,7 +30,7 @@ LEFT = Qt.MouseButton.LeftButton
 @pytest.fixture
 def asked(store: AppStore) -> list[Request[Any]]:
     made: list[Request[Any]] = []
-    store.intents.ask_agent.connect(made.append)
+    store.intents.request_agent.connect(made.append)
     return made
 
 

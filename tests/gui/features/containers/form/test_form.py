@@ -42,7 +42,7 @@ class Engine:
 
     def __init__(self, store: AppStore) -> None:
         self.asked: list[tuple[Any, Callable[[object], None]]] = []
-        store.intents.ask_engine.connect(self._on_asked)
+        store.intents.request_engine.connect(self._on_asked)
 
     def _on_asked(self, job: Any, done: Callable[[object], None]) -> None:
         if job is local_images:

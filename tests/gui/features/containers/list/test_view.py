@@ -310,7 +310,7 @@ def test_renaming_waits_for_the_engine_and_says_why_not(store: AppStore, view: C
     view.select(named("dns").id)
     view.table.setFocus()
     asked: list[tuple[object, object]] = []
-    store.intents.ask_engine.connect(lambda job, done: asked.append((job, done)))
+    store.intents.request_engine.connect(lambda job, done: asked.append((job, done)))
     QTest.keyClick(view.table, Qt.Key.Key_F2)
     (dialog,) = view.table.findChildren(RenameDialog)
     dialog.name.setText("-bad-")

@@ -7,9 +7,9 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.features.machine.wiring import MachineWiring
-from app.frame.leaving import LeavingWiring
 from app.frame.main_window import MainWindow
 from app.frame.quit_dialog import QuitDialog
+from app.frame.quitting import QuittingWiring
 from app.frame.tray import Tray
 from app.links.engine_link import EngineLink
 from app.state.parts import Parts
@@ -34,7 +34,7 @@ class Leaving:
         parts = Parts(qapp, store, self.link, self.engine_link, window)
         self.quits = 0
         self.machine = MachineWiring(parts, window)
-        self.wiring = LeavingWiring(parts, self.machine, window, Tray(store, window), window)
+        self.wiring = QuittingWiring(parts, self.machine, window, Tray(store, window), window)
         monkeypatch.setattr(self.wiring, "quit", self._quit)
 
     def _quit(self) -> None:

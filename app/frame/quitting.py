@@ -1,4 +1,4 @@
-"""Closing the window and quitting: what becomes of the machine, what is waited for, and what the user is told of it."""
+"""Closing the window and quitting: asks what to do with the machine, and waits until it has stopped or suspended."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from app.ui import desktop
 from backend.api import Notice, Phase, Problem, ProblemCode
 
 STOP_DEADLINE_MS: Final = 120_000
-"""For stopping or suspending before quitting: by then the agent has done it or said why not."""
+"""How long to wait for the machine to stop or suspend before quitting is given up."""
 
 
-class LeavingWiring(QObject):
-    """Lives as long as the window."""
+class QuittingWiring(QObject):
+    """Handles the window's close button and the quit intents."""
 
     def __init__(self, parts: Parts, machine: MachineWiring, window: MainWindow, tray: Tray, parent: QObject) -> None:
         super().__init__(parent)
@@ -29,47 +29,50 @@ class LeavingWiring(QObject):
         self._window = window
         self._tray = tray
         self._quits_when_stopped = False
-        self._told_of_tray = False
+        self._tray_notice_shown = False
         self._dialog: QuitDialog | None = None
         self._stop_deadline = QTimer(self, singleShot=True, interval=STOP_DEADLINE_MS)
-        self._stop_deadline.timeout.connect(self._stop_took_too_long)
-        machine.settled_down.connect(self._on_settled_down)
-        machine.refused.connect(self._on_refused)
+        self._stop_deadline.timeout.connect(self._on_stop_timeout)
+        machine.settled.connect(self._on_machine_settled)
+        machine.refused.connect(self._on_request_refused)
         intents = parts.store.intents
         intents.quit.connect(self._ask)
         intents.quit_only.connect(self.quit)
-        intents.suspend_and_quit.connect(lambda: self._leave("suspend"))
-        intents.stop_and_quit.connect(lambda: self._leave("stop"))
+        intents.suspend_and_quit.connect(lambda: self._quit_with("suspend"))
+        intents.stop_and_quit.connect(lambda: self._quit_with("stop"))
         window.closing.connect(self._on_closing)
-        # The end of the session: a window that refuses to close would hold up the user's logging out.
+        # At the end of the desktop session a window that refuses to close would block the logout.
         parts.app.commitDataRequest.connect(lambda _manager: window.allow_close())
 
     def quit(self) -> None:
-        """End the application. The window first: Qt asks it, and one that only hides itself would refuse the end."""
+        """End the application.
+
+        The window is closed first: Qt asks it before quitting, and a window that only hides would refuse.
+        """
         self._stop_deadline.stop()
         self._window.close_for_good()
         self._parts.app.quit()
 
     def _ask(self) -> None:
-        """Ask what becomes of the machine, where there is one and the user has not settled it."""
+        """Quit; first ask what to do with a running machine, unless the preferences say."""
         store = self._parts.store
         settled = store.preferences.on_quit
         if not store.machine_keeps_running or store.phase is None or settled == "keep":
             self.quit()
         elif settled != "ask" and not refusal(store):
-            self._leave(settled)
+            self._quit_with(settled)
         elif self._dialog is None:
             store.intents.show_window.emit()
-            self._dialog = QuitDialog(self._window, store, self._leave)
+            self._dialog = QuitDialog(self._window, store, self._quit_with)
             self._dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            self._dialog.finished.connect(self._on_asked)
+            self._dialog.finished.connect(self._on_dialog_finished)
             self._dialog.open()
 
-    def _on_asked(self) -> None:
+    def _on_dialog_finished(self) -> None:
         self._dialog = None
 
-    def _leave(self, choice: str) -> None:
-        """Quit, and do with the machine what was chosen first."""
+    def _quit_with(self, choice: str) -> None:
+        """Apply `choice` ("keep", "suspend" or "stop") to the machine, then quit."""
         store = self._parts.store
         if choice == "keep" or not store.machine_keeps_running:
             self.quit()
@@ -92,26 +95,26 @@ class LeavingWiring(QObject):
         else:
             store.intents.stop_machine.emit()
 
-    def _on_settled_down(self) -> None:
+    def _on_machine_settled(self) -> None:
         if self._quits_when_stopped:
             self.quit()
 
-    def _on_refused(self) -> None:
+    def _on_request_refused(self) -> None:
         self._quits_when_stopped = False
         self._stop_deadline.stop()
 
     def _on_closing(self) -> None:
-        # Asked anew each time: the tray may have come or gone since the start.
+        # Checked each time: the tray may have appeared or vanished since the start.
         if not self._parts.store.preferences.close_to_tray or not desktop.tray_is_shown():
             self._ask()
             return
         self._tray.show()
         self._window.hide()
-        if not self._told_of_tray:
-            self._told_of_tray = True
+        if not self._tray_notice_shown:
+            self._tray_notice_shown = True
             self._tray.message(_("Wherry is still running"), _("You can open or quit it from its tray icon."))
 
-    def _stop_took_too_long(self) -> None:
+    def _on_stop_timeout(self) -> None:
         self._quits_when_stopped = False
         self._parts.store.set_problem(
             Problem(
