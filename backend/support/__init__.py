@@ -1,6 +1,7 @@
-"""The support bundle: what somebody needs who is to find out what is wrong, without what must not leave the computer.
+"""The support bundle, an archive of logs and settings without secrets, and the manual's text.
 
-redact.py    what is removed, by its key, its place or its look: pure
-gather.py    what goes in: logs, facts, settings, with a word on what could not be had
-bundle.py    the archive
+redact.py    removes secrets from text and JSON, by key, place or form; does no I/O
+gather.py    collects logs, facts and settings
+bundle.py    writes the archive
+manual.py    the manual's topics
 """

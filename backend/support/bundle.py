@@ -1,4 +1,7 @@
-"""The archive: made beside its name, private, bounded, and put in place only when it is whole."""
+"""Writes the support bundle: a zip archive of limited size that only the user can read.
+
+It is written under a temporary name and renamed when it is complete.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from backend.host import current as current_host
 from backend.support.gather import PIECE_BYTES, Gatherer
 
 MAX_BYTES: Final = 24 * 1024**2
-"""Of all pieces together, before they are packed."""
+"""Limit for all pieces together, before compression."""
 _HEAD: Final = """\
 Wherry support bundle
 
@@ -35,23 +38,23 @@ class BundleEntry:
     name: str
     what: str
     size: int
-    """Bytes, before packing."""
+    """In bytes, before compression."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportBundle:
-    """What was made."""
+    """The written archive and its contents."""
 
     path: Path
     size: int
-    """Bytes of the archive."""
+    """Of the archive, in bytes."""
     entries: tuple[BundleEntry, ...]
     missing: tuple[str, ...]
-    """What could not be had, each with the reason."""
+    """Pieces that could not be collected, each with the reason."""
 
 
 def default_name() -> str:
-    """A name for a new bundle, with the time in it."""
+    """A file name for a new bundle, with the current time."""
     return time.strftime("wherry-support-%Y%m%d-%H%M%S.zip")
 
 
@@ -62,16 +65,16 @@ def make_support_bundle(
     progress: Callable[[str, float], object] = lambda _what, _fraction: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> SupportBundle:
-    """Gather everything and pack it. Blocks for seconds, a minute at most; works without an agent.
+    """Collect all pieces and write the archive. Blocks for seconds, up to a minute. Needs no agent.
 
     Args:
-        home: as `wherry --home`.
-        target: the archive's name; what was there is replaced, at the end and in one step.
-        progress: told what is gathered now, and how much is done, 0 to 1.
-        cancelled: asked between the pieces; True ends it, and nothing is left.
+        home: the machine's home directory; None: the default one.
+        target: path of the archive. An existing file is replaced atomically.
+        progress: called with the name of the piece that is collected, and the completed fraction, 0 to 1.
+        cancelled: called before each piece; True cancels, and no file is left.
 
     Raises:
-        WherryError: PATH_UNUSABLE or HOST_DISK_FULL, it cannot be written; Cancelled.
+        WherryError: PATH_UNUSABLE or HOST_DISK_FULL, the archive cannot be written; Cancelled.
     """
     host, directory = current_host(), machine_directory(home)
     gatherer = Gatherer(host, directory, agent_alive=agent_answers(host, directory))
@@ -106,7 +109,7 @@ def _fill(
     pieces = list(gatherer.pieces())
     entries: list[BundleEntry] = []
     missing: list[str] = []
-    left = MAX_BYTES
+    remaining = MAX_BYTES
     for number, piece in enumerate(pieces):
         if cancelled():
             raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary="The support bundle was not made."))
@@ -119,13 +122,13 @@ def _fill(
         except OSError as error:
             missing.append(f"{piece.name}: {error.strerror or type(error).__name__}")
             continue
-        except Exception as error:  # noqa: BLE001 -- a piece's border: a defect in one must not cost the others
+        except Exception as error:  # noqa: BLE001 -- a defect in one piece must not cost the others
             missing.append(f"{piece.name}: a defect of Wherry's ({type(error).__name__})")
             continue
-        if len(content) > left:
+        if len(content) > remaining:
             missing.append(f"{piece.name}: the bundle would have become too large")
             continue
-        left -= len(content)
+        remaining -= len(content)
         _write(archive, piece.name, content)
         entries.append(BundleEntry(name=piece.name, what=piece.what, size=len(content)))
     lines = [_HEAD, "In it:", *(f"  {entry.name}: {entry.what}" for entry in entries)]

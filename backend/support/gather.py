@@ -1,4 +1,4 @@
-"""What goes into a bundle. Each piece is had by itself: what fails is named, and costs nothing else."""
+"""Collects the pieces of a support bundle. Each is independent: one that fails is reported and the others remain."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from backend.support.redact import Redactor
 from backend.vm import run
 
 PIECE_BYTES: Final = 1_048_576
-"""Of a log its last so many bytes."""
+"""Size limit of a piece: of a longer log only the end is taken."""
 _GUEST_LOGS: Final = ("dockerd", "containerd", "sshd")
 _GUEST_TIMEOUT_S: Final = 20
 _TOOL_TIMEOUT_S: Final = 30
@@ -50,13 +50,13 @@ class Piece:
 
     name: str
     what: str
-    """For the user who wants to know what is sent."""
+    """A short description, for the user who wants to know what is sent."""
     content: Callable[[], str]
-    """Raises WherryError or OSError when it cannot be had."""
+    """Returns the text; raises WherryError or OSError when it cannot be collected."""
 
 
 class Gatherer:
-    """Knows one machine. The secrets of its settings are learnt before anything is read for the bundle."""
+    """Collects the pieces of one machine. `redactor` knows the secrets in its settings from the start."""
 
     def __init__(self, host: Host, directory: MachineDir, *, agent_alive: bool) -> None:
         self._host = host
@@ -69,9 +69,9 @@ class Gatherer:
         except (KeyError, OSError):
             user = ""
         self.redactor = Redactor(user=user, home=str(Path.home()))
-        self._learn()
+        self._learn_secrets()
 
-    def _learn(self) -> None:
+    def _learn_secrets(self) -> None:
         for path in (self._docker / "config.json", self._dir.daemon_json, self._dir.used_daemon_json):
             with contextlib.suppress(OSError, ValueError, RecursionError):
                 self.redactor.scan(json.loads(_tail(path)))
@@ -87,7 +87,7 @@ class Gatherer:
                     self.redactor.learn_key(_tail(path))
 
     def _proxies(self) -> Iterator[str]:
-        """Every proxy that is written down somewhere, as it is written: a password in it may break a URL's rules."""
+        """All configured proxy URLs, unparsed: a password in one may make it an invalid URL."""
         yield from (value for name, value in os.environ.items() if name.lower() in _PROXIES)
         with contextlib.suppress(OSError, ValueError):
             section = tomllib.loads(_tail(self._dir.config)).get("network", {})
@@ -96,7 +96,7 @@ class Gatherer:
             yield from (line.partition("=")[2] for line in _tail(self._dir.guest_inputs / "environment").splitlines())
 
     def pieces(self) -> Iterator[Piece]:
-        """All of them, in order. The content is not cleaned yet."""
+        """All pieces, in order. Their content still has secrets: use `clean`."""
         yield Piece("facts.json", "versions, this computer, variables that concern docker", self._facts)
         yield Piece("status.json", "what the machine does", self._status)
         yield Piece("doctor.txt", "what the checks found", self._doctor)
@@ -172,8 +172,8 @@ class Gatherer:
                 lines.append("…")
                 break
             with contextlib.suppress(OSError):
-                found = path.lstat()
-                lines.append(f"{stat.filemode(found.st_mode)} {found.st_size:>14} {path.relative_to(self._dir.home)}")
+                status = path.lstat()
+                lines.append(f"{stat.filemode(status.st_mode)} {status.st_size:>14} {path.relative_to(self._dir.home)}")
         return "\n".join(lines)
 
     def _guest_log(self, name: str) -> str:
@@ -195,7 +195,7 @@ class Gatherer:
         return done.stdout[-PIECE_BYTES:].decode(errors="replace")
 
     def clean(self, piece: Piece) -> str:
-        """A piece's content without secrets. Raises as its `content`."""
+        """The content of a piece without secrets. Raises what its `content` raises."""
         text = piece.content()
         if piece.name.endswith(".json"):
             with contextlib.suppress(ValueError, RecursionError):
@@ -206,7 +206,7 @@ class Gatherer:
 
 
 def _tail(path: Path) -> str:
-    """The end of a text file; its first line is left out where the file is longer. Raises OSError."""
+    """The end of a text file, up to PIECE_BYTES, from the start of a line. Raises OSError."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - PIECE_BYTES))

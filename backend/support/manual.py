@@ -1,7 +1,7 @@
-"""The manual: its topics, as the window and `wherry help` show them.
+"""The manual's topics, for the window and `wherry help`.
 
-The topics are Markdown files in `app/help`, one each; `index.md` there lists them by section. They are read as data of
-the package `app`, which is found by its name: no code of it is imported or run.
+Each topic is a Markdown file in `app/help`; `index.md` there lists them by section. They are read as data files of the
+package `app`, none of whose code is imported.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ class HelpTopic:
     """One topic of the manual."""
 
     name: str
-    """As in `wherry help NAME`: the name of its file without the ending."""
+    """Its name in `wherry help NAME`, and of its file without ".md"."""
     title: str
     summary: str
     """What it is about, in a few words."""
     section: str
-    """Heading of the group that it belongs to."""
+    """Heading of its group in the index."""
 
 
 @lru_cache(maxsize=1)
 def help_topics() -> tuple[HelpTopic, ...]:
     """All topics, in the order of the index."""
-    found: list[HelpTopic] = []
+    topics: list[HelpTopic] = []
     section = ""
     for line in _index_text().splitlines():
         if heading := _SECTION.fullmatch(line):
             section = heading[1]
         elif entry := _ENTRY.fullmatch(line):
-            found.append(HelpTopic(title=entry[1], name=entry[2], summary=entry[3], section=section))
-    return tuple(found)
+            topics.append(HelpTopic(title=entry[1], name=entry[2], summary=entry[3], section=section))
+    return tuple(topics)
 
 
 def help_topic(name: str) -> HelpTopic | None:
     """The topic of that name; None if there is none."""
-    return next((known for known in help_topics() if known.name == name), None)
+    return next((topic for topic in help_topics() if topic.name == name), None)
 
 
 def _index_text() -> str:
@@ -55,9 +55,9 @@ def _index_text() -> str:
     return _read(_INDEX)
 
 
-def help_text(known: HelpTopic) -> str:
+def help_text(topic: HelpTopic) -> str:
     """The Markdown of a topic. Links to other topics are file names: `[Logs](logs.md)`."""
-    return _read(known.name)
+    return _read(topic.name)
 
 
 def _read(name: str) -> str:
