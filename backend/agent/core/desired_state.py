@@ -1,4 +1,4 @@
-"""What the user asked for last, saved to disk, so that the next agent can bring the machine into that state.
+"""The last state that the user requested, saved to disk so that the next agent can bring the machine into it.
 
 Without it, an agent that was killed together with QEMU would leave a machine stopped that should run, and one that was
 killed during a stop would leave it running. After a failure STOPPED is saved: the next agent must not fail in the same
@@ -24,7 +24,7 @@ class DesiredState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def save(path: Path, state: DesiredState) -> None:
-    """Write it durably. Raises OSError."""
+    """Write the file durably. Raises OSError."""
     write_private(path, msgspec.json.encode(state))
 
 

@@ -1,4 +1,4 @@
-"""What is known of the running guest: its control port, all that it has said, and what that means for the user."""
+"""State of the running guest: the boot stages and problems that it has reported, and their explanations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Meaning(NamedTuple):
     hint: str
     action: Action | None = None
     warning: bool = False
-    """The engine goes on."""
+    """The engine still works."""
 
 
 _MEANINGS: Final = {
@@ -73,43 +73,45 @@ _MEANINGS: Final = {
         warning=True,
     ),
 }
-"""The guest's code -> what it means. Other codes are shown with the guest's own words."""
+"""By the guest's problem code. Other codes are shown with the text of the guest."""
 
 _UNKNOWN: Final = _Meaning(
     ProblemCode.GUEST_FAULT, "The guest reports a fault.", "See the guest's console: wherry logs guest"
 )
-_OOM: Final = re.compile(r"constraint=(\w+).*?task_memcg=(?:[^,]*?/([0-9a-f]{64}))?[^,]*,task=(.{1,15}?),pid=(\d+)")
+_OOM_LINE: Final = re.compile(
+    r"constraint=(\w+).*?task_memcg=(?:[^,]*?/([0-9a-f]{64}))?[^,]*,task=(.{1,15}?),pid=(\d+)"
+)
 
 _WITHOUT_ENGINE: Final = frozenset({"data-disk", "engine-crash"})
 
 
 class Guest:
-    """One per run of the machine."""
+    """What the guest reports on its control port. One object per run of the machine."""
 
     def __init__(self, control: GuestControl) -> None:
         self.control = control
         self.stages: dict[str, float] = {}
-        """Stage -> the guest's uptime in seconds when it got there."""
+        """Boot stage -> the guest's uptime in seconds when it was reached."""
         self._problems: dict[str, GuestProblem] = {}
         self._changed = asyncio.Event()
 
     @property
     def shut_down_in_order(self) -> bool:
-        """Whether the guest's last word was that everything is closed."""
+        """Whether the guest has reported that its shutdown is complete."""
         return "off" in self.stages
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What the guest has reported and not taken back, oldest first."""
+        """Problems that the guest has reported and not yet reported as solved, oldest first."""
         return tuple(explain(problem) for problem in self._problems.values())
 
     @property
     def without_engine(self) -> tuple[Problem, ...]:
-        """Those of them with which there is no use in waiting for the engine."""
+        """Those problems with which the engine cannot start."""
         return tuple(explain(problem) for code, problem in self._problems.items() if code in _WITHOUT_ENGINE)
 
     async def events(self) -> AsyncIterator[GuestEvent]:
-        """Follow the guest, noting what it says; yields each event."""
+        """Yield the events of the guest, after updating `stages` and `problems`. Ends with the control port."""
         async for event in self.control.events():
             match event:
                 case BootStage(name, uptime) if name in self.stages or len(self.stages) < _MAX_STAGES:
@@ -128,20 +130,20 @@ class Guest:
             yield event
 
     async def any_stage(self) -> None:
-        """Return once the guest has told how far it is."""
+        """Return when the guest has reported a boot stage."""
         while not self.stages:
             self._changed.clear()
             await self._changed.wait()
 
     async def reached(self, stage: str) -> None:
-        """Return once the guest got as far as `stage`."""
+        """Return when the guest has reported `stage`."""
         while stage not in self.stages:
             self._changed.clear()
             await self._changed.wait()
 
 
 def explain(problem: GuestProblem) -> Problem:
-    """A problem of the guest as the user is shown it."""
+    """The problem for the user."""
     words = "".join(c for c in problem.untrusted_text if c.isprintable())
     meaning = _MEANINGS.get(problem.code, _UNKNOWN)
     return Problem(
@@ -155,13 +157,13 @@ def explain(problem: GuestProblem) -> Problem:
 
 
 def is_warning(problem: GuestProblem) -> bool:
-    """Whether the engine goes on in spite of it."""
+    """Whether the engine still works."""
     return _MEANINGS.get(problem.code, _UNKNOWN).warning
 
 
 def explain_oom(event: OutOfMemory) -> Notice:
-    """Whom the guest's kernel ended for want of memory, as the user is told."""
-    found = _OOM.search(event.untrusted_text)
+    """The notice for the user about processes that the guest's kernel has killed because memory ran out."""
+    found = _OOM_LINE.search(event.untrusted_text)
     if found is None:
         return Notice(level="error", text="Memory ran out in the machine, and its kernel ended a process.")
     constraint, container, untrusted_task, pid = found.groups()

@@ -1,8 +1,8 @@
-"""What the engine has, so that it can be proved that nothing of it is gone after an update.
+"""Inventory of the engine's containers, images, volumes and networks, to prove that an update lost none.
 
-Networks are compared by name: the engine makes its own anew at each start. Containers that were run with --rm, and the
-volumes without a name that belong to them, go with any end of the engine: they are told, and not missed. A swarm's
-tasks are its own affair: it puts other containers in their place.
+Networks are compared by name, because the engine creates its own again at each start. Containers started with --rm and
+their anonymous volumes are removed whenever the engine ends: they are reported and not counted as missing. Containers
+of a swarm are ignored, because the swarm replaces them itself.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ _RAN: Final = frozenset({"running", "paused", "restarting"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """Of one moment. Names are cleaned; ids are the engine's."""
+    """What the engine had at one moment. Names are safe to print; ids are the engine's."""
 
     containers: dict[str, str]
     """Name by id."""
     ran: tuple[str, ...]
-    """Ids of the containers that ran, but for passing ones."""
+    """Ids of the containers that ran, without the transient ones."""
     passing: dict[str, str]
-    """Those that ran with --rm: name by id."""
+    """Running containers started with --rm: name by id."""
     images: frozenset[str]
     volumes: frozenset[str]
-    """But for those that go with a passing container."""
+    """Names, without the volumes that are removed with a transient container."""
     networks: frozenset[str]
 
 
 async def take(dial: Dial) -> Inventory:
-    """Ask the engine. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
+    """Request the inventory from the engine. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
     listed = [
         entry
         for entry in (await get(dial, "/containers/json?all=1")).objects()
@@ -52,7 +52,7 @@ async def take(dial: Dial) -> Inventory:
     passing_volumes: set[str] = set()
     for key in ran:
         answer = await ask_json(dial, f"/containers/{quote(key, safe='')}/json", timeout_s=_ANSWER_S)
-        if answer is None:  # it ended, and went, since it was listed
+        if answer is None:  # it has ended and was removed since it was listed
             gone.add(key)
             continue
         details = answer.object()
@@ -76,7 +76,7 @@ async def take(dial: Dial) -> Inventory:
 
 
 def missing(before: Inventory, now: Inventory) -> list[str]:
-    """What is not there any more, one line each; empty if all is."""
+    """What `before` has and `now` has not, as lines for the user."""
     lost = [f"container {name}" for identity, name in before.containers.items() if identity not in now.containers]
     for kind, had, has in (
         ("image", before.images, now.images),
@@ -88,13 +88,16 @@ def missing(before: Inventory, now: Inventory) -> list[str]:
 
 
 async def run_again(dial: Dial, containers: tuple[str, ...]) -> list[str]:
-    """Start those that ran; one that its restart policy has started already is left alone.
+    """Start containers. One that runs already, by its restart policy, is left as it is.
+
+    Args:
+        containers: ids.
 
     Returns:
-        What did not start, one line each, with the engine's reason.
+        A line for the user per container that did not start, with the engine's reason.
 
     Raises:
-        WherryError: the engine does not answer.
+        WherryError: the engine does not answer (ENGINE_DOWN).
     """
     refused: list[str] = []
     for identity in containers:
@@ -105,7 +108,7 @@ async def run_again(dial: Dial, containers: tuple[str, ...]) -> list[str]:
 
 
 async def get(dial: Dial, path: str) -> Json:
-    """What the engine answers to this question, as JSON. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
+    """The engine's JSON answer to GET `path`. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
     value = await ask_json(dial, path, timeout_s=_ANSWER_S)
     if value is None:
         raise fail(ProblemCode.ENGINE_ERROR, "The engine does not know what it has just listed.", command=f"GET {path}")

@@ -1,9 +1,9 @@
-"""The journal of a long operation: what an agent that is killed in the middle of one leaves to the next.
+"""The journal of a long operation: tells the next agent how to recover if this one is killed during the operation.
 
-It is written durably before the first step that changes anything, again whenever it has become true that something else
-has to be done about a kill, and removed when the operation has ended in whichever way. There is at most one, because
-there is at most one operation. A journal that cannot be read is as none: every operation is ordered so that the data
-disk in use is whole at each moment, and what else is left is only room that is not given back.
+It is written durably before the first change, again before each step that needs another recovery, and removed when the
+operation has ended or was recovered. There is at most one, because there is at most one operation. A journal that
+cannot be read is treated as none: operations are ordered so that the data disk in use is intact at each moment; only
+unused files may be left.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     """The content of the file."""
 
     name: str
-    """Of the operation: "update.apply", "disk.move"..."""
+    """Name of the operation: "update.apply", "disk.move"..."""
     stage: str
-    """How far it got, in the operation's own words."""
+    """The step that was begun; each operation has its own stages."""
     was_running: bool
-    """Whether the machine is to run again afterwards."""
+    """Whether the machine ran before, and is to be started again afterwards."""
     details: dict[str, Any] = {}
-    """What its recovery has to know; plain JSON."""
+    """Parameters for the recovery, as JSON values."""
 
 
 def save(path: Path, journal: Journal) -> None:
-    """Write it durably, its name included. Raises WherryError (HOST_DISK_FULL, PATH_UNUSABLE)."""
+    """Write the file and sync it and its directory. Raises WherryError (HOST_DISK_FULL, PATH_UNUSABLE)."""
     try:
         write_private(path, msgspec.json.encode(journal))
     except OSError as error:
@@ -42,7 +42,7 @@ def save(path: Path, journal: Journal) -> None:
 
 
 def load(path: Path) -> Journal | None:
-    """What an earlier agent left; None when there is nothing, or nothing that can be read."""
+    """The journal of an interrupted operation; None if there is none or it cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Journal)
     except FileNotFoundError:
@@ -53,7 +53,11 @@ def load(path: Path) -> Journal | None:
 
 
 def end(path: Path) -> None:
-    """The operation is over. Raises WherryError: the next agent would take it for one that was interrupted."""
+    """Remove the journal: the operation has ended.
+
+    Raises:
+        WherryError: it cannot be removed, so the next agent would recover an operation that was not interrupted.
+    """
     try:
         path.unlink(missing_ok=True)
         sync_directory(path.parent)

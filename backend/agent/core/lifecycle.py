@@ -1,18 +1,18 @@
-"""The machine's life as a pure function: reduce(state, event) -> (state, effects). No clock, no I/O, no await.
+"""The machine's lifecycle as a pure function: reduce(state, event) -> (state, effects). No clock, no I/O, no await.
 
-`desired` is what the user asked for last, `phase` what is true: a stop that comes during a start is kept, and takes
-effect as soon as the phase allows. Every effect ends in exactly one event, so the table below is the whole story.
+`desired` is the state that the user requested last, `phase` the actual one. A stop during a start is remembered and
+takes effect as soon as the phase allows it. Every effect ends in exactly one event, so this table is complete:
 
     STOPPED/FAILED --start--> PREPARING --prepared--> BOOTING --kernel, guest--> CONNECTING --engine--> RUNNING
          ^                        | stop                 | stop, or QEMU ends        |                    |  ^
          |                        v                      v                           v                    v  |
          +------ exited ------ STOPPING <----------------+---------------------------+------- stop -- DEGRADED
 
-A stop by suspending ends in SUSPENDED instead of STOPPED, where it could be done; a start goes on from there. To stop a
-suspended machine in order it has to be brought up once more (`closing`), so that its containers can end.
+Suspending ends in SUSPENDED instead of STOPPED if it succeeds; a start resumes from there. To power down a suspended
+machine, it is resumed first (`closing`), so that its containers can stop.
 
-An effect that is under way when its phase ends is cancelled by the supervisor, and its late event is dropped by the
-`run` number that every event of an effect carries.
+An effect that runs when its phase ends is cancelled by the supervisor. An event that it still sends is ignored, because
+its `run` number is not the current one.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ from backend.errors import Action, Problem, ProblemCode
 from backend.model import Desired, Phase, StopPolicy
 
 MAX_REVIVALS: Final = 3
-"""How often a machine that died by itself is started again before the user is asked (counted anew once it ran well)."""
+"""Number of automatic restarts after QEMU has ended unexpectedly. Reset by RanWell."""
 
 
 # -- events -----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class StartRequested:
-    """The user wants it running."""
+    """The user requests a start."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """The user wants it stopped."""
+    """The user requests a stop."""
 
     policy: StopPolicy = StopPolicy.POWER_DOWN
 
 
 @dataclass(frozen=True, slots=True)
 class RestartRequested:
-    """The user wants it stopped and running again."""
+    """The user requests a restart."""
 
     policy: StopPolicy = StopPolicy.POWER_DOWN
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that a launch needs is there."""
+    """Everything that a launch needs is available."""
 
     run: int
     candidates: int
-    """How many ways there are to run the guest."""
+    """Number of launch candidates: accelerators to try, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +66,19 @@ class PrepareFailed:
 
 @dataclass(frozen=True, slots=True)
 class GuestReached:
-    """The kernel runs and the guest's services are coming up."""
+    """The kernel runs and the guest starts its services."""
 
     run: int
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchFailed:
-    """This way of running the guest failed before the kernel showed life; QEMU is gone."""
+    """The launch candidate failed before the kernel ran; its QEMU has ended."""
 
     run: int
     problem: Problem
     try_next: bool
-    """Whether another accelerator may do better: False for a cause that none of them can mend."""
+    """Whether to try the next candidate; False if the cause is independent of the accelerator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,14 @@ class EngineReady:
 
 @dataclass(frozen=True, slots=True)
 class RanWell:
-    """The engine has answered for long enough that an end from now on is a new story."""
+    """The engine has answered for long enough that a later failure counts as the first one."""
 
     run: int
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectFailed:
-    """The guest runs, but SSH or the engine did not answer in time; it is still being waited for."""
+    """The guest runs, but SSH or the engine did not answer in time. Connecting continues."""
 
     run: int
     problem: Problem
@@ -105,7 +105,7 @@ class ConnectFailed:
 
 @dataclass(frozen=True, slots=True)
 class EngineLost:
-    """The engine, or the way to it, is gone; the machine still runs."""
+    """The engine or the connection to it was lost; the machine still runs."""
 
     run: int
     problem: Problem
@@ -113,30 +113,30 @@ class EngineLost:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """QEMU is gone."""
+    """QEMU has ended."""
 
     run: int
     orderly: bool
-    """Whether the guest shut itself down in order."""
+    """Whether the guest has shut down completely."""
     problem: Problem | None
-    """Why, where nobody had asked for it."""
+    """The cause, if the end was not requested."""
     suspended: bool = False
-    """Whether its memory and processors were saved before."""
+    """Whether its state was saved before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """A QEMU of a former agent runs and is ours now."""
+    """A running QEMU of an earlier agent was adopted."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundSuspended:
-    """No QEMU runs, and there is a saved state to go on from."""
+    """No QEMU runs, and there is a suspended state."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdoptFailed:
-    """Something runs that cannot be taken over."""
+    """A process runs that cannot be adopted."""
 
     problem: Problem
 
@@ -168,31 +168,31 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Start QEMU the n-th way and wait for its kernel and services. Ends in GuestReached, LaunchFailed or Exited."""
+    """Start QEMU and wait for its kernel and services. Ends in GuestReached, LaunchFailed or Exited."""
 
     candidate: int
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Open SSH and wait for the engine, for as long as the machine runs. Ends in EngineReady (ConnectFailed before)."""
+    """Connect by SSH and wait for the engine, as long as the machine runs. Ends in EngineReady, after ConnectFailed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShutDown:
-    """Bring QEMU down in order, or at once; ends in Exited, always."""
+    """End QEMU by `policy`. Always ends in Exited."""
 
     policy: StopPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class CancelWork:
-    """Cancel Prepare, Launch or Connect, whichever is under way; its event is not awaited."""
+    """Cancel the running Prepare, Launch or Connect. Its event is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """Give up the saved state of a suspended machine. Ends in no event: nothing waits for it."""
+    """Delete the state of a suspended machine. Ends in no event, because nothing waits for it."""
 
 
 Effect = Prepare | Launch | Connect | ShutDown | CancelWork | Discard
@@ -201,28 +201,28 @@ Effect = Prepare | Launch | Connect | ShutDown | CancelWork | Discard
 # -- state ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """All that the transitions depend on."""
+    """The state of the machine, on which all transitions depend."""
 
     phase: Phase = Phase.STOPPED
     desired: Desired = Desired.STOPPED
     run: int = 0
-    """Number of the present start; events of earlier ones are dropped."""
+    """Number of the current start. Events of earlier ones are ignored."""
     candidate: int = 0
-    """Which way of running the guest is being tried."""
+    """Index of the launch candidate that is tried."""
     candidates: int = 0
     revivals: int = 0
     problems: tuple[Problem, ...] = ()
     policy: StopPolicy = StopPolicy.POWER_DOWN
-    """How it was to be stopped last."""
+    """Of the last request to stop."""
     closing: bool = False
-    """A suspended machine is brought up only to be shut down in order."""
+    """Whether a suspended machine is resumed only to shut it down."""
 
 
 Result = tuple[State, tuple[Effect, ...]]
 
 
 def reduce(state: State, event: Event) -> Result:
-    """The next state, and what has to be done for it."""
+    """The state after `event`, and the effects that the supervisor has to carry out, in order."""
     number = getattr(event, "run", state.run)
     if number != state.run:
         return state, ()
@@ -242,7 +242,7 @@ def reduce(state: State, event: Event) -> Result:
         case Exited():
             return _exited(state, event)
     if state.phase is Phase.STOPPING:
-        return state, ()  # whatever was under way is being cancelled; only Exited counts now
+        return state, ()  # the running effect is being cancelled; only Exited matters now
     match event:
         case Prepared(candidates=candidates):
             booting = replace(state, phase=Phase.BOOTING, candidate=0, candidates=candidates)
@@ -263,13 +263,13 @@ def reduce(state: State, event: Event) -> Result:
         case RanWell():
             return replace(state, revivals=0), ()
         case ConnectFailed() if state.phase in (Phase.BOOTING, Phase.RUNNING):
-            # The guest comes up first, and Connect says it again; for an engine that answers nobody waits: without
-            # its loss, nobody would look for it again either.
+            # BOOTING: the guest is reached first, and Connect reports again. RUNNING: the engine answers; only a
+            # new EngineLost may begin to wait for it.
             return state, ()
         case ConnectFailed(problem=problem):
             return replace(state, phase=Phase.DEGRADED, problems=(problem,)), ()
         case EngineLost() if state.phase is not Phase.RUNNING:
-            return state, ()  # it is being waited for already
+            return state, ()  # Connect waits for it already
         case EngineLost(problem=problem):
             return replace(state, phase=Phase.DEGRADED, problems=(problem,)), (Connect(),)
     raise AssertionError(f"unhandled event {event!r}")
@@ -279,7 +279,7 @@ def _start(state: State) -> Result:
     wanted = replace(state, desired=Desired.RUNNING, closing=False)
     if not state.phase.is_live:
         return _prepare(replace(wanted, problems=(), revivals=0))
-    return wanted, ()  # running or on its way; while STOPPING, Exited starts it
+    return wanted, ()  # it runs or starts already; while STOPPING, Exited starts it
 
 
 def _stop(state: State, policy: StopPolicy) -> Result:
@@ -299,7 +299,7 @@ def _stop(state: State, policy: StopPolicy) -> Result:
             return replace(state, desired=Desired.STOPPED), ()
     if state.closing and policy is not StopPolicy.KILL:
         return wanted, ()
-    # To be killed while its saved state is being restored means to give that up, too.
+    # A kill while the saved state is being restored deletes that state, too.
     given_up: tuple[Effect, ...] = (Discard(),) if policy is StopPolicy.KILL else ()
     return replace(wanted, phase=Phase.STOPPING, problems=()), (CancelWork(), ShutDown(policy), *given_up)
 
@@ -323,7 +323,7 @@ def _exited(state: State, event: Exited) -> Result:
         ended = Phase.SUSPENDED if event.suspended else Phase.STOPPED
         return replace(state, phase=ended, problems=(), closing=False), (CancelWork(),)
     if event.orderly or state.closing:
-        # Somebody typed `poweroff` in the guest: that was asked for, not an accident.
+        # `poweroff` in the guest: a request by the user, and no failure.
         stopped = replace(state, phase=Phase.STOPPED, desired=Desired.STOPPED, problems=(), closing=False)
         return stopped, (CancelWork(),)
     problem = event.problem or Problem(

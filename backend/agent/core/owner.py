@@ -1,4 +1,4 @@
-"""Owning a machine for a moment, by the agent's own lock: for who has to change its files while no agent runs."""
+"""Exclusive access to a machine's files while no agent runs, by the agent's lock."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from backend.paths import MachineDir
 
 @contextlib.contextmanager
 def hold(directory: MachineDir) -> Iterator[None]:
-    """Keep every agent from starting meanwhile; a client that wants one tries again until this is over.
+    """Hold the agent's lock for the duration of the block. No agent can start; clients retry until the block ends.
 
     Raises:
-        WherryError: BUSY, an agent owns the machine.
+        WherryError: BUSY, an agent runs.
     """
     lock = FileLock(directory.agent_lock, timeout=0, mode=0o600)
     try:

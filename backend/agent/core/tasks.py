@@ -1,4 +1,4 @@
-"""Who owns the agent's tasks: none runs without somebody who ends it, and none dies of a defect unseen."""
+"""Owners of the agent's asyncio tasks: they cancel their tasks at the end, and report every unexpected exception."""
 
 from __future__ import annotations
 
@@ -17,32 +17,31 @@ Result = TypeVar("Result")
 
 
 class Background:
-    """Any number of tasks, each held until it has ended. Not for use by several loops."""
+    """Any number of independent tasks, each referenced until it has ended. For one event loop."""
 
     def __init__(self, crashed: Callable[[Problem], None]) -> None:
-        """Make an owner of nothing.
-
+        """
         Args:
-            crashed: called when a task ended in an exception that is no WherryError: a defect of ours.
+            crashed: called when a task has ended with an exception other than WherryError, which is a defect.
         """
         self._crashed = crashed
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, Result], name: str) -> asyncio.Task[Result]:
-        """Start a task. Whoever wants its result awaits it, shielded: it goes on without them."""
+        """Start a task. Await its result with `asyncio.shield`, so that it is not cancelled with the caller."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     async def aclose(self) -> None:
-        """Cancel all and wait for their end, 5 s at most."""
+        """Cancel all tasks and wait up to 5 s for their end."""
         for task in self._tasks:
             task.cancel()
         await self.wait(_CLOSE_S)
 
     async def wait(self, timeout_s: float) -> None:
-        """Return when all have ended by themselves, or after the time."""
+        """Wait until all tasks have ended, up to `timeout_s`. Cancels none."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=timeout_s)
 
@@ -58,14 +57,13 @@ class Background:
 
 
 class Tasks:
-    """The supervisor's: one piece of work, one shut-down, and any number beside them. Not for use by several loops."""
+    """The supervisor's tasks: at most one lifecycle effect, one shutdown, and any number of others."""
 
     def __init__(self, crashed: Callable[[Problem], None], *, crashed_beside: Callable[[Problem], None]) -> None:
-        """Make an owner of nothing.
-
+        """
         Args:
-            crashed: called when the work or the shut-down ended in an exception: a defect of ours.
-            crashed_beside: called when something beside them did.
+            crashed: called when the effect or the shutdown has ended with an exception, which is a defect.
+            crashed_beside: called when one of the other tasks has.
         """
         self._crashed = crashed
         self._crashed_beside = crashed_beside
@@ -74,31 +72,31 @@ class Tasks:
         self._side: set[asyncio.Task[None]] = set()
 
     def begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Start the one piece of work. The one before it MUST have ended or been cancelled."""
+        """Start the effect. The one before it MUST have ended or been cancelled."""
         self._work = self._start(work, name)
 
     def shut_down(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start the shut-down, in place of one that is under way."""
+        """Start the shutdown. One that is running is cancelled."""
         if self._shutdown is not None:
             self._shutdown.cancel()
         self._shutdown = self._start(work, "shut down")
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Start something beside the work."""
+        """Start an independent task."""
         task = self._start(work, name)
         self._side.add(task)
         task.add_done_callback(self._side.discard)
         return task
 
     async def cancel_work(self) -> None:
-        """Cancel the work and wait for its end, 15 s at most."""
+        """Cancel the effect and wait up to 15 s for its end."""
         work, self._work = self._work, None
         if work is not None and not work.done():
             work.cancel()
             await asyncio.wait({work}, timeout=_CANCEL_S)
 
     async def aclose(self) -> None:
-        """Cancel everything and wait for its end."""
+        """Cancel all tasks and wait up to 20 s for their end."""
         await self.cancel_work()
         rest = {task for task in (self._shutdown, *self._side) if task is not None}
         for task in rest:
@@ -120,7 +118,7 @@ class Tasks:
 
 
 def defect(what: str, error: BaseException) -> Problem:
-    """What the user is told of an exception that nobody expected."""
+    """The problem for the user about an unexpected exception."""
     return Problem(
         code=ProblemCode.INTERNAL,
         summary=f"Wherry made a mistake while it worked on: {what} ({type(error).__name__}: {error}).",

@@ -42,7 +42,7 @@ def clear(directory: MachineDir, *, own_pid: int) -> None:
 def _entries(directory: Path) -> list[Path]:
     try:
         return list(directory.iterdir())
-    except OSError:  # the directory is made later, or said to be unusable by who needs it
+    except OSError:  # it is created later, and a directory that is unusable is reported where it is needed
         return []
 
 
