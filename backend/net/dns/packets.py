@@ -30,7 +30,7 @@ _QR: Final = 0x80
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DnsQuestion:
     """The question of a query."""
 
     name: dns.name.Name
@@ -44,7 +44,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DnsAnswer:
     """The answer to a question, at the time it was found."""
 
     rcode: Rcode
@@ -53,15 +53,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class DnsQuery:
     """A packet that can be answered."""
 
     message: dns.message.Message
-    question: Question | None
+    question: DnsQuestion | None
     """None when it is invalid; `refusal` gives the reason."""
     refusal: Rcode = Rcode.NOERROR
 
-    def to_wire(self, answer: Answer, *, age_s: float = 0, datagram: bool) -> bytes:
+    def to_wire(self, answer: DnsAnswer, *, age_s: float = 0, datagram: bool) -> bytes:
         """Encode the response; truncated (with the flag TC) when it does not fit into a datagram."""
         response = dns.message.make_response(self.message, recursion_available=True, our_payload=PAYLOAD_BYTES)
         response.set_rcode(answer.rcode)
@@ -74,10 +74,10 @@ class Query:
 
     def refuse(self, rcode: Rcode) -> bytes:
         """Encode a response with only this code."""
-        return self.to_wire(Answer(rcode), datagram=True)
+        return self.to_wire(DnsAnswer(rcode), datagram=True)
 
 
-def read(untrusted: bytes) -> Query | bytes | None:
+def read(untrusted: bytes) -> DnsQuery | bytes | None:
     """Parse a packet. Returns a query, or the bytes of an error response, or None when it gets no response."""
     if len(untrusted) < _HEADER_BYTES or untrusted[2] & _QR:
         return None
@@ -88,15 +88,15 @@ def read(untrusted: bytes) -> Query | bytes | None:
     if message.opcode() != dns.opcode.QUERY:
         return _canned(untrusted, Rcode.NOTIMP)
     if message.edns > 0:
-        return Query(message, None, Rcode.BADVERS)
+        return DnsQuery(message, None, Rcode.BADVERS)
     if len(message.question) != 1 or message.answer or message.authority:
         return _format_error(untrusted)
     question = message.question[0]
     if question.rdclass != dns.rdataclass.IN or question.rdtype in (RdataType.AXFR, RdataType.IXFR):
-        return Query(message, None, Rcode.REFUSED)
+        return DnsQuery(message, None, Rcode.REFUSED)
     if dns.rdatatype.is_metatype(question.rdtype) and question.rdtype != RdataType.ANY:
-        return Query(message, None, Rcode.NOTIMP)
-    return Query(message, Question(question.name.canonicalize(), RdataType.make(question.rdtype)))
+        return DnsQuery(message, None, Rcode.NOTIMP)
+    return DnsQuery(message, DnsQuestion(question.name.canonicalize(), RdataType.make(question.rdtype)))
 
 
 def _format_error(untrusted: bytes) -> bytes:
@@ -115,14 +115,14 @@ def _aged(rrset: dns.rrset.RRset, age_s: int) -> dns.rrset.RRset:
     return dns.rrset.from_rdata_list(rrset.name, max(0, rrset.ttl - age_s), list(rrset))
 
 
-def addresses(question: Question, texts: tuple[str, ...], *, ttl_s: int) -> Answer:
+def addresses(question: DnsQuestion, texts: tuple[str, ...], *, ttl_s: int) -> DnsAnswer:
     """The answer with these addresses; without any, one that says that the name exists."""
     if not texts:
-        return Answer(Rcode.NOERROR)
-    return Answer(Rcode.NOERROR, ((dns.rrset.from_text_list(question.name, ttl_s, "IN", question.type, texts),), ()))
+        return DnsAnswer(Rcode.NOERROR)
+    return DnsAnswer(Rcode.NOERROR, ((dns.rrset.from_text_list(question.name, ttl_s, "IN", question.type, texts),), ()))
 
 
-def from_message(message: dns.message.Message, question: Question, *, most_ttl_s: int) -> tuple[Answer, int]:
+def from_message(message: dns.message.Message, question: DnsQuestion, *, most_ttl_s: int) -> tuple[DnsAnswer, int]:
     """Convert a server's message into an answer with TTLs of at most `most_ttl_s`, and the seconds to cache it.
 
     When another name was asked (with a search domain), the answer is changed to the name of `question`.
@@ -144,10 +144,10 @@ def from_message(message: dns.message.Message, question: Question, *, most_ttl_s
             name = question.name if rrset.name == owner else rrset.name
             rrsets.append(dns.rrset.from_rdata_list(name, ttl, list(rrset)))
         sections.append(tuple(rrsets))
-    return Answer(message.rcode(), (sections[0], sections[1])), keep_s
+    return DnsAnswer(message.rcode(), (sections[0], sections[1])), keep_s
 
 
-def without(answer: Answer, type_: RdataType) -> Answer:
+def without(answer: DnsAnswer, type_: RdataType) -> DnsAnswer:
     """The answer without records of this type."""
     first = tuple(rrset for rrset in answer.sections[0] if rrset.rdtype != type_)
-    return Answer(answer.rcode, (first, answer.sections[1]))
+    return DnsAnswer(answer.rcode, (first, answer.sections[1]))

@@ -22,8 +22,8 @@ from dns.rdatatype import RdataType
 
 from backend.net.dns import packets, system
 from backend.net.dns.hosts import Hosts
-from backend.net.dns.packets import Answer, Question
-from backend.net.dns.system import Found, Verdict
+from backend.net.dns.packets import DnsAnswer, DnsQuestion
+from backend.net.dns.system import DnsLookup, Verdict
 from backend.net.dns.threads import BusyError, LookupThreads
 from backend.net.dns.upstream import Upstream, first_of
 
@@ -41,11 +41,11 @@ MOST_KEPT: Final = 4096
 MOST_UNDER_WAY: Final = 1024
 
 _ADDRESS_TYPES: Final = (RdataType.A, RdataType.AAAA)
-SERVFAIL: Final = Answer(Rcode.SERVFAIL)
-_NXDOMAIN: Final = Answer(Rcode.NXDOMAIN)
-_NODATA: Final = Answer(Rcode.NOERROR)
+SERVFAIL: Final = DnsAnswer(Rcode.SERVFAIL)
+_NXDOMAIN: Final = DnsAnswer(Rcode.NXDOMAIN)
+_NODATA: Final = DnsAnswer(Rcode.NOERROR)
 
-LookUp = Callable[[bytes, bool], Coroutine[Any, Any, Found]]
+LookUp = Callable[[bytes, bool], Coroutine[Any, Any, DnsLookup]]
 
 
 class Sources(NamedTuple):
@@ -71,14 +71,14 @@ class Sources(NamedTuple):
 def system_look_up(threads: LookupThreads, *, tells_apart: bool) -> LookUp:
     """Create `Sources.system` for this operating system."""
 
-    async def look_up(name: bytes, ipv6: bool) -> Found:
+    async def look_up(name: bytes, ipv6: bool) -> DnsLookup:
         return await threads.run(lambda: system.look_up(name, ipv6=ipv6, tells_apart=tells_apart))
 
     return look_up
 
 
 class _CacheEntry(NamedTuple):
-    answer: Answer
+    answer: DnsAnswer
     since: float
     until: float
 
@@ -89,9 +89,9 @@ class Resolver:
     def __init__(self, sources: Sources, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._sources = sources
         self._clock = clock
-        self._kept: OrderedDict[Question, _CacheEntry] = OrderedDict()
-        self._under_way: dict[Question, asyncio.Task[Answer]] = {}
-        self._pending_lookups: dict[tuple[bytes, bool], asyncio.Task[Found]] = {}
+        self._kept: OrderedDict[DnsQuestion, _CacheEntry] = OrderedDict()
+        self._under_way: dict[DnsQuestion, asyncio.Task[DnsAnswer]] = {}
+        self._pending_lookups: dict[tuple[bytes, bool], asyncio.Task[DnsLookup]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         """All pending tasks, including those that new questions no longer join."""
 
@@ -114,7 +114,7 @@ class Resolver:
         self._sources.upstream.retire()
         await asyncio.sleep(0)  # the loop closes sockets in its next iteration
 
-    def known(self, question: Question) -> tuple[Answer, float] | None:
+    def known(self, question: DnsQuestion) -> tuple[DnsAnswer, float] | None:
         """The cached answer and its age in seconds; None when there is none."""
         entry = self._kept.get(question)
         now = self._clock()
@@ -123,7 +123,7 @@ class Resolver:
         self._kept.move_to_end(question)
         return entry.answer, now - entry.since
 
-    async def resolve(self, question: Question) -> tuple[Answer, float]:
+    async def resolve(self, question: DnsQuestion) -> tuple[DnsAnswer, float]:
         """Return the answer and its age in seconds. Raises nothing but CancelledError."""
         known = self.known(question)
         if known is not None:
@@ -142,14 +142,14 @@ class Resolver:
         except TimeoutError:
             return SERVFAIL, 0.0
 
-    def _ended(self, question: Question, task: asyncio.Task[Answer]) -> None:
+    def _ended(self, question: DnsQuestion, task: asyncio.Task[DnsAnswer]) -> None:
         self._tasks.discard(task)
         if self._under_way.get(question) is task:
             del self._under_way[question]
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a name could not be resolved by a defect", exc_info=error)
 
-    async def _find(self, question: Question) -> Answer:
+    async def _find(self, question: DnsQuestion) -> DnsAnswer:
         sources = self._sources
         try:
             async with asyncio.timeout(GIVE_UP_S):
@@ -167,7 +167,7 @@ class Resolver:
         return answer
 
     # -- choice of the source --------------------------------------------------------------------------------------
-    async def _ask(self, question: Question, sources: Sources) -> tuple[Answer, float]:
+    async def _ask(self, question: DnsQuestion, sources: Sources) -> tuple[DnsAnswer, float]:
         """Query the sources. Returns the answer and the seconds to cache it. Raises BusyError."""
         name = question.text
         plain = system.is_host_name(name)
@@ -177,19 +177,19 @@ class Resolver:
             if question.type not in _ADDRESS_TYPES:
                 return _NODATA, NEGATIVE_S
             ipv4 = (*entry.ipv4, sources.gateway) if entry.is_here else entry.ipv4
-            return _addresses(question, Found(Verdict.EXISTS, ipv4, entry.ipv6 if sources.ipv6 else ()))
+            return _addresses(question, DnsLookup(Verdict.EXISTS, ipv4, entry.ipv6 if sources.ipv6 else ()))
         if question.type not in _ADDRESS_TYPES or not plain or sources.only_upstream:
             return await self._forward(question, sources, plain=plain)
         found = await self._look_up(name, sources)
         if found.verdict is Verdict.NO_NAME_OR_ADDRESS:
             message = await sources.upstream.ask(question)
             exists = message is not None and message.rcode() == Rcode.NOERROR
-            found = Found(Verdict.EXISTS if exists else Verdict.NO_NAME)
+            found = DnsLookup(Verdict.EXISTS if exists else Verdict.NO_NAME)
         if name.lower() == sources.own_name and _all_loopback(found):
-            found = Found(Verdict.EXISTS, (sources.gateway,))
+            found = DnsLookup(Verdict.EXISTS, (sources.gateway,))
         return _addresses(question, found)
 
-    async def _forward(self, question: Question, sources: Sources, *, plain: bool) -> tuple[Answer, float]:
+    async def _forward(self, question: DnsQuestion, sources: Sources, *, plain: bool) -> tuple[DnsAnswer, float]:
         single = plain and len(question.name.labels) == 2
         asking = first_of(sources.upstream, question, sources.search) if single else sources.upstream.ask(question)
         message = await asking
@@ -207,7 +207,7 @@ class Resolver:
             answer = _NODATA  # the system resolves more names than its servers do
         return answer, keep_s if positive else min(keep_s, NEGATIVE_S)
 
-    async def _exists(self, question: Question, sources: Sources) -> bool:
+    async def _exists(self, question: DnsQuestion, sources: Sources) -> bool:
         """Whether the system's resolver finds an address for the name."""
         if sources.only_upstream or not system.is_host_name(question.text):
             return False
@@ -215,7 +215,7 @@ class Resolver:
             return (await self._look_up(question.text, sources)).verdict is Verdict.EXISTS
         return False
 
-    async def _look_up(self, name: bytes, sources: Sources) -> Found:
+    async def _look_up(self, name: bytes, sources: Sources) -> DnsLookup:
         """Look up addresses with the system's resolver; parallel A and AAAA queries share it. Raises BusyError."""
         key = (name, sources.ipv6)
         task = self._pending_lookups.get(key)
@@ -226,7 +226,7 @@ class Resolver:
             task.add_done_callback(lambda done: self._lookup_done(key, done))
         return await asyncio.shield(task)
 
-    def _lookup_done(self, key: tuple[bytes, bool], task: asyncio.Task[Found]) -> None:
+    def _lookup_done(self, key: tuple[bytes, bool], task: asyncio.Task[DnsLookup]) -> None:
         self._tasks.discard(task)
         if self._pending_lookups.get(key) is task:
             del self._pending_lookups[key]
@@ -234,7 +234,7 @@ class Resolver:
             task.exception()  # the awaiting caller raises it, if there is still one
 
 
-def _addresses(question: Question, found: Found) -> tuple[Answer, float]:
+def _addresses(question: DnsQuestion, found: DnsLookup) -> tuple[DnsAnswer, float]:
     match found.verdict:
         case Verdict.EXISTS:
             mine = found.ipv4 if question.type is RdataType.A else found.ipv6
@@ -245,6 +245,6 @@ def _addresses(question: Question, found: Found) -> tuple[Answer, float]:
             return SERVFAIL, FAILED_S
 
 
-def _all_loopback(found: Found) -> bool:
+def _all_loopback(found: DnsLookup) -> bool:
     every = (*found.ipv4, *found.ipv6)
     return bool(every) and all(ipaddress.ip_address(address).is_loopback for address in every)

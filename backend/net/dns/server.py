@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from dns.rcode import Rcode
 
 from backend.net.dns import packets
-from backend.net.dns.packets import Answer, Question
+from backend.net.dns.packets import DnsAnswer, DnsQuestion
 
 _log = logging.getLogger(__name__)
 
@@ -34,9 +34,9 @@ _ADDRESS: Final = "127.0.0.1"
 class Answers(NamedTuple):
     """Callbacks that answer questions."""
 
-    known: Callable[[Question], tuple[Answer, float] | None]
+    known: Callable[[DnsQuestion], tuple[DnsAnswer, float] | None]
     """The cached answer and its age in seconds, or None."""
-    resolve: Callable[[Question], Awaitable[tuple[Answer, float]]]
+    resolve: Callable[[DnsQuestion], Awaitable[tuple[DnsAnswer, float]]]
     """Finds the answer, and returns it with its age in seconds. MUST return eventually."""
 
 
@@ -107,10 +107,10 @@ class DnsServer:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _answer_datagram(self, query: packets.Query, peer: tuple[str, int]) -> None:
+    async def _answer_datagram(self, query: packets.DnsQuery, peer: tuple[str, int]) -> None:
         self._send(await self._find(query, datagram=True), peer)
 
-    async def _find(self, query: packets.Query, *, datagram: bool) -> bytes:
+    async def _find(self, query: packets.DnsQuery, *, datagram: bool) -> bytes:
         assert query.question is not None
         try:
             answer, age_s = await self._answers.resolve(query.question)

@@ -22,7 +22,7 @@ class Verdict(Enum):
     FAILED = "it could not be found out"
 
 
-class Found(NamedTuple):
+class DnsLookup(NamedTuple):
     """Result of a lookup."""
 
     verdict: Verdict
@@ -40,7 +40,7 @@ def is_number(name: bytes) -> bool:
     return _NUMBER.fullmatch(name) is not None
 
 
-def look_up(name: bytes, *, ipv6: bool, tells_apart: bool) -> Found:
+def look_up(name: bytes, *, ipv6: bool, tells_apart: bool) -> DnsLookup:
     """Look up a name. Blocks for seconds when servers do not answer.
 
     The name has no final dot, so that the system's search domains apply.
@@ -54,9 +54,9 @@ def look_up(name: bytes, *, ipv6: bool, tells_apart: bool) -> Found:
     try:
         entries = socket.getaddrinfo(name, None, family, socket.SOCK_STREAM)
     except socket.gaierror as error:
-        return Found(_verdict(error.errno, tells_apart=tells_apart))
+        return DnsLookup(_verdict(error.errno, tells_apart=tells_apart))
     except (OSError, UnicodeError):
-        return Found(Verdict.FAILED)
+        return DnsLookup(Verdict.FAILED)
     ipv4, v6 = [], []
     for entry in entries[:MOST_ADDRESSES]:
         address = str(entry[4][0])
@@ -64,7 +64,7 @@ def look_up(name: bytes, *, ipv6: bool, tells_apart: bool) -> Found:
             ipv4.append(address)
         elif entry[0] == socket.AF_INET6 and "%" not in address:  # a scope has no meaning for a container
             v6.append(address)
-    return Found(Verdict.EXISTS, tuple(dict.fromkeys(ipv4)), tuple(dict.fromkeys(v6)))
+    return DnsLookup(Verdict.EXISTS, tuple(dict.fromkeys(ipv4)), tuple(dict.fromkeys(v6)))
 
 
 def _verdict(error: int | None, *, tells_apart: bool) -> Verdict:

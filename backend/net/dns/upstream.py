@@ -17,7 +17,7 @@ from dns.rcode import Rcode
 from dns.rdatatype import RdataType
 
 from backend.net.dns.exchange import Exchange
-from backend.net.dns.packets import PAYLOAD_BYTES, Question
+from backend.net.dns.packets import PAYLOAD_BYTES, DnsQuestion
 from backend.settings.dns_servers import MOST, Server
 
 _TRY_S: Final = 1.5
@@ -56,7 +56,7 @@ class Upstream:
         for _, exchange in self._exchanges:
             exchange.retire()
 
-    async def ask(self, question: Question, name: dns.name.Name | None = None) -> dns.message.Message | None:
+    async def ask(self, question: DnsQuestion, name: dns.name.Name | None = None) -> dns.message.Message | None:
         """Query for the question (for another `name`, if given). Returns None when no server has an answer.
 
         The caller sets the deadline.
@@ -90,7 +90,7 @@ def _to_wire(name: dns.name.Name, type_: RdataType) -> bytes:
 
 
 async def first_of(
-    upstream: Upstream, question: Question, search: Sequence[dns.name.Name]
+    upstream: Upstream, question: DnsQuestion, search: Sequence[dns.name.Name]
 ) -> dns.message.Message | None:
     """Query like a stub resolver for a name without dots: with each search domain, then as it is."""
     for domain in search:

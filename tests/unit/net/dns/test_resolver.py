@@ -14,34 +14,34 @@ from dns.rcode import Rcode
 from dns.rdatatype import RdataType
 
 from backend.net.dns import hosts, resolver
-from backend.net.dns.packets import Answer, Question
+from backend.net.dns.packets import DnsAnswer, DnsQuestion
 from backend.net.dns.resolver import Resolver, Sources
-from backend.net.dns.system import Found, Verdict
+from backend.net.dns.system import DnsLookup, Verdict
 from backend.net.dns.threads import BusyError
 from backend.net.dns.upstream import Upstream
 from backend.settings.dns_servers import Server
 from tests.fakes.dns import ZoneServer
 from tests.fakes.loop import on_loop, turns
 
-DB = Found(Verdict.EXISTS, ("192.0.2.7",), ("2001:db8::7",))
+DB = DnsLookup(Verdict.EXISTS, ("192.0.2.7",), ("2001:db8::7",))
 
 
 class System:
     """The host's resolver as a test has it."""
 
-    def __init__(self, **names: Found) -> None:
+    def __init__(self, **names: DnsLookup) -> None:
         self.names = {name.encode(): found for name, found in names.items()}
         self.asked: list[tuple[bytes, bool]] = []
         self.go = asyncio.Event()
         self.go.set()
         self.busy = False
 
-    async def __call__(self, name: bytes, ipv6: bool) -> Found:
+    async def __call__(self, name: bytes, ipv6: bool) -> DnsLookup:
         self.asked.append((name, ipv6))
         await self.go.wait()
         if self.busy:
             raise BusyError
-        found = self.names.get(name, Found(Verdict.NO_NAME))
+        found = self.names.get(name, DnsLookup(Verdict.NO_NAME))
         return found if ipv6 else found._replace(ipv6=())
 
 
@@ -53,8 +53,8 @@ class Clock:
         return self.now
 
 
-def question(name: str, type_: str = "A") -> Question:
-    return Question(dns.name.from_text(name).canonicalize(), RdataType.from_text(type_))
+def question(name: str, type_: str = "A") -> DnsQuestion:
+    return DnsQuestion(dns.name.from_text(name).canonicalize(), RdataType.from_text(type_))
 
 
 @asynccontextmanager
@@ -67,7 +67,7 @@ async def resolving(system: System, clock: Clock | None = None, **sources: Any) 
         await made.aclose()
 
 
-def texts(answer: Answer) -> list[str]:
+def texts(answer: DnsAnswer) -> list[str]:
     return [rdata.to_text() for rrset in answer.sections[0] for rdata in rrset]
 
 
@@ -87,7 +87,7 @@ async def test_addresses_come_from_the_system() -> None:
 
 @on_loop
 async def test_without_ipv6_the_system_is_not_asked_for_it_and_a_name_is_still_there() -> None:
-    system = System(db=DB, only6=Found(Verdict.EXISTS, (), ("2001:db8::6",)))
+    system = System(db=DB, only6=DnsLookup(Verdict.EXISTS, (), ("2001:db8::6",)))
     async with resolving(system) as of:
         assert await ask(of, "db", "AAAA") == ("NOERROR", [])
         assert await ask(of, "only6") == ("NOERROR", [])
@@ -164,7 +164,7 @@ async def test_the_number_of_questions_under_way_is_bounded(monkeypatch: pytest.
 @pytest.mark.parametrize("busy", [True, False])
 @on_loop
 async def test_what_cannot_be_found_out_is_said_so_and_not_kept_long(busy: bool) -> None:
-    system, clock = System(db=Found(Verdict.FAILED)), Clock()
+    system, clock = System(db=DnsLookup(Verdict.FAILED)), Clock()
     system.busy = busy
     async with resolving(system, clock) as of:
         assert await ask(of, "db") == ("SERVFAIL", [])
@@ -186,7 +186,7 @@ async def test_a_number_is_no_name(name: str) -> None:
 @on_loop
 async def test_names_that_lead_to_this_computer_lead_containers_to_its_gateway() -> None:
     known = hosts.parse(b"127.0.0.1 localhost shop.test\n::1 six.test\n192.0.2.9 nas # old\n0.0.0.0 ads.test\nbad\n")
-    system = System(me=Found(Verdict.EXISTS, ("127.0.1.1",)), db=DB)
+    system = System(me=DnsLookup(Verdict.EXISTS, ("127.0.1.1",)), db=DB)
     async with resolving(system, hosts=known, own_name=b"me", gateway="10.1.2.2") as of:
         assert await ask(of, "Shop.test") == ("NOERROR", ["10.1.2.2"])
         assert await ask(of, "shop.test", "AAAA") == ("NOERROR", [])
@@ -200,7 +200,7 @@ async def test_names_that_lead_to_this_computer_lead_containers_to_its_gateway()
 
 @on_loop
 async def test_a_change_of_the_network_drops_what_was_kept_and_what_is_under_way() -> None:
-    old, new = System(db=DB), System(db=Found(Verdict.EXISTS, ("198.51.100.1",)))
+    old, new = System(db=DB), System(db=DnsLookup(Verdict.EXISTS, ("198.51.100.1",)))
     async with resolving(old) as of:
         await ask(of, "db")
         old.go.clear()
@@ -289,7 +289,9 @@ async def test_the_next_server_is_asked_where_one_is_silent_or_refuses() -> None
 @pytest.mark.parametrize("confirms", [True, False])
 @on_loop
 async def test_a_system_that_does_not_tell_no_name_from_no_address_is_checked(confirms: bool) -> None:
-    system = System(**{"corp.test": Found(Verdict.NO_NAME_OR_ADDRESS), "x.test": Found(Verdict.NO_NAME_OR_ADDRESS)})
+    system = System(
+        **{"corp.test": DnsLookup(Verdict.NO_NAME_OR_ADDRESS), "x.test": DnsLookup(Verdict.NO_NAME_OR_ADDRESS)}
+    )
     with ZoneServer(RECORDS) as server:
         upstream = Upstream([Server("127.0.0.1", server.port)] if confirms else [])
         async with resolving(system, upstream=upstream) as of:

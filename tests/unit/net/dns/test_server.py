@@ -24,12 +24,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.net.dns import packets, server
-from backend.net.dns.packets import Answer, Question
+from backend.net.dns.packets import DnsAnswer, DnsQuestion
 from backend.net.dns.server import Answers, DnsServer
 from tests.fakes.loop import on_loop
 
-FEW = Answer(Rcode.NOERROR, ((dns.rrset.from_text("db.test.", 60, "IN", "A", "192.0.2.1"),), ()))
-MANY = Answer(
+FEW = DnsAnswer(Rcode.NOERROR, ((dns.rrset.from_text("db.test.", 60, "IN", "A", "192.0.2.1"),), ()))
+MANY = DnsAnswer(
     Rcode.NOERROR,
     ((dns.rrset.from_text("many.test.", 60, "IN", "TXT", *(f'"{n} {"x" * 200}"' for n in range(40))),), ()),
 )
@@ -42,17 +42,17 @@ class Known:
         self.held = asyncio.Event()
         self.asked: list[str] = []
 
-    def known(self, question: Question) -> tuple[Answer, float] | None:
+    def known(self, question: DnsQuestion) -> tuple[DnsAnswer, float] | None:
         return (FEW, 20.0) if question.name == dns.name.from_text("kept.test") else None
 
-    async def resolve(self, question: Question) -> tuple[Answer, float]:
+    async def resolve(self, question: DnsQuestion) -> tuple[DnsAnswer, float]:
         name = question.name.to_text(omit_final_dot=True)
         self.asked.append(name)
         if name == "held.test":
             await self.held.wait()
         if name == "defect.test":
             raise ZeroDivisionError
-        return {"db.test": FEW, "many.test": MANY}.get(name, Answer(Rcode.NXDOMAIN)), 0.0
+        return {"db.test": FEW, "many.test": MANY}.get(name, DnsAnswer(Rcode.NXDOMAIN)), 0.0
 
 
 @asynccontextmanager
@@ -245,6 +245,6 @@ async def test_it_listens_on_the_loopback_alone() -> None:
 
 def test_a_query_is_read_whatever_its_letters() -> None:
     query = packets.read(dns.message.make_query("A.B-c", "AAAA").to_wire())
-    assert isinstance(query, packets.Query)
-    assert query.question == Question(dns.name.from_text("a.b-c"), dns.rdatatype.AAAA)
+    assert isinstance(query, packets.DnsQuery)
+    assert query.question == DnsQuestion(dns.name.from_text("a.b-c"), dns.rdatatype.AAAA)
     assert dns.rcode.to_text(query.refusal) == "NOERROR"
