@@ -59,7 +59,7 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckOutcome:
     """What a check's function gives back; see `ok` and its like."""
 
     severity: CheckSeverity
@@ -69,24 +69,24 @@ class Finding:
     """Whether the check's fix mends just this."""
 
 
-def ok(text: str) -> Finding:
+def ok(text: str) -> CheckOutcome:
     """Nothing to be said against it."""
-    return Finding(CheckSeverity.OK, text)
+    return CheckOutcome(CheckSeverity.OK, text)
 
 
-def note(text: str, hint: str | None = None, *, fixable: bool = False) -> Finding:
+def note(text: str, hint: str | None = None, *, fixable: bool = False) -> CheckOutcome:
     """Worth knowing."""
-    return Finding(CheckSeverity.NOTE, text, hint, fixable)
+    return CheckOutcome(CheckSeverity.NOTE, text, hint, fixable)
 
 
-def warning(text: str, hint: str | None = None, *, fixable: bool = False) -> Finding:
+def warning(text: str, hint: str | None = None, *, fixable: bool = False) -> CheckOutcome:
     """Works, but badly."""
-    return Finding(CheckSeverity.WARNING, text, hint, fixable)
+    return CheckOutcome(CheckSeverity.WARNING, text, hint, fixable)
 
 
-def failure(text: str, hint: str | None = None, *, fixable: bool = False) -> Finding:
+def failure(text: str, hint: str | None = None, *, fixable: bool = False) -> CheckOutcome:
     """Does not work."""
-    return Finding(CheckSeverity.FAILURE, text, hint, fixable)
+    return CheckOutcome(CheckSeverity.FAILURE, text, hint, fixable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ class Check:
     group: str
     explanation: str
     """Why it matters, for somebody who does not know what it is."""
-    look: Callable[[Subject], Finding]
+    look: Callable[[Subject], CheckOutcome]
     """Changes nothing. Raises WherryError or OSError, which are findings too."""
     applies: Callable[[Subject], bool] = lambda _subject: True
     fix: Fix | None = None
@@ -124,12 +124,14 @@ def run_check(check: Check, subject: Subject, *, fix: bool) -> CheckResult | Non
         try:
             check.fix.apply(subject)
         except WherryError as error:
-            return _result(check, Finding(finding.severity, f"{finding.text}. {error.problem.summary}", finding.hint))
+            return _result(
+                check, CheckOutcome(finding.severity, f"{finding.text}. {error.problem.summary}", finding.hint)
+            )
         except Exception as error:  # noqa: BLE001 -- as in _look; what is told is what there is to tell
             if not isinstance(error, OSError | subprocess.SubprocessError):
                 _log.exception("the fix of %s failed", check.id)
             why = f"It could not be mended: {getattr(error, 'strerror', None) or error}"
-            return _result(check, Finding(finding.severity, f"{finding.text}. {why}", finding.hint))
+            return _result(check, CheckOutcome(finding.severity, f"{finding.text}. {why}", finding.hint))
         subject.forget()
         finding = _look(check, subject)
         fixed = not finding.fixable
@@ -143,7 +145,7 @@ def _applies(check: Check, subject: Subject) -> bool:
         return True  # then looking says what is wrong
 
 
-def _look(check: Check, subject: Subject) -> Finding:
+def _look(check: Check, subject: Subject) -> CheckOutcome:
     try:
         return check.look(subject)
     except WherryError as error:
@@ -157,7 +159,7 @@ def _look(check: Check, subject: Subject) -> Finding:
         return failure(f"Wherry made a mistake while it looked: {error!r}", "Please report it.")
 
 
-def _result(check: Check, finding: Finding, *, fixed: bool = False) -> CheckResult:
+def _result(check: Check, finding: CheckOutcome, *, fixed: bool = False) -> CheckResult:
     return CheckResult(
         id=check.id,
         title=check.title,

@@ -8,7 +8,7 @@ import subprocess
 from typing import Final
 
 from backend.addresses import Protocol
-from backend.doctor.check import Check, Finding, Fix, failure, note, ok, warning
+from backend.doctor.check import Check, CheckOutcome, Fix, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.engine import context
 from backend.host import engines
@@ -26,7 +26,7 @@ _CLI_HINTS: Final = {
 }
 
 
-def _cli(subject: Subject) -> Finding:
+def _cli(subject: Subject) -> CheckOutcome:
     hint = _CLI_HINTS[subject.host.name]
     found = shutil.which("docker")
     if found is None:
@@ -40,7 +40,7 @@ def _cli(subject: Subject) -> Finding:
     return ok(f"{found}: {done.stdout.strip()[:120]}")
 
 
-def _context(subject: Subject) -> Finding:
+def _context(subject: Subject) -> CheckOutcome:
     ours = subject.host.docker_url(subject.directory.docker_socket)
     named = context.current_url()
     if named is None:
@@ -61,7 +61,7 @@ def _install_context(subject: Subject) -> None:
     context.install(subject.host.docker_url(subject.directory.docker_socket))
 
 
-def _variable(subject: Subject) -> Finding:
+def _variable(subject: Subject) -> CheckOutcome:
     name = context.overriding_variable()
     if name is None:
         return ok("neither DOCKER_HOST nor DOCKER_CONTEXT is set here")
@@ -75,7 +75,7 @@ def _variable(subject: Subject) -> Finding:
     )
 
 
-def _default_socket(_subject: Subject) -> Finding:
+def _default_socket(_subject: Subject) -> CheckOutcome:
     lines = []
     for path in engines.default_sockets():
         owner = engines.probe_socket(path)
@@ -89,7 +89,7 @@ def _default_socket(_subject: Subject) -> Finding:
     return note("; ".join(lines), "Programs that know no context use that engine. For ours: eval $(wherry env)")
 
 
-def _others(_subject: Subject) -> Finding:
+def _others(_subject: Subject) -> CheckOutcome:
     found = engines.detect()
     if not found:
         return ok("none was found")
@@ -97,7 +97,7 @@ def _others(_subject: Subject) -> Finding:
     return note(words, "They can stay: each has a context of its own (docker context ls).")
 
 
-def _ports(subject: Subject) -> Finding:
+def _ports(subject: Subject) -> CheckOutcome:
     taken = []
     for port in _PORTS:
         with socket.socket() as probe:

@@ -7,7 +7,7 @@ from typing import Final
 
 from backend.agent.boot import corporate_network, images
 from backend.agent.boot.corporate_network import CorporateNetworkRecord
-from backend.doctor.check import Check, Finding, note, ok, warning
+from backend.doctor.check import Check, CheckOutcome, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.errors import WherryError
 from backend.settings import config as settings
@@ -35,7 +35,7 @@ def _present(subject: Subject) -> CorporateNetworkRecord:
     ).record
 
 
-def _proxies(subject: Subject) -> Finding:
+def _proxies(subject: Subject) -> CheckOutcome:
     used, present = _in_force(subject), _present(subject)
     shown = used or present
     text = _proxies_as_text(shown)
@@ -64,7 +64,7 @@ def _proxies_as_text(record: CorporateNetworkRecord) -> str:
     return text + ("; containers and builds too" if record.proxies_in_containers else "")
 
 
-def _certificates(subject: Subject) -> Finding:
+def _certificates(subject: Subject) -> CheckOutcome:
     record = _in_force(subject) or _present(subject)
     if subject.config.network.certificates == "none" and not record.authorities:
         return ok("the engine trusts its image's own authorities alone, as the settings say")

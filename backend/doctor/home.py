@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from backend.doctor.check import Check, Finding, Fix, failure, note, ok, warning
+from backend.doctor.check import Check, CheckOutcome, Fix, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.host.private import close_to_others, is_open_to_others
 from backend.paths import SOCKET_NAMES
@@ -17,7 +17,7 @@ from backend.ssh.keys import CLIENT_KEY_NAME, HOST_KEY_NAME, ensure_keys, pair_i
 _GROUP: Final = "Home and settings"
 
 
-def _home(subject: Subject) -> Finding:
+def _home(subject: Subject) -> CheckOutcome:
     home = subject.directory.home
     if not home.exists():
         return ok(f"{home} will be made by the first start")
@@ -42,7 +42,7 @@ def _private_places(subject: Subject) -> list[Path]:
     return [place for place in (*places, *files, *sockets) if place.exists()]
 
 
-def _permissions(subject: Subject) -> Finding:
+def _permissions(subject: Subject) -> CheckOutcome:
     # A file in a closed directory is closed: of the files only those in an open one matter.
     opened = [place for place in _private_places(subject) if is_open_to_others(place)]
     directories = [place for place in opened if place.is_dir()]
@@ -59,7 +59,7 @@ def _close(subject: Subject) -> None:
             close_to_others(place)
 
 
-def _sockets(subject: Subject) -> Finding:
+def _sockets(subject: Subject) -> CheckOutcome:
     run, limit = subject.directory.run, subject.host.max_socket_path_bytes
     longest = max(len(os.fsencode(run / name)) for name in SOCKET_NAMES)
     if longest > limit:
@@ -71,13 +71,13 @@ def _sockets(subject: Subject) -> Finding:
     return ok(f"{longest} of {limit} bytes")
 
 
-def _settings(subject: Subject) -> Finding:
+def _settings(subject: Subject) -> CheckOutcome:
     settings.load(subject.directory.config)
     settings.daemon_options(subject.directory.daemon_json)
     return ok("config.toml and daemon.json can be read")
 
 
-def _keys(subject: Subject) -> Finding:
+def _keys(subject: Subject) -> CheckOutcome:
     keys = subject.directory.keys
     privates = [keys / CLIENT_KEY_NAME, keys / HOST_KEY_NAME]
     present = [path for path in privates if path.exists()]

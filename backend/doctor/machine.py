@@ -10,7 +10,7 @@ from typing import Final
 from backend.agent.boot.images import directory_of
 from backend.agent.boot.prepare import resources
 from backend.agent.core.owner import hold
-from backend.doctor.check import Check, Finding, Fix, failure, note, ok, warning
+from backend.doctor.check import Check, CheckOutcome, Fix, failure, note, ok, warning
 from backend.doctor.leftovers import leftovers
 from backend.doctor.subject import Subject
 from backend.errors import ProblemCode, fail
@@ -29,7 +29,7 @@ _LEAKS: Final = 3
 _NOT_SUPPORTED: Final = 63
 
 
-def _image(subject: Subject) -> Finding:
+def _image(subject: Subject) -> CheckOutcome:
     where = directory_of(subject.config, subject.host, subject.directory)
     loaded = image.load(where, arch=subject.host.arch, stamp=subject.directory.image_stamp)
     text = f"{where} holds version {loaded.version} with Docker {loaded.engine_version}"
@@ -47,7 +47,7 @@ def _places(subject: Subject) -> list[Path]:
     return [home, elsewhere] if elsewhere != directory.machine and elsewhere.exists() else [home]
 
 
-def _room(subject: Subject) -> Finding:
+def _room(subject: Subject) -> CheckOutcome:
     places = _places(subject)
     for place in places:
         disks.check_room(place)
@@ -60,7 +60,7 @@ def _room(subject: Subject) -> Finding:
     return ok(f"{free // 1024**3} GiB free for the machine's disk")
 
 
-def _memory(subject: Subject) -> Finding:
+def _memory(subject: Subject) -> CheckOutcome:
     given, total = resources(subject.config, disk_gib=0).memory_mib, total_memory_mib()
     if given > total * _MOST_MEMORY:
         return warning(
@@ -70,7 +70,7 @@ def _memory(subject: Subject) -> Finding:
     return ok(f"{given} MiB of this computer's {total} MiB")
 
 
-def _disk(subject: Subject) -> Finding:
+def _disk(subject: Subject) -> CheckOutcome:
     disk = data_disk_path(subject.directory)
     if not disk.exists() and subject.config.machine.disk_directory:
         return failure(
@@ -119,7 +119,7 @@ def _count(report: str, name: str) -> int | str:
         return "an unknown number of"
 
 
-def _health(subject: Subject) -> Finding:
+def _health(subject: Subject) -> CheckOutcome:
     code, report = _qemu_img_check(subject)
     if code == 0:
         return ok("no errors, no leaks")
@@ -144,7 +144,7 @@ def _give_back_leaks(subject: Subject) -> None:
             _qemu_img_check(subject, "-r", "leaks")
 
 
-def _suspended(subject: Subject) -> Finding:
+def _suspended(subject: Subject) -> CheckOutcome:
     found = suspended.load(subject.directory)
     boots = "The next start discards it and boots; the data disk is left as it is."
     if found is None:
@@ -157,7 +157,7 @@ def _suspended(subject: Subject) -> Finding:
     return ok("it fits; the next start goes on from there")
 
 
-def _leftovers(subject: Subject) -> Finding:
+def _leftovers(subject: Subject) -> CheckOutcome:
     found = leftovers(subject.host, subject.directory)
     if not found:
         return ok("none")
@@ -172,7 +172,7 @@ def _remove_leftovers(subject: Subject) -> None:
             path.unlink(missing_ok=True)
 
 
-def _autostart(subject: Subject) -> Finding:
+def _autostart(subject: Subject) -> CheckOutcome:
     entry = subject.host.autostart()
     if not entry.is_on():
         return ok("off")

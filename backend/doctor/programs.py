@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from backend.doctor.check import Check, Finding, Fix, failure, note, ok, warning
+from backend.doctor.check import Check, CheckOutcome, Fix, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.errors import WherryError
 from backend.vm import ladder
@@ -15,12 +15,12 @@ _GROUP: Final = "QEMU"
 _TIMEOUT_S: Final = 20
 
 
-def _qemu(subject: Subject) -> Finding:
+def _qemu(subject: Subject) -> CheckOutcome:
     facts = subject.qemu
     return ok(f"{facts.binary} is version {facts.version_text}, with {subject.image_tool.name}")
 
 
-def _parts(subject: Subject) -> Finding:
+def _parts(subject: Subject) -> CheckOutcome:
     facts = subject.qemu
     if subject.host.arch != "amd64":
         return ok("no firmware of its own is needed")
@@ -56,7 +56,7 @@ def _plan(subject: Subject, verdicts: dict[str, str]) -> ladder.Plan:
     )
 
 
-def _accelerator(subject: Subject) -> Finding:
+def _accelerator(subject: Subject) -> CheckOutcome:
     plan = _plan(subject, ladder.load_verdicts(subject.directory.verdicts))
     if not plan.candidates:
         return failure("none can be used", "Let Wherry choose: wherry config set machine.accelerator auto")
@@ -72,7 +72,7 @@ def _fingerprints(subject: Subject) -> list[str]:
     return [f"qemu {subject.qemu.version_text} | {fact.fingerprint}" for fact in subject.host.accelerators()]
 
 
-def _verdicts(subject: Subject) -> Finding:
+def _verdicts(subject: Subject) -> CheckOutcome:
     remembered = ladder.load_verdicts(subject.directory.verdicts)
     if not remembered:
         return ok("nothing is held against any accelerator")

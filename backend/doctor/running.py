@@ -6,7 +6,7 @@ import socket
 from typing import Final
 
 from backend import VERSION
-from backend.doctor.check import Check, Finding, failure, note, ok, warning
+from backend.doctor.check import Check, CheckOutcome, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.errors import ProblemCode
 from backend.model import Phase
@@ -20,7 +20,7 @@ _CLOCK_S: Final = 2.5
 _BANNER: Final = b"SSH-2.0-"
 
 
-def _agent(subject: Subject) -> Finding:
+def _agent(subject: Subject) -> CheckOutcome:
     status, problem = subject.agent
     if problem is not None:
         return failure(problem.summary, problem.hint)
@@ -31,7 +31,7 @@ def _agent(subject: Subject) -> Finding:
     return ok("not running, as the machine is stopped")
 
 
-def _machine(subject: Subject) -> Finding:
+def _machine(subject: Subject) -> CheckOutcome:
     status = subject.status
     assert status is not None
     if status.problems:
@@ -45,7 +45,7 @@ def _machine(subject: Subject) -> Finding:
     return ok(status.phase.value)
 
 
-def _guest(subject: Subject) -> Finding:
+def _guest(subject: Subject) -> CheckOutcome:
     status = subject.status
     assert status is not None
     if status.ssh_port is None:
@@ -62,7 +62,7 @@ def _guest(subject: Subject) -> Finding:
     return ok(f"answers on 127.0.0.1:{status.ssh_port}")
 
 
-def _engine(subject: Subject) -> Finding:
+def _engine(subject: Subject) -> CheckOutcome:
     answer = subject.engine
     text = f"Docker {answer.version} answered in {answer.seconds:.2f} s"
     if answer.seconds > _SLOW_S:
@@ -70,7 +70,7 @@ def _engine(subject: Subject) -> Finding:
     return ok(text)
 
 
-def _clock(subject: Subject) -> Finding:
+def _clock(subject: Subject) -> CheckOutcome:
     ahead = subject.engine.clock_ahead_s
     if ahead is None:
         return note("the engine does not tell its time")
@@ -83,7 +83,7 @@ def _clock(subject: Subject) -> Finding:
     return ok("agrees with this computer's, to the second")
 
 
-def _networks(subject: Subject) -> Finding:
+def _networks(subject: Subject) -> CheckOutcome:
     status = subject.status
     clash = next(
         (problem for problem in (status.problems if status else ()) if problem.code is ProblemCode.SUBNET_CLASH), None
