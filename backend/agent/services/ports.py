@@ -20,7 +20,7 @@ from backend.net.aliases import Aliases
 from backend.net.front_hooks import NetworkHooks, Rewriter
 from backend.net.ports.bindings import Published, Reader
 from backend.net.ports.forwarder import Forwarder, Traffic
-from backend.net.ports.host_network import Followed, HostNetworkFeed, Listener
+from backend.net.ports.host_network import Followed, GuestListener, HostNetworkFeed
 from backend.net.ports.publisher import Publisher
 from backend.paths import MachineDir
 from backend.settings.config import Config
@@ -125,7 +125,7 @@ class PortsService:
         rows.sort(key=lambda row: (row.port, row.protocol.value, ":" in row.address, row.address))
         return messages.PortList(ports=tuple(rows))
 
-    def _listeners_changed(self, listeners: frozenset[Listener]) -> None:
+    def _listeners_changed(self, listeners: frozenset[GuestListener]) -> None:
         self._tasks.spawn(self._publisher.hear(listeners), "ports of host networks")
 
     def _show_failing(self, problems: tuple[Problem, ...]) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from backend.addresses import Forward, Origin, Protocol
 from backend.engine.types import clean_text
 from backend.json_reader import JsonObject
-from backend.net.ports.host_network import Listener
+from backend.net.ports.host_network import GuestListener
 
 LOOPBACK: Final = "127.0.0.1"
 ANY: Final = "0.0.0.0"
@@ -106,7 +106,7 @@ class Reader:
                     )
         return tuple(dict.fromkeys(published))
 
-    def listeners(self, heard: Iterable[Listener], names: Mapping[str, str]) -> tuple[Published, ...]:
+    def listeners(self, heard: Iterable[GuestListener], names: Mapping[str, str]) -> tuple[Published, ...]:
         """The ports that containers with the host's network listen on.
 
         Args:

@@ -18,7 +18,7 @@ from backend.engine.engine_json import read_answer, refusal
 from backend.errors import ProblemCode, fail
 from backend.json_reader import JsonObject
 from backend.net.ports.bindings import Published, Reader, name_of
-from backend.net.ports.host_network import Listener, uses_host_network
+from backend.net.ports.host_network import GuestListener, uses_host_network
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class EngineState:
         self._reads = itertools.count(1)
         self._read_number: dict[str, int] = {}
         """For each container, the number of the read that its state comes from."""
-        self.listeners: frozenset[Listener] = frozenset()
+        self.listeners: frozenset[GuestListener] = frozenset()
         """The sockets that containers with the host's network listen on."""
         self.is_stale = False
 

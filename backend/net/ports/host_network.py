@@ -35,7 +35,7 @@ _LINE: Final = re.compile(r"(tcp6?|udp6?) ([0-9A-F]{8}|[0-9A-F]{32}) ([0-9A-F]{4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class GuestListener:
     """A listening socket of a container in the guest's own network."""
 
     protocol: Protocol
@@ -75,7 +75,7 @@ class HostNetworkFeed:
     def __init__(
         self,
         follow: Callable[[str], AbstractAsyncContextManager[Followed]],
-        changed: Callable[[frozenset[Listener]], None],
+        changed: Callable[[frozenset[GuestListener]], None],
     ) -> None:
         """It is not wanted yet.
 
@@ -86,7 +86,7 @@ class HostNetworkFeed:
         self._follow = follow
         self._changed = changed
         self._work = WhileWanted(self._keep_following, name="the ports of host networks", stopped=self._stopped)
-        self.listeners: frozenset[Listener] = frozenset()
+        self.listeners: frozenset[GuestListener] = frozenset()
         """The set that was last reported."""
 
     def set_wanted(self, wanted: bool) -> None:
@@ -104,7 +104,7 @@ class HostNetworkFeed:
     def _stopped(self) -> None:
         self._tell(frozenset())
 
-    def _tell(self, listeners: frozenset[Listener]) -> None:
+    def _tell(self, listeners: frozenset[GuestListener]) -> None:
         if listeners != self.listeners:
             self.listeners = listeners
             self._changed(listeners)
@@ -132,7 +132,7 @@ class HostNetworkFeed:
             _log.info("the guest's listeners are asked for again: %s", why)
             await asyncio.sleep(BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1])
 
-    async def _sets(self) -> AsyncIterator[frozenset[Listener]]:
+    async def _sets(self) -> AsyncIterator[frozenset[GuestListener]]:
         """Run the program once, to its end. Raises WherryError, TimeoutError, ConnectionError, _NotThere."""
         parser = Parser()
         async with self._follow(COMMAND) as program:
@@ -157,10 +157,10 @@ class Parser:
 
     def __init__(self) -> None:
         self._rest = b""
-        self._set: set[Listener] = set()
+        self._set: set[GuestListener] = set()
         self._odd = False
 
-    def feed(self, untrusted_data: bytes) -> list[frozenset[Listener]]:
+    def feed(self, untrusted_data: bytes) -> list[frozenset[GuestListener]]:
         """Parse more output. Returns the sets that it completes."""
         completed = []
         *lines, self._rest = (self._rest + untrusted_data).split(b"\n")
@@ -184,5 +184,7 @@ class Parser:
         table, address, port, container_id = matched.groups()
         if number := int(port, 16):
             protocol = Protocol.TCP if table.startswith("tcp") else Protocol.UDP
-            listener = Listener(protocol=protocol, guest_ip=address_of(address), port=number, container_id=container_id)
+            listener = GuestListener(
+                protocol=protocol, guest_ip=address_of(address), port=number, container_id=container_id
+            )
             self._set.add(listener)

@@ -31,7 +31,7 @@ from backend.model import Notice
 from backend.net.ports.bindings import Published, Reader
 from backend.net.ports.engine_state import EngineState
 from backend.net.ports.forwarder import Forwarder
-from backend.net.ports.host_network import Listener
+from backend.net.ports.host_network import GuestListener
 from backend.net.ports.reconciler import Reconciler
 
 _log = logging.getLogger(__name__)
@@ -207,7 +207,7 @@ class Publisher:
         await self._state.refresh_services()
         await self._reconciler.apply()
 
-    async def hear(self, listeners: frozenset[Listener]) -> None:
+    async def hear(self, listeners: frozenset[GuestListener]) -> None:
         """Publish the ports that containers with the host's network listen on."""
         self._state.listeners = listeners
         await self._reconciler.apply()

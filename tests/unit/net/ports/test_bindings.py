@@ -10,7 +10,7 @@ from backend.addresses import Origin, Protocol
 from backend.engine.engine_json import engine_source
 from backend.json_reader import JsonObject, NotUnderstood
 from backend.net.ports.bindings import Published, Reader
-from backend.net.ports.host_network import Listener
+from backend.net.ports.host_network import GuestListener
 
 ALIASES = {"127.66.0.1": "::1", "127.66.0.2": "::", "127.66.0.3": "192.0.2.7"}
 HERE = Reader(publish_everywhere=False, host_address=lambda ip: ALIASES.get(ip, ip))
@@ -146,8 +146,8 @@ def test_services_are_published_as_a_port_without_an_address() -> None:
 
 
 def test_listeners_of_known_containers_with_the_hosts_network_are_published() -> None:
-    def heard(ip: str, port: int, owner: str = "a") -> Listener:
-        return Listener(protocol=Protocol.TCP, guest_ip=ip, port=port, container_id=owner)
+    def heard(ip: str, port: int, owner: str = "a") -> GuestListener:
+        return GuestListener(protocol=Protocol.TCP, guest_ip=ip, port=port, container_id=owner)
 
     listeners = [
         heard("::", 80),

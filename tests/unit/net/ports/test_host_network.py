@@ -13,12 +13,12 @@ from backend.addresses import Protocol, address_of
 from backend.engine.engine_json import engine_source
 from backend.json_reader import JsonObject
 from backend.net.ports import host_network
-from backend.net.ports.host_network import COMMAND, HostNetworkFeed, Listener, Parser, uses_host_network
+from backend.net.ports.host_network import COMMAND, GuestListener, HostNetworkFeed, Parser, uses_host_network
 from tests.fakes.loop import turns
 
 ONE, OTHER = "a" * 64, "0" * 64
-WEB = Listener(protocol=Protocol.TCP, guest_ip="0.0.0.0", port=8080, container_id=ONE)
-DNS = Listener(protocol=Protocol.UDP, guest_ip="127.0.0.1", port=53, container_id=OTHER)
+WEB = GuestListener(protocol=Protocol.TCP, guest_ip="0.0.0.0", port=8080, container_id=ONE)
+DNS = GuestListener(protocol=Protocol.UDP, guest_ip="127.0.0.1", port=53, container_id=OTHER)
 WEB_LINE = f"tcp 00000000 1F90 {ONE}\n".encode()
 DNS_LINE = f"udp 0100007F 0035 {OTHER}\n".encode()
 
@@ -54,7 +54,7 @@ class Guest:
             self.running.remove(program)
 
 
-Told = list[frozenset[Listener]]
+Told = list[frozenset[GuestListener]]
 
 
 def play(story: Callable[[HostNetworkFeed, Guest, Told], Awaitable[None]]) -> None:

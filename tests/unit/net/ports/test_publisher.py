@@ -10,7 +10,7 @@ import pytest
 from backend.addresses import Protocol
 from backend.errors import ProblemCode
 from backend.net.ports import publisher as module
-from backend.net.ports.host_network import Listener
+from backend.net.ports.host_network import GuestListener
 from backend.vm.usernet import HostForward
 from tests.unit.net.ports.publisher_stage import SSH, Stage, listens, play, row, until
 
@@ -238,7 +238,7 @@ def test_a_program_that_listens_on_several_addresses_has_one_port(ports: list[in
         assert await stage.publisher.finish_start("dns") is None
         addresses = ("0.0.0.0", "127.0.0.1", "::")
         heard = [
-            Listener(protocol=Protocol.TCP, guest_ip=ip, port=ports[0], container_id="dns" * 8) for ip in addresses
+            GuestListener(protocol=Protocol.TCP, guest_ip=ip, port=ports[0], container_id="dns" * 8) for ip in addresses
         ]
         await stage.publisher.hear(frozenset(heard))
         published = stage.publisher.published()
