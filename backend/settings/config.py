@@ -36,7 +36,7 @@ IdleAction = Literal["suspend", "stop"]
 Publish = Literal["loopback", "all"]
 Ipv6 = Literal["auto", "on", "off"]
 ProxySource = Literal["system", "manual", "none"]
-CertificateSource = Literal["system", "none"]
+CertificateSetting = Literal["system", "none"]
 LIFECYCLE_KEYS: Final = frozenset(
     {
         "machine.start_on_demand",
@@ -124,7 +124,7 @@ class NetworkSection(_Section, frozen=True, kw_only=True):
     no_proxy: str = ""
     proxy_in_containers: bool = False
     """Whether containers and builds get the proxies as environment variables, unless they set their own."""
-    certificates: CertificateSource = "system"
+    certificates: CertificateSetting = "system"
     """Whether the engine trusts the host's certificate authorities."""
     certificates_in_containers: bool = False
     """Whether containers and builds trust them too."""

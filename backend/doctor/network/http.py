@@ -14,7 +14,7 @@ from typing import Final
 from backend.doctor.network.types import Unreached
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode
-from backend.http_exchange import HttpExchange, HttpHead, InvalidResponse, fetch, open_response
+from backend.http_exchange import HttpExchange, HttpHead, HttpResponse, InvalidResponse, fetch, open_response
 from backend.json_reader import JsonObject, JsonSource, NotUnderstood, decode
 from backend.stream import ByteStream
 
@@ -27,14 +27,8 @@ _SOURCE: Final = JsonSource(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in small letters; of several of one name the first."""
-    untrusted_body: bytes
-    """As far as it was read."""
+class RegistryResponse(HttpResponse):
+    """The response of a registry, a token server or the engine; a long body is cut."""
 
     def content(self) -> JsonObject:
         """The object that the body holds as JSON. Raises NotUnderstood, as reading it does."""
@@ -120,7 +114,7 @@ async def exchange(
     *,
     timeout_s: float,
     body_bytes: int = 4_194_304,
-) -> Answer:
+) -> RegistryResponse:
     """Send a request without a body and read the answer. The stream is used up.
 
     Args:
@@ -137,7 +131,12 @@ async def exchange(
         response = await fetch(stream, request, timeout_s=timeout_s, max_bytes=body_bytes, cuts=True)
     except InvalidResponse as error:
         raise Unreached("what answers there does not speak HTTP as registries do") from error
-    return Answer(status=response.status, headers=response.headers, untrusted_body=response.untrusted_body)
+    return RegistryResponse(
+        status=response.status,
+        reason=response.reason,
+        headers=response.headers,
+        untrusted_body=response.untrusted_body,
+    )
 
 
 async def connect_through(

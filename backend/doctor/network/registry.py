@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from backend.doctor.network.credentials import Credentials
-from backend.doctor.network.http import Answer
+from backend.doctor.network.http import RegistryResponse
 from backend.doctor.network.reference import ImageReference
 from backend.doctor.network.types import Unreached
 from backend.doctor.network.web import Place, Web
@@ -218,7 +218,7 @@ class Registry:
             raise _unexpected("the registry", answer)
         return answer.content()
 
-    async def _ask(self, method: str, target: str, headers: dict[str, str] | None = None) -> Answer:
+    async def _ask(self, method: str, target: str, headers: dict[str, str] | None = None) -> RegistryResponse:
         place = Place(scheme=self._place.scheme, host=self._place.host, port=self._place.port, target=target)
         sent = dict(headers or {})
         if self._authorization:
@@ -226,7 +226,7 @@ class Registry:
         return await self._web.ask(method, place, sent, check=self._check)
 
 
-def _token(answer: Answer) -> str:
+def _token(answer: RegistryResponse) -> str:
     """What a token server gives; "" where its answer has none."""
     try:
         content = answer.content()
@@ -255,7 +255,7 @@ class Limit:
     """As in a sentence."""
 
 
-def read_limit(answer: Answer) -> Limit | None:
+def read_limit(answer: RegistryResponse) -> Limit | None:
     """ratelimit-limit and ratelimit-remaining, "100;w=21600"; None where the registry has none."""
     total = re.match(r"(\d{1,9})(?:;w=(\d{1,9}))?", answer.headers.get("ratelimit-limit", ""))
     left = re.match(r"(\d{1,9})", answer.headers.get("ratelimit-remaining", ""))
@@ -265,7 +265,7 @@ def read_limit(answer: Answer) -> Limit | None:
     return Limit(remaining=int(left[1]), words=f"{left[1]} of {total[1]} pulls{window} are left")
 
 
-def _too_many(answer: Answer, reference: ImageReference) -> Unreached:
+def _too_many(answer: RegistryResponse, reference: ImageReference) -> Unreached:
     limit = read_limit(answer)
     words = f" ({limit.words})" if limit is not None else ""
     whose = "Docker Hub" if reference.is_hub else "the registry"
@@ -274,12 +274,12 @@ def _too_many(answer: Answer, reference: ImageReference) -> Unreached:
     return Unreached(f"{whose} allows no more pulls from this address for now (429){words}", _LIMIT_FIX + later)
 
 
-def _unexpected(who: str, answer: Answer) -> Unreached:
+def _unexpected(who: str, answer: RegistryResponse) -> Unreached:
     fix = "It has a fault of its own: try again later." if answer.status >= 500 else ""
     return Unreached(f"{who} answers {answer.status}{_said(answer)}", fix)
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: RegistryResponse) -> str:
     """The registry's own words, after ": "."""
     said = answer.message()
     return f": {said}" if said else ""

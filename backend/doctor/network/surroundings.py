@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from backend.control.launch import agent_answers
-from backend.doctor.network.http import Answer, exchange
+from backend.doctor.network.http import RegistryResponse, exchange
 from backend.doctor.network.proxy import ProxyRules
 from backend.doctor.network.sides import MachineSide
 from backend.doctor.network.types import Unreached
@@ -64,7 +64,7 @@ class Surroundings:
         found = self.options.get(option)
         return [entry for entry in found if isinstance(entry, str)] if isinstance(found, list) else []
 
-    async def ask_engine(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
+    async def ask_engine(self, target: str, headers: Mapping[str, str] | None = None) -> RegistryResponse:
         """One question to the engine at our endpoint. Raises Unreached."""
         try:
             async with asyncio.timeout(_ENGINE_S):

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from backend import VERSION
-from backend.doctor.network.http import Answer, connect_through, exchange, start_tls
+from backend.doctor.network.http import RegistryResponse, connect_through, exchange, start_tls
 from backend.doctor.network.proxy import Proxy, ProxyRules
 from backend.doctor.network.sides import Side
 from backend.doctor.network.tls import believing_all, explain, facts_of, trusting
@@ -180,7 +180,7 @@ class Web:
     async def ask(
         self, method: str, place: Place, headers: Mapping[str, str] | None = None, *, check: bool = True,
         body_bytes: int = 4_194_304,
-    ) -> Answer:  # fmt: skip
+    ) -> RegistryResponse:  # fmt: skip
         """One request and its answer, on a connection of its own. Raises Unreached."""
         async with self._opened(place, check) as stream:
             sent = {"Host": place.authority, "User-Agent": f"wherry/{VERSION}", "Accept": "*/*", **(headers or {})}
