@@ -6,6 +6,7 @@ It hides whether the transport is an SSH channel to the guest, a Unix socket or 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 
@@ -31,3 +32,19 @@ class ByteStream(Protocol):
     async def aclose(self) -> None:
         """Close both sides and free everything. Idempotent, never raises ConnectionError."""
         ...
+
+
+class CommandOutput(Protocol):
+    """The output of a command that runs in the guest; implemented by `FollowedCommand`."""
+
+    async def read(self) -> bytes:
+        """The next output; b"" at its end. Raises ConnectionError."""
+        ...
+
+    async def exit_code(self) -> int:
+        """Wait for the exit code."""
+        ...
+
+
+Dial = Callable[[], Awaitable[ByteStream]]
+"""Opens a stream to the engine."""

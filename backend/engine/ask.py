@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from backend.engine.engine_json import engine_source, read_answer, refusal
@@ -23,9 +23,7 @@ from backend.http_exchange import (
     open_response,
 )
 from backend.json_reader import Json, JsonLines, JsonObject
-from backend.stream import ByteStream
-
-Dial = Callable[[], Awaitable[ByteStream]]
+from backend.stream import ByteStream, Dial
 
 ANSWER_BYTES: Final = 67_108_864
 _ANSWER_S: Final = 30.0

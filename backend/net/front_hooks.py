@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from backend.engine.ask import Dial
 from backend.engine.front.hooks import Headers, Rewrite
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.net import swarm
 from backend.net.aliases import Aliases, needs_alias
 from backend.net.ports.publisher import Publisher
+from backend.stream import Dial
 
 _log = logging.getLogger(__name__)
 

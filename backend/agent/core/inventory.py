@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from backend.engine.ask import Dial, ask, ask_json
+from backend.engine.ask import ask, ask_json
 from backend.engine.engine_json import listed_name, refusal
 from backend.engine.types import clean_text, is_anonymous_volume
 from backend.errors import ProblemCode, fail
 from backend.json_reader import Json
+from backend.stream import Dial
 
 _ANSWER_S: Final = 120.0
 _SWARM_TASK: Final = "com.docker.swarm.task.id"

@@ -11,7 +11,6 @@ from backend.agent.core import started_with
 from backend.agent.core.tasks import Background
 from backend.control import messages
 from backend.control.messages.request import Handler
-from backend.engine.ask import Dial
 from backend.errors import Problem, ProblemCode
 from backend.host import network
 from backend.host.base import Host
@@ -20,10 +19,11 @@ from backend.net.aliases import Aliases
 from backend.net.front_hooks import NetworkHooks, Rewriter
 from backend.net.ports.bindings import Published, Reader
 from backend.net.ports.forwarder import Forwarder, Traffic
-from backend.net.ports.host_network import Followed, GuestListener, HostNetworkFeed
+from backend.net.ports.host_network import GuestListener, HostNetworkFeed
 from backend.net.ports.publisher import Publisher
 from backend.paths import MachineDir
 from backend.settings.config import Config
+from backend.stream import CommandOutput, Dial
 from backend.vm.monitor import Monitor
 
 _RESTORE_S: Final = 30.0
@@ -42,7 +42,7 @@ class PortsService:
         qemu_pid: Callable[[], int | None],
         guest_ssh_port: Callable[[], int],
         dial: Dial,
-        follow: Callable[[str], AbstractAsyncContextManager[Followed]],
+        follow: Callable[[str], AbstractAsyncContextManager[CommandOutput]],
         notify: Callable[[Notice], None],
         show: Callable[[tuple[Problem, ...]], None],
     ) -> None:

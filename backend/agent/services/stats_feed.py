@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from backend.agent.services.stats_lines import (
     MAX_LINE_BYTES,
@@ -26,6 +26,7 @@ from backend.agent.services.stats_lines import (
 from backend.control.protocol import StatsPush
 from backend.errors import Problem, ProblemCode, WherryError
 from backend.stats import StatsSample
+from backend.stream import CommandOutput
 from backend.while_wanted import WhileWanted
 
 _log = logging.getLogger(__name__)
@@ -46,18 +47,6 @@ TOO_OLD: Final = Problem(
 )
 
 
-class Followed(Protocol):
-    """A command under way in the guest."""
-
-    async def read(self) -> bytes:
-        """What it printed next; b"" at its end. Raises ConnectionError."""
-        ...
-
-    async def exit_code(self) -> int:
-        """How it ended."""
-        ...
-
-
 class HostFigures(NamedTuple):
     """What the host sees of the machine, in bytes; None: not known."""
 
@@ -75,7 +64,7 @@ class StatsFeed:
 
     def __init__(
         self,
-        follow: Callable[[str], AbstractAsyncContextManager[Followed]],
+        follow: Callable[[str], AbstractAsyncContextManager[CommandOutput]],
         host_figures: Callable[[], HostFigures],
         publish: Callable[[StatsPush], None],
     ) -> None:

@@ -20,8 +20,8 @@ from backend.engine.front.activity import Activity
 from backend.engine.front.exchange import ClientConnection
 from backend.engine.front.hooks import FrontHooks, NoHooks
 from backend.engine.front.stream import WatchedStream
-from backend.engine.front.upstream import Dial, UpstreamPool
-from backend.stream import ByteStream
+from backend.engine.front.upstream import UpstreamPool
+from backend.stream import ByteStream, Dial
 
 _log = logging.getLogger(__name__)
 

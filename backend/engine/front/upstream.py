@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from backend.engine.front.stream import WatchedStream
-from backend.stream import ByteStream
-
-Dial = Callable[[], Awaitable[ByteStream]]
+from backend.stream import Dial
 
 _WATCH_AFTER_S = 0.05
 """A stream idle for less than this is assumed to be open: watching it costs a task, for each request of a client that

@@ -13,12 +13,13 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from backend.engine.ask import Dial, ask, ask_json
+from backend.engine.ask import ask, ask_json
 from backend.engine.engine_json import read_answer, refusal
 from backend.errors import ProblemCode, fail
 from backend.json_reader import JsonObject
 from backend.net.ports.bindings import Published, Reader, name_of
 from backend.net.ports.host_network import GuestListener, uses_host_network
+from backend.stream import Dial
 
 _log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
-from typing import Protocol as Interface
 
 from backend.addresses import Protocol, address_of
 from backend.errors import WherryError
 from backend.json_reader import JsonObject
+from backend.stream import CommandOutput
 from backend.while_wanted import WhileWanted
 
 _log = logging.getLogger(__name__)
@@ -47,18 +47,6 @@ class GuestListener:
     """64 hexadecimal digits. Untrusted: look it up among the engine's containers."""
 
 
-class Followed(Interface):
-    """A running command in the guest; implemented by `FollowedCommand`."""
-
-    async def read(self) -> bytes:
-        """The next output; b"" at its end. Raises ConnectionError."""
-        ...
-
-    async def exit_code(self) -> int:
-        """Wait for the exit code."""
-        ...
-
-
 def uses_host_network(container: JsonObject) -> bool:
     """Whether a container, as listed or inspected by the engine, uses the guest's own network."""
     return container.object("HostConfig").text("NetworkMode") == "host"
@@ -74,7 +62,7 @@ class HostNetworkFeed:
 
     def __init__(
         self,
-        follow: Callable[[str], AbstractAsyncContextManager[Followed]],
+        follow: Callable[[str], AbstractAsyncContextManager[CommandOutput]],
         changed: Callable[[frozenset[GuestListener]], None],
     ) -> None:
         """It is not wanted yet.

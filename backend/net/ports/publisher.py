@@ -24,7 +24,7 @@ from typing import Final
 from urllib.parse import quote
 
 from backend.addresses import Forward
-from backend.engine.ask import Dial, ask, ask_json, follow
+from backend.engine.ask import ask, ask_json, follow
 from backend.errors import Problem, WherryError
 from backend.json_reader import JsonObject
 from backend.model import Notice
@@ -33,6 +33,7 @@ from backend.net.ports.engine_state import EngineState
 from backend.net.ports.forwarder import Forwarder
 from backend.net.ports.host_network import GuestListener
 from backend.net.ports.reconciler import Reconciler
+from backend.stream import Dial
 
 _log = logging.getLogger(__name__)
 

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 import pytest
 
 from backend.agent.services import stats_feed
-from backend.agent.services.stats_feed import TOO_OLD, Followed, HostFigures, StatsFeed
+from backend.agent.services.stats_feed import TOO_OLD, HostFigures, StatsFeed
 from backend.control.protocol import StatsPush
 from backend.errors import ProblemCode, fail
+from backend.stream import CommandOutput
 from tests.fakes.loop import turns
 
 ID = "a" * 64
@@ -56,13 +57,13 @@ class Program:
 class Guest:
     """Runs one program after the other; the last again and again."""
 
-    def __init__(self, *programs: Callable[[], Followed]) -> None:
+    def __init__(self, *programs: Callable[[], CommandOutput]) -> None:
         self._programs = list(programs)
         self.begun = 0
         self.running = 0
 
     @contextlib.asynccontextmanager
-    async def follow(self, command: str) -> AsyncIterator[Followed]:
+    async def follow(self, command: str) -> AsyncIterator[CommandOutput]:
         assert command == stats_feed.COMMAND
         make = self._programs.pop(0) if len(self._programs) > 1 else self._programs[0]
         self.begun += 1
@@ -216,7 +217,7 @@ def test_an_older_image_is_said_and_left_alone_until_another_runs(code: int, mon
 def test_a_guest_that_cannot_be_reached_is_asked_again() -> None:
     tries = 0
 
-    def refuse() -> Followed:
+    def refuse() -> CommandOutput:
         nonlocal tries
         tries += 1
         raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.")
