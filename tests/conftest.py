@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +17,10 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from pytestqt.wait_signal import SignalBlocker
 
-from tasks import generated
-
-pytest_plugins = ["tests.plugins.logfail", "tests.plugins.timing"]
+pytest_plugins = ["tests.plugins.logfail", "tests.plugins.sharing", "tests.plugins.timing"]
 # pytest-timeout ends a test that hangs. A deadline for each example only fails tests on a busy computer.
 hypothesis.settings.register_profile("wherry", deadline=None)
 hypothesis.settings.load_profile("wherry")
-_HERE = Path(__file__).parent
 PATIENCE_MS = 60_000
 """How long the window may take on a computer that does three other things; nothing ever sleeps for it."""
 BOOTING = ("vm", "vmimage", "faults")
@@ -32,26 +28,6 @@ BOOTING = ("vm", "vmimage", "faults")
 BOOTING_S = 600
 """When such a test counts as one that hangs; for the others pyproject.toml says it."""
 OURS = ("WHERRY_HOME", "WHERRY_IMAGE", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
-SLOW_FIRST = ("vm", "vmimage", "faults", "agent", "contract")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests begin first, so that no worker waits for them at the end; those that boot have more time."""
-
-    def place(item: pytest.Item) -> int:
-        folder = item.path.relative_to(_HERE).parts[0]
-        return SLOW_FIRST.index(folder) if folder in SLOW_FIRST else len(SLOW_FIRST)
-
-    items.sort(key=place)
-    for item in items:
-        if item.path.relative_to(_HERE).parts[0] in BOOTING and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(BOOTING_S))
-
-
-@pytest.fixture(autouse=True, scope="session")
-def catalogues() -> None:
-    """The translations, as set-up makes them."""
-    generated.make()
 
 
 @pytest.fixture(autouse=True)

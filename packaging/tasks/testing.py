@@ -34,7 +34,7 @@ def test(arguments: list[str]) -> int:
     if arguments:
         return subprocess.run([*pytest, *arguments], env=variables, check=False).returncode
     code = checks.style_and_types()
-    side_by_side = [f"--numprocesses={WORKERS}", "--dist=loadgroup", "--durations=20", "--durations-min=1"]
+    side_by_side = [f"--numprocesses={WORKERS}", "--durations=20", "--durations-min=1"]
     measured = ["--cov=app", "--cov=backend", "--cov=vmimage", f"--cov-report=json:{COVERAGE}"]
     COVERAGE.unlink(missing_ok=True)
     code = run([*pytest, "--quiet", *side_by_side, *measured], variables) or code

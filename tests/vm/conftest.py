@@ -17,15 +17,6 @@ from tests.vm.support.machine import ARTIFACTS, Machine
 from tests.vm.support.registry import serve_registry
 from tests.vm.support.tools import Tools, find_tools
 
-_HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(tryfirst=True)  # before the tests are shared out
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if _HERE in item.path.parents and "machine" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("the shared machine"))
-
 
 @pytest.fixture(scope="session")
 def image_directory() -> Path:
