@@ -1,12 +1,11 @@
-"""The connection to the engine: threads around `EngineClient`, results by queued signals.
+"""The connection to the engine: worker threads with an `EngineClient`, and results as queued signals.
 
-    watch    opens the event stream, keeps it, opens it again after a failure
-    list     lists the containers when an event says that something changed, at most ten times a second
-    act      a pool for start, stop, remove...
-    ask      a pool for everything else that is asked once: inspect, create, what views need (`run`)
+watch    opens the event stream, reads it, and reopens it after a failure list     lists the containers after relevant
+events, at most ten times a second act      a pool for start, stop, remove... ask      a pool for all other requests:
+inspect, create, what views need (`run`)
 
-An endpoint is set when the machine says that its engine answers, and taken away when it says that it does not: a
-stopped machine's endpoint must not be asked, since the first request would start the machine.
+The endpoint is set only while the machine reports that its engine answers: a request to the endpoint of a stopped
+machine would start it.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ if TYPE_CHECKING:
     from backend.api import EngineClient, EngineEvent, EngineStream
 
 LIST_PAUSE_S: Final = 0.1
-"""The least time between two lists: a compose start of fifty containers makes hundreds of events."""
+"""Minimum time between two lists: starting fifty containers causes hundreds of events."""
 LIST_IDLE_S: Final = 30.0
-"""The most: the engine's "Up 5 minutes" grows old without an event."""
+"""Maximum time between two lists: texts such as "Up 5 minutes" change without an event."""
 BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-EVENTS_TOLD: Final = ("start", "kill", "die", "destroy", "health_status: unhealthy")
-"""The others (exec_create and its like come by the second from health checks) stay in the watching thread."""
+REPORTED_EVENTS: Final = ("start", "kill", "die", "destroy", "health_status: unhealthy")
+"""Other events (such as exec_create, several a second from health checks) stay in the watching thread."""
 ACTION_THREADS: Final = 4
 ASK_THREADS: Final = 4
 JOIN_DEADLINE_S: Final = 3.0
@@ -46,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 
 class EngineLink(QObject):
-    """One engine at a time. Make and use it in the GUI thread."""
+    """Connection to one engine at a time. MUST be created and used in the GUI thread."""
 
     endpoint_changed = Signal(object)  # url | None
     state_changed = Signal(object, object)  # LinkState, Problem | None
@@ -55,7 +54,7 @@ class EngineLink(QObject):
     action_started = Signal(str, object)  # container id, ContainerAction
     action_finished = Signal(str, object, object)  # container id, ContainerAction, Problem | None
 
-    event_seen = Signal(object)  # EngineEvent of a container, of those in EVENTS_TOLD
+    event_seen = Signal(object)  # EngineEvent of a container with an action in REPORTED_EVENTS
 
     _watched = Signal(object, object, object)  # session, LinkState, Problem | None
     _listed = Signal(object, tuple)
@@ -68,7 +67,7 @@ class EngineLink(QObject):
         self._session: _Session | None = None
         self._old: list[threading.Thread] = []
         self._workers = Workers("engine-act", ACTION_THREADS)
-        # Of its own: four slow stops must not hold up the page that somebody opens meanwhile.
+        # A separate pool: four slow stops must not delay a page that is opened meanwhile.
         self._askers = Workers("engine-ask", ASK_THREADS)
         queued = Qt.ConnectionType.QueuedConnection
         self._watched.connect(self._on_watched, queued)
@@ -79,11 +78,11 @@ class EngineLink(QObject):
 
     @property
     def url(self) -> str | None:
-        """The engine that is wanted."""
+        """URL of the engine; None without an endpoint."""
         return self._session.url if self._session else None
 
     def set_endpoint(self, url: str | None) -> None:
-        """Connect to the engine at `url`, or to none. Never blocks: the old session's threads end by themselves."""
+        """Connect to the engine at `url`, or to none. Never blocks: the old session's threads end on their own."""
         if url == self.url:
             return
         self._end_session()
@@ -96,12 +95,12 @@ class EngineLink(QObject):
         self.endpoint_changed.emit(url)
 
     def refresh(self) -> None:
-        """List the containers now; if the engine is being waited for, try it now."""
+        """List the containers now; if the engine is not connected, retry now."""
         if self._session is not None:
             self._session.hurry()
 
     def act(self, container_id: str, action: ContainerAction) -> None:
-        """Ask something of a container; the answer is `action_finished`."""
+        """Start an action on a container; its result is signalled by `action_finished`."""
         session = self._session
         self.action_started.emit(container_id, action)
 
@@ -111,8 +110,8 @@ class EngineLink(QObject):
                 if session is None:
                     raise fail(ProblemCode.ENGINE_DOWN, "The Docker engine is not running.", hint="Start the machine.")
                 session.client().act(action, container_id)
-                # Listed before the answer is announced, so that the row never shows its old state as final.
-                session.list_now()
+                # List before signalling the result, so that a row never shows its old state as final.
+                session.refresh_now()
             except WherryError as error:
                 problem = error.problem
             self._acted.emit(container_id, action, problem)
@@ -120,12 +119,12 @@ class EngineLink(QObject):
         self._workers.submit(job)
 
     def run(self, job: Callable[[EngineClient], _Answer], done: Callable[[_Answer | Problem], object]) -> None:
-        """Run `job` in a worker thread with the engine's client, and `done` with its answer in the GUI thread.
+        """Run `job` in a worker thread with the engine's client, and call `done` with its result in the GUI thread.
 
-        `done` is called once, and never before `run` has returned: with what `job` gave, or with the Problem of the
-        WherryError that it raised. When the endpoint was changed meanwhile the answer is that of another engine:
-        `done` then gets a Problem of code CANCELLED in its place. It is dropped when the QObject that `done` is a
-        method of was deleted, and at quit. `job` must have deadlines, as all methods of the client have, and touch no
+        `done` is called once, and never before `run` has returned: with the result of `job`, or with the Problem of the
+        WherryError that it raised. If the endpoint has changed meanwhile, the result belongs to another engine, and
+        `done` gets a Problem with the code CANCELLED instead. It is not called after the QObject that it is a method of
+        was deleted, nor at quit. `job` MUST have deadlines, as all methods of the client do, and MUST NOT touch
         widgets.
         """
         session = self._session
@@ -139,7 +138,7 @@ class EngineLink(QObject):
             except WherryError as error:
                 answer = error.problem
             except Exception:
-                # Somebody waits for `done`: it hears of a defect too, and the pool logs it.
+                # Report internal errors to `done` too; the pool logs them.
                 self._answered.emit(session, done, _defect())
                 raise
             self._answered.emit(session, done, answer)
@@ -147,7 +146,7 @@ class EngineLink(QObject):
         self._askers.submit(ask)
 
     def close(self) -> None:
-        """End all threads and wait for them."""
+        """Stop all threads and wait for them."""
         self._end_session()
         self._workers.close(JOIN_DEADLINE_S)
         self._askers.close(JOIN_DEADLINE_S)
@@ -161,7 +160,7 @@ class EngineLink(QObject):
 
     @Slot(object, object, object)
     def _on_watched(self, session: _Session, state: LinkState, problem: Problem | None) -> None:
-        if session is self._session:  # else: the last words of an endpoint that was taken away
+        if session is self._session:  # else: a late signal of the previous endpoint
             self.state_changed.emit(state, problem)
 
     @Slot(object, tuple)
@@ -193,7 +192,7 @@ def _defect() -> Problem:
 
 
 class _Session:
-    """The two threads that watch one endpoint, until `close`."""
+    """The two threads for one endpoint, until `close`."""
 
     def __init__(
         self,
@@ -209,8 +208,8 @@ class _Session:
         self._noted = noted
         self._saw = saw
         self._closed = threading.Event()
-        self._wanted = threading.Event()  # something changed: list
-        self._hurry = threading.Event()  # end a pause between attempts
+        self._wanted = threading.Event()  # wakes the list thread
+        self._hurry = threading.Event()  # ends a pause between attempts
         self._lock = threading.Lock()
         self._list_lock = threading.Lock()
         self._list_begun = 0.0
@@ -219,7 +218,7 @@ class _Session:
         self._threads = [start_thread("engine-watch", self._watch), start_thread("engine-list", self._list)]
 
     def close(self) -> list[threading.Thread]:
-        """Ask both threads to end, and give them to be joined."""
+        """Ask both threads to end. Returns them, to be joined."""
         self._closed.set()
         self._wanted.set()
         self._hurry.set()
@@ -234,7 +233,7 @@ class _Session:
         self._hurry.set()
 
     def client(self) -> EngineClient:
-        """The connection, which the watching thread makes and drops.
+        """The client, which the watching thread creates and closes.
 
         Raises:
             WherryError: ENGINE_DOWN while there is none.
@@ -244,14 +243,14 @@ class _Session:
                 raise fail(ProblemCode.ENGINE_DOWN, "The Docker engine is not connected yet.", retryable=True)
             return self._client
 
-    def list_now(self) -> None:
-        """List and announce, in the calling thread. When it returns, a list that was begun after its call is known.
+    def refresh_now(self) -> None:
+        """List the containers in the calling thread and signal the result, from a list started after this call.
 
-        Threads that call at the same time share one list: a hundred containers are removed at once.
+        Concurrent callers share one list: a hundred containers may be removed at once.
         """
-        asked = time.monotonic()
+        called_at = time.monotonic()
         with self._list_lock:
-            if self._list_begun > asked:
+            if self._list_begun > called_at:
                 return
             begun = time.monotonic()
             containers = self.client().list_containers()
@@ -281,19 +280,19 @@ class _Session:
             failures += 1
 
     def _connect(self) -> None:
-        # Imported here, and with it docker-py: it would hold up the window's first second.
+        # Imported here, because docker-py would delay the window's first second.
         from backend.api import EngineClient
 
         client = EngineClient(self.url)
         with self._lock:
             self._client = client
-        # The stream before the list: what happens between the two is then told by the stream.
+        # Open the stream before listing, so that changes in between are reported by an event.
         stream = client.events()
         with self._lock:
             self._stream = stream
             if self._closed.is_set():
                 stream.close()
-        self.list_now()
+        self.refresh_now()
         self._announce(LinkState.UP)
 
     def _follow(self) -> None:
@@ -301,7 +300,7 @@ class _Session:
         for event in self._stream:
             if event.kind == "container":
                 self._wanted.set()
-                if event.action in EVENTS_TOLD and not self._closed.is_set():
+                if event.action in REPORTED_EVENTS and not self._closed.is_set():
                     self._saw(event)
             elif not self._closed.is_set():
                 self._noted(self, event.kind)
@@ -325,9 +324,9 @@ class _Session:
                 connected = self._client is not None
             if connected:
                 try:
-                    self.list_now()
+                    self.refresh_now()
                 except Exception as error:  # noqa: BLE001 -- as above
-                    # The stream may live on though a list failed: say so, and let the next list clear it.
+                    # The stream may work although a list failed: report it; the next list clears it.
                     self._announce(LinkState.RECONNECTING, _problem_of(error))
                     self._wanted.set()
                 else:

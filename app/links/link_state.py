@@ -1,4 +1,4 @@
-"""How a connection of the window stands: to the agent, or to the engine."""
+"""State of the window's connections to the agent and to the engine."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from enum import StrEnum
 
 
 class LinkState(StrEnum):
-    """How one of the two connections stands."""
+    """State of a connection."""
 
-    OFF = "off"  # not wanted: the other side is known not to be there
-    CONNECTING = "connecting"  # the first attempt is under way
+    OFF = "off"  # not wanted: the other side is known to be down
+    CONNECTING = "connecting"  # the first attempt is in progress
     UP = "up"
-    RECONNECTING = "reconnecting"  # it was up, or an attempt failed; the next comes by itself
+    RECONNECTING = "reconnecting"  # it was lost, or an attempt failed; retried automatically

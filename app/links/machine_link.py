@@ -1,8 +1,8 @@
-"""The connection to the agent: bytes to protocol to signals, in the GUI thread, with no thread but one for finding it.
+"""The connection to the agent, in the GUI thread: messages are converted into signals.
 
-It connects by itself, for ever: `find_agent` (which starts an agent where none runs, and may take seconds) runs in a
-worker, everything else is events of the socket. Every wait has a deadline: finding ends by itself, connecting and the
-agent's hello are timed here.
+It connects and reconnects automatically: `find_agent` (which starts an agent if none runs, and may take seconds) is
+called in a worker thread, everything else is driven by socket events. Every wait has a deadline: `find_agent` has its
+own, connecting and the agent's hello are timed here.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from backend.api import (
 )
 
 HELLO_DEADLINE_MS: Final = 5_000
-"""From the start of connecting to the agent's first line."""
+"""From the start of connecting to the agent's first message."""
 BACK_OFF_MS: Final = (100, 300, 1_000, 2_000, 5_000)
-"""Pauses between attempts; the last repeats."""
+"""Pauses between attempts; the last is repeated."""
 CLOSE_DEADLINE_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
@@ -50,37 +50,38 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A request whose reply has not come."""
+    """A request without a reply yet."""
 
     request: Request[Any]
     done: Callable[[Any], object]
     context: QObject
 
     def end(self, answer: object) -> None:
-        """Hand over the answer, or the problem, if there is somebody left to take it."""
+        """Pass the answer, or the problem, to the callback, unless its context was deleted."""
         if shiboken6.isValid(self.context):
             self.done(answer)
 
 
 class MachineLink(QObject):
-    """One client of one agent. Make and use it in the GUI thread."""
+    """Connection of one client to one agent. MUST be created and used in the GUI thread."""
 
     status_changed = Signal(object)  # MachineStatus
-    stats_changed = Signal(object)  # StatsPush; after the request SubscribeStats
+    stats_changed = Signal(object)  # StatsPush; after a SubscribeStats request
     noticed = Signal(object)  # Notice
     connected = Signal()
-    lost = Signal(object)  # Problem: why; the next attempt comes by itself
+    lost = Signal(object)  # Problem with the reason; reconnects automatically
 
     _unsent = Signal(object, object)  # _Pending, Problem
     _found = Signal(int, str)
     _not_found = Signal(int, object)
 
     def __init__(self, find_agent: Callable[[], str], parent: QObject | None = None) -> None:
-        """Prepare; `open` begins.
+        """`open` starts connecting.
 
         Args:
-            find_agent: gives the control socket's name, after starting the agent if need be. Blocks; raises
+            find_agent: returns the control socket's name, after starting the agent if needed. Blocks; raises
                 WherryError.
+            parent: Qt's parent.
         """
         super().__init__(parent)
         self._find_agent = find_agent
@@ -98,24 +99,24 @@ class MachineLink(QObject):
         self._socket.disconnected.connect(self._disconnected)
         self._socket.errorOccurred.connect(self._failed)
         self._deadline = QTimer(self, singleShot=True, interval=HELLO_DEADLINE_MS)
-        self._deadline.timeout.connect(self._too_late)
+        self._deadline.timeout.connect(self._on_deadline)
         self._retry = QTimer(self, singleShot=True)
-        self._retry.timeout.connect(self._look)
+        self._retry.timeout.connect(self._find)
         self._unsent.connect(self._on_unsent, Qt.ConnectionType.QueuedConnection)
         self._found.connect(self._connect_to, Qt.ConnectionType.QueuedConnection)
-        self._not_found.connect(self._nobody, Qt.ConnectionType.QueuedConnection)
+        self._not_found.connect(self._on_find_failed, Qt.ConnectionType.QueuedConnection)
 
     @property
     def is_up(self) -> bool:
-        """Whether both sides have said hello."""
+        """Whether both sides have sent their hello."""
         return self._is_up
 
     def open(self) -> None:
-        """Begin to connect."""
-        self._look()
+        """Start connecting."""
+        self._find()
 
     def close(self) -> None:
-        """Let go of the agent, which goes on. Waits for the worker."""
+        """Disconnect; the agent keeps running. Waits for the worker."""
         self._closed = True
         self._retry.stop()
         self._deadline.stop()
@@ -124,14 +125,13 @@ class MachineLink(QObject):
         self._workers.close(CLOSE_DEADLINE_S)
 
     def request(self, request: Request[AnswerT], done: Callable[[AnswerT | Problem], object], context: QObject) -> None:
-        """Ask the agent for something; what it does shows in the status, too.
+        """Send a request to the agent. Its effects are also visible in the status.
 
         Args:
-            request: what is asked. Any number may be under way; the agent answers them in whatever order.
-            done: called once, in the GUI thread and never before this has returned: with the answer to this request,
-                or with the problem that it was refused with. AGENT_UNREACHABLE: the connection is lost, and nobody
-                knows what became of it.
-            context: when it is deleted, or this link is closed, `done` is not called any more.
+            request: the request. Several may be pending; the agent answers in any order.
+            done: called once, in the GUI thread and never before this has returned: with the answer to this request, or
+                with the problem. With AGENT_UNREACHABLE the connection was lost, and the result is unknown.
+            context: once it is deleted, or this link is closed, `done` is not called.
         """
         pending = _Pending(request, done, context)
         if not self._is_up:
@@ -142,12 +142,12 @@ class MachineLink(QObject):
         self._pending[number] = pending
         self._socket.write(encode(request_line(number, request)))
 
-    def _look(self) -> None:
+    def _find(self) -> None:
         self._attempt += 1
         attempt = self._attempt
         find = self._find_agent
 
-        def look() -> None:
+        def run() -> None:
             try:
                 name = find()
             except WherryError as error:
@@ -160,7 +160,7 @@ class MachineLink(QObject):
             else:
                 self._found.emit(attempt, name)
 
-        self._workers.submit(look)
+        self._workers.submit(run)
 
     @Slot(object, object)
     def _on_unsent(self, pending: _Pending, problem: Problem) -> None:
@@ -176,7 +176,7 @@ class MachineLink(QObject):
         self._socket.connectToServer(name)
 
     @Slot(int, object)
-    def _nobody(self, attempt: int, problem: Problem) -> None:
+    def _on_find_failed(self, attempt: int, problem: Problem) -> None:
         if not self._closed and attempt == self._attempt:
             self._give_up(problem)
 
@@ -189,12 +189,12 @@ class MachineLink(QObject):
         self._lines.receive(bytes(self._socket.readAll().data()))
         try:
             while (line := self._lines.next_line()) is not None:
-                self._take(line)
+                self._on_message(line)
         except WherryError as error:
             _log.warning("the agent is not understood: %s", error)
             self._give_up(error.problem)
 
-    def _take(self, untrusted_line: bytes) -> None:
+    def _on_message(self, untrusted_line: bytes) -> None:
         message = decode_from_agent(untrusted_line)
         if isinstance(message, Hello):
             check_protocol(message)
@@ -223,21 +223,21 @@ class MachineLink(QObject):
 
     @Slot(QLocalSocket.LocalSocketError)
     def _failed(self, error: QLocalSocket.LocalSocketError) -> None:
-        # The end of an open connection is told by `disconnected` as well; here it would be told twice.
+        # For an open connection `disconnected` is signalled too: do not handle it twice.
         if error is not QLocalSocket.LocalSocketError.PeerClosedError or not self._is_up:
             self._give_up(_unreachable(f"The machine's agent does not answer: {self._socket.errorString()}."))
 
     @Slot()
-    def _too_late(self) -> None:
+    def _on_deadline(self) -> None:
         self._give_up(_unreachable(f"The machine's agent said nothing for {HELLO_DEADLINE_MS // 1000} seconds."))
 
     def _give_up(self, problem: Problem) -> None:
-        """Drop this connection, say why, and try again after a pause."""
+        """Drop this connection, report the reason, and retry after a pause."""
         if self._closed or self._retry.isActive():
             return
         self._is_up = False
         self._deadline.stop()
-        # The pause is set first: abort() makes the socket report its end, which must not count as another failure.
+        # Start the pause first: abort() signals the socket's end, which must not count as another failure.
         self._retry.start(BACK_OFF_MS[min(self._failures, len(BACK_OFF_MS) - 1)])
         self._failures += 1
         self._socket.abort()

@@ -1,7 +1,7 @@
-"""Threads for what blocks: a fixed number, owned by whoever made the pool, joined when it is closed.
+"""Worker threads for blocking calls: fixed-size pools, owned by their creators and joined when closed.
 
-Qt's own pool is not used: it is shared by the process, and a thread of it that waits for a dead engine cannot be left
-behind at quit.
+Qt's pool is not used: the process shares it, and a thread in it that waits for an engine without an answer cannot be
+abandoned at quit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 def start_thread(name: str, run: Callable[[], None]) -> threading.Thread:
-    """Start a thread whose unexpected end is logged. It does not keep the process alive."""
+    """Start a daemon thread; an unhandled exception in it is logged."""
 
     def guarded() -> None:
         try:
@@ -30,7 +30,7 @@ def start_thread(name: str, run: Callable[[], None]) -> threading.Thread:
 
 
 def join_threads(threads: Iterable[threading.Thread], deadline_s: float) -> bool:
-    """Wait for all, `deadline_s` seconds in sum. False: some still wait for a peer, and die with the process."""
+    """Join all threads within `deadline_s` seconds. False when some are still blocked; they end with the process."""
     end = time.monotonic() + deadline_s
     alive = []
     for thread in threads:
@@ -43,7 +43,7 @@ def join_threads(threads: Iterable[threading.Thread], deadline_s: float) -> bool
 
 
 class Workers:
-    """A pool. `submit` never blocks."""
+    """A thread pool. `submit` never blocks."""
 
     def __init__(self, name: str, count: int) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -51,19 +51,19 @@ class Workers:
         self._threads = [start_thread(f"{name}-{number}", self._run) for number in range(count)]
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Run `job` in one of the threads, in turn. After `close` it is dropped."""
+        """Queue a job. After `close` it is dropped."""
         if not self._closed:
             self._jobs.put(job)
 
     def close(self, deadline_s: float) -> bool:
-        """Take no more jobs and wait for the running ones; those that wait in the queue are dropped."""
+        """Accept no more jobs and wait for the running ones; drop queued jobs. Returns whether all threads ended."""
         self._closed = True
         for _ in self._threads:
             self._jobs.put(None)
         return join_threads(self._threads, deadline_s)
 
     def finish(self, deadline_s: float) -> bool:
-        """Take no more jobs, and wait until all that were taken are done."""
+        """Accept no more jobs, and wait until all queued ones are done."""
         for _ in self._threads:
             self._jobs.put(None)
         return join_threads(self._threads, deadline_s)

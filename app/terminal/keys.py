@@ -1,4 +1,4 @@
-"""Keys and pasted text to what a program expects to read: xterm's sequences."""
+"""Encoding of keys, pasted text and mouse events as xterm's sequences."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ _WITH_CONTROL: Final = {
 
 
 def control_modifier() -> Qt.KeyboardModifier:
-    """The key that says Control on it: on macOS, Qt calls the command key so."""
+    """The modifier of the key labelled Control: on macOS, Qt's ControlModifier is the command key."""
     return _Modifier.MetaModifier if QGuiApplication.platformName() == "cocoa" else _Modifier.ControlModifier
 
 
 def encode_key(event: QKeyEvent, *, application_cursor: bool) -> bytes:
-    """What the program reads for a key; empty for a key that means nothing to it."""
+    """The bytes sent for a key; empty for a key without a meaning."""
     modifiers = event.modifiers()
     control = bool(modifiers & control_modifier())
     shift = bool(modifiers & _Modifier.ShiftModifier)
@@ -69,7 +69,7 @@ def encode_key(event: QKeyEvent, *, application_cursor: bool) -> bytes:
 
 
 def encode(key: int, words: str, *, control: bool, shift: bool, alt: bool, application_cursor: bool) -> str:
-    """As `encode_key`, of a key's number and the text that the keyboard's layout gives for it."""
+    """Like `encode_key`, from a key's code and the text that the keyboard layout produces for it."""
     name = _Key(key) if key in _KNOWN else None
     state = 1 + shift + 2 * alt + 4 * control
     if name in _LETTERED:
@@ -105,12 +105,12 @@ _KNOWN: Final = frozenset(
 
 
 def encode_paste(words: str, *, bracketed: bool) -> bytes:
-    """Pasted text. Nothing in it can end the brackets or act as a key: control characters are taken out."""
+    """Encode pasted text. Control characters are removed, so that it cannot end the brackets or act as keys."""
     text = words.replace("\r\n", "\r").replace("\n", "\r")
     text = "".join(letter for letter in text if letter in "\r\t" or (letter >= " " and not "\x7f" <= letter <= "\x9f"))
     return (f"\x1b[200~{text}\x1b[201~" if bracketed else text).encode("utf-8", "replace")
 
 
 def encode_mouse(code: int, column: int, row: int, *, released: bool) -> bytes:
-    """A mouse event in xterm's SGR form; place counted from 0."""
+    """Encode a mouse event in xterm's SGR form; column and row start at 0."""
     return f"\x1b[<{code};{column + 1};{row + 1}{'m' if released else 'M'}".encode()

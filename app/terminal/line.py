@@ -1,4 +1,4 @@
-"""One line of cells, and the same in runs of one style, as it is kept and drawn. Pure."""
+"""A line of cells, and its conversion into runs of one style for storing and drawing. Pure."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ Line = StaticDefaultDict[int, Char]
 
 
 class StyledRun(NamedTuple):
-    """Neighbouring cells of one style, as the scrollback keeps them."""
+    """Adjacent cells with the same style."""
 
     text: str
     style: Char
 
 
 class HistoryLine(NamedTuple):
-    """A line that left the screen at its top."""
+    """A line in the scrollback."""
 
     runs: tuple[StyledRun, ...]
     wrapped: bool
-    """Whether the next line goes on with it."""
+    """Whether the next line continues it."""
 
 
 def set_wrapped(line: Line, *, wrapped: bool) -> None:
-    """Note whether the next line goes on with this one."""
-    # On the line itself, for it moves from row to row.
+    """Store whether the next line continues this one."""
+    # Stored in the line itself, because lines move between rows.
     vars(line)["wrapped"] = wrapped
 
 
 def is_wrapped(line: Line | None) -> bool:
-    """Whether the next line goes on with this one."""
+    """Whether the next line continues this one."""
     return bool(getattr(line, "wrapped", False))
 
 
 def runs_of(line: Line | None, columns: int) -> tuple[StyledRun, ...]:
-    """A line's cells up to the last that was written, in runs whose text is as wide as they are."""
+    """The cells up to the last written one, as runs; each run's text is as wide as its cells."""
     if not line:
         return ()
     blank = line.default
@@ -51,7 +51,7 @@ def runs_of(line: Line | None, columns: int) -> tuple[StyledRun, ...]:
     for x, plain in enumerate(cells):
         cell, data = plain, plain.data
         if not data.isascii() or not data:
-            # Half of a wide letter that was written over is a blank: the text's width is that of its cells.
+            # A wide letter that was half overwritten becomes a blank, to keep the width.
             wide = bool(data) and wcwidth(data[0]) == 2
             if (not data and not after_wide) or (wide and line.get(x + 1, blank).data):
                 cell, wide = cell._replace(data=" "), False

@@ -1,4 +1,4 @@
-"""The mouse for programs that ask for it, in xterm's SGR form, and arrow keys from the wheel for those that do not."""
+"""Mouse input: reports in xterm's SGR form if the program requested them, else arrow keys for the wheel."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ _MAX_STEPS: Final = 15
 
 
 class MouseReports:
-    """Remembers the cell of the last report: a mouse that moves within it says nothing."""
+    """Encodes mouse events. Movement within the cell of the last report is not reported."""
 
     def __init__(self) -> None:
         self._last: tuple[int, int] | None = None
 
     def encode(self, mode: AbstractSet[int], kind: str, event: QMouseEvent, cell: tuple[int, int]) -> bytes | None:
-        """What to tell the program, possibly nothing; None when it does not want to be told.
+        """Encode an event, possibly as b""; None when the program did not request mouse reports.
 
         Args:
+            mode: the screen's active modes.
             kind: "press", "move" or "release".
+            event: Qt's event.
             cell: column and row.
         """
         if MOUSE_SGR not in mode or not mode & {MOUSE_CLICKS, MOUSE_DRAGS, MOUSE_MOVES}:
@@ -48,7 +50,7 @@ class MouseReports:
         return encode_mouse(code, column, row, released=kind == "release")
 
     def wheel(self, mode: AbstractSet[int], steps: int, cell: tuple[int, int]) -> bytes:
-        """The wheel, up for positive steps."""
+        """Encode wheel steps; positive steps are up."""
         count = min(abs(steps), _MAX_STEPS)
         if MOUSE_SGR in mode and mode & {MOUSE_CLICKS, MOUSE_DRAGS, MOUSE_MOVES}:
             return encode_mouse(_WHEEL + (steps < 0), *cell, released=False) * bool(count)

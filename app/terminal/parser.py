@@ -1,8 +1,9 @@
-"""Bytes to actions on a screen: a small tokenizer in place of pyte's own, which reads letter by letter, keeps titles of
-any length in memory and stops with an exception at parameters that it does not expect.
+"""A tokenizer from bytes to actions on a screen, instead of pyte's.
 
-Everything here is untrusted. Nothing is kept but one unfinished sequence of `_HELD_CHARS`; operating system commands
-(window titles, clipboard writes, links) and device strings are passed over without being looked at.
+pyte's reads letter by letter, stores titles of any length, and raises an exception for unexpected parameters.
+
+All input is untrusted. At most one unfinished sequence of `_HELD_CHARS` is stored; operating system commands (window
+titles, clipboard, links) and device strings are skipped.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _STRING_END: Final = re.compile(r"[\x07\x18\x1a\x1b\x9c]")
 
 
 class SequenceParser:
-    """Feeds one screen."""
+    """Parses the output of a program for one screen."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -82,7 +83,7 @@ class SequenceParser:
         }
 
     def feed(self, untrusted_data: bytes) -> None:
-        """Take some bytes, cut anywhere."""
+        """Process bytes, which may be split anywhere."""
         data = self._held + self._decoder.decode(untrusted_data)
         self._held = ""
         at, end = 0, len(data)
@@ -106,7 +107,7 @@ class SequenceParser:
                 at += 1
 
     def _flood(self, data: str, at: int) -> int:
-        """Take many plain lines at once; gives where they end, `at` if they are none."""
+        """Process many plain lines at once. Returns the offset of their end, or `at` if there are none."""
         if self._screen.cursor.x or (match := _LINES.match(data, at)) is None:
             return at
         lines = match.group().split("\r\n")
@@ -121,7 +122,7 @@ class SequenceParser:
             if match.end() == len(data):
                 self._held = "\x1b"
                 self._in_string = False
-                # Its second half is the end of the string or the beginning of a sequence: both are read alike.
+                # Its second half ends the string or begins a sequence: both are parsed the same way.
                 return len(data)
             self._in_string = False
             return match.end() + 1 if data[match.end()] == "\\" else match.start()
@@ -129,7 +130,7 @@ class SequenceParser:
         return match.end()
 
     def _sequence(self, data: str, at: int) -> int:
-        """Read the escape sequence at `at`; gives where it ends, -1 if the rest of it is still to come."""
+        """Parse the escape sequence at `at`. Returns its end, or -1 if it is incomplete."""
         if at + 1 == len(data):
             self._held = data[at:]
             return -1
@@ -147,7 +148,7 @@ class SequenceParser:
         if (match := _ESCAPE.match(data, at)) is not None:
             self._escape(*match.groups())
             return match.end()
-        # Not a sequence: the escape alone is dropped. Or one with intermediates, unfinished.
+        # Not a sequence: drop only the escape. Or an incomplete one with intermediates.
         stop = at + 1
         while stop < len(data) and " " <= data[stop] <= "/":
             stop += 1

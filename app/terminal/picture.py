@@ -1,4 +1,4 @@
-"""One row of cells to strokes of a painter. Every letter is drawn in its own cell, whatever font it comes from."""
+"""Drawing a row of cells. Every letter is drawn in its own cell, whatever font it comes from."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _MIN_CELL: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The size of a cell in pixels, and the four fonts that fit in it."""
+    """Size of a cell in pixels, and fonts that fit into it."""
 
     width: int
     height: int
     ascent: float
     fonts: tuple[QFont, QFont, QFont, QFont]
-    """Plain, bold, italic, both."""
+    """Regular, bold, italic, bold italic."""
 
 
 def measure(point_size: float) -> Cell:
-    """The cell of the desktop's monospaced font in a size."""
+    """The cell for the desktop's monospaced font at a point size."""
     made: list[QFont] = []
     width = 0
     for bold, italic in ((False, False), (True, False), (False, True), (True, True)):
@@ -49,7 +49,7 @@ def measure(point_size: float) -> Cell:
             width = max(_MIN_CELL, round(advance))
             height = max(_MIN_CELL, round(metrics.height()))
             ascent = metrics.ascent()
-        # Cells are whole pixels: the rest of a letter's width is made up between letters.
+        # Cells have integer widths: the fraction is added as letter spacing.
         font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, width - advance)
         made.append(font)
     return Cell(width, height, ascent, (made[0], made[1], made[2], made[3]))
@@ -65,7 +65,7 @@ def draw_row(
     top: int,
     reversed_screen: bool,
 ) -> None:
-    """Draw one line's runs. The painter's ground is drawn already."""
+    """Draw the runs of a line. The background is already drawn."""
     column = 0
     for run in runs:
         width = cells_of(run)
@@ -77,7 +77,7 @@ def draw_row(
 def draw_run(
     painter: QPainter, cell: Cell, theme: Theme, run: StyledRun, *, x: int, top: int, width: int, reversed_screen: bool
 ) -> None:
-    """Draw one run that is `width` cells wide."""
+    """Draw a run that is `width` cells wide."""
     style = run.style
     fore, ground = colours(_plain(style), theme, reversed_screen)
     if ground is not None:
@@ -97,7 +97,7 @@ def draw_run(
 
 
 def _draw_letters(painter: QPainter, cell: Cell, text: str, *, x: int, top: int, width: int) -> None:
-    """Letters of unknown width, each held in its cells."""
+    """Draw letters of unknown width, each clipped to its cells."""
     painter.save()
     painter.setClipRect(QRectF(x, top, width * cell.width, cell.height), Qt.ClipOperation.IntersectClip)
     for letters, cells in split_cells(text):
@@ -108,29 +108,29 @@ def _draw_letters(painter: QPainter, cell: Cell, text: str, *, x: int, top: int,
 
 
 def split_cells(text: str) -> list[tuple[str, int]]:
-    """A run's letters with the marks that belong to them, and how many cells each takes."""
-    found: list[tuple[str, int]] = []
+    """Split a run into letters with their combining marks, each with its number of cells."""
+    cells: list[tuple[str, int]] = []
     for letter in text:
         width = 1 if letter.isascii() else letter_width(letter)
-        if width == 0 and found:
-            found[-1] = (found[-1][0] + letter, found[-1][1])
+        if width == 0 and cells:
+            cells[-1] = (cells[-1][0] + letter, cells[-1][1])
         else:
-            found.append((letter, max(1, width)))
-    return found
+            cells.append((letter, max(1, width)))
+    return cells
 
 
 def letter_width(letter: str) -> int:
-    """Cells of one letter: 0 for a mark that joins the one before."""
+    """Number of cells of a letter: 0 for a combining mark."""
     from pyte.screens import wcwidth
 
     return max(0, int(wcwidth(letter)))
 
 
 def cells_of(run: StyledRun) -> int:
-    """How many cells a run is wide."""
+    """Width of a run in cells."""
     return len(run.text) if run.text.isascii() else sum(width for _, width in split_cells(run.text))
 
 
 def _plain(style: Char) -> Char:
-    """The style without its letter: what a colour depends on."""
+    """The style without its letter: the key for colours."""
     return style if style.data == " " else style._replace(data=" ")

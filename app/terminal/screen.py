@@ -1,7 +1,7 @@
-"""The grid of cells, on pyte's `Screen`: with scrollback, an alternate screen and the modes that programs use today.
+"""The grid of cells, based on pyte's `Screen`, with scrollback, alternate screen and further modes.
 
-What pyte lacks or does unsafely is done here: the alternate screen (it has none), line-drawing letters in UTF-8,
-erasing in the present ground alone, saved cursors without end, and drawing a run of letters at once, which is faster.
+It replaces what pyte lacks or does unsafely: the alternate screen, line-drawing characters in UTF-8, erasing with the
+current background, unbounded saved cursors, and drawing a run of letters at once, which is faster.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MIN_COLUMNS: Final = 2
 MIN_LINES: Final = 1
 MAX_SIDE: Final = 1000
 _MAX_COMBINED: Final = 8
-"""Letters in one cell: a stack of marks without end would be drawn over the whole window."""
+"""Limit of letters in a cell: unlimited combining marks would be drawn over the whole window."""
 
 APPLICATION_CURSOR: Final = 1 << 5
 CURSOR_SHOWN: Final = 25 << 5
@@ -38,7 +38,7 @@ _ALTERNATE: Final = frozenset((47, 1047, 1049))
 
 
 class _Cells(dict[str, Char]):
-    """The cells of one style, made once each."""
+    """Cache of the cells of one style."""
 
     def __init__(self, style: Char) -> None:
         super().__init__()
@@ -58,17 +58,19 @@ class _Page(NamedTuple):
 
 
 class Screen(pyte.Screen):
-    """The state of one terminal. `dirty` holds the rows to draw again; who draws clears it."""
+    """State of a terminal. `dirty` contains the rows to redraw; the drawing code clears it."""
 
     def __init__(self, columns: int, lines: int, answer: Callable[[str], None] = lambda _text: None) -> None:
-        """Make an empty screen.
+        """The screen is empty at first.
 
         Args:
-            answer: called with what the terminal says to the program, as the cursor's place when it asks.
+            columns: width in cells.
+            lines: height in cells.
+            answer: called with the terminal's replies to the program, such as the cursor's position.
         """
         self.history: deque[HistoryLine] = deque(maxlen=SCROLLBACK_LINES)
         self.pushed = 0
-        """How many lines have ever left the screen; the top row's number in the whole text."""
+        """Number of lines that have ever left the screen: the top row's number in the whole text."""
         self.keypad_application = False
         self._answer = answer
         self._main: _Page | None = None
@@ -76,19 +78,19 @@ class Screen(pyte.Screen):
         self._last = ""
         super().__init__(columns, lines)
 
-    # -- what the view asks ---------------------------------------------------------------------------------------
+    # -- queries of the view --------------------------------------------------------------------------------------
     @property
     def is_alternate(self) -> bool:
-        """Whether a full-screen program has the screen for itself."""
+        """Whether a full-screen program uses the alternate screen."""
         return self._main is not None
 
     @property
     def cursor_column(self) -> int:
-        """Where the cursor is drawn: on the last column while a line is full."""
+        """Column of the visible cursor: the last column while a line is full."""
         return int(min(self.cursor.x, self.columns - 1))
 
     def row_text(self, row: int) -> str:
-        """A row without its trailing blanks."""
+        """Text of a row without trailing blanks."""
         line = self.buffer.get(row)
         if not line:
             return ""
@@ -96,12 +98,12 @@ class Screen(pyte.Screen):
         return "".join(line[x].data for x in range(last)).rstrip()
 
     def is_wrapped(self, row: int) -> bool:
-        """Whether the row goes on in the next one."""
+        """Whether the next row continues this one."""
         return is_wrapped(self.buffer.get(row))
 
     # -- size -----------------------------------------------------------------------------------------------------
     def resize(self, lines: int | None = None, columns: int | None = None) -> None:
-        """Change the size. Rows leave at the top only where the cursor would not fit otherwise."""
+        """Change the size. Rows move to the scrollback only if the cursor would not fit otherwise."""
         lines = min(max(lines or self.lines, MIN_LINES), MAX_SIDE)
         columns = min(max(columns or self.columns, MIN_COLUMNS), MAX_SIDE)
         surplus = self.cursor.y - lines + 1
@@ -120,7 +122,7 @@ class Screen(pyte.Screen):
 
     # -- text -----------------------------------------------------------------------------------------------------
     def draw(self, data: str) -> None:
-        """Write letters at the cursor."""
+        """Write text at the cursor."""
         mapping = self.g1_charset if self.charset else self.g0_charset
         if mapping is not charsets.LAT1_MAP:
             data = data.translate(mapping)
@@ -164,7 +166,7 @@ class Screen(pyte.Screen):
         self.dirty.add(self.cursor.y)
 
     def _room_for(self, width: int) -> int:
-        """Go to the next line if the letter does not fit in this one; gives its column."""
+        """Wrap to the next line if the letter does not fit. Returns its column."""
         cursor = self.cursor
         if cursor.x + width > self.columns:
             if modes.DECAWM in self.mode:
@@ -186,10 +188,10 @@ class Screen(pyte.Screen):
             self.dirty.add(self.cursor.y)
 
     def draw_lines(self, lines: list[str]) -> bool:
-        """Write whole lines of printable ASCII at once, those that scroll out of sight without a look at their cells.
+        """Write complete lines of printable ASCII at once; lines that scroll out of view are not split into cells.
 
         Returns:
-            False, and nothing is done, unless that gives the same as writing them one by one.
+            False, and nothing is done, if the result would differ from writing them one by one.
         """
         shown = self.lines - 1
         simple = self.margins is None and not self.is_alternate and self.cursor.attrs.bg == "default"
@@ -219,7 +221,7 @@ class Screen(pyte.Screen):
         return True
 
     def repeat(self, count: int) -> None:
-        """Write the last letter again."""
+        """Repeat the last letter."""
         if self._last:
             self.draw(self._last * min(count, self.columns * self.lines))
 
@@ -227,22 +229,22 @@ class Screen(pyte.Screen):
         attributes = self.cursor.attrs
         cells = self._styles.get(attributes)
         if cells is None or len(cells) > 4096:
-            if len(self._styles) > 512:  # a program that never uses a colour twice
+            if len(self._styles) > 512:  # a program may never use a colour twice
                 self._styles.clear()
             cells = self._styles[attributes] = _Cells(attributes)
         return cells
 
     def choose_charset(self, code: str, which: str) -> None:
-        """Letters or line drawing, as curses without UTF-8 ask for."""
+        """Select letters or line drawing, as used by curses without UTF-8."""
         chosen = charsets.VT100_MAP if code == "0" else charsets.LAT1_MAP
         if which == "(":
             self.g0_charset = chosen
         else:
             self.g1_charset = chosen
 
-    # -- moving ---------------------------------------------------------------------------------------------------
+    # -- cursor movement ------------------------------------------------------------------------------------------
     def index(self) -> None:
-        """Go down a row; from the last one, scroll."""
+        """Move down a row; scroll on the last one."""
         top, bottom = self.margins or Margins(0, self.lines - 1)
         if self.cursor.y != bottom:
             if self.cursor.y < self.lines - 1:
@@ -253,7 +255,7 @@ class Screen(pyte.Screen):
         self._scroll(top, bottom, 1)
 
     def reverse_index(self) -> None:
-        """Go up a row; from the first one, scroll."""
+        """Move up a row; scroll on the first one."""
         top, bottom = self.margins or Margins(0, self.lines - 1)
         if self.cursor.y == top:
             self._scroll(top, bottom, -1)
@@ -261,7 +263,7 @@ class Screen(pyte.Screen):
             self.cursor.y -= 1
 
     def next_line(self) -> None:
-        """A new line whatever the modes say."""
+        """Move to the start of the next line, independent of modes."""
         self.index()
         self.cursor.x = 0
 
@@ -287,7 +289,7 @@ class Screen(pyte.Screen):
         self.dirty.update(range(top, bottom + 1))
 
     def _leave_at_top(self, row: int = 0) -> None:
-        """Keep the top row, which is about to leave."""
+        """Move the top row to the scrollback."""
         if self._main is not None:
             return
         line = self.buffer.get(row)
@@ -295,23 +297,23 @@ class Screen(pyte.Screen):
         self.pushed += 1
 
     def tab_forward(self, count: int) -> None:
-        """Go to a later tab stop."""
+        """Move to a later tab stop."""
         for _ in range(min(count, self.columns)):
             self.tab()
 
     def tab_back(self, count: int) -> None:
-        """Go to an earlier tab stop."""
+        """Move to an earlier tab stop."""
         for _ in range(min(count, self.columns)):
             self.cursor.x = max((stop for stop in self.tabstops if stop < self.cursor.x), default=0)
 
     def cursor_to_line(self, line: int | None = None) -> None:
-        """Go to a row, counted from 1, in the region if the origin is there."""
+        """Move to a row, starting at 1; relative to the scroll region in origin mode."""
         top = self.margins.top if self.margins is not None and modes.DECOM in self.mode else 0
         self.cursor.y = (line or 1) - 1 + top
         self.ensure_vbounds()
 
     def choose_margins(self, top: int, bottom: int) -> None:
-        """Set the region that scrolls, counted from 1; 0 for the screen's own ends. The cursor goes home."""
+        """Set the scroll region, starting at 1; 0 for the screen's edges. Moves the cursor home."""
         first = max(top, 1) - 1
         last = min(bottom or self.lines, self.lines) - 1
         if last > first:
@@ -319,18 +321,18 @@ class Screen(pyte.Screen):
             self.cursor_position()
 
     def save_cursor(self) -> None:
-        """Note place and style, one at a time as terminals do."""
+        """Save position and style of the cursor; only the last ones are kept."""
         self.savepoints.clear()
         super().save_cursor()
 
     def restore_cursor(self) -> None:
-        """Go back to what was noted, any number of times."""
+        """Restore the saved cursor; can be repeated."""
         super().restore_cursor()
         super().save_cursor()
 
     # -- erasing --------------------------------------------------------------------------------------------------
     def _blank(self) -> Char | None:
-        """What an erased cell becomes: the present ground and nothing else; None where that is the usual one."""
+        """The cell for erased places, with only the current background; None when that is the default."""
         ground = self.cursor.attrs.bg
         return None if ground == "default" else Char(" ", bg=ground)
 
@@ -354,11 +356,11 @@ class Screen(pyte.Screen):
         self.dirty.add(y)
 
     def erase_characters(self, count: int | None = None) -> None:
-        """Blank some cells from the cursor on."""
+        """Erase cells starting at the cursor."""
         self._fill(self.cursor.y, self.cursor.x, self.cursor.x + (count or 1))
 
     def erase_in_line(self, how: int = 0, private: bool = False) -> None:
-        """Blank the line from the cursor on (0), up to it (1), or all of it (2)."""
+        """Erase the line from the cursor (0), up to the cursor (1), or all of it (2)."""
         x = self.cursor_column
         del private  # part of pyte's signature
         if how in (0, 1, 2):
@@ -366,7 +368,7 @@ class Screen(pyte.Screen):
             self._fill(self.cursor.y, first, stop)
 
     def erase_in_display(self, how: int = 0, *_args: Any, **_kwargs: Any) -> None:
-        """Blank the screen from the cursor on (0), up to it (1), all of it (2), or the scrollback (3)."""
+        """Erase the screen from the cursor (0), up to the cursor (1), all of it (2), or the scrollback (3)."""
         if how == 3:
             self.history.clear()
             return
@@ -378,7 +380,7 @@ class Screen(pyte.Screen):
 
     # -- modes ----------------------------------------------------------------------------------------------------
     def reset(self) -> None:
-        """Back to the beginning; the scrollback stays."""
+        """Reset everything except the scrollback."""
         self._main = None
         self._styles.clear()
         self.keypad_application = False
@@ -386,7 +388,7 @@ class Screen(pyte.Screen):
         super().reset()
 
     def soft_reset(self) -> None:
-        """Modes and style back to the beginning; the text stays."""
+        """Reset modes and style; the text stays."""
         self.mode.clear()
         self.mode.update((modes.DECAWM, modes.DECTCEM))
         self.cursor.hidden = False
@@ -397,20 +399,20 @@ class Screen(pyte.Screen):
 
     @property
     def default_char(self) -> Char:
-        """An empty cell. A reversed screen is a matter of drawing."""
+        """An empty cell. A reversed screen is handled when drawing."""
         return Char(" ")
 
     def set_keypad(self, *, application: bool) -> None:
-        """Whether the number keys send sequences of their own."""
+        """Set whether the number keys send special sequences."""
         self.keypad_application = application
 
     def change_mode(self, number: int, *, on: bool) -> None:
-        """One of ANSI's modes: insert, and new line."""
+        """Set an ANSI mode: insert, or new line."""
         if number in (modes.IRM, modes.LNM):
             (self.mode.add if on else self.mode.discard)(number)
 
     def change_private_mode(self, number: int, *, on: bool) -> None:
-        """One of DEC's or xterm's modes."""
+        """Set a private mode of DEC or xterm."""
         if number in _ALTERNATE:
             self._alternate(on=on, with_cursor=number == 1049)
         elif number == 1048:
@@ -445,25 +447,25 @@ class Screen(pyte.Screen):
 
     # -- style ----------------------------------------------------------------------------------------------------
     def select_style(self, words: str) -> None:
-        """Colours and weight, by the parameters of "CSI … m"."""
+        """Set colours and attributes from the parameters of "CSI … m"."""
         self.cursor.attrs = self.cursor.attrs._replace(**style_changes(words, self.default_char))
 
-    # -- answers --------------------------------------------------------------------------------------------------
+    # -- replies --------------------------------------------------------------------------------------------------
     def write_process_input(self, data: str) -> None:
-        """Say something to the program."""
+        """Send a reply to the program."""
         self._answer(data)
 
     def report_device_attributes(self, mode: int = 0, **_kwargs: Any) -> None:
-        """Say what terminal this is: one with colours."""
+        """Report the type of the terminal: one with colours."""
         if mode == 0:
             self._answer("\x1b[?62;22c")
 
     def report_secondary_attributes(self) -> None:
-        """Say its version, as xterm does."""
+        """Report the version in xterm's form."""
         self._answer("\x1b[>1;10;0c")
 
     def report_device_status(self, mode: int = 0) -> None:
-        """Say that all is well (5), or where the cursor is (6)."""
+        """Report readiness (5), or the cursor's position (6)."""
         if mode == 5:
             self._answer("\x1b[0n")
         elif mode == 6:

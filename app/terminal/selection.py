@@ -1,4 +1,4 @@
-"""What is selected of a terminal's text: places count lines over scrollback and screen together."""
+"""Selection of a terminal's text. Line numbers count scrollback and screen together."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _WORD_MARKS = "_-./~:@%+=?&#"
 
 
 class CellPosition(NamedTuple):
-    """An edge between letters."""
+    """A position between letters."""
 
     line: int
-    """Its number in the whole text, as `Screen.pushed` counts."""
+    """Line number in the whole text, as counted by `Screen.pushed`."""
     column: int
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalSelection:
-    """From where the mouse was pressed to where it is."""
+    """A selection from its anchor to the current position."""
 
     anchor: CellPosition
     head: CellPosition
@@ -30,7 +30,7 @@ class TerminalSelection:
         return TerminalSelection(self.anchor, head)
 
     def columns(self, line: int, width: int) -> tuple[int, int] | None:
-        """The part of a line that is selected; None for none."""
+        """The selected columns of a line; None when nothing is selected."""
         first, last = sorted((self.anchor, self.head))
         if first == last or not first.line <= line <= last.line:
             return None
@@ -40,7 +40,7 @@ class TerminalSelection:
 
 
 def line_cells(screen: Screen, number: int) -> list[str]:
-    """One line's cells, the second of a wide letter empty; nothing for a line that is no more."""
+    """The cells of a line, with "" for the second cell of a wide letter; empty for a line that was removed."""
     if number >= screen.pushed:
         line = screen.buffer.get(number - screen.pushed)
         return [line[x].data for x in range(min(max(line) + 1, screen.columns))] if line else []
@@ -65,7 +65,7 @@ def _goes_on(screen: Screen, number: int) -> bool:
 
 
 def text_of(screen: Screen, selection: TerminalSelection) -> str:
-    """The selected text; a line that only the terminal's width broke is one line."""
+    """The selected text; lines wrapped only because of the terminal's width are joined."""
     first, last = sorted((selection.anchor, selection.head))
     parts: list[str] = []
     oldest = screen.pushed - len(screen.history)
@@ -80,7 +80,7 @@ def text_of(screen: Screen, selection: TerminalSelection) -> str:
 
 
 def word_at(screen: Screen, place: CellPosition) -> TerminalSelection:
-    """The word, path or address under a place."""
+    """The word, path or address at a position."""
     cells = line_cells(screen, place.line)
 
     def belongs(column: int) -> bool:

@@ -1,7 +1,7 @@
-"""One program in a terminal: what it writes goes to the screen in slices of a frame, what is typed goes to it.
+"""A program in a terminal: its output is written to the screen in slices of a frame, input is sent to it.
 
-Who runs the program is somebody else's affair: `feed` may be called from any thread and blocks there while
-`_BACKLOG_BYTES` wait, so a program that floods is slowed down and the window is not.
+The caller runs the program. `feed` is thread-safe and blocks while `_BACKLOG_BYTES` are queued, so a program that
+floods is slowed down and the window stays responsive.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from backend.api import Problem
 _BACKLOG_BYTES: Final = 262_144
 _SLICE_BYTES: Final = 8_192
 _SLICE_S: Final = 0.007
-"""How long bytes are read before the window is let do something else."""
+"""Processing time per slice, after which the window handles other events."""
 FRAME_MS: Final = 16
 
 
 class TerminalState(StrEnum):
-    """How the program stands."""
+    """State of the program."""
 
     OPENING = "opening"
     RUNNING = "running"
@@ -37,9 +37,9 @@ class TerminalState(StrEnum):
 
 
 class TerminalSession(QObject):
-    """Lives in the GUI thread."""
+    """A terminal session. Belongs to the GUI thread."""
 
-    drawn = Signal()  # the screen changed; its dirty rows say where
+    drawn = Signal()  # the screen has changed; `dirty` says where
     state_changed = Signal()
     size_changed = Signal(int, int)  # columns, lines
 
@@ -60,17 +60,17 @@ class TerminalSession(QObject):
         self._room = threading.Condition()
         self._timer = QTimer(self, singleShot=True, interval=FRAME_MS)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._take)
+        self._timer.timeout.connect(self._process)
         self._arrived.connect(self._schedule, Qt.ConnectionType.QueuedConnection)
 
     @property
     def is_closed(self) -> bool:
-        """Whether nobody looks at it any more."""
+        """Whether the session was closed."""
         return self._closed
 
     # -- from the program -----------------------------------------------------------------------------------------
     def feed(self, untrusted_data: bytes) -> None:
-        """Take what the program wrote. From any thread; waits there while the window is behind."""
+        """Queue output of the program. Thread-safe; blocks while the queue is full."""
         with self._room:
             while self._waiting >= _BACKLOG_BYTES and not self._closed:
                 self._room.wait()
@@ -83,19 +83,19 @@ class TerminalSession(QObject):
             self._arrived.emit()
 
     def opened(self, write: Callable[[bytes], None]) -> None:
-        """The program runs; `write` takes what is typed, and MUST NOT block."""
+        """The program has started; `write` sends input to it, and MUST NOT block."""
         self._write = write
         self._set_state(TerminalState.RUNNING)
 
     def ended(self, state: TerminalState, *, exit_code: int | None = None, problem: Problem | None = None) -> None:
-        """The program is gone, or never came. What it wrote before is still read."""
+        """The program has ended, or failed to start. Queued output is still processed."""
         self._write = None
         self.exit_code = exit_code
         self.problem = problem
         self._set_state(state)
 
     def close(self) -> None:
-        """Read no more; lets go of a thread that waits in `feed`."""
+        """Stop processing; a thread that is blocked in `feed` continues."""
         with self._room:
             self._closed = True
             self._pieces.clear()
@@ -105,18 +105,18 @@ class TerminalSession(QObject):
 
     # -- from the user --------------------------------------------------------------------------------------------
     def send(self, data: bytes) -> None:
-        """What the program is to read."""
+        """Send input to the program."""
         if self._write is not None and data:
             self._write(data)
 
     def resize(self, columns: int, lines: int) -> None:
-        """The widget has another size."""
+        """Set the size of the widget in cells."""
         if (columns, lines) != (self.screen.columns, self.screen.lines):
             self.screen.resize(lines, columns)
             self.size_changed.emit(self.screen.columns, self.screen.lines)
 
     def clear_history(self) -> None:
-        """Forget what left the screen."""
+        """Clear the scrollback."""
         self.screen.history.clear()
         self.drawn.emit()
 
@@ -126,10 +126,10 @@ class TerminalSession(QObject):
 
     def _schedule(self) -> None:
         if not self._timer.isActive() and not self._closed:
-            # At once for the echo of a key; in the next frame while more keeps coming.
+            # At once, to echo a key without delay; in the next frame while more output follows.
             self._timer.start(0)
 
-    def _take(self) -> None:
+    def _process(self) -> None:
         end = time.perf_counter() + _SLICE_S
         while time.perf_counter() < end:
             with self._room:

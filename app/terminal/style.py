@@ -1,4 +1,4 @@
-"""Colours and weight out of the parameters of "CSI … m". Pure."""
+"""Parsing of colours and attributes in the parameters of "CSI … m". Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _MAX_PARAMETERS: Final = 64
 def style_changes(words: str, default: Char) -> dict[str, Any]:
     """The fields of a cell's style that change.
 
-    Colours are "0" to "15" for the sixteen that a theme names, six hexadecimal digits, or "default".
+    Colours are "0" to "15" for the theme's sixteen, six hexadecimal digits, or "default".
 
     Args:
-        words: numbers with semicolons between them, and colons within a group.
-        default: what 0 goes back to.
+        words: numbers separated by semicolons, and by colons within a group.
+        default: the style restored by 0.
     """
     groups = words.split(";")[:_MAX_PARAMETERS]
     changes: dict[str, Any] = {}
@@ -37,7 +37,7 @@ def style_changes(words: str, default: Char) -> dict[str, Any]:
                 at += 2 if numbers[1:2] == [5] else 4 if numbers[1:2] == [2] else 0
                 colour = _extended(numbers[1:5])
             else:
-                # With colons the direct form has an empty place for a colour space.
+                # The colon form of a direct colour has an empty field for the colour space.
                 colour = _extended([numbers[1], *numbers[-3:]] if numbers[1] == 2 else numbers[1:])
             if colour is not None:
                 changes["fg" if code == 38 else "bg"] = colour
@@ -73,7 +73,7 @@ def _named(code: int) -> tuple[str, str] | None:
 
 
 def _extended(numbers: list[int]) -> str | None:
-    """What follows 38 or 48: "5;n" of the 256 colours, or "2;r;g;b"."""
+    """Parse what follows 38 or 48: "5;n" of the 256 colours, or "2;r;g;b"."""
     match numbers:
         case [5, number, *_]:
             return colour_of_256(min(number, 255))
@@ -84,7 +84,7 @@ def _extended(numbers: list[int]) -> str | None:
 
 
 def colour_of_256(number: int) -> str:
-    """xterm's table: sixteen named ones, a cube of 216, 24 greys."""
+    """A colour of xterm's table: sixteen theme colours, a cube of 216, 24 greys."""
     if number < 16:
         return str(number)
     if number >= 232:

@@ -1,6 +1,6 @@
-"""The terminal as a widget: scrolls back, selects, copies, pastes, and gives every other key to the program.
+"""The terminal widget: scrollback, selection, clipboard, keyboard and mouse input, accessibility.
 
-Only the rows that changed are drawn again. Tab goes to the program, so Ctrl+Tab and Ctrl+Shift+Tab leave the widget.
+Only changed rows are redrawn. Tab is sent to the program, so Ctrl+Tab and Ctrl+Shift+Tab leave the widget.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from app.ui import theme
 MAX_PASTE_CHARS: Final = 2_000_000
 _PADDING: Final = 6
 _DEFAULT_POINTS: Final = 10.5
-"""At the window's zoom of 100 per cent."""
+"""Font size at a zoom of 100 per cent."""
 _POINTS: Final = (6.0, 32.0)
 _DESCRIBE_MS: Final = 300
-"""How long the screen must be quiet before screen readers are told of the line."""
+"""Screen readers are notified of the line after the screen was unchanged for this time."""
 
 
 class TerminalView(QAbstractScrollArea):
@@ -69,16 +69,16 @@ class TerminalView(QAbstractScrollArea):
         self.viewport().setMouseTracking(True)
         self.verticalScrollBar().valueChanged.connect(lambda _value: self.viewport().update())
         self._describe = QTimer(self, singleShot=True, interval=_DESCRIBE_MS)
-        self._describe.timeout.connect(self._tell_line)
+        self._describe.timeout.connect(self._announce_line)
 
-    # -- what is shown --------------------------------------------------------------------------------------------
+    # -- session and selection ------------------------------------------------------------------------------------
     @property
     def session(self) -> TerminalSession | None:
-        """The program that is shown."""
+        """The session shown."""
         return self._session
 
     def show_session(self, session: TerminalSession | None) -> None:
-        """Show another program, as it is."""
+        """Show another session in its current state."""
         if session is self._session:
             return
         if self._session is not None:
@@ -93,7 +93,7 @@ class TerminalView(QAbstractScrollArea):
         self.viewport().update()
 
     def zoom(self, steps: int) -> None:
-        """Make the letters larger or smaller; 0 for the usual size."""
+        """Increase or decrease the font size; 0 resets it."""
         points = self._points + steps if steps else _usual_points()
         self._points = min(max(points, _POINTS[0]), _POINTS[1])
         self._cell = measure(self._points)
@@ -101,22 +101,22 @@ class TerminalView(QAbstractScrollArea):
         self.viewport().update()
 
     def selected_text(self) -> str:
-        """What is selected; empty if nothing is."""
+        """The selected text; empty without a selection."""
         if self._session is None or self._selection is None:
             return ""
         return text_of(self._session.screen, self._selection)
 
     def copy(self) -> None:
-        """The selection to the clipboard."""
+        """Copy the selection to the clipboard."""
         if words := self.selected_text():
             QGuiApplication.clipboard().setText(words)
 
     def paste(self) -> None:
-        """The clipboard to the program."""
+        """Paste the clipboard into the program."""
         self._paste_text(QGuiApplication.clipboard().text())
 
     def select_all(self) -> None:
-        """The whole text, scrollback included."""
+        """Select the whole text, scrollback included."""
         if self._session is not None:
             screen = self._session.screen
             first = screen.pushed - len(screen.history)
@@ -127,7 +127,7 @@ class TerminalView(QAbstractScrollArea):
             )
 
     def cells(self) -> tuple[int, int]:
-        """How many columns and lines there is room for."""
+        """Number of columns and lines that fit."""
         room = self.viewport().size()
         columns = max(2, (room.width() - 2 * _PADDING) // self._cell.width)
         return columns, max(1, (room.height() - 2 * _PADDING) // self._cell.height)
@@ -171,12 +171,12 @@ class TerminalView(QAbstractScrollArea):
         self._pushed = screen.pushed if screen is not None else 0
         bar.setPageStep(screen.lines if screen is not None else 1)
         bar.setRange(0, length)
-        # Who reads further up keeps his lines in sight while more come.
+        # While scrolled back, keep the visible lines in place when more are added.
         bar.setValue(length if to_end else max(0, length - before_end - grown))
 
     @property
     def _first_line(self) -> int:
-        """The number, in the whole text, of the line at the top of the widget."""
+        """Number of the topmost visible line in the whole text."""
         assert self._session is not None
         screen = self._session.screen
         bar = self.verticalScrollBar()
@@ -269,7 +269,7 @@ class TerminalView(QAbstractScrollArea):
         self._fit()
 
     def _fit(self) -> None:
-        """Give the program as many cells as there is room for."""
+        """Resize the terminal to the widget."""
         if self._session is None or not self.isVisible():
             return
         self._session.resize(*self.cells())
@@ -305,7 +305,7 @@ class TerminalView(QAbstractScrollArea):
         return super().event(event)
 
     def _is_for_program(self, event: QKeyEvent) -> bool:
-        """Whether a key that may be a shortcut of the window is the program's instead."""
+        """Whether a key that may be a shortcut of the window belongs to the program instead."""
         modifiers = event.modifiers()
         control = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
         if control and modifiers & Qt.KeyboardModifier.ShiftModifier:
@@ -313,7 +313,7 @@ class TerminalView(QAbstractScrollArea):
         if control and (event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab) or _is_zoom(event)):
             return _is_zoom(event)
         if control_modifier() is not Qt.KeyboardModifier.ControlModifier and control:
-            return event.key() in (Qt.Key.Key_C, Qt.Key.Key_V)  # the command key: only what is done here
+            return event.key() in (Qt.Key.Key_C, Qt.Key.Key_V)  # the command key: only the shortcuts handled here
         return True
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -327,7 +327,7 @@ class TerminalView(QAbstractScrollArea):
             session.send(data)
 
     def _own_key(self, event: QKeyEvent) -> bool:
-        """Act on the keys that are the terminal's own; whether it was one."""
+        """Handle the terminal's own shortcuts. Returns whether the key was one."""
         control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         command = control and (shift or control_modifier() is not Qt.KeyboardModifier.ControlModifier)
@@ -371,7 +371,7 @@ class TerminalView(QAbstractScrollArea):
 
     # -- mouse ----------------------------------------------------------------------------------------------------
     def _place_at(self, point: QPoint) -> CellPosition:
-        """The letter's edge that is nearest."""
+        """The nearest position between letters."""
         assert self._session is not None
         column = round((point.x() - _PADDING) / self._cell.width)
         row = (point.y() - _PADDING) // self._cell.height
@@ -385,7 +385,7 @@ class TerminalView(QAbstractScrollArea):
         return column, min(max((point.y() - _PADDING) // self._cell.height, 0), screen.lines - 1)
 
     def _report(self, event: QMouseEvent, kind: str) -> bool:
-        """Tell the program of the mouse, if it asked; whether it did."""
+        """Report a mouse event to the program, if it requested reports. Returns whether it was sent."""
         if self._session is None or event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             return False
         data = self._mouse.encode(self._session.screen.mode, kind, event, self._cell_at(event.position().toPoint()))
@@ -456,8 +456,8 @@ class TerminalView(QAbstractScrollArea):
         menu.exec(event.globalPos())  # type: ignore[attr-defined] # typed as object: PySide's base is wider
         menu.deleteLater()
 
-    # -- for screen readers ---------------------------------------------------------------------------------------
-    def _tell_line(self) -> None:
+    # -- accessibility --------------------------------------------------------------------------------------------
+    def _announce_line(self) -> None:
         if self._session is not None:
             screen = self._session.screen
             self.setAccessibleDescription(screen.row_text(screen.cursor.y)[:500])

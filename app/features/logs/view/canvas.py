@@ -117,7 +117,7 @@ class LinesCanvas(QAbstractScrollArea):
 
     def refresh(self) -> None:
         """Lines came or went."""
-        self.scroller.settle()
+        self.scroller.normalise()
         self._update_bars()
         self._tell()
         self.viewport().update()
