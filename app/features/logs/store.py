@@ -1,4 +1,4 @@
-"""The logs that are open: one for each pane, by the pane's key."""
+"""The open logs, by the key of their pane."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from app.features.logs.data.followed import FollowedLog
 
 
 class LogStore(QObject):
-    """Part of the store. Only the wiring calls `put`, in the GUI thread."""
+    """Part of the app's store. Only the wiring calls `put`, in the GUI thread."""
 
     opened = Signal(str)
-    """The key of a pane whose log is another one now, or none."""
+    """The log of the pane with this key was replaced or removed."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._logs: dict[str, FollowedLog] = {}
 
     def log(self, key: str) -> FollowedLog | None:
-        """What the pane of that key shows."""
+        """The log of a pane; None for none."""
         return self._logs.get(key)
 
     def put(self, key: str, log: FollowedLog | None) -> None:
-        """Give a pane its log, or with None take it away."""
+        """Set a pane's log; None removes it."""
         if log is None:
             self._logs.pop(key, None)
         else:

@@ -1,4 +1,4 @@
-"""The logs that are open: what a pane asks for becomes a feed, and what the engine link hears goes to all feeds."""
+"""Connects log panes with feeds, and feeds with the engine link."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JOIN_DEADLINE_S = 3.0
 
 
 class LogsWiring(QObject):
-    """Lives as long as the window. `close` it."""
+    """Lives as long as the window. MUST be closed with `close`."""
 
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
@@ -33,7 +33,7 @@ class LogsWiring(QObject):
         parts.engine_link.containers_changed.connect(self._on_containers)
 
     def close(self) -> None:
-        """End all feeds and wait for their threads."""
+        """Close all feeds and wait for their threads."""
         for key in list(self._feeds):
             self._end(key)
         join_threads(self._old, JOIN_DEADLINE_S)
@@ -62,4 +62,4 @@ class LogsWiring(QObject):
 
     def _on_containers(self, containers: tuple[Container, ...]) -> None:
         for feed in self._feeds.values():
-            feed.look_at(containers)
+            feed.refresh_containers(containers)

@@ -1,6 +1,6 @@
-"""The lines of a log by their numbers: eight bytes of memory for each, the rest on disk.
+"""The lines of a log, addressed by number: eight bytes of memory for each, the text on disk.
 
-Lines are numbered from 0 and keep their numbers; when the oldest are dropped, `first` grows.
+Numbers start at 0 and never change; when the oldest lines are dropped, `first` increases.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from app.features.logs.data.spill import Spill
 from backend.api import LOG_HEADER_BYTES, LOG_LINE_BYTES
 
 MAX_LINES: Final = 5_000_000
-"""So many take 40 MB of memory."""
+"""This many lines take 40 MB of memory."""
 SOURCE_BITS: Final = 12
 MAX_SOURCES: Final = 1 << SOURCE_BITS
 _SOURCE_MASK: Final = MAX_SOURCES - 1
@@ -25,14 +25,14 @@ _RECORD_BYTES: Final = LOG_HEADER_BYTES + LOG_LINE_BYTES + 1
 
 
 class Record(NamedTuple):
-    """One line as it is kept."""
+    """A stored line."""
 
     source: int
-    """Which of the containers wrote it."""
+    """Index of the container that wrote it."""
     stream: int
-    """2: the error output."""
+    """1: standard output, 2: standard error."""
     cut: int
-    """Bytes that are missing at its end."""
+    """Number of bytes cut from its end."""
     untrusted_line: bytes
     """With its time, without its line feed."""
 
@@ -41,7 +41,7 @@ _LOST: Final = Record(0, 1, 0, b"")
 
 
 class LogBuffer:
-    """One writer at a time, any number of readers."""
+    """The store of lines. One writer at a time, any number of readers."""
 
     def __init__(self, spill: Spill, max_lines: int = MAX_LINES) -> None:
         self._spill = spill
@@ -58,20 +58,20 @@ class LogBuffer:
 
     @property
     def first(self) -> int:
-        """The number of the oldest line that is kept."""
+        """Number of the oldest stored line."""
         return self._first
 
     @property
     def end(self) -> int:
-        """The number that the next line will have."""
+        """Number of the next line."""
         return self._end
 
     def keep(self, untrusted_data: bytes) -> int:
-        """Write records; gives the offset of the first byte, to make entries of. Raises OSError."""
+        """Write records to disk. Returns the offset of the first byte, to build entries for `add`. Raises OSError."""
         return self._spill.append(untrusted_data)
 
     def add(self, entries: Sequence[int]) -> None:
-        """The next lines: each the offset of its record, shifted by `SOURCE_BITS`, and the number of its source."""
+        """Append lines. An entry is the record's offset, shifted by `SOURCE_BITS`, plus the index of its source."""
         with self._lock:
             if self.is_closed:
                 return
@@ -89,17 +89,17 @@ class LogBuffer:
             self.grown.notify_all()
 
     def record(self, number: int) -> Record:
-        """One line; an empty one if it was dropped in the meantime."""
+        """One line; empty if it was dropped in the meantime."""
         return next(self.records(number, number + 1), _LOST)
 
     def records(self, start: int, stop: int) -> Iterator[Record]:
-        """The lines from `start` to before `stop`, as far as there are such: one for each number, empty if dropped."""
+        """The existing lines in `range(start, stop)`: one record for each number, empty if dropped."""
         for data, group, base in self._read(start, stop):
             for entry in group:
                 yield _record(data, (entry >> SOURCE_BITS) - base, entry & _SOURCE_MASK)
 
     def untrusted_lines(self, start: int, stop: int) -> list[bytes]:
-        """Only what was written, with its time: for going through many lines quickly."""
+        """Only the bytes of the lines, with their times: a fast way to process many."""
         made: list[bytes] = []
         for data, group, base in self._read(start, stop):
             for entry in group:
@@ -108,7 +108,7 @@ class LogBuffer:
         return made
 
     def _read(self, start: int, stop: int) -> Iterator[tuple[bytes, Sequence[int], int]]:
-        """Some bytes of the disk, the entries of lines in them, and the offset of the first byte."""
+        """Yield blocks of bytes read from disk, the entries of the lines in each, and the offset of its first byte."""
         with self._lock:
             stop = min(stop, self._end)
             entries = self._entries(max(start, self._first), stop)
@@ -119,7 +119,7 @@ class LogBuffer:
             yield self._spill.read(base, (max(group) >> SOURCE_BITS) - base + _RECORD_BYTES), group, base
 
     def close(self) -> None:
-        """Give memory and disk back. Lines that are read after it are empty."""
+        """Free memory and disk. Lines read later are empty."""
         self._spill.close()
         with self._lock:
             self.is_closed = True
@@ -149,7 +149,7 @@ class LogBuffer:
         while self._chunks and max(self._chunks[0]) >> SOURCE_BITS < oldest and len(self._chunks) > 1:
             self._forget_chunk()
         if self._chunks:
-            # Merged lines are not quite in the order of the disk: all up to the last that is gone are dropped.
+            # Merged lines are not exactly in disk order: drop all up to the last one that is lost.
             chunk = self._chunks[0]
             gone = next((at for at in range(len(chunk) - 1, -1, -1) if chunk[at] >> SOURCE_BITS < oldest), -1)
             self._first = max(self._first, self._skipped + gone + 1)
@@ -160,7 +160,7 @@ class LogBuffer:
 
 
 def _groups(entries: array[int]) -> Iterator[array[int]]:
-    """Runs of lines whose records are close enough together to be read at once. Merged ones are not in order."""
+    """Runs of lines whose records are close enough to be read together. Merged lines are not in order."""
     if not entries:
         return
     if len(entries) > 1 and (max(entries) - min(entries)) >> SOURCE_BITS > _SPAN_BYTES:

@@ -1,4 +1,4 @@
-"""Lines as plain text, in a thread: into a file to be kept, or into memory for the clipboard."""
+"""Export of lines as plain text in a thread: to a file, or to memory for the clipboard."""
 
 from __future__ import annotations
 
@@ -23,35 +23,39 @@ _TELL_LINES: Final = 20_000
 
 @dataclass(frozen=True)
 class Columns:
-    """What stands before the text of each line."""
+    """The columns before the text of each line."""
 
     names: tuple[str, ...] = ()
-    """By source; empty for no names."""
+    """Names by source; empty for no column of names."""
     has_time: bool = False
 
     @cached_property
     def padded(self) -> tuple[str, ...]:
-        """The names, all as long as the longest."""
+        """The names, padded to equal length."""
         width = max(map(len, self.names), default=0)
         return tuple(f"{name:<{width}}" for name in self.names)
 
 
 def columns_of(line: LogLine, columns: Columns) -> str:
-    """What stands before a line's text, with a space behind it."""
+    """The columns before a line's text, with a space at the end."""
     made = f"{local_time(line.time)} " if columns.has_time and line.time else ""
     return f"{made}{columns.padded[line.source]} | " if columns.names else made
 
 
 class LogExport(QObject):
-    """Connect its signals, which come in the GUI thread, then `start` it."""
+    """An export. Connect its signals, which are emitted in the GUI thread, then call `start`."""
 
-    progressed = Signal(int, int)  # lines written, of all
+    progressed = Signal(int, int)  # lines written, total
     finished = Signal(object)  # Problem | None
 
     def __init__(self, buffer: LogBuffer, numbers: Sequence[int], columns: Columns, path: Path | None) -> None:
-        """
+        """The export does not start yet.
+
         Args:
-            path: a file that is replaced once all is written; None gathers `text`.
+            buffer: the log.
+            numbers: the lines to export, in order.
+            columns: what to write before each line.
+            path: a file, replaced once everything is written; None: collect in `text`.
         """
         super().__init__()
         self.path = path
@@ -64,24 +68,24 @@ class LogExport(QObject):
 
     @property
     def total(self) -> int:
-        """Lines to be written."""
+        """Number of lines to write."""
         return len(self._numbers)
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether it was stopped before its end."""
+        """Whether it was cancelled before its end."""
         return self._cancelled
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread = start_thread("log-export", self._run)
 
     def cancel(self) -> None:
-        """Stop; a file of that name stays as it was."""
+        """Stop; an existing file is not changed."""
         self._cancelled = True
 
     def close(self) -> list[threading.Thread]:
-        """Stop; gives the thread, to be joined."""
+        """Stop. Returns the threads, to be joined."""
         self._cancelled = True
         return [self._thread] if self._thread is not None else []
 

@@ -1,13 +1,14 @@
-"""Reads the logs of a set of containers into one `FollowedLog`: threads, connections, and going on where one broke off.
+"""Reading the logs of several containers into a `FollowedLog`, with threads, connections and resumption.
 
-Every container's log is read from its tail. At most `FOLLOW_LIMIT` of those that run are followed, each by a thread and
-a connection of its own; the further ones, and those that do not run, are read by `READERS` threads in turn: what runs
-again every `TURN_S` seconds, the rest once, and again when it was started. So the logs of two hundred containers cost
-no more than forty connections, and none is left out. The bound is what the engine's socket, the virtual machine's SSH
-connection and a hundred megabytes of memory take with ease.
+Every container's log is read from its tail. At most `FOLLOW_LIMIT` running containers are followed, each with its own
+thread and connection. Further ones, and those that do not run, are read by `READERS` threads in turn: running ones
+every `TURN_S` seconds, the others once, and again after they were started. So two hundred logs need no more than forty
+connections, and none is left out. This number is easily handled by the engine's socket, the SSH connection and a
+hundred megabytes of memory.
 
-Lines go to disk as they come; nothing is held but what waits to be merged (`Merger`). After an interruption a log is
-read again from the time of its last line, and those lines of that very moment that are known already are left out.
+Lines are written to disk as they arrive; only lines waiting to be merged (`Merger`) are held in memory. After an
+interruption a log is read again from the time of its last line, and lines of that time that are already known are
+skipped.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from backend.api import EngineClient, EngineStream, LogBlock
 
 TAIL_LINES: Final = 1_000_000
-"""How far back a log begins, shared by its containers."""
+"""Number of existing lines to read, shared by the containers."""
 LEAST_TAIL_LINES: Final = 2_000
 FOLLOW_LIMIT: Final = 32
 READERS: Final = 4
@@ -41,24 +42,25 @@ _RELEASE_LINES: Final = 20_000
 
 @dataclass(slots=True)
 class _Source:
-    """One container. Changed by the thread that reads it, under the feed's lock where others look."""
+    """A container. Changed by the thread that reads it, under the feed's lock when others use the field."""
 
     number: int
     container_id: str
     up: bool
     active: bool = False
-    """A thread reads it, or will."""
+    """Whether a thread reads it, or is about to."""
     given_up: bool = False
-    """The engine refused it, or what it sent was not understood; asked again only once the container has stopped."""
+    """Whether reading failed for good: the engine refused, or sent invalid data. Retried after the container has
+    stopped."""
     stream: EngineStream[LogBlock] | None = None
     last_key: bytes = b""
     last_count: int = 0
-    """How many of its lines have that time."""
+    """Number of its lines with that time."""
     to_skip: int = 0
 
 
 class LogFeed:
-    """Begins at once. All methods are for the GUI thread."""
+    """Starts at once. All methods MUST be called in the GUI thread."""
 
     def __init__(self, log: FollowedLog, url: str | None, containers: tuple[Container, ...]) -> None:
         self._log = log
@@ -87,7 +89,7 @@ class LogFeed:
                 self._begin(source)
 
     def set_url(self, url: str | None) -> None:
-        """The engine moved, or is gone: None."""
+        """Set the engine's new URL; None: it is down."""
         with self._changed:
             if url == self._url:
                 return
@@ -101,8 +103,8 @@ class LogFeed:
                     self._begin(source)
             self._changed.notify_all()
 
-    def look_at(self, containers: tuple[Container, ...]) -> None:
-        """The engine's newest list: follow again what was started again."""
+    def refresh_containers(self, containers: tuple[Container, ...]) -> None:
+        """Process the engine's current list of containers: follow those that were started again."""
         up = {entry.id for entry in containers if entry.state.is_up}
         with self._changed:
             for source in self._sources:
@@ -113,7 +115,7 @@ class LogFeed:
             self._changed.notify_all()
 
     def close(self) -> list[threading.Thread]:
-        """Stop reading and close the log; gives the threads, to be joined."""
+        """Stop reading and close the log. Returns the threads, to be joined."""
         with self._changed:
             self._closed = True
             for source in self._sources:
@@ -125,7 +127,7 @@ class LogFeed:
         return self._threads + self._log.close()
 
     def _begin(self, source: _Source) -> None:
-        """Have a source read, by a thread of its own or in turn."""
+        """Start reading a container, with a thread of its own or in turn."""
         source.active = True
         single = len(self._sources) == 1
         if (source.up or single) and self._followers < FOLLOW_LIMIT:
@@ -137,14 +139,14 @@ class LogFeed:
             self._changed.notify_all()
 
     def _wait_for_engine(self) -> tuple[str, int] | None:
-        """The engine's address once there is one, and its epoch; None when the feed was closed."""
+        """Wait for the engine. Returns its URL and its epoch; None when the feed was closed."""
         with self._changed:
-            # No deadline: it waits for the user or the machine, and `close` wakes it.
+            # No deadline: it waits for the user or the machine; `close` wakes it.
             self._changed.wait_for(lambda: self._closed or self._url is not None)
             return None if self._closed or self._url is None else (self._url, self._epoch)
 
     def _follow(self, source: _Source) -> None:
-        """The thread of one container that runs."""
+        """Thread that follows a running container."""
         while (engine := self._wait_for_engine()) is not None:
             problem = self._read(source, *engine, follow=True)
             with self._changed:
@@ -157,7 +159,7 @@ class LogFeed:
                         self._disconnect()
                         self._changed.wait_for(lambda: self._closed, RETRY_S)
                     continue
-                # It may have been started again at once, or the list that says that it stopped is still to come.
+                # It may have been restarted at once, or the list that reports its stop has not arrived yet.
                 if problem is None and not self._changed.wait_for(lambda: self._closed or not source.up, RETRY_S):
                     continue
                 self._log.set_state(source.number, LogState.ENDED, problem)
@@ -167,7 +169,7 @@ class LogFeed:
                 return
 
     def _promote(self) -> None:
-        """A thread is free: follow one of those that are read in turn."""
+        """A thread is free: follow a container that is read in turn."""
         for entry in self._turns:
             source = self._sources[entry[1]]
             if source.up:
@@ -177,7 +179,7 @@ class LogFeed:
                 return
 
     def _take_turns(self) -> None:
-        """One of the threads that read the others."""
+        """A thread that reads the other containers in turn."""
         while True:
             with self._changed:
                 while not self._closed and not (self._turns and self._turns[0][0] <= time.monotonic()):
@@ -208,7 +210,7 @@ class LogFeed:
                     source.active, source.given_up = False, problem is not None
 
     def _read(self, source: _Source, url: str, epoch: int, *, follow: bool) -> Problem | None:
-        """One answer of the engine, to its end."""
+        """Read one answer of the engine to its end."""
         stream: EngineStream[LogBlock] | None = None
         client: EngineClient | None = None
         try:
@@ -250,8 +252,8 @@ class LogFeed:
         return None
 
     def _connected(self, url: str, epoch: int) -> EngineClient:
-        """The client that all threads share."""
-        from backend.api import EngineClient  # here, for docker-py is slow to import
+        """The client, shared by all threads."""
+        from backend.api import EngineClient  # imported here because docker-py is slow to import
 
         with self._connecting:
             if self._client is None or self._client_epoch != epoch:
@@ -260,13 +262,13 @@ class LogFeed:
             return self._client
 
     def _disconnect(self) -> None:
-        """Drop the shared client and its idle connections; those in use go when they are given back."""
+        """Close the shared client's idle connections; active ones are closed when returned."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
 
     def _take(self, source: _Source, block: LogBlock) -> None:
-        """Keep what is new of a block."""
+        """Store the new lines of a block."""
         data, starts = block
         if source.to_skip:
             starts = self._without_known(source, data, starts)
@@ -300,7 +302,7 @@ class LogFeed:
 
     @staticmethod
     def _remember(source: _Source, data: bytes, starts: list[int]) -> None:
-        """Note the time of the last line, and how many have it."""
+        """Remember the time of the last line, and how many lines have it."""
         count = 0
         key = _key(data, starts[-1])
         for start in reversed(starts):
@@ -314,10 +316,10 @@ class LogFeed:
         source.last_key = key
 
     def _merge(self) -> None:
-        """The thread that lets lines go whose time has come."""
+        """Thread that releases merged lines."""
         assert self._merger is not None
         while True:
-            # No deadline: it waits for a container to write something, and `close` wakes it.
+            # No deadline: it waits for output of a container; `close` wakes it.
             self._pushed.wait()
             self._pushed.clear()
             while len(self._merger):

@@ -1,4 +1,4 @@
-"""A log that is open: which containers, how each of them stands, and the lines. What a pane shows, and a feed fills."""
+"""An open log: its containers, their states, and the lines. Shown by a pane, filled by a feed."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from backend.api import Problem
 
 
 class LogState(StrEnum):
-    """How the log of one container stands."""
+    """State of a container's log."""
 
     OPENING = "opening"
     FOLLOWING = "following"
-    IN_TURN = "in-turn"  # too many run to follow all: it is asked every few seconds
-    ENDED = "ended"  # the container stopped; it is followed again when it starts
-    RECONNECTING = "reconnecting"  # the engine went away
+    IN_TURN = "in-turn"  # too many containers to follow all: read every few seconds
+    ENDED = "ended"  # the container has stopped; followed again when it starts
+    RECONNECTING = "reconnecting"  # the engine is down
 
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """How one container's log stands."""
+    """State of a container's log, with the problem if it failed."""
 
     state: LogState = LogState.OPENING
     problem: Problem | None = None
 
 
 class FollowedLog(QObject):
-    """Make and read it in the GUI thread; `set_state` and `touch` may be called from any."""
+    """MUST be created and read in the GUI thread; `set_state` and `touch` are thread-safe."""
 
     changed = Signal()
-    """Lines or a state. Once for any number of changes, until `seen` is called."""
+    """Lines or a state have changed. Emitted once for any number of changes until `seen` is called."""
 
     def __init__(self, container_ids: tuple[str, ...], names: tuple[str, ...], buffer: LogBuffer) -> None:
         super().__init__()
         self.container_ids = container_ids
         self.names = names
-        """By the number of the source, as `LogLine.source` has it."""
+        """Names of the containers, by `LogLine.source`."""
         self.buffer = buffer
         self.states = [SourceState() for _ in container_ids]
         self._told = False
@@ -52,17 +52,17 @@ class FollowedLog(QObject):
         self._exports: list[LogExport] = []
 
     def search(self, query: LogQuery, start: int) -> LogSearch:
-        """Look for something in the lines from `start` on. What was looked for before goes on until it is closed."""
+        """Start a search in the lines from `start` on. Earlier searches run until they are closed."""
         self._searches.append(LogSearch(self.buffer, query, start, self.touch))
         return self._searches[-1]
 
     def export(self, numbers: Sequence[int], columns: Columns, path: Path | None) -> LogExport:
-        """Lines that are to be written into a file, or without a path into memory. `start` it."""
+        """Create an export to a file, or to memory without a path. Call its `start`."""
         self._exports.append(LogExport(self.buffer, numbers, columns, path))
         return self._exports[-1]
 
     def close(self) -> list[threading.Thread]:
-        """End what works on the lines, and give them up; gives the threads, to be joined."""
+        """Stop searches and exports, and free the lines. Returns the threads, to be joined."""
         self.buffer.close()
         return [
             *(each.close() for each in self._searches),
@@ -70,16 +70,16 @@ class FollowedLog(QObject):
         ]
 
     def set_state(self, source: int, state: LogState, problem: Problem | None = None) -> None:
-        """How a container's log stands now."""
+        """Set the state of a container's log."""
         self.states[source] = SourceState(state, problem)
         self.touch()
 
     def touch(self) -> None:
-        """Something changed."""
+        """Report a change."""
         if not self._told:
             self._told = True
             self.changed.emit()
 
     def seen(self) -> None:
-        """To be called before looking: what comes from now on is told again."""
+        """Call before reading: later changes are signalled again."""
         self._told = False

@@ -1,4 +1,4 @@
-"""How bad a line is, by the words that the usual programs begin their lines with. Pure, linear in the line's length."""
+"""Log level of a line, recognised by the formats of common programs. Pure, linear in the line's length."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class Level(IntEnum):
-    """Greater is worse."""
+    """A greater value is more severe."""
 
     NONE = 0
     TRACE = 1
@@ -18,8 +18,9 @@ class Level(IntEnum):
     ERROR = 5
 
 
-_LOOK_AT: Final = 400
-"""Characters: a level stands near the beginning, except in JSON, where it may stand behind a short message."""
+_EXAMINED_CHARS: Final = 400
+"""Number of characters to examine: a level is near the beginning, except in JSON, where it may follow a short
+message."""
 _WORDS: Final = {
     **dict.fromkeys(("trace", "trc", "trce", "finest", "finer", "verbose", "silly"), Level.TRACE),
     **dict.fromkeys(("debug", "dbg", "dbug", "debu", "debg", "fine", "config"), Level.DEBUG),
@@ -44,7 +45,7 @@ _NAMED: Final = re.compile(
 )
 """level=warn, "level":"error", "severity": "ERROR", and MongoDB's "s":"I"."""
 _NUMBERED: Final = re.compile(r"""["'](?:level|severity)["']\s?:\s?(\d\d)\b""")
-"""pino's and bunyan's."""
+"""Numeric levels of pino and bunyan."""
 _GLOG: Final = re.compile(r"([IWEF])\d{4} \d\d:\d\d")
 _WORD: Final = re.compile(
     r"(?<![\w./=-])(?:[\[<(|]\s?)?"
@@ -52,26 +53,26 @@ _WORD: Final = re.compile(
     r"|CRITICAL|CRIT|SEVERE|ALERT|EMERG|EMERGENCY|LOG(?=:)|STATEMENT(?=:))"
     r"(?=\s?[\]>)|:]|\s{1,2}\S|\s*$|\[)"
 )
-"""In capitals: a word of its own, as a whole or in brackets."""
+"""In capitals: a separate word, or in brackets."""
 _SMALL: Final = re.compile(
     r"(?:^\W{0,2}|[\[<(|]\s?|\s(?=\w{4,8}:\s))"
     r"(trace|trce|debug|dbug|info|notice|warn|warning|error|fail|fatal|panic|critical|crit|alert|emerg)"
     r"(?=\s?[\]>)|:]|\s{1,2}\S|\s*$|\[)",
     re.IGNORECASE,
 )
-"""Otherwise it must stand at the very beginning, in brackets or before a colon, for it is a word of sentences too."""
+"""Otherwise it must be at the start of the line, in brackets or before a colon, because it is also a common word."""
 _TRACEBACK: Final = re.compile(
     r"(?:Traceback \(most recent|Exception in thread|Caused by: |panic: |fatal error: |FATAL: )"
 )
 _REDIS: Final = re.compile(r"\d+:[XCSM] \d\d? \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3} ([.\-*#]) ")
 _REDIS_LEVELS: Final = {".": Level.DEBUG, "-": Level.DEBUG, "*": Level.INFO, "#": Level.WARNING}
 _BEGINNING: Final = 80
-"""Characters: time, host, process, thread, module. Behind it a word is more likely part of a sentence."""
+"""Number of characters for time, host, process, thread, module. A word after it is more likely part of a sentence."""
 
 
 def level_of(line: str) -> Level:
-    """The level of a clean line without its time; NONE where there is none to be seen."""
-    head = line[:_LOOK_AT]
+    """The level of a sanitised line without its time; NONE when it has none."""
+    head = line[:_EXAMINED_CHARS]
     brief = head.lstrip()
     if brief.startswith("{"):
         return _of_json(head)

@@ -1,4 +1,4 @@
-"""One record as a line to be shown: when, who, clean text, colours, level. Pure."""
+"""Conversion of a record into a line for display: time, source, sanitised text, colours, level. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TEXT_AT: Final = LOG_TIME_BYTES + 1
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line, clean."""
+    """A line for display, sanitised."""
 
     source: int
     is_error_output: bool
@@ -30,16 +30,16 @@ class LogLine:
     time: str | None
     """RFC 3339 in UTC with the engine's nine decimals."""
     cut_bytes: int
-    """How much of the line is not kept."""
+    """Number of bytes cut from the line."""
 
     @property
     def text(self) -> str:
-        """The line without colours."""
+        """The text without colours."""
         return "".join(span.text for span in self.spans)
 
 
 def log_line(record: Record) -> LogLine:
-    """All of a record."""
+    """Convert a record."""
     untrusted_line = record.untrusted_line
     time = None
     if stamp := _TIME.match(untrusted_line):
@@ -51,12 +51,12 @@ def log_line(record: Record) -> LogLine:
 
 
 def plain_texts(untrusted_lines: Iterable[bytes]) -> str:
-    """The texts of records as `log_line` gives them, quickly, with line feeds between them."""
+    """The texts of records as in `log_line`, computed fast, separated by line feeds."""
     return clean_plain(b"\n".join([_without_time(line) for line in untrusted_lines]))
 
 
 def _without_time(untrusted_line: bytes) -> bytes:
-    # The engine's own times all have one length; one that has not is a matter for the pattern.
+    # The engine's times all have the same length; others are left to the pattern.
     if untrusted_line[_TIME_END:_TEXT_AT] == b"Z " and untrusted_line[10:11] == b"T":
         return untrusted_line[_TEXT_AT:]
     stamp = _TIME.match(untrusted_line)
@@ -64,19 +64,19 @@ def _without_time(untrusted_line: bytes) -> bytes:
 
 
 def merge_key(untrusted_line: bytes) -> bytes:
-    """The time of a record in a form that compares; b"" for none."""
+    """The time of a record in a form that can be compared; b"" for none."""
     stamp = _TIME.match(untrusted_line)
     return b"%b.%b" % (stamp[1], (stamp[2] or b"").ljust(9, b"0")) if stamp else b""
 
 
 def seconds(key: bytes) -> str:
-    """A `merge_key` as seconds since the epoch with nine decimals, exactly: a float would round it."""
+    """Convert a `merge_key` into seconds since the epoch with nine decimals, exactly: a float would round."""
     whole, fraction = key.decode("ascii").split(".")
     return f"{int(datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp())}.{fraction}"
 
 
 def local_time(time: str) -> str:
-    """ "23:14:48.343", in this computer's time zone."""
+    """Format as "23:14:48.343" in this computer's time zone."""
     day, clock = _local_minute(time[:16])
     return f"{day} {clock}{time[16:19]}.{time[20:23].removesuffix('Z').ljust(3, '0')}"
 
@@ -86,6 +86,6 @@ def _local_minute(minute: str) -> tuple[str, str]:
     try:
         local = datetime.fromisoformat(minute).replace(tzinfo=UTC).astimezone()
     except (ValueError, OverflowError, OSError):
-        # 2026-13-45: it looked like a time.
+        # 2026-13-45: not a valid time.
         return minute[:10], minute[11:]
     return local.strftime("%Y-%m-%d"), local.strftime("%H:%M")

@@ -1,8 +1,8 @@
-"""The lines of several containers in one order: that of their times, as far as waiting for it makes sense.
+"""Merging the lines of several containers by time.
 
-Each container's own lines keep their order, whatever times they have. Between containers a line is let go when nothing
-earlier can be expected: every container that is pouring lines has come further, or is quiet. No line is held longer
-than `HOLD_S`, nor more than `HOLD_LINES` of them; one that comes later still is put where it comes.
+Each container's lines keep their order, whatever their times. A line is released when no earlier one is expected: every
+active container has sent a later line, or is quiet. No line is held longer than `HOLD_S`, and no more than `HOLD_LINES`
+are held; a line that arrives later is inserted out of order.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from operator import itemgetter
 from typing import Final
 
 REORDER_S: Final = 0.15
-"""Lines of one moment reach us over several connections within such a time."""
+"""Delay within which lines with the same time arrive over several connections."""
 QUIET_S: Final = 0.25
-"""A container that has sent nothing for so long is not waited for."""
+"""A container that has sent nothing for this long is not waited for."""
 HOLD_S: Final = 2.0
 HOLD_LINES: Final = 100_000
 
@@ -31,7 +31,7 @@ class _Source:
 
 
 class Merger:
-    """Pure: the clock is the caller's."""
+    """The merger. Pure: the caller passes the time."""
 
     def __init__(self) -> None:
         self._sources: dict[int, _Source] = {}
@@ -39,21 +39,21 @@ class Merger:
         self._pushes: deque[tuple[float, bytes]] = deque()
 
     def __len__(self) -> int:
-        """How many lines are held."""
+        """Number of held lines."""
         return len(self._pending)
 
     def open(self, source: int, now: float) -> None:
-        """Lines of `source` are asked for: it is waited for."""
+        """Reading of `source` has started: wait for its lines."""
         known = self._sources.setdefault(source, _Source())
         known.answered, known.last_at = False, now
 
     def end(self, source: int) -> None:
-        """No more lines of `source` for now."""
+        """Reading of `source` has ended."""
         if (known := self._sources.get(source)) is not None:
             known.answered, known.last_at = True, 0.0
 
     def push(self, source: int, keys: Sequence[bytes], entries: Sequence[int], now: float) -> None:
-        """Take lines. `keys`: their times, which compare as bytes; empty for a line without one."""
+        """Add lines. `keys`: their times, compared as bytes; empty for a line without one."""
         if not keys:
             return
         known = self._sources.setdefault(source, _Source())
@@ -64,22 +64,22 @@ class Merger:
         self._pushes.append((now, known.last_key))
 
     def take(self, now: float) -> list[int]:
-        """The entries whose turn has come."""
+        """Remove and return the entries to release."""
         if not self._pending:
             self._pushes.clear()
             return []
         limit = self._limit(now)
-        # Equal times: in the order in which they came, which is that of the entries.
+        # Equal times: in order of arrival, which is the order of entries.
         self._pending.sort()
         count = bisect_right(self._pending, limit, key=itemgetter(0))
         if len(self._pending) - count > HOLD_LINES:
             count = len(self._pending) // 2
-        taken = [entry for _, entry in self._pending[:count]]
+        released = [entry for _, entry in self._pending[:count]]
         del self._pending[:count]
-        return taken
+        return released
 
     def _limit(self, now: float) -> bytes:
-        """Lines up to this time may go."""
+        """Lines up to this time may be released."""
         aged, overdue = b"", b""
         while self._pushes and now - self._pushes[0][0] >= HOLD_S:
             overdue = max(overdue, self._pushes.popleft()[1])

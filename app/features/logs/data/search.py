@@ -1,8 +1,8 @@
-"""Search in all lines of a log, in a thread, for as long as the log is open: what comes later is searched as it comes.
+"""Search in a log, in a thread that runs while the log is open: new lines are searched as they arrive.
 
-Patterns are matched by Qt's regular expressions (PCRE2), which can be told to give up: a pattern that would take for
-ever on a line ends there after a few milliseconds, and after some such lines the search says so and stops. Python's own
-matcher could neither be bounded nor interrupted, and would hold up the whole window.
+Patterns are matched with Qt's regular expressions (PCRE2), which support a limit: a pattern that would run for ever on
+a line is stopped after some milliseconds, and after a number of such lines the search ends with a message. Python's
+matcher can be neither limited nor interrupted, and would block the window.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from app.features.logs.data.lines import plain_texts
 from app.links.workers import start_thread
 
 _STEPS: Final = 300_000
-"""What a pattern may cost on one line: some milliseconds."""
+"""Limit of steps for matching one line: some milliseconds."""
 _SLOW_LINES: Final = 100
-"""So many lines may cost that before the search is given up."""
+"""Number of lines over the limit after which the search is stopped."""
 _BATCH: Final = 2048
 MAX_PATTERN_CHARS: Final = 2_000
 _OPTIONS: Final = QRegularExpression.PatternOption
@@ -30,7 +30,7 @@ _OPTIONS: Final = QRegularExpression.PatternOption
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """What is looked for."""
+    """A search query."""
 
     words: str
     is_regex: bool = False
@@ -38,7 +38,7 @@ class LogQuery:
 
 
 class Pattern:
-    """A query that can be asked of lines. Not to be shared between threads."""
+    """A compiled query. Not thread-safe."""
 
     def __init__(self, query: LogQuery) -> None:
         words = query.words[:MAX_PATTERN_CHARS]
@@ -47,77 +47,80 @@ class Pattern:
             options |= _OPTIONS.CaseInsensitiveOption
         self._regex = QRegularExpression(words if query.is_regex else QRegularExpression.escape(words), options)
         if query.is_regex and self._regex.isValid():
-            # In a group, for at a pattern's beginning the user could set another limit.
+            # In a group, because at a pattern's beginning the user could set another limit.
             self._regex = QRegularExpression(f"(*LIMIT_MATCH={_STEPS})(?:{words})", options)
-        # Words without anything beyond ASCII are found without a pattern where there is nothing beyond it either.
+        # ASCII-only words are searched without a pattern in ASCII-only text.
         is_simple = not query.is_regex and words.isascii()
         self._needle = (words if query.is_case_sensitive else words.lower()) if is_simple else ""
         self._is_case_sensitive = query.is_case_sensitive
         self.slow_lines = 0
-        """How many lines were given up."""
+        """Number of lines over the limit."""
 
     @property
     def error(self) -> str:
-        """What is wrong with the pattern, in the words of PCRE2; empty for nothing."""
+        """PCRE2's error message for an invalid pattern; empty when it is valid."""
         if self._regex.isValid():
             return ""
         return self._regex.errorString()
 
     def find(self, texts: str) -> list[int]:
-        """Which of many lines, with line feeds between them, it is in; from 0."""
+        """Indexes of the matching lines in a text with line feeds; the first is 0."""
         if self._needle and texts.isascii():
             return self._find_needle(texts if self._is_case_sensitive else texts.lower())
-        found = []
+        matches = []
         for at, text in enumerate(texts.split("\n")):
             match = self._regex.match(text)
             if match.hasMatch():
-                found.append(at)
+                matches.append(at)
             elif not match.isValid():
                 self.slow_lines += 1
                 if self.slow_lines >= _SLOW_LINES:
                     break
-        return found
+        return matches
 
     def _find_needle(self, texts: str) -> list[int]:
-        found = []
+        matches = []
         line, line_at = 0, 0
         at = texts.find(self._needle)
         while at >= 0:
             line += texts.count("\n", line_at, at)
-            found.append(line)
+            matches.append(line)
             line_at = at
             if (end := texts.find("\n", at)) < 0:
                 break
             at = texts.find(self._needle, end + 1)
-        return found
+        return matches
 
     def spans(self, text: str, limit: int = 500) -> list[tuple[int, int]]:
-        """Start and length of the first matches that are not empty, in UTF-16 units as Qt counts them."""
-        found: list[tuple[int, int]] = []
+        """Start and length of the first non-empty matches, in UTF-16 units as in Qt."""
+        matches: list[tuple[int, int]] = []
         every = self._regex.globalMatch(text)
-        while every.hasNext() and len(found) < limit:
+        while every.hasNext() and len(matches) < limit:
             match = every.next()
             if match.capturedLength():
-                found.append((match.capturedStart(), match.capturedLength()))
-        return found
+                matches.append((match.capturedStart(), match.capturedLength()))
+        return matches
 
 
 class LogSearch:
-    """The numbers of the lines that match, found from `start` on. `close` it."""
+    """Numbers of matching lines from `start` on. MUST be closed with `close`."""
 
     def __init__(self, buffer: LogBuffer, query: LogQuery, start: int, announce: Callable[[], None]) -> None:
-        """
+        """Start the thread.
+
         Args:
+            buffer: the log.
             query: valid, and not empty.
-            announce: called from the thread whenever something was found or searched; must be quick.
+            start: first line to search.
+            announce: called from the thread after matches or progress; MUST be fast.
         """
         self.query = query
         self.matches: array[int] = array("Q")
-        """Grows only, in ascending order; lines that the buffer has dropped stay in it."""
+        """Ascending, append-only; includes lines that the buffer has dropped."""
         self.scanned = start
-        """Lines before this number were searched."""
+        """Lines before this number have been searched."""
         self.is_too_slow = False
-        """The pattern costs too much: no more is searched."""
+        """The pattern is too slow: the search has stopped."""
         self._start = start
         self._buffer = buffer
         self._announce = announce
@@ -126,17 +129,17 @@ class LogSearch:
 
     @property
     def is_done(self) -> bool:
-        """Whether all lines that there are were searched."""
+        """Whether all existing lines were searched."""
         return self.scanned >= self._buffer.end
 
     @property
     def progress(self) -> float:
-        """The part of the lines that was searched, 0 to 1."""
+        """Searched fraction of the lines, 0 to 1."""
         start, end = max(self._start, self._buffer.first), self._buffer.end
         return 1.0 if end <= start else min(1.0, max(0, self.scanned - start) / (end - start))
 
     def close(self) -> threading.Thread:
-        """End it; gives the thread, to be joined."""
+        """Stop the search. Returns the thread, to be joined."""
         self._closed = True
         with self._buffer.grown:
             self._buffer.grown.notify_all()

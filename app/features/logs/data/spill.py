@@ -1,6 +1,6 @@
-"""Bytes on disk that nobody else sees or has to clean up: nameless files, the oldest dropped when they are many.
+"""Temporary storage on disk in unnamed files, of which the oldest are dropped at a limit.
 
-A nameless file goes with the last handle on it, however the process ends: nothing is left behind by a killed window.
+An unnamed file is deleted with its last handle, however the process ends, so a killed window leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ SEGMENT_BYTES: Final = 64 * 1024**2
 
 
 class Spill:
-    """Append-only, addressed by the offset since the beginning. May be used from several threads."""
+    """Append-only storage, addressed by offset. Thread-safe."""
 
     def __init__(
         self, directory: Path | None = None, *, limit: int = DISK_LIMIT_BYTES, segment: int = SEGMENT_BYTES
     ) -> None:
-        """
+        """Storage is empty at first.
+
         Args:
-            directory: where the files are; None, or one that cannot be written, is the system's for temporary files.
-            limit: bytes that are kept at least, as long as they fit into whole segments.
-            segment: bytes in one file.
+            directory: directory of the files; None, or one that cannot be written: the system's temporary directory.
+            limit: number of bytes kept at least, in whole segments.
+            segment: bytes per file.
         """
         self._directory = directory
         self._limit = limit
@@ -37,12 +38,12 @@ class Spill:
 
     @property
     def first(self) -> int:
-        """The oldest offset that can still be read."""
+        """The oldest readable offset."""
         with self._lock:
             return self._files[0][0] if self._files else self._end
 
     def append(self, data: bytes) -> int:
-        """Keep `data`, which is read back within one file; gives its offset. Raises OSError, as for a full disk."""
+        """Append `data`. Returns its offset. Raises OSError, for example for a full disk."""
         with self._lock:
             if self._closed:
                 return self._end
@@ -60,7 +61,7 @@ class Spill:
             return at
 
     def read(self, start: int, size: int) -> bytes:
-        """Up to `size` bytes from `start`, fewer at the end; b"" for what was dropped."""
+        """Up to `size` bytes from `start`, fewer at the end; b"" for dropped data."""
         parts = []
         with self._lock:
             for number, (base, file) in enumerate(self._files):
@@ -76,7 +77,7 @@ class Spill:
         return b"".join(parts)
 
     def close(self) -> None:
-        """Give the disk back. What is read after it is empty."""
+        """Free the disk space. Later reads return b""."""
         with self._lock:
             self._closed = True
             for _, file in self._files:

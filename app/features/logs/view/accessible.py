@@ -1,4 +1,4 @@
-"""What a screen reader is told of the lines of a log: that they are a document. Its description is what is in sight."""
+"""Accessibility of log lines: a document whose description is the visible text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QAccessibleWidget, QWidget
 
 _CLASS: Final = "LinesView"
 _made: Final[list[QAccessibleInterface]] = []
-"""Qt deletes them with their widgets; a wrapper that Python forgot before would delete them too."""
+"""Qt deletes these with their widgets; Python must keep the wrappers, because deleting one early would delete it
+too."""
 
 
 class _Factory:
@@ -18,7 +19,7 @@ class _Factory:
 
 
 def install() -> None:
-    """Let Qt ask here what a view of lines is. Once is enough."""
+    """Register with Qt. Calling it once is enough."""
     if not _Factory.is_installed:
         _Factory.is_installed = True
         QAccessible.installFactory(_interface)

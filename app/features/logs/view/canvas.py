@@ -1,4 +1,4 @@
-"""The lines of a log, drawn: only those in sight, however many there are."""
+"""Drawing of log lines: only visible ones, however many there are."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ _MAX_SPAN: Final = 20_000
 
 
 class VisibleRow(NamedTuple):
-    """A line that is in sight."""
+    """A visible line."""
 
     number: int
     top: int
-    """Of its first row, in pixels of the viewport; may be above it."""
+    """Top of its first row in pixels of the viewport; may be negative."""
     laid: LaidLine
 
 
 class LinesCanvas(QAbstractScrollArea):
-    """Shows a `FollowedLog`. Stays at the end as long as it is scrolled there. `LinesView` adds mouse and keys."""
+    """Shows a `FollowedLog`. Follows new lines while scrolled to the end. `LinesView` adds mouse and keyboard."""
 
     followed = Signal(bool)
     selection_changed = Signal()
@@ -78,7 +78,7 @@ class LinesCanvas(QAbstractScrollArea):
         self.selection = LogSelection()
         self.layouts = Layouts()
         self.current_match: int | None = None
-        """The line that next and previous came to."""
+        """The line of the current match."""
         self._log: FollowedLog | None = None
         self._colours: list[int] = []
         self.scroller = Scroller(self.shown, lambda number: self.layouts.laid(number).rows)
@@ -94,7 +94,7 @@ class LinesCanvas(QAbstractScrollArea):
         self._describe.timeout.connect(lambda: self.setAccessibleDescription(self.visible_text()[:_DESCRIBED_CHARS]))
         self._set_font()
 
-    # -- what is shown -------------------------------------------------------------------------------------------
+    # -- content and options --------------------------------------------------------------------------------------
     @property
     def follows(self) -> bool:
         """Whether new lines scroll into view."""
@@ -116,14 +116,14 @@ class LinesCanvas(QAbstractScrollArea):
         self.refresh()
 
     def refresh(self) -> None:
-        """Lines came or went."""
+        """Update after lines were added or dropped."""
         self.scroller.normalise()
         self._update_bars()
-        self._tell()
+        self._update_accessible_text()
         self.viewport().update()
 
     def clear(self) -> None:
-        """Take away the lines that there are; what comes is shown."""
+        """Hide all present lines; later ones are shown."""
         if self.shown.buffer is not None:
             self.shown.start = self.shown.buffer.end
             self.selection.clear()
@@ -131,37 +131,37 @@ class LinesCanvas(QAbstractScrollArea):
             self.refresh()
 
     def set_wraps(self, *, wraps: bool) -> None:
-        """Break long lines at the pane's edge, or scroll sideways."""
+        """Set whether long lines wrap, or scroll sideways."""
         self._wraps = wraps
         self._measure()
         self.refresh()
 
     def set_shows_time(self, *, shows: bool) -> None:
-        """A column with the time of each line."""
+        """Set whether to show each line's time."""
         self._shows_time = shows
         self._measure()
         self.refresh()
 
     def set_pattern(self, pattern: Pattern | None) -> None:
-        """Mark what matches."""
+        """Highlight the matches of a pattern."""
         self._pattern = pattern
         self.current_match = None
         self.viewport().update()
 
     def set_filter(self, search: LogSearch | None) -> None:
-        """Show only the lines that were found; None shows all. The line at the top stays, or the next after it."""
+        """Show only matching lines; None shows all. The topmost line, or the next one shown, stays on top."""
         self.shown.search = search
         if not self.scroller.follows:
             self.scroller.row = 0
         self.refresh()
 
     def jump_to_end(self) -> None:
-        """Show the newest line and follow."""
+        """Scroll to the newest line and follow."""
         self.scroller.go_to_end()
         self.refresh()
 
     def show_match(self, number: int) -> None:
-        """Go to a line, and select its first match."""
+        """Scroll to a line, and select its first match."""
         self.current_match = number
         self.scroller.show(number)
         laid = self.layouts.laid(number)
@@ -176,21 +176,21 @@ class LinesCanvas(QAbstractScrollArea):
 
     @property
     def top_number(self) -> int:
-        """The line at the upper edge."""
+        """Number of the topmost visible line."""
         return self.scroller.number
 
     @property
     def shows_time(self) -> bool:
-        """Whether the times are shown."""
+        """Whether times are shown."""
         return self._shows_time
 
     @property
     def shows_names(self) -> bool:
-        """Whether the containers are named: there are several."""
+        """Whether the containers' names are shown: there are several containers."""
         return self._log is not None and len(self._log.names) > 1
 
     def visible_rows(self) -> list[VisibleRow]:
-        """The lines in sight."""
+        """The visible lines."""
         made: list[VisibleRow] = []
         if not self.shown.count:
             return made
@@ -206,7 +206,7 @@ class LinesCanvas(QAbstractScrollArea):
         return made
 
     def visible_text(self) -> str:
-        """The lines in sight as plain text, for those who listen to them."""
+        """The visible lines as plain text, for screen readers."""
         return "\n".join(row.laid.words for row in self.visible_rows())
 
     # -- geometry ------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class LinesCanvas(QAbstractScrollArea):
 
     @property
     def text_left(self) -> int:
-        """Where the text of lines begins, in pixels."""
+        """Horizontal start of the text, in pixels."""
         left = float(_MARGIN + _STRIPE)
         if self._shows_time:
             left += self.layouts.char_width * (_TIME_CHARS + _GAP_CHARS)
@@ -258,7 +258,7 @@ class LinesCanvas(QAbstractScrollArea):
         sideways.setRange(0, max(0, round(self._widest) - room))
 
     def show_column(self, laid: LaidLine, at: int) -> None:
-        """Scroll sideways until a place in a line is in sight."""
+        """Scroll sideways to make a position in a line visible."""
         if self._wraps:
             return
         self._update_bars()
@@ -269,7 +269,7 @@ class LinesCanvas(QAbstractScrollArea):
             bar.setRange(0, max(bar.maximum(), round(laid.width) - room))
             bar.setValue(max(0, round(x - room / 3)))
 
-    def _tell(self) -> None:
+    def _update_accessible_text(self) -> None:
         if self.scroller.follows != self._followed:
             self._followed = self.scroller.follows
             self.followed.emit(self._followed)
@@ -282,12 +282,12 @@ class LinesCanvas(QAbstractScrollArea):
             self.scroller.go_to_end()
         else:
             self.scroller.go_to_position(value)
-        self._tell()
+        self._update_accessible_text()
         self._update_bars()
         self.viewport().update()
 
     def scroll_rows(self, rows: int) -> None:
-        """Move down by rows, or up."""
+        """Scroll down by rows; negative: up."""
         self.scroller.scroll(rows)
         self.refresh()
 
@@ -353,7 +353,7 @@ class LinesCanvas(QAbstractScrollArea):
             style = QTextCharFormat()
             style.setBackground(QBrush(QColor(current.selected)))
             style.setForeground(QBrush(QColor(current.text)))
-            # One more than the line has: its end is selected too.
+            # One more than the line's length: its end is selected too.
             more = 1 if self.selection.ends is not None and row.number < self.selection.ends[1].number else 0
             marks.append(format_range(part[0], part[1] - part[0] + more, style))
         if self._pattern is not None and len(row.laid.words) < _MAX_SPAN:
@@ -391,5 +391,5 @@ class LinesCanvas(QAbstractScrollArea):
 
 
 def _x_of(row: QTextLine, at: int) -> float:
-    found: Any = row.cursorToX(at)  # declared as an object, for it is a pair or, in older versions, a number
-    return float(found[0] if isinstance(found, tuple) else found)
+    result: Any = row.cursorToX(at)  # typed as object: a pair or, in older versions, a number
+    return float(result[0] if isinstance(result, tuple) else result)

@@ -1,4 +1,4 @@
-"""Lines as they are drawn: laid out when they are first seen, and kept as long as they are likely to be seen again."""
+"""Layouts of lines, created when first needed and cached."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.ui.safe_text import Style
 
 KEPT_LINES: Final = 1_000
 _FETCHED: Final = 64
-"""Lines are read from the disk in such groups."""
+"""Lines are read from disk in groups of this size."""
 _NO_WRAP_WIDTH: Final = 16_000_000.0
 NAME_CHARS: Final = 24
 _COLOURS: Final = (1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14)
@@ -27,21 +27,21 @@ _COLOURS: Final = (1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14)
 
 @dataclass(slots=True)
 class LaidLine:
-    """One line, laid out."""
+    """A laid out line."""
 
     line: LogLine
     words: str
-    """What is drawn: the text, and a note where it was cut."""
+    """The drawn text, with a note if it was cut."""
     layout: QTextLayout
     rows: int
     width: float
-    """Of its longest row."""
+    """Width of its longest row."""
     time: str
     """In this computer's time zone; empty for none."""
 
 
 class Layouts:
-    """Lays out the lines of one buffer."""
+    """Creates and caches the layouts of one buffer's lines."""
 
     def __init__(self) -> None:
         self._buffer: LogBuffer | None = None
@@ -54,13 +54,13 @@ class Layouts:
         self.char_width = 8.0
 
     def set_log(self, buffer: LogBuffer | None) -> None:
-        """Show another buffer's lines."""
+        """Use another buffer."""
         self._buffer = buffer
         self._lines.clear()
         self._kept.clear()
 
     def set_font(self, font: QFont) -> None:
-        """For all lines."""
+        """Set the font of all lines."""
         self._font = font
         metrics = QFontMetricsF(font)
         self.row_height = max(1, round(metrics.lineSpacing() * 1.15))
@@ -68,17 +68,17 @@ class Layouts:
         self._kept.clear()
 
     def set_wrap_width(self, width: float | None) -> None:
-        """Break lines at that many pixels; None: never."""
+        """Wrap lines at this width in pixels; None: never."""
         if width != self._wrap_width:
             self._wrap_width = width
             self._kept.clear()
 
     def recolour(self) -> None:
-        """The theme is another."""
+        """Update after the theme has changed."""
         self._kept.clear()
 
     def line(self, number: int) -> LogLine:
-        """A line's words."""
+        """A line's text."""
         known = self._lines.get(number)
         if known is not None:
             self._lines.move_to_end(number)
@@ -90,12 +90,12 @@ class Layouts:
         while len(self._lines) > KEPT_LINES + _FETCHED:
             self._lines.popitem(last=False)
         if number not in self._lines:
-            # Dropped this very moment.
+            # It was dropped at this moment.
             self._lines[number] = log_line(self._buffer.record(number))
         return self._lines[number]
 
     def laid(self, number: int) -> LaidLine:
-        """A line, laid out."""
+        """The layout of a line."""
         known = self._kept.get(number)
         if known is None:
             known = self._kept[number] = self._lay_out(self.line(number))
@@ -124,7 +124,7 @@ class Layouts:
         layout = QTextLayout(words, self._font)
         layout.setCacheEnabled(True)
         option = QTextOption(Qt.AlignmentFlag.AlignLeft)
-        # A right-to-left line must not jump to the other side of the pane.
+        # A right-to-left line must not move to the other side of the pane.
         option.setTextDirection(Qt.LayoutDirection.LeftToRight)
         wrap = self._wrap_width is not None
         option.setWrapMode(QTextOption.WrapMode.WrapAnywhere if wrap else QTextOption.WrapMode.NoWrap)
@@ -135,7 +135,7 @@ class Layouts:
         layout.beginLayout()
         while (row := layout.createLine()).isValid():
             row.setLineWidth(max(self.char_width, self._wrap_width) if self._wrap_width is not None else _NO_WRAP_WIDTH)
-            # Rows are of one height, whatever font a letter had to be taken from.
+            # All rows have the same height, whatever fonts its letters come from.
             row.setPosition(QPointF(0, rows * self.row_height))
             width = max(width, row.naturalTextWidth())
             rows += 1
@@ -144,12 +144,12 @@ class Layouts:
 
 
 def utf16_length(words: str) -> int:
-    """As Qt counts."""
+    """Length in UTF-16 units, as in Qt."""
     return len(words) if words.isascii() else len(words.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def utf16_slice(words: str, start: int, stop: int | None = None) -> str:
-    """A part of a text whose ends are counted as Qt does."""
+    """Slice of a text by UTF-16 units, as in Qt."""
     if words.isascii():
         return words[start:stop]
     data = words.encode("utf-16-le", "surrogatepass")
@@ -157,7 +157,7 @@ def utf16_slice(words: str, start: int, stop: int | None = None) -> str:
 
 
 def level_colour(level: Level) -> str:
-    """As "#rrggbb", for text and for marks."""
+    """Colour as "#rrggbb", for text and marks."""
     current = theme.current()
     match level:
         case Level.ERROR:
@@ -171,21 +171,21 @@ def level_colour(level: Level) -> str:
 
 
 def source_colours(container_ids: tuple[str, ...]) -> list[int]:
-    """A colour of the terminal's for each container: always the same one, unless two in a log would share it."""
-    taken: set[int] = set()
+    """A terminal colour for each container: always the same one, unless two in a log would share it."""
+    used: set[int] = set()
     chosen = []
     for container_id in container_ids:
-        wanted = zlib.crc32(container_id.encode()) % len(_COLOURS)
-        if len(taken) < len(_COLOURS):
-            while wanted in taken:
-                wanted = (wanted + 1) % len(_COLOURS)
-        taken.add(wanted)
-        chosen.append(_COLOURS[wanted])
+        preferred = zlib.crc32(container_id.encode()) % len(_COLOURS)
+        if len(used) < len(_COLOURS):
+            while preferred in used:
+                preferred = (preferred + 1) % len(_COLOURS)
+        used.add(preferred)
+        chosen.append(_COLOURS[preferred])
     return chosen
 
 
 def format_range(start: int, length: int, style: QTextCharFormat) -> QTextLayout.FormatRange:
-    """A format for a part of a line."""
+    """A format range of a layout."""
     made = QTextLayout.FormatRange()
     made.start, made.length, made.format = start, length, style
     return made
@@ -205,7 +205,7 @@ def _format(style: Style, plain: str) -> QTextCharFormat:
 
 
 def readable(colour: str) -> str:
-    """A colour that a container chose, moved towards the text's until it can be read."""
+    """A container's colour, changed towards the text colour until it is readable."""
     current = theme.current()
     chosen, target = QColor(colour), QColor(current.text)
     for part in range(0, 11, 2):

@@ -1,4 +1,4 @@
-"""The lines of a log with mouse and keys: selecting over lines, scrolling, copying."""
+"""Log lines with mouse and keyboard: selecting, scrolling, copying."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOVES: Final = (
 
 
 class LinesView(LinesCanvas):
-    """A `LinesCanvas` to be used."""
+    """An interactive `LinesCanvas`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,7 +41,7 @@ class LinesView(LinesCanvas):
 
     # -- the mouse -----------------------------------------------------------------------------------------------
     def place_at(self, point: QPoint) -> LogPosition | None:
-        """The place between characters that is nearest to a point of the viewport; None when there are no lines."""
+        """The position between characters nearest to a point of the viewport; None without lines."""
         rows = self.visible_rows()
         if not rows:
             return None
@@ -65,7 +65,7 @@ class LinesView(LinesCanvas):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         near = (event.position().toPoint() - self._clicked_at).manhattanLength() < QApplication.startDragDistance()
-        # The second click comes as a double click; a third one soon after it chooses the line.
+        # The second click arrives as a double click; a third one soon after selects the line.
         self._press(event, 3 if self._clicks == 2 and near and self._click_timer.isActive() else 1)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
@@ -138,7 +138,7 @@ class LinesView(LinesCanvas):
         self.viewport().update()
 
     def select_all(self) -> None:
-        """Every line that is shown."""
+        """Select every line that is shown."""
         if self.shown.count:
             last = self.shown.number(self.shown.count - 1)
             self.selection.set(
@@ -190,7 +190,7 @@ class LinesView(LinesCanvas):
             event.ignore()
 
     def _move_cursor(self, key: int) -> None:
-        """Extend the selection with a key, from the cursor or from the first line in sight."""
+        """Extend the selection with a key, from the cursor or from the first visible line."""
         shown = self.shown
         if not shown.count:
             return

@@ -1,4 +1,4 @@
-"""The page of logs: at the left which containers, at the right their one stream."""
+"""The logs page: container selection at the left, their merged log at the right."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = "page"
 
 
 class LogsPage(QWidget):
-    """A function of the store, but for what is ticked. The first time that it is shown, all that runs is."""
+    """Shows the store's state; owns only the selection. When first shown, all running containers are selected."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,19 +41,19 @@ class LogsPage(QWidget):
         self.refresh()
 
     def choose(self, container_ids: tuple[str, ...]) -> None:
-        """Show the logs of these."""
+        """Show the logs of these containers."""
         self.picker.filter.clear()
         self.picker.tick(container_ids)
 
     def focus_search(self) -> None:
-        """To be called for Ctrl+F."""
+        """Handle Ctrl+F."""
         if self._stack.currentWidget() is self.pane:
             self.pane.focus_search()
         else:
             self.picker.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def refresh(self) -> None:
-        """Show the store."""
+        """Update from the store."""
         store = self._store
         has_log = bool(self.pane.container_ids)
         if self.isVisible() and not self._chose and store.running:

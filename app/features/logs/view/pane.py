@@ -1,6 +1,6 @@
-"""One log: its lines, the search over all of them, and what else can be done with them.
+"""A log pane: lines, search, and actions.
 
-The search and the export belong to the log (`store.logs`); which of them is shown, and how, is this view's own affair.
+Search and export belong to the log (`store.logs`); how they are shown is up to this view.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _SLOWEST_MS: Final = 250
 
 
 class LogPane(QWidget):
-    """A function of the log that the store has for `key`, but for the search and how lines are shown.
+    """Shows the log stored for `key`; owns only the search and display options.
 
-    Give it containers by `show_containers`; it asks the store's intents for their log.
+    `show_containers` requests the log by the store's intents.
     """
 
     def __init__(self, store: AppStore, key: str, parent: QWidget | None = None) -> None:
@@ -58,20 +58,20 @@ class LogPane(QWidget):
 
     @property
     def container_ids(self) -> tuple[str, ...]:
-        """Whose log is shown."""
+        """The containers whose log is shown."""
         return self._log.container_ids if self._log else ()
 
     def show_containers(self, container_ids: tuple[str, ...]) -> None:
-        """Show the log of these, as one stream; none of them shows nothing."""
+        """Show the merged log of these containers; an empty tuple shows nothing."""
         if container_ids != self.container_ids:
             self._store.intents.follow_logs.emit(self._key, container_ids)
 
     def focus_search(self) -> None:
-        """To be called for Ctrl+F."""
+        """Handle Ctrl+F."""
         self.searching.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.searching.field.selectAll()
 
-    # -- making --------------------------------------------------------------------------------------------------
+    # -- construction ---------------------------------------------------------------------------------------------
     def _lay_out(self) -> None:
         bar = QFrame()
         bar.setObjectName("logbar")
@@ -154,7 +154,7 @@ class LogPane(QWidget):
         has_lines = self.lines.shown.count > 0
         for widget in (self.copy, self.save, self.clear):
             widget.setEnabled(has_lines)
-        # While lines pour in, most of the time is for everything else.
+        # While many lines arrive, leave most of the time for other events.
         took_ms = round((time.monotonic() - begun) * 1000)
         self._soon.setInterval(min(_SLOWEST_MS, max(_REFRESH_MS, 4 * took_ms)))
 
@@ -195,7 +195,7 @@ class LogPane(QWidget):
         self.searching.show_found(search, self.lines.shown.first, self.lines.current_match)
 
     def _go(self, *, backwards: bool) -> None:
-        """To the next line that matches, from the one that was gone to or the one at the top; round at the ends."""
+        """Go to the next matching line after the current or topmost one, wrapping around at the ends."""
         if self._typed.isActive():
             self._begin_search()
         if self._search is None:
@@ -212,7 +212,7 @@ class LogPane(QWidget):
             self.lines.show_match(number)
             self._show_search()
 
-    # -- the rest ------------------------------------------------------------------------------------------------
+    # -- other actions --------------------------------------------------------------------------------------------
     def _ask_where_to_save(self) -> None:
         if not self.lines.shown.count or self._log is None:
             return

@@ -1,4 +1,4 @@
-"""Which containers' logs are shown: a tree of Compose projects with a box to tick for each container."""
+"""Selection of containers for the logs page: a tree of Compose projects with checkboxes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from backend.api import Container
 
 _ID_ROLE: Final = Qt.ItemDataRole.UserRole
 _SETTLE_MS: Final = 250
-"""Several boxes ticked one after the other open one log, not several."""
+"""Several boxes ticked in a row open one log, not several."""
 _DOT: Final = 10
 
 
 class ContainerPicker(QWidget):
-    """A function of the store's containers, but for what is ticked."""
+    """Shows the store's containers; owns only the ticks."""
 
     chosen = Signal(tuple)
-    """Ids, in the order of the tree. Only what the user did is told, not that a container is gone."""
+    """Ids in tree order. Emitted only for changes by the user, not when a container is removed."""
 
     def __init__(self, store: AppStore, ticked: Iterable[str] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,18 +48,18 @@ class ContainerPicker(QWidget):
 
     @property
     def ticked(self) -> tuple[str, ...]:
-        """The ids of what is ticked, in the order of the tree."""
+        """The ids of ticked containers, in tree order."""
         return tuple(entry.id for entry in self._ordered() if entry.id in self._ticked)
 
     def tick(self, container_ids: Iterable[str]) -> None:
-        """Tick these and no others, and tell it at once."""
+        """Tick only these containers, and emit `chosen` at once."""
         self._ticked = set(container_ids)
         self._show_ticks()
         self._settle.stop()
         self.chosen.emit(self.ticked)
 
     def refresh(self) -> None:
-        """Show the store's containers."""
+        """Update from the store."""
         containers = self._store.containers
         if containers is not None:
             self._ticked &= {entry.id for entry in containers}
@@ -70,7 +70,7 @@ class ContainerPicker(QWidget):
         self._fill()
 
     def recolour(self) -> None:
-        """The theme is another."""
+        """Update after the theme has changed."""
         self._fill()
 
     def _lay_out(self) -> None:
@@ -112,7 +112,7 @@ class ContainerPicker(QWidget):
         )
 
     def _visible(self, *, running: bool = False) -> list[str]:
-        """The ids that pass the filter."""
+        """The ids that match the filter."""
         words = self.filter.text().strip().lower()
         return [entry.id for entry in self._ordered() if _passes(entry, words) and (entry.state.is_up or not running)]
 
@@ -157,14 +157,14 @@ class ContainerPicker(QWidget):
         return item
 
     def _leaves(self) -> list[QTreeWidgetItem]:
-        found: list[QTreeWidgetItem] = []
+        leaves: list[QTreeWidgetItem] = []
         for at in range(self.tree.topLevelItemCount()):
             top = self.tree.topLevelItem(at)
             if top is None:
                 continue
             children = [top.child(each) for each in range(top.childCount())]
-            found += [top] if top.data(0, _ID_ROLE) else [child for child in children if child is not None]
-        return found
+            leaves += [top] if top.data(0, _ID_ROLE) else [child for child in children if child is not None]
+        return leaves
 
     def _show_ticks(self) -> None:
         self._filling = True

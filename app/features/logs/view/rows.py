@@ -1,4 +1,4 @@
-"""Which lines of a log are shown, and in what order: all from some number on, or those that match a search."""
+"""The lines of a log that are shown: all from some number on, or those that match a search."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from app.features.logs.data.search import LogSearch
 
 
 class ShownLines:
-    """Positions, from 0 to before `count`, of line numbers. Both ends move while lines come and go."""
+    """Maps positions, from 0 to before `count`, to line numbers. Both ends change as lines are added and dropped."""
 
     def __init__(self) -> None:
         self.buffer: LogBuffer | None = None
         self.start = 0
-        """Lines before this number were cleared away by the user."""
+        """Lines before this number were hidden by the user."""
         self.search: LogSearch | None = None
-        """Only what it has found is shown; None: all lines."""
+        """Only its matches are shown; None: all lines."""
 
     @property
     def first(self) -> int:
-        """The number of the oldest line that could be shown."""
+        """Number of the oldest line that can be shown."""
         return max(self.start, self.buffer.first) if self.buffer else 0
 
     @property
     def count(self) -> int:
-        """How many lines are shown."""
+        """Number of shown lines."""
         if self.buffer is None:
             return 0
         if self.search is not None:
@@ -33,13 +33,13 @@ class ShownLines:
         return max(0, self.buffer.end - self.first)
 
     def number(self, position: int) -> int:
-        """The line at a position below `count`."""
+        """The line number at a position below `count`."""
         if self.search is not None:
             return self.search.matches[bisect_left(self.search.matches, self.first) + position]
         return self.first + position
 
     def position(self, number: int) -> int:
-        """Where a line is, or the next one if it is not shown: at most `count`."""
+        """Position of a line, or of the next one if it is not shown: at most `count`."""
         if self.search is not None:
             base = bisect_left(self.search.matches, self.first)
             return max(0, bisect_left(self.search.matches, number) - base)

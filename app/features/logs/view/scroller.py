@@ -1,7 +1,7 @@
-"""A window over the rows of a log: which line is at the top, and how it moves. Knows rows, not pixels.
+"""Scrolling over the rows of a log: which line is at the top, and how it moves. Knows rows, not pixels.
 
-Where lines wrap, a line has several rows, and nobody knows how many rows there are in all: that would mean to lay out
-every line. So the scroll bar counts lines, and rows are only counted around the place that is looked at.
+A wrapped line has several rows, and their total number is not known, because that would require a layout of every line.
+So the scroll bar counts lines, and rows are counted only near the visible part.
 """
 
 from __future__ import annotations
@@ -12,29 +12,31 @@ from app.features.logs.view.rows import ShownLines
 
 
 class Scroller:
-    """Holds the top: a line's number, and how many of its rows are above the edge."""
+    """Holds the topmost line's number, and how many of its rows are above the edge."""
 
     def __init__(self, shown: ShownLines, rows_of: Callable[[int], int]) -> None:
-        """
+        """Start at the end.
+
         Args:
-            rows_of: how many rows a line has, by its number.
+            shown: the lines.
+            rows_of: returns the number of rows of a line, by its number.
         """
         self._shown = shown
         self._rows_of = rows_of
         self.number = 0
         self.row = 0
         self.page = 1
-        """Rows that are wholly visible."""
+        """Number of completely visible rows."""
         self.follows = True
-        """Whether the last line stays in sight."""
+        """Whether to follow new lines."""
 
     @property
     def position(self) -> int:
-        """The top line's, in `ShownLines`."""
+        """Position of the top line in `ShownLines`."""
         return self._shown.position(self.number)
 
-    def settle(self) -> None:
-        """Bring the top to where it may be, after lines came or went, or the size changed."""
+    def normalise(self) -> None:
+        """Correct the top after lines were added or dropped, or the size has changed."""
         shown = self._shown
         if not shown.count:
             self.number, self.row = shown.first, 0
@@ -52,7 +54,7 @@ class Scroller:
             self.number, self.row = shown.number(bottom[0]), bottom[1]
 
     def bottom(self) -> tuple[int, int]:
-        """Position and row of the top when the last row is just in sight."""
+        """Position and row of the top when the last row is just visible."""
         left = self.page
         at = self._shown.count
         while at > 0:
@@ -64,11 +66,11 @@ class Scroller:
         return 0, 0
 
     def is_at_bottom(self) -> bool:
-        """Whether the last row is in sight."""
+        """Whether the last row is visible."""
         return not self._shown.count or (self.position, self.row) >= self.bottom()
 
     def scroll(self, rows: int) -> None:
-        """Move down, or up by a negative number. Coming to the end is following."""
+        """Scroll down by rows; negative: up. Reaching the end turns following on."""
         shown = self._shown
         if not shown.count or not rows:
             return
@@ -83,17 +85,17 @@ class Scroller:
         self._go(at, min(row, self._rows_of(shown.number(at)) - 1))
 
     def go_to_position(self, position: int) -> None:
-        """Bring a line to the top."""
+        """Scroll a line to the top."""
         if self._shown.count:
             self._go(max(0, min(position, self._shown.count - 1)), 0)
 
     def go_to_end(self) -> None:
-        """Follow."""
+        """Scroll to the end and follow."""
         self.follows = True
-        self.settle()
+        self.normalise()
 
     def show(self, number: int, row: int = 0) -> None:
-        """Scroll, if need be, until a row of a line is in sight, with some around it."""
+        """Scroll, if needed, until a row of a line is visible with some rows around it."""
         shown = self._shown
         if not shown.count:
             return

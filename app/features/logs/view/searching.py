@@ -1,4 +1,4 @@
-"""The search of a log: the field, its switches, and how many lines match."""
+"""The search bar of a log: field, switches, and number of matches."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from app.ui.widgets import IconButton, label
 
 
 class Searching(QWidget):
-    """Says what is looked for; the pane does it."""
+    """Edits the query; the pane runs the search."""
 
-    changed = Signal()  # a switch: look again
+    changed = Signal()  # a switch has changed: search again
     filtered = Signal()  # only matching lines, or all
-    wanted = Signal(bool)  # the next match, or with True the one before
+    wanted = Signal(bool)  # next match; True: previous match
     left = Signal()  # Escape in an empty field
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -39,7 +39,7 @@ class Searching(QWidget):
         self.count = label("", "muted")
         self.count.hide()
         self.complaint = label("", "warning", wrap=True)
-        """To be laid out below the bar."""
+        """To be placed below the bar."""
         self.complaint.setContentsMargins(theme.px(12), theme.px(4), theme.px(12), theme.px(4))
         self.complaint.hide()
         row = QHBoxLayout(self)
@@ -58,28 +58,29 @@ class Searching(QWidget):
 
     @property
     def query(self) -> LogQuery:
-        """What is looked for; without words: nothing."""
+        """The query; empty when the field is empty."""
         return LogQuery(self.field.text(), is_regex=self.regex.isChecked(), is_case_sensitive=self.case.isChecked())
 
     def show_error(self, words: str) -> None:
-        """What is wrong with the pattern; empty for nothing."""
+        """Show an error of the pattern; empty for none."""
         self.complaint.setText(words)
         self.complaint.setVisible(bool(words))
 
     def show_count(self, words: str) -> None:
-        """How many there are."""
+        """Show the number of matches."""
         if words != self.count.text():
             self.count.setText(words)
             self.count.setVisible(bool(words))
-            # Shown beside the field, so said with it.
+            # It belongs to the field, so it is part of the field's description.
             self.field.setAccessibleDescription(words)
 
     def show_found(self, search: LogSearch, first: int, current: int | None) -> None:
-        """How far a search is.
+        """Show the progress of a search.
 
         Args:
-            first: the number of the oldest line that counts.
-            current: the line that was gone to.
+            search: the search.
+            first: number of the oldest line that counts.
+            current: line of the current match.
         """
         matches = search.matches
         base = bisect_left(matches, first)
@@ -96,10 +97,14 @@ class Searching(QWidget):
 
     @staticmethod
     def next_match(search: LogSearch, first: int, number: int, *, backwards: bool, inclusive: bool) -> int | None:
-        """The matching line after or before a line, round at the ends; None while there is none.
+        """The matching line after or before a line, wrapping around; None when there is none.
 
         Args:
-            inclusive: the line itself will do.
+            search: the search.
+            first: number of the oldest line that counts.
+            number: the line to start from.
+            backwards: search for the previous match.
+            inclusive: whether the line itself counts.
         """
         matches = search.matches
         base, end = bisect_left(matches, first), len(matches)

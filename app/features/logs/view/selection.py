@@ -1,4 +1,4 @@
-"""What is selected in a log: from one place to another, over any number of lines. Pure."""
+"""Selection in a log, over any number of lines. Pure."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 
 class LogPosition(NamedTuple):
-    """Between two characters. Places compare as they follow each other."""
+    """A position between two characters. Positions compare in text order."""
 
     number: int
-    """Of the line."""
+    """Line number."""
     at: int
-    """UTF-16 units from the line's beginning."""
+    """Offset in the line in UTF-16 units."""
 
 
 class LogSelection:
-    """An anchor that stays, and a cursor that moves."""
+    """A fixed anchor, and a cursor that moves."""
 
     def __init__(self) -> None:
         self.anchor: LogPosition | None = None
@@ -28,26 +28,26 @@ class LogSelection:
 
     @property
     def ends(self) -> tuple[LogPosition, LogPosition] | None:
-        """The first and the last place; None for nothing."""
+        """First and last position; None without a selection."""
         if self.anchor is None or self.cursor is None or self.anchor == self.cursor:
             return None
         return min(self.anchor, self.cursor), max(self.anchor, self.cursor)
 
     def clear(self) -> None:
-        """Select nothing, and have no cursor."""
+        """Clear selection and cursor."""
         self.anchor = self.cursor = None
 
     def set(self, anchor: LogPosition, cursor: LogPosition) -> None:
-        """Select from one to the other."""
+        """Select from one position to another."""
         self.anchor, self.cursor = anchor, cursor
 
     def extend(self, cursor: LogPosition) -> None:
-        """Move the cursor; the anchor stays, or is there if there was none."""
+        """Move the cursor; without an anchor, it becomes the anchor too."""
         self.anchor = cursor if self.anchor is None else self.anchor
         self.cursor = cursor
 
     def part(self, number: int, length: int) -> tuple[int, int] | None:
-        """Start and end of what is selected of a line of `length`; None for nothing of it."""
+        """Start and end of the selected part of a line of `length`; None when nothing is selected."""
         if (ends := self.ends) is None:
             return None
         low, high = ends

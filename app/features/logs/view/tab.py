@@ -13,5 +13,5 @@ class LogsTab(LogPane):
         super().__init__(store, "detail")
 
     def show_container(self, container_id: str) -> None:
-        """Show its log from now on; "" shows none, and ends the reading."""
+        """Show its log; "" shows none, and stops reading."""
         self.show_containers((container_id,) if container_id else ())

@@ -88,11 +88,11 @@ def test_it_goes_on_when_its_container_starts_again(engine: FakeEngine, opened: 
     web = opened("web")
     qtbot.waitUntil(lambda: len(web.lines) == 2 and engine.log_readers == 1)
     engine.happen("die", "web")
-    web.feed.look_at(listed(engine))
+    web.feed.refresh_containers(listed(engine))
     engine.end_logs()
     qtbot.waitUntil(lambda: web.states == [LogState.ENDED])
     engine.happen("start", "web")
-    web.feed.look_at(listed(engine))
+    web.feed.refresh_containers(listed(engine))
     qtbot.waitUntil(lambda: engine.log_readers == 1)
     # The engine's `since` includes the last moment: what was shown of it is not shown twice, what is new of it is.
     again = stamped(1, "first") + stamped(1, "same moment") + stamped(1, "same moment, later") + stamped(2, "second")
@@ -159,12 +159,12 @@ def test_a_log_that_is_not_understood_is_asked_for_once(engine: FakeEngine, open
     problem = web.log.states[0].problem
     assert problem is not None
     assert "not understood" in problem.summary
-    web.feed.look_at(listed(engine))  # any change of any container brings a new list
+    web.feed.refresh_containers(listed(engine))  # any change of any container brings a new list
     engine.wire_logs.clear()
     engine.happen("die", "web")
-    web.feed.look_at(listed(engine))
+    web.feed.refresh_containers(listed(engine))
     engine.happen("start", "web")
-    web.feed.look_at(listed(engine))
+    web.feed.refresh_containers(listed(engine))
     qtbot.waitUntil(lambda: web.states == [LogState.FOLLOWING])
     assert join_threads(web.feed.close(), 5)
     asked = [one for one in engine.requests if one.endswith(f"{identity(engine, 'web')}/logs")]
@@ -214,7 +214,7 @@ def test_more_containers_than_are_followed_cost_no_more_connections(
     # One that is followed stops: one of the others takes its place.
     followed = many.states.index(LogState.FOLLOWING)
     engine.happen("die", f"many-{followed}")
-    many.feed.look_at(listed(engine))
+    many.feed.refresh_containers(listed(engine))
     with engine._lock:
         stream = next(each for each in engine._log_streams if engine._log_names[id(each)] == f"{followed:064x}")
     stream.put(None)
