@@ -1,4 +1,4 @@
-"""A question before something that takes effect on what people keep: what is lost, what is kept, go on or not."""
+"""Confirmation dialog for actions with lasting effects: what is lost, what is kept, continue or not."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ def ask(
     danger: bool = True,
     option: tuple[str, bool] | None = None,
 ) -> QMessageBox:
-    """Ask once, and call `confirmed` if the user goes on.
+    """Show the dialog, and call `confirmed` if the user confirms.
 
     Args:
+        parent: the window that the dialog belongs to.
+        title: title of the dialog.
+        question: the question, in bold.
         lines: what happens, what is lost, what is kept.
-        confirm: words on the button.
-        confirmed: is given whether the option is ticked (False without one).
-        danger: whether something is lost; then the harmless button is the one that Return presses.
-        option: words of a box to tick, and whether it is ticked at first.
+        confirm: label of the confirming button.
+        confirmed: receives whether the option is ticked (False without one).
+        danger: whether something is lost; then Cancel is the default button.
+        option: label of a checkbox, and its initial state.
     """
     box = QMessageBox(parent)
     box.setWindowTitle(title)

@@ -1,4 +1,4 @@
-"""The few things that differ between desktops and that only Qt knows."""
+"""Differences between desktops that are visible only through Qt."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from PySide6.QtGui import QGuiApplication, QWindow
 from PySide6.QtWidgets import QSystemTrayIcon, QWidget
 
 DESKTOP_ID = "wherry"
-"""The .desktop file's base name. Wayland compositors look the window's icon up by it."""
+"""Base name of the .desktop file. Wayland compositors use it to find the window's icon."""
 
 
 def prepare_application() -> None:
-    """To be called before the application object is made."""
+    """MUST be called before the application object is created."""
     QGuiApplication.setApplicationName("Wherry")
     QGuiApplication.setApplicationDisplayName("Wherry")
     QGuiApplication.setDesktopFileName(DESKTOP_ID)
 
 
 def tray_is_shown() -> bool:
-    """Whether this desktop shows tray icons now. GNOME does not without an extension, which may come later."""
+    """Whether this desktop shows tray icons now. GNOME requires an extension, which may be enabled later."""
     return QSystemTrayIcon.isSystemTrayAvailable()
 
 
 def bring_to_front(window: QWidget) -> None:
-    """Show a window that is hidden, minimised or covered."""
+    """Show and activate a window that is hidden, minimised or covered."""
     if window.isMinimized():
         window.showNormal()
     else:
@@ -31,5 +31,5 @@ def bring_to_front(window: QWidget) -> None:
     window.activateWindow()
     handle = window.windowHandle()
     if isinstance(handle, QWindow):
-        # Wayland gives no focus to a window that asks for it; it marks the window as wanting attention.
+        # Wayland does not let a window take the focus; the compositor marks it as demanding attention.
         handle.requestActivate()

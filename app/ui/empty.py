@@ -1,4 +1,4 @@
-"""What stands where a list would be: why there is none, and the one thing to do about it."""
+"""Placeholder for an empty list: the reason, and the next action."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from app.ui.widgets import CopyableCommand, button, label
 
 _WIDTH = 540
 _HIGH_ENOUGH = 260
-"""For a picture."""
+"""Minimum height for showing the picture."""
 
 
 class EmptyState(QScrollArea):
-    """A centred picture, title, sentence, and what is needed of: progress, a command to copy, a big button.
+    """A centred picture, title and sentence, and optionally progress, a command to copy, and a button.
 
-    Scrolled where there is little room.
+    It scrolls when there is little room.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -80,12 +80,15 @@ class EmptyState(QScrollArea):
         command: str = "",
         action: tuple[str, Callable[[], object]] | None = None,
     ) -> None:
-        """Show one state.
+        """Show a state.
 
         Args:
-            words: a sentence below the title.
-            progress: steps done and steps in all; (0, 0) for work without a known length.
-            action: the button's words and what it does.
+            picture: icon above the title.
+            title: in bold.
+            words: sentence below the title.
+            progress: steps done and total; (0, 0) for unknown length.
+            command: a command with a Copy button; "" for none.
+            action: the button's label, and what it does.
         """
         self._picture.setPixmap(picture.pixmap(QSize(theme.px(72), theme.px(72))))
         self._title.setText(title)

@@ -1,8 +1,8 @@
-"""Numbers as people read them: sizes, shares, rates and ages, with the language's words and decimal sign.
+"""Formatting of numbers for people: sizes, shares, rates and ages, in the current language.
 
-And those in names: web-2 comes before web-10.
+Also the natural sort order of names, in which web-2 comes before web-10.
 
-Sizes are in powers of 1024 and say so (MiB, GiB), as memory and disks are given in them.
+Sizes use powers of 1024 and the matching units (MiB, GiB), like memory and disks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PySide6.QtCore import QDateTime, QLocale
 from app.texts import _, ngettext, pgettext
 
 NOTHING: Final = "–"
-"""In a table, where there is no figure."""
+"""Shown in a table when there is no value."""
 _UNITS: Final = 5
 """Bytes to TiB."""
 _DIGITS: Final = re.compile(r"\d+")
@@ -31,23 +31,23 @@ _AGES: Final = (
 
 @lru_cache(maxsize=8192)
 def natural(words: str) -> str:
-    """A key to sort words by, with the numbers in them as numbers."""
+    """Sort key for natural order: numbers in the text compare as numbers."""
     return _DIGITS.sub(lambda digits: digits.group().zfill(12), words.casefold())
 
 
 def number(value: float, decimals: int) -> str:
-    """ "1.5", or "1,5" where the language writes it so."""
+    """Format as "1.5", or "1,5", depending on the language."""
     return f"{value:.{decimals}f}".replace(".", pgettext("decimal sign", "."))
 
 
 def percent(value: float) -> str:
-    """ "0.4 %", "12 %", "340 %"."""
+    """Format as "0.4 %", "12 %", "340 %"."""
     shown = max(0.0, value)
     return _("{value}%", value=number(shown, 1 if 0 < shown < 9.95 else 0))
 
 
 def size(value: int) -> str:
-    """ "812 B", "1.2 MiB", "64 GiB": three digits at most, one decimal below ten."""
+    """Format as "812 B", "1.2 MiB", "64 GiB": at most three digits, one decimal below ten."""
     unit = unit_of(value)
     return _with_unit(in_unit(value, unit), unit)
 
@@ -67,19 +67,19 @@ def _with_unit(value: str, unit: int) -> str:
 
 
 def used_of(used: int, given: int) -> str:
-    """ "1.2 of 4 GiB", "256 MiB of 4 GiB"."""
+    """Format as "1.2 of 4 GiB", "256 MiB of 4 GiB"."""
     whole = size(given)
     unit = unit_of(used)
     return _("{used} of {given}", used=in_unit(used, unit) if unit == unit_of(given) else size(used), given=whole)
 
 
 def rate(bytes_per_s: float) -> str:
-    """ "1.2 MiB/s"."""
+    """Format as "1.2 MiB/s"."""
     return _("{size}/s", size=size(round(bytes_per_s)))
 
 
 def ago(seconds: float) -> str:
-    """ "3 hours ago": whole units, the greatest of which there is one."""
+    """Format as "3 hours ago", with the largest whole unit."""
     name, length = next(((name, length) for name, length in _AGES if seconds >= length), ("", 1))
     count = int(seconds // length)
     match name:
@@ -98,12 +98,12 @@ def ago(seconds: float) -> str:
 
 
 def moment(epoch: float) -> str:
-    """ "28 Nov 2026, 07:40"."""
+    """Format as "28 Nov 2026, 07:40"."""
     return QLocale().toString(QDateTime.fromSecsSinceEpoch(int(epoch)), "d MMM yyyy, HH:mm")
 
 
 def unit_of(value: int) -> int:
-    """The number of the greatest unit of which there is one, 0 for bytes."""
+    """Index of the largest unit that is not above the value; 0 for bytes."""
     unit = 0
     while unit < _UNITS - 1 and value >= 1000 * 1024**unit:
         unit += 1
@@ -111,6 +111,6 @@ def unit_of(value: int) -> int:
 
 
 def in_unit(value: int, unit: int) -> str:
-    """The bare number in a unit; a whole one without decimals."""
+    """The number in a unit, without the unit's name; no decimals for whole numbers."""
     shown = max(0, value) / 1024**unit
     return number(shown, 1 if unit and shown < 99.95 and abs(shown - round(shown)) >= 0.05 else 0)

@@ -1,7 +1,7 @@
-"""QtAwesome's Material Design glyphs, from its font file alone.
+"""Glyphs of Material Design Icons, drawn with QtAwesome's font file.
 
-The package itself is not imported: it reads the tables of all its fonts and, through qtpy, all of Qt, which costs a
-window 40 MiB and 0.15 s at its start. The font and its table of names are data that lie in the package's folder.
+The package itself is not imported: it reads the tables of all its fonts and, through qtpy, all of Qt, which costs 40
+MiB and 0.15 s at start. Only the font and its table of names in the package's directory are used.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QIconEngine, QPai
 _FONT: Final = "materialdesignicons6-webfont-*.ttf"
 _TABLE: Final = "materialdesignicons6-webfont-charmap-*.json"
 _SHARE: Final = 0.875
-"""Of an icon's height, the part that the glyph's em square takes: the room around it is the font's own measure."""
+"""Height of the glyph's em square relative to the icon: the font's own margin."""
 
 
 def icon(name: str, colour: str, disabled: str) -> QIcon:
-    """A glyph as an icon of any size.
+    """Create an icon that scales to any size.
 
     Args:
-        name: as in Material Design Icons, "trash-can-outline". An unknown one is a defect and raises KeyError.
+        name: name in Material Design Icons, "trash-can-outline". Raises KeyError for an unknown one.
         colour: "#rrggbb".
-        disabled: the colour of the disabled icon.
+        disabled: colour of the disabled icon.
     """
     return QIcon(_Engine(_character(name), colour, disabled))
 
 
 class _Engine(QIconEngine):
-    """Paints one character."""
+    """Paints one character of the font."""
 
     def __init__(self, character: str, colour: str, disabled: str) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class _Engine(QIconEngine):
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
         made = QPixmap(size)
-        if made.isNull():  # a widget that has no size yet asks too
+        if made.isNull():  # a widget without a size calls this too
             return made
         made.fill(Qt.GlobalColor.transparent)
         painter = QPainter(made)
@@ -75,7 +75,7 @@ def _table() -> str:
 
 @cache
 def _character(name: str) -> str:
-    # Looked up in the text: a dictionary of its seven thousand names would be ten times as large.
+    # Searched in the text: a dictionary of its seven thousand names would take ten times the memory.
     _, found, rest = _table().partition(f'"{name}": "0x')
     if not found:
         raise KeyError(name)

@@ -1,4 +1,4 @@
-"""Icons: the boat (ours, SVG) and QtAwesome's glyphs in the theme's colours."""
+"""Icons: our boat (SVG), and Material Design glyphs in the theme's colours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _APP_SIZES = (16, 24, 32, 48, 64, 128, 256)
 
 
 def glyph(name: str, colour: str | None = None) -> QIcon:
-    """A Material Design glyph, "play" or "trash-can-outline", in `colour` or the colour of text."""
+    """A Material Design glyph, such as "play", in `colour` or the text colour."""
     current = theme.current()
     return _glyph(name, colour or current.text, current.stopped)
 
@@ -27,7 +27,7 @@ _glyph = cache(glyphs.icon)
 
 @cache
 def boat(name: str = "wherry") -> QIcon:
-    """One of our own drawings, as pixmaps of the usual sizes: tray hosts pick one and do not all know SVG."""
+    """One of our drawings, as pixmaps of common sizes: tray hosts choose one, and not all support SVG."""
     data = resources.files("app").joinpath(f"resources/{name}.svg").read_bytes()
     renderer = QSvgRenderer(QByteArray(data))
     icon = QIcon()
@@ -42,7 +42,7 @@ def boat(name: str = "wherry") -> QIcon:
 
 
 def tray(phase: Phase | None) -> QIcon:
-    """The boat as the machine is: sail down, half up, up, marked as in danger or paused. The shape tells."""
+    """The tray icon for a phase: sail down, half up, up, or with a mark for danger or pause. The shape tells."""
     match phase:
         case Phase.RUNNING:
             return boat("tray-running")

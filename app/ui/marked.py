@@ -1,4 +1,4 @@
-"""Something that was found, in a list of such: a mark that says how it stands, a title, and words below it."""
+"""A list row with a status mark, a title, and further lines."""
 
 from __future__ import annotations
 
@@ -11,33 +11,25 @@ from app.ui.widgets import label
 
 
 class Mark(QLabel):
-    """A glyph in a colour, with its words for those who do not see it."""
+    """A coloured glyph with an accessible name."""
 
     def __init__(self, size: int = 18) -> None:
-        """Make it.
-
-        Args:
-            size: pixels at 100 per cent.
-        """
+        """`size` is in pixels at 100 per cent."""
         super().__init__()
         self.setFixedSize(theme.px(size), theme.px(size))
 
     def show_mark(self, glyph: str, colour: str, words: str) -> None:
-        """Show another. `colour` as "#rrggbb"."""
+        """Show another mark. `colour` is "#rrggbb", `words` its accessible name."""
         self.setPixmap(icons.glyph(glyph, colour).pixmap(QSize(self.width(), self.height())))
         self.setAccessibleName(words)
         self.setToolTip(tooltip(words))
 
 
 class MarkedRow(QWidget):
-    """Its lines are written by `show_line`."""
+    """A row of a mark, a title and labels; `show_line` sets the labels' texts."""
 
     def __init__(self, *lines: QLabel) -> None:
-        """Make it.
-
-        Args:
-            lines: what stands below the title.
-        """
+        """`lines` are the labels below the title."""
         super().__init__()
         self.mark = Mark()
         self.title = label("", "heading", wrap=True)
@@ -53,6 +45,6 @@ class MarkedRow(QWidget):
 
 
 def show_line(line: QLabel, words: str) -> None:
-    """Write a line of a MarkedRow, or hide it where there is nothing to say."""
+    """Set the text of a label in a MarkedRow; hide it when the text is empty."""
     line.setText(words)
     line.setVisible(bool(words))

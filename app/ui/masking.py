@@ -1,4 +1,4 @@
-"""Which values look like secrets and are hidden until somebody asks: pure."""
+"""Hiding of values that look like secrets. Pure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether a variable's value is better not shown to whoever looks over the shoulder."""
+    """Whether a variable's value should be hidden by default."""
     if not value:
         return False
-    named = bool(_SECRET_NAME.search(name)) and not _NOT_SECRET.search(name)
-    return named or bool(_USER_IN_ADDRESS.search(value) or _PRIVATE_KEY.search(value))
+    match = bool(_SECRET_NAME.search(name)) and not _NOT_SECRET.search(name)
+    return match or bool(_USER_IN_ADDRESS.search(value) or _PRIVATE_KEY.search(value))
 
 
 def without_password(address: str) -> str:
-    """A proxy's address as it may be shown: "http://ana:••••••••@proxy.example:3128"."""
-    return _PASSWORD_IN_ADDRESS.sub(lambda found: found["before"] + MASK, address)
+    """A proxy's address without its password: "http://ana:••••••••@proxy.example:3128"."""
+    return _PASSWORD_IN_ADDRESS.sub(lambda parts: parts["before"] + MASK, address)

@@ -1,4 +1,4 @@
-"""A container's ports as they are shown and opened: pure."""
+"""Display and links of a container's ports. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from backend.api import Container, PortBinding, Problem, ProblemCode
 LOOPBACK: Final = ("127.0.0.1", "::1")
 WILDCARD: Final = ("0.0.0.0", "::")
 _EVERYBODYS: Final = (None, "", *WILDCARD, *LOOPBACK)
-"""What a container's port is reached by as "localhost"."""
+"""Addresses that can be opened as "localhost"."""
 _TLS_PORTS: Final = (443, 4443, 6443, 8443, 9443)
 
 
@@ -17,19 +17,19 @@ PORT_CODES: Final = (ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED)
 
 
 class PortLink(NamedTuple):
-    """One port."""
+    """A port as shown to the user."""
 
     words: str
-    """ "8080:80", or "80/tcp" for one that is not published."""
+    """"8080:80", or "80/tcp" for a port that is not published."""
     url: str | None
-    """Where a browser finds it; None for what is not published, not TCP, or not running."""
+    """URL for a browser; None when it is not published, not TCP, or not running."""
 
 
 def port_links(container: Container) -> tuple[PortLink, ...]:
-    """Published ports first. The bindings that the engine makes for IPv4 and IPv6 are one for the user."""
+    """The ports of a container, published ones first. A pair of bindings for IPv4 and IPv6 is one entry."""
     published: dict[str, PortLink] = {}
     exposed: dict[str, PortLink] = {}
-    # Of twins that of IPv4 is taken: "localhost" leads to it everywhere.
+    # Of a pair the IPv4 binding is used: "localhost" reaches it everywhere.
     for port in sorted(container.ports, key=lambda port: ":" in (port.host_ip or "")):
         suffix = "" if port.protocol == "tcp" else f"/{port.protocol}"
         if port.host_port is None:
@@ -45,15 +45,17 @@ def port_links(container: Container) -> tuple[PortLink, ...]:
 
 
 def is_of_ports(problem: Problem) -> bool:
-    """Whether it is that a published port cannot be had."""
+    """Whether the problem is that a published port cannot be opened."""
     return problem.code in PORT_CODES
 
 
 def browser_url(host: str, port: int, container_port: int | None) -> str:
-    """The address of a published port; whether it is https is guessed by the port.
+    """URL of a published port; https is assumed for some ports.
 
     Args:
-        host: as it stands in a URL, with brackets around an IPv6 address.
+        host: in URL form, with brackets around an IPv6 address.
+        port: on the host.
+        container_port: decides between http and https; None when unknown.
     """
     scheme = "https" if (container_port or port) in _TLS_PORTS else "http"
     default = {"http": 80, "https": 443}[scheme]
@@ -61,12 +63,12 @@ def browser_url(host: str, port: int, container_port: int | None) -> str:
 
 
 def bracketed(address: str) -> str:
-    """As an address stands before a port: "[::1]"."""
+    """The address with brackets if it is IPv6: "[::1]"."""
     return f"[{address}]" if ":" in address else address
 
 
 def _host(port: PortBinding) -> str:
-    # A name that the resolver gives to 127.0.0.1 first would not reach what listens on ::1 alone.
+    # For ::1 only: a name that resolves to 127.0.0.1 first would not reach it.
     if port.host_ip == "::1":
         return "[::1]"
     if port.host_ip is None or port.host_ip in _EVERYBODYS:

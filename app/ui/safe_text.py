@@ -1,7 +1,7 @@
-"""What containers wrote, made safe and ready to show: the bytes of a line to coloured spans.
+"""Sanitising of text from containers: the bytes of a line become coloured spans.
 
-Pure: no Qt, no I/O. Nothing that a container prints can reach the screen as markup, move the cursor, change the reading
-direction, or grow without bound. Colours and bold are read from the terminal's escape sequences, the rest is dropped.
+Pure: no Qt, no I/O. Nothing that a container prints can be interpreted as markup, move the cursor, change the reading
+direction, or grow without limit. Colours and bold are read from escape sequences; all others are removed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import re
 from typing import Final, NamedTuple
 
 _SEQUENCE: Final = re.compile(
-    r"\x1b\[([0-9;:]*)m"  # colour: the only one with a group
-    r"|\x1b\[[0-?]*[ -/]*[@-~]?"  # other control sequences, and one that the line's end cut off
+    r"\x1b\[([0-9;:]*)m"  # colour: the only alternative with a group
+    r"|\x1b\[[0-?]*[ -/]*[@-~]?"  # other control sequences, and one that is incomplete at the line's end
     r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # titles and links
     r"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\)?"  # device strings
-    r"|\x1b[ -/]*[0-~]?"  # two-character ones, and a lone escape
+    r"|\x1b[ -/]*[0-~]?"  # two-character sequences, and a lone escape
 )
 _DROPPED: Final = {
     **dict.fromkeys((*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0))),
@@ -26,15 +26,15 @@ _DROPPED: Final = {
 
 
 class Style(NamedTuple):
-    """How a span is shown."""
+    """Style of a span."""
 
     colour: int | str | None = None
-    """0 to 15: one of the terminal's named colours, drawn as the theme wants. "#rrggbb": that one. None: plain."""
+    """0 to 15: a terminal colour of the theme. "#rrggbb": this colour. None: the text colour."""
     bold: bool = False
 
 
 class Span(NamedTuple):
-    """A part of a line in one style."""
+    """A part of a line with one style."""
 
     text: str
     style: Style
@@ -44,9 +44,9 @@ PLAIN: Final = Style()
 
 
 def clean_line(untrusted_line: bytes) -> tuple[Span, ...]:
-    """The spans of one line; what is not UTF-8 is shown as replacement characters."""
+    """The spans of a line; bytes that are not UTF-8 become replacement characters."""
     untrusted_text = untrusted_line.decode("utf-8", errors="replace").rstrip("\r")
-    # A progress bar goes back to the line's start and writes it anew: only the last state is of interest.
+    # A progress bar returns to the line's start and overwrites it: only the last state is kept.
     untrusted_text = untrusted_text.rsplit("\r", 1)[-1]
     if "\x1b" not in untrusted_text:
         text = untrusted_text.translate(_DROPPED)
@@ -64,7 +64,7 @@ def clean_line(untrusted_line: bytes) -> tuple[Span, ...]:
 
 
 def clean_plain(untrusted_lines: bytes) -> str:
-    """The text of `clean_line` without its colours, for many lines at once, with line feeds between them."""
+    """The text of `clean_line` without colours, for many lines separated by line feeds."""
     untrusted_text = untrusted_lines.decode("utf-8", errors="replace")
     if "\r" in untrusted_text:
         lines = untrusted_text.split("\n")
@@ -73,23 +73,23 @@ def clean_plain(untrusted_lines: bytes) -> str:
         untrusted_text = _SEQUENCE.sub("", untrusted_text)
     if _is_plain(untrusted_text):
         return untrusted_text
-    # Translating takes some time for each character: only lines that need it.
+    # Translating is slow: only for lines that need it.
     lines = untrusted_text.split("\n")
     return "\n".join([line if _is_plain(line) else line.translate(_DROPPED) for line in lines])
 
 
 def _is_plain(text: str) -> bool:
-    """Whether cleaning would not change it."""
+    """Whether sanitising would not change it."""
     return text.isprintable() or text.replace("\n", "").replace("\t", "").isprintable()
 
 
 def tooltip(clean: str) -> str:
-    """Text for a tool tip. Qt guesses whether a tip is HTML, so it is made HTML of which nothing is markup."""
+    """Text for a tool tip. Qt guesses whether a tip is HTML, so it is converted to HTML with everything escaped."""
     return "<p style='white-space:pre-wrap'>" + html.escape(clean) + "</p>" if clean else ""
 
 
 def menu_text(clean: str) -> str:
-    """Text for a menu entry or a button, in which a single & would mark a shortcut key."""
+    """Text for a menu entry or a button, where a single & would mark a shortcut."""
     return clean.replace("&", "&&")
 
 
@@ -131,7 +131,7 @@ def _restyled(style: Style, parameters: str) -> Style:
 
 
 def _extended(numbers: list[int], at: int) -> tuple[int | str | None, int]:
-    """Read what follows 38 or 48: "5;n" of the 256 colours, or "2;r;g;b"."""
+    """Parse what follows 38 or 48: "5;n" of the 256 colours, or "2;r;g;b"."""
     kind = numbers[at] if at < len(numbers) else None
     if kind == 5 and at + 1 < len(numbers):
         return _of_256(min(numbers[at + 1], 255)), at + 2

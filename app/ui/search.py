@@ -1,7 +1,7 @@
-"""Finding things by what somebody types of their names: pure, quick, without case and accents.
+"""Fuzzy search by name: pure, fast, ignores case and accents.
 
-Every word that is typed must be found in a thing's words: at the start of one of them, inside one, or with its letters
-in order ("nx" finds "nginx"). The better it is found, the higher the thing stands.
+Every typed word must match an item's words: at the start of a word, inside it, or with its letters in order ("nx"
+matches "nginx"). A better match gives a higher score.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ _WORD = 80
 _INSIDE = 60
 _SCATTERED = 15
 _LONGEST = 400
-"""Letters that are looked at: a name may be as long as an image's reference, or hostile."""
+"""Number of characters examined: names can be as long as an image's reference, or malicious."""
 
 
 @lru_cache(maxsize=16_384)
 def fold(words: str) -> str:
-    """As compared: no case, no accents."""
+    """Normalise for comparison: no case, no accents."""
     decomposed = unicodedata.normalize("NFKD", words[:_LONGEST].casefold())
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
 
 class NameQuery:
-    """What was typed."""
+    """A compiled query."""
 
     def __init__(self, typed: str) -> None:
         self.words = tuple(fold(typed).split())
         self._scattered = tuple(re.compile("[^ ]*?".join(map(re.escape, word))) for word in self.words)
 
     def score_each(self, folded: str) -> tuple[int, ...]:
-        """For every word that was typed how well it is found in these folded words; 0: it is not."""
+        """Score of each typed word in the folded text; 0: no match."""
         return tuple(self._score(number, folded) for number in range(len(self.words)))
 
     def score(self, folded: str) -> int:
-        """How well all that was typed is found; 0: it is not. Nothing typed finds everything."""
+        """Score of the whole query; 0: no match. An empty query matches everything."""
         if not self.words:
             return 1
         scores = self.score_each(folded)
@@ -50,5 +50,5 @@ class NameQuery:
             return _START
         if at > 0:
             return _WORD if f" {word}" in folded or f"-{word}" in folded else _INSIDE
-        # One letter that is not there is not anywhere, and two or three scattered ones mean little.
+        # A single missing letter matches nothing, and two or three scattered ones mean little.
         return _SCATTERED if len(word) > 1 and self._scattered[number].search(folded) else 0

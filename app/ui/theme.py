@@ -1,6 +1,6 @@
-"""Colours, light and dark, and the style sheet that is made of them. Follows the desktop unless told otherwise.
+"""Light and dark colour themes, and the style sheet built from them. Follows the desktop by default.
 
-Contrast is at least 4.5 : 1 for text and 3 : 1 for marks on every ground that they are used on (tested).
+Contrast is at least 4.5 : 1 for text and 3 : 1 for marks on every background where they are used (tested).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from backend.api import ContainerState, Health, Phase
 
 
 class Scheme(StrEnum):
-    """What the user chose."""
+    """The user's choice of theme."""
 
     SYSTEM = "system"
     LIGHT = "light"
@@ -50,11 +50,11 @@ class Theme:
     danger: str
     log_ground: str
     terminal: tuple[str, ...]
-    """The sixteen colours of a terminal, readable on `log_ground`."""
+    """The sixteen terminal colours, readable on `log_ground`."""
 
     @property
     def is_dark(self) -> bool:
-        """Whether text is lighter than its ground."""
+        """Whether text is lighter than the background."""
         return self.name == "dark"
 
 
@@ -115,36 +115,38 @@ class _Current:
 
 
 def current() -> Theme:
-    """The theme that was applied last."""
+    """The current theme."""
     return _Current.theme
 
 
 def zoom() -> int:
-    """Per cent, as applied last."""
+    """The current zoom in per cent."""
     return _Current.zoom
 
 
 def px(length: int) -> int:
-    """A length in pixels at the present zoom, for a size that is set in code. Views are made anew when it changes."""
+    """Scale a length to pixels at the current zoom, for sizes set in code. Views are created again when it changes."""
     return (length * _Current.zoom + 50) // 100
 
 
 def resolve(scheme: Scheme) -> Theme:
-    """The theme for a choice, as the desktop is now."""
+    """The theme for the user's choice and the desktop's current scheme."""
     if scheme is Scheme.SYSTEM:
         return DARK if QGuiApplication.styleHints().colorScheme() is Qt.ColorScheme.Dark else LIGHT
     return DARK if scheme is Scheme.DARK else LIGHT
 
 
 def apply(app: QApplication, theme: Theme, zoom: int = 100) -> None:
-    """Colour and size the application. Widgets that paint themselves ask `current` when they paint.
+    """Apply colours and zoom to the application. Widgets that paint themselves call `current` when painting.
 
     Args:
+        app: the application.
+        theme: the new theme.
         zoom: per cent.
     """
     _Current.theme = theme
     _Current.zoom = zoom
-    # The one style that takes a palette on every system, so that there is one look to test.
+    # The only style that uses a palette on every system, so there is one appearance to test.
     if app.style().name() != "fusion":
         app.setStyle("Fusion")
     app.setPalette(_palette(theme))
@@ -152,7 +154,7 @@ def apply(app: QApplication, theme: Theme, zoom: int = 100) -> None:
 
 
 def phase_colour(theme: Theme, phase: Phase | None) -> str:
-    """Of the machine's state mark."""
+    """Colour of the machine's status mark."""
     match phase:
         case Phase.RUNNING:
             return theme.running
@@ -167,7 +169,7 @@ def phase_colour(theme: Theme, phase: Phase | None) -> str:
 
 
 def container_colour(theme: Theme, state: ContainerState, health: Health) -> str:
-    """Of a container's state mark."""
+    """Colour of a container's status mark."""
     if state is ContainerState.RUNNING:
         return {Health.UNHEALTHY: theme.danger, Health.STARTING: theme.warning}.get(health, theme.running)
     if state in (ContainerState.PAUSED, ContainerState.RESTARTING, ContainerState.REMOVING):
@@ -176,7 +178,7 @@ def container_colour(theme: Theme, state: ContainerState, health: Health) -> str
 
 
 def contrast(one: str, other: str) -> float:
-    """The ratio of WCAG 2, 1 to 21."""
+    """Contrast ratio of WCAG 2, 1 to 21."""
     brighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (brighter + 0.05) / (darker + 0.05)
 
@@ -217,11 +219,11 @@ def _palette(theme: Theme) -> QPalette:
 def _style_sheet(theme: Theme, zoom: int) -> str:
     folder = resources.files("app").joinpath("resources")
     sheet = folder.joinpath("style.qss").read_text(encoding="utf-8")
-    # A style sheet takes a picture only by the path of its file.
+    # A style sheet can refer to a picture only by file path.
     for picture in ("chevron", "chevron-up", "chevron-left", "chevron-right", "check"):
         path = Path(str(folder.joinpath(f"{picture}-{theme.name}.svg")))
         sheet = sheet.replace(f'"@{picture}"', f'"{path.as_posix()}"')
-    # Longest name first: @accent is the beginning of @accent_hover.
+    # Longest name first: @accent is a prefix of @accent_hover.
     for name, colour in sorted(asdict(theme).items(), key=lambda item: -len(item[0])):
         if isinstance(colour, str):
             sheet = sheet.replace(f"@{name}", colour)

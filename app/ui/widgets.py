@@ -1,4 +1,4 @@
-"""Small widgets that several views are made of. All text is plain text: nothing is ever read as HTML."""
+"""Small widgets shared by several views. All text is plain text and never interpreted as HTML."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SEARCH_WIDTH = 200
 
 
 def label(words: str = "", role: str | None = None, *, wrap: bool = False, selectable: bool = False) -> QLabel:
-    """A label. `role` is styled by the style sheet: "muted", "title", "heading", "code"..."""
+    """Create a label. `role` selects a style of the style sheet: "muted", "title", "heading", "code"..."""
     made = QLabel()
     made.setTextFormat(Qt.TextFormat.PlainText)
     made.setText(words)
@@ -46,10 +46,10 @@ def label(words: str = "", role: str | None = None, *, wrap: bool = False, selec
 
 
 def button(words: str, clicked: Callable[[], object], role: str | None = None, tip: str = "") -> QPushButton:
-    """A push button with words."""
+    """Create a push button."""
     made = QPushButton(words)
     made.setAccessibleName(words.replace("&", ""))
-    made.setAutoDefault(True)  # Return presses the focused button, as on other desktops
+    made.setAutoDefault(True)  # Enter presses the focused button, as on other desktops
     if role:
         made.setProperty("role", role)
     made.setToolTip(tooltip(tip))
@@ -58,7 +58,7 @@ def button(words: str, clicked: Callable[[], object], role: str | None = None, t
 
 
 class IconButton(QToolButton):
-    """A button with a glyph, its words in the tool tip and for screen readers."""
+    """A button with a glyph; its text is in the tool tip and for screen readers."""
 
     def __init__(self, glyph: str, words: str, shortcut: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,7 +70,7 @@ class IconButton(QToolButton):
         self._colour()
 
     def set_glyph(self, glyph: str) -> None:
-        """Show another glyph."""
+        """Change the glyph."""
         self._glyph = glyph
         self._colour()
 
@@ -84,14 +84,14 @@ class IconButton(QToolButton):
 
 
 def resize_on_screen(dialog: QDialog, width: int, height: int) -> None:
-    """Give a dialog a size in pixels at 100 per cent, but not more than its screen has."""
+    """Resize a dialog, in pixels at 100 per cent, but not beyond its screen."""
     parent = dialog.parentWidget()
     room = (parent.window() if parent is not None else dialog).screen().availableGeometry()
     dialog.resize(min(theme.px(width), room.width() * 9 // 10), min(theme.px(height), room.height() * 9 // 10))
 
 
 class SearchButton(QPushButton):
-    """Looks like the field that it opens."""
+    """A button that looks like the search field that it opens."""
 
     def __init__(self, clicked: Callable[[], object], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -106,7 +106,7 @@ class SearchButton(QPushButton):
         self._colour()
 
     def set_compact(self, compact: bool) -> None:
-        """Whether only the picture is shown."""
+        """Set whether only the icon is shown."""
         self.setText("" if compact else _("Search   {keys}", keys="Ctrl+K"))
         self.setMinimumWidth(0 if compact else theme.px(_SEARCH_WIDTH))
 
@@ -120,7 +120,7 @@ class SearchButton(QPushButton):
 
 
 class FilterField(QLineEdit):
-    """Where one types what a list is to be filtered by."""
+    """Input field for filtering a list."""
 
     def __init__(self, placeholder: str, name: str) -> None:
         super().__init__()
@@ -132,13 +132,13 @@ class FilterField(QLineEdit):
         self.setTextMargins(theme.px(22), 0, 0, 0)
 
     def go_to(self) -> None:
-        """Take the keyboard, ready for other words."""
+        """Focus the field and select its text."""
         self.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.selectAll()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
-        # Not an action of the field: its picture would not grow with the zoom.
+        # Not an action of the field, whose icon would not scale with the zoom.
         size = theme.px(16)
         box = QRect(theme.px(8), (self.height() - size) // 2, size, size)
         colour = theme.current().muted if self.isEnabled() else theme.current().stopped
@@ -148,7 +148,7 @@ class FilterField(QLineEdit):
 
 
 class StateDot(QWidget):
-    """A coloured mark beside words that say the same: the colour alone tells nothing."""
+    """A coloured status mark. Texts beside it name the status, so that colour is not the only sign."""
 
     def __init__(self, diameter: int = 12, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -157,7 +157,7 @@ class StateDot(QWidget):
         self.setFixedSize(diameter + 4, diameter + 4)
 
     def set_colour(self, colour: str) -> None:
-        """As "#rrggbb"."""
+        """Set the colour as "#rrggbb"."""
         if colour != self._colour:
             self._colour = colour
             self.update()
@@ -171,7 +171,7 @@ class StateDot(QWidget):
 
 
 class CopyButton(QPushButton):
-    """Copies what `source` gives at that moment, and says for a moment that it did."""
+    """Copies the text that `source` returns, and confirms it briefly."""
 
     def __init__(self, source: Callable[[], str], words: str, parent: QWidget | None = None) -> None:
         super().__init__(words, parent)
@@ -190,7 +190,7 @@ class CopyButton(QPushButton):
 
 
 class ElidedLabel(QLabel):
-    """One line of code that gives way in its middle; the whole is in the tool tip."""
+    """One line that is elided in the middle; the tool tip has the full text."""
 
     def __init__(self, mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ class ElidedLabel(QLabel):
         self.whole = ""
 
     def set_whole(self, words: str) -> None:
-        """Show `words`, as far as there is room."""
+        """Set the full text."""
         self.whole = words
         self.setToolTip(tooltip(words))
         self._elide()
@@ -216,7 +216,7 @@ class ElidedLabel(QLabel):
 
 
 class CopyableCommand(QFrame):
-    """A command to be typed in a terminal, with a Copy button."""
+    """A command for a terminal, with a Copy button."""
 
     def __init__(self, command: str = "", what: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -235,7 +235,7 @@ class CopyableCommand(QFrame):
         row.addWidget(copy)
 
     def set_command(self, command: str) -> None:
-        """Show another."""
+        """Set the command."""
         self._label.set_whole(command)
 
 
@@ -243,7 +243,7 @@ MONOSPACE = ["Cascadia Mono", "SF Mono", "Menlo", "DejaVu Sans Mono", "Consolas"
 
 
 class ScrollingRow(QScrollArea):
-    """A row of controls that a narrow window need not have room for: then it scrolls sideways, as the focus goes."""
+    """A row of controls that scrolls horizontally in a narrow window, following the focus."""
 
     def __init__(self, content: QWidget) -> None:
         super().__init__()
@@ -254,7 +254,7 @@ class ScrollingRow(QScrollArea):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setWidget(content)
-        # Whatever it stands on is to be seen.
+        # Show the background below it.
         for widget in (self.viewport(), content):
             widget.setAutoFillBackground(False)
 
@@ -267,7 +267,7 @@ class ScrollingRow(QScrollArea):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.updateGeometry()  # the scroll bar needs room of its own
+        self.updateGeometry()  # the scroll bar needs additional room
 
     def _height(self) -> int:
         content = self._content
@@ -276,7 +276,7 @@ class ScrollingRow(QScrollArea):
 
 
 class Card(QFrame):
-    """A framed part of a page with a heading."""
+    """A framed section of a page with a heading."""
 
     def __init__(self, heading: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)

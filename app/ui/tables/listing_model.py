@@ -1,4 +1,4 @@
-"""A list of the engine's as a Qt model: rows of any one kind, columns told by functions, and the filter over it."""
+"""A Qt model for lists of the engine's objects, with columns defined by functions, and its filter."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _RIGHT: Final = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """One column."""
+    """Definition of a column."""
 
     title: Message
     share: float
-    """Of the table's width."""
+    """Fraction of the table's width."""
     least: int
-    """Pixels that it has at least, at 100 per cent; the table scrolls where there is no room for all."""
+    """Minimum width in pixels at 100 per cent; the table scrolls if there is no room for all columns."""
     words: Callable[[Any], str]
     order: Callable[[Any], float] | None = None
-    """A number to sort by; None: the words, with numbers in them as numbers."""
+    """Number to sort by; None: natural order of the text."""
     tip: Callable[[Any], str] | None = None
-    """In place of the words."""
+    """Tool tip; None: the text."""
     is_amount: bool = True
-    """Whether what has a number to sort by is shown as one: at the right."""
+    """Whether a column with a sort number is right-aligned."""
     icon: Callable[[Any], QIcon] | None = None
-    """Before the words."""
+    """Icon before the text."""
     colour: Callable[[Any], str] | None = None
-    """Of the words, as "#rrggbb"."""
+    """Colour of the text as "#rrggbb"."""
     said: Callable[[Any], str] | None = None
-    """What a screen reader says in place of the words."""
+    """Text for screen readers, instead of the text."""
 
 
 class ListingModel(QAbstractTableModel):
-    """Shows what `show` was given."""
+    """Model of the rows passed to `show`."""
 
     def __init__(self, columns: Sequence[TableColumn], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -52,13 +52,13 @@ class ListingModel(QAbstractTableModel):
         self.rows: tuple[Any, ...] = ()
 
     def show(self, rows: Sequence[Any]) -> None:
-        """Other rows."""
+        """Replace all rows."""
         self.beginResetModel()
         self.rows = tuple(rows)
         self.endResetModel()
 
     def revise(self, rows: Sequence[Any]) -> None:
-        """The same things in the same order, of which some look different: selection and place stay."""
+        """Replace rows by new versions of the same objects in the same order: selection and scroll position stay."""
         assert len(rows) == len(self.rows)
         before, self.rows = self.rows, tuple(rows)
         for number, (old, new) in enumerate(zip(before, self.rows, strict=True)):
@@ -93,7 +93,7 @@ class ListingModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return tooltip(column.tip(entry) if column.tip is not None else column.words(entry))
         if role == SORT_ROLE:
-            # Qt compares numbers of different kinds as texts: all of them are floats.
+            # Qt compares numbers of different types as text, so all are floats.
             return float(column.order(entry)) if column.order is not None else natural(column.words(entry))
         if role == Qt.ItemDataRole.TextAlignmentRole and _is_right(column):
             return _RIGHT
@@ -105,7 +105,7 @@ class ListingModel(QAbstractTableModel):
 
 
 class ListingFilter(QSortFilterProxyModel):
-    """Rows that contain every word of the filter somewhere."""
+    """Rows that contain every word of the filter."""
 
     def __init__(
         self,
@@ -113,10 +113,12 @@ class ListingFilter(QSortFilterProxyModel):
         parent: QObject | None = None,
         also: Callable[[Any], Iterable[str]] = lambda entry: (entry.id, *entry.used_by),
     ) -> None:
-        """Make it.
+        """The filter is empty at first.
 
         Args:
-            also: words by which an entry is found beside those of its columns.
+            source: the model.
+            parent: Qt's parent.
+            also: returns texts that are searched besides the columns.
         """
         super().__init__(parent)
         self._also = also
@@ -126,7 +128,7 @@ class ListingFilter(QSortFilterProxyModel):
         self.setSortLocaleAware(True)
 
     def set_filter(self, words: str) -> None:
-        """Show those that contain every one of these words."""
+        """Show only rows with every one of these words."""
         self._needles = words.casefold().split()
         self.invalidate()
 

@@ -1,4 +1,4 @@
-"""The table of a list that is sorted by its headings and filtered."""
+"""A table view for lists that can be sorted and filtered."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROW_HEIGHT: Final = 34
 
 
 class ListingTable(RowTable):
-    """Shows a ListingModel through a proxy; columns share the width."""
+    """Shows a ListingModel through a filter; columns share the width."""
 
     def __init__(self, columns: Sequence[TableColumn]) -> None:
         super().__init__(_ROW_HEIGHT)
@@ -32,12 +32,12 @@ class ListingTable(RowTable):
 
     @property
     def selected(self) -> list[Any]:
-        """The selected entries, in the order of the screen."""
+        """The selected entries in visible order."""
         rows = sorted(self.selectionModel().selectedRows(), key=lambda index: index.row())
         return [row.data(ENTRY_ROLE) for row in rows]
 
     def show_rows(self, entries: Sequence[Any]) -> None:
-        """Show other entries, each of which has a `key`. Of those that stay, selection and focus stay too."""
+        """Show other entries, each with a `key`. Selection and focus of remaining ones are kept."""
         proxy = self.model()
         assert isinstance(proxy, QSortFilterProxyModel)
         source = proxy.sourceModel()
@@ -55,7 +55,7 @@ class ListingTable(RowTable):
         self.verticalScrollBar().setValue(place)
 
     def select_keys(self, keys: Collection[str]) -> None:
-        """Select exactly the entries with these keys, as far as they are shown."""
+        """Select exactly the visible entries with these keys."""
         chosen, last = QItemSelection(), len(self._columns) - 1
         for row, key in enumerate(self._keys()):
             if key in keys:

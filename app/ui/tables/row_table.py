@@ -1,4 +1,4 @@
-"""A table of rows: any number of them is chosen, none of the cells; no grid; Tab leaves it."""
+"""A table view that selects rows, without grid; Tab leaves it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,13 @@ from app.ui import theme
 
 
 class RowTable(QTableView):
-    """What the tables of the window's lists have in common."""
+    """Base class of the window's tables."""
 
     FIRST: int = 0
-    """Column that has the focus when a row is given it."""
+    """The column that gets the focus when a row does."""
 
     def __init__(self, row_height: int) -> None:
-        """Make it.
-
-        Args:
-            row_height: pixels at 100 per cent.
-        """
+        """`row_height` is in pixels at 100 per cent."""
         super().__init__()
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -37,7 +33,7 @@ class RowTable(QTableView):
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
 
     def set_current(self, number: int) -> None:
-        """Give a row the focus, and leave the selection."""
+        """Focus a row without changing the selection."""
         flags = QItemSelectionModel.SelectionFlag
         self.selectionModel().setCurrentIndex(self.model().index(number, self.FIRST), flags.NoUpdate)
 
@@ -49,6 +45,6 @@ class RowTable(QTableView):
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
-        # Arriving by Tab must show where one is, and make Return and Del mean something.
+        # Arriving by Tab must show the current row, so that Enter and Delete have a target.
         if not self.currentIndex().isValid() and self.model().rowCount():
             self.set_current(0)
