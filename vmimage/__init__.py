@@ -1,6 +1,6 @@
-"""The guest image: what is in it (``image.toml`` and ``overlay/``) and how it is built.
+"""The guest image: its content (``image.toml`` and ``overlay/``) and its builder.
 
-Stands alone: imports neither the app nor the backend, needs only the standard library and Debian's ``mmdebstrap``,
-``mkfs.erofs`` and ``zstd``.  Nothing of the guest is ever run on the host, so any architecture builds on any other,
-and no step needs root.
+Independent: imports neither the app nor the backend, and needs only the standard library and Debian's ``mmdebstrap``,
+``mkfs.erofs`` and ``zstd``. No code of the guest runs on the host, so any architecture can build for any other, and no
+step needs root.
 """

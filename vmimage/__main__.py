@@ -12,7 +12,7 @@ from vmimage.errors import ImageError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 if it succeeded, 1 with the reason on stderr if not."""
+    """Run one command. Returns the exit status: 0 on success, 1 after printing the error."""
     parser = argparse.ArgumentParser(prog="python3 -m vmimage", description="Build and check the guest image.")
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("build", help="build an image directory")

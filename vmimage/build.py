@@ -1,4 +1,4 @@
-"""Puts the parts together: one image directory, and one download archive of it."""
+"""Building an image directory, and packing it for download."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ KERNEL, INITRAMFS, ROOT = "vmlinux", "initramfs", "root.erofs"
 
 
 def build(arch: str, output: Path, *, allow_stale: bool) -> Path:
-    """Build the image of `arch` as the directory `output`, which appears whole or not at all; returns it.
+    """Build the image of `arch` into the directory `output`, which is created atomically; returns it.
 
-    An image that is already at `output` is replaced; anything else that is there is refused.
+    An existing image at `output` is replaced; anything else there raises ImageError.
     """
     description = descriptions.load()
     architecture = description.architecture(arch)
     if output.exists() and not ((output / manifest.NAME).is_file() or not any(output.iterdir())):
         raise ImageError(f"{output} exists and is not an image.", advice="Name another directory, or remove it.")
     output.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the output, so that the last step is a rename within one file system.
+    # In the same directory, so that the last step is a rename within one file system.
     work = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
         tree = work / "packages"
@@ -95,9 +95,9 @@ def _replace(ready: Path, output: Path, aside: Path) -> None:
 
 
 def pack(image: Path, archive: Path) -> int:
-    """Write the one archive that users download, after verifying the image; its size in bytes.
+    """Write the archive that users download, after verifying the image. Returns its size in bytes.
 
-    The same image gives the same bytes.  The file appears only when it is complete.
+    The same image gives the same bytes. The file is created atomically.
     """
     content = manifest.verify(image)
     names = [manifest.NAME, *(content[key]["file"] for key in manifest.ARTEFACTS)]
@@ -105,7 +105,7 @@ def pack(image: Path, archive: Path) -> int:
     handle, name = tempfile.mkstemp(prefix=f".{archive.name}.", dir=archive.parent)
     temporary = Path(name)
     try:
-        # Whoever unpacks needs memory of the dictionary's size, so it stays moderate.
+        # Unpacking needs memory of the dictionary's size, so it is moderate.
         filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 64 << 20}]
         with (
             os.fdopen(handle, "wb") as raw,

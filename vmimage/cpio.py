@@ -1,4 +1,4 @@
-"""Writes cpio archives of the ``newc`` kind, the only one the kernel unpacks, the same bytes for the same input."""
+"""Writing cpio archives in the ``newc`` format that the kernel unpacks. Output is reproducible."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ArchiveEntry:
-    """One file: `mode` with its type bits, `data` the content or link target, `device` (major, minor)."""
+    """A file: `mode` with its type bits, `data` (content or link target), `device` (major, minor)."""
 
     path: str
     mode: int
@@ -37,9 +37,9 @@ def character_device(path: str, major: int, minor: int) -> ArchiveEntry:
 
 
 def archive(entries: list[ArchiveEntry], timestamp: int) -> bytes:
-    """All `entries` in their order, owned by root, with `timestamp` (seconds) as the time of each.
+    """Build an archive of all `entries` in order, owned by root, with `timestamp` (seconds) as modification time.
 
-    ValueError for a path that is absolute, has a ``..`` part, or occurs twice.
+    Raises ValueError for a path that is absolute, has a ``..`` part, or occurs twice.
     """
     parts: list[bytes] = []
     seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""The description of the image: reads and checks ``image.toml``, and gives the key of all that decides the content."""
+"""Reading and validating ``image.toml``, and the key of everything that determines an image's content."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _FORMAT = 1
 class Architecture:
     """What differs between guest architectures.
 
-    packages: Debian packages besides the common ones.   kernel: glob of the kernel file in the package tree.
-    libraries: the multiarch directory's name.           loader: (link, target) of the ELF interpreter, or empty.
-    cmdline: kernel parameters besides the common ones.
+    packages: additional Debian packages.                kernel: glob of the kernel file in the package tree. libraries:
+    name of the multiarch directory.          loader: (link, target) of the ELF interpreter, or empty. cmdline:
+    additional kernel parameters.
     """
 
     name: str
@@ -36,10 +36,10 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The whole of ``image.toml``.
+    """The content of ``image.toml``.
 
-    Paths and globs are relative to the guest's root, without a leading slash.
-    cmdline_emulated: kernel parameters that the host adds where the CPU is emulated.
+    Paths and globs are relative to the guest's root, without a leading slash. cmdline_emulated: kernel parameters that
+    the host adds for an emulated CPU.
     """
 
     suite: str
@@ -58,7 +58,7 @@ class Description:
     root_uuid: uuid.UUID
 
     def architecture(self, name: str) -> Architecture:
-        """The architecture `name`; ImageError with the known ones otherwise."""
+        """The architecture `name`; raises ImageError listing the known ones."""
         if name not in self.architectures:
             raise ImageError(
                 f"There is no image for the architecture {name!r}.",
@@ -67,7 +67,7 @@ class Description:
         return self.architectures[name]
 
     def packages_for(self, name: str) -> tuple[str, ...]:
-        """Every package to ask for on architecture `name`."""
+        """All packages to install on architecture `name`."""
         return (*self.packages, *self.architecture(name).packages)
 
     def cmdline_for(self, name: str) -> str:
@@ -76,7 +76,7 @@ class Description:
 
 
 class _Table:
-    """A TOML table that is read key by key: a wrong type, a missing key or a key left over is an ImageError."""
+    """A TOML table, read key by key: wrong types, missing keys and unknown keys raise ImageError."""
 
     def __init__(self, where: str, values: object) -> None:
         if not isinstance(values, dict):
@@ -137,7 +137,7 @@ class _Table:
 
 
 def parse(text: str) -> Description:
-    """The description in the TOML `text`; ImageError says which key is wrong and how."""
+    """Parse the TOML `text`; ImageError says which key is wrong and why."""
     try:
         top = _Table("image.toml", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -191,15 +191,15 @@ def _architecture(name: str, table: _Table) -> Architecture:
 
 
 def load() -> Description:
-    """The description that belongs to this builder."""
+    """The description of this builder."""
     return parse((HERE / "image.toml").read_text(encoding="utf-8"))
 
 
 def content_key(arch: str) -> str:
-    """32 hex digits over everything here that decides what an image of `arch` contains.
+    """32 hex digits over everything here that determines the content of an image for `arch`.
 
     Covers the description, the overlay (names, modes, content) and the builder's sources; not the packages, whose
-    versions only the mirror knows.
+    versions depend on the mirror.
     """
     digest = hashlib.sha256(f"wherry image {_FORMAT} {arch}\n".encode())
     sources = [HERE / "image.toml", *HERE.glob("*.py"), *HERE.glob("*.sh"), *OVERLAY.rglob("*")]

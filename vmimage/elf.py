@@ -1,7 +1,7 @@
-"""Reads the little of ELF that the builder needs: sections by name, and the shared libraries a program needs.
+"""A minimal ELF reader: sections by name, and the shared libraries that a program needs.
 
-Little-endian 64-bit files only, which both architectures are.  Reading never trusts an offset: a damaged file raises
-``ImageError``, never an index or struct error.
+Supports only little-endian 64-bit files, as used by both architectures. Offsets are validated: a damaged file raises
+``ImageError``, never IndexError or struct.error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NEEDED = 1
 
 @dataclass(frozen=True, slots=True)
 class ElfSection:
-    """One section header: its place in the file (`offset`, `size`, bytes), its ELF type and linked section."""
+    """A section header: position in the file (`offset`, `size` in bytes), ELF type and linked section."""
 
     name: str
     kind: int
@@ -28,7 +28,7 @@ class ElfSection:
 
 
 def is_elf(data: bytes) -> bool:
-    """Does `data` start like a 64-bit little-endian ELF file?"""
+    """Whether `data` starts like a 64-bit little-endian ELF file."""
     return data[:6] == b"\x7fELF\x02\x01"
 
 
@@ -45,11 +45,11 @@ def sections(data: bytes, what: str) -> list[ElfSection]:
     headers = [struct.unpack_from("<IIQQQQIIQQ", data, table + entry_size * index) for index in range(count)]
     names_offset, names_size = headers[names_index][4], headers[names_index][5]
     names = data[names_offset : names_offset + names_size]
-    found = []
+    result = []
     for name_at, kind, _flags, _address, offset, size, link, _info, _align, _entry in headers:
         name = names[name_at:].split(b"\0", 1)[0].decode("ascii", "replace")
-        found.append(ElfSection(name, kind, offset, size, link))
-    return found
+        result.append(ElfSection(name, kind, offset, size, link))
+    return result
 
 
 def content(data: bytes, section: ElfSection, what: str) -> bytes:
@@ -60,7 +60,7 @@ def content(data: bytes, section: ElfSection, what: str) -> bytes:
 
 
 def needed_libraries(data: bytes, what: str) -> list[str]:
-    """The DT_NEEDED names of a program or library, in its own order; empty for a static one."""
+    """The DT_NEEDED names of a program or library, in order; empty for a static one."""
     table = sections(data, what)
     for section in table:
         if section.kind != _DYNAMIC:
@@ -78,9 +78,9 @@ def needed_libraries(data: bytes, what: str) -> list[str]:
 
 
 def without_sections(data: bytes, unwanted: frozenset[str], what: str) -> bytes:
-    """A relocatable file without the content of the `unwanted` sections; indexes of the others stay as they are.
+    """Remove the content of the `unwanted` sections from a relocatable file.
 
-    An emptied section keeps its header, as type NULL, because symbols and relocations refer to sections by index.
+    An emptied section keeps its header, with type NULL, because symbols and relocations refer to sections by index.
     """
     table = sections(data, what)
     if not any(section.name in unwanted for section in table):

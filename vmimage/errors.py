@@ -1,4 +1,4 @@
-"""The one exception of the image builder, made to be read by a person."""
+"""The exception of the image builder, with a message for the user."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ _SHOWN_LINES = 15
 class ImageError(Exception):
     """Building, packing or verifying an image failed.
 
-    what:   one sentence, what went wrong.
-    ran:    the command line that failed, if there was one.
-    output: everything that command said; only its last lines are shown.
-    advice: what the reader can do about it.
+    what:   one sentence: what went wrong. ran:    the command line that failed, if any. output: all output of that
+    command; only its last lines are shown. advice: what the user can do about it.
     """
 
     def __init__(self, what: str, *, ran: str = "", output: str = "", advice: str = "") -> None:

@@ -1,6 +1,6 @@
-"""The initramfs: a static busybox, the few modules that reach the root disk, and the script that mounts it.
+"""The initramfs: a static busybox, the modules needed for the root disk, and the script that mounts it.
 
-Not compressed: it is small, and an emulated CPU unpacks it fastest that way.
+Not compressed: it is small, and an emulated CPU unpacks it faster that way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SCRIPT = HERE / "initramfs.sh"
 
 
 def build(packages: Path, modules: Mapping[str, Module], wanted: Iterable[str], timestamp: int) -> bytes:
-    """The cpio archive.  `wanted` names the modules to load, which are stored as ``/m/NN-name.ko`` in load order."""
+    """Build the cpio archive. `wanted` names the modules to load, stored as ``/m/NN-name.ko`` in load order."""
     busybox = packages / "usr/bin/busybox"
     if not busybox.is_file():
         raise ImageError("The package busybox-static has no usr/bin/busybox.")

@@ -1,8 +1,8 @@
-"""The kernel that QEMU boots directly, taken out of the file that Debian ships.
+"""Extraction of the kernel for direct boot from Debian's kernel file.
 
-x86: QEMU enters an uncompressed ELF ``vmlinux`` through its PVH note, with no boot menu and no decompressor.  Debian
-ships a bzImage, whose setup header says where the compressed payload lies (boot protocol 2.08 and later).
-arm64: QEMU wants the plain ``Image``, which Debian ships as it is, or gzipped.
+x86: QEMU starts an uncompressed ELF ``vmlinux`` through its PVH note, without boot loader and decompression. Debian's
+bzImage has the position of the compressed payload in its setup header (boot protocol 2.08 and later). arm64: QEMU needs
+the plain ``Image``, which Debian ships unchanged or gzipped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PVH_NOTE = struct.pack("<III4s", 4, 8, 18, b"Xen\0")  # XEN_ELFNOTE_PHYS32_ENTR
 
 
 def extract(packed: bytes, arch: str) -> bytes:
-    """What QEMU's ``-kernel`` is given, from the kernel package's file.  ImageError if it is not such a kernel."""
+    """Return the file for QEMU's ``-kernel``. Raises ImageError when `packed` is not such a kernel."""
     return _from_bzimage(packed) if arch == "amd64" else _arm64_image(packed)
 
 
@@ -50,7 +50,7 @@ def _from_bzimage(packed: bytes) -> bytes:
 
 
 def _decompress(payload: bytes) -> bytes:
-    """The payload is one compressed stream followed by 4 bytes: its size when decompressed."""
+    """Decompress the payload: a compressed stream followed by 4 bytes with the decompressed size."""
     stream, size = payload[:-4], int.from_bytes(payload[-4:], "little")
     try:
         if stream[:4] == b"\x28\xb5\x2f\xfd":

@@ -1,4 +1,4 @@
-"""``manifest.json``: what an image directory holds, and the check that it still holds it."""
+"""``manifest.json``: the content of an image directory, and its verification."""
 
 from __future__ import annotations
 
@@ -41,11 +41,10 @@ def write(
     artefacts: Mapping[str, Mapping[str, Any]],
     authorities: Sequence[str] = (),
 ) -> None:
-    """Write the manifest of `directory`; keys in a fixed order, so that equal images have equal manifests.
+    """Write the manifest of `directory`; keys have a fixed order, so that equal images have equal manifests.
 
-    cmdline: what the kernel is always given; cmdline_emulated: what to add where the CPU is emulated.
-    ssh_port: where the guest's SSH server listens, on the address of its network card.
-    authorities: fingerprints of the certificates that the engine trusts by itself.
+    cmdline: kernel parameters; cmdline_emulated: additional ones for an emulated CPU. ssh_port: port of the guest's SSH
+    server on its network interface. authorities: fingerprints of the certificates that the engine trusts by default.
     """
     content = {
         "format": FORMAT,
@@ -64,7 +63,7 @@ def write(
 
 
 def read(directory: Path) -> dict[str, Any]:
-    """The manifest of an image directory.  ImageError: none there, not JSON, another format, or a key missing."""
+    """Read the manifest of an image directory. ImageError: missing, not JSON, another format, or a missing key."""
     try:
         content = json.loads((directory / NAME).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -85,7 +84,7 @@ def read(directory: Path) -> dict[str, Any]:
             or not isinstance(part.get("sha256"), str)
         ):
             raise ImageError(f"The {NAME} in {directory} does not describe the {key}.", advice=_AGAIN)
-        # A name from a file must never reach outside the directory that the file describes.
+        # A file name from the manifest must not refer outside its directory.
         if part["file"] in {"", ".", ".."} or "/" in part["file"] or "\\" in part["file"]:
             raise ImageError(
                 f"The {NAME} in {directory} names the {key} file {part['file']!r}, which is no file name.",
@@ -95,7 +94,7 @@ def read(directory: Path) -> dict[str, Any]:
 
 
 def verify(directory: Path) -> dict[str, Any]:
-    """The manifest, if every artefact has the size and digest it states; ImageError names the first that has not."""
+    """Verify size and digest of every artefact, and return the manifest; ImageError names the first mismatch."""
     content = read(directory)
     for key in ARTEFACTS:
         part = content[key]

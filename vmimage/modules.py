@@ -1,7 +1,7 @@
-"""Kernel modules: which ones go in, what they depend on, and the index files that ``modprobe`` reads.
+"""Kernel modules: selection, dependencies, and the index files for ``modprobe``.
 
-Modules are stored uncompressed, because busybox loads no other, and without their signature and BTF section: this
-kernel does not insist on signatures, and checking them costs an emulated CPU several milliseconds for each module.
+Modules are stored uncompressed, because busybox supports nothing else, and without signature and BTF section: this
+kernel does not require signatures, and checking one costs an emulated CPU several milliseconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SIGNATURE_MARK = b"~Module signature appended~\n"
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One loadable module: `path` below the release's directory, `data` ready to store, names with underscores."""
+    """A loadable module: `path` below the release's directory, `data` to store, names with underscores."""
 
     name: str
     path: str
@@ -31,12 +31,12 @@ class Module:
 
 
 def canonical(name: str) -> str:
-    """A module's name as the kernel spells it: ``virtio-rng.ko.xz`` -> ``virtio_rng``."""
+    """A module's name in the kernel's spelling: ``virtio-rng.ko.xz`` -> ``virtio_rng``."""
     return name.rpartition("/")[2].partition(".ko")[0].replace("-", "_")
 
 
 def parse(path: str, packed: bytes) -> Module:
-    """A module from the file at `path` (``.ko`` or ``.ko.xz``) with the bytes `packed`."""
+    """Read a module from the bytes `packed` of the file `path` (``.ko`` or ``.ko.xz``)."""
     data = packed
     if path.endswith(".xz"):
         try:
@@ -64,7 +64,7 @@ def parse(path: str, packed: bytes) -> Module:
 
 
 def _without_signature(data: bytes) -> bytes:
-    """`data` without the signature appended to it; its length stands just before the closing mark."""
+    """Remove the appended signature; its length is stored before the closing mark."""
     if not data.endswith(_SIGNATURE_MARK):
         return data
     trailer = len(data) - len(_SIGNATURE_MARK) - 12
@@ -78,18 +78,17 @@ def closure(
     builtin: Iterable[str],
     release: Path,
 ) -> dict[str, Module]:
-    """The wanted modules and all they need, by name, sorted.
+    """The wanted modules and their dependencies, by name, sorted.
 
-    available: name -> path below `release`, the directory of one kernel release.
-    ImageError for a wanted or needed module that is neither a file nor built in.  A soft dependency that is missing
-    is left out, as modprobe does.
+    available: name -> path below `release`, the directory of one kernel release. Raises ImageError for a module that is
+    neither a file nor built in. A missing soft dependency is ignored, as by modprobe.
     """
     built_in = {canonical(name) for name in builtin}
-    found: dict[str, Module] = {}
+    modules: dict[str, Module] = {}
     queue = [(canonical(name), "vmimage/image.toml", True) for name in wanted]
     while queue:
         name, asked_by, required = queue.pop()
-        if name in found or name in built_in:
+        if name in modules or name in built_in:
             continue
         path = available.get(name)
         if path is None:
@@ -100,10 +99,10 @@ def closure(
                 )
             continue
         module = parse(path, (release / path).read_bytes())
-        found[name] = module
+        modules[name] = module
         queue += [(needed, name, True) for needed in module.depends]
         queue += [(needed, name, False) for needed in module.soft_depends]
-    return dict(sorted(found.items()))
+    return dict(sorted(modules.items()))
 
 
 def catalogue(release: Path) -> tuple[dict[str, str], list[str]]:
@@ -120,7 +119,7 @@ def catalogue(release: Path) -> tuple[dict[str, str], list[str]]:
 
 
 def load_order(names: Iterable[str], modules: Mapping[str, Module]) -> list[str]:
-    """Dependencies before dependents, each once; names that are built in are left out."""
+    """Dependencies before dependents, each once; built-in names are left out."""
     order: dict[str, None] = {}
     visited: set[str] = set()  # soft dependencies may form a circle
 
@@ -138,10 +137,10 @@ def load_order(names: Iterable[str], modules: Mapping[str, Module]) -> list[str]
 
 
 def indexes(modules: Mapping[str, Module], builtin: Iterable[str]) -> dict[str, str]:
-    """The text index files of modprobe (``modules.dep`` and its companions) by file name."""
+    """The text index files of modprobe (``modules.dep`` and others) by file name."""
     dep, alias, soft = [], [], []
     for name, module in modules.items():
-        # modprobe loads this list from its end to its start, so the first dependency to load stands last.
+        # modprobe processes this list from its end, so the first dependency to load comes last.
         needed = [modules[other].path for other in load_order(module.depends, modules)]
         dep.append(f"{module.path}: {' '.join(reversed(needed))}".rstrip())
         alias += [f"alias {pattern} {name}" for pattern in module.aliases]

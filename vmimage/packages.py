@@ -1,7 +1,7 @@
-"""Gets the Debian packages and lays their files out in a directory; runs none of their code.
+"""Downloading and unpacking Debian packages without running their code.
 
-``mmdebstrap --variant=extract`` resolves the dependencies, checks the archive's signatures, downloads and unpacks.
-Maintainer scripts never run: whatever they would have made, the builder makes itself or the image does without.
+``mmdebstrap --variant=extract`` resolves dependencies, verifies the archive's signatures, downloads and unpacks.
+Maintainer scripts never run: the builder creates what is needed of their results.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _SWITCH = "WHERRY_ALLOW_STALE_INDEX"
 
 
 def stale_index_allowed(asked: bool, environment: Mapping[str, str] | None = None) -> bool:
-    """May an apt index past its validity date be used?
+    """Whether an apt index past its validity date may be used.
 
-    True if `asked` (the command line switch), if WHERRY_ALLOW_STALE_INDEX is "1", or if this machine's own apt is
-    configured so (a machine behind a frozen mirror): then its owner has already decided.
+    True if `asked` (the command line switch), if WHERRY_ALLOW_STALE_INDEX is "1", or if this machine's apt is
+    configured to accept it (a machine behind a frozen mirror).
     """
     environment = os.environ if environment is None else environment
     if asked or environment.get(_SWITCH) == "1":
@@ -46,20 +46,20 @@ def stale_index_allowed(asked: bool, environment: Mapping[str, str] | None = Non
 
 
 def fetch(description: Description, arch: str, target: Path, *, allow_stale: bool) -> dict[str, str]:
-    """Download and unpack the packages of `arch` into the new directory `target`; their versions by name.
+    """Download and unpack the packages of `arch` into the new directory `target`. Returns their versions by name.
 
-    ImageError: no tool, no network, a stale index that is not allowed, or a version outside its pin.
+    Raises ImageError: no tool, no network, a stale index that is not allowed, or a version outside its pin.
     """
     command = [
         "mmdebstrap",
-        # Chrootless: no namespaces, no mounts, hence no root.  As nothing is configured, nothing of the packages runs.
+        # Chrootless: no namespaces and mounts, so no root. Nothing is configured, so no code of the packages runs.
         "--mode=chrootless",
         "--variant=extract",
         "--format=directory",
         f"--architectures={arch}",
         f"--include={','.join(description.packages_for(arch))}",
         '--aptopt=APT::Install-Recommends "false"',
-        # The names of the downloaded archives are the only record of versions that this variant leaves.
+        # In this variant the names of the downloaded archives are the only record of versions.
         "--skip=cleanup/apt",
     ]
     if allow_stale:
@@ -99,7 +99,7 @@ def versions_of(file_names: Iterable[str]) -> dict[str, str]:
 
 
 def check_pins(pins: Mapping[str, str], versions: Mapping[str, str]) -> None:
-    """ImageError unless each pinned package is there with a version that starts with its pin (epoch left out)."""
+    """Raise ImageError unless each pinned package exists with a version that starts with its pin (without epoch)."""
     for name, prefix in pins.items():
         version = versions.get(name)
         if version is None:

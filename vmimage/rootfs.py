@@ -1,8 +1,8 @@
-"""The guest's root file system: selects files from the packages, adds the overlay and what packages would have made.
+"""The guest's root file system: files selected from packages, the overlay, and replacements for maintainer scripts.
 
-A tree is staged on disk with normal modes (755 for directories and programs, 644 for the rest), so that neither the
-builder's umask nor its user shows in the result; ``mkfs.erofs`` gives every file to root and one fixed time.
-The root is stored uncompressed: the download is compressed as a whole, and the guest must not spend its start on it.
+The tree is staged on disk with normalised modes (755 for directories and programs, 644 for others), independent of the
+builder's umask and user; ``mkfs.erofs`` makes root the owner of all files and sets one fixed time. The root file system
+is not compressed: the download is compressed as a whole, and the guest must not spend time on it at start.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 
 
 def select(tree: Path, include: Iterable[str], exclude: Iterable[str]) -> list[str]:
-    """Sorted paths of the files and links below `tree` that match, without those that `exclude` matches.
+    """Sorted paths of files and links below `tree` that match `include` and not `exclude`.
 
-    A pattern is a glob on the whole path in which ``*`` also matches slashes.  ImageError for an include pattern that
-    matches nothing: the package has changed, and the image would lack a file in silence.
+    A pattern is a glob on the whole path; ``*`` also matches slashes. Raises ImageError for an include pattern without
+    a match: the package has changed, and the image would silently lack a file.
     """
     everything = []
     for directory, subdirectories, files in os.walk(tree):
@@ -52,7 +52,7 @@ def select(tree: Path, include: Iterable[str], exclude: Iterable[str]) -> list[s
 
 
 def with_libraries(tree: Path, chosen: Iterable[str], libraries: str) -> list[str]:
-    """`chosen` plus targets of its links and, again and again, the shared libraries that its programs need."""
+    """Add targets of links, and recursively the shared libraries that programs need, to `chosen`."""
     found: set[str] = set()
     queue = list(chosen)
     while queue:
@@ -73,7 +73,7 @@ def with_libraries(tree: Path, chosen: Iterable[str], libraries: str) -> list[st
             library = f"usr/lib/{libraries}/{name}"
             if not os.path.lexists(tree / library):
                 if name.startswith("ld-linux"):
-                    continue  # named by its loader link
+                    continue  # included by its loader link
                 raise ImageError(
                     f"{path} needs the library {name}, which no package in the image has.",
                     advice="Add its package to vmimage/image.toml, or leave the program out.",
@@ -94,8 +94,8 @@ def stage(
 ) -> int:
     """Build the root's tree in the new directory `stage_dir`.
 
-    packages: the unpacked packages; modules and indexes: what goes below ``usr/lib/modules/RELEASE``.
-    Returns the newest modification time among the packages' files (seconds), which dates the whole image.
+    packages: the unpacked packages; modules and indexes: content of ``usr/lib/modules/RELEASE``. Returns the newest
+    modification time of the packages' files (seconds), which is used as the image's date.
     """
     stage_dir.mkdir()
     for path in description.directories:
@@ -132,7 +132,7 @@ def stage(
 
 
 def _check_applets(busybox: Path, applets: Iterable[str]) -> None:
-    """ImageError for an applet that this busybox lacks: its names stand in the program, each between zero bytes."""
+    """Raise ImageError for an applet that busybox lacks: the program contains its names between zero bytes."""
     program = busybox.read_bytes()
     missing = [applet for applet in applets if b"\0" + applet.encode() + b"\0" not in program]
     if missing:
@@ -151,7 +151,7 @@ def _add_modules(target: Path, modules: Mapping[str, Module], indexes: Mapping[s
 
 
 def _add_certificates(packages: Path, stage_dir: Path) -> None:
-    """The trust bundle, which the package's maintainer script would make."""
+    """Create the certificate bundle, otherwise created by the package's maintainer script."""
     certificates = sorted((packages / _CERTIFICATES).rglob("*.crt"))
     if not certificates:
         raise ImageError("The ca-certificates package has no certificates.")
@@ -161,13 +161,13 @@ def _add_certificates(packages: Path, stage_dir: Path) -> None:
 
 
 def authorities(stage_dir: Path) -> list[str]:
-    """SHA-256 of each certificate in the trust bundle, so that a host knows what it need not give to the guest."""
+    """SHA-256 of each certificate in the bundle, so that the host can skip them."""
     texts = _PEM.findall((stage_dir / _BUNDLE).read_text(encoding="latin-1"))
     return sorted(hashlib.sha256(ssl.PEM_cert_to_DER_cert(text)).hexdigest() for text in texts)
 
 
 def ssh_port(stage_dir: Path) -> int:
-    """Where sshd listens, as its own settings say."""
+    """The port of sshd, from its configuration."""
     settings = (stage_dir / "etc/ssh/sshd_config").read_text(encoding="utf-8")
     found = re.search(r"^Port (\d+)$", settings, re.MULTILINE)
     if found is None:
@@ -197,7 +197,7 @@ def _normalise(stage_dir: Path) -> None:
 
 
 def make_erofs(stage_dir: Path, image: Path, identifier: uuid.UUID, timestamp: int) -> None:
-    """Pack `stage_dir` as the erofs file `image`, everything owned by root and dated `timestamp`."""
+    """Pack `stage_dir` as the erofs file `image`, with root as owner and `timestamp` as time of everything."""
     tools.run(
         [
             "mkfs.erofs",

@@ -1,4 +1,4 @@
-"""Runs the external programs that the builder needs, and turns their failures into ``ImageError``."""
+"""Running external programs; failures raise ``ImageError``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from vmimage.errors import ImageError
 
-# Which Debian package brings a program, for the advice when it is missing.
+# Debian packages of the programs, for the advice when one is missing.
 _PACKAGE_OF = {
     "mmdebstrap": "mmdebstrap",
     "mkfs.erofs": "erofs-utils",
@@ -19,8 +19,8 @@ _PACKAGE_OF = {
 
 
 def find(program: str) -> str:
-    """Path of `program`; ImageError with the package to install if it is not there."""
-    # mkfs tools live in sbin, which an unprivileged user's PATH often lacks.
+    """Path of `program`; ImageError names the package to install when it is missing."""
+    # mkfs tools are in sbin, which is often missing from an unprivileged user's PATH.
     path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin:/usr/bin:/bin")
     if path is None:
         package = _PACKAGE_OF.get(program, program)
@@ -38,9 +38,9 @@ def run(
     advice: str = "",
     stdin: bytes | None = None,
 ) -> bytes:
-    """Run a program to its end; its stdout.  Non-zero exit: ImageError(`what`) with the end of its output."""
+    """Run a program and return its stdout. On a non-zero exit status raises ImageError(`what`) with its last output."""
     command = [find(arguments[0]), *arguments[1:]]
-    # Without input of its own it reads an empty one, never the terminal of whoever builds.
+    # Without `stdin` it gets an empty one, never the builder's terminal.
     done = subprocess.run(command, input=stdin or b"", capture_output=True, check=False)
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace")
