@@ -20,7 +20,7 @@ _MOST_NAMES: Final = 5
 
 def _in_force(subject: Subject) -> CorporateNetworkRecord | None:
     """What the running machine was given; None when none runs, or that was not noted."""
-    return corporate_network.noted(subject.directory.used_corporate_network) if subject.qemu_runs else None
+    return corporate_network.load_record(subject.directory.used_corporate_network) if subject.qemu_runs else None
 
 
 def _present(subject: Subject) -> CorporateNetworkRecord:

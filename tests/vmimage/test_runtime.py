@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backend.agent.boot.corporate_network import AUTHORITIES_PLACE
+from backend.agent.boot.corporate_network import AUTHORITIES_PATH
 from tests.vm.support.tools import find_tools
 from vmimage.description import OVERLAY
 
@@ -18,7 +18,7 @@ GIVEN = [
     'HTTP_PROXY=http://u:p"\\&@10.0.2.2:3128',
     'http_proxy=http://u:p"\\&@10.0.2.2:3128',
     "NO_PROXY=localhost",
-    f"SSL_CERT_FILE={AUTHORITIES_PLACE}",
+    f"SSL_CERT_FILE={AUTHORITIES_PATH}",
 ]
 TRICKY = 'echo "env":["X=1"] "mounts":[] "root":{"path":"/etc"} \\" ]}'
 
@@ -127,10 +127,10 @@ def test_authorities_are_mounted_last_with_those_of_the_image(runtime: Runtime) 
     after = runtime.create(before)
     assert after["mounts"][:-1] == before["mounts"]
     mount = after["mounts"][-1]
-    assert mount["destination"] == AUTHORITIES_PLACE
+    assert mount["destination"] == AUTHORITIES_PATH
     assert {"bind", "ro"} <= set(mount["options"])
     assert Path(mount["source"]).read_text() == "IMAGE\nOURS\n"
-    assert after["process"]["env"].count(f"SSL_CERT_FILE={AUTHORITIES_PLACE}") == 1
+    assert after["process"]["env"].count(f"SSL_CERT_FILE={AUTHORITIES_PATH}") == 1
     assert not any("/etc/ssl" in entry for entry in after["process"]["env"][2:])
     # The same for the next container of the image, and for one whose mounts are none.
     again = runtime.create(runtime.config(mounts=[]))

@@ -1,8 +1,8 @@
-"""From a prepared machine to a guest whose services are up: one way of running it, watched by every sign of failure.
+"""Boots the guest with one launch candidate, from starting QEMU to running services, and detects every failure.
 
-A guest that does not run shows it in one of several ways: QEMU ends (with words), QEMU stops the CPUs and tells the
-monitor, the guest panics and reboots (which ends QEMU), or nothing happens at all. The last is why every rung has a
-deadline, and why the kernel's is short where another accelerator can still be tried.
+A failed boot shows in one of four ways: QEMU ends, QEMU stops the CPUs and reports it on the monitor, the guest panics
+and reboots (which ends QEMU), or nothing happens at all. Because of the last, every step has a deadline; the kernel's
+is short with a hardware accelerator, so that the next one is tried soon.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from backend.vm.spec import Candidate
 
 _log = logging.getLogger(__name__)
 SERVICES_STAGE = "sshd"
-"""The guest's stage from which on it can be reached."""
+"""The guest's boot stage in which its SSH server runs."""
 
 
-class CandidateFailed(WherryError):  # noqa: N818 -- the reducer's word
-    """One way of running the guest did not work; another may."""
+class CandidateFailed(WherryError):  # noqa: N818 -- an event, and no mistake
+    """A launch candidate failed. `try_next`: whether another one may work."""
 
     def __init__(self, problem: Problem, *, try_next: bool, reason: str | None = None) -> None:
         super().__init__(problem)
         self.try_next = try_next
         self.reason = reason
-        """For the user, why a hardware accelerator is not used; None when that was not the cause."""
+        """For the user: why a hardware accelerator is not used; None if the accelerator was not the cause."""
 
 
 async def boot(
@@ -53,13 +53,17 @@ async def boot(
     requested_at: float,
     earlier: tuple[str, ...],
 ) -> RunRecord:
-    """Start QEMU in this way and wait until its kernel has shown life. Returns the record of what runs.
+    """Start QEMU with this candidate and wait until the guest's kernel runs.
 
     Args:
-        earlier: why better candidates failed in this start, for the user.
+        requested_at: when the user requested the start, in seconds since the epoch.
+        earlier: for the user, why better candidates failed in this start.
+
+    Returns:
+        The record of the running QEMU.
 
     Raises:
-        CandidateFailed: it did not work; no QEMU is left.
+        CandidateFailed: it failed, and QEMU has ended.
     """
     hardware = candidate.accelerator != "tcg"
     accelerator = ladder.status(candidate, preparation.facts, (*preparation.plan.rejected, *earlier))
@@ -95,7 +99,7 @@ async def boot(
 
 
 async def wait_services(driver: VmDriver, guest: Guest, *, deadline_s: float, progress: Progress) -> None:
-    """Wait until the guest can be reached.
+    """Wait until the guest's SSH server runs.
 
     Raises:
         WherryError: STEP_TIMED_OUT, KERNEL_PANIC or MACHINE_DIED.
@@ -107,23 +111,24 @@ async def wait_services(driver: VmDriver, guest: Guest, *, deadline_s: float, pr
 async def watched(
     driver: VmDriver, work: Coroutine[Any, Any, None], *, step: Step, deadline_s: float, keep: bool
 ) -> None:
-    """Do `work` within the step's deadline, unless the guest's CPUs stop first.
+    """Await `work` until the deadline, and fail at once when the guest's CPUs stop.
 
     Args:
-        keep: also watch QEMU's end here (before anybody else does).
+        step: named in the errors.
+        keep: also fail when QEMU ends (for as long as nobody else watches that).
 
     Raises:
-        WherryError: the work's time is over, or the machine ended or stopped.
+        WherryError: STEP_TIMED_OUT; BOOT_FAILED, the CPUs stopped; KERNEL_PANIC or MACHINE_DIED; or that of `work`.
     """
-    doing = asyncio.create_task(work, name=f"step {step.name}")
+    working = asyncio.create_task(work, name=f"step {step.name}")
     stopping = asyncio.create_task(_cpus_stopped(driver), name="watch CPUs")
     ending = asyncio.create_task(driver.monitor.wait_closed(), name="watch QEMU") if keep else None
-    tasks = {doing, stopping} | ({ending} if ending else set())
+    tasks = {working, stopping} | ({ending} if ending else set())
     try:
         done, _ = await asyncio.wait(tasks, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
-        if doing in done:
+        if working in done:
             with contextlib.suppress(TimeoutError):
-                await doing
+                await working
                 return
         if ending is not None and ending in done:
             exit_ = await driver.wait()
@@ -147,15 +152,15 @@ async def watched(
 
 
 async def _cpus_stopped(driver: VmDriver) -> str:
-    """Return QEMU's word for why the guest's CPUs stand still, once they do.
+    """Wait until the guest's CPUs have stopped, and return QEMU's run state ("internal-error", "io-error"...).
 
-    Polled, because an event that came before anybody listened is never repeated.
+    Polled, because QEMU does not repeat an event that came before we subscribed.
     """
     while True:
         try:
             status = await driver.monitor.status()
         except WherryError:
-            await asyncio.sleep(3600)  # the monitor is gone: the end of QEMU is reported by who watches that
+            await asyncio.sleep(3600)  # QEMU has ended, which another task reports
             continue
         if status in ("internal-error", "guest-panicked", "io-error", "shutdown"):
             return status
@@ -163,7 +168,7 @@ async def _cpus_stopped(driver: VmDriver) -> str:
 
 
 def explain_exit(exit_: VmExit) -> Problem:
-    """Why a QEMU that nobody asked to end has ended."""
+    """The problem for the user when QEMU has ended unexpectedly."""
     if exit_.panicked:
         return Problem(
             code=ProblemCode.KERNEL_PANIC,
@@ -189,21 +194,21 @@ def _candidate_failed(
     directory: MachineDir,
     accelerator: AcceleratorStatus,
 ) -> CandidateFailed:
-    """Remember what a hardware accelerator did, so that the next start does not wait for it again."""
+    """Make the error, and save the failure of a hardware accelerator, so that the next start does not try it again."""
     reason: str | None = None
-    unmendable = (
+    unrelated = (
         ProblemCode.DISK_LOCKED,
         ProblemCode.HOST_DISK_FULL,
         ProblemCode.PATH_UNUSABLE,
         ProblemCode.NOT_OURS,
     )
-    if accelerator.hardware and problem.code not in unmendable:
+    if accelerator.hardware and problem.code not in unrelated:
         reason = f"it opens, but does not run a Linux kernel here ({problem.summary.rstrip('.')})"
         for fact in preparation.facts:
             if fact.name == candidate.accelerator:
                 key = ladder.verdict_key(candidate, preparation.qemu, fact)
-                with contextlib.suppress(OSError):  # not remembered: the next start finds out again
+                with contextlib.suppress(OSError):  # not saved: the next start tries it again
                     ladder.remember_failure(directory.verdicts, key, reason)
         reason = f"{accelerator.title}: {reason}"
         _log.warning("%s", reason)
-    return CandidateFailed(problem, try_next=problem.code not in unmendable, reason=reason)
+    return CandidateFailed(problem, try_next=problem.code not in unrelated, reason=reason)

@@ -1,13 +1,13 @@
 """Proxies and certificate authorities of a corporate network, turned into input files for the guest.
 
-    environment             NAME=value lines, for dockerd: pulls, pushes, and BuildKit's
+    environment             NAME=value lines for dockerd (and BuildKit in it), which pulls and pushes
     ca-certificates         PEM of this computer's authorities that are not in the image
     registry-certificates   tar of docker's certs.d
-    container-environment   JSON strings "NAME=value", one a line, for containers and build steps, if set so
-    container-authorities   present if containers are to trust those authorities, too
+    container-environment   for containers and build steps, if enabled: a JSON string "NAME=value" per line
+    container-authorities   present if containers trust those authorities, too
 
-`examine` reads this computer's settings and writes nothing. `note` records what a machine was started with, without
-passwords, so that later changes on this computer are noticed and the doctor can show what is in force.
+`examine` reads this computer's settings and writes nothing. `save_record` saves what a machine was started with,
+without passwords, so that later changes on this computer are detected and the doctor can show what is in use.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from backend.net import certificates, proxies, registry_certificates
 from backend.settings.config import NetworkSection
 from backend.vm.spec import UserNetwork
 
-AUTHORITIES_PLACE: Final = "/dev/.wherry/authorities.crt"
-"""In containers; the guest's runtime/amend.awk mounts it there."""
+AUTHORITIES_PATH: Final = "/dev/.wherry/authorities.crt"
+"""Path in containers, where the guest's runtime/amend.awk mounts the file."""
 _AUTHORITY_VARIABLES: Final = (
     "SSL_CERT_FILE",  # OpenSSL, and with it Python, Ruby, Rust; Go
     "REQUESTS_CA_BUNDLE",
@@ -48,7 +48,7 @@ INPUTS: Final = (
     "container-environment",
     "container-authorities",
 )
-_MOST_NAMES: Final = 200
+_MAX_NAMES: Final = 200
 
 
 class CorporateNetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,21 +58,21 @@ class CorporateNetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A proxy's URL without user and password."""
     https: str = ""
     no_proxy: tuple[str, ...] = ()
-    """The user's; the machine's own networks are added for the guest."""
+    """From the user's settings; the machine's own networks are added for the guest."""
     proxies_from: str = ""
     proxies_in_containers: bool = False
     authorities: tuple[str, ...] = ()
-    """Names of those that the image has not."""
+    """Names of the authorities that the image does not have."""
     known_authorities: int = 0
     authorities_from: tuple[str, ...] = ()
     authorities_in_containers: bool = False
     registries: tuple[str, ...] = ()
-    """That have certificates of their own."""
+    """Registries with certificates of their own."""
     proxy_notes: tuple[str, ...] = ()
-    """What could not be used of what was found."""
+    """Settings that cannot be used, each with the reason."""
     certificate_notes: tuple[str, ...] = ()
     proxies_digest: str = ""
-    """Differs when the guest would be given others."""
+    """Differs if the guest would get other proxies."""
     certificates_digest: str = ""
 
 
@@ -80,7 +80,7 @@ class CorporateNetworkInputs(msgspec.Struct, frozen=True, kw_only=True):
     """The record, and the content of the input files."""
 
     contents: dict[str, bytes]
-    """By the input's name; only what has something in it."""
+    """By the name of the file; without empty ones."""
     record: CorporateNetworkRecord
 
 
@@ -92,22 +92,22 @@ def examine(
     network: UserNetwork,
     known: Collection[str],
 ) -> CorporateNetworkInputs:
-    """Look at this computer. Blocks for up to seconds: it runs programs.
+    """Read the proxies and authorities of this computer. Blocks for up to seconds, because it runs programs.
 
     Args:
         section: the user's settings.
-        options: for dockerd, as it gets them.
-        network: between host and guest.
-        known: fingerprints of the authorities that the image has.
+        options: the final options for dockerd.
+        network: the network between host and guest.
+        known: fingerprints of the authorities in the image.
 
     Raises:
-        WherryError: BAD_REQUEST, for a proxy in the settings that is none.
+        WherryError: BAD_REQUEST, a proxy in the settings is invalid.
     """
     system = host.system_proxies() if section.proxy == "system" else SystemProxies()
-    found = proxies.choose(section, system)
+    chosen = proxies.choose(section, system)
     pools = proxies.pools(options)
-    environment = proxies.environment(found, network, pools)
-    effective = proxies.with_engine_options(found, options)
+    environment = proxies.environment(chosen, network, pools)
+    effective = proxies.with_engine_options(chosen, options)
     trusted = certificates.Authorities()
     registries = registry_certificates.RegistryCertificates()
     if section.certificates == "system":
@@ -116,7 +116,7 @@ def examine(
     for_containers = proxies.environment(effective, network, pools) if section.proxy_in_containers else {}
     in_containers = section.certificates_in_containers and bool(trusted.chosen)
     if in_containers:
-        for_containers |= dict.fromkeys(_AUTHORITY_VARIABLES, AUTHORITIES_PLACE)
+        for_containers |= dict.fromkeys(_AUTHORITY_VARIABLES, AUTHORITIES_PATH)
     contents = {
         "environment": _lines(f"{name}={value}" for name, value in environment.items()),
         "ca-certificates": trusted.pem.encode(),
@@ -130,12 +130,12 @@ def examine(
         no_proxy=effective.no_proxy,
         proxies_from=effective.source,
         proxies_in_containers=section.proxy_in_containers and effective.any,
-        authorities=tuple(one.name for one in trusted.chosen[:_MOST_NAMES]),
+        authorities=tuple(one.name for one in trusted.chosen[:_MAX_NAMES]),
         known_authorities=trusted.known,
         authorities_from=trusted.places,
         authorities_in_containers=in_containers,
         registries=registries.hosts,
-        proxy_notes=found.notes,
+        proxy_notes=chosen.notes,
         certificate_notes=(*trusted.notes, *registries.notes),
         proxies_digest=_digest(contents["environment"], _lines(for_containers)),
         certificates_digest=_digest(trusted.digest.encode(), registries.tar),
@@ -143,13 +143,13 @@ def examine(
     return CorporateNetworkInputs(contents={name: one for name, one in contents.items() if one}, record=record)
 
 
-def note(path: Path, record: CorporateNetworkRecord) -> None:
-    """Keep it. Raises OSError."""
+def save_record(path: Path, record: CorporateNetworkRecord) -> None:
+    """Save the record durably. Raises OSError."""
     write_private(path, msgspec.json.encode(record))
 
 
-def noted(path: Path) -> CorporateNetworkRecord | None:
-    """What the machine was started with last; None when that was not noted."""
+def load_record(path: Path) -> CorporateNetworkRecord | None:
+    """What the machine was started with last; None if that was not saved."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=CorporateNetworkRecord)
     except (OSError, msgspec.DecodeError):

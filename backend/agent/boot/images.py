@@ -1,10 +1,10 @@
-"""Which guest image a machine runs with: the one it ran with before, until it is updated.
+"""Chooses the guest image that the machine starts with: the same as before, until the user updates.
 
-    the one that is being tried by an update > $WHERRY_IMAGE > the setting image.directory > the pin > the newest
+    the image that an update tries > $WHERRY_IMAGE > the setting image.directory > the pin > the newest in the cache
 
-The pin (machine/image.json) is written once the engine has answered with an image, so that a newer one in the cache
-changes nothing by itself. An image on trial is named by the operation's journal and by nothing else: without that
-journal, whatever became of the agent, the machine starts with what it had.
+The pin (machine/image.json) is written when the engine has answered with an image, so that a newer image in the cache
+is not used without an update. The image that an update tries is recorded in the operation's journal only: without the
+journal, for example after a crash, the machine starts with the image it had.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from backend.vm import image
 from backend.vm.image import ImageFacts
 
 IMAGE_VARIABLE: Final = "WHERRY_IMAGE"
-"""Environment variable that names the image's directory, over the settings."""
+"""Environment variable with the image's directory; takes precedence over the settings."""
 UPDATE: Final = messages.ApplyUpdate.wire_name
 TRYING: Final = "trying"
-"""The stage of an update in which the machine starts with the image that is named by `directory` in its details."""
+"""The stage of an update in which the machine starts with the image in `details["directory"]` of the journal."""
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of the file."""
+    """The content of machine/image.json."""
 
     directory: str
     version: str
     refused: tuple[str, ...] = ()
-    """Digests of manifests with which an update failed: such an image is not taken by itself again."""
+    """Manifest digests of images to which an update failed: they are not installed automatically again."""
 
 
 def pinned(directory: MachineDir) -> Pin | None:
-    """What the machine ran with last; None when that is not known."""
+    """The image that the machine ran with last; None if that is not known."""
     try:
         return msgspec.json.decode(directory.image_pin.read_bytes(), type=Pin)
     except (OSError, msgspec.DecodeError):
@@ -50,7 +50,7 @@ def pinned(directory: MachineDir) -> Pin | None:
 
 
 def pin(directory: MachineDir, facts: ImageFacts) -> None:
-    """Keep the machine at this image. Raises WherryError."""
+    """Save this image as the pin. Raises WherryError (HOST_DISK_FULL, PATH_UNUSABLE)."""
     before = pinned(directory)
     _write(
         directory,
@@ -61,20 +61,20 @@ def pin(directory: MachineDir, facts: ImageFacts) -> None:
 
 
 def refuse(directory: MachineDir, facts: ImageFacts) -> None:
-    """Never take this image by itself again: an update to it failed. Raises WherryError."""
+    """Do not install this image automatically again. Raises WherryError (HOST_DISK_FULL, PATH_UNUSABLE)."""
     before = pinned(directory) or Pin(directory="", version="")
     if facts.digest not in before.refused:
         _write(directory, msgspec.structs.replace(before, refused=(*before.refused[-7:], facts.digest)))
 
 
 def named(config: Config) -> Path | None:
-    """The directory that the environment or the settings name; None when they leave it to the machine."""
+    """The image directory from the environment or the settings; None if neither is set."""
     chosen = os.environ.get(IMAGE_VARIABLE) or config.image.directory
     return Path(chosen).expanduser() if chosen else None
 
 
 def directory_of(config: Config, host: Host, directory: MachineDir) -> Path:
-    """Where the image is that the machine is to start with. Raises WherryError (IMAGE_MISSING)."""
+    """The directory of the image for the next start. Raises WherryError (IMAGE_MISSING)."""
     left = journal.load(directory.operation_journal)
     if left is not None and left.name == UPDATE and left.stage == TRYING:
         return Path(str(left.details.get("directory")))
@@ -94,7 +94,7 @@ def directory_of(config: Config, host: Host, directory: MachineDir) -> Path:
 
 
 def cached(host: Host) -> list[Path]:
-    """The images in the cache for this host, oldest first."""
+    """Directories of the cached images for this host's architecture, oldest first."""
     dated: list[tuple[float, Path]] = []
     for manifest in host.image_cache().glob(f"{host.arch}-*/{image.MANIFEST}"):
         try:
@@ -105,17 +105,17 @@ def cached(host: Host) -> list[Path]:
 
 
 def offer(config: Config, host: Host, directory: MachineDir) -> ImageFacts | None:
-    """A newer image than the machine's in the cache; None where there is none, or where an image is named."""
+    """A newer image in the cache than the pinned one; None if there is none, or if an image directory is set."""
     if named(config) is not None or (kept := pinned(directory)) is None or not kept.directory:
         return None
-    found = cached(host)
-    if not found:
+    directories = cached(host)
+    if not directories:
         return None
     try:
-        newest, present = image.read_facts(found[-1]), image.read_facts(Path(kept.directory))
+        newest, present = image.read_facts(directories[-1]), image.read_facts(Path(kept.directory))
         is_newer = _written_at(newest.directory) > _written_at(present.directory)
     except (OSError, WherryError):
-        return None  # one that is being written, or is damaged: not worth offering
+        return None  # it is incomplete or damaged: not offered
     return newest if is_newer and newest.digest != present.digest else None
 
 

@@ -1,7 +1,7 @@
-"""The way to the guest's engine: SSH through a forward that QEMU chose, then the engine's first answer; kept for ever.
+"""The connection to the guest's engine: SSH through a port that QEMU forwards, then a Unix socket in the guest.
 
-While the machine runs this is one task: connect, tell, watch, and when the way is lost connect again. The front asks
-`dial` for a stream to the engine, which waits for the way to be there.
+While the machine runs, one task connects, reports that the engine is ready, waits until the connection is lost, and
+connects again. The API front opens streams to the engine with `dial`, which waits until the engine is ready.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PING_S: Final = 30.0
 
 
 class GuestLink:
-    """One per run of the machine."""
+    """SSH connection to the guest, and readiness of its engine. One object per run of the machine."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class GuestLink:
         *,
         guest_port: int,
     ) -> None:
-        """Make one that is not connected; the guest's SSH server listens on `guest_port`."""
+        """Not connected yet. `guest_port`: port of the guest's SSH server."""
         self._guest_port = guest_port
         self.ssh_port: int | None = None
         self._deadlines = deadlines
@@ -65,11 +65,11 @@ class GuestLink:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the engine answered last time, and nothing has been heard to the contrary."""
+        """Whether the engine has answered and the connection has not been lost since."""
         return self._ready.is_set()
 
     async def dial(self, *, timeout_s: float) -> ByteStream:
-        """A stream to the engine; waits for it to be ready.
+        """Open a stream to the engine; waits until it is ready.
 
         Raises:
             WherryError: ENGINE_DOWN when it does not answer in time.
@@ -90,11 +90,11 @@ class GuestLink:
         return await session.open_unix(ENGINE_SOCKET, timeout_s=_CONNECT_TIMEOUT_S)
 
     async def establish(self, *, hardware: bool, slow: Callable[[Problem], None]) -> None:
-        """Connect and wait for the engine's answer, for as long as it takes.
+        """Connect and wait until the engine answers, without a time limit.
 
         Args:
-            hardware: which deadlines apply.
-            slow: called once for each rung whose deadline passes; the wait goes on.
+            hardware: whether the deadlines for a hardware accelerator apply.
+            slow: called once for each step whose deadline passes; the wait continues.
         """
         self._ready.clear()
         if self._session is None or not self._session.is_alive:
@@ -104,7 +104,7 @@ class GuestLink:
         self._progress.begin(ENGINE)
         engine_s = self._deadlines.of(ENGINE, hardware=hardware)
         await self._await_with_notice(self._await_engine(), engine_s, slow, self._engine_slow)
-        # What was lost before this answer (a dockerd that failed at first, say) is found again.
+        # A loss before this answer (of a dockerd that failed at first, say) is over.
         self._lost.clear()
         self._ready.set()
         if self._session is None or not self._session.is_alive:
@@ -112,20 +112,20 @@ class GuestLink:
         self._progress.finish()
 
     async def until_lost(self) -> str:
-        """Return, with the reason, once the engine or the way to it is gone."""
+        """Wait until the engine or the connection is lost, and return the reason."""
         await self._lost.wait()
         self._ready.clear()
         return self._why_lost
 
     async def probe(self, opened: Callable[[], None]) -> bool:
-        """Ask the engine once; tells whether it answers in half a minute. Waits for SSH however long that takes.
+        """Ping the engine once. Returns whether it answers within 30 s.
 
         Args:
-            opened: called once SSH has opened the way to the engine.
+            opened: called when the SSH channel to the engine is open. Opening may take as long as an hour.
 
         Raises:
-            WherryError: the way is closed.
-            ConnectionError: it broke.
+            WherryError: there is no connection, or the channel cannot be opened.
+            ConnectionError: the connection broke.
         """
         session = self._session
         if session is None:
@@ -137,11 +137,12 @@ class GuestLink:
         finally:
             await stream.aclose()
 
-    async def lose(self, why: str, *, drop: bool) -> None:
-        """It is known that the way leads nowhere now: it is found again as soon as it can be.
+    async def report_lost(self, why: str, *, drop: bool) -> None:
+        """Mark the engine as lost, which makes the supervisor connect again.
 
         Args:
-            drop: the connection itself is at fault, so that another one is needed.
+            why: the reason, for the user.
+            drop: also close the SSH connection, so that a new one is opened.
         """
         self._mark_lost(why)
         if drop:
@@ -149,27 +150,27 @@ class GuestLink:
             if session is not None:
                 await session.aclose()
 
-    def heed(self, event: GuestEvent) -> None:
-        """Take note of what the guest says: an engine that ends is a loss at once, before anybody asks it in vain."""
+    def on_guest_event(self, event: GuestEvent) -> None:
+        """Handle an event of the guest. When dockerd ends, the engine is marked as lost at once."""
         if isinstance(event, ServiceChange) and event.name == ENGINE_SERVICE and event.exit_code is not None:
             self._mark_lost(f"dockerd ended with code {event.exit_code}")
 
     async def run(self, command: str, *, timeout_s: float) -> str:
-        """Run a command in the guest and return what it printed. Raises WherryError."""
+        """Run a command in the guest and return its standard output. Raises WherryError."""
         if self._session is None:
             raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
         result = await self._session.run(command, timeout_s=timeout_s)
         return result.untrusted_stdout.decode("utf-8", errors="replace")
 
     async def execute(self, command: str, *, stdin: bytes, timeout_s: float) -> Result:
-        """Run a command in the guest with this input, and tell how it ended. Raises WherryError."""
+        """Run a command in the guest with this standard input, and return its result. Raises WherryError."""
         if self._session is None:
             raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
         return await self._session.run(command, timeout_s=timeout_s, stdin=stdin)
 
     @contextlib.asynccontextmanager
     async def follow(self, command: str) -> AsyncIterator[FollowedCommand]:
-        """Begin a command in the guest and read what it prints, while the block lasts. Raises WherryError."""
+        """Run a command in the guest for the duration of the block and read its output. Raises WherryError."""
         if self._session is None:
             raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
         async with self._session.follow(command) as running:
@@ -192,7 +193,7 @@ class GuestLink:
         while True:
             try:
                 port = await self._driver.monitor.forward_tcp(self._guest_port)
-                await asyncio.to_thread(self._note_host_key, port)
+                await asyncio.to_thread(self._write_known_hosts, port)
                 session = await SshSession.connect(
                     "127.0.0.1",
                     port,
@@ -213,8 +214,8 @@ class GuestLink:
         if before is not None:
             await before.aclose()
 
-    def _note_host_key(self, port: int) -> None:
-        """For OpenSSH's own tools (`wherry shell`)."""
+    def _write_known_hosts(self, port: int) -> None:
+        """Write known_hosts for OpenSSH (`wherry shell`)."""
         line = known_hosts_line(self._keys.host.public_line, port=port)
         try:
             write_private(self._known_hosts, line.encode() + b"\n")
@@ -245,7 +246,7 @@ class GuestLink:
         slow: Callable[[Problem], None],
         problem: Callable[[float], Awaitable[Problem]],
     ) -> None:
-        """Await `work` to its end, however long; tell once when the deadline passes."""
+        """Await `work` without a time limit; call `slow` once when the deadline passes."""
         task = asyncio.create_task(work)
         try:
             done, _ = await asyncio.wait({task}, timeout=deadline_s)

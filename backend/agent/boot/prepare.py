@@ -1,4 +1,4 @@
-"""The first rung: everything that a launch needs is looked for, checked and put in its place before QEMU starts."""
+"""The first step of a start: checks and prepares everything that QEMU needs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from backend.vm.suspended import Suspended
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """All that a launch needs."""
+    """Everything that a launch needs."""
 
     config: Config
     image: GuestImage
@@ -46,20 +46,20 @@ class Preparation:
     keys: MachineKeys
     inputs: tuple[tuple[str, Path], ...]
     network: UserNetwork
-    """Between host and guest. A guest that goes on keeps the one of then, which is in its record."""
+    """Between host and guest. A resumed guest keeps its network, which is in its record."""
     uuid: str
-    """Of this run."""
+    """Identifies this run of QEMU."""
     routes_unknown: Problem | None = None
-    """Why the network was chosen without knowledge of this computer's routes."""
+    """Set if this computer's routes could not be read, so that the network may overlap with one."""
     notes: tuple[str, ...] = ()
-    """What the user is to know of what this computer offers and the guest cannot be given."""
+    """For the user: settings of this computer that the guest cannot use."""
     suspended: Suspended | None = None
-    """The saved state to go on from."""
+    """The saved state to resume."""
     given_up: str | None = None
-    """Why the saved state that there was is of no use."""
+    """Why a saved state could not be used and was deleted."""
 
     def spec(self, host: Host, directory: MachineDir, candidate: Candidate) -> LaunchSpec:
-        """What the command line is built from."""
+        """The input of `command.build`."""
         return LaunchSpec(
             host=host.name,
             qemu=self.qemu,
@@ -80,10 +80,10 @@ class Preparation:
 
 
 async def prepare_within(deadline_s: float, host: Host, directory: MachineDir) -> Preparation:
-    """Check and make everything.
+    """Do `prepare` within a deadline.
 
     Raises:
-        WherryError: the first thing that is missing or wrong, or STEP_TIMED_OUT.
+        WherryError: the first check that failed, or STEP_TIMED_OUT.
     """
     try:
         async with asyncio.timeout(deadline_s):
@@ -100,10 +100,10 @@ async def prepare_within(deadline_s: float, host: Host, directory: MachineDir) -
 
 
 async def prepare(host: Host, directory: MachineDir) -> Preparation:
-    """See `prepare_within`. The slow parts (digests, the disk, asking QEMU) run in threads, side by side.
+    """Check image, disk, keys and QEMU, and write the guest's input files. Slow parts run in parallel threads.
 
     Raises:
-        WherryError: the first thing that is missing or wrong.
+        WherryError: the first check that failed.
     """
     directory.create()
     config = settings.load(directory.config)
@@ -115,9 +115,9 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
     finding = asyncio.to_thread(_find_qemu, config, host, directory)
     guest_image, (qemu, disk_gib, saved, given_up) = await asyncio.gather(loading, finding)
     if saved is not None and directory.guest_inputs.is_dir():
-        given = await asyncio.to_thread(_kept_inputs, directory, saved)
+        guest_inputs = await asyncio.to_thread(_kept_inputs, directory, saved)
     else:
-        given = await asyncio.to_thread(_make_inputs, config, host, directory, chosen)
+        guest_inputs = await asyncio.to_thread(_make_inputs, config, host, directory, chosen)
     if saved is None:  # else it goes on with the settings of then
         await asyncio.to_thread(started_with.note_settings, directory, config)
     facts = host.accelerators()
@@ -142,11 +142,11 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
         facts=facts,
         plan=plan,
         resources=resources(config, disk_gib=disk_gib),
-        keys=given.keys,
-        inputs=given.inputs,
-        network=given.network,
-        routes_unknown=given.routes_unknown,
-        notes=given.notes,
+        keys=guest_inputs.keys,
+        inputs=guest_inputs.inputs,
+        network=guest_inputs.network,
+        routes_unknown=guest_inputs.routes_unknown,
+        notes=guest_inputs.notes,
         uuid=str(uuid.uuid4()),
         suspended=saved,
         given_up=given_up,
@@ -154,7 +154,7 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
 
 
 def resources(config: Config, *, disk_gib: int) -> MachineResources:
-    """What the machine gets: the settings, or a modest share of the host."""
+    """CPUs, memory and disk of the machine: from the settings, or else a share of the host's."""
     cpus = os.cpu_count() or 1
     memory = total_memory_mib()
     return MachineResources(
@@ -167,7 +167,7 @@ def resources(config: Config, *, disk_gib: int) -> MachineResources:
 def _find_qemu(
     config: Config, host: Host, directory: MachineDir
 ) -> tuple[QemuFacts, int, Suspended | None, str | None]:
-    """QEMU, the disk's size, and the saved state to go on from, or why there is no going on from the one there was."""
+    """QEMU, the disk size in GiB, the saved state to resume, or else why a saved state could not be used."""
     qemu = binary.find(host, host.arch, configured=config.qemu.binary)
     saved, why = suspended.load(directory), None
     if saved is not None:
@@ -184,7 +184,7 @@ def _find_qemu(
         )
     size = disks.ensure_data_disk(
         data_disk_path(directory),
-        # A guest that goes on knows its disk: it grows at the next real start.
+        # A resumed guest cannot see a new size: the disk grows at the next boot.
         size_gib=0 if saved is not None else config.machine.disk_gib,
         image_tool=binary.find_image_tool(qemu),
     )
@@ -192,8 +192,8 @@ def _find_qemu(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
-    """What the guest is given, and what was found out for it."""
+class _GuestInputs:
+    """Keys and input files of the guest, and the network that was chosen."""
 
     keys: MachineKeys
     inputs: tuple[tuple[str, Path], ...]
@@ -202,25 +202,25 @@ class _Given:
     notes: tuple[str, ...] = ()
 
 
-def _kept_inputs(directory: MachineDir, saved: Suspended) -> _Given:
-    """What a guest that goes on was given: it has the names and sizes of these files in its memory."""
+def _kept_inputs(directory: MachineDir, saved: Suspended) -> _GuestInputs:
+    """The unchanged input files of a resumed guest, which has their names and sizes in its memory."""
     keys = ensure_keys(directory.keys)
     entries = sorted(directory.guest_inputs.iterdir())
     kept = {path.name: path for path in entries if path.is_file() and not path.name.startswith(".")}
     if (options := kept.pop(directory.engine_options.name, None)) is not None:
         kept[directory.used_daemon_json.name] = options
     inputs = (("ssh-host-key", keys.host.private_path), *kept.items())
-    return _Given(keys=keys, inputs=inputs, network=saved.run.user_network)
+    return _GuestInputs(keys=keys, inputs=inputs, network=saved.run.user_network)
 
 
-def _make_inputs(config: Config, host: Host, directory: MachineDir, image_directory: Path) -> _Given:
-    """Write the files that the guest reads by fw_cfg."""
+def _make_inputs(config: Config, host: Host, directory: MachineDir, image_directory: Path) -> _GuestInputs:
+    """Write the input files, which the guest reads by fw_cfg."""
     keys = ensure_keys(directory.keys)
     unknown: Problem | None = None
     routes: tuple[Route, ...] = ()
     try:
         routes = host.routes() + subnets.named(config.network)
-    except WherryError as error:  # told; the machine is of use all the same
+    except WherryError as error:  # reported; the machine works nevertheless
         unknown = error.problem
     network = UserNetwork(
         net=subnets.choose_user_network(routes, wanted=config.network.subnet),
@@ -234,7 +234,7 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
     if network.ipv6:
         options = ipv6.with_ipv6(options, user_options)
     options = with_loopback_registries(options, network.gateway)
-    found = corporate_network.examine(
+    corporate = corporate_network.examine(
         config.network,
         host,
         options=options,
@@ -248,7 +248,7 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
         "daemon.json": (directory.engine_options, _json(options)),
         "hostname": (directory.guest_inputs / "hostname", b"wherry\n"),
         "network": (directory.guest_inputs / "network", network.as_input().encode()),
-        **{name: (directory.guest_inputs / name, content) for name, content in found.contents.items()},
+        **{name: (directory.guest_inputs / name, content) for name, content in corporate.contents.items()},
     }
     for name in corporate_network.INPUTS:
         if name not in contents:
@@ -257,9 +257,9 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
     for name, (path, content) in contents.items():
         write_private(path, content)
         inputs.append((name, path))
-    corporate_network.note(directory.used_corporate_network, found.record)
-    return _Given(
-        keys=keys, inputs=tuple(inputs), network=network, routes_unknown=unknown, notes=found.record.proxy_notes
+    corporate_network.save_record(directory.used_corporate_network, corporate.record)
+    return _GuestInputs(
+        keys=keys, inputs=tuple(inputs), network=network, routes_unknown=unknown, notes=corporate.record.proxy_notes
     )
 
 

@@ -1,4 +1,4 @@
-"""How far a start has come: the readiness ladder with the time that each rung took."""
+"""Progress of a start: the state of each step and the time it took."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backend.model import StepState, StepStatus
 
 
 class Progress:
-    """Owned by the supervisor; tells it of every change."""
+    """Progress of the current start. `changed` is called after every change."""
 
     def __init__(self, changed: Callable[[], None], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._changed = changed
@@ -23,7 +23,7 @@ class Progress:
         self._ladder: tuple[Step, ...] = LADDER
 
     def reset(self) -> None:
-        """A new start begins."""
+        """Begin a new start."""
         self._begun.clear()
         self._ended.clear()
         self._failed = self._active = None
@@ -31,12 +31,12 @@ class Progress:
         self._ladder = LADDER
         self._changed()
 
-    def climb(self, ladder: tuple[Step, ...]) -> None:
-        """The start goes on by these rungs; what was done of them stays done."""
+    def set_steps(self, ladder: tuple[Step, ...]) -> None:
+        """Replace the steps of this start. Those that are done stay done."""
         self._ladder = ladder
 
     def begin(self, step: Step) -> None:
-        """`step` is under way; the one before it is done. Begun again (another accelerator), its time restarts."""
+        """Begin `step`; the one before is done. The time of a repeated step (with another accelerator) starts again."""
         self._close()
         position = self._ladder.index(step)
         for later in self._ladder[position:]:
@@ -48,18 +48,18 @@ class Progress:
         self._changed()
 
     def finish(self) -> None:
-        """Everything is done."""
+        """End the start: all steps are done."""
         self._close()
         self._changed()
 
     def fail(self) -> None:
-        """The step under way has failed."""
+        """End the start: the active step has failed."""
         self._failed = self._active
         self._close()
         self._changed()
 
     def clear(self) -> None:
-        """Forget the start: the machine is stopped."""
+        """Remove all progress: the machine is stopped."""
         self._begun.clear()
         self._ended.clear()
         self._failed = self._active = None
@@ -67,11 +67,11 @@ class Progress:
 
     @property
     def seconds(self) -> float | None:
-        """Time since the start was asked for; None before the first."""
+        """Seconds since the start was requested; None before the first."""
         return None if self._started_at is None else self._clock() - self._started_at
 
     def steps(self) -> tuple[StepStatus, ...]:
-        """The whole ladder; empty when nothing was begun."""
+        """All steps in order; empty if none was begun."""
         if not self._begun:
             return ()
         return tuple(self._status(step) for step in self._ladder)

@@ -1,7 +1,7 @@
-"""The ladder of a start, as data: what is waited for, for how long, and what to tell the user when it does not come.
+"""The steps of a start, with their deadlines and hints for the user, and other deadlines.
 
-Deadlines are for the case that something is wrong, not estimates: the software column is for emulated guests on a slow
-host, the hardware column for KVM, HVF and WHPX.
+A deadline is no estimate; it passes only if something is wrong. The software deadlines are for emulated guests on a
+slow host, the hardware deadlines for KVM, HVF and WHPX.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rung."""
+    """One step of a start."""
 
     name: str
     title: str
@@ -22,7 +22,7 @@ class Step:
     software_s: float
     """Deadline under software emulation, in seconds."""
     hint: str
-    """What to do when the deadline passes."""
+    """What the user can do when the deadline has passed."""
 
 
 PREPARE: Final = Step(
@@ -64,10 +64,10 @@ ENGINE: Final = Step(
 )
 
 LADDER: Final = (PREPARE, LAUNCH, KERNEL, GUEST, SSH, ENGINE)
-"""In order. KERNEL's hardware deadline is short on purpose: it decides whether the next accelerator is tried."""
+"""The steps of a boot, in order. KERNEL's hardware deadline is short because the next accelerator is tried then."""
 
 RESUME_LADDER: Final = (PREPARE, LAUNCH, RESTORE, GUEST, SSH, ENGINE)
-"""Of a machine that goes on from its suspended state."""
+"""The steps of resuming a suspended machine."""
 
 BY_NAME: Final = {step.name: step for step in (*LADDER, RESTORE)}
 
@@ -95,49 +95,59 @@ _OTHERS: Final = {
     WATCH: (1.0, 1.0),
     ROUTES: (30.0, 30.0),
 }
-"""What is no rung: the guest's orderly end, how long an agent stays without a machine and clients; how long the guest
-may write out what it holds before a checkpoint, and may take to go on after it; how long a QEMU that runs may take to
-answer a new agent (one on a host that is very busy, or has just woken up, is slow and not deaf: its end costs its
-containers); how long QEMU's monitor, the guest and the engine may be silent, and
-the engine again after its restart; how often all that is looked at, and how often the routes of this computer are."""
+"""(hardware, software) in seconds.
+
+shutdown  an orderly shutdown of the guest
+idle      an agent without a machine and clients, before it ends
+freeze    the guest writes out its caches before a checkpoint
+thaw      the guest resumes after a checkpoint
+adopt     QEMU answers a new agent; on a host that is busy or has just woken up it is slow, and killing it for that
+          would cost its containers
+deaf      silence of QEMU's monitor
+hung      silence of the guest
+silent    silence of the engine or SSH server, before it is restarted
+revived   silence of the engine after its restart
+watch     interval of the watchdog
+routes    interval of the check of this computer's routes
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """The deadlines that apply: the table's, but for those that were given otherwise.
+    """The deadlines in use: the defaults, unless others are given.
 
-    The agent takes others by `--deadlines` or $WHERRY_DEADLINES, for tests and for a host slower than any we know.
+    The agent takes others by `--deadlines` or $WHERRY_DEADLINES, for tests and for very slow hosts.
     """
 
     given: Mapping[str, float] = field(default_factory=dict)
-    """Seconds, by a rung's name or one of the others; "NAME.hardware" and "NAME.software" are for one kind alone."""
+    """Seconds by name; "NAME.hardware" and "NAME.software" set only one of both."""
 
     @classmethod
     def parse(cls, text: str) -> Deadlines:
-        """Read "kernel=2,shutdown.software=90". Raises ValueError for what is not understood."""
+        """Parse a text such as "kernel=2,shutdown.software=90". Raises ValueError."""
         given: dict[str, float] = {}
         for item in filter(None, (part.strip() for part in text.split(","))):
             name, _, seconds = item.partition("=")
-            rung, _, kind = name.partition(".")
-            if (rung not in BY_NAME and rung not in _OTHERS) or kind not in ("", "hardware", "software"):
+            step, _, kind = name.partition(".")
+            if (step not in BY_NAME and step not in _OTHERS) or kind not in ("", "hardware", "software"):
                 raise ValueError(f"{name!r} has no deadline")
             given[name] = float(seconds)
         return cls(given)
 
     def of(self, step: Step, *, hardware: bool) -> float:
-        """A rung's, in seconds."""
+        """The deadline of a step, in seconds."""
         return self._of(step.name, step.hardware_s, step.software_s, hardware=hardware)
 
     def shutdown_s(self, *, hardware: bool) -> float:
-        """How long a guest may take to shut down in order."""
+        """Longest time of an orderly shutdown, in seconds."""
         return self._of(SHUTDOWN, *_OTHERS[SHUTDOWN], hardware=hardware)
 
     def watch_s(self, name: str, *, hardware: bool) -> float:
-        """How long DEAF, HUNG, SILENT, REVIVED, WATCH and ROUTES are."""
+        """One of DEAF, HUNG, SILENT, REVIVED, WATCH and ROUTES, in seconds."""
         return self._of(name, *_OTHERS[name], hardware=hardware)
 
     def seconds(self, name: str) -> float:
-        """How long IDLE, FREEZE, THAW and ADOPT are, whatever runs the guest."""
+        """One of IDLE, FREEZE, THAW and ADOPT, in seconds; the same for every accelerator."""
         return self._of(name, *_OTHERS[name], hardware=True)
 
     def _of(self, name: str, hardware_s: float, software_s: float, *, hardware: bool) -> float:

@@ -1,9 +1,9 @@
-"""Suspending the machine and going on from the saved state: the order of things that keeps it safe at every moment.
+"""Suspends and resumes the machine, in an order that is safe if the agent or QEMU is killed at any moment.
 
-Suspend: the guest writes out what it holds, its processors stop, memory goes to a file, the file is made durable, the
-record is written, QEMU is ended. Resume: QEMU starts as then, reads the file, file and record are given up, the
-processors go on. Whoever is killed in between leaves either a machine that can be adopted, or a saved state whose guest
-has not run since; `settle` tells them apart.
+Suspend: the guest writes out its caches, its CPUs are stopped, memory is saved to a file, the file is synced, the
+record is written, QEMU is ended. Resume: QEMU starts with the same configuration and reads the file, file and record
+are deleted, the CPUs run. A kill in between leaves either a QEMU that can be adopted, or a saved state whose guest has
+not run since; `settle` distinguishes them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 _FLUSH_S: Final = 20.0
 _FLUSH: Final = "sync; echo 1 >/proc/sys/vm/drop_caches"
-"""Run in the guest: what is only a copy of its disk need not be saved with its memory."""
+"""Run in the guest: the page cache is a copy of its disk and need not be saved with its memory."""
 _SPARE_BYTES: Final = 256 * 1024**2
 _STOPPED: Final = frozenset({"paused", "postmigrate", "finish-migrate", "prelaunch"})
 
@@ -46,15 +46,14 @@ async def suspend(
     link: GuestLink | None,
     deadlines: Deadlines,
 ) -> None:
-    """Save the running machine. Its processors stand still when this returns, and QEMU waits to be ended.
+    """Save the state of the running machine. Afterwards its CPUs are stopped, and the caller ends QEMU.
 
     Args:
         record: of the running QEMU.
-        link: the way to the guest, to have it write out what it holds; closed here, because no connection outlives
-            the pause.
+        link: used to make the guest write out its caches. It is closed, because connections do not survive the pause.
 
     Raises:
-        WherryError: it cannot be suspended, and runs on as before (but `link` is closed).
+        WherryError: SUSPEND_FAILED or HOST_DISK_FULL; the machine continues to run (but `link` is closed).
     """
     blocked = await migration.blockers(driver.monitor)
     if blocked is not None or not record.qemu_version:
@@ -76,7 +75,7 @@ async def suspend(
         await migration.save(driver.monitor, directory.suspended_partial, timeout_s=timeout_s)
         await asyncio.to_thread(suspended.save, directory, record, cpu=host.cpu_identity())
     except BaseException as error:
-        await asyncio.shield(_go_on(directory, driver))
+        await asyncio.shield(_undo_suspend(directory, driver))
         if isinstance(error, OSError):
             raise fail(
                 ProblemCode.SUSPEND_FAILED,
@@ -89,37 +88,37 @@ async def suspend(
 async def resume(
     directory: MachineDir,
     driver: VmDriver,
-    found: Suspended,
+    saved: Suspended,
     preparation: Preparation,
     *,
     progress: Progress,
     deadlines: Deadlines,
     requested_at: float,
 ) -> RunRecord:
-    """Start QEMU as then and let the guest go on. The saved state is used up when this returns.
+    """Start QEMU with the saved state and resume the guest. The saved state is deleted.
 
     Returns:
-        The record of the QEMU that runs now.
+        The record of the running QEMU.
 
     Raises:
-        WherryError: it cannot go on from there; the QEMU that was started, if any, is to be killed by the caller.
+        WherryError: it cannot be resumed; the caller MUST kill QEMU, if it was started.
     """
-    hardware = found.run.accelerator.hardware
-    argv = suspended.restart_arguments(found, preparation.uuid)
+    hardware = saved.run.accelerator.hardware
+    argv = suspended.restart_arguments(saved, preparation.uuid)
     record = RunRecord(
         uuid=preparation.uuid,
-        accelerator=found.run.accelerator,
-        resources=found.run.resources,
-        image_version=found.run.image_version,
-        engine_version=found.run.engine_version,
+        accelerator=saved.run.accelerator,
+        resources=saved.run.resources,
+        image_version=saved.run.image_version,
+        engine_version=saved.run.engine_version,
         requested_at=requested_at,
         argv=argv,
-        qemu_version=found.run.qemu_version,
-        network=found.run.network,
-        ipv6=found.run.ipv6,
-        ssh_port=found.run.ssh_port,
+        qemu_version=saved.run.qemu_version,
+        network=saved.run.network,
+        ipv6=saved.run.ipv6,
+        ssh_port=saved.run.ssh_port,
     )
-    progress.climb(RESUME_LADDER)
+    progress.set_steps(RESUME_LADDER)
     progress.begin(LAUNCH)
     await driver.launch(record, argv, timeout_s=deadlines.of(LAUNCH, hardware=hardware))
     progress.begin(RESTORE)
@@ -138,24 +137,27 @@ async def resume(
 
 
 async def settle(directory: MachineDir, driver: VmDriver) -> bool:
-    """Bring a QEMU that was just adopted out of a suspend or a resume that its agent did not live to finish.
+    """Complete or undo a suspend or resume that was interrupted by the end of an earlier agent.
+
+    Args:
+        driver: of the adopted QEMU.
 
     Returns:
-        Whether it runs on. False: it stood still and its state is saved, so it is to be ended and is suspended.
+        True: the machine runs. False: its state is saved completely, so the caller ends QEMU: it is suspended.
 
     Raises:
-        WherryError: it can neither go on nor be gone on from; it is to be killed.
+        WherryError: the machine cannot be resumed and has no saved state; the caller MUST kill QEMU.
     """
     status = await driver.monitor.status()
-    found = await asyncio.to_thread(suspended.load, directory)
-    if status in _STOPPED and found is not None:
+    saved = await asyncio.to_thread(suspended.load, directory)
+    if status in _STOPPED and saved is not None:
         return False
     if status == "inmigrate":
         raise fail(ProblemCode.MACHINE_DIED, "The agent ended while it restored the machine.", retryable=True)
     if status in _STOPPED:
         _log.warning("the adopted machine stands still (%s); it goes on", status)
-        await _go_on(directory, driver)
-    elif found is not None:
+        await _undo_suspend(directory, driver)
+    elif saved is not None:
         try:
             await asyncio.to_thread(suspended.discard, directory)
         except OSError as error:  # its disk has been written since, which makes the state void in any case
@@ -163,11 +165,11 @@ async def settle(directory: MachineDir, driver: VmDriver) -> bool:
     return True
 
 
-async def _go_on(directory: MachineDir, driver: VmDriver) -> None:
-    """Take back a suspend that was begun. The state goes first: it is void once the guest runs.
+async def _undo_suspend(directory: MachineDir, driver: VmDriver) -> None:
+    """Undo a suspend. The state is deleted before the guest runs, which makes it invalid.
 
     Raises:
-        WherryError: PATH_UNUSABLE, the state is there and cannot be removed; so the guest stands still.
+        WherryError: PATH_UNUSABLE, the state cannot be deleted; so the guest stays stopped.
     """
     await migration.cancel(driver.monitor)
     try:
@@ -194,7 +196,7 @@ def _check_room(directory: MachineDir, pid: int | None) -> None:
 
 
 def misfit_problem(why: str) -> Problem:
-    """What the user is told when a saved state was given up."""
+    """The problem for the user when a saved state cannot be used and was deleted."""
     return Problem(
         code=ProblemCode.SUSPEND_FAILED,
         summary=f"The suspended state was given up, because {why}. The machine is started anew.",

@@ -286,7 +286,7 @@ class Effects:
             problem = error.problem if isinstance(error, WherryError) else explain_os_error(error)
             told = suspending.misfit_problem(f"it could not be restored ({problem.summary.rstrip('.')})")
             self._notify(Notice(level="warning", text=f"{told.summary} {told.hint}"))
-            self._progress.climb(LADDER)
+            self._progress.set_steps(LADDER)
             return False
         self.accelerator = self.record.accelerator
         self.resources = self.record.resources
@@ -328,7 +328,7 @@ class Effects:
     async def _follow_guest(self, guest: Guest, link: GuestLink, run: int) -> None:
         """Act on what the guest says, for as long as it speaks."""
         async for event in guest.events():
-            link.heed(event)
+            link.on_guest_event(event)
             if isinstance(event, GuestProblem):
                 self._notify(Notice(level="warning" if is_warning(event) else "error", text=explain(event).summary))
                 for problem in guest.without_engine:

@@ -76,7 +76,7 @@ class CorporateNetworkWatch:
                 _log.warning("proxies and certificates could not be looked at: %s", error)
 
     async def _look(self, *, with_certificates: bool) -> None:
-        used = await asyncio.to_thread(corporate_network.noted, self._dir.used_corporate_network)
+        used = await asyncio.to_thread(corporate_network.load_record, self._dir.used_corporate_network)
         if used is None:
             return  # started by a version that did not note it
         if used != self._begun_with:

@@ -253,7 +253,7 @@ class Watchdog:
     async def _act(self, verdict: Diagnosis) -> None:
         link = self._around.link()
         if verdict.lost is not None and link is not None:
-            await link.lose(verdict.lost, drop=Act.REVIVE_SSH in verdict.acts)
+            await link.report_lost(verdict.lost, drop=Act.REVIVE_SSH in verdict.acts)
         for act in verdict.acts:
             try:
                 if act is Act.CONTINUE:

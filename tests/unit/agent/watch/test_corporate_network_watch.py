@@ -69,7 +69,7 @@ def start(host: CompanyHost, directory: MachineDir) -> None:
     )
     run.save(directory.run_record, record)
     found = corporate_network.examine(NetworkSection(), host, options={}, network=record.user_network, known=())
-    corporate_network.note(directory.used_corporate_network, found.record)
+    corporate_network.save_record(directory.used_corporate_network, found.record)
 
 
 def test_changes_are_told_once_and_a_restart_settles_them(host: CompanyHost, directory: MachineDir) -> None:
