@@ -345,7 +345,7 @@ class Agent:
         await self._operations.settle()
         self._operations.refuse_meanwhile()
         with contextlib.suppress(WherryError):  # a machine that cannot be asked is told of by its watchdog
-            await self._supervisor.watchdog.go_on()
+            await self._supervisor.watchdog.resume_cpus()
         if not self._supervisor.is_live:
             await self._checkpoints.settled()
         if await self._updates.wants_update():

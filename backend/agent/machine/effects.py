@@ -122,7 +122,9 @@ class Effects:
                 changed=hooks.changed,
                 notify=hooks.notify,
                 data_disk=lambda: data_disk_path(directory),
-                look=lambda: self.peaks.look(self.record.uuid if self.record is not None else None, self.driver.pid),
+                record_usage=lambda: self.peaks.update(
+                    self.record.uuid if self.record is not None else None, self.driver.pid
+                ),
             ),
             deadlines,
         )

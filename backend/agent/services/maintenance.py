@@ -87,7 +87,7 @@ class Maintenance:
 
     async def go_on(self, _request: messages.Continue) -> messages.Continued:
         """Let a machine go on whose processors stand still. Raises WherryError."""
-        continued = await self._supervisor.watchdog.go_on()
+        continued = await self._supervisor.watchdog.resume_cpus()
         return messages.Continued(continued=continued, seq=self._supervisor.status().seq)
 
     async def reclaim(self, _request: messages.Reclaim) -> messages.Reclaimed:

@@ -54,35 +54,35 @@ class CorporateNetworkWatch:
         self._notify = notify
         self._every_s = every_s
         self._changed: frozenset[str] = frozenset()
-        self._begun_with: corporate_network.CorporateNetworkRecord | None = None
+        self._used: corporate_network.CorporateNetworkRecord | None = None
 
     @property
     def changed(self) -> frozenset[str]:
-        """What a restart of the machine would take over: of PROXIES and CERTIFICATES."""
+        """Which of PROXIES and CERTIFICATES have changed: a restart of the machine applies the change."""
         return self._changed if self._is_live() else frozenset()
 
     async def run(self) -> None:
-        """Look until cancelled."""
-        looks = 0
+        """Check regularly until cancelled."""
+        checks = 0
         while True:
             await asyncio.sleep(self._every_s)
             if not self._is_live():
                 self._changed = frozenset()
                 continue
-            looks += 1
+            checks += 1
             try:
-                await self._look(with_certificates=looks % _CERTIFICATES_EVERY == 1)
+                await self._check(with_certificates=checks % _CERTIFICATES_EVERY == 1)
             except (WherryError, OSError, ValueError) as error:
                 _log.warning("proxies and certificates could not be looked at: %s", error)
 
-    async def _look(self, *, with_certificates: bool) -> None:
+    async def _check(self, *, with_certificates: bool) -> None:
         used = await asyncio.to_thread(corporate_network.load_record, self._dir.used_corporate_network)
         if used is None:
-            return  # started by a version that did not note it
-        if used != self._begun_with:
-            self._begun_with, self._changed = used, frozenset()
+            return  # started by a version that did not save it
+        if used != self._used:
+            self._used, self._changed = used, frozenset()
             with_certificates = True
-        now = await asyncio.to_thread(self._present, with_certificates)
+        now = await asyncio.to_thread(self._current_record, with_certificates)
         changed = {PROXIES} if now.proxies_digest != used.proxies_digest else set()
         if with_certificates:
             changed |= {CERTIFICATES} if now.certificates_digest != used.certificates_digest else set()
@@ -93,8 +93,8 @@ class CorporateNetworkWatch:
             text = f"{_NOTICES[self._changed]} since the machine was started. It takes that over with: wherry restart"
             self._notify(Notice(level="info", text=text))
 
-    def _present(self, with_certificates: bool) -> corporate_network.CorporateNetworkRecord:
-        """What a machine with the settings of the running one would be given now."""
+    def _current_record(self, with_certificates: bool) -> corporate_network.CorporateNetworkRecord:
+        """What the running machine, with its settings, would be given if it were started now."""
         used = started_with.settings(self._dir)
         if used is None:
             raise ValueError("the settings that the machine was started with are not known")

@@ -1,8 +1,9 @@
-"""The guest's clock is measured by the host's, and set where it is wrong.
+"""Synchronizes the guest's clock with the host's.
 
-One round trip of a ping tells how far it is off, to half the time that the trip took. It is measured every few seconds,
-and at once when `wake` is called: after the host slept or its clock was set, after a pause, a resume, an adoption.
-A time is sent only right after an answer: a QEMU that stood still for minutes must not find old times waiting.
+The answer to a ping has the guest's time. It shows the offset, accurate to half of the round-trip time. It is measured
+every few seconds, and at once when `wake` is called: after the host slept or its clock was set, after a pause, a resume
+or an adoption. The guest's clock is set only right after an answer: messages to a QEMU that was stopped for minutes
+would arrive with outdated times.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ _log = logging.getLogger(__name__)
 
 EVERY_S: Final = 5.0
 TOLERANCE_S: Final = 0.1
-SHARP_S: Final = 0.5
-"""A trip that took longer tells little of the clock; it is made again soon."""
-_AGAIN_S: Final = 0.1
-_BUSY_AGAIN_S: Final = 1.0
-_MOST_HALF_TRIP_S: Final = 0.25
+MAX_TRIP_S: Final = 0.5
+"""A measurement with a longer round trip is inaccurate, and is repeated soon."""
+_RETRY_S: Final = 0.1
+_BUSY_RETRY_S: Final = 1.0
+_MAX_HALF_TRIP_S: Final = 0.25
 _ANSWER_S: Final = 20.0
-"""Then it is asked again: a line is lost that comes while the guest's side of the port is being started anew."""
+"""After this a ping is repeated: one is lost while the program that answers in the guest is being restarted."""
 _LOGGED_S: Final = 1.0
 
 
@@ -39,12 +40,12 @@ class Clock(Protocol):
         ...
 
     def steady(self) -> float:
-        """Seconds that are never set back."""
+        """Seconds of a monotonic clock."""
         ...
 
 
 class HostClock:
-    """See Clock."""
+    """The real clocks."""
 
     def wall(self) -> float:
         """See Clock."""
@@ -56,33 +57,32 @@ class HostClock:
 
 
 class GuestClock:
-    """One per run of the machine; `run` it."""
+    """Measures and sets the guest's clock while `run` runs. One object per run of the machine."""
 
     def __init__(
         self, ask: Callable[[str, float], Awaitable[str]], send: Callable[[str], Awaitable[None]], clock: Clock
     ) -> None:
-        """Make one that has measured nothing.
-
+        """
         Args:
-            ask: sends a command and gives the answer within so many seconds. Raises WherryError.
-            send: sends a line. Raises ConnectionError.
-            clock: the host's.
+            ask: sends a command to the guest and returns its answer, with a timeout in seconds. Raises WherryError.
+            send: sends a line to the guest. Raises ConnectionError.
+            clock: the host's clocks.
         """
         self._ask = ask
         self._send = send
         self._clock = clock
         self._woken = asyncio.Event()
         self.offset_s: float | None = None
-        """How far the guest was ahead when last measured."""
+        """How far the guest's clock was ahead at the last measurement, before it was set; None: not measured."""
         self.is_waiting = False
-        """Whether the guest has been asked and has not answered yet."""
+        """Whether a ping has not been answered yet."""
 
     def wake(self) -> None:
-        """Measure now."""
+        """Measure immediately."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Until the guest is gone."""
+        """Run until the connection to the guest ends."""
         with contextlib.suppress(ConnectionError):
             while True:
                 self._woken.clear()
@@ -92,7 +92,7 @@ class GuestClock:
                         await self._woken.wait()
 
     async def _measure(self) -> float:
-        """Ask once, and set the guest's clock if it is wrong. Returns after how many seconds to ask again."""
+        """Measure once and set the guest's clock if it is wrong. Returns the seconds until the next measurement."""
         begun = self._clock.steady()
         self.is_waiting = True
         try:
@@ -101,26 +101,26 @@ class GuestClock:
             if error.problem.code is ProblemCode.MACHINE_DIED:
                 raise ConnectionResetError(error.problem.summary) from error
             if error.problem.code is ProblemCode.GUEST_HUNG:
-                return _AGAIN_S
+                return _RETRY_S
             _log.info("no answer to a ping: %s", error.problem.summary)
             return EVERY_S
         self.is_waiting = False
         took = self._clock.steady() - begun
         epoch = read_pong(answer)
-        if epoch is None:  # a guest of an image that does not tell its time
+        if epoch is None:  # an older image, whose answer has no time
             await self._send(f"time {self._clock.wall():.3f}")
             return EVERY_S
         self.offset_s = epoch - (self._clock.wall() - took / 2)
-        if abs(self.offset_s) <= max(TOLERANCE_S, took):  # it is right, or nobody can tell by such a trip
-            return EVERY_S if took <= SHARP_S else _BUSY_AGAIN_S
+        if abs(self.offset_s) <= max(TOLERANCE_S, took):  # it is right, as far as this measurement shows
+            return EVERY_S if took <= MAX_TRIP_S else _BUSY_RETRY_S
         if abs(self.offset_s) >= _LOGGED_S:
             _log.info("the guest's clock is off by %+.3f s; it is set", self.offset_s)
-        await self._send(f"time {self._clock.wall() + min(took / 2, _MOST_HALF_TRIP_S):.3f}")
-        return _AGAIN_S
+        await self._send(f"time {self._clock.wall() + min(took / 2, _MAX_HALF_TRIP_S):.3f}")
+        return _RETRY_S
 
 
 def read_pong(answer: str) -> float | None:
-    """The guest's time, out of "UPTIME EPOCH"; None when it tells none that can be."""
+    """The guest's time in seconds since the epoch, from the answer "UPTIME EPOCH"; None if it has no valid one."""
     words = answer.split()
     try:
         epoch = float(words[1])
@@ -129,20 +129,20 @@ def read_pong(answer: str) -> float | None:
     return epoch if math.isfinite(epoch) else None
 
 
-class Jumps:
-    """Tells when the host slept, or its clock was set. Asked again and again."""
+class TimeJumps:
+    """Detects that the host slept or its clock was set. `check` is called regularly."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._wall = clock.wall()
         self._steady = clock.steady()
 
-    def look(self, *, every_s: float) -> bool:
-        """Whether that happened since the last look, which was meant to be `every_s` ago."""
+    def check(self, *, every_s: float) -> bool:
+        """Whether that has happened since the last call, which was scheduled `every_s` seconds ago."""
         wall, steady = self._clock.wall(), self._clock.steady()
         passed = steady - self._steady
         jumped = abs((wall - self._wall) - passed) > TOLERANCE_S
-        # Where the steady clock goes on in the host's sleep, a long pause is all that is seen of it.
+        # Where the monotonic clock includes the host's sleep, only a long pause shows it.
         slept = passed > every_s + 5
         self._wall, self._steady = wall, steady
         return jumped or slept

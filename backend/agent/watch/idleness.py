@@ -1,7 +1,7 @@
-"""Puts the machine away when nobody has needed it for a while: no container runs, no docker command came.
+"""Suspends or stops the machine when it has been idle: no container runs and no docker command comes.
 
-Off unless the settings say after how many minutes. What puts it away is an ordinary stop or suspend, so that the next
-docker command brings it back, as after one by hand.
+Off unless the settings have a number of minutes. It is an ordinary stop or suspend, so the next docker command starts
+the machine again, as after a stop by the user.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ _TICK_S: Final = 15.0
 _ASK_S: Final = 30.0
 _ANSWER_BYTES: Final = 4_194_304
 _RUNNING: Final = "/containers/json?limit=1"
-"""Without `all`, so only of those that run or are paused."""
+"""Without `all`: only running and paused containers."""
 
 
-class Machine(Protocol):
-    """What is needed of the supervisor."""
+class IdleMachine(Protocol):
+    """The part of the supervisor that `Idleness` uses."""
 
     def status(self) -> MachineStatus:
-        """The present snapshot."""
+        """The current status."""
         ...
 
     async def ask(self, event: StopRequested) -> int:
-        """Hand over a request."""
+        """Request a stop. Returns the number of a status that shows it."""
         ...
 
     async def dial(self, *, wakes: bool = True) -> ByteStream:
-        """A stream to the engine; `wakes`: of a machine that has to be started for it, too. Raises WherryError."""
+        """Open a stream to the engine; `wakes`: start the machine for it if needed. Raises WherryError."""
         ...
 
 
 class Idleness:
-    """One per agent."""
+    """Stops an idle machine while `run` runs."""
 
     def __init__(
         self,
-        machine: Machine,
+        machine: IdleMachine,
         activity: Activity,
         *,
         load_config: Callable[[], Config],
@@ -60,12 +60,11 @@ class Idleness:
         tick_s: float = _TICK_S,
         minute_s: float = 60.0,
     ) -> None:
-        """Make it.
-
+        """
         Args:
-            load_config: reads the settings; raises WherryError. Run in a thread.
-            tick_s: how often it is looked, in seconds.
-            minute_s: seconds in a minute of the settings; shorter in tests.
+            load_config: reads the settings; raises WherryError. Called in a thread.
+            tick_s: interval of the checks in seconds.
+            minute_s: length of a minute of the settings in seconds; shorter in tests.
         """
         self._machine = machine
         self._activity = activity
@@ -75,13 +74,13 @@ class Idleness:
         self._minute_s = minute_s
 
     async def run(self) -> None:
-        """Look again and again until cancelled."""
+        """Check regularly until cancelled."""
         idle_since: float | None = None
         while True:
             await asyncio.sleep(self._tick_s)
-            minutes, policy = await self._wanted()
-            # The engine's answer takes its time, in which somebody may have begun something.
-            if not (minutes and self._may_rest and await self._is_idle() and self._may_rest):
+            minutes, policy = await self._settings()
+            # The phase is checked again, because the engine's answer takes time.
+            if not (minutes and self._may_stop and await self._is_idle() and self._may_stop):
                 idle_since = None
                 continue
             idle_since = idle_since or time.monotonic()
@@ -99,22 +98,22 @@ class Idleness:
                 await self._machine.ask(StopRequested(policy))
 
     @property
-    def _may_rest(self) -> bool:
+    def _may_stop(self) -> bool:
         status = self._machine.status()
         return status.phase is Phase.RUNNING and status.operation is None
 
-    async def _wanted(self) -> tuple[int, StopPolicy]:
+    async def _settings(self) -> tuple[int, StopPolicy]:
         try:
             section = (await asyncio.to_thread(self._load_config)).machine
         except WherryError:
-            return 0, StopPolicy.SUSPEND  # broken settings: nothing is done by itself
+            return 0, StopPolicy.SUSPEND  # invalid settings: no automatic stop
         policy = StopPolicy.SUSPEND if section.idle_action == "suspend" else StopPolicy.POWER_DOWN
         return section.idle_minutes, policy
 
     async def _is_idle(self) -> bool:
-        """Whether no container runs. One whose engine does not say counts as busy."""
+        """Whether no container runs. False if the engine does not answer."""
         try:
-            # A machine that is put away by somebody else meanwhile is not to be brought back by this question.
+            # This request must not start a machine that is being stopped meanwhile.
             dial = partial(self._machine.dial, wakes=False)
             status, body = await ask(dial, "GET", _RUNNING, timeout_s=_ASK_S, limit_bytes=_ANSWER_BYTES)
             return status == 200 and not read_answer(body, f"GET {_RUNNING}").objects()

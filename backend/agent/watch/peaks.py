@@ -1,8 +1,8 @@
-"""The most that the running machine has taken of the host, so that what it gave back can be told.
+"""Peak memory and disk usage of the running machine on the host. Peak minus current usage is what it has returned.
 
-Memory: as the system counts it for QEMU's process where it does, else as was seen. Disk: as was seen since QEMU's
-start, kept in a small file beside the run's record. The file names the run that it is of, and is written whole or not
-at all: one that is missing, broken or of another run only makes the count begin anew.
+Memory: the operating system's own peak of the QEMU process if there is one, or else the largest measured value. Disk:
+the largest measured value since QEMU's start. Both are saved in a small file beside the run's record, with the run's
+id. If the file is missing, damaged or of another run, measuring starts again.
 """
 
 from __future__ import annotations
@@ -19,63 +19,63 @@ from backend.paths import MachineDir
 from backend.settings.disk import data_disk_path
 
 _log = logging.getLogger(__name__)
-_WORTH_WRITING_BYTES: Final = 64 * 1024**2
+_MIN_CHANGE_BYTES: Final = 64 * 1024**2
 
 
-class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+class _SavedPeaks(msgspec.Struct, frozen=True, kw_only=True):
     uuid: str
     memory: int
     disk: int
 
 
 class Peaks:
-    """Of one machine. `look` may be called on any thread, but on one at a time."""
+    """Peaks of the current run. `update` may be called on any thread, but not concurrently."""
 
     def __init__(self, host: Host, directory: MachineDir) -> None:
         self._host = host
         self._dir = directory
-        self._kept = _Kept(uuid="", memory=0, disk=0)
-        self._written = self._kept
+        self._peaks = _SavedPeaks(uuid="", memory=0, disk=0)
+        self._written = self._peaks
 
     @property
     def memory(self) -> int:
-        """Bytes."""
-        return self._kept.memory
+        """Peak resident memory of QEMU in bytes; 0 if not measured."""
+        return self._peaks.memory
 
     @property
     def disk(self) -> int:
-        """Bytes."""
-        return self._kept.disk
+        """Peak size of the data disk's file in bytes; 0 if not measured."""
+        return self._peaks.disk
 
-    def look(self, uuid: str | None, pid: int | None) -> None:
-        """Note what the machine has taken now.
+    def update(self, uuid: str | None, pid: int | None) -> None:
+        """Measure the current usage.
 
         Args:
-            uuid: of the run; None: nothing runs.
-            pid: QEMU's.
+            uuid: of the run; None: no QEMU runs.
+            pid: of QEMU.
         """
         if uuid is None or pid is None:
             return
-        before = self._kept if self._kept.uuid == uuid else self._load(uuid)
-        self._kept = _Kept(
+        before = self._peaks if self._peaks.uuid == uuid else self._load(uuid)
+        self._peaks = _SavedPeaks(
             uuid=uuid,
             memory=max(before.memory, peak_resident_bytes(pid) or 0, resident_bytes(pid) or 0),
             disk=max(before.disk, self._host.allocated_bytes(data_disk_path(self._dir)) or 0),
         )
-        grown = max(self._kept.memory - self._written.memory, self._kept.disk - self._written.disk)
-        if self._written.uuid != uuid or grown >= _WORTH_WRITING_BYTES:
+        grown = max(self._peaks.memory - self._written.memory, self._peaks.disk - self._written.disk)
+        if self._written.uuid != uuid or grown >= _MIN_CHANGE_BYTES:
             self._save()
 
-    def _load(self, uuid: str) -> _Kept:
+    def _load(self, uuid: str) -> _SavedPeaks:
         try:
-            found = msgspec.json.decode(self._dir.usage_peaks.read_bytes(), type=_Kept)
+            saved = msgspec.json.decode(self._dir.usage_peaks.read_bytes(), type=_SavedPeaks)
         except (OSError, msgspec.DecodeError):
-            return _Kept(uuid=uuid, memory=0, disk=0)
-        return found if found.uuid == uuid else _Kept(uuid=uuid, memory=0, disk=0)
+            return _SavedPeaks(uuid=uuid, memory=0, disk=0)
+        return saved if saved.uuid == uuid else _SavedPeaks(uuid=uuid, memory=0, disk=0)
 
     def _save(self) -> None:
         try:
-            write_private(self._dir.usage_peaks, msgspec.json.encode(self._kept))
-        except OSError as error:  # a full disk: the next agent counts anew
+            write_private(self._dir.usage_peaks, msgspec.json.encode(self._peaks))
+        except OSError as error:  # a full disk: the next agent starts measuring again
             _log.info("%s was not written: %s", self._dir.usage_peaks, error)
-        self._written = self._kept
+        self._written = self._peaks

@@ -1,7 +1,7 @@
-"""While the machine runs: does a route of this computer lead into a range that the machine uses? A VPN may bring one.
+"""Detects routes of this computer that overlap with the networks of the running machine. A VPN may add one.
 
-The routes are read now and then, on a thread, and at once after a wake. The engine is asked for its networks when the
-routes have changed, while there is something to tell, and every few minutes. What is found goes away with its cause.
+The routes are read regularly, on a thread, and when the computer wakes up. The engine's networks are requested when the
+routes have changed, while there is a problem, and every few minutes. The problem is removed when its cause is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from backend.agent.core import inventory
-from backend.agent.watch.guest_clock import Clock, HostClock, Jumps
+from backend.agent.watch.guest_clock import Clock, HostClock, TimeJumps
 from backend.errors import Problem, WherryError
 from backend.host.routes import Route
 from backend.model import MachineNetworks, Notice, Phase
@@ -25,102 +25,102 @@ from backend.vm.run import RunRecord
 _log = logging.getLogger(__name__)
 
 _PARTS: Final = 6
-"""In each pause between looks it is seen so often whether the computer slept."""
-_ASK_EVERY: Final = 10
-"""Looks, after which the engine is asked although nothing has changed."""
+"""Between two checks it is determined this many times whether the computer slept."""
+_ENGINE_EVERY: Final = 10
+"""Number of checks after which the engine's networks are requested although the routes have not changed."""
 _UP: Final = (Phase.RUNNING, Phase.DEGRADED)
 _BRIDGE_OPTIONS: Final = ("bip", "default-address-pools", "bridge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSources:
-    """What is looked at, and whom it tells."""
+    """The inputs of `RouteWatch`, and the functions that it calls with the result."""
 
     routes: Callable[[], tuple[Route, ...]]
-    """Of this computer. Run on a thread; raises WherryError."""
+    """Reads this computer's routes. Called in a thread; raises WherryError."""
     daemon_options: Callable[[], dict[str, object]]
-    """The user's daemon.json. Run on a thread; raises WherryError."""
+    """Reads the user's daemon.json. Called in a thread; raises WherryError."""
     subnet: Callable[[], str]
-    """The setting `network.subnet`. Run on a thread; raises WherryError."""
+    """Reads the setting `network.subnet`. Called in a thread; raises WherryError."""
     phase: Callable[[], Phase]
     record: Callable[[], RunRecord | None]
-    """Of the QEMU that runs."""
+    """Of the running QEMU; None if none runs."""
     dial: Callable[[], Awaitable[ByteStream]]
-    """A stream to the engine that brings up nothing. Raises WherryError."""
+    """Opens a stream to the engine, without starting the machine for it. Raises WherryError."""
     show: Callable[[MachineNetworks | None, Problem | None], None]
-    """Called with what is in use, and what is wrong with it, when either changes."""
+    """Called with the networks in use, and the problem with them, when either has changed."""
     notify: Callable[[Notice], None]
 
 
 class RouteWatch:
-    """One per agent."""
+    """Checks the routes while `run` runs."""
 
-    def __init__(self, watched: RouteSources, *, every_s: float, clock: Clock | None = None) -> None:
-        self._watched = watched
+    def __init__(self, sources: RouteSources, *, every_s: float, clock: Clock | None = None) -> None:
+        self._sources = sources
         self._every_s = every_s
         self._clock = clock or HostClock()
         self._routes: tuple[Route, ...] | None = None
         self._networks: tuple[DockerNetwork, ...] = ()
         self._run = ""
-        self._looks = 0
+        self._checks = 0
         self._shown: tuple[MachineNetworks | None, Problem | None] = (None, None)
 
     async def run(self) -> None:
-        """Look again and again until cancelled."""
+        """Check regularly until cancelled."""
         part_s = self._every_s / _PARTS
-        jumps = Jumps(self._clock)
-        left = 0
+        jumps = TimeJumps(self._clock)
+        remaining = 0
         was_up = False
         while True:
-            is_up = self._watched.phase() in _UP
-            if is_up and (left <= 0 or not was_up):
-                await self._look()
-                left = _PARTS
+            is_up = self._sources.phase() in _UP
+            if is_up and (remaining <= 0 or not was_up):
+                await self._check()
+                remaining = _PARTS
             elif not is_up:
-                self._forget()
+                self._clear()
             was_up = is_up
             await asyncio.sleep(part_s)
-            left = 0 if jumps.look(every_s=part_s) else left - 1
+            remaining = 0 if jumps.check(every_s=part_s) else remaining - 1
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._routes, self._networks = None, ()
         self._show(None, None)
 
-    async def _look(self) -> None:
-        record = self._watched.record()
+    async def _check(self) -> None:
+        record = self._sources.record()
         if record is None:
             return
         try:
-            routes = await asyncio.to_thread(self._watched.routes)
-        except WherryError as error:  # the start has told it
+            routes = await asyncio.to_thread(self._sources.routes)
+        except WherryError as error:  # the start has reported it
             _log.info("the routes are not known: %s", error.problem.summary)
             return
         changed = routes != self._routes or record.uuid != self._run
-        self._looks += 1
-        if changed or self._shown[1] is not None or self._looks % _ASK_EVERY == 0:
+        self._checks += 1
+        if changed or self._shown[1] is not None or self._checks % _ENGINE_EVERY == 0:
             try:
-                self._networks = clash.read_networks(await inventory.get(self._watched.dial, "/networks"))
-            except WherryError as error:  # asked again at the next look
+                self._networks = clash.read_networks(await inventory.get(self._sources.dial, "/networks"))
+            except WherryError as error:  # requested again by the next check
                 _log.info("the engine's networks are not known: %s", error.problem.summary)
                 return
         self._routes, self._run = routes, record.uuid
-        await self._judge(routes, record)
+        await self._find_overlaps(routes, record)
 
-    async def _judge(self, routes: tuple[Route, ...], record: RunRecord) -> None:
+    async def _find_overlaps(self, routes: tuple[Route, ...], record: RunRecord) -> None:
         try:
-            options = await asyncio.to_thread(self._watched.daemon_options)
-            subnet = await asyncio.to_thread(self._watched.subnet)
+            options = await asyncio.to_thread(self._sources.daemon_options)
+            subnet = await asyncio.to_thread(self._sources.subnet)
         except WherryError:
-            options, subnet = {}, ""  # whoever reads the settings tells what is wrong with them
+            options, subnet = {}, ""  # errors in the settings are reported where they are read
         net = record.user_network.net
-        found = subnets.clashes(
+        overlaps = subnets.clashes(
             routes,
             user_network=net,
             user_network_fixed=bool(subnet.strip()),
             docker=[(network.name, text) for network in self._networks for text in network.ranges],
         )
         problem = clash.problem_of(
-            found,
+            overlaps,
             self._networks,
             subnet_is_set=bool(subnet.strip()),
             bridge_is_set=any(option in options for option in _BRIDGE_OPTIONS),
@@ -132,9 +132,9 @@ class RouteWatch:
         before, self._shown = self._shown, (networks, problem)
         if before == self._shown:
             return
-        self._watched.show(networks, problem)
+        self._sources.show(networks, problem)
         if problem is not None and before[1] is None:
             _log.warning("%s", problem.as_text())
-            self._watched.notify(Notice(level="warning", text=problem.summary))
+            self._sources.notify(Notice(level="warning", text=problem.summary))
         elif problem is None and before[1] is not None and networks is not None:
-            self._watched.notify(Notice(level="info", text=f"This is over: {before[1].summary}"))
+            self._sources.notify(Notice(level="info", text=f"This is over: {before[1].summary}"))

@@ -1,8 +1,8 @@
-"""What the watchdog makes of what it sees: judge(memory, seen) -> (memory, verdict). Pure: no clock, no I/O.
+"""The watchdog's rules as a pure function: judge(state, observation) -> (state, diagnosis). No clock, no I/O.
 
-Silence is counted in looks, not by the clock, and a look counts for no more than a few seconds: an agent that was
-starved, or a computer that slept, must not find everybody silent when it wakes. Only the first cause in the chain
-process -> monitor -> processors -> guest -> SSH -> engine is counted: what depends on it cannot answer either.
+The length of a silence is the sum of the intervals between observations, each limited to a few seconds: after the agent
+got no CPU time, or the computer slept, nothing must appear to have been silent for long. Only the first failure in the
+chain process -> monitor -> CPUs -> guest -> SSH -> engine is counted, because what depends on it cannot answer either.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from backend.errors import Action, Problem, ProblemCode
 
 MIB: Final = 1024**2
 CONTINUE_FREE_BYTES: Final = 512 * MIB
-"""So much room on the host's disk lets a guest go on that stood still for want of it."""
+"""A guest that was stopped because the host's disk was full is resumed when this much is free."""
 LOW_FREE_BYTES: Final = 2048 * MIB
 ENOUGH_FREE_BYTES: Final = 3072 * MIB
-"""The warning comes below the one and goes above the other."""
+"""The warning appears below LOW_FREE_BYTES and disappears above ENOUGH_FREE_BYTES."""
 _STOPPED_S: Final = 3.0
-"""A process that is stopped for a moment (a debugger, a shell's job control) is nobody's trouble."""
+"""A process may be stopped for a moment, by a debugger or a shell's job control."""
 _HALTED_S: Final = 10.0
-"""Wherry itself halts the processors for short whiles."""
-_MAX_LOOK_S: Final = 3.0
+"""Wherry itself stops the CPUs for short times."""
+_MAX_INTERVAL_S: Final = 3.0
 
 _RUNNING: Final = frozenset({"running", "prelaunch", "inmigrate", "postmigrate", "finish-migrate", "save-vm", "colo"})
-"""States that are no trouble, or somebody's own business."""
+"""QEMU's run states that are no failure."""
 
 
 class Act(Enum):
-    """What is to be done at once."""
+    """An action that the watchdog takes itself."""
 
     CONTINUE = "let the processors go on"
     REVIVE_ENGINE = "restart dockerd"
@@ -39,7 +39,7 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilenceLimits:
-    """Seconds of silence until something is told; generous, because a false alarm is worse than a late one."""
+    """Seconds of silence until a failure is reported. Generous, because a false alarm is worse than a late one."""
 
     deaf_s: float
     """QEMU's monitor."""
@@ -48,35 +48,35 @@ class SilenceLimits:
     silent_s: float
     """The engine, or the SSH server: then it is restarted."""
     revived_s: float
-    """The engine after it was restarted: then it is the user's turn."""
+    """The engine after its restart: then the user is asked to act."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One look."""
+class Observation:
+    """What one check of the machine has measured."""
 
     passed_s: float
-    """Since the look before."""
+    """Seconds since the observation before."""
     stopped: bool = False
     """QEMU's process is stopped by a signal."""
     deaf: bool = False
     """QEMU's monitor has not answered yet."""
     state: str = "running"
-    """QEMU's word for what the processors do."""
+    """QEMU's run state: "running", "paused", "io-error"..."""
     no_space: bool = False
-    """They stand still because the host's disk was full."""
+    """The CPUs are stopped because the host's disk was full."""
     guest_silent: bool = False
     ssh_silent: bool = False
     engine_silent: bool = False
     engine_answers: bool = False
-    """It answered since the look before. Neither this nor silent: it was not asked."""
+    """The engine has answered since the observation before. Neither this nor `engine_silent`: it was not asked."""
     host_free: int | None = None
-    """Bytes that are free where the data disk is; None: not looked."""
+    """Free bytes on the data disk's file system; None: not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What is carried from look to look: seconds of silence, and what was done."""
+class WatchState:
+    """Carried from one observation to the next: seconds of each failure."""
 
     stopped_s: float = 0.0
     deaf_s: float = 0.0
@@ -85,56 +85,60 @@ class Memory:
     ssh_s: float = 0.0
     engine_s: float = 0.0
     revived_s: float | None = None
-    """Since the engine was restarted, until it answers."""
+    """Seconds since the restart of the engine; None once it has answered."""
     host_free: int | None = None
     low: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What follows."""
+    """The result of `judge`."""
 
     problem: Problem | None = None
-    """Why the engine cannot be used."""
+    """Why the engine cannot be used now."""
     warning: Problem | None = None
-    """What will become a problem."""
+    """What may become a problem."""
     lost: str | None = None
-    """The way to the engine leads nowhere now, because..."""
+    """Set if the connection to the engine is lost: the reason."""
     acts: tuple[Act, ...] = ()
 
 
-def judge(memory: Memory, seen: Seen, limits: SilenceLimits) -> tuple[Memory, Diagnosis]:
-    """See the module."""
-    now = _count(memory, seen, min(seen.passed_s, _MAX_LOOK_S))
-    now, verdict = _machine(now, seen, limits)
-    full = verdict.problem is not None and verdict.problem.code is ProblemCode.HOST_DISK_FULL
-    return now, replace(verdict, warning=_DISK_LOW if now.low and not full else None)
+def judge(state: WatchState, observation: Observation, limits: SilenceLimits) -> tuple[WatchState, Diagnosis]:
+    """Apply the rules to an observation.
+
+    Returns:
+        The state for the next call, and the diagnosis.
+    """
+    now = _count(state, observation, min(observation.passed_s, _MAX_INTERVAL_S))
+    now, diagnosis = _diagnose(now, observation, limits)
+    full = diagnosis.problem is not None and diagnosis.problem.code is ProblemCode.HOST_DISK_FULL
+    return now, replace(diagnosis, warning=_DISK_LOW if now.low and not full else None)
 
 
-def _count(memory: Memory, seen: Seen, passed: float) -> Memory:
-    """Count on from the look before. What cannot be known, because it depends on what is silent, stays as it was."""
-    free = seen.host_free if seen.host_free is not None else memory.host_free
-    low = free is not None and free < (ENOUGH_FREE_BYTES if memory.low else LOW_FREE_BYTES)
+def _count(state: WatchState, observation: Observation, passed: float) -> WatchState:
+    """Add the interval to each failure. What depends on something that is silent is unknown and stays unchanged."""
+    free = observation.host_free if observation.host_free is not None else state.host_free
+    low = free is not None and free < (ENOUGH_FREE_BYTES if state.low else LOW_FREE_BYTES)
     known = True
     counted: list[float] = []
     for before, silent in (
-        (memory.stopped_s, seen.stopped),
-        (memory.deaf_s, seen.deaf),
-        (memory.halted_s, seen.state not in _RUNNING),
-        (memory.guest_s, seen.guest_silent),
-        (memory.ssh_s, seen.ssh_silent),
+        (state.stopped_s, observation.stopped),
+        (state.deaf_s, observation.deaf),
+        (state.halted_s, observation.state not in _RUNNING),
+        (state.guest_s, observation.guest_silent),
+        (state.ssh_s, observation.ssh_silent),
     ):
         counted.append((before + passed if silent else 0.0) if known else before)
         known = known and not silent
     stopped_s, deaf_s, halted_s, guest_s, ssh_s = counted
-    engine_s, revived_s = memory.engine_s, memory.revived_s
-    if seen.engine_answers:
+    engine_s, revived_s = state.engine_s, state.revived_s
+    if observation.engine_answers:
         engine_s, revived_s = 0.0, None
     elif known and revived_s is not None:
         revived_s += passed
-    elif known and seen.engine_silent:
+    elif known and observation.engine_silent:
         engine_s += passed
-    return Memory(
+    return WatchState(
         stopped_s=stopped_s,
         deaf_s=deaf_s,
         halted_s=halted_s,
@@ -147,26 +151,26 @@ def _count(memory: Memory, seen: Seen, passed: float) -> Memory:
     )
 
 
-def _machine(now: Memory, seen: Seen, limits: SilenceLimits) -> tuple[Memory, Diagnosis]:
-    """The first in the chain whose time is over."""
-    # What depends on it begins anew once it is over.
-    anew = replace(now, guest_s=0.0, ssh_s=0.0, engine_s=0.0)
+def _diagnose(now: WatchState, observation: Observation, limits: SilenceLimits) -> tuple[WatchState, Diagnosis]:
+    """The first failure in the chain that has exceeded its limit."""
+    # After the failure, what depends on it is counted from zero.
+    reset = replace(now, guest_s=0.0, ssh_s=0.0, engine_s=0.0)
     if now.stopped_s >= _STOPPED_S:
-        return anew, _verdict(_STOPPED, "QEMU's process is stopped")
+        return reset, _failure(_STOPPED, "QEMU's process is stopped")
     if now.deaf_s >= limits.deaf_s:
-        return anew, _verdict(_DEAF, "QEMU does not answer its monitor")
-    if now.halted_s > 0 and seen.state == "io-error":
-        if not seen.no_space:
-            return anew, _verdict(_DISK_ERROR, "its disk cannot be read or written")
+        return reset, _failure(_DEAF, "QEMU does not answer its monitor")
+    if now.halted_s > 0 and observation.state == "io-error":
+        if not observation.no_space:
+            return reset, _failure(_DISK_ERROR, "its disk cannot be read or written")
         room = now.host_free is not None and now.host_free >= CONTINUE_FREE_BYTES
-        full = _verdict(_DISK_FULL, "this computer's disk is full")
-        return anew, replace(full, acts=(Act.CONTINUE,) if room else ())
-    if now.halted_s >= _HALTED_S and seen.state == "paused":
-        return anew, _verdict(_PAUSED, "the virtual machine is paused")
+        full = _failure(_DISK_FULL, "this computer's disk is full")
+        return reset, replace(full, acts=(Act.CONTINUE,) if room else ())
+    if now.halted_s >= _HALTED_S and observation.state == "paused":
+        return reset, _failure(_PAUSED, "the virtual machine is paused")
     if now.halted_s >= _HALTED_S:
-        return anew, _verdict(_broken(seen.state), "the virtual machine's processors stopped")
+        return reset, _failure(_broken(observation.state), "the virtual machine's processors stopped")
     if now.guest_s >= limits.hung_s:
-        return replace(now, ssh_s=0.0, engine_s=0.0), _verdict(_HUNG, "the guest hangs")
+        return replace(now, ssh_s=0.0, engine_s=0.0), _failure(_HUNG, "the guest hangs")
     if now.ssh_s >= limits.silent_s:
         why = "the guest's SSH server does not answer and is restarted"
         return replace(now, ssh_s=0.0, engine_s=0.0), Diagnosis(lost=why, acts=(Act.REVIVE_SSH,))
@@ -178,7 +182,7 @@ def _machine(now: Memory, seen: Seen, limits: SilenceLimits) -> tuple[Memory, Di
     return now, Diagnosis()
 
 
-def _verdict(problem: Problem, why: str) -> Diagnosis:
+def _failure(problem: Problem, why: str) -> Diagnosis:
     return Diagnosis(problem=problem, lost=why)
 
 

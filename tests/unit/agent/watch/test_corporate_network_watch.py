@@ -124,12 +124,12 @@ def test_what_is_looked_at_in_vain_is_nobodys_trouble(host: CompanyHost, directo
     watch = CorporateNetworkWatch(host, directory, is_live=lambda: True, notify=told.append)
 
     async def story() -> None:
-        await watch._look(with_certificates=True)
+        await watch._check(with_certificates=True)
         start(host, directory)
         host.proxies = SystemProxies()
         directory.engine_options.write_text("{")
         with pytest.raises(ValueError, match="Expecting"):
-            await watch._look(with_certificates=True)
+            await watch._check(with_certificates=True)
 
     asyncio.run(story())
     assert told == []

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from backend.agent.watch.guest_clock import SHARP_S, GuestClock, Jumps, read_pong
+from backend.agent.watch.guest_clock import MAX_TRIP_S, GuestClock, TimeJumps, read_pong
 from backend.errors import ProblemCode, fail
 
 
@@ -60,7 +60,7 @@ class GuestSide:
 
 def play(guest: GuestSide, monkeypatch: pytest.MonkeyPatch) -> GuestClock:
     monkeypatch.setattr("backend.agent.watch.guest_clock.EVERY_S", 0.01)
-    monkeypatch.setattr("backend.agent.watch.guest_clock._BUSY_AGAIN_S", 0.01)
+    monkeypatch.setattr("backend.agent.watch.guest_clock._BUSY_RETRY_S", 0.01)
     clock = GuestClock(guest.ask, guest.send, guest.clocks)
     asyncio.run(asyncio.wait_for(clock.run(), 20))
     return clock
@@ -84,7 +84,7 @@ def test_a_clock_that_is_right_is_left_alone(ahead: float, monkeypatch: pytest.M
 
 
 def test_a_guest_that_stood_still_for_minutes_finds_no_old_time_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    guest = GuestSide(Clocks(), ahead=-180.0, trips_s=[600.0, 600.0, 15.0, SHARP_S + 0.1])
+    guest = GuestSide(Clocks(), ahead=-180.0, trips_s=[600.0, 600.0, 15.0, MAX_TRIP_S + 0.1])
     guest.until = lambda: guest.asked >= 6
     play(guest, monkeypatch)
     assert guest.told
@@ -93,7 +93,7 @@ def test_a_guest_that_stood_still_for_minutes_finds_no_old_time_waiting(monkeypa
 
 
 def test_a_busy_host_whose_trips_are_long_sets_a_clock_that_is_far_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    guest = GuestSide(Clocks(), ahead=-3600.0, trips_s=[SHARP_S * 4] * 3)
+    guest = GuestSide(Clocks(), ahead=-3600.0, trips_s=[MAX_TRIP_S * 4] * 3)
     play(guest, monkeypatch)
     assert len(guest.told) == 1
     assert abs(guest.ahead) < 1
@@ -128,14 +128,14 @@ def test_silence_lasts_until_an_answer() -> None:
 
 def test_jumps_and_sleep_are_told_and_nothing_else() -> None:
     clocks = Clocks()
-    jumps = Jumps(clocks)
+    jumps = TimeJumps(clocks)
     for passed, jump, expected in (
         (1.0, 0.0, False), (1.0, 3600.0, True), (1.0, 0.0, False), (1.0, -3600.0, True), (2.5, 0.0, False),
         (1.0, 0.05, False), (60.0, 0.0, True), (1.0, 0.0, False), (0.2, 1800.0, True),
     ):  # fmt: skip
         clocks.now += passed
         clocks.jump += jump
-        assert jumps.look(every_s=1.0) is expected, (passed, jump)
+        assert jumps.check(every_s=1.0) is expected, (passed, jump)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The watchdog's judgement: what is told, when, and above all when nothing is."""
+"""The watchdog's rules: what is reported, when, and above all when nothing is."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from backend.agent.watch.watch_rules import (
     LOW_FREE_BYTES,
     Act,
     Diagnosis,
-    Memory,
-    Seen,
+    Observation,
     SilenceLimits,
+    WatchState,
     judge,
 )
 from backend.errors import Action, ProblemCode
@@ -25,17 +25,17 @@ from backend.errors import Action, ProblemCode
 LIMITS = SilenceLimits(deaf_s=30, hung_s=60, silent_s=40, revived_s=90)
 
 
-def look(memory: Memory, times: int, **seen: Any) -> tuple[Memory, list[Diagnosis]]:
-    """That many looks of a second each."""
-    verdicts = []
+def observe(watch_state: WatchState, times: int, **seen: Any) -> tuple[WatchState, list[Diagnosis]]:
+    """The same observation `times` times, one second apart."""
+    diagnoses = []
     for _ in range(times):
-        memory, verdict = judge(memory, Seen(passed_s=1.0, **seen), LIMITS)
-        verdicts.append(verdict)
-    return memory, verdicts
+        watch_state, diagnosis = judge(watch_state, Observation(passed_s=1.0, **seen), LIMITS)
+        diagnoses.append(diagnosis)
+    return watch_state, diagnoses
 
 
-def first_told(verdicts: list[Diagnosis]) -> int | None:
-    return next((number for number, verdict in enumerate(verdicts, 1) if verdict.problem is not None), None)
+def first_reported(diagnoses: list[Diagnosis]) -> int | None:
+    return next((number for number, diagnosis in enumerate(diagnoses, 1) if diagnosis.problem is not None), None)
 
 
 @pytest.mark.parametrize(
@@ -49,83 +49,84 @@ def first_told(verdicts: list[Diagnosis]) -> int | None:
     ],
 )
 def test_each_trouble_is_told_in_its_time_and_is_over_at_once(seen: dict[str, Any], after: int, action: Action) -> None:
-    memory, verdicts = look(Memory(), after + 20, **seen)
-    assert first_told(verdicts) == after
-    assert verdicts[-1].problem is not None
-    assert verdicts[-1].problem.code is ProblemCode.GUEST_HUNG
-    assert verdicts[-1].problem.action is action
-    assert verdicts[-1].lost
-    assert not any(verdict.acts for verdict in verdicts), "the user's machine is not ended by itself"
-    _, (verdict,) = look(memory, 1)
-    assert verdict == Diagnosis()
+    watch_state, diagnoses = observe(WatchState(), after + 20, **seen)
+    assert first_reported(diagnoses) == after
+    assert diagnoses[-1].problem is not None
+    assert diagnoses[-1].problem.code is ProblemCode.GUEST_HUNG
+    assert diagnoses[-1].problem.action is action
+    assert diagnoses[-1].lost
+    assert not any(diagnosis.acts for diagnosis in diagnoses), "the user's machine is not ended by itself"
+    _, (diagnosis,) = observe(watch_state, 1)
+    assert diagnosis == Diagnosis()
 
 
 def test_a_dead_engine_is_restarted_once_and_then_it_is_the_users_turn() -> None:
-    memory, verdicts = look(Memory(), 40, engine_silent=True)
-    assert [verdict.acts for verdict in verdicts] == [()] * 39 + [(Act.REVIVE_ENGINE,)]
-    assert first_told(verdicts) is None
-    assert verdicts[-1].lost
-    memory, verdicts = look(memory, 120)  # the way is being looked for; nobody is asked meanwhile
-    assert not any(verdict.acts for verdict in verdicts)
-    assert first_told(verdicts) == 90
-    assert verdicts[-1].problem is not None
-    assert (verdicts[-1].problem.code, verdicts[-1].problem.action) == (ProblemCode.ENGINE_DOWN, Action.RESTART)
-    memory, verdicts = look(memory, 1, engine_answers=True)
-    assert verdicts == [Diagnosis()]
-    _, verdicts = look(memory, 40, engine_silent=True)
-    assert verdicts[-1].acts == (Act.REVIVE_ENGINE,), "the next time it is restarted again"
+    watch_state, diagnoses = observe(WatchState(), 40, engine_silent=True)
+    assert [diagnosis.acts for diagnosis in diagnoses] == [()] * 39 + [(Act.REVIVE_ENGINE,)]
+    assert first_reported(diagnoses) is None
+    assert diagnoses[-1].lost
+    watch_state, diagnoses = observe(watch_state, 120)  # the way is being looked for; nobody is asked meanwhile
+    assert not any(diagnosis.acts for diagnosis in diagnoses)
+    assert first_reported(diagnoses) == 90
+    assert diagnoses[-1].problem is not None
+    assert (diagnoses[-1].problem.code, diagnoses[-1].problem.action) == (ProblemCode.ENGINE_DOWN, Action.RESTART)
+    watch_state, diagnoses = observe(watch_state, 1, engine_answers=True)
+    assert diagnoses == [Diagnosis()]
+    _, diagnoses = observe(watch_state, 40, engine_silent=True)
+    assert diagnoses[-1].acts == (Act.REVIVE_ENGINE,), "the next time it is restarted again"
 
 
 def test_a_silent_ssh_server_is_restarted() -> None:
-    _, verdicts = look(Memory(), 40, ssh_silent=True)
-    assert verdicts[-1].acts == (Act.REVIVE_SSH,)
-    assert not any(verdict.acts for verdict in verdicts[:-1])
+    _, diagnoses = observe(WatchState(), 40, ssh_silent=True)
+    assert diagnoses[-1].acts == (Act.REVIVE_SSH,)
+    assert not any(diagnosis.acts for diagnosis in diagnoses[:-1])
 
 
 def test_the_engine_is_not_blamed_for_a_guest_that_stood_still() -> None:
-    memory, _ = look(Memory(), 39, engine_silent=True)
-    memory, _ = look(memory, 5, stopped=True, engine_silent=True)
-    _, verdicts = look(memory, 39, engine_silent=True)
-    assert not any(verdict.acts for verdict in verdicts)
+    watch_state, _ = observe(WatchState(), 39, engine_silent=True)
+    watch_state, _ = observe(watch_state, 5, stopped=True, engine_silent=True)
+    _, diagnoses = observe(watch_state, 39, engine_silent=True)
+    assert not any(diagnosis.acts for diagnosis in diagnoses)
 
 
 def test_a_question_that_is_just_under_way_hides_nothing() -> None:
-    memory, told = Memory(), []
+    watch_state, told = WatchState(), []
     for number in range(200):
         busy = {"deaf": number % 3 == 0, "guest_silent": True}
-        memory, (verdict,) = look(memory, 1, **busy)
-        told.append(verdict.problem is not None)
+        watch_state, (diagnosis,) = observe(watch_state, 1, **busy)
+        told.append(diagnosis.problem is not None)
     assert told.index(True) < 100
     assert all(told[told.index(True) :]), "it does not flutter"
-    memory, told = Memory(), []
+    watch_state, told = WatchState(), []
     for number in range(400):
         busy = {"deaf": number % 3 == 0, "guest_silent": number % 5 == 0, "engine_silent": True}
-        memory, (verdict,) = look(memory, 1, **busy)
-        told.append(verdict.problem is not None)
+        watch_state, (diagnosis,) = observe(watch_state, 1, **busy)
+        told.append(diagnosis.problem is not None)
     assert all(told[told.index(True) :]), "it does not flutter"
 
 
 def test_a_computer_that_slept_finds_nobody_silent() -> None:
-    memory, verdict = judge(Memory(), Seen(passed_s=10_000, guest_silent=True, engine_silent=True), LIMITS)
-    assert verdict == Diagnosis()
-    _, verdict = judge(memory, Seen(passed_s=1), LIMITS)
-    assert verdict == Diagnosis()
+    observation = Observation(passed_s=10_000, guest_silent=True, engine_silent=True)
+    watch_state, diagnosis = judge(WatchState(), observation, LIMITS)
+    assert diagnosis == Diagnosis()
+    _, diagnosis = judge(watch_state, Observation(passed_s=1), LIMITS)
+    assert diagnosis == Diagnosis()
 
 
 def test_a_full_host_disk_is_told_at_once_and_the_machine_goes_on_when_there_is_room() -> None:
-    memory, (verdict,) = look(Memory(), 1, state="io-error", no_space=True, host_free=0)
-    assert verdict.problem is not None
-    assert (verdict.problem.code, verdict.problem.action) == (ProblemCode.HOST_DISK_FULL, Action.CONTINUE)
-    assert (verdict.acts, verdict.warning) == ((), None)
-    memory, (verdict,) = look(memory, 1, state="io-error", no_space=True, host_free=CONTINUE_FREE_BYTES)
-    assert verdict.acts == (Act.CONTINUE,)
-    _, (verdict,) = look(memory, 1, state="io-error", no_space=False)
-    assert verdict.problem is not None
-    assert (verdict.problem.code, verdict.acts) == (ProblemCode.DISK_DAMAGED, ())
+    watch_state, (diagnosis,) = observe(WatchState(), 1, state="io-error", no_space=True, host_free=0)
+    assert diagnosis.problem is not None
+    assert (diagnosis.problem.code, diagnosis.problem.action) == (ProblemCode.HOST_DISK_FULL, Action.CONTINUE)
+    assert (diagnosis.acts, diagnosis.warning) == ((), None)
+    watch_state, (diagnosis,) = observe(watch_state, 1, state="io-error", no_space=True, host_free=CONTINUE_FREE_BYTES)
+    assert diagnosis.acts == (Act.CONTINUE,)
+    _, (diagnosis,) = observe(watch_state, 1, state="io-error", no_space=False)
+    assert diagnosis.problem is not None
+    assert (diagnosis.problem.code, diagnosis.acts) == (ProblemCode.DISK_DAMAGED, ())
 
 
 def test_the_warning_of_a_host_disk_does_not_flutter() -> None:
-    memory = Memory()
+    watch_state = WatchState()
     told = []
     for free in (
         LOW_FREE_BYTES,
@@ -135,14 +136,14 @@ def test_the_warning_of_a_host_disk_does_not_flutter() -> None:
         ENOUGH_FREE_BYTES - 1,
         ENOUGH_FREE_BYTES,
     ):
-        memory, verdict = judge(memory, Seen(passed_s=1, host_free=free), LIMITS)
-        assert verdict.problem is None
-        told.append(verdict.warning is not None)
+        watch_state, diagnosis = judge(watch_state, Observation(passed_s=1, host_free=free), LIMITS)
+        assert diagnosis.problem is None
+        told.append(diagnosis.warning is not None)
     assert told == [False, True, True, True, True, False]
 
 
 SEEN = st.builds(
-    Seen,
+    Observation,
     passed_s=st.floats(0, 5),
     stopped=st.booleans(),
     deaf=st.booleans(),
@@ -157,12 +158,12 @@ SEEN = st.builds(
 
 
 @given(st.lists(SEEN, max_size=60))
-def test_whatever_was_seen_a_sound_machine_has_no_problem(looks: list[Seen]) -> None:
-    memory = Memory()
+def test_whatever_was_seen_a_sound_machine_has_no_problem(looks: list[Observation]) -> None:
+    watch_state = WatchState()
     for seen in looks:
-        memory, verdict = judge(memory, seen, LIMITS)
-        assert verdict.problem is None or verdict.problem.action is not None
-        assert all(value is None or value >= 0 for value in dataclasses.astuple(memory))
-    memory, _ = judge(memory, Seen(passed_s=1, engine_answers=True), LIMITS)
-    _, verdict = judge(memory, Seen(passed_s=1, engine_answers=True), LIMITS)
-    assert (verdict.problem, verdict.lost, verdict.acts) == (None, None, ())
+        watch_state, diagnosis = judge(watch_state, seen, LIMITS)
+        assert diagnosis.problem is None or diagnosis.problem.action is not None
+        assert all(value is None or value >= 0 for value in dataclasses.astuple(watch_state))
+    watch_state, _ = judge(watch_state, Observation(passed_s=1, engine_answers=True), LIMITS)
+    _, diagnosis = judge(watch_state, Observation(passed_s=1, engine_answers=True), LIMITS)
+    assert (diagnosis.problem, diagnosis.lost, diagnosis.acts) == (None, None, ())

@@ -58,7 +58,7 @@ def test_a_part_that_dies_of_a_defect_is_told_and_the_watch_goes_on() -> None:
             changed=lambda: None,
             notify=notices.append,
             data_disk=lambda: Path("/none"),
-            look=lambda: None,
+            record_usage=lambda: None,
         )
         watchdog = Watchdog(around, Deadlines.parse("watch=0.01"))
         watching = asyncio.create_task(watchdog.watch(cast(Guest, SimpleNamespace(control=Control()))))
