@@ -247,7 +247,7 @@ class Agent:
     def _publish(self, status: MachineStatus) -> None:
         self._server.publish(status)
         self._updates.heed(status)
-        self._ports.heed(status)
+        self._ports.on_status(status)
         self._stats.set_up(status.phase in (Phase.RUNNING, Phase.DEGRADED) and status.ssh_port is not None)
 
     def _want_stats(self, wanted: bool) -> None:

@@ -1,15 +1,15 @@
-"""What is in a container's directories, running or not, without a program of the container's.
+"""Lists directories of running and stopped containers, without running a program in them.
 
-The guest's busybox looks, over the agent's SSH connection: a container may have no program to look with, and one that
-has may lie. A helper container would do as well, but it takes a second to start, and shows in everybody's `docker ps`.
+The script below runs in the guest with its busybox, over SSH: a container may have no `ls`, or a manipulated one. A
+helper container would work, too, but takes a second to start and appears in `docker ps`.
 
-The script sees what `docker cp` sees, the image's layers with what was written on top, and volumes and folders where
-they are mounted: an overlay of the container's directories, read-only, in a mount namespace of its own, so that it is
-unmounted when the script ends, in whichever way. It then locks itself in a root that has nothing but that tree and
-busybox, and follows links itself, part by part, since an absolute link means the container's root. Nothing in a hostile
-container can lead it out, even if it changes while it is looked at.
+The script sees what `docker cp` sees: the image's layers, the files written on top, and volumes and folders where they
+are mounted. It mounts them read-only as an overlay in its own mount namespace, so that they are unmounted when the
+script ends for whatever reason. Then it changes its root directory to one with only that tree and busybox, and resolves
+symbolic links itself, part by part, since an absolute link means the container's root. So a hostile container cannot
+make it read files of the guest, even by changing files meanwhile.
 
-Names are bytes; on the control channel each byte is one character (latin-1).
+File names are bytes; on the control channel each byte is one character (latin-1).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from backend.stream import ByteStream
 _TIMEOUT_S: Final = 30.0
 _LISTING_BYTES: Final = 800_000
 _REPLY_BYTES: Final = 700_000
-"""Below the control channel's longest line."""
+"""Leaves room for the rest of the reply in the control channel's longest line."""
 _PATH_BYTES: Final = 4096
 _MAX_MOUNTS: Final = 64
 _CONTAINER: Final = re.compile(r"[0-9a-f]{12,64}")
@@ -122,33 +122,33 @@ printf '%s%s' "$here" "$end"
 
 
 class Execute(Protocol):
-    """Runs a command in the guest; None when no guest can be reached now. Raises WherryError when it breaks off."""
+    """Runs a command in the guest and returns its result; None if no guest can be reached. Raises WherryError."""
 
     async def __call__(self, command: str, *, stdin: bytes, timeout_s: float) -> Result | None: ...
 
 
 class ContainerFiles:
-    """Answers the request `files.list`."""
+    """Handles the request ListFiles."""
 
     def __init__(self, dial: Callable[[], Awaitable[ByteStream]], execute: Execute) -> None:
-        """Make one.
-
+        """
         Args:
-            dial: gives a stream to the engine. Raises WherryError.
+            dial: opens a stream to the engine; raises WherryError.
+            execute: runs a command in the guest.
         """
         self._dial = dial
         self._execute = execute
 
     def handlers(self) -> tuple[Handler, ...]:
-        """For the control channel."""
+        """The handlers for the control channel."""
         return (messages.ListFiles.handled_by(self.list_directory),)
 
     async def list_directory(self, request: messages.ListFiles) -> messages.FileList:
         """List one directory.
 
         Raises:
-            WherryError: BAD_REQUEST; ENGINE_ERROR for a path that is no directory, or a container whose files are
-                kept in a way that is not known here.
+            WherryError: BAD_REQUEST; ENGINE_ERROR, the path is no directory, or the storage driver is not supported;
+                ENGINE_DOWN or GUEST_FAULT.
         """
         container, path = request.container, request.path
         shown = clean_text(path.encode("latin-1", "replace").decode("utf-8", "replace"))
@@ -162,10 +162,10 @@ class ContainerFiles:
         if result is None:
             raise fail(ProblemCode.ENGINE_DOWN, "The machine cannot be reached just now.", retryable=True)
         _check(result, command)
-        return parse(result.untrusted_stdout, field, end, asked=request)
+        return parse(result.untrusted_stdout, field, end, request=request)
 
     async def _inspect(self, container: str) -> JsonObject:
-        """The engine's own answer: what a client says of directories is not trusted."""
+        """Request the container's details from the engine: directories that a client names are not trusted."""
         details = await ask_json(self._dial, f"/containers/{container}/json")
         if details is None:
             raise fail(
@@ -177,8 +177,8 @@ class ContainerFiles:
         return details.object()
 
 
-def parse(untrusted_output: bytes, field: str, end: str, *, asked: messages.ListFiles) -> messages.FileList:
-    """The reply, out of what the script printed."""
+def parse(untrusted_output: bytes, field: str, end: str, *, request: messages.ListFiles) -> messages.FileList:
+    """Make the reply from the output of the script."""
     resolved, *records = untrusted_output.decode("latin-1").split(end)
     truncated = len(untrusted_output) >= _LISTING_BYTES
     if truncated and records:
@@ -191,7 +191,7 @@ def parse(untrusted_output: bytes, field: str, end: str, *, asked: messages.List
         if len(parts) != 7:
             continue
         name = parts[5].removeprefix("./")
-        # busybox writes a link as 'NAME' -> 'TARGET'; the name is known, so an arrow in it misleads nobody.
+        # busybox prints a link as 'NAME' -> 'TARGET'; the name is known, so it may contain an arrow, too.
         target = parts[6].removeprefix(f"'{parts[5]}' -> '").removesuffix("'") if parts[6] != parts[5] else ""
         mode, length, modified, user, group = (int(word, 16 if at == 0 else 10) for at, word in enumerate(parts[:5]))
         entry = messages.FileRecord(name, mode, length, modified, user, group, target)
@@ -204,8 +204,8 @@ def parse(untrusted_output: bytes, field: str, end: str, *, asked: messages.List
             break
         entries.append(entry)
     return messages.FileList(
-        container=asked.container,
-        path=asked.path,
+        container=request.container,
+        path=request.path,
         resolved=resolved or "/",
         directory=directory,
         entries=tuple(entries),
@@ -222,7 +222,7 @@ def _is_path(path: str) -> bool:
 
 
 def _command(details: JsonObject, path: str, field: str, end: str) -> str:
-    """The shell line for the guest. Raises WherryError."""
+    """The shell command for the guest. Raises WherryError: the storage driver is not supported."""
     graph = details.object("GraphDriver")
     found = _UPPER.fullmatch(graph.object("Data").text("UpperDir"))
     if found is None:
@@ -245,12 +245,12 @@ def _command(details: JsonObject, path: str, field: str, end: str) -> str:
 
 
 def _as_bytes(text: str) -> str:
-    """One character per byte, as paths are kept here."""
+    """The UTF-8 bytes of a text, one character per byte."""
     return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def _quoted(word: str) -> str:
-    """A word for a shell; bytes beyond ASCII by printf, whose argument is ASCII. A newline at the end would be lost."""
+    """Quote a word for the shell; with non-ASCII bytes as a call of printf, which loses a newline at the end."""
     if word.isascii():
         return shlex.quote(word)
     octal = "".join(letter if letter.isascii() and letter.isalnum() else f"\\{ord(letter):03o}" for letter in word)
@@ -258,7 +258,7 @@ def _quoted(word: str) -> str:
 
 
 def _check(result: Result, command: str) -> None:
-    """Raise WherryError for a script that did not come to its end."""
+    """Raise WherryError for an exit code of the script other than 0."""
     said = [clean_text(line, 300) for line in result.untrusted_stderr.decode("utf-8", "replace").splitlines()[-5:]]
     match result.exit_code:
         case 0:

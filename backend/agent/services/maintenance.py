@@ -1,4 +1,4 @@
-"""Requests that look after the running machine: restart the engine, let it go on, give back what it does not use."""
+"""Handles requests about the running machine: restart the engine, resume CPUs, reclaim memory and disk, usage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from backend.model import Phase
 _log = logging.getLogger(__name__)
 
 _RESTART_S: Final = 40.0
-"""dockerd ends its containers in order, and is ended itself when that takes longer than 25 s."""
+"""dockerd stops its containers first; it is killed if that takes longer than 25 s."""
 _RECLAIM_S: Final = 300.0
 _TOLD_S: Final = 5.0
 _SETTLE_S: Final = 20.0
@@ -33,7 +33,7 @@ _POLL_S: Final = 0.5
 
 
 class Maintenance:
-    """Of one machine."""
+    """Handles requests. `figures` returns the host's memory and disk use of the machine; it is called in a thread."""
 
     def __init__(self, supervisor: Supervisor, figures: Callable[[], HostFigures], deadlines: Deadlines) -> None:
         self._supervisor = supervisor
@@ -41,15 +41,15 @@ class Maintenance:
         self._deadlines = deadlines
 
     def handlers(self) -> tuple[Handler, ...]:
-        """For the control channel."""
+        """The handlers for the control channel."""
         return (
-            messages.Continue.handled_by(self.go_on),
+            messages.Continue.handled_by(self.resume_cpus),
             messages.Reclaim.handled_by(self.reclaim),
             messages.GetUsage.handled_by(self.usage),
         )
 
     async def restart_engine(self, _request: messages.RestartEngine) -> messages.Accepted:
-        """Restart dockerd, and answer when the engine does. Raises WherryError."""
+        """Restart dockerd and return when the engine answers. Raises WherryError (MACHINE_STOPPED, ENGINE_DOWN)."""
         guest, link = self._guest(), self._supervisor.link
         await guest.control.ask("restart dockerd", timeout_s=_RESTART_S)
         if link is not None:
@@ -58,7 +58,7 @@ class Maintenance:
         return messages.Accepted(seq=self._supervisor.status().seq)
 
     async def _status_is_back(self) -> None:
-        """The engine answers, and clients are told of its endpoint first. What else is wrong then, the status says."""
+        """Wait until the status shows the engine as ready, up to 5 s."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TOLD_S):
                 while self._supervisor.phase is Phase.DEGRADED:
@@ -85,13 +85,13 @@ class Maintenance:
                 action=Action.RESTART,
             ) from error
 
-    async def go_on(self, _request: messages.Continue) -> messages.Continued:
-        """Let a machine go on whose processors stand still. Raises WherryError."""
+    async def resume_cpus(self, _request: messages.Continue) -> messages.Continued:
+        """Resume paused CPUs. Raises WherryError."""
         continued = await self._supervisor.watchdog.resume_cpus()
         return messages.Continued(continued=continued, seq=self._supervisor.status().seq)
 
     async def reclaim(self, _request: messages.Reclaim) -> messages.Reclaimed:
-        """Have the guest give back memory and disk. Raises WherryError."""
+        """Return unused memory and disk space of the guest to the host. Raises WherryError."""
         guest = self._guest()
         before = await asyncio.to_thread(self._figures)
         await guest.control.ask("reclaim", timeout_s=_RECLAIM_S)
@@ -114,7 +114,7 @@ class Maintenance:
         return newest
 
     async def usage(self, _request: messages.GetUsage) -> messages.HostUsage:
-        """What the machine takes of the host now, and gave back since its start."""
+        """The machine's memory and disk use on the host, and what it has returned since its start."""
         figures = await asyncio.to_thread(self._figures)
         return messages.HostUsage(
             memory_given=figures.memory_given,
@@ -138,7 +138,7 @@ class Maintenance:
 
 
 def host_figures(*, disk: int | None, memory: int | None, given_mib: int | None, peaks: Peaks) -> HostFigures:
-    """Put together what is known of the host's side."""
+    """Combine measurements: sizes in bytes (None: not known), memory of the guest in MiB, and the peaks."""
     return HostFigures(
         disk=disk,
         memory=memory,

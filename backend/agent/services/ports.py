@@ -1,4 +1,4 @@
-"""The agent's side of published ports: the parts put together, fed with the machine's life, shown to clients."""
+"""Published ports in the agent: connects the parts of `backend.net.ports` with the machine and the clients."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from backend.stream import CommandOutput, Dial
 from backend.vm.monitor import Monitor
 
 _RESTORE_S: Final = 30.0
-_SERVING: Final = (Phase.CONNECTING, Phase.RUNNING, Phase.DEGRADED, Phase.STOPPING)
+_SERVING_PHASES: Final = (Phase.CONNECTING, Phase.RUNNING, Phase.DEGRADED, Phase.STOPPING)
 
 
 class PortsService:
-    """One per agent."""
+    """Publishes the ports of containers on the host while `run` runs, and handles ListPorts."""
 
     def __init__(
         self,
@@ -46,16 +46,16 @@ class PortsService:
         notify: Callable[[Notice], None],
         show: Callable[[tuple[Problem, ...]], None],
     ) -> None:
-        """Make it. Reads a small file.
+        """Reads a small file.
 
         Args:
-            monitor: of the QEMU that runs.
-            qemu_pid: its process.
-            guest_ssh_port: where its guest's SSH server listens.
-            dial: opens a stream to the engine, and wakes nothing. Raises WherryError.
-            follow: begins a command in the guest. Raises WherryError.
-            notify: told of what fails with no client to tell.
-            show: given the problems that stand for as long as ports are not open, each time that these differ.
+            monitor: of the running QEMU.
+            qemu_pid: its process id.
+            guest_ssh_port: port of the guest's SSH server.
+            dial: opens a stream to the engine, without starting the machine for it; raises WherryError.
+            follow: starts a command in the guest; raises WherryError.
+            notify: called with failures that no client is waiting for.
+            show: called with the current problems of ports, when these have changed.
         """
         self._dir = directory
         self._show = show
@@ -69,54 +69,54 @@ class PortsService:
             ),
             low_ports_on_any=host.low_ports_on_wildcard_only,
         )
-        self._listening = HostNetworkFeed(follow, self._listeners_changed)
+        self._host_networks = HostNetworkFeed(follow, self._on_listeners)
         self._publisher = Publisher(
             dial,
             self._forwarder,
             reader=self._reader,
             notify=notify,
             show=self._show_failing,
-            want_listeners=self._listening.set_wanted,
+            want_listeners=self._host_networks.set_wanted,
         )
         self._tasks = Background(lambda problem: notify(Notice(level="error", text=problem.summary)))
-        self._served = False
+        self._serving = False
 
     def hooks(self, dial: Dial, rewriters: tuple[Rewriter, ...] = ()) -> NetworkHooks:
-        """For the API front. `dial` opens a stream to the engine for a client, and may wake the machine."""
+        """The hooks for the API front. `dial` opens a stream to the engine and may start the machine for it."""
         return NetworkHooks(self._publisher, self._aliases, dial, rewriters)
 
     def handlers(self) -> tuple[Handler, ...]:
-        """For the control channel."""
+        """The handlers for the control channel."""
         return (messages.ListPorts.handled_by(self.list_ports),)
 
     async def run(self) -> None:
-        """Follow the engine until cancelled."""
-        self._tasks.spawn(self._listening.run(), "host networks")
+        """Publish ports until cancelled."""
+        self._tasks.spawn(self._host_networks.run(), "host networks")
         try:
             await self._publisher.run()
         finally:
             await self._tasks.aclose()
 
     async def restore(self) -> None:
-        """The engine answers: publish what runs in it. Does not raise."""
+        """Publish the ports of running containers. Called when the engine answers. Does not raise."""
         self._show_failing(self._failing)
         await self._publisher.restore(timeout_s=_RESTORE_S)
 
     async def restored(self) -> None:
-        """Return when what runs in the engine is published, or that takes too long."""
+        """Wait until the ports of running containers are published, up to 30 s."""
         await self._publisher.restored(timeout_s=_RESTORE_S)
 
-    def heed(self, status: MachineStatus) -> None:
-        """The machine is in another phase."""
-        serves = status.phase in _SERVING
-        if self._served and not serves:
+    def on_status(self, status: MachineStatus) -> None:
+        """Handle a new status: in other phases than these the ports are closed."""
+        serves = status.phase in _SERVING_PHASES
+        if self._serving and not serves:
             self._tasks.spawn(self._publisher.forget(), "forget ports")
-        self._served = serves
-        self._listening.set_up(status.phase in (Phase.RUNNING, Phase.DEGRADED) and status.ssh_port is not None)
+        self._serving = serves
+        self._host_networks.set_up(status.phase in (Phase.RUNNING, Phase.DEGRADED) and status.ssh_port is not None)
 
     async def list_ports(self, _request: messages.ListPorts) -> messages.PortList:
-        """All published ports, by port. Raises WherryError."""
-        traffic = await self._forwarder.traffic() if self._served else {}
+        """List the published ports, ordered by number. Raises WherryError."""
+        traffic = await self._forwarder.traffic() if self._serving else {}
         opened = self._forwarder.opened
         rows = [
             _status(one, self._publisher.problem_of(one), traffic.get(one.forward), is_open=one.forward in opened)
@@ -125,7 +125,7 @@ class PortsService:
         rows.sort(key=lambda row: (row.port, row.protocol.value, ":" in row.address, row.address))
         return messages.PortList(ports=tuple(rows))
 
-    def _listeners_changed(self, listeners: frozenset[GuestListener]) -> None:
+    def _on_listeners(self, listeners: frozenset[GuestListener]) -> None:
         self._tasks.spawn(self._publisher.hear(listeners), "ports of host networks")
 
     def _show_failing(self, problems: tuple[Problem, ...]) -> None:

@@ -1,7 +1,7 @@
-"""What clients may ask and change of the settings: config.toml, daemon.json, the docker context, starting at login.
+"""Handles requests about settings: config.toml, daemon.json, the docker context, starting at login, logs.
 
-A change is checked whole before it is written, and every answer says what of it waits for a restart of the machine.
-All of it works while the machine is stopped, starting or failed.
+A change is validated before it is written. Answers list the settings that take effect at the next start of the machine.
+All requests work in every phase of the machine.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from backend.ssh.session import Result
 from backend.vm.disk import disks
 
 VALIDATE: Final = 'f=$(mktemp) && cat >"$f" && dockerd --validate --config-file "$f"; code=$?; rm -f "$f"; exit $code'
-"""Run in the guest, with the text as its input."""
+"""Run in the guest with the text as standard input."""
 _VALIDATE_S: Final = 20.0
 _TAIL_BYTES: Final = 65_536
 
@@ -40,7 +40,7 @@ Execute = Callable[..., Awaitable[Result | None]]
 
 
 class SettingsService:
-    """One per agent."""
+    """Handles the requests. Changes are made one after the other."""
 
     def __init__(
         self,
@@ -51,12 +51,11 @@ class SettingsService:
         execute: Execute,
         host_changes: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        """Make it.
-
+        """
         Args:
-            is_live: whether there is a machine that a restart would change.
-            execute: runs a command in the guest, None when there is none to be reached.
-            host_changes: settings for which this computer offers something else than the machine was given.
+            is_live: whether the machine runs.
+            execute: runs a command in the guest and returns its result; None if no guest can be reached.
+            host_changes: keys of settings whose value, taken from this computer, has changed since the start.
         """
         self._host = host
         self._dir = directory
@@ -66,7 +65,7 @@ class SettingsService:
         self._writing = asyncio.Lock()
 
     def handlers(self) -> tuple[Handler, ...]:
-        """For the control channel."""
+        """The handlers for the control channel."""
         return (
             messages.GetSettings.handled_by(self._get_settings),
             messages.SetSettings.handled_by(self._set_settings),
@@ -123,7 +122,7 @@ class SettingsService:
         )
 
     def _restart_reasons(self, loaded: Config) -> list[str]:
-        """Which settings differ from those that the running machine was started with."""
+        """Keys of the settings that differ from those the running machine was started with."""
         if not self._is_live():
             return []
         used = started_with.settings(self._dir)
@@ -156,13 +155,13 @@ class SettingsService:
         return await asyncio.to_thread(read)
 
     async def _check_daemon_file(self, request: messages.CheckDaemonFile) -> messages.DaemonVerdict:
-        """Asks the real dockerd if the machine runs."""
-        return await self._examine(request.text)
+        """Check the text; with the guest's dockerd, too, if the machine runs."""
+        return await self._validate(request.text)
 
     async def _set_daemon_file(self, request: messages.SetDaemonFile) -> messages.DaemonFileSaved:
         reasons: tuple[str, ...] | None = None
         async with self._writing:
-            verdict = await self._examine(request.text)
+            verdict = await self._validate(request.text)
             if verdict.valid:
 
                 def write() -> tuple[str, ...]:
@@ -180,7 +179,7 @@ class SettingsService:
             text=request.text,
         )
 
-    async def _examine(self, text: str) -> messages.DaemonVerdict:
+    async def _validate(self, text: str) -> messages.DaemonVerdict:
         findings = daemon_json.check(text)
         if not _is_valid(findings) or not text.strip():
             return messages.DaemonVerdict(findings=findings, valid=_is_valid(findings))
@@ -257,7 +256,7 @@ class SettingsService:
 
 
 def set_autostart(host: Host, directory: MachineDir, *, on: bool) -> None:
-    """Have the window started at login, or no longer. Raises WherryError (PATH_UNUSABLE)."""
+    """Turn starting the window at login on or off. Raises WherryError (PATH_UNUSABLE)."""
     autostart = host.autostart()
     try:
         if on:

@@ -1,8 +1,8 @@
-"""The figures of the machine: runs the guest's `stats` program while somebody wants them, and makes samples of it.
+"""Statistics of the machine and its containers: runs the guest's `stats` program while a client is subscribed.
 
-There is one program and one SSH channel however many containers and clients there are. It is ended with the last
-subscriber, and begun again with growing pauses when it ends by itself. An image that is older than the program does not
-have it: that is said once, and tried again only when another machine runs.
+One program and one SSH channel serve all containers and clients. The program is ended with the last subscription, and
+restarted with increasing delays when it ends by itself. An older guest image does not have it: that is reported once,
+and tried again only after the next start of the machine.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _log = logging.getLogger(__name__)
 
 COMMAND: Final = "exec /usr/lib/wherry/stats 2 2>/dev/null"
 SILENCE_S: Final = 60.0
-"""The guest's program makes pauses of 10 s at most, and an emulated machine under load needs its time."""
+"""The program prints at least every 10 s; an emulated guest under load is slower."""
 BACK_OFF_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
-_TOLD_AFTER: Final = 3
-"""Failures in a row until the window is told: what comes back at once is nobody's problem."""
+_REPORTED_AFTER: Final = 3
+"""Consecutive failures until clients are notified, because most are over after a restart of the program."""
 _EXIT_CODE_S: Final = 5.0
-_NOT_THERE: Final = (126, 127)
+_NO_SUCH_PROGRAM: Final = (126, 127)
 
 TOO_OLD: Final = Problem(
     code=ProblemCode.GUEST_FAULT,
@@ -48,19 +48,19 @@ TOO_OLD: Final = Problem(
 
 
 class HostFigures(NamedTuple):
-    """What the host sees of the machine, in bytes; None: not known."""
+    """Memory and disk use of the machine as measured on the host, in bytes; None: not known."""
 
     disk: int | None
     memory: int | None
     memory_given: int | None = None
-    """What the machine may take."""
+    """The most that the machine may use."""
     memory_returned: int | None = None
-    """The most that it had taken since its start, less what it holds now."""
+    """Peak since its start, minus the current use."""
     disk_returned: int | None = None
 
 
 class StatsFeed:
-    """One per agent. `run` it; the rest only tells it what is wanted."""
+    """Publishes samples while `run` runs, a client is subscribed and the machine is up."""
 
     def __init__(
         self,
@@ -68,43 +68,42 @@ class StatsFeed:
         host_figures: Callable[[], HostFigures],
         publish: Callable[[StatsPush], None],
     ) -> None:
-        """Make a feed that is not wanted yet.
-
+        """
         Args:
-            follow: begins a command in the guest; raises WherryError.
-            host_figures: asked once a sample; MUST be quick.
-            publish: called with each new sample, and with a problem in place of it.
+            follow: starts a command in the guest; raises WherryError.
+            host_figures: called once per sample; MUST be quick.
+            publish: called with each sample, or with the problem that prevents samples.
         """
         self._follow = follow
         self._host_figures = host_figures
         self._publish = publish
         self._work = WhileWanted(self._keep_following, name="the figures", stopped=self._stopped)
         self.newest: StatsPush | None = None
-        """For a subscriber who comes later."""
+        """The last push, for a new subscriber; None while stopped."""
 
     def set_wanted(self, wanted: bool) -> None:
-        """Whether anybody subscribed."""
+        """Set whether a client is subscribed."""
         self._work.set_wanted(wanted)
 
     def set_up(self, up: bool) -> None:
-        """Whether there is a machine that can be asked."""
+        """Set whether the machine is up."""
         self._work.set_up(up)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         await self._work.run()
 
     def _stopped(self) -> None:
         self.newest = None
 
     async def _keep_following(self) -> None:
-        """Until cancelled, which happens when nobody wants it any more, or the machine ends."""
+        """Run the program again and again. Cancelled when the last subscription or the machine ends."""
         failures = 0
         while True:
             try:
                 async for sample in self._samples():
                     failures = 0
-                    self._tell(StatsPush(sample=sample))
+                    self._push(StatsPush(sample=sample))
                 problem = _ended("it ended")
             except WherryError as error:
                 problem = error.problem
@@ -113,25 +112,25 @@ class StatsFeed:
             except ConnectionError as error:
                 problem = _ended(str(error) or "the connection ended")
             failures += 1
-            if problem is TOO_OLD or failures == _TOLD_AFTER:
+            if problem is TOO_OLD or failures == _REPORTED_AFTER:
                 _log.warning("no figures: %s", problem.summary)
-                self._tell(StatsPush(problem=problem))
+                self._push(StatsPush(problem=problem))
             if problem is TOO_OLD:
-                await asyncio.Event().wait()  # for the cancellation, with the end of this machine
+                await asyncio.Event().wait()  # until cancelled at the end of this machine
             _log.info("the figures are begun again: %s", problem.summary)
             await asyncio.sleep(BACK_OFF_S[min(failures, len(BACK_OFF_S)) - 1])
 
-    def _tell(self, push: StatsPush) -> None:
+    def _push(self, push: StatsPush) -> None:
         self.newest = push
         self._publish(push)
 
     async def _samples(self) -> AsyncIterator[StatsSample]:
-        """Run the program once, to its end.
+        """Run the program once and yield its samples until it ends.
 
         Raises:
-            WherryError: it cannot be begun, or is not there.
-            TimeoutError: it says nothing.
-            ConnectionError: the way to the guest was lost.
+            WherryError: it cannot be started, or does not exist (TOO_OLD).
+            TimeoutError: it has printed nothing for SILENCE_S.
+            ConnectionError: the connection to the guest was lost.
         """
         reader = _Reader()
         before: RawSample | None = None
@@ -142,11 +141,11 @@ class StatsFeed:
                 if not data:
                     break
                 for now in reader.feed(data):
-                    if before is not None:  # rates lie between two
+                    if before is not None:  # rates need two
                         yield self._sample(now, before)
                     before = now
             async with asyncio.timeout(_EXIT_CODE_S):
-                if await program.exit_code() in _NOT_THERE:
+                if await program.exit_code() in _NO_SUCH_PROGRAM:
                     raise WherryError(TOO_OLD)
 
     def _sample(self, now: RawSample, before: RawSample) -> StatsSample:
@@ -164,37 +163,37 @@ class StatsFeed:
 
 
 class _Reader:
-    """Bytes to samples. Odd lines are left out; the first of each run is logged."""
+    """Parses the program's output. Invalid lines are skipped; the first one is logged."""
 
     def __init__(self) -> None:
         self._parser = StatsParser()
         self._rest = b""
-        self._skips = False
-        self._odd = 0
+        self._skipping = False
+        self._invalid = 0
 
     def feed(self, untrusted_data: bytes) -> list[RawSample]:
-        found = []
+        samples = []
         *lines, self._rest = (self._rest + untrusted_data).split(b"\n")
         for line in lines:
-            if self._skips:
-                self._skips = False
+            if self._skipping:
+                self._skipping = False
                 continue
             try:
                 sample = self._parser.feed(line.decode("utf-8", errors="replace"))
             except BadLine as error:
-                self._note(error)
+                self._on_invalid(error)
                 continue
             if sample is not None:
-                found.append(sample)
+                samples.append(sample)
         if len(self._rest) > MAX_LINE_BYTES:
-            self._note(BadLine(f"a line of more than {MAX_LINE_BYTES} bytes"))
+            self._on_invalid(BadLine(f"a line of more than {MAX_LINE_BYTES} bytes"))
             self._rest = b""
-            self._skips = True
-        return found
+            self._skipping = True
+        return samples
 
-    def _note(self, error: BadLine) -> None:
-        self._odd += 1
-        if self._odd == 1:
+    def _on_invalid(self, error: BadLine) -> None:
+        self._invalid += 1
+        if self._invalid == 1:
             _log.warning("the guest's figures have a line that is not understood: %r", str(error))
 
 

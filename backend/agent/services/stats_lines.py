@@ -1,8 +1,7 @@
-"""What the guest's `stats` program prints, line by line, and the rates that lie between two of its samples. Pure.
+"""Parses the output of the guest's `stats` program, and computes rates from two samples. Does no I/O.
 
-The kernel writes these lines, but a container chooses some of what is in them (its network devices' names), and the
-guest as a whole is not trusted: a line that is not as it must be is refused alone, numbers are bounded, and a sample
-never grows beyond a number of containers.
+The lines are the kernel's, but a container chooses some of their text (names of its network devices), and the guest is
+not trusted. So an invalid line is skipped, numbers are bounded, and the number of containers in a sample is limited.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Final
 from backend.stats import ContainerUsage, MachineUsage
 
 MAX_CONTAINERS: Final = 2_000
-"""So many fit in one message of the control channel."""
+"""This many fit in one message of the control channel."""
 MAX_LINE_BYTES: Final = 4096
 _MAX_NUMBER: Final = 2**63
 _NUMBER: Final = re.compile(r"[0-9]{1,20}")
@@ -26,13 +25,13 @@ _DEVICES: Final = re.compile(r"/proc/([0-9]{1,10})/net/dev:(.*)")
 _FIELDS_OF_A_DEVICE: Final = 16
 
 
-class BadLine(ValueError):  # noqa: N818 -- a finding
-    """A line that the guest's program does not print."""
+class BadLine(ValueError):  # noqa: N818 -- reads better where it is caught
+    """A line is invalid."""
 
 
 @dataclass(slots=True)
 class RawContainer:
-    """One container's counters, as the kernel gives them; what was not printed stays None."""
+    """The kernel's counters of one container (memory and I/O in bytes). None: not in the output, or no limit."""
 
     cpu_usec: int | None = None
     memory: int | None = None
@@ -48,33 +47,33 @@ class RawContainer:
 
 @dataclass(slots=True)
 class RawSample:
-    """One sample's counters."""
+    """The counters of one sample; memory and disk in bytes."""
 
     uptime_s: float
     cpu_total: int = 0
-    """Ticks of all processors since the guest's start."""
+    """Ticks of all CPUs since the guest's start."""
     cpu_idle: int = 0
     memory_total: int = 0
     memory_unused: int = 0
-    """Free, or holding only what a file has as well."""
+    """Free memory, buffers and page cache."""
     disk_total: int = 0
     disk_used: int = 0
     containers: dict[str, RawContainer] = field(default_factory=dict)
     processes: dict[int, str] = field(default_factory=dict)
-    """Process id -> the container to whose network it belongs."""
+    """Process id -> id of the container with the process's network."""
 
 
 class StatsParser:
-    """Puts lines together. One for each run of the guest's program."""
+    """Assembles samples from lines. Use a new one for each run of the program."""
 
     def __init__(self) -> None:
         self._sample: RawSample | None = None
 
     def feed(self, untrusted_line: str) -> RawSample | None:
-        """Take one line without its end; gives a sample when the line ends one.
+        """Parse one line (without its newline). Returns a sample if the line completes one.
 
         Raises:
-            BadLine: the line is not understood. It is left out, the next one can be fed.
+            BadLine: the line is invalid and was skipped. Parsing can continue with the next one.
         """
         word, _, rest = untrusted_line.partition(" ")
         if word == "sample":
@@ -85,22 +84,22 @@ class StatsParser:
             return None
         sample = self._sample
         if sample is None or not untrusted_line:
-            return None  # the rest of a sample whose begin was refused
+            return None  # the rest of a sample whose first line was invalid
         if word == "end":
             self._sample = None
             return sample
         try:
-            _take(sample, word, rest, untrusted_line)
+            _parse_line(sample, word, rest, untrusted_line)
         except (ValueError, IndexError) as error:
             raise BadLine(untrusted_line[:200]) from error
         return None
 
 
-def _take(sample: RawSample, word: str, rest: str, untrusted_line: str) -> None:
-    if found := _CGROUP.fullmatch(untrusted_line):
-        _take_cgroup(_container(sample, found[1]), found[2], found[3])
-    elif found := _DEVICES.fullmatch(untrusted_line):
-        _take_device(_container(sample, sample.processes.get(int(found[1]), "")), found[2])
+def _parse_line(sample: RawSample, word: str, rest: str, untrusted_line: str) -> None:
+    if match := _CGROUP.fullmatch(untrusted_line):
+        _parse_cgroup(_container(sample, match[1]), match[2], match[3])
+    elif match := _DEVICES.fullmatch(untrusted_line):
+        _parse_device(_container(sample, sample.processes.get(int(match[1]), "")), match[2])
     elif word == "process":
         identity, _, pid = rest.partition(" ")
         if not _ID.fullmatch(identity) or len(sample.processes) >= MAX_CONTAINERS:
@@ -109,11 +108,11 @@ def _take(sample: RawSample, word: str, rest: str, untrusted_line: str) -> None:
     elif word == "cpu":
         ticks = [_number(one) for one in rest.split()]
         sample.cpu_idle = ticks[3] + ticks[4]
-        sample.cpu_total = sum(ticks[:8])  # what follows is the guests' share, which is counted in the first two
+        sample.cpu_total = sum(ticks[:8])  # the rest is the share of guests, which the first two include
     elif word == "MemTotal:":
         sample.memory_total = _kib(rest)
     elif word in ("MemFree:", "Buffers:", "Cached:"):
-        # As `free` counts. MemAvailable would leave out the kernel's reserves, some hundred MiB that nothing uses.
+        # As `free` does. MemAvailable would omit the kernel's reserves, some hundred MiB that nothing uses.
         sample.memory_unused += _kib(rest)
     elif word == "disk":
         block, total, free = (_number(one) for one in rest.split())
@@ -123,15 +122,15 @@ def _take(sample: RawSample, word: str, rest: str, untrusted_line: str) -> None:
 
 
 def _container(sample: RawSample, identity: str) -> RawContainer:
-    found = sample.containers.get(identity)
-    if found is None:
+    container = sample.containers.get(identity)
+    if container is None:
         if not _ID.fullmatch(identity) or len(sample.containers) >= MAX_CONTAINERS:
             raise ValueError(identity)
-        found = sample.containers[identity] = RawContainer()
-    return found
+        container = sample.containers[identity] = RawContainer()
+    return container
 
 
-def _take_cgroup(container: RawContainer, name: str, line: str) -> None:
+def _parse_cgroup(container: RawContainer, name: str, line: str) -> None:
     match name:
         case "cpu.stat":
             container.cpu_usec = _number(_after(line, "usage_usec "))
@@ -157,7 +156,7 @@ def _take_cgroup(container: RawContainer, name: str, line: str) -> None:
             raise ValueError(name)
 
 
-def _take_device(container: RawContainer, line: str) -> None:
+def _parse_device(container: RawContainer, line: str) -> None:
     # A device's name has neither a colon nor a blank in it: the kernel forbids both.
     _name, colon, counters = line.partition(":")
     numbers = [_number(one) for one in counters.split()]
@@ -189,11 +188,11 @@ def _number(word: str) -> int:
 def machine_usage(
     now: RawSample, before: RawSample, *, disk_on_host: int | None = None, memory_on_host: int | None = None
 ) -> MachineUsage:
-    """What the machine used between two samples, and has now.
+    """Resource use of the machine: rates between two samples, and sizes of the newer one.
 
     Args:
-        disk_on_host: bytes that the data disk's file takes on the host.
-        memory_on_host: bytes that QEMU has resident there.
+        disk_on_host: space that the data disk's file occupies on the host, in bytes.
+        memory_on_host: resident memory of QEMU, in bytes.
     """
     ticks = now.cpu_total - before.cpu_total
     idle = now.cpu_idle - before.cpu_idle
@@ -210,14 +209,14 @@ def machine_usage(
 
 
 def container_usages(now: RawSample, before: RawSample) -> tuple[ContainerUsage, ...]:
-    """What each container used between two samples, by id. One that ended while it was being read is left out."""
+    """Resource use of each container, ordered by id. One that ended while the sample was taken is omitted."""
     elapsed_s = now.uptime_s - before.uptime_s
-    made = []
+    usages = []
     for identity, container in sorted(now.containers.items()):
         if container.cpu_usec is None or container.memory is None:
             continue
         limit = container.memory_max
-        made.append(
+        usages.append(
             ContainerUsage(
                 id=identity,
                 cpu_percent=_cpu_percent(container.cpu_usec, before.containers, identity, elapsed_s),
@@ -231,7 +230,7 @@ def container_usages(now: RawSample, before: RawSample) -> tuple[ContainerUsage,
                 pids=container.pids,
             )
         )
-    return tuple(made)
+    return tuple(usages)
 
 
 def _cpu_percent(usec: int, before: Mapping[str, RawContainer], identity: str, elapsed_s: float) -> float:
@@ -239,6 +238,6 @@ def _cpu_percent(usec: int, before: Mapping[str, RawContainer], identity: str, e
         return 0.0
     earlier = before.get(identity)
     counted = earlier.cpu_usec if earlier is not None and earlier.cpu_usec is not None else 0
-    # A container that was not there, or began anew (its counter is smaller), has used all of it in the meantime.
+    # A container that is new, or was restarted (its counter is smaller), has used all of it since the last sample.
     used = usec - counted if usec >= counted else usec
     return round(used / 10_000 / elapsed_s, 2)

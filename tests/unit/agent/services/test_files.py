@@ -194,7 +194,7 @@ def test_a_container_that_is_gone_and_a_driver_that_is_not_known() -> None:
 def test_a_directory_without_end_is_cut_at_a_whole_entry() -> None:
     records = b"".join(b"81a4 FF%d FF1 FF0 FF0 FF./n%dFF./n%dEE\n" % (n, n, n) for n in range(20_000))
     output = b"/EE41ed FF1 FF1 FF0 FF0 FF.FF.EE\n" + records
-    listing = parse(output[:800_000], "FF", "EE", asked=messages.ListFiles(container=ID, path="/"))
+    listing = parse(output[:800_000], "FF", "EE", request=messages.ListFiles(container=ID, path="/"))
     assert listing.truncated
     assert listing.entries[-1].untrusted_name == f"n{len(listing.entries) - 1}"
     assert len(encode(reply_line(1, listing))) < 1_000_000
