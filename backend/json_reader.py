@@ -102,17 +102,17 @@ class Json:
 
     def objects(self) -> tuple[JsonObject, ...]:
         """The value as a list of objects. Raises NotUnderstood."""
-        found = self.untrusted
-        if isinstance(found, list) and all(isinstance(one, dict) for one in found):
+        items = self.untrusted
+        if isinstance(items, list) and all(isinstance(one, dict) for one in items):
             # Nearly always, and twice as quick: lists of containers are read while the window waits.
-            return tuple([JsonObject(one, self.source, (self._place, at)) for at, one in enumerate(found)])
+            return tuple([JsonObject(one, self.source, (self._place, at)) for at, one in enumerate(items)])
         return tuple(one.object() for one in self.values())
 
     def texts(self) -> tuple[str, ...]:
         """The value as a list of texts. Raises NotUnderstood."""
-        found = self.untrusted
-        if isinstance(found, list) and all(isinstance(one, str) for one in found):
-            return tuple(found)
+        items = self.untrusted
+        if isinstance(items, list) and all(isinstance(one, str) for one in items):
+            return tuple(items)
         return tuple(one.text() for one in self.values())
 
     def values(self) -> Iterator[Json]:
@@ -234,8 +234,8 @@ class JsonObject:
 
     def texts_by_name(self, name: str) -> dict[str, str]:
         """An object of texts; empty by default, with "" for null members."""
-        found = self.object(name)
-        return {key: found.text(key) for key in found.untrusted}
+        member = self.object(name)
+        return {key: member.text(key) for key in member.untrusted}
 
     def objects_by_name(self, name: str) -> dict[str, JsonObject]:
         """An object of objects; empty by default."""

@@ -79,13 +79,13 @@ def build(arch: str, output: Path, *, allow_stale: bool) -> Path:
 
 
 def _only(tree: Path, pattern: str) -> Path:
-    found = sorted(tree.glob(pattern))
-    if len(found) != 1:
+    matches = sorted(tree.glob(pattern))
+    if len(matches) != 1:
         raise ImageError(
-            f"{len(found)} files of the packages match {pattern!r}; exactly one should.",
+            f"{len(matches)} files of the packages match {pattern!r}; exactly one should.",
             advice="Correct the kernel's pattern in vmimage/image.toml.",
         )
-    return found[0]
+    return matches[0]
 
 
 def _replace(ready: Path, output: Path, aside: Path) -> None:

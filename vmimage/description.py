@@ -178,7 +178,7 @@ def parse(text: str) -> Description:
 
 
 def _architecture(name: str, table: _Table) -> Architecture:
-    found = Architecture(
+    result = Architecture(
         name=name,
         packages=table.texts("packages"),
         kernel=table.text("kernel"),
@@ -187,7 +187,7 @@ def _architecture(name: str, table: _Table) -> Architecture:
         cmdline=table.text("cmdline"),
     )
     table.done()
-    return found
+    return result
 
 
 def load() -> Description:

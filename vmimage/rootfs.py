@@ -53,13 +53,13 @@ def select(tree: Path, include: Iterable[str], exclude: Iterable[str]) -> list[s
 
 def with_libraries(tree: Path, chosen: Iterable[str], libraries: str) -> list[str]:
     """Add targets of links, and recursively the shared libraries that programs need, to `chosen`."""
-    found: set[str] = set()
+    paths: set[str] = set()
     queue = list(chosen)
     while queue:
         path = queue.pop()
-        if path in found:
+        if path in paths:
             continue
-        found.add(path)
+        paths.add(path)
         source = tree / path
         if source.is_symlink():
             target = os.path.normpath(Path(path).parent / source.readlink())
@@ -79,7 +79,7 @@ def with_libraries(tree: Path, chosen: Iterable[str], libraries: str) -> list[st
                     advice="Add its package to vmimage/image.toml, or leave the program out.",
                 )
             queue.append(library)
-    return sorted(found)
+    return sorted(paths)
 
 
 def stage(
@@ -169,10 +169,10 @@ def authorities(stage_dir: Path) -> list[str]:
 def ssh_port(stage_dir: Path) -> int:
     """The port of sshd, from its configuration."""
     settings = (stage_dir / "etc/ssh/sshd_config").read_text(encoding="utf-8")
-    found = re.search(r"^Port (\d+)$", settings, re.MULTILINE)
-    if found is None:
+    match = re.search(r"^Port (\d+)$", settings, re.MULTILINE)
+    if match is None:
         raise ImageError("sshd_config names no port.")
-    return int(found[1])
+    return int(match[1])
 
 
 def _add_overlay(stage_dir: Path) -> None:

@@ -43,8 +43,8 @@ def run(
     # Without `stdin` it gets an empty one, never the builder's terminal.
     done = subprocess.run(command, input=stdin or b"", capture_output=True, check=False)
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace")
-        if not said.strip():
-            said = done.stdout.decode(errors="replace")
-        raise ImageError(what, ran=shlex.join(command), output=said, advice=advice)
+        output = done.stderr.decode(errors="replace")
+        if not output.strip():
+            output = done.stdout.decode(errors="replace")
+        raise ImageError(what, ran=shlex.join(command), output=output, advice=advice)
     return done.stdout

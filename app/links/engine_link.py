@@ -89,8 +89,8 @@ class EngineLink(QObject):
         if url is None:
             self.state_changed.emit(LinkState.OFF, None)
         else:
-            told = (self._watched.emit, self._listed.emit, self._noted.emit, self.event_seen.emit)
-            self._session = _Session(url, *told)
+            callbacks = (self._watched.emit, self._listed.emit, self._noted.emit, self.event_seen.emit)
+            self._session = _Session(url, *callbacks)
             self.state_changed.emit(LinkState.CONNECTING, None)
         self.endpoint_changed.emit(url)
 

@@ -41,9 +41,9 @@ def runs_of(line: Line | None, columns: int) -> tuple[StyledRun, ...]:
         return ()
     blank = line.default
     cells = [line.get(x, blank) for x in range(min(max(line) + 1, columns))]
-    whole = "".join([cell[0] for cell in cells])
-    if whole.isascii() and len(whole) == len(cells) and len({cell[1:] for cell in cells}) == 1:
-        return (StyledRun(whole, cells[0]),)
+    text = "".join([cell[0] for cell in cells])
+    if text.isascii() and len(text) == len(cells) and len({cell[1:] for cell in cells}) == 1:
+        return (StyledRun(text, cells[0]),)
     runs: list[StyledRun] = []
     letters: list[str] = []
     style: Char | None = None

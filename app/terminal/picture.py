@@ -31,7 +31,7 @@ class Cell:
 
 def measure(point_size: float) -> Cell:
     """The cell for the desktop's monospaced font at a point size."""
-    made: list[QFont] = []
+    fonts: list[QFont] = []
     width = 0
     for bold, italic in ((False, False), (True, False), (False, True), (True, True)):
         font = QFont()
@@ -45,14 +45,14 @@ def measure(point_size: float) -> Cell:
         font.setHintingPreference(QFont.HintingPreference.PreferFullHinting)
         metrics = QFontMetricsF(font)
         advance = metrics.horizontalAdvance("M")
-        if not made:
+        if not fonts:
             width = max(_MIN_CELL, round(advance))
             height = max(_MIN_CELL, round(metrics.height()))
             ascent = metrics.ascent()
         # Cells have integer widths: the fraction is added as letter spacing.
         font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, width - advance)
-        made.append(font)
-    return Cell(width, height, ascent, (made[0], made[1], made[2], made[3]))
+        fonts.append(font)
+    return Cell(width, height, ascent, (fonts[0], fonts[1], fonts[2], fonts[3]))
 
 
 def draw_row(

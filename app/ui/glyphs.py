@@ -49,14 +49,14 @@ class _Engine(QIconEngine):
         painter.restore()
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
-        made = QPixmap(size)
-        if made.isNull():  # a widget without a size calls this too
-            return made
-        made.fill(Qt.GlobalColor.transparent)
-        painter = QPainter(made)
+        result = QPixmap(size)
+        if result.isNull():  # a widget without a size calls this too
+            return result
+        result.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(result)
         self.paint(painter, QRect(QPoint(0, 0), size), mode, state)
         painter.end()
-        return made
+        return result
 
     def clone(self) -> QIconEngine:
         return _Engine(self._character, *self._colours)
@@ -76,8 +76,8 @@ def _table() -> str:
 @cache
 def _character(name: str) -> str:
     # Searched in the text: a dictionary of its seven thousand names would take ten times the memory.
-    _, found, rest = _table().partition(f'"{name}": "0x')
-    if not found:
+    _, separator, rest = _table().partition(f'"{name}": "0x')
+    if not separator:
         raise KeyError(name)
     return chr(int(rest[: rest.index('"')], 16))
 

@@ -227,4 +227,4 @@ def _style_sheet(theme: Theme, zoom: int) -> str:
     for name, colour in sorted(asdict(theme).items(), key=lambda item: -len(item[0])):
         if isinstance(colour, str):
             sheet = sheet.replace(f"@{name}", colour)
-    return _LENGTH.sub(lambda found: f"{(int(found[1]) * zoom + 50) // 100}{found[2]}", sheet)
+    return _LENGTH.sub(lambda match: f"{(int(match[1]) * zoom + 50) // 100}{match[2]}", sheet)

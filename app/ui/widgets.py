@@ -32,29 +32,29 @@ _SEARCH_WIDTH = 200
 
 def label(words: str = "", role: str | None = None, *, wrap: bool = False, selectable: bool = False) -> QLabel:
     """Create a label. `role` selects a style of the style sheet: "muted", "title", "heading", "code"..."""
-    made = QLabel()
-    made.setTextFormat(Qt.TextFormat.PlainText)
-    made.setText(words)
-    made.setWordWrap(wrap)
+    result = QLabel()
+    result.setTextFormat(Qt.TextFormat.PlainText)
+    result.setText(words)
+    result.setWordWrap(wrap)
     if role:
-        made.setProperty("role", role)
+        result.setProperty("role", role)
     if selectable:
-        made.setTextInteractionFlags(
+        result.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
-    return made
+    return result
 
 
 def button(words: str, clicked: Callable[[], object], role: str | None = None, tip: str = "") -> QPushButton:
     """Create a push button."""
-    made = QPushButton(words)
-    made.setAccessibleName(words.replace("&", ""))
-    made.setAutoDefault(True)  # Enter presses the focused button, as on other desktops
+    result = QPushButton(words)
+    result.setAccessibleName(words.replace("&", ""))
+    result.setAutoDefault(True)  # Enter presses the focused button, as on other desktops
     if role:
-        made.setProperty("role", role)
-    made.setToolTip(tooltip(tip))
-    made.clicked.connect(lambda _checked=False: clicked())
-    return made
+        result.setProperty("role", role)
+    result.setToolTip(tooltip(tip))
+    result.clicked.connect(lambda _checked=False: clicked())
+    return result
 
 
 class IconButton(QToolButton):

@@ -158,7 +158,9 @@ class Agent:
         self._front = ApiFront(self._dial, dial_quietly=self._dial_quietly, hooks=self._ports.hooks(self._dial))
         self._routes = RouteWatch(
             RouteSources(
-                routes=lambda: machine_host.routes() + subnets.named(config.load(directory.config).network),
+                routes=lambda: (
+                    machine_host.routes() + subnets.routes_in_settings(config.load(directory.config).network)
+                ),
                 daemon_options=lambda: config.daemon_options(directory.daemon_json),
                 subnet=lambda: config.load(directory.config).network.subnet,
                 phase=lambda: self._supervisor.phase,

@@ -86,8 +86,8 @@ async def _objects(response: StreamedResponse, exchange: HttpExchange) -> AsyncI
             data = await response.read()
         if not data:
             return
-        for found in lines.feed(data):
-            yield found
+        for item in lines.feed(data):
+            yield item
 
 
 async def answers_ping(stream: ByteStream, *, timeout_s: float) -> bool:

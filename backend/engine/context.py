@@ -80,7 +80,7 @@ def install(url: str, *, config_directory: Path | None = None, default_socket: P
 def select(url: str, *, config_directory: Path | None = None) -> ContextChange:
     """Create the context and select it unconditionally, at the user's request. Raises as `install`."""
     directory = config_directory or _config_directory()
-    made = install(url, config_directory=directory)
+    change = install(url, config_directory=directory)
     config = _read_config(directory)
     if config.get("currentContext") != NAME:
         try:
@@ -90,7 +90,7 @@ def select(url: str, *, config_directory: Path | None = None) -> ContextChange:
     note = f"docker uses Wherry now, by its context {NAME!r}."
     if variable := overriding_variable():
         note = f"The docker context {NAME!r} was chosen, but ${variable} is set and goes before it."
-    return ContextChange(changed=made.changed or not made.selected, selected=True, note=note)
+    return ContextChange(changed=change.changed or not change.selected, selected=True, note=note)
 
 
 def current_name(*, config_directory: Path | None = None) -> str:

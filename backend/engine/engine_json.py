@@ -29,10 +29,10 @@ def read_answer(untrusted_body: bytes, command: str) -> Json:
 def refusal(untrusted_body: bytes) -> str:
     """The message in an error answer, sanitised and without a full stop."""
     try:
-        said = read_answer(untrusted_body, "").object().text("message")
+        message = read_answer(untrusted_body, "").object().text("message")
     except WherryError:
-        said = ""
-    return clean_text(said or "the engine gave no reason", _REASON_CHARS).rstrip(".")
+        message = ""
+    return clean_text(message or "the engine gave no reason", _REASON_CHARS).rstrip(".")
 
 
 def listed_name(container: JsonObject, limit: int = NAME_CHARS) -> str:

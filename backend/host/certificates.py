@@ -65,20 +65,20 @@ def from_windows() -> tuple[CertificateSource, ...]:
     # Type checkers know these only on Windows.
     enumerate_store = getattr(ssl, "enum_certificates")  # noqa: B009
     distrusted = {der for der, _, _ in enumerate_store("Disallowed")}
-    found = []
+    sources = []
     for store, title in (("ROOT", "trusted root authorities"), ("CA", "intermediate authorities")):
         try:
             entries = enumerate_store(store)
         except OSError as error:
-            found.append(CertificateSource(place=title, pem="", problem=str(error)))
+            sources.append(CertificateSource(place=title, pem="", problem=str(error)))
             continue
         usable = [
             ssl.DER_cert_to_PEM_cert(der)
             for der, encoding, purposes in entries
             if encoding == "x509_asn" and der not in distrusted and (purposes is True or _SERVER_AUTH in purposes)
         ]
-        found.append(CertificateSource(place=title, pem="".join(usable)))
-    return tuple(found)
+        sources.append(CertificateSource(place=title, pem="".join(usable)))
+    return tuple(sources)
 
 
 def _read(path: Path) -> CertificateSource:

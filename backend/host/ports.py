@@ -87,8 +87,8 @@ def _sockets(protocol: Protocol, port: int) -> Iterator[_Socket]:
                     listens = connection.status == psutil.CONN_LISTEN or (
                         protocol is Protocol.UDP and not connection.raddr
                     )
-                    found = _Socket(connection.laddr.ip, connection.pid, listens)
-                    connections.setdefault(connection.laddr.port, []).append(found)
+                    entry = _Socket(connection.laddr.ip, connection.pid, listens)
+                    connections.setdefault(connection.laddr.port, []).append(entry)
         except psutil.AccessDenied:  # macOS: only root sees other users' sockets
             yield from _by_lsof(protocol, port)
             return

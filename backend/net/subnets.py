@@ -73,7 +73,7 @@ class Clash:
     route: Route
 
 
-def named(section: NetworkSection) -> tuple[Route, ...]:
+def routes_in_settings(section: NetworkSection) -> tuple[Route, ...]:
     """Routes to addresses in the settings, DNS servers and proxies, which containers have to reach.
 
     An address in the default network means this computer as seen by the machine, and needs no route.
@@ -86,7 +86,7 @@ def named(section: NetworkSection) -> tuple[Route, ...]:
     )
 
 
-def needed(routes: Iterable[Route]) -> tuple[Route, ...]:
+def relevant_routes(routes: Iterable[Route]) -> tuple[Route, ...]:
     """The routes that count; see the module's docstring."""
     return tuple(
         route
@@ -97,7 +97,7 @@ def needed(routes: Iterable[Route]) -> tuple[Route, ...]:
     )
 
 
-def hit(net: IPv4Network, routes: Iterable[Route]) -> Route | None:
+def overlapping_route(net: IPv4Network, routes: Iterable[Route]) -> Route | None:
     """The narrowest route that overlaps the network; None when there is none."""
     met = [route for route in routes if isinstance(route.net, IPv4Network) and route.net.overlaps(net)]
     return max(met, key=lambda route: route.net.prefixlen, default=None)
@@ -116,12 +116,12 @@ def choose_user_network(routes: Iterable[Route], *, wanted: str = "") -> IPv4Net
     """
     if wanted.strip():
         return parse_subnet(wanted)
-    counted = needed(routes)
+    counted = relevant_routes(routes)
     return min(_CANDIDATES, key=lambda net: _harm(net, counted))  # the first of equal ones
 
 
 def _harm(net: IPv4Network, routes: Sequence[Route]) -> int:
-    met = hit(net, routes)
+    met = overlapping_route(net, routes)
     return 0 if met is None else met.net.prefixlen
 
 
@@ -133,13 +133,13 @@ def engine_options(routes: Iterable[Route], *, user_network: IPv4Network) -> dic
         default
         bridge from the first free one, so that it never overlaps a network that the user has created.
     """
-    taken = (*needed(routes), Route(net=user_network, interface="net0"))
-    free = [(net, size) for net, size in _POOLS if hit(net, taken) is None]
+    occupied = (*relevant_routes(routes), Route(net=user_network, interface="net0"))
+    free = [(net, size) for net, size in _POOLS if overlapping_route(net, occupied) is None]
     if len(free) == len(_POOLS):
         return {}
     if len(free) < _ENOUGH:
-        spare = [(net, size) for net, size in _SPARE_POOLS if hit(net, taken) is None]
-        free += spare or [min(_SPARE_POOLS, key=lambda pool: _harm(pool[0], taken))]
+        spare = [(net, size) for net, size in _SPARE_POOLS if overlapping_route(net, occupied) is None]
+        free += spare or [min(_SPARE_POOLS, key=lambda pool: _harm(pool[0], occupied))]
     pools: list[dict[str, str | int]] = []
     for size in dict.fromkeys(size for _, size in free):
         merged = collapse_addresses(net for net, of_size in free if of_size == size)
@@ -161,9 +161,9 @@ def clashes(
     Returns:
         The clashes; the network between host and machine only when another one would be better.
     """
-    counted = needed(routes)
+    counted = relevant_routes(routes)
     overlapping: list[Clash] = []
-    met = hit(user_network, counted)
+    met = overlapping_route(user_network, counted)
     better = user_network_fixed or _harm(choose_user_network(counted), counted) < _harm(user_network, counted)
     if met is not None and better:
         overlapping.append(Clash(name="", net=user_network, route=met))
@@ -172,7 +172,7 @@ def clashes(
             net = IPv4Network(text, strict=False)
         except ValueError:
             continue
-        met = hit(net, counted)
+        met = overlapping_route(net, counted)
         if met is not None:
             overlapping.append(Clash(name=name, net=net, route=met))
     return tuple(overlapping)

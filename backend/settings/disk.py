@@ -35,9 +35,9 @@ def disk_directory(path: Path) -> Path | None:
         named = config.load(path).machine.disk_directory
     except WherryError:
         return known[1] if known is not None else None
-    found = Path(named) if named else None
-    _disk_directories[path] = (mark, found)
-    return found
+    location = Path(named) if named else None
+    _disk_directories[path] = (mark, location)
+    return location
 
 
 _disk_directories: dict[Path, tuple[tuple[int, int, int], Path | None]] = {}

@@ -149,12 +149,12 @@ class Inbox(PipeBase):
         if room < 0:
             self._pieces.appendleft(first[max_bytes:])
             return first[:max_bytes]
-        taken = [first]
+        pieces = [first]
         while self._pieces and len(self._pieces[0]) <= room:
             piece = self._pieces.popleft()
             room -= len(piece)
-            taken.append(piece)
-        return first if len(taken) == 1 else b"".join(taken)
+            pieces.append(piece)
+        return first if len(pieces) == 1 else b"".join(pieces)
 
 
 class LoopChannel(ChannelBase):

@@ -357,17 +357,17 @@ async def _feed_stdin(stream: SshStream, stdin: bytes) -> None:
 async def _collect(channel: LoopChannel, inbox: Inbox, limit: int) -> tuple[bytes, bool]:
     """Read an output to its end. Returns its first `limit` bytes, and whether there were more."""
     bell = channel.readable if inbox is channel.inbox else channel.stderr_readable
-    kept = bytearray()
+    output = bytearray()
     truncated = False
     while True:
         data = inbox.take(262_144)
         if data:
             channel.credit(len(data))
-            room = limit - len(kept)
+            room = limit - len(output)
             truncated = truncated or len(data) > room
-            kept += data[:room]
+            output += data[:room]
         elif inbox.ended and not inbox.has_data():
-            return bytes(kept), truncated
+            return bytes(output), truncated
         else:
             bell.arm()
             if not inbox.has_data() and not inbox.ended:

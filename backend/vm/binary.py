@@ -32,14 +32,14 @@ def find(host: Host, arch: str, *, configured: str = "") -> QemuFacts:
         WherryError: QEMU_MISSING, QEMU_TOO_OLD or QEMU_UNUSABLE.
     """
     if configured:
-        found = shutil.which(configured)
-        if found is None:
+        program = shutil.which(configured)
+        if program is None:
             raise fail(
                 ProblemCode.QEMU_MISSING,
                 f"The setting qemu.binary names {configured}, which is not a program.",
                 hint='Correct it, or let Wherry look by itself: wherry config set qemu.binary ""',
             )
-        candidates: tuple[Path, ...] = (Path(found),)
+        candidates: tuple[Path, ...] = (Path(program),)
     else:
         candidates = host.qemu_candidates(arch)
     if not candidates:
@@ -101,14 +101,14 @@ def find_image_tool(qemu: QemuFacts) -> Path:
         WherryError: TOOL_MISSING.
     """
     beside = qemu.binary.with_name("qemu-img" + qemu.binary.suffix)
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("qemu-img")
-    if found is None:
+    program = str(beside) if os.access(beside, os.X_OK) else shutil.which("qemu-img")
+    if program is None:
         raise fail(
             ProblemCode.TOOL_MISSING,
             "qemu-img is not installed; Wherry makes the machine's disk with it.",
             hint="Install it: sudo apt install qemu-utils (Debian, Ubuntu), sudo dnf install qemu-img (Fedora).",
         )
-    return Path(found)
+    return Path(program)
 
 
 def _ask(binary: Path, *arguments: str) -> str:

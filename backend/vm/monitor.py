@@ -126,9 +126,9 @@ class Monitor:
         if (existing := _existing_forward(await self.usernet(), "", guest_port)) is not None:
             return existing
         await self.add_forward(HostForward(Protocol.TCP, "127.0.0.1", 0, "", guest_port))
-        if (made := _existing_forward(await self.usernet(), "", guest_port)) is None:
+        if (port := _existing_forward(await self.usernet(), "", guest_port)) is None:
             raise fail(ProblemCode.INTERNAL, f"QEMU does not list its forward to port {guest_port}.")
-        return made
+        return port
 
     async def usernet(self) -> UserNetTable:
         """Read the port forwards and their open connections. Raises WherryError, as `execute`."""

@@ -43,10 +43,10 @@ def load(directory: MachineDir) -> Suspended | None:
     """Read the record; None when it or its state is missing."""
     try:
         record = msgspec.json.decode(directory.suspended_record.read_bytes(), type=Suspended)
-        whole = directory.suspended_state.stat().st_size == record.state_bytes
+        is_complete = directory.suspended_state.stat().st_size == record.state_bytes
     except (OSError, msgspec.DecodeError):
         return None
-    return record if whole else None
+    return record if is_complete else None
 
 
 def save(directory: MachineDir, record: RunRecord, *, cpu: str) -> None:
@@ -66,8 +66,8 @@ def save(directory: MachineDir, record: RunRecord, *, cpu: str) -> None:
 
 def touch(directory: MachineDir) -> None:
     """Record that QEMU closed the disk now, while the guest was still paused. Raises OSError."""
-    if (found := load(directory)) is not None:
-        renewed = msgspec.structs.replace(found, saved_at=time.time())
+    if (suspended := load(directory)) is not None:
+        renewed = msgspec.structs.replace(suspended, saved_at=time.time())
         write_private(directory.suspended_record, msgspec.json.encode(renewed))
 
 

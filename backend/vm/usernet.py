@@ -46,7 +46,7 @@ class UserNetTable:
 def parse(untrusted_table: str) -> UserNetTable:
     """Parse the output of `info usernet`. Other lines, which differ between versions of QEMU, are skipped."""
     forwards: list[HostForward] = []
-    seen: list[tuple[str, int]] = []
+    inbound: list[tuple[str, int]] = []
     for protocol, state, descriptor, host_ip, host_port, guest_ip, guest_port in _ROW.findall(untrusted_table):
         address = "0.0.0.0" if host_ip == "*" else host_ip
         if state == _LISTENING:
@@ -56,11 +56,11 @@ def parse(untrusted_table: str) -> UserNetTable:
                 )
             )
         elif protocol == "TCP" and state in _OPEN_STATES:
-            seen.append((address, int(host_port)))
+            inbound.append((address, int(host_port)))
     listening = {(one.host_ip, one.host_port) for one in forwards if one.protocol is Protocol.TCP}
     everywhere = {port for address, port in listening if address == "0.0.0.0"}
     connections: dict[tuple[str, int], int] = {}
-    for address, port in seen:
+    for address, port in inbound:
         # A connection to a wildcard listener is listed with the address that it came to.
         key = (address, port) if (address, port) in listening or port not in everywhere else ("0.0.0.0", port)
         if key in listening:

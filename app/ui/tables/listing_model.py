@@ -139,8 +139,8 @@ class ListingFilter(QSortFilterProxyModel):
         entry = source.rows[row]
         if not self._needles:
             return True
-        said = (*(column.words(entry) for column in source.columns), *self._also(entry))
-        haystack = " ".join(said).casefold()
+        texts = (*(column.words(entry) for column in source.columns), *self._also(entry))
+        haystack = " ".join(texts).casefold()
         return all(needle in haystack for needle in self._needles)
 
 

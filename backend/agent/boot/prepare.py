@@ -219,7 +219,7 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
     unknown: Problem | None = None
     routes: tuple[Route, ...] = ()
     try:
-        routes = host.routes() + subnets.named(config.network)
+        routes = host.routes() + subnets.routes_in_settings(config.network)
     except WherryError as error:  # reported; the machine works nevertheless
         unknown = error.problem
     network = UserNetwork(

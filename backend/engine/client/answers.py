@@ -91,7 +91,7 @@ def _health(status: str) -> Health:
 
 
 def _ports(entries: Iterable[JsonObject]) -> tuple[PortBinding, ...]:
-    found = {
+    ports = {
         PortBinding(
             container_port=entry.required_integer("PrivatePort"),
             protocol=clean_text(entry.text("Type", "tcp")),
@@ -101,7 +101,7 @@ def _ports(entries: Iterable[JsonObject]) -> tuple[PortBinding, ...]:
         for entry in entries
     }
     return tuple(
-        sorted(found, key=lambda port: (port.container_port, port.protocol, port.host_port or 0, port.host_ip or ""))
+        sorted(ports, key=lambda port: (port.container_port, port.protocol, port.host_port or 0, port.host_ip or ""))
     )
 
 
@@ -133,21 +133,21 @@ def _whole(text: str) -> int | None:
 
 def refused(command: str, status: int, untrusted_message: str) -> WherryError:
     """The error for an answer with an error status."""
-    said = [clean_text(line, 500) for line in untrusted_message.splitlines()[:20] if line.strip()]
+    message_lines = [clean_text(line, 500) for line in untrusted_message.splitlines()[:20] if line.strip()]
     hint: str | None
     if status == 404 and "No such container" in untrusted_message:
         summary, hint = "The engine does not know that container any more.", "It was removed in the meantime."
     elif status == 409:
         summary, hint = "The container's state does not allow that.", "Look at its state in the list, then try again."
     else:
-        summary, hint = said.pop(0) if said else "It gave no reason.", None
+        summary, hint = message_lines.pop(0) if message_lines else "It gave no reason.", None
         if "port is already allocated" in untrusted_message or "address already in use" in untrusted_message:
             hint = "Another container or program uses that port: stop it, or publish another port."
     return fail(
         ProblemCode.ENGINE_ERROR,
         summary,
         command=command,
-        tail=said,
+        tail=message_lines,
         hint=hint,
         retryable=status >= 500,
     )

@@ -69,8 +69,8 @@ def _agree_version(url: str, timeout_s: int) -> str:
 
     docker-py's own `version="auto"` does the same, but leaves its connection open when the engine does not answer.
     """
-    with contextlib.closing(open_api(url, DEFAULT_DOCKER_API_VERSION, timeout_s)) as asking:
-        theirs = str(asking.version(api_version=False)["ApiVersion"])
+    with contextlib.closing(open_api(url, DEFAULT_DOCKER_API_VERSION, timeout_s)) as api:
+        theirs = str(api.version(api_version=False)["ApiVersion"])
     return min(theirs, DEFAULT_DOCKER_API_VERSION, key=lambda text: [int(part) for part in text.split(".")])
 
 

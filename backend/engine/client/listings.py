@@ -136,8 +136,8 @@ class Uses:
 
 def uses_from(answer: Json) -> Uses:
     """Parse `GET /containers/json?all=1`. Raises NotUnderstood, as the functions below."""
-    found: tuple[dict[str, list[str]], ...] = (defaultdict(list), defaultdict(list), defaultdict(list))
-    images, volumes, networks = found
+    users: tuple[dict[str, list[str]], ...] = (defaultdict(list), defaultdict(list), defaultdict(list))
+    images, volumes, networks = users
     for entry in answer.objects():
         name = listed_name(entry)
         images[entry.text("ImageID")].append(name)
@@ -147,16 +147,16 @@ def uses_from(answer: Json) -> Uses:
         joined = entry.object("NetworkSettings").objects_by_name("Networks")
         for network in {one.text("NetworkID") for one in joined.values()}:
             networks[network].append(name)
-    return Uses(*({key: tuple(sorted(names)) for key, names in one.items()} for one in found))
+    return Uses(*({key: tuple(sorted(names)) for key, names in one.items()} for one in users))
 
 
 def images_from(answer: Json, uses: Uses) -> tuple[ImageEntry, ...]:
     """Parse `GET /images/json`."""
-    made = []
+    entries = []
     for entry in answer.objects():
         identity = entry.required_text("Id")
         for repository, tag in _names(entry):
-            made.append(
+            entries.append(
                 ImageEntry(
                     id=clean_text(identity),
                     repository=clean_text(repository),
@@ -166,7 +166,7 @@ def images_from(answer: Json, uses: Uses) -> tuple[ImageEntry, ...]:
                     used_by=uses.images.get(identity, ()),
                 )
             )
-    return tuple(made)
+    return tuple(entries)
 
 
 def volumes_from(answer: Json, uses: Uses) -> tuple[VolumeEntry, ...]:

@@ -113,13 +113,13 @@ class LogRecords:
 
     def _feed_chunks(self, data: bytes) -> LogBlock:
         starts: list[int] = []
-        anew: list[bytes] = []
+        appended: list[bytes] = []
         behind = total = len(data)
         find, from_bytes, note = data.find, int.from_bytes, starts.append
         at = 0
         if self._chunk_left:
-            at = self._go_on(data, anew)
-            behind = _place(anew, starts, behind)
+            at = self._go_on(data, appended)
+            behind = _place(appended, starts, behind)
         plain = self._framed and self._at_boundary
         while not self.ended and not self._chunk_left:
             cut = find(b"\r\n", at, at + _MAX_SIZE_BYTES)
@@ -146,29 +146,29 @@ class LogRecords:
                         raise ValueError("a chunk of a negative size")
                     self.ended = True
                     break
-                made = self._feed_payload(data[start:end])
-                anew += made
-                behind = _place(made, starts, behind)
+                records = self._feed_payload(data[start:end])
+                appended += records
+                behind = _place(records, starts, behind)
                 plain = self._framed and self._at_boundary
             elif size > _MAX_FRAME_BYTES:
                 # Not buffered until complete: it may claim any length.
                 self._chunk_left = size + 2
-                made = []
-                at = start + self._go_on(data[start:], made)
-                anew += made
-                behind = _place(made, starts, behind)
+                records = []
+                at = start + self._go_on(data[start:], records)
+                appended += records
+                behind = _place(records, starts, behind)
             else:
                 break
         self._rest = data[at:]
-        return LogBlock(data + b"".join(anew) if anew else data, starts)
+        return LogBlock(data + b"".join(appended) if appended else data, starts)
 
-    def _go_on(self, data: bytes, anew: list[bytes]) -> int:
+    def _go_on(self, data: bytes, appended: list[bytes]) -> int:
         """Parse the rest of an unfinished chunk and its line end. Returns the number of bytes used."""
-        taken = min(self._chunk_left, len(data))
-        payload = max(0, min(taken, self._chunk_left - 2))
-        self._chunk_left -= taken
-        anew += self._feed_payload(data[:payload])
-        return taken
+        used = min(self._chunk_left, len(data))
+        payload = max(0, min(used, self._chunk_left - 2))
+        self._chunk_left -= used
+        appended += self._feed_payload(data[:payload])
+        return used
 
     @property
     def _at_boundary(self) -> bool:
@@ -179,7 +179,7 @@ class LogRecords:
         """Parse frames in `data`. Returns the completed records."""
         if not self._framed:
             return self._cut_lines(1, b"", data)
-        made: list[bytes] = []
+        records: list[bytes] = []
         if self._frame:
             data = bytes(self._frame) + data
             self._frame.clear()
@@ -189,7 +189,7 @@ class LogRecords:
                 part = data[at : at + self._part_left]
                 at += len(part)
                 self._part_left -= len(part)
-                made += self._cut_lines(self._part_stream, b"", part)
+                records += self._cut_lines(self._part_stream, b"", part)
                 continue
             if at + LOG_HEADER_BYTES > total:
                 break
@@ -205,46 +205,46 @@ class LogRecords:
                 break
             plain = 0 < size < LOG_LINE_BYTES and not self._lines[stream] and data[at] in (1, 2)
             if plain and data.find(b"\n", at + LOG_HEADER_BYTES, end) == end - 1:
-                made.append(data[at:end])
+                records.append(data[at:end])
             else:
                 time = _TIME.match(data, at + LOG_HEADER_BYTES, end)
                 text_at = time.end() if time else at + LOG_HEADER_BYTES
-                made += self._cut_lines(stream, data[at + LOG_HEADER_BYTES : text_at], data[text_at:end])
+                records += self._cut_lines(stream, data[at + LOG_HEADER_BYTES : text_at], data[text_at:end])
             at = end
         self._frame += data[at:]
-        return made
+        return records
 
     def _cut_lines(self, stream: int, time: bytes, untrusted_text: bytes) -> list[bytes]:
         """The lines completed by `untrusted_text`; each line that begins in it gets `time`."""
         line = self._lines[stream]
-        *whole, rest = untrusted_text.split(b"\n")
-        made = []
-        for part in whole:
+        *complete, rest = untrusted_text.split(b"\n")
+        records = []
+        for part in complete:
             line.hold(part if line else time + part)
-            made.append(line.finish(stream))
+            records.append(line.finish(stream))
         if rest:
             line.hold(rest if line else time + rest)
-        return made
+        return records
 
 
-def _place(made: list[bytes], starts: list[int], behind: int) -> int:
+def _place(records: list[bytes], starts: list[int], behind: int) -> int:
     """Append the offsets of records that are stored behind the block. Returns the offset for the next one."""
-    for record in made:
+    for record in records:
         starts.append(behind)
         behind += len(record)
     return behind
 
 
-def _block(data: bytes, starts: list[int], made: list[bytes]) -> LogBlock:
-    _place(made, starts, len(data))
-    return LogBlock(data + b"".join(made), starts)
+def _block(data: bytes, starts: list[int], appended: list[bytes]) -> LogBlock:
+    _place(appended, starts, len(data))
+    return LogBlock(data + b"".join(appended), starts)
 
 
 def log_query(tail: int, since: str | None, *, follow: bool) -> dict[str, str | int | bytes]:
     """The query parameters of `GET /containers/{id}/logs`; arguments as for `EngineClient.logs`."""
-    asked: dict[str, str | int | bytes] = {"stdout": 1, "stderr": 1, "timestamps": 1, "follow": int(follow)}
-    asked["tail"] = "all" if tail < 0 else tail
-    return asked if since is None else asked | {"since": since}
+    parameters: dict[str, str | int | bytes] = {"stdout": 1, "stderr": 1, "timestamps": 1, "follow": int(follow)}
+    parameters["tail"] = "all" if tail < 0 else tail
+    return parameters if since is None else parameters | {"since": since}
 
 
 def wire_blocks(response: Any) -> Iterator[bytes] | None:

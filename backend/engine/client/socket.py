@@ -31,14 +31,14 @@ def open_api(url: str, version: str, timeout_s: int) -> APIClient:
 
 class _Connection(UnixHTTPConnection):
     def connect(self) -> None:
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            made.settimeout(self.timeout)
-            made.connect(self.unix_socket)
+            connection.settimeout(self.timeout)
+            connection.connect(self.unix_socket)
         except BaseException:
-            made.close()
+            connection.close()
             raise
-        self.sock = made
+        self.sock = connection
 
 
 class _Pool(UnixHTTPConnectionPool):

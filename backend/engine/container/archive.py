@@ -70,10 +70,10 @@ def read_file(client: EngineClient, container_id: str, path: str, limit: int) ->
     Raises:
         WherryError: ENGINE_ERROR when it is not a file; ENGINE_DOWN.
     """
-    told = stat_path(client, container_id, path)
-    if told.is_link and told.link_target.startswith("/"):
-        path = told.link_target
-        told = stat_path(client, container_id, path)
+    status = stat_path(client, container_id, path)
+    if status.is_link and status.link_target.startswith("/"):
+        path = status.link_target
+        status = stat_path(client, container_id, path)
     command = _command("cat", container_id, path)
     with _open(client, command, container_id, path) as stream, _members(stream, command) as archive:
         member = archive.next()
@@ -88,7 +88,7 @@ def read_file(client: EngineClient, container_id: str, path: str, limit: int) ->
             mode=member.mode & 0o7777,
             user_id=member.uid,
             group_id=member.gid,
-            changed_at=told.changed_at,
+            changed_at=status.changed_at,
         )
 
 
@@ -123,10 +123,10 @@ def write_file(
         archive.addfile(entry, io.BytesIO(data))
     params = {**_query(str(PurePosixPath(file.path).parent)), "noOverwriteDirNonDir": 1}
     client.upload(command, "PUT", f"/containers/{container_id}/archive", iter((buffer.getvalue(),)), params=params)
-    told = stat_path(client, container_id, file.path)
+    status = stat_path(client, container_id, file.path)
     return RemoteFile(
-        path=file.path, untrusted_data=data, size=told.size, mode=file.mode, user_id=file.user_id,
-        group_id=file.group_id, changed_at=told.changed_at,
+        path=file.path, untrusted_data=data, size=status.size, mode=file.mode, user_id=file.user_id,
+        group_id=file.group_id, changed_at=status.changed_at,
     )  # fmt: skip
 
 
@@ -142,8 +142,8 @@ def download(client: EngineClient, container_id: str, path: str, directory: Path
     check_id(container_id, command)
     name = safe_part(PurePosixPath(path).name) or "root"
     partial = directory / f".{name[:80]}.wherry-part-{os.getpid()}-{id(transfer):x}"
-    told = stat_path(client, container_id, path)
-    transfer.total_bytes = None if told.is_directory or told.is_link else told.size
+    status = stat_path(client, container_id, path)
+    transfer.total_bytes = None if status.is_directory or status.is_link else status.size
     try:
         with _open(client, command, container_id, path) as stream:
             transfer.on_cancel(stream.close)
@@ -184,8 +184,8 @@ def upload(
     """
     command = _command("cp", container_id, directory)
     check_id(container_id, command)
-    told = stat_path(client, container_id, directory)
-    if not told.is_directory and not told.is_link:
+    status = stat_path(client, container_id, directory)
+    if not status.is_directory and not status.is_link:
         raise fail(ProblemCode.ENGINE_ERROR, "That is not a directory.", command=command)
     sources = tuple(sources)
     transfer.total_bytes = sum(_size_of(source) for source in sources)
@@ -233,9 +233,9 @@ def free_name(directory: Path, name: str) -> Path:
     """`name`, or "name (2)" and so on: the first that does not exist."""
     stem, dot, suffix = name.partition(".") if not name.startswith(".") else (name, "", "")
     number = 1
-    while os.path.lexists(made := directory / (name if number == 1 else f"{stem} ({number}){dot}{suffix}")):
+    while os.path.lexists(candidate := directory / (name if number == 1 else f"{stem} ({number}){dot}{suffix}")):
         number += 1
-    return made
+    return candidate
 
 
 def _unpack(archive: tarfile.TarFile, target: Path, transfer: Transfer) -> None:
@@ -325,15 +325,15 @@ def _pack(sources: tuple[Path, ...], owner: tuple[int, int], transfer: Transfer)
 
 
 def _pack_one(path: Path, name: str, owner: tuple[int, int], transfer: Transfer) -> Iterator[bytes]:
-    told = path.lstat()
+    status = path.lstat()
     entry = tarfile.TarInfo(name)
-    entry.mode, entry.mtime = stat.S_IMODE(told.st_mode), int(told.st_mtime)
+    entry.mode, entry.mtime = stat.S_IMODE(status.st_mode), int(status.st_mtime)
     entry.uid, entry.gid = owner
-    if stat.S_ISLNK(told.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         entry.type, entry.linkname = tarfile.SYMTYPE, str(path.readlink())
-    elif stat.S_ISDIR(told.st_mode):
+    elif stat.S_ISDIR(status.st_mode):
         entry.type = tarfile.DIRTYPE
-    elif not stat.S_ISREG(told.st_mode):
+    elif not stat.S_ISREG(status.st_mode):
         transfer.skip(clean_text(name))
         return
     if not entry.isfile():

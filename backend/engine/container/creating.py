@@ -83,14 +83,14 @@ def create_container(client: EngineClient, spec: ContainerSpec, *, start: bool =
     Raises:
         WherryError: ENGINE_DOWN or ENGINE_ERROR.
     """
-    made = _create(client, spec)
+    created = _create(client, spec)
     if not start:
-        return made
+        return created
     try:
-        client.start(made.id)
+        client.start(created.id)
     except WherryError as error:
-        raise _undone(error.problem, lambda: client.remove(made.id, RemovePolicy.KILL_FIRST)) from error
-    return replace(made, ended_at_once=_ended(client, made.id))
+        raise _undone(error.problem, lambda: client.remove(created.id, RemovePolicy.KILL_FIRST)) from error
+    return replace(created, ended_at_once=_ended(client, created.id))
 
 
 def recreate_container(
@@ -114,34 +114,34 @@ def recreate_container(
             hint="It could not be brought back if the new one failed. Copy it as docker run, and run that instead.",
         )
     aside = f"{old.name[:200]}-old-{old.id[:6]}"
-    made: Created | None = None
+    created: Created | None = None
     try:
         if runs:
             report(RecreateStep.STOP)
             client.stop(old.id)
         client.rename(old.id, aside)
         report(RecreateStep.CREATE)
-        made = _create(client, replace(spec, name=spec.name or old.name))
+        created = _create(client, replace(spec, name=spec.name or old.name))
         if runs:
             report(RecreateStep.START)
-            client.start(made.id)
+            client.start(created.id)
     except BaseException as error:  # after any exception: the user's container must not stay renamed and stopped
         report(RecreateStep.RESTORE)
 
         def undo() -> None:
-            _restore(client, old.id, old.name, made, runs=runs)
+            _restore(client, old.id, old.name, created, runs=runs)
 
         if isinstance(error, WherryError):
             raise _undone(error.problem, undo) from error
         undo()
         raise
-    ended = _ended(client, made.id) if runs else None
+    ended = _ended(client, created.id) if runs else None
     if ended is not None:
-        return replace(made, ended_at_once=ended, kept_as=aside)
+        return replace(created, ended_at_once=ended, kept_as=aside)
     report(RecreateStep.REMOVE)
     # Anonymous volumes are used by the new container now: keep them.
     client.remove(old.id, RemovePolicy.KILL_FIRST)
-    return made
+    return created
 
 
 def _create(client: EngineClient, spec: ContainerSpec) -> Created:
@@ -159,9 +159,9 @@ def _create(client: EngineClient, spec: ContainerSpec) -> Created:
     return Created(id=clean_text(answer.required_text("Id")), warnings=warnings)
 
 
-def _restore(client: EngineClient, old_id: str, name: str, made: Created | None, *, runs: bool) -> None:
-    if made is not None:
-        client.remove(made.id, RemovePolicy.KILL_FIRST)
+def _restore(client: EngineClient, old_id: str, name: str, created: Created | None, *, runs: bool) -> None:
+    if created is not None:
+        client.remove(created.id, RemovePolicy.KILL_FIRST)
     if client.inspect(old_id).name != name:
         client.rename(old_id, name)
     if runs:

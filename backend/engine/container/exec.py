@@ -77,8 +77,10 @@ class Shell:
         self.connection.close()
         try:
             # Processes started by the shell have its mark in their environment.
-            made = _create(client, self._container_id, ["sh", "-c", _HANG_UP, f"{_MARK}={self._mark}"], [], tty=False)
-            client.call("docker exec (hang up)", "POST", f"/exec/{made}/start", body={"Detach": True, "Tty": False})
+            exec_id = _create(
+                client, self._container_id, ["sh", "-c", _HANG_UP, f"{_MARK}={self._mark}"], [], tty=False
+            )
+            client.call("docker exec (hang up)", "POST", f"/exec/{exec_id}/start", body={"Detach": True, "Tty": False})
         except WherryError as error:
             if error.problem.code is not ProblemCode.ENGINE_ERROR:
                 raise  # the engine refuses: the container has stopped, and the shell with it
@@ -160,8 +162,8 @@ def open_debug_shell(client: EngineClient, container_id: str, size: TerminalSize
             "ConsoleSize": [size.lines, size.columns],
         },
     }
-    made = client.call(command, "POST", "/containers/create", body=body)
-    helper_id = made.object().required_text("Id")
+    created = client.call(command, "POST", "/containers/create", body=body)
+    helper_id = created.object().required_text("Id")
     try:
         params = {"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1}
         connection = client.hijack(command, f"/containers/{helper_id}/attach", params=params)

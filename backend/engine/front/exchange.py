@@ -147,11 +147,11 @@ class ClientConnection:
             raise _ClientGone from error
         if not data:
             raise _ClientGone
-        taken = tracker.feed(data)
-        if taken == len(data):
+        used = tracker.feed(data)
+        if used == len(data):
             return data
-        self._client.give_back(data[taken:])
-        return data[:taken]
+        self._client.give_back(data[used:])
+        return data[:used]
 
     async def _upload(self, exchange: _Exchange, upstream: WatchedStream) -> None:
         """Forward the rest of the request's body."""
@@ -301,13 +301,13 @@ class ClientConnection:
         return keep_alive
 
     def _body_part(self, body: BodyTracker, data: bytes) -> bytes:
-        taken = body.feed(data)
-        if taken == len(data):
+        used = body.feed(data)
+        if used == len(data):
             return data
         upstream = self._exchange.upstream if self._exchange is not None else None
         if upstream is not None:
-            upstream.give_back(data[taken:])  # data after the response: the pool will not accept the stream
-        return data[:taken]
+            upstream.give_back(data[used:])  # data after the response: the pool will not accept the stream
+        return data[:used]
 
     async def _tunnel(self, exchange: _Exchange, response: ResponseHead, upstream: WatchedStream) -> bool:
         if not exchange.body.complete:

@@ -55,10 +55,10 @@ class LengthTracker:
 
     def feed(self, data: bytes) -> int:
         """See BodyTracker."""
-        taken = min(len(data), self._left)
-        self._left -= taken
+        used = min(len(data), self._left)
+        self._left -= used
         self.complete = self._left == 0
-        return taken
+        return used
 
 
 class UntilCloseTracker:

@@ -17,9 +17,9 @@ _UNITS: Final = ((1024**3, "g"), (1024**2, "m"), (1024, "k"))
 
 def run_command(spec: ContainerSpec) -> str:
     """The command on one line; options that `docker run` lacks are named in a comment line above it."""
-    words, untold = run_words(spec)
+    words, inexpressible = run_words(spec)
     line = " ".join(quote(word) for word in words)
-    return f"# docker run has no option for: {', '.join(untold)}\n{line}" if untold else line
+    return f"# docker run has no option for: {', '.join(inexpressible)}\n{line}" if inexpressible else line
 
 
 def run_words(spec: ContainerSpec) -> tuple[list[str], list[str]]:
@@ -32,11 +32,11 @@ def run_words(spec: ContainerSpec) -> tuple[list[str], list[str]]:
     words += [flag for flag, on in flags if on]
     if spec.name:
         words += ["--name", spec.name]
-    untold: list[str] = []
+    inexpressible: list[str] = []
     try:
         words += _networks(spec)
     except NotUnderstood:
-        untold.append("NetworkingConfig")
+        inexpressible.append("NetworkingConfig")
     for port in spec.ports:
         words += ["-p", _port(port)]
     for mount in spec.mounts:
@@ -44,7 +44,7 @@ def run_words(spec: ContainerSpec) -> tuple[list[str], list[str]]:
             try:
                 words += _mount(mount)
             except NotUnderstood:
-                untold.append(f"Mounts {mount.target}")
+                inexpressible.append(f"Mounts {mount.target}")
     for name, value in spec.environment:
         words += ["-e", name if value is None else f"{name}={value}"]
     if spec.cpus is not None:
@@ -65,18 +65,18 @@ def run_words(spec: ContainerSpec) -> tuple[list[str], list[str]]:
     for rest, table in ((spec.untrusted_host, _HOST), (spec.untrusted_config, _CONFIG)):
         for key in sorted(rest):
             try:
-                said = table[key](Json(rest[key], _SOURCE)) if key in table else None
+                option_words = table[key](Json(rest[key], _SOURCE)) if key in table else None
             except NotUnderstood:
-                said = None
-            if said is None:
-                untold.append(key)
+                option_words = None
+            if option_words is None:
+                inexpressible.append(key)
             else:
-                words += said
+                words += option_words
     arguments = list(spec.command or ())
     if spec.entrypoint is not None:
         words += ["--entrypoint", spec.entrypoint[0] if spec.entrypoint else ""]
         arguments = [*spec.entrypoint[1:], *arguments]
-    return [*words, spec.image, *arguments], untold
+    return [*words, spec.image, *arguments], inexpressible
 
 
 def quote(word: str) -> str:
@@ -166,7 +166,7 @@ def _duration(nanoseconds: int) -> str:
     return f"{nanoseconds}ns"
 
 
-_Said = Callable[[Json], list[str] | None]
+_Options = Callable[[Json], list[str] | None]
 
 
 def _plain(value: Json) -> str:
@@ -174,15 +174,15 @@ def _plain(value: Json) -> str:
     return value.text() if isinstance(value.untrusted, str) else str(value.integer())
 
 
-def _one(option: str, form: Callable[[Json], str] = _plain) -> _Said:
+def _one(option: str, form: Callable[[Json], str] = _plain) -> _Options:
     return lambda value: [option, form(value)]
 
 
-def _each(option: str, form: Callable[[Json], str] = _plain) -> _Said:
+def _each(option: str, form: Callable[[Json], str] = _plain) -> _Options:
     return lambda values: [word for value in values.values() for word in (option, form(value))]
 
 
-def _pairs(option: str) -> _Said:
+def _pairs(option: str) -> _Options:
     return lambda table: _pairs_of(option, table.object())
 
 
@@ -233,7 +233,7 @@ def _health(value: Json) -> list[str] | None:
     return words + (["--health-retries", str(check.integer("Retries"))] if check.integer("Retries") else [])
 
 
-_HOST: Final[dict[str, _Said]] = {
+_HOST: Final[dict[str, _Options]] = {
     "Annotations": _pairs("--annotation"),
     "BlkioWeight": _one("--blkio-weight"),
     "CapAdd": _each("--cap-add"),
@@ -279,7 +279,7 @@ _HOST: Final[dict[str, _Said]] = {
     "VolumeDriver": _one("--volume-driver"),
     "VolumesFrom": _each("--volumes-from"),
 }
-_CONFIG: Final[dict[str, _Said]] = {
+_CONFIG: Final[dict[str, _Options]] = {
     "Domainname": _one("--domainname"),
     "ExposedPorts": lambda table: [word for port in sorted(table.object()) for word in ("--expose", port)],
     "Healthcheck": _health,

@@ -109,10 +109,10 @@ def _is_own(key: str, value: object) -> bool:
 
 
 def _environment(config: JsonObject, image: JsonObject) -> tuple[tuple[str, str | None], ...]:
-    given = set(image.texts("Env"))
+    of_image = set(image.texts("Env"))
     variables: list[tuple[str, str | None]] = []
     for entry in config.texts("Env"):
-        if entry not in given:
+        if entry not in of_image:
             name, equals, value = entry.partition("=")
             variables.append((name, value if equals else None))
     return tuple(variables)
@@ -140,11 +140,11 @@ def _ports(bindings: JsonObject) -> tuple[PortSpec, ...]:
 
 def _mounts(container: JsonObject, host: JsonObject, image: JsonObject) -> tuple[MountSpec, ...]:
     declared = set(image.object("Volumes"))
-    asked = {mount.text("Target"): mount for mount in host.objects("Mounts")}
+    requests = {mount.text("Target"): mount for mount in host.objects("Mounts")}
     mounts = {}
     for mount in container.objects("Mounts"):
         target, kind = mount.text("Destination"), mount.text("Type", "bind")
-        request = asked.get(target)
+        request = requests.get(target)
         options = _options(request) if request is not None else {}
         if kind == "bind" and request is None and mount.text("Propagation") not in ("", "rprivate"):
             options["BindOptions"] = {"Propagation": mount.text("Propagation")}
@@ -157,11 +157,11 @@ def _mounts(container: JsonObject, host: JsonObject, image: JsonObject) -> tuple
             source=mount.text("Name") if kind == "volume" else path,
             target=target,
             read_only=not mount.flag("RW", default=True),
-            from_image=target in declared and target not in asked and not _is_bound(host, target),
+            from_image=target in declared and target not in requests and not _is_bound(host, target),
             untrusted_options=options,
         )
     # A tmpfs is listed among the mounts only while the container runs.
-    for target, request in asked.items():
+    for target, request in requests.items():
         if target not in mounts:
             mounts[target] = MountSpec(
                 kind=request.text("Type", "bind"),
@@ -193,8 +193,10 @@ def _is_given_hostname(hostname: str, identity: str, mode: str) -> bool:
 
 
 def _config_rest(config: JsonObject, image: JsonObject, host: JsonObject) -> dict[str, object]:
-    mine, given = config.untrusted, image.untrusted
-    rest: dict[str, object] = {key: mine[key] for key in _CONFIG_REST if mine.get(key) and mine[key] != given.get(key)}
+    mine, of_image = config.untrusted, image.untrusted
+    rest: dict[str, object] = {
+        key: mine[key] for key in _CONFIG_REST if mine.get(key) and mine[key] != of_image.get(key)
+    }
     known = {*host.object("PortBindings"), *image.object("ExposedPorts")}
     exposed: dict[str, object] = {key: {} for key in config.object("ExposedPorts") if key not in known}
     if exposed:
@@ -208,13 +210,13 @@ def _endpoints(container: JsonObject, mode: str) -> dict[str, dict[str, object]]
     short = container.text("Id")[:12]
     endpoints: dict[str, dict[str, object]] = {}
     for name, entry in container.object("NetworkSettings").objects_by_name("Networks").items():
-        kept: dict[str, object] = {key: entry.untrusted[key] for key in _ENDPOINT_REST if entry.untrusted.get(key)}
+        settings: dict[str, object] = {key: entry.untrusted[key] for key in _ENDPOINT_REST if entry.untrusted.get(key)}
         # The engine adds the short id as an alias itself, in every version that lists it here.
         aliases = [alias for alias in entry.texts("Aliases") if alias != short]
         if aliases:
-            kept["Aliases"] = aliases
-        if kept or name not in (*_OWN_BRIDGE, mode):
-            endpoints[name] = kept
+            settings["Aliases"] = aliases
+        if settings or name not in (*_OWN_BRIDGE, mode):
+            endpoints[name] = settings
     return endpoints
 
 

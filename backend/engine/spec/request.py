@@ -67,9 +67,9 @@ def _host(spec: ContainerSpec) -> dict[str, object]:
 
 
 def _mount(mount: MountSpec) -> dict[str, object]:
-    made: dict[str, object] = {**mount.untrusted_options, "Type": mount.kind, "Target": mount.target}
+    body: dict[str, object] = {**mount.untrusted_options, "Type": mount.kind, "Target": mount.target}
     if mount.source:
-        made["Source"] = mount.source
+        body["Source"] = mount.source
     if mount.read_only:
-        made["ReadOnly"] = True
-    return made
+        body["ReadOnly"] = True
+    return body

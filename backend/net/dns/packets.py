@@ -69,8 +69,8 @@ class DnsQuery:
             section += [_aged(rrset, int(age_s)) for rrset in rrsets]
         if not datagram:
             return response.to_wire(max_size=65_535, prefer_truncation=True)
-        taken = min(max(self.message.payload, _PLAIN_BYTES), PAYLOAD_BYTES) if self.message.edns >= 0 else _PLAIN_BYTES
-        return response.to_wire(max_size=taken, prefer_truncation=True)
+        size = min(max(self.message.payload, _PLAIN_BYTES), PAYLOAD_BYTES) if self.message.edns >= 0 else _PLAIN_BYTES
+        return response.to_wire(max_size=size, prefer_truncation=True)
 
     def refuse(self, rcode: Rcode) -> bytes:
         """Encode a response with only this code."""

@@ -180,19 +180,19 @@ class Resolver:
             return _addresses(question, DnsLookup(Verdict.EXISTS, ipv4, entry.ipv6 if sources.ipv6 else ()))
         if question.type not in _ADDRESS_TYPES or not plain or sources.only_upstream:
             return await self._forward(question, sources, plain=plain)
-        found = await self._look_up(name, sources)
-        if found.verdict is Verdict.NO_NAME_OR_ADDRESS:
+        lookup = await self._look_up(name, sources)
+        if lookup.verdict is Verdict.NO_NAME_OR_ADDRESS:
             message = await sources.upstream.ask(question)
             exists = message is not None and message.rcode() == Rcode.NOERROR
-            found = DnsLookup(Verdict.EXISTS if exists else Verdict.NO_NAME)
-        if name.lower() == sources.own_name and _all_loopback(found):
-            found = DnsLookup(Verdict.EXISTS, (sources.gateway,))
-        return _addresses(question, found)
+            lookup = DnsLookup(Verdict.EXISTS if exists else Verdict.NO_NAME)
+        if name.lower() == sources.own_name and _all_loopback(lookup):
+            lookup = DnsLookup(Verdict.EXISTS, (sources.gateway,))
+        return _addresses(question, lookup)
 
     async def _forward(self, question: DnsQuestion, sources: Sources, *, plain: bool) -> tuple[DnsAnswer, float]:
         single = plain and len(question.name.labels) == 2
-        asking = first_of(sources.upstream, question, sources.search) if single else sources.upstream.ask(question)
-        message = await asking
+        pending = first_of(sources.upstream, question, sources.search) if single else sources.upstream.ask(question)
+        message = await pending
         if message is None or message.rcode() not in (Rcode.NOERROR, Rcode.NXDOMAIN):
             return SERVFAIL, FAILED_S
         answer, keep_s = packets.from_message(message, question, most_ttl_s=MOST_TTL_S)
@@ -234,10 +234,10 @@ class Resolver:
             task.exception()  # the awaiting caller raises it, if there is still one
 
 
-def _addresses(question: DnsQuestion, found: DnsLookup) -> tuple[DnsAnswer, float]:
-    match found.verdict:
+def _addresses(question: DnsQuestion, lookup: DnsLookup) -> tuple[DnsAnswer, float]:
+    match lookup.verdict:
         case Verdict.EXISTS:
-            mine = found.ipv4 if question.type is RdataType.A else found.ipv6
+            mine = lookup.ipv4 if question.type is RdataType.A else lookup.ipv6
             return packets.addresses(question, mine, ttl_s=ADDRESS_TTL_S), ADDRESS_TTL_S if mine else NEGATIVE_S
         case Verdict.NO_NAME | Verdict.NO_NAME_OR_ADDRESS:
             return _NXDOMAIN, NEGATIVE_S
@@ -245,6 +245,6 @@ def _addresses(question: DnsQuestion, found: DnsLookup) -> tuple[DnsAnswer, floa
             return SERVFAIL, FAILED_S
 
 
-def _all_loopback(found: DnsLookup) -> bool:
-    every = (*found.ipv4, *found.ipv6)
+def _all_loopback(lookup: DnsLookup) -> bool:
+    every = (*lookup.ipv4, *lookup.ipv6)
     return bool(every) and all(ipaddress.ip_address(address).is_loopback for address in every)

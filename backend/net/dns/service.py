@@ -128,11 +128,11 @@ class NameService:
         self._last_state = current
         named, system, _addresses, _mark, own_name, gateway, ipv6 = current
         own = servers.Server("127.0.0.1", self._server.port or 0)
-        asked = tuple(server for server in named or system.servers if server != own)
+        upstream = tuple(server for server in named or system.servers if server != own)
         self._resolver.use(
             Sources(
                 system=self._look_up,
-                upstream=Upstream(asked),
+                upstream=Upstream(upstream),
                 search=system.search,
                 hosts=await asyncio.to_thread(hosts.load, self._host.hosts_file()),
                 own_name=own_name,

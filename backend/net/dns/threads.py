@@ -72,9 +72,9 @@ class LookupThreads:
         job = _Job(work, asyncio.get_running_loop())
         with self._lock:
             self._unfinished += 1
-            wanted = len(self._threads) < min(self._unfinished, self._most)
+            needs_thread = len(self._threads) < min(self._unfinished, self._most)
         self._jobs.put(job)  # type: ignore[arg-type]  # what it returns goes only to who holds it
-        if wanted:
+        if needs_thread:
             thread = threading.Thread(target=self._serve, name=f"name lookup {len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()

@@ -69,8 +69,8 @@ class Upstream:
             try:
                 message = dns.message.from_wire(await exchange.ask(query, timeout_s=_TRY_S))
                 if message.flags & dns.flags.TC:
-                    whole = dns.message.from_wire(query)
-                    message = await dns.asyncquery.tcp(whole, server.address, timeout=_TRY_S, port=server.port)
+                    request = dns.message.from_wire(query)
+                    message = await dns.asyncquery.tcp(request, server.address, timeout=_TRY_S, port=server.port)
             except (dns.exception.DNSException, OSError, EOFError, ValueError):  # TimeoutError is an OSError
                 continue
             if message.rcode() in (Rcode.NOERROR, Rcode.NXDOMAIN):

@@ -105,12 +105,12 @@ class Forwarder:
         ports = {row.host_port for row in table.forwards}
         if any(hidden.made.host_port not in ports for hidden in self._hidden.values()):
             await self.drop()  # another QEMU: the relays have no target any more
-        there = {_key(row): row for row in table.forwards}
+        existing = {_key(row): row for row in table.forwards}
         if self._is_shallow:  # an earlier agent may have used QEMU for what needs relays now
             wanted = [one for one in wanted if one.protocol is Protocol.UDP]
-        self._direct = {one: there.pop(_wanted_key(one)) for one in wanted if _wanted_key(one) in there}
+        self._direct = {one: existing.pop(_wanted_key(one)) for one in wanted if _wanted_key(one) in existing}
         leading = {_place(hidden.made): hidden.made.host_port for hidden in self._hidden.values()}
-        for row in there.values():
+        for row in existing.values():
             if _place(row) == (Protocol.TCP, "", self._guest_ssh_port()) and row.host_ip == LOOPBACK:
                 continue  # the agent's own SSH forward
             if leading.get(_place(row)) != row.host_port:
@@ -153,8 +153,8 @@ class Forwarder:
         Raises:
             WherryError: the monitor does not answer.
         """
-        made = [*self._direct.values(), *(hidden.made for hidden in self._hidden.values())]
-        if not self._is_shallow and any(row.protocol is Protocol.TCP and _key(row) not in self._deep for row in made):
+        rows = [*self._direct.values(), *(hidden.made for hidden in self._hidden.values())]
+        if not self._is_shallow and any(row.protocol is Protocol.TCP and _key(row) not in self._deep for row in rows):
             self._deepen_all(await self._monitor().usernet())
 
     def _deepen_all(self, table: UserNetTable) -> bool:
@@ -196,10 +196,10 @@ class Forwarder:
             WherryError: the monitor does not answer.
         """
         table = await self._monitor().usernet()
-        found: dict[Forward, Traffic] = {}
+        traffic: dict[Forward, Traffic] = {}
         relayed: dict[tuple[str, int], int] = {}
         for forward, relay in self._relays.items():
-            found[forward] = Traffic(relay.connections, relay.received_bytes, relay.sent_bytes)
+            traffic[forward] = Traffic(relay.connections, relay.received_bytes, relay.sent_bytes)
             if forward.protocol is Protocol.TCP:
                 target = self._direct_address(forward)
                 relayed[target] = relayed.get(target, 0) + relay.connections
@@ -208,8 +208,8 @@ class Forwarder:
             if forward.protocol is Protocol.TCP:
                 key = (forward.host_ip, forward.host_port)
                 count = max(0, table.connections.get(key, 0) - relayed.get(key, 0))
-            found[forward] = Traffic(count)
-        return found
+            traffic[forward] = Traffic(count)
+        return traffic
 
     async def _open_relay(self, forward: Forward, *, only_from_loopback: bool = False) -> None:
         target = await self._target(forward)

@@ -155,16 +155,16 @@ class Publisher:
         if answer is None:
             return None  # the engine reports the missing container
         inspected = answer.object()
-        asked = self._state.asked(inspected)
-        self._asked[inspected.text("Id")] = _PendingStart(asked, name, time.monotonic())
-        if not asked:
+        requested = self._state.asked(inspected)
+        self._asked[inspected.text("Id")] = _PendingStart(requested, name, time.monotonic())
+        if not requested:
             return None
         try:
             await self._reconciler.apply()
         except BaseException:
             self._end_start(name)
             raise
-        problem = self._reconciler.first_problem(asked)
+        problem = self._reconciler.first_problem(requested)
         if problem is not None:
             await self.give_up_start(name)
         return problem
@@ -268,7 +268,7 @@ class Publisher:
 
     def _end_start(self, name: str) -> None:
         """Forget a pending start; ports opened only for it are closed soon."""
-        ended = [key for key, asked in self._asked.items() if asked.name == name]
+        ended = [key for key, start in self._asked.items() if start.name == name]
         opened = [one for key in ended for one in self._asked.pop(key).published]
         if opened:
             self._reconciler.apply_soon()

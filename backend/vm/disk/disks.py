@@ -68,14 +68,14 @@ def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
         raise fail(
             ProblemCode.DISK_DAMAGED, f"{path} is not a file.", hint="Move it away; the next start makes a new one."
         )
-    found = run_tool_json([str(image_tool), "info", "--output=json", "-U", str(path)], path)
-    if (form := found.required_text("format")) != "qcow2":
+    info = run_tool_json([str(image_tool), "info", "--output=json", "-U", str(path)], path)
+    if (form := info.required_text("format")) != "qcow2":
         raise fail(
             ProblemCode.DISK_DAMAGED,
             f"The data disk {path} is not what Wherry made: its format is {form}, not qcow2.",
             hint=_HINT,
         )
-    present_gib = found.required_integer("virtual-size") // _GIB
+    present_gib = info.required_integer("virtual-size") // _GIB
     if size_gib <= present_gib:
         return present_gib
     run_tool([str(image_tool), "resize", "-q", "-f", "qcow2", str(path), f"{size_gib}G"], path)
@@ -129,8 +129,8 @@ def check(path: Path, *, image_tool: Path) -> None:
         WherryError: DISK_DAMAGED, or as `run_tool`.
     """
     argv = [str(image_tool), "check", "--output=json", str(path)]
-    found = run_tool_json(argv, path, timeout_s=_CHECK_S, accepted=(0, 2, 3))
-    corruptions, errors = found.integer("corruptions"), found.integer("check-errors")
+    report = run_tool_json(argv, path, timeout_s=_CHECK_S, accepted=(0, 2, 3))
+    corruptions, errors = report.integer("corruptions"), report.integer("check-errors")
     if corruptions or errors:
         raise fail(
             ProblemCode.DISK_DAMAGED,

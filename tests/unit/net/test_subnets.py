@@ -54,13 +54,13 @@ def test_what_the_settings_name_by_its_address_is_not_hidden() -> None:
     section = NetworkSection(
         dns="192.0.2.53#5353, 10.0.2.3", http_proxy="http://ann:1.2.3.4x@172.17.0.1:3128", https_proxy="proxy.example"
     )
-    ways = subnets.named(section)
+    ways = subnets.routes_in_settings(section)
     assert [str(way.net) for way in ways] == ["192.0.2.53/32", "172.17.0.1/32"]
     options = subnets.engine_options(
         (*routes(("172.17.0.0/16", "docker0", "")), *ways), user_network=IPv4Network("10.0.2.0/24")
     )
     assert str(pools(options)[0]) == "172.18.0.0/15"  # a proxy on this computer's own docker bridge
-    assert subnets.named(NetworkSection()) == ()
+    assert subnets.routes_in_settings(NetworkSection()) == ()
 
 
 def test_the_setting_wins_and_a_bad_one_is_refused() -> None:
@@ -123,14 +123,14 @@ def test_the_pools_avoid_every_route_that_counts_if_anything_can(given_routes: l
         for address, length, name in given_routes
     )
     net = subnets.choose_user_network(made)
-    counted = subnets.needed(made)
+    counted = subnets.relevant_routes(made)
     options = subnets.engine_options(made, user_network=net)
-    if options and subnets.hit(IPv4Network("10.201.0.0/16"), counted) is None:
+    if options and subnets.overlapping_route(IPv4Network("10.201.0.0/16"), counted) is None:
         for pool in pools(options):
-            assert subnets.hit(pool, counted) is None
+            assert subnets.overlapping_route(pool, counted) is None
             assert not pool.overlaps(net)
     if not options:
-        assert subnets.hit(IPv4Network("192.168.0.0/16"), counted) is None
+        assert subnets.overlapping_route(IPv4Network("192.168.0.0/16"), counted) is None
 
 
 def test_clashes_name_what_is_hidden_and_only_what_can_be_helped() -> None:

@@ -100,12 +100,12 @@ class LogBuffer:
 
     def untrusted_lines(self, start: int, stop: int) -> list[bytes]:
         """Only the bytes of the lines, with their times: a fast way to process many."""
-        made: list[bytes] = []
+        lines: list[bytes] = []
         for data, group, base in self._read(start, stop):
             for entry in group:
                 at = (entry >> SOURCE_BITS) - base
-                made.append(data[at + 8 : at + 7 + int.from_bytes(data[at + 4 : at + 8], "big")])
-        return made
+                lines.append(data[at + 8 : at + 7 + int.from_bytes(data[at + 4 : at + 8], "big")])
+        return lines
 
     def _read(self, start: int, stop: int) -> Iterator[tuple[bytes, Sequence[int], int]]:
         """Yield blocks of bytes read from disk, the entries of the lines in each, and the offset of its first byte."""
@@ -130,14 +130,14 @@ class LogBuffer:
             self.grown.notify_all()
 
     def _entries(self, start: int, stop: int) -> array[int]:
-        found = array("Q")
+        entries = array("Q")
         while start < stop:
             place = start - self._skipped
             chunk = self._chunks[place >> 16]
             part = chunk[place & _CHUNK_MASK : (place & _CHUNK_MASK) + stop - start]
-            found += part
+            entries += part
             start += len(part)
-        return found
+        return entries
 
     def _drop(self) -> None:
         while len(self._chunks) > 1 and self._end - self._skipped - _CHUNK >= self._max_lines:
@@ -151,8 +151,8 @@ class LogBuffer:
         if self._chunks:
             # Merged lines are not exactly in disk order: drop all up to the last one that is lost.
             chunk = self._chunks[0]
-            gone = next((at for at in range(len(chunk) - 1, -1, -1) if chunk[at] >> SOURCE_BITS < oldest), -1)
-            self._first = max(self._first, self._skipped + gone + 1)
+            dropped = next((at for at in range(len(chunk) - 1, -1, -1) if chunk[at] >> SOURCE_BITS < oldest), -1)
+            self._first = max(self._first, self._skipped + dropped + 1)
 
     def _forget_chunk(self) -> None:
         self._skipped += len(self._chunks.pop(0))

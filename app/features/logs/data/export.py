@@ -38,8 +38,8 @@ class Columns:
 
 def columns_of(line: LogLine, columns: Columns) -> str:
     """The columns before a line's text, with a space at the end."""
-    made = f"{local_time(line.time)} " if columns.has_time and line.time else ""
-    return f"{made}{columns.padded[line.source]} | " if columns.names else made
+    prefix = f"{local_time(line.time)} " if columns.has_time and line.time else ""
+    return f"{prefix}{columns.padded[line.source]} | " if columns.names else prefix
 
 
 class LogExport(QObject):

@@ -333,8 +333,8 @@ class LogFeed:
 
     def _release(self) -> None:
         assert self._merger is not None
-        if taken := self._merger.take(time.monotonic()):
-            self._log.buffer.add(taken)
+        if released := self._merger.take(time.monotonic()):
+            self._log.buffer.add(released)
             self._log.touch()
 
 

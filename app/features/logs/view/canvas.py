@@ -191,19 +191,19 @@ class LinesCanvas(QAbstractScrollArea):
 
     def visible_rows(self) -> list[VisibleRow]:
         """The visible lines."""
-        made: list[VisibleRow] = []
+        rows: list[VisibleRow] = []
         if not self.shown.count:
-            return made
+            return rows
         height = self.layouts.row_height
         at = self.scroller.position
         top = -self.scroller.row * height
         while top < self.viewport().height() and at < self.shown.count:
             number = self.shown.number(at)
             laid = self.layouts.laid(number)
-            made.append(VisibleRow(number, top, laid))
+            rows.append(VisibleRow(number, top, laid))
             top += laid.rows * height
             at += 1
-        return made
+        return rows
 
     def visible_text(self) -> str:
         """The visible lines as plain text, for screen readers."""

@@ -125,14 +125,14 @@ class Exporting(QFrame):
         if len(numbers) > _AT_ONCE:
             self._copy_many(numbers)
             return
-        made = []
+        parts = []
         for number in numbers:
             line = layouts.line(number)
             start = low.at if number == low.number else 0
             stop = high.at if number == high.number else None
             # The first line without what is before the selection has no use for its columns.
-            made.append(("" if start else columns_of(line, self._columns)) + utf16_slice(line.text, start, stop))
-        QGuiApplication.clipboard().setText("\n".join(made))
+            parts.append(("" if start else columns_of(line, self._columns)) + utf16_slice(line.text, start, stop))
+        QGuiApplication.clipboard().setText("\n".join(parts))
 
     def copy_all(self) -> None:
         """What is shown to the clipboard: all lines, or those that match; the newest of them, if they are many."""

@@ -186,22 +186,22 @@ def source_colours(container_ids: tuple[str, ...]) -> list[int]:
 
 def format_range(start: int, length: int, style: QTextCharFormat) -> QTextLayout.FormatRange:
     """A format range of a layout."""
-    made = QTextLayout.FormatRange()
-    made.start, made.length, made.format = start, length, style
-    return made
+    result = QTextLayout.FormatRange()
+    result.start, result.length, result.format = start, length, style
+    return result
 
 
 def _format(style: Style, plain: str) -> QTextCharFormat:
-    made = QTextCharFormat()
+    result = QTextCharFormat()
     colour = plain
     if isinstance(style.colour, int):
         colour = theme.current().terminal[style.colour]
     elif isinstance(style.colour, str):
         colour = readable(style.colour)
-    made.setForeground(QBrush(QColor(colour)))
+    result.setForeground(QBrush(QColor(colour)))
     if style.bold:
-        made.setFontWeight(QFont.Weight.Bold)
-    return made
+        result.setFontWeight(QFont.Weight.Bold)
+    return result
 
 
 def readable(colour: str) -> str:

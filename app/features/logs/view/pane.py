@@ -256,6 +256,6 @@ class LogPane(QWidget):
 
 
 def _toggle(glyph: str, words: str) -> IconButton:
-    made = IconButton(glyph, words)
-    made.setCheckable(True)
-    return made
+    button = IconButton(glyph, words)
+    button.setCheckable(True)
+    return button

@@ -101,16 +101,16 @@ class Scroller:
             return
         at = shown.position(number)
         left = self.page
-        seen, first_row = min(self.position, shown.count - 1), self.row
-        while left > 0 and seen < shown.count:
-            rows = self._rows_of(shown.number(seen)) - first_row
-            if seen == at:
+        position, first_row = min(self.position, shown.count - 1), self.row
+        while left > 0 and position < shown.count:
+            rows = self._rows_of(shown.number(position)) - first_row
+            if position == at:
                 if first_row <= row < first_row + min(rows, left):
                     return
                 break
             left -= rows
             first_row = 0
-            seen += 1
+            position += 1
         self.number, self.row = number, row
         self.follows = False
         self.scroll(-(self.page // 3) or -1)

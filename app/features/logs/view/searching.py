@@ -134,6 +134,6 @@ class Searching(QWidget):
 
 
 def _switch(glyph: str, words: str) -> IconButton:
-    made = IconButton(glyph, words)
-    made.setCheckable(True)
-    return made
+    button = IconButton(glyph, words)
+    button.setCheckable(True)
+    return button
