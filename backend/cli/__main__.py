@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--kill", action="store_true", help="at once, without waiting for containers")
     one.add_argument("--agent", action="store_true", help="restart only the agent; containers go on")
     one.add_argument("--engine", action="store_true", help="restart only the Docker engine in the machine")
-    verb("reclaim", "Have the machine give back memory and disk that it does not use", "maintenance", "reclaim")
+    verb("reclaim", "Have the machine give back memory and disk that it does not use", "reclaim", "reclaim")
     verb("status", "Say what the machine is doing", "machine", "status")
     sub = verb("shell", "Open a shell in the machine, or run one command there", "guest", "shell")
     sub.add_argument("command", nargs=argparse.REMAINDER, help="the command; none opens a shell")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import backend.cli.__main__ as command_line
 from backend.cli.__main__ import main
 from backend.paths import MachineDir
 from backend.settings.disk import data_disk_path
@@ -150,3 +154,21 @@ def test_the_environment_survives_a_shell(
     script = text + 'printf %s "$DOCKER_HOST"'
     told = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout
     assert told == f"unix://{home / 'run' / 'docker.sock'}" or "/tmp/wherry-" in told
+
+
+def named_functions() -> Iterator[tuple[str, str]]:
+    """Module and function of every command: they are imported by name, when the command runs."""
+    for node in ast.walk(ast.parse(Path(command_line.__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            given = [argument.value if isinstance(argument, ast.Constant) else None for argument in node.args]
+            if node.func.id == "verb" and len(given) == 3:
+                yield "checkpoints", str(given[2])
+            elif node.func.id == "verb" or (node.func.id == "_lazy" and None not in given):
+                yield str(given[-2]), str(given[-1])
+
+
+def test_every_command_names_a_function_that_there_is() -> None:
+    found = set(named_functions())
+    assert len(found) > 20
+    for module, function in found:
+        assert callable(getattr(importlib.import_module(f"backend.cli.{module}"), function, None)), (module, function)
