@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.agent.machine import Machine
+from tests.plugins import logfail
 
 DEADLINES = "idle=30,shutdown=20"
 
 
 @pytest.fixture
-def make_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
+def make_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
     """Makes machines: `name` is the home's, `deadlines` as the agent takes them."""
     base = Path(tempfile.mkdtemp(prefix="wherry-t-"))  # short, so that sockets stay in the home
     made: list[Machine] = []
@@ -40,7 +41,10 @@ def make_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mach
         machine.kill_all()
         if machine.paths.run.parent != machine.home:
             shutil.rmtree(machine.paths.run, ignore_errors=True)
+    errors = "".join(logfail.unexpected_errors(request.node, machine.log()) for machine in made)
     shutil.rmtree(base, ignore_errors=True)
+    if errors:
+        pytest.fail(f"an agent logged errors that are not expected (see tests/plugins/logfail.py):\n{errors}")
 
 
 @pytest.fixture

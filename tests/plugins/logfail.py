@@ -7,7 +7,8 @@ The mark takes a regular expression, searched in "LOGGER: MESSAGE". Every record
 least one has to come, so that a mark is not left behind when the warning is gone; `at_least=0` says that whether it
 comes is a matter of timing. The mark can be given several times, and to a module by `pytestmark`.
 
-Records of this process only; what an agent writes into its own log file is that test's to read.
+That is about the test's own process. An agent that a test starts writes into a file, and warns as a matter of course: a
+fixture that has agents gives their logs to `unexpected_errors`, which knows the same marks and looks at errors only.
 """
 
 from __future__ import annotations
@@ -49,12 +50,15 @@ class LogWatch(logging.Handler):
         """Count a record; called by any thread, under the handler's lock."""
         if record.name.split(".", 1)[0] not in WATCHED:
             return
-        text = f"{record.name}: {record.getMessage()}"
+        if not self.is_expected(f"{record.name}: {record.getMessage()}"):
+            self._unexpected.append(record)
+
+    def is_expected(self, text: str) -> bool:
+        """Whether a mark matches "LOGGER: MESSAGE"; counts it."""
         matching = [expected for expected in self._expected if expected.pattern.search(text)]
         for expected in matching:
             expected.seen += 1
-        if not matching:
-            self._unexpected.append(record)
+        return bool(matching)
 
     def take_unexpected(self) -> str:
         """The unexpected records since the last call, for a person; "" if there are none."""
@@ -129,6 +133,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.when == "call":
         item.stash[_PASSED] = report.passed
     return report
+
+
+def unexpected_errors(item: pytest.Item, log: str) -> str:
+    """The errors in an agent's log, with their tracebacks, that no mark of the test expects; "" if there are none.
+
+    Args:
+        item: the test, during the end of its fixtures.
+        log: the content of the file.
+    """
+    watch = item.config.stash[_WATCH]
+    found = list[str]()
+    for entry in re.split(r"^(?=\d{4}-\d\d-\d\d )", log, flags=re.MULTILINE):
+        matched = re.match(r"\S+ \S+ (\w+) (.*)", entry)
+        if matched and not watch.is_expected(matched[2]) and matched[1] in ("ERROR", "CRITICAL"):
+            found.append(entry)
+    return "".join(found)
 
 
 def _fail_on(unexpected: str) -> None:

@@ -9,10 +9,11 @@ import pytest
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-TESTS = """
+TESTS = '''
 import logging
 import threading
 import pytest
+from tests.plugins import logfail
 
 log = logging.getLogger("backend.some.module")
 
@@ -61,7 +62,28 @@ def test_warns_at_the_end(loud):
 @pytest.mark.expect_log("at the end")
 def test_expects_it_at_the_end(loud):
     pass
+
+LOG = """
+2026-11-28 10:00:00,000 WARNING backend.agent: a warning
+2026-11-28 10:00:01,000 ERROR backend.agent: a defect
+Traceback (most recent call last):
+KeyError: 'x'
+2026-11-28 10:00:02,000 INFO backend.agent: goes on
 """
+
+@pytest.fixture
+def agent(request):
+    yield
+    assert logfail.unexpected_errors(request.node, LOG) == ""
+
+def test_has_an_agent_with_a_defect(agent):
+    pass
+
+@pytest.mark.expect_log("agent: a defect")
+@pytest.mark.expect_log("agent: a warning")
+def test_expects_the_agents_defect(agent):
+    pass
+'''
 
 
 def test_tests_fail_by_what_they_log(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +106,8 @@ def test_tests_fail_by_what_they_log(pytester: pytest.Pytester, monkeypatch: pyt
             "WARNING of backend.some.module, *: at the end",
             "ERROR *::test_does_not_log_it - *",
             "ERROR *::test_warns_at_the_end - *",
+            "ERROR *::test_has_an_agent_with_a_defect - *",
+            "*ERROR backend.agent: a defect*",
         ]
     )
-    result.assert_outcomes(passed=6, failed=4, errors=2)
+    result.assert_outcomes(passed=8, failed=4, errors=3)
