@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Everything for a fresh Debian machine, in one command each; needs nothing but Python 3.11 and git.
+"""Development tasks, one command each. Works on a fresh Debian system with Python 3.11 and git.
 
     python3 packaging/dev.py run            set up, build or find the guest image, start the machine, open the window
     python3 packaging/dev.py test           set up, then style, types and all tests: units, and the real machine
     python3 packaging/dev.py test PATH ...  only the tests of a folder or a file; options of pytest may follow
     python3 packaging/dev.py check          style and types
-    python3 packaging/dev.py fix            correct the style of all files, as far as a program can
-    python3 packaging/dev.py image          build or find the guest image, and print where it is
-    python3 packaging/dev.py screenshots    every view in every state, as pictures in build/screenshots
-    python3 packaging/dev.py texts          bring the translations' catalogues up to date with the texts of the sources
-    python3 packaging/dev.py lock           write requirements.lock anew; with --upgrade, to the newest versions
+    python3 packaging/dev.py fix            correct the style of all files, as far as ruff can
+    python3 packaging/dev.py image          build or find the guest image, and print its directory
+    python3 packaging/dev.py screenshots    screenshots of every view in every state, in build/screenshots
+    python3 packaging/dev.py texts          update the translation catalogues with the texts of the sources
+    python3 packaging/dev.py lock           update requirements.lock; with --upgrade, to the newest versions
 
-Whatever is there already is not made again: packages, the virtual environment, and the image, which is kept by the
-content of its description. Uses the standard library only, because it runs before anything is installed.
+Packages, the virtual environment and the guest image are not installed or built again if they are up to date. The image
+is cached by a digest of its description. Uses the standard library only, because it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COMMANDS = {
 
 
 def main() -> int:
-    """Run the command that was asked for; returns its exit code."""
+    """Run the command in sys.argv and return its exit code."""
     command, arguments = sys.argv[1:2], sys.argv[2:]
     if not command or command[0] not in COMMANDS:
         print(__doc__)

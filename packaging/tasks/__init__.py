@@ -1,4 +1,4 @@
-"""What the commands of dev.py do. The standard library only: it runs before anything is installed."""
+"""The tasks of dev.py. Uses the standard library only, because it runs before anything is installed."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.
 
 
 def cache() -> Path:
-    """Where images are kept: the same place as `backend/host` looks in."""
+    """The cache directory, the same as in `backend/host`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wherry"

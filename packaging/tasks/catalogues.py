@@ -1,4 +1,4 @@
-"""The catalogues of translations: brought up to date with the texts in the sources, by Babel's `pybabel`."""
+"""Updates the translation catalogues with the texts in the sources, with Babel's `pybabel`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEYWORDS = (
 
 
 def texts(arguments: Sequence[str]) -> int:
-    """Add new texts to every catalogue, untranslated, and take away those that are gone."""
+    """Add new texts to every catalogue, untranslated, and remove those that are no longer used."""
     if arguments:
         print("`texts` takes no arguments.", file=sys.stderr)
         return 2
@@ -32,7 +32,7 @@ def texts(arguments: Sequence[str]) -> int:
 
 
 def update() -> None:
-    """Bring all catalogues up to date. A changed text is a new one: no translation is guessed."""
+    """Update all catalogues. A changed text counts as a new one, so no outdated translation is kept."""
     template = ROOT / "build" / "wherry.pot"
     template.parent.mkdir(exist_ok=True)
     keywords = ["--no-default-keywords", *(f"--keyword={keyword}" for keyword in KEYWORDS)]

@@ -1,4 +1,4 @@
-"""Style and types."""
+"""Checks and corrects style and types."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check(arguments: list[str]) -> int:
 
 
 def fix(arguments: list[str]) -> int:
-    """Correct what ruff can correct: all files, or the paths that are given."""
+    """Correct the style of the given paths, or of all files, with ruff."""
     environment.make()
     ruff = str(environment.program("ruff"))
     paths = arguments or ["."]
@@ -27,7 +27,7 @@ def fix(arguments: list[str]) -> int:
 
 
 def style_and_types() -> int:
-    """ruff and mypy over the whole tree, and the lock's age; 0 when all are content."""
+    """Run ruff and mypy on the whole tree, and check that the lock is current. Returns 0 if all are correct."""
     ruff, mypy = str(environment.program("ruff")), str(environment.program("mypy"))
     codes = [
         subprocess.run([ruff, "check", "."], check=False).returncode,

@@ -1,4 +1,4 @@
-"""The Debian packages that the commands need."""
+"""Installs the Debian packages that the tasks need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 from tasks import ARCH
 
-# By what they are for. A package that is installed already costs nothing.
+# By purpose.
 FOR_MACHINE = (
     {"amd64": "qemu-system-x86", "arm64": "qemu-system-arm"}.get(ARCH, "qemu-system"),
     "qemu-utils",
@@ -26,11 +26,11 @@ FOR_TESTS = (
     "openssh-server", "openssh-sftp-server", "busybox-static", "e2fsprogs", "xvfb", "xauth", "trayer", "xdotool",
 )  # fmt: skip
 RENAMED = {"libglib2.0-0": "libglib2.0-0t64"}
-"""Names that newer Debian releases have changed."""
+"""Package names that newer Debian releases have changed: old name to new."""
 
 
 def install(*packages: str) -> None:
-    """Install the Debian packages that are missing; on another system say which programs are needed."""
+    """Install those of the packages that are missing. On another system only print them."""
     present = installed()
     missing = [package for package in packages if not {package, RENAMED.get(package)} & present]
     if not missing:

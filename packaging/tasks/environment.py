@@ -1,4 +1,4 @@
-"""The virtual environment in .venv, from the versions and hashes of requirements.lock."""
+"""Creates the virtual environment in .venv from requirements.lock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STAMP = VENV / "wherry-stamp"
 
 
 def make() -> None:
-    """Make .venv anew when the lock, the project's table or Python has changed; then what is made from sources."""
+    """Create .venv again if the lock, pyproject.toml or Python has changed; then generate files."""
     wanted = fingerprint()
     if not STAMP.exists() or STAMP.read_text() != wanted:
         print("Making the virtual environment in .venv", flush=True)
@@ -28,14 +28,14 @@ def make() -> None:
 
 
 def fingerprint() -> str:
-    """Changes when .venv has to be made again."""
+    """A digest that changes when .venv has to be created again."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     tables = [project["build-system"], project["project"], project["tool"]["setuptools"], sys.version]
     return hashlib.sha256(LOCK.read_bytes() + json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
 
 def create(directory: Path) -> None:
-    """An empty virtual environment; Debian keeps the module for it in a package of its own."""
+    """Create an empty virtual environment. On Debian, install the package python3-venv for it if needed."""
     command = [sys.executable, "-m", "venv", "--clear", str(directory)]
     if subprocess.run(command, check=False, capture_output=True).returncode != 0:
         debian.install("python3-venv")
@@ -43,12 +43,12 @@ def create(directory: Path) -> None:
 
 
 def pip(directory: Path, *arguments: str) -> None:
-    """Run `pip install` of a virtual environment."""
+    """Run `pip install` in a virtual environment."""
     python = str(program("python", directory))
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*command, *arguments], check=True)
 
 
 def program(name: str, directory: Path = VENV) -> Path:
-    """A program of the virtual environment."""
+    """The path of a program in a virtual environment."""
     return directory / "bin" / name

@@ -1,4 +1,4 @@
-"""Files that are made from sources of this tree and are not kept in git."""
+"""Generates files that are not kept in git."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from tasks import ROOT, VENV
 
 CATALOGUES = ("app", "backend")
-"""Folders whose `.po` files get a `.mo` beside them."""
+"""Folders with `.po` files, beside which `.mo` files are generated."""
 
 
 def make() -> None:
-    """Make what is missing or older than its source. Runs at the end of every set-up, with .venv in place."""
+    """Generate files that are missing or older than their source. Runs at the end of every set-up; needs .venv."""
     for source in catalogues():
         compiled = source.with_suffix(".mo")
         if not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime:
@@ -20,16 +20,16 @@ def make() -> None:
 
 
 def catalogues() -> list[Path]:
-    """The translations."""
+    """The paths of all translation catalogues (.po)."""
     return sorted(path for top in CATALOGUES for path in (ROOT / top).rglob("*.po"))
 
 
 def compile_catalogue(source: Path, compiled: Path) -> None:
-    """Turn a translation into the form that gettext reads."""
+    """Compile a .po file to the .mo file that gettext reads."""
     babel("compile", f"--input-file={source}", f"--output-file={compiled}")
 
 
 def babel(*arguments: str) -> None:
-    """Run Babel's command-line program."""
+    """Run Babel's `pybabel` with these arguments."""
     python = str(VENV / "bin" / "python")
     subprocess.run([python, "-m", "babel.messages.frontend", "--quiet", *arguments], check=True, cwd=ROOT)

@@ -1,4 +1,4 @@
-"""The guest image."""
+"""Builds or finds the guest image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks import ARCH, cache, debian
 
 
 def image(arguments: list[str]) -> int:
-    """Build or find the guest image, and print where it is."""
+    """Build or find the guest image and print its directory."""
     if arguments:
         print("`image` takes no arguments.", file=sys.stderr)
         return 2
@@ -20,7 +20,7 @@ def image(arguments: list[str]) -> int:
 
 
 def build() -> Path:
-    """The guest image of this tree's description: found in the cache by its content, or built into it."""
+    """Return the directory of the guest image in the cache; build it if there is none for this tree's description."""
     key = capture(sys.executable, "-m", "vmimage", "key", "--arch", ARCH).strip()
     directory = cache() / "images" / f"{ARCH}-{key[:16]}"
     if not (directory / "manifest.json").exists():
@@ -32,5 +32,5 @@ def build() -> Path:
 
 
 def capture(*command: str) -> str:
-    """What a command prints."""
+    """Run a command and return its standard output."""
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -1,7 +1,7 @@
-"""requirements.lock: every package that set-up installs, with its version and the hashes of its files.
+"""Writes requirements.lock: every package that set-up installs, with its version and the hashes of its files.
 
-One file for Python 3.11 and newer on all systems; what only one of them needs has a marker. The first line holds a
-digest of what pyproject.toml asks for, so that a lock that is out of date is noticed without a network.
+One file for Python 3.11 and newer on all systems; a package for only some of them has a marker. The first line has a
+digest of the requirements in pyproject.toml, so that an outdated lock is detected without a network.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HEADER = "# Written by `python3 packaging/dev.py lock`. Made for pyproject.toml 
 
 
 def lock(arguments: list[str]) -> int:
-    """Resolve what pyproject.toml asks for and write it; versions stay as they are unless `--upgrade` is given."""
+    """Resolve the requirements in pyproject.toml and write the lock. Versions change only with `--upgrade`."""
     with tempfile.TemporaryDirectory(prefix="wherry-lock-") as directory:
         environment.create(Path(directory))
         environment.pip(Path(directory), UV)
@@ -33,13 +33,13 @@ def lock(arguments: list[str]) -> int:
 
 
 def is_current() -> bool:
-    """Whether the lock was made for what pyproject.toml asks for now."""
+    """Whether the lock was made for the current requirements in pyproject.toml."""
     return LOCK.read_text(encoding="utf-8").startswith(f"{HEADER}{digest()}\n")
 
 
 def digest() -> str:
-    """Of everything in pyproject.toml that decides which packages are installed."""
-    read = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    project = read["project"]
-    asked = [project["requires-python"], project["dependencies"], project["optional-dependencies"]]
-    return hashlib.sha256(json.dumps([*asked, read["build-system"]["requires"]]).encode()).hexdigest()[:16]
+    """A digest of everything in pyproject.toml that determines which packages are installed."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = pyproject["project"]
+    requirements = [project["requires-python"], project["dependencies"], project["optional-dependencies"]]
+    return hashlib.sha256(json.dumps([*requirements, pyproject["build-system"]["requires"]]).encode()).hexdigest()[:16]

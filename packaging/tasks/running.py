@@ -1,4 +1,4 @@
-"""The product itself: the machine, the window, and pictures of the window."""
+"""Runs Wherry from this tree, and takes screenshots of its window."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tasks import debian, environment, images
 
 
 def run(arguments: list[str]) -> int:
-    """The main job: a running machine, and the window where there is a screen."""
+    """Set up, start the machine, and open the window if there is a display. Returns an exit code."""
     if arguments:
         print("`run` takes no arguments.", file=sys.stderr)
         return 2
     debian.install(*debian.FOR_MACHINE, *debian.FOR_IMAGE, *debian.FOR_WINDOW)
     environment.make()
-    images.build()  # into the cache, where the first start finds it; a machine that has one is offered a newer one
+    images.build()  # into the cache, from which the first start takes it; an existing machine offers an update to it
     wherry = str(environment.program("wherry"))
     code = subprocess.run([wherry, "start"], check=False).returncode
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
@@ -28,7 +28,7 @@ def run(arguments: list[str]) -> int:
 
 
 def screenshots(arguments: list[str]) -> int:
-    """Every view in every state, in build/screenshots; arguments go to tests/gui/screenshots.py."""
+    """Take screenshots into build/screenshots. The arguments are those of tests/gui/screenshots.py."""
     debian.install(*debian.FOR_WINDOW)
     environment.make()
     python = str(environment.program("python"))

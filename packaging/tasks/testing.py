@@ -1,4 +1,4 @@
-"""All tests, side by side; or those of one folder."""
+"""Runs all tests in parallel, or the given ones."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pathlib import Path, PurePosixPath
 from tasks import ROOT, checks, debian, environment, images
 
 WITHOUT_IMAGE = ("tests/unit", "tests/gui", "tests/fuzz", "tests/plugins")
-"""Folders whose tests need no guest image."""
+"""Folders with tests that need no guest image."""
 WORKERS = (os.cpu_count() or 1) + 1
-"""One more than there are processors: a test of a machine waits for most of its time."""
+"""One more than there are CPUs, because tests of the machine mostly wait."""
 DEADLINE_S = 75 * 60
 STACKS_S = 10
 COVERAGE = ROOT / "build" / "coverage.json"
 
 
 def test(arguments: list[str]) -> int:
-    """Set up, then style, types and every test; or only the tests that the arguments name, which go to pytest."""
+    """Set up, check style and types and run all tests; with arguments (passed to pytest) only run the given tests."""
     debian.install(*debian.FOR_MACHINE, *debian.FOR_IMAGE, *debian.FOR_WINDOW, *debian.FOR_TESTS)
     environment.make()
     variables = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     if not is_without_image(arguments):
         variables["WHERRY_TEST_IMAGE"] = str(images.build())
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it ignored, and tests send it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores SIGINT, but tests send it
     pytest = [str(environment.program("python")), "-m", "pytest", "-m", "not bench"]
     if arguments:
         return subprocess.run([*pytest, *arguments], env=variables, check=False).returncode
@@ -43,7 +43,7 @@ def test(arguments: list[str]) -> int:
 
 
 def print_coverage() -> None:
-    """Covered lines by package. Measured in the tests' own processes only: what an agent runs is not counted."""
+    """Print covered lines by package. Only the tests' own processes are measured, no agents."""
     if not COVERAGE.exists():
         return
     all_lines, covered = Counter[str](), Counter[str]()
@@ -58,13 +58,13 @@ def print_coverage() -> None:
 
 
 def is_without_image(arguments: list[str]) -> bool:
-    """Whether all the tests that the arguments name do without a guest image."""
+    """Whether none of the tests in the arguments needs a guest image."""
     paths = [argument for argument in arguments if argument.startswith("tests")]
     return bool(paths) and all(path.startswith(WITHOUT_IMAGE) for path in paths)
 
 
 def run(command: list[str], variables: dict[str, str]) -> int:
-    """Run pytest to its end; at the deadline, print what every process of it does and end them all."""
+    """Run pytest and return its exit code. At the deadline, print the stacks of its processes and kill them."""
     process = subprocess.Popen(command, env=variables, start_new_session=True)
     try:
         return process.wait(DEADLINE_S)
@@ -79,7 +79,7 @@ def run(command: list[str], variables: dict[str, str]) -> int:
         workers = [int(pid) for pid in children.read_text().split()] if children.exists() else []
         for pid in workers or [process.pid]:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGABRT)  # pytest has Python print the stacks of all threads then
+                os.kill(pid, signal.SIGABRT)  # makes Python print the stacks of all threads
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STACKS_S)
         return 1
