@@ -1,4 +1,4 @@
-"""The support bundle: what it is for, making it, what is in it, where it lies."""
+"""The support bundle card: explains it, creates it, and shows its location and contents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STEPS: Final = 1000
 
 
 class BundleCard(Card):
-    """A function of the store. Usable in every phase, and without an agent."""
+    """Shows the state of the support bundle. Works in every phase of the machine, and without an agent."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__(_("Support bundle"))
@@ -63,7 +63,7 @@ class BundleCard(Card):
     def refresh(self) -> None:
         """Update the widgets from the store."""
         bundle = self._store.part(BundleStore)
-        busy, made = bundle.gathering is not None, bundle.made
+        busy, info = bundle.gathering is not None, bundle.info
         self.make.setEnabled(not busy)
         self._bar.setVisible(busy)
         self._bar.setValue(round(bundle.fraction * _STEPS))
@@ -72,15 +72,15 @@ class BundleCard(Card):
         self._gathering.setVisible(busy)
         self._gathering.setText(_("Collecting: {what}", what=bundle.gathering or ""))
         self._problem.show_problem(bundle.problem)
-        shown = made is not None and not busy
+        shown = info is not None and not busy
         for widget in (self._place, self.open_folder, self.contents):
             widget.setVisible(shown)
-        self.missing.setVisible(shown and made is not None and bool(made.missing))
-        if made is not None:
-            self._place.set_whole(made.path)
-            names = ", ".join(made.contents)
-            self.contents.setText(_("{size}. Contents: {names}", names=names, size=figures.size(made.size)))
-            self.missing.setText(_("Not available: {names}", names="\n".join(made.missing)))
+        self.missing.setVisible(shown and info is not None and bool(info.missing))
+        if info is not None:
+            self._place.set_whole(info.path)
+            names = ", ".join(info.contents)
+            self.contents.setText(_("{size}. Contents: {names}", names=names, size=figures.size(info.size)))
+            self.missing.setText(_("Not available: {names}", names="\n".join(info.missing)))
 
     def _choose(self) -> None:
         dialog = QFileDialog(self, _("Save support bundle"))
@@ -93,7 +93,7 @@ class BundleCard(Card):
         dialog.open()
 
     def _open(self) -> None:
-        made = self._store.part(BundleStore).made
-        if made is not None:
-            folder = QUrl.fromLocalFile(str(Path(made.path).parent))
+        info = self._store.part(BundleStore).info
+        if info is not None:
+            folder = QUrl.fromLocalFile(str(Path(info.path).parent))
             self._store.intents.open_url.emit(folder.toString())

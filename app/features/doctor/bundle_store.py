@@ -1,4 +1,4 @@
-"""The support bundle: how far it is, and where the last one lies. A part of the store."""
+"""State of the support bundle in the window: progress, and the last bundle created."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from backend.api import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MadeBundle:
-    """One that was made."""
+class BundleInfo:
+    """A finished support bundle."""
 
     path: str
     size: int
-    """Bytes."""
+    """Size of the file in bytes."""
     contents: tuple[str, ...]
-    """Names of what is in it."""
+    """Names of the files in it."""
     missing: tuple[str, ...]
-    """What could not be had, each with the reason."""
+    """Items that could not be collected, each with the reason."""
 
 
 class BundleStore(QObject):
-    """Only the wiring calls what changes it, in the GUI thread."""
+    """Changed only by the wiring, in the GUI thread; `changed` is emitted after every change."""
 
     changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.gathering: str | None = None
-        """What is gathered now; None: nothing is under way."""
+        """The item being collected; None while no bundle is being created."""
         self.fraction = 0.0
-        self.made: MadeBundle | None = None
+        self.info: BundleInfo | None = None
         self.problem: Problem | None = None
 
     def progress(self, what: str, fraction: float) -> None:
-        """It is being made."""
+        """Report progress: the item being collected, and the fraction done (0 to 1)."""
         self.gathering, self.fraction, self.problem = what, fraction, None
         self.changed.emit()
 
-    def finish(self, made: MadeBundle) -> None:
-        """It is there."""
-        self.gathering, self.made = None, made
+    def finish(self, info: BundleInfo) -> None:
+        """Report that the bundle is finished."""
+        self.gathering, self.info = None, info
         self.changed.emit()
 
     def fail(self, problem: Problem | None) -> None:
-        """It could not be made; None: it was not wanted any more."""
+        """Report that creating it failed, or with None that it was cancelled."""
         self.gathering, self.problem = None, problem
         self.changed.emit()

@@ -1,4 +1,4 @@
-"""The support bundle. It is made here and not in the agent: it is wanted most when that does not answer."""
+"""Creates support bundles. Runs in the window and not in the agent, because it must work when the agent does not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from app.features.doctor.bundle_store import BundleStore, MadeBundle
+from app.features.doctor.bundle_store import BundleInfo, BundleStore
 from app.links.workers import Workers
 from app.state.parts import Parts
 from backend.api import Problem, ProblemCode, WherryError, clean_text
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from backend.api import SupportBundle
 
 JOIN_DEADLINE_S: Final = 3.0
-"""At quit it is cancelled, and a bundle that was begun is taken away again."""
+"""How long to wait for the thread at quit. It is cancelled and removes the unfinished file."""
 _TEXT_LIMIT: Final = 300
 
 
 class BundleWiring(QObject):
-    """Lives as long as the window; `close` ends its thread."""
+    """Creates one bundle at a time, in a thread; `close` ends it."""
 
     _progress = Signal(str, float)
     _over = Signal(object)  # SupportBundle | Problem
@@ -40,7 +40,7 @@ class BundleWiring(QObject):
         parts.store.intents.cancel_bundle.connect(self._cancelled.set)
 
     def close(self) -> None:
-        """Give up what is under way, and end the thread, if there is one."""
+        """Cancel a bundle in progress and end the thread."""
         self._cancelled.set()
         if self._workers is not None:
             self._workers.close(JOIN_DEADLINE_S)
@@ -56,12 +56,12 @@ class BundleWiring(QObject):
 
     def _gather(self, target: Path) -> None:
         try:
-            from backend.api import make_support_bundle  # what it needs is not loaded before
+            from backend.api import make_support_bundle  # its dependencies are loaded only when needed
 
-            made = make_support_bundle(
+            bundle = make_support_bundle(
                 self._home, target, progress=self._progress.emit, cancelled=self._cancelled.is_set
             )
-            self._over.emit(made)
+            self._over.emit(bundle)
         except WherryError as error:
             self._over.emit(error.problem)
         except Exception as error:
@@ -77,11 +77,11 @@ class BundleWiring(QObject):
         if isinstance(answer, Problem):
             self._bundle.fail(None if answer.code is ProblemCode.CANCELLED else answer)
         else:
-            self._bundle.finish(_made(answer))
+            self._bundle.finish(_info(answer))
 
 
-def _made(bundle: SupportBundle) -> MadeBundle:
-    return MadeBundle(
+def _info(bundle: SupportBundle) -> BundleInfo:
+    return BundleInfo(
         path=str(bundle.path),
         size=bundle.size,
         contents=tuple(clean_text(entry.name, limit=_TEXT_LIMIT) for entry in bundle.entries),

@@ -1,4 +1,4 @@
-"""The checks of everything that the machine needs: what each found, and what to do about it."""
+"""The diagnostics page: the result of each check, what to do about it, and buttons for automatic fixes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WRONG = (CheckState.BROKEN, CheckState.WARNING)
 
 
 class ChecksView(QScrollArea):
-    """The page of them."""
+    """The page: the diagnostics card and the support bundle card."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class ChecksView(QScrollArea):
 
 
 class ChecksCard(Card):
-    """A function of the store. Usable in every phase, and without an agent."""
+    """Runs the checks and lists their results. Works in every phase of the machine, and without an agent."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__(_("Diagnostics"))
@@ -82,8 +82,8 @@ class ChecksCard(Card):
         buttons = QHBoxLayout(controls)
         buttons.setContentsMargins(0, 0, 0, 0)
         buttons.setSpacing(theme.px(8))
-        for made in (self.run, self.network, self.fix_all, self.copy):
-            buttons.addWidget(made)
+        for widget in (self.run, self.network, self.fix_all, self.copy):
+            buttons.addWidget(widget)
         buttons.addStretch(1)
         self.body.addWidget(
             label(_("Checks everything the machine needs and suggests fixes. Nothing is changed."), "muted", wrap=True)
@@ -98,9 +98,9 @@ class ChecksCard(Card):
     def refresh(self) -> None:
         """Update the widgets from the store."""
         checks = self._store.part(ChecksStore)
-        words = _("Checking…") if checks.running else _("Run diagnostics") if checks.results is None else _("Run again")
-        self.run.setText(words)
-        self.run.setAccessibleName(words)
+        text = _("Checking…") if checks.running else _("Run diagnostics") if checks.results is None else _("Run again")
+        self.run.setText(text)
+        self.run.setAccessibleName(text)
         self.run.setEnabled(not checks.running)
         count = len(checks.fixable)
         self.fix_all.setVisible(count > 1)
@@ -142,7 +142,7 @@ class ChecksCard(Card):
 
 
 def ask_fix(parent: QWidget, store: AppStore, entries: tuple[CheckEntry, ...]) -> QMessageBox:
-    """Says what is going to be changed, and asks."""
+    """Ask for confirmation to apply the automatic fixes of `entries`, and list what they change."""
     return ask(
         parent,
         _("Fix"),
@@ -155,21 +155,21 @@ def ask_fix(parent: QWidget, store: AppStore, entries: tuple[CheckEntry, ...]) -
 
 
 class _Row(MarkedRow):
-    """What was checked, what was found, what to do, and a button where Wherry can do it."""
+    """One check's result, with explanation and hint, and a button if Wherry can fix it."""
 
     def __init__(self, fix: Callable[[CheckEntry], object]) -> None:
-        self._wanted = fix
+        self._on_fix = fix
         self._entry: CheckEntry | None = None
         self._finding = label("", wrap=True, selectable=True)
         self._explanation = label("", "muted", wrap=True)
         self._hint = label("", wrap=True, selectable=True)
         super().__init__(self._finding, self._explanation, self._hint)
-        self.fix = button(_("Fix"), self._ask)
+        self.fix = button(_("Fix"), self._request_fix)
         self.across.addWidget(self.fix, 0, Qt.AlignmentFlag.AlignTop)
 
-    def _ask(self) -> None:
+    def _request_fix(self) -> None:
         if self._entry is not None:
-            self._wanted(self._entry)
+            self._on_fix(self._entry)
 
     def show_entry(self, entry: CheckEntry, *, running: bool, fixing: bool) -> None:
         self._entry = entry
@@ -181,8 +181,8 @@ class _Row(MarkedRow):
             CheckState.NOTE: colours.accent,
             CheckState.GOOD: colours.running,
         }[entry.state]
-        said = _("Fixed") if entry.fixed else say(_STATES[entry.state])
-        self.mark.show_mark(_GLYPHS[entry.state], colour, said)
+        status = _("Fixed") if entry.fixed else say(_STATES[entry.state])
+        self.mark.show_mark(_GLYPHS[entry.state], colour, status)
         self.title.setText(entry.title + " · " + _("Fixed") if entry.fixed else entry.title)
         self._finding.setText(entry.finding)
         show_line(self._explanation, entry.explanation if bad else "")

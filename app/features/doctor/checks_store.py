@@ -1,4 +1,4 @@
-"""The checks of everything that the machine needs, and what can be done about what they find."""
+"""State of the diagnostics in the window: the checks' results, and fixes in progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backend.api import Problem
 
 
 class CheckState(StrEnum):
-    """What a check found, worst first."""
+    """Result of a check, worst first."""
 
     BROKEN = "broken"
     WARNING = "warning"
@@ -21,57 +21,57 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckEntry:
-    """One check and what it found."""
+    """A check with its result, as text."""
 
     id: str
     title: str
     state: CheckState
     finding: str
     explanation: str = ""
-    """Why it matters."""
+    """Why the check matters."""
     hint: str = ""
-    """What the user can do."""
+    """What the user can do; "" if nothing."""
     fixed: bool = False
-    """Whether it was wrong and has just been mended."""
+    """Whether it failed before and has just been fixed."""
     fix: str = ""
-    """What Wherry can do about it by itself, as a sentence; "" if nothing."""
+    """What Wherry can fix automatically, as a sentence; "" if nothing."""
 
 
 class ChecksStore(QObject):
-    """Part of the store. Only the wiring calls what changes it, in the GUI thread."""
+    """Changed only by the wiring, in the GUI thread; `changed` is emitted after every change."""
 
     changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.running = False
-        """Whether checks or fixes are under way."""
+        """Whether checks or fixes are running."""
         self.fixing: frozenset[str] = frozenset()
-        """Ids of checks whose fix is under way."""
+        """Ids of the checks whose fixes are running."""
         self.results: tuple[CheckEntry, ...] | None = None
-        """What was found last; None: never asked."""
+        """The last results; None before the first run."""
         self.as_text = ""
-        """The same, to be copied."""
+        """The results as plain text, for copying."""
         self.problem: Problem | None = None
-        """Why the checks themselves, or a fix, failed."""
+        """Why running the checks or a fix failed."""
 
     @property
     def fixable(self) -> tuple[CheckEntry, ...]:
-        """Those that found something that Wherry can mend."""
+        """The entries that Wherry can fix automatically."""
         return tuple(entry for entry in self.results or () if entry.fix)
 
     def begin(self, fixing: frozenset[str] = frozenset()) -> None:
-        """They run now; what was found before stays until there is something newer."""
+        """Report that checks run, or the fixes of these checks. The last results stay until new ones arrive."""
         self.running, self.fixing = True, fixing
         self.changed.emit()
 
     def finish(self, results: tuple[CheckEntry, ...], as_text: str, problem: Problem | None = None) -> None:
-        """What was found, and why a fix before it failed, if one did."""
+        """Store new results, and the problem of a fix that failed."""
         self.running, self.fixing = False, frozenset()
         self.results, self.as_text, self.problem = results, as_text, problem
         self.changed.emit()
 
     def fail(self, problem: Problem) -> None:
-        """They could not be run."""
+        """Report that the checks could not be run."""
         self.running, self.fixing, self.problem = False, frozenset(), problem
         self.changed.emit()

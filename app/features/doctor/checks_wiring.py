@@ -1,4 +1,4 @@
-"""The checks of the Machine page. They run here and not in the agent: they are wanted most when it does not answer."""
+"""Runs the diagnostics. They run in the window and not in the agent, because they must work when the agent does not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from backend.api import CheckResult
 
 JOIN_DEADLINE_S: Final = 2.0
-"""Nothing is lost if a check is still under way at quit: it only looks, and a fix is one step."""
+"""How long to wait for the thread at quit. Checks are read-only and a fix is one step, so neither needs longer."""
 _STATES: Final = {
     "ok": CheckState.GOOD,
     "note": CheckState.NOTE,
@@ -29,7 +29,7 @@ _TEXT_LIMIT: Final = 2_000
 
 
 class ChecksWiring(QObject):
-    """Lives as long as the window; `close` ends its thread."""
+    """Runs checks and fixes in a thread, one job at a time; `close` ends it."""
 
     _over = Signal(object)  # list of CheckResult | Problem
 
@@ -75,20 +75,20 @@ class ChecksWiring(QObject):
         self._workers.submit(run)
 
     def _on_over(self, answer: object) -> None:
-        from backend.api import check_results_as_text  # loaded by now
+        from backend.api import check_results_as_text  # already loaded here
 
         if isinstance(answer, Problem):
             self._checks.fail(answer)
         elif isinstance(answer, list):
-            found = {result.id: result for result in answer}
-            # Of a fix only the results of what was fixed come; the others stand as they were found.
-            self._results = {**self._results, **found} if self._checks.fixing else found
+            by_id = {result.id: result for result in answer}
+            # A fix returns only the results of the fixed checks; the others keep their last result.
+            self._results = {**self._results, **by_id} if self._checks.fixing else by_id
             results = list(self._results.values())
             self._checks.finish(tuple(map(_entry, results)), check_results_as_text(results))
 
 
 def _examine(home: Path | None) -> list[CheckResult]:
-    from backend.api import examine_home  # what it needs is not loaded before
+    from backend.api import examine_home  # its dependencies are loaded only when needed
 
     return examine_home(home)
 

@@ -1,4 +1,4 @@
-"""The check of the network: which image, the verdict, and every hop of its pull with what to do about it."""
+"""The network check dialog: tests each hop of an image pull and shows results, hints and an overall verdict."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _GLYPHS: Final = {
 
 
 class NetworkCheckDialog(QDialog):
-    """Not modal: what is said to be done is done beside it. A function of the store, but for the image's field."""
+    """The dialog. Not modal, so that the user can follow its hints in the main window."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -67,12 +67,12 @@ class NetworkCheckDialog(QDialog):
         self.refresh()
 
     def check(self, image: str) -> None:
-        """Look into the pull of an image, "" for one of Wherry's choice, from the beginning."""
+        """Start a check with an image, or with "" for a default one."""
         self.image.setText(image)
         self.start()
 
     def start(self) -> None:
-        """Begin, with the image that is in the field."""
+        """Start a check with the image in the field."""
         self._store.intents.run_network_check.emit(self.image.text().strip())
 
     def refresh(self) -> None:
@@ -99,7 +99,7 @@ class NetworkCheckDialog(QDialog):
                 row.show_hop(check.hops[number])
 
     def reject(self) -> None:
-        """Close, by whatever way: nobody waits for it any more."""
+        """Cancel a running check and close the dialog."""
         self._store.intents.cancel_network_check.emit()
         super().reject()
 
@@ -114,20 +114,20 @@ class NetworkCheckDialog(QDialog):
         self.verdict.setVisible(check.running or check.cancelled or bool(check.verdict))
 
     def _lay_out(self) -> None:
-        ask = QHBoxLayout()
-        ask.setSpacing(theme.px(8))
+        controls = QHBoxLayout()
+        controls.setSpacing(theme.px(8))
         image = label(_("Image"))
         image.setBuddy(self.image)
-        ask.addWidget(image)
-        ask.addWidget(self.image, 1)
-        ask.addWidget(self.run)
-        ask.addWidget(self.cancel)
+        controls.addWidget(image)
+        controls.addWidget(self.image, 1)
+        controls.addWidget(self.run)
+        controls.addWidget(self.cancel)
         inner = QWidget()
         inner.setObjectName("page")
         self._list = QVBoxLayout(inner)
         self._list.setContentsMargins(theme.px(4), theme.px(6), theme.px(12), theme.px(6))
         self._list.setSpacing(theme.px(12))
-        # In what is scrolled: a problem may be long.
+        # Inside the scroll area, because a problem can be long.
         self._list.addWidget(self.problem)
         self._list.addWidget(self.verdict)
         self._list.addStretch(1)
@@ -154,7 +154,7 @@ class NetworkCheckDialog(QDialog):
                 wrap=True,
             )
         )
-        column.addLayout(ask)
+        column.addLayout(controls)
         column.addWidget(self.progress)
         column.addWidget(self.area, 1)
         column.addLayout(below)
@@ -166,28 +166,28 @@ class NetworkCheckDialog(QDialog):
 
 
 class _Verdict(QFrame):
-    """One sentence with a mark, framed."""
+    """The overall result: an icon and a sentence in a frame."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("role", "card")
         self.mark = Mark(22)
-        self.words = label("", "heading", wrap=True, selectable=True)
+        self.text = label("", "heading", wrap=True, selectable=True)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(14), theme.px(10), theme.px(14), theme.px(10))
         row.setSpacing(theme.px(10))
         row.addWidget(self.mark, 0, Qt.AlignmentFlag.AlignTop)
-        row.addWidget(self.words, 1)
+        row.addWidget(self.text, 1)
 
-    def show_verdict(self, state: HopState | None, words: str) -> None:
+    def show_verdict(self, state: HopState | None, text: str) -> None:
         self.mark.setVisible(state is not None)
         if state is not None:
             _show_mark(self.mark, state)
-        self.words.setText(words)
+        self.text.setText(text)
 
 
 class HopRow(MarkedRow):
-    """What was tried and what became of it, what was seen, what to do."""
+    """One hop: what was tested, its result and details, and what to do."""
 
     def __init__(self) -> None:
         self.detail = label("", wrap=True, selectable=True)
@@ -195,17 +195,17 @@ class HopRow(MarkedRow):
         super().__init__(self.detail, self.fix)
 
     def show_hop(self, hop: Hop) -> None:
-        """Show another."""
+        """Show the result of a hop."""
         _show_mark(self.mark, hop.state)
         self.title.setText(f"{hop.title} · {say(_STATES[hop.state])}")
         show_line(self.detail, _sentence(hop.detail))
         show_line(self.fix, _("What to do: {hint}", hint=hop.fix) if hop.fix else "")
 
 
-def _sentence(words: str) -> str:
-    """With a capital where it begins with a word and not with a name: "registry.example answers" stays."""
-    first = words.partition(" ")[0]
-    return words[:1].upper() + words[1:] if first.isalpha() and first.islower() else words
+def _sentence(text: str) -> str:
+    """Capitalize the first word, unless it is a name: "registry.example answers" stays."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
 
 
 def _show_mark(mark: Mark, state: HopState) -> None:

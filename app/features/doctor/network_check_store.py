@@ -1,4 +1,4 @@
-"""The check of the network: what was found on the way of a pull, hop by hop. A part of the store."""
+"""State of the network check in the window: the results hop by hop."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from backend.api import Problem
 
 
 class HopState(StrEnum):
-    """What became of one hop."""
+    """Result of one hop."""
 
     OK = "ok"
-    FAILED = "failed"  # a pull ends here
-    WARNING = "warning"  # a pull gets past it
+    FAILED = "failed"  # a pull fails here
+    WARNING = "warning"  # a pull succeeds despite it
     SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """One thing on the way to an image."""
+    """One step on the way to the registry, and its result as text."""
 
     id: str
     title: str
     state: HopState
     detail: str
     fix: str = ""
-    """What the user can do; "" where nothing is to be done."""
+    """What the user can do; "" if nothing."""
 
 
 class NetworkCheckStore(QObject):
-    """Only the wiring calls what changes it, in the GUI thread."""
+    """Changed only by the wiring, in the GUI thread; `changed` is emitted after every change."""
 
     changed = Signal()
 
@@ -40,41 +40,41 @@ class NetworkCheckStore(QObject):
         super().__init__(parent)
         self.running = False
         self.image = ""
-        """Whose pull is looked into; "" for one of Wherry's choice."""
+        """The image whose pull is tested; "" for a default one."""
         self.hops: tuple[Hop, ...] = ()
-        """As far as they are known, in the order of a pull."""
+        """The results so far, in the order of a pull."""
         self.verdict = ""
-        """What they come to; "" until the end is reached."""
+        """The overall result; "" until the check is finished."""
         self.as_text = ""
-        """The whole, to be copied; "" until the end is reached."""
+        """All results as plain text, for copying; "" until the check is finished."""
         self.problem: Problem | None = None
-        """Why the check itself failed."""
+        """Why the check could not be completed."""
         self.cancelled = False
-        """Whether the user ended the last one."""
+        """Whether the user cancelled the last check."""
 
     @property
     def worst(self) -> HopState:
-        """Of all hops."""
+        """The most severe result of all hops."""
         states = {hop.state for hop in self.hops}
         return next((state for state in (HopState.FAILED, HopState.WARNING) if state in states), HopState.OK)
 
     def begin(self, image: str) -> None:
-        """Another check: what the one before found is forgotten."""
+        """Start a new check: the last results are cleared."""
         self.running, self.image, self.hops, self.cancelled = True, image, (), False
         self.verdict, self.as_text, self.problem = "", "", None
         self.changed.emit()
 
     def add(self, hop: Hop) -> None:
-        """One more is known."""
+        """Add the result of a hop."""
         self.hops = (*self.hops, hop)
         self.changed.emit()
 
     def finish(self, hops: tuple[Hop, ...], verdict: str, as_text: str) -> None:
-        """The end was reached."""
+        """Store the complete results."""
         self.running, self.hops, self.verdict, self.as_text = False, hops, verdict, as_text
         self.changed.emit()
 
     def stop(self, problem: Problem | None) -> None:
-        """It ended before that; None: because the user wanted so."""
+        """Report that the check stopped early, with the problem or None if the user cancelled it."""
         self.running, self.problem, self.cancelled = False, problem, problem is None
         self.changed.emit()

@@ -1,4 +1,4 @@
-"""The check of the network. It runs here and not in the agent: it is wanted most when little works."""
+"""Runs the network check. It runs in the window and not in the agent, because it must work when the agent does not."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from backend.api import NetworkDiagnosis, NetworkHop
 
 JOIN_DEADLINE_S: Final = 2.0
-"""At quit it is cancelled. Nothing is lost: it only looks."""
+"""How long to wait for the thread at quit. The check is cancelled; it is read-only."""
 _TEXT_LIMIT: Final = 2_000
 
 
 class NetworkCheckWiring(QObject):
-    """Lives as long as the window; `close` ends its thread."""
+    """Runs one network check at a time, in a thread; `close` ends it."""
 
-    # With the number of the check: one that was cancelled may still tell something.
+    # With the number of the check, because a cancelled check may still report results.
     _reached = Signal(int, object)  # NetworkHop
-    _over = Signal(int, object, str)  # NetworkDiagnosis | Problem, the whole as text
+    _over = Signal(int, object, str)  # number, NetworkDiagnosis | Problem, all results as text
 
     def __init__(self, parts: Parts, home: Path | None, parent: QObject) -> None:
         super().__init__(parent)
@@ -42,7 +42,7 @@ class NetworkCheckWiring(QObject):
         parts.store.intents.cancel_network_check.connect(self._cancel)
 
     def close(self) -> None:
-        """Give up what is under way, and end the thread, if there is one."""
+        """Cancel a running check and end the thread."""
         self._cancelled.set()
         if self._workers is not None:
             self._workers.close(JOIN_DEADLINE_S)
@@ -66,12 +66,15 @@ class NetworkCheckWiring(QObject):
         if cancelled.is_set():
             return
         try:
-            from backend.api import diagnose_network, diagnosis_as_text  # what they need is not loaded before
+            from backend.api import (
+                diagnose_network,
+                diagnosis_as_text,
+            )  # their dependencies are loaded only when needed
 
-            found = diagnose_network(
+            diagnosis = diagnose_network(
                 self._home, image, on_hop=lambda hop: self._reached.emit(number, hop), cancelled=cancelled
             )
-            self._over.emit(number, found, diagnosis_as_text(found))
+            self._over.emit(number, diagnosis, diagnosis_as_text(diagnosis))
         except WherryError as error:
             self._over.emit(number, error.problem, "")
         except Exception as error:

@@ -1,4 +1,4 @@
-"""About Wherry: which versions run, to be read and copied."""
+"""The About window: the versions in use, which can be copied."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backend.api import VERSION
 
 
 class AboutDialog(QDialog):
-    """Not modal, and made anew each time: the versions are those of the moment."""
+    """Not modal. Created each time it opens, so that the versions are current."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -25,16 +25,16 @@ class AboutDialog(QDialog):
         self.versions = label("\n".join(_versions(store)), selectable=True)
         picture = QLabel()
         picture.setPixmap(icons.boat().pixmap(QSize(theme.px(64), theme.px(64))))
-        words = QVBoxLayout()
-        words.setSpacing(theme.px(10))
-        words.addWidget(label(_("Wherry"), "title"))
-        words.addWidget(label(_("A Docker engine for this computer, in a small virtual machine."), wrap=True))
-        words.addWidget(self.versions)
-        words.addWidget(label(_("Apache License 2.0. No account, no telemetry."), "muted", wrap=True))
+        texts_column = QVBoxLayout()
+        texts_column.setSpacing(theme.px(10))
+        texts_column.addWidget(label(_("Wherry"), "title"))
+        texts_column.addWidget(label(_("A Docker engine for this computer, in a small virtual machine."), wrap=True))
+        texts_column.addWidget(self.versions)
+        texts_column.addWidget(label(_("Apache License 2.0. No account, no telemetry."), "muted", wrap=True))
         upper = QHBoxLayout()
         upper.setSpacing(theme.px(18))
         upper.addWidget(picture, 0, Qt.AlignmentFlag.AlignTop)
-        upper.addLayout(words, 1)
+        upper.addLayout(texts_column, 1)
         lower = QHBoxLayout()
         self.copy = CopyButton(lambda: "\n".join(_versions(store)), _("Copy version information"))
         close = button(_("Close"), self.reject)
@@ -52,7 +52,7 @@ class AboutDialog(QDialog):
 
 
 def _versions(store: AppStore) -> list[str]:
-    """One a line; of the machine only what is known now."""
+    """Lines of text with the versions; those of the machine only where known."""
     machine = store.machine
     lines = [_("Wherry {version}", version=VERSION)]
     if machine is not None and machine.engine_version:

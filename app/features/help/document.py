@@ -1,6 +1,6 @@
-"""A topic of the manual as a document: Qt's Markdown, with the theme's colours and room around its parts.
+"""Renders a help topic: Qt's Markdown with the theme's colors and spacing.
 
-Qt reads Markdown into formats and applies no style sheet to them, so each kind of block is formatted here.
+Qt converts Markdown to text formats without a style sheet, so each kind of block is formatted here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LINE_PER_CENT: Final = 130.0
 
 
 def fill(document: QTextDocument, markdown: str) -> None:
-    """Show a topic in the document, in the present theme and zoom."""
+    """Replace the document's contents with a topic, in the current theme and zoom."""
     document.setDocumentMargin(theme.px(24))
     document.setIndentWidth(theme.px(26))
     document.setMarkdown(markdown, QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
@@ -70,8 +70,8 @@ def _format_block(block: QTextBlock) -> None:
         wanted.setBottomMargin(theme.px(4 if goes_on else 10))
         wanted.setLineHeight(_LINE_PER_CENT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
     cursor.mergeBlockFormat(wanted)
-    for found in block.textFormats():
-        _format_text(block, found.start, found.length, found.format, level)
+    for span in block.textFormats():
+        _format_text(block, span.start, span.length, span.format, level)
 
 
 def _format_text(block: QTextBlock, start: int, length: int, present: QTextCharFormat, level: int) -> None:

@@ -1,4 +1,4 @@
-"""The Help window: a list of topics that can be searched, and the topic that is read."""
+"""The Help window: a searchable list of topics, and the open topic."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _ENDING: Final = ".md"
 
 
 class HelpWindow(QDialog):
-    """Not modal: one reads beside the window. The manual is English in every language of the window."""
+    """Not modal, to be read beside the main window. The manual is English in every language of the window."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._store = store
         self.topic = ""
-        """Name of the topic that is shown."""
+        """Name of the open topic."""
         self._texts = {one.name: help_text(one) for one in help_topics()}
         self._behind: list[str] = []
         self._ahead: list[str] = []
@@ -63,8 +63,8 @@ class HelpWindow(QDialog):
         self.search.returnPressed.connect(self._take_first)
         self.topics.currentItemChanged.connect(self._on_current)
         self.browser.anchorClicked.connect(self._follow)
-        self.back.clicked.connect(lambda _checked=False: self._go(self._behind, self._ahead))
-        self.forward.clicked.connect(lambda _checked=False: self._go(self._ahead, self._behind))
+        self.back.clicked.connect(lambda _checked=False: self._navigate(self._behind, self._ahead))
+        self.forward.clicked.connect(lambda _checked=False: self._navigate(self._ahead, self._behind))
         find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self.search.go_to)
         find.setContext(Qt.ShortcutContext.WindowShortcut)
         self._filter()
@@ -72,14 +72,14 @@ class HelpWindow(QDialog):
         self.browser.setFocus()
 
     def show_topic(self, name: str) -> None:
-        """Open a topic; one that does not exist is the first."""
-        wanted = name if name in self._texts else FIRST_TOPIC
-        if wanted == self.topic:
+        """Open a topic; an unknown name opens the first topic."""
+        topic_name = name if name in self._texts else FIRST_TOPIC
+        if topic_name == self.topic:
             return
         if self.topic:
             self._behind.append(self.topic)
             self._ahead.clear()
-        self._show(wanted)
+        self._show(topic_name)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -91,16 +91,16 @@ class HelpWindow(QDialog):
         document.fill(self.browser.document(), self._texts[name])
         self.browser.verticalScrollBar().setValue(0)
         self._mark_current()
-        self._mark_found()
+        self._highlight_matches()
         self._enable()
 
-    def _go(self, source: list[str], kept: list[str]) -> None:
+    def _navigate(self, source: list[str], other: list[str]) -> None:
         if source:
-            kept.append(self.topic)
+            other.append(self.topic)
             self._show(source.pop())
 
     def _follow(self, url: QUrl) -> None:
-        """A link to another topic, or to a page outside."""
+        """Open a link: another topic here, or a web page in the browser."""
         if url.isRelative() and url.path().endswith(_ENDING):
             self.show_topic(url.path().removesuffix(_ENDING))
         else:
@@ -131,24 +131,24 @@ class HelpWindow(QDialog):
                 self.topics.setCurrentItem(item)
 
     def _filter(self) -> None:
-        """Show only the topics in which a word begins with each that was typed, with the headings over them."""
-        words = [re.compile(rf"\b{re.escape(word)}", re.IGNORECASE) for word in self._words()]
+        """Show only topics that contain, for each search term, a word that starts with it; and their headings."""
+        patterns = [re.compile(rf"\b{re.escape(term)}", re.IGNORECASE) for term in self._terms()]
         heading: QListWidgetItem | None = None
-        found = 0
+        matches = 0
         for item in self._items():
             name = item.data(_NAME_ROLE)
             if not name:
                 heading = item
                 heading.setHidden(True)
                 continue
-            fits = all(word.search(self._texts[name]) for word in words)
+            fits = all(pattern.search(self._texts[name]) for pattern in patterns)
             item.setHidden(not fits)
             if fits:
-                found += 1
+                matches += 1
                 if heading is not None:
                     heading.setHidden(False)
-        self.nothing.setVisible(not found)
-        self._mark_found()
+        self.nothing.setVisible(not matches)
+        self._highlight_matches()
 
     def _take_first(self) -> None:
         first = next((item for item in self._items() if item.data(_NAME_ROLE) and not item.isHidden()), None)
@@ -159,27 +159,27 @@ class HelpWindow(QDialog):
     def _items(self) -> list[QListWidgetItem]:
         return [self.topics.item(row) for row in range(self.topics.count())]
 
-    def _words(self) -> list[str]:
+    def _terms(self) -> list[str]:
         return self.search.text().split()
 
-    # -- what was found ------------------------------------------------------------------------------------------
-    def _mark_found(self) -> None:
-        """Colour the words of the search in the topic that is shown, and go to the first."""
+    # -- highlights of the search -------------------------------------------------------------------------------
+    def _highlight_matches(self) -> None:
+        """Highlight the search terms in the open topic, and scroll to the first."""
         colour = QTextCharFormat()
         colour.setBackground(QColor(theme.current().selected))
-        found: list[QTextEdit.ExtraSelection] = []
+        highlights: list[QTextEdit.ExtraSelection] = []
         shown: QTextDocument = self.browser.document()
-        for word in self._words():
-            at = shown.find(word)
+        for term in self._terms():
+            at = shown.find(term)
             while not at.isNull():
                 one = QTextEdit.ExtraSelection()
                 one.cursor = at
                 one.format = colour
-                found.append(one)
-                at = shown.find(word, at)
-        self.browser.setExtraSelections(found)
-        if found:
-            first = shown.find(self._words()[0])
+                highlights.append(one)
+                at = shown.find(term, at)
+        self.browser.setExtraSelections(highlights)
+        if highlights:
+            first = shown.find(self._terms()[0])
             first.clearSelection()
             self.browser.setTextCursor(first)
             self.browser.ensureCursorVisible()

@@ -1,4 +1,4 @@
-"""The pages of images, volumes and networks: what there is, how big it is, and which containers use it."""
+"""The pages of images, volumes and networks: tables with sizes and the containers that use them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from app.ui.widgets import FilterField, button, label
 from backend.api import ImageEntry, NetworkEntry, Phase, VolumeEntry
 
 _NAMES_SHOWN: Final = 40
-"""In a tool tip."""
+"""Maximum number of container names in a tool tip."""
 _TITLES: Final = {"images": message("Images"), "volumes": message("Volumes"), "networks": message("Networks")}
 _EMPTY: Final = {
     "images": (
@@ -44,11 +44,11 @@ _EMPTY: Final = {
         message("The Docker engine creates its default networks when it starts. To create another:"),
     ),
 }
-"""Title and text where there are none; a command follows."""
+"""Title and text for an empty list, followed by an example command."""
 
 
 class ListingView(QWidget):
-    """One page. Asks for its list by being visible."""
+    """Base class of the three pages. The list is loaded while the page is visible."""
 
     def __init__(self, store: AppStore, kind: str, glyph: str, columns: Sequence[TableColumn]) -> None:
         super().__init__()
@@ -74,11 +74,11 @@ class ListingView(QWidget):
 
     @property
     def selected(self) -> list[Any]:
-        """The selected entries, in the order of the screen."""
+        """The selected entries, in display order."""
         return self.table.selected
 
     def focus_search(self) -> None:
-        """Go to the filter."""
+        """Focus the filter field."""
         self.filter.go_to()
 
     def refresh(self) -> None:
@@ -115,26 +115,26 @@ class ListingView(QWidget):
             self._stack.setCurrentWidget(self.table)
             return
         self._stack.setCurrentWidget(self.empty)
-        self._show_empty(known=entries is not None, total=total)
+        self._show_empty(is_known=entries is not None, total=total)
 
-    def _show_empty(self, *, known: bool, total: int) -> None:
+    def _show_empty(self, *, is_known: bool, total: int) -> None:
         store, picture = self._store, icons.glyph(self._glyph, theme.current().muted)
         if total:
             clear = (_("Clear filter"), self.filter.clear)
             self.empty.show_state(picture, _("No matches"), _("Nothing matches the filter."), action=clear)
-        elif known:
-            title, words = (say(part) for part in _EMPTY[self._kind])
-            self.empty.show_state(picture, title, words, command=_COMMANDS[self._kind])
+        elif is_known:
+            title, text = (say(part) for part in _EMPTY[self._kind])
+            self.empty.show_state(picture, title, text, command=_COMMANDS[self._kind])
         elif store.phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
             start = (start_label(store), store.intents.start_machine.emit) if not refusal(store) else None
             if store.phase is Phase.SUSPENDED:
-                title, words = _("Wherry is suspended"), _("Resume to see your images, volumes and networks.")
+                title, text = _("Wherry is suspended"), _("Resume to see your images, volumes and networks.")
             else:
-                title, words = (
+                title, text = (
                     _("The machine is stopped"),
                     _("Start the machine to see your images, volumes and networks."),
                 )
-            self.empty.show_state(picture, title, words, action=start)
+            self.empty.show_state(picture, title, text, action=start)
         else:
             self.empty.show_state(picture, _("Loading"), _("Waiting for the Docker engine…"), progress=(0, 0))
 
@@ -148,7 +148,7 @@ class ListingView(QWidget):
             (_("Copy ID"), "identifier", "Ctrl+Shift+C", lambda entry: entry.id),
         ):
             if self._kind == "volumes" and glyph == "identifier":
-                continue  # a volume has nothing but its name
+                continue  # a volume has only a name
             action = QAction(icons.glyph(glyph), name, table)
             action.setShortcut(QKeySequence(shortcut))
             action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
@@ -272,8 +272,8 @@ class VolumesView(ListingView):
         sizes = store.part(ListingStore)
 
         def size(entry: VolumeEntry) -> str:
-            known = sizes.volume_sizes.get(entry.name)
-            return figures.size(known) if known is not None else NOTHING
+            count = sizes.volume_sizes.get(entry.name)
+            return figures.size(count) if count is not None else NOTHING
 
         def name(entry: VolumeEntry) -> str:
             return _("{name}… (anonymous)", name=entry.name[:12]) if entry.is_anonymous else entry.name
@@ -289,7 +289,7 @@ class VolumesView(ListingView):
         super().__init__(store, "volumes", "database-outline", columns)
 
     def refresh(self) -> None:
-        """Show the store: sizes come later than the list."""
+        """Update the widgets from the store; sizes may arrive after the list."""
         super().refresh()
         if self.model.rows:
             last = self.model.index(len(self.model.rows) - 1, len(self.model.columns) - 1)

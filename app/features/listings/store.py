@@ -1,4 +1,4 @@
-"""Images, volumes and networks as the engine listed them last. Asked for while somebody looks at their page."""
+"""State of the lists of images, volumes and networks in the window. They are loaded while their page is visible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KINDS: Final = ("images", "volumes", "networks")
 
 
 class ListingStore(QObject):
-    """Part of the store. Only the wiring calls the `set_` methods and `clear`, in the GUI thread."""
+    """The last list of each kind. Only the wiring calls the `set_` methods and `clear`, in the GUI thread."""
 
     changed = Signal(str)  # kind
 
@@ -25,39 +25,39 @@ class ListingStore(QObject):
         self._sizes: dict[str, int] = {}
 
     def entries(self, kind: str) -> Listing | None:
-        """The newest list; None while there is none."""
+        """The last list of this kind; None before the first one."""
         return self._entries.get(kind)
 
     def problem(self, kind: str) -> Problem | None:
-        """Why the newest list could not be had; the one before it is still there."""
+        """Why the last request failed; the entries of the one before are kept."""
         return self._problems.get(kind)
 
     @property
     def volume_sizes(self) -> Mapping[str, int]:
-        """Bytes by the volume's name, as far as they are known."""
+        """Sizes in bytes by volume name, where known."""
         return MappingProxyType(self._sizes)
 
     def set_entries(self, kind: str, entries: Listing) -> None:
-        """The newest list."""
-        known = self._problems.pop(kind, None)
-        if known is not None or entries != self._entries.get(kind):
+        """Store a new list."""
+        old_problem = self._problems.pop(kind, None)
+        if old_problem is not None or entries != self._entries.get(kind):
             self._entries[kind] = entries
             self.changed.emit(kind)
 
     def set_problem(self, kind: str, problem: Problem) -> None:
-        """The list could not be had."""
+        """Record that loading the list failed."""
         if problem != self._problems.get(kind):
             self._problems[kind] = problem
             self.changed.emit(kind)
 
     def set_volume_sizes(self, sizes: Mapping[str, int]) -> None:
-        """What the engine added up."""
+        """Store the sizes that the engine calculated."""
         if sizes != self._sizes:
             self._sizes = dict(sizes)
             self.changed.emit("volumes")
 
     def clear(self) -> None:
-        """There is no engine any more, or another one."""
+        """Clear everything, after the engine stopped or changed."""
         if self._entries or self._problems or self._sizes:
             self._entries, self._problems, self._sizes = {}, {}, {}
             for kind in KINDS:

@@ -1,6 +1,6 @@
-"""Images, volumes, networks: asked of the engine when their page is opened, and again when it says that they changed.
+"""Loads the lists of images, volumes and networks: when a page opens, and after events that change its list.
 
-One question at a time for each list. What happens while it is asked leads to one more question, after a pause.
+Each list has at most one request in flight. Events during a request cause one more request, after a pause.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.state.parts import Parts
 from backend.api import Problem, ProblemCode, list_images, list_networks, list_volumes, volume_sizes
 
 PAUSE_MS: Final = 300
-"""The least time between two questions: removing fifty images makes hundreds of events."""
+"""Least time between two requests: removing fifty images causes hundreds of events."""
 _JOBS: Final[dict[str, Callable[[Any], Any]]] = {
     "images": list_images,
     "volumes": list_volumes,
@@ -26,70 +26,70 @@ _JOBS: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 class ListingsWiring(QObject):
-    """Lives as long as the window."""
+    """Connects the pages' visibility and the engine's events to requests for the lists."""
 
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
         self._parts = parts
         self._watched: set[str] = set()
         self._stale = set(KINDS)
-        self._asking: set[str] = set()
+        self._in_flight: set[str] = set()
         self._adds_up = False
         self._pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
-        self._pause.timeout.connect(self._ask)
+        self._pause.timeout.connect(self._request)
         store, link = parts.store, parts.engine_link
         store.intents.watch_listing.connect(self._watch)
-        store.intents.refresh.connect(lambda: self._note(*KINDS))
-        store.containers_changed.connect(lambda: self._note(*KINDS))  # who uses what
+        store.intents.refresh.connect(lambda: self._mark_stale(*KINDS))
+        store.containers_changed.connect(lambda: self._mark_stale(*KINDS))  # they show which containers use an entry
         store.engine_changed.connect(self._on_engine)
-        link.happened.connect(lambda kind: self._note(f"{kind}s"))
+        link.happened.connect(lambda kind: self._mark_stale(f"{kind}s"))
 
-    def _watch(self, kind: str, wanted: bool) -> None:
-        if wanted:
+    def _watch(self, kind: str, visible: bool) -> None:
+        if visible:
             self._watched.add(kind)
-            self._ask()
+            self._request()
         else:
             self._watched.discard(kind)
 
     def _on_engine(self) -> None:
         link = self._parts.store.engine_link
         if link is LinkState.UP:
-            self._note(*KINDS)
+            self._mark_stale(*KINDS)
         elif link is LinkState.OFF:
             self._parts.store.part(ListingStore).clear()
 
-    def _note(self, *kinds: str) -> None:
-        """These lists are not what they were."""
+    def _mark_stale(self, *kinds: str) -> None:
+        """Mark lists as changed; the visible ones are loaded again."""
         self._stale.update(kind for kind in kinds if kind in KINDS)
         if not self._pause.isActive():
             self._pause.start()
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         if self._parts.store.engine_link is not LinkState.UP:
             return
-        for kind in self._watched & self._stale - self._asking:
+        for kind in self._watched & self._stale - self._in_flight:
             self._stale.discard(kind)
-            self._asking.add(kind)
+            self._in_flight.add(kind)
             self._parts.engine_link.run(_JOBS[kind], partial(self._on_list, kind))
             if kind == "volumes" and not self._adds_up:
                 self._adds_up = True
                 self._parts.engine_link.run(volume_sizes, self._on_sizes)
 
     def _on_list(self, kind: str, answer: Any) -> None:
-        self._asking.discard(kind)
+        self._in_flight.discard(kind)
         listings = self._parts.store.part(ListingStore)
         if not isinstance(answer, Problem):
             listings.set_entries(kind, answer)
         else:
-            # The link tells of a lost engine by itself, and its return leads to another question.
+            # The link reports a lost engine itself, and reconnecting causes another request.
             self._stale.add(kind)
             if answer.code is not ProblemCode.CANCELLED:
                 listings.set_problem(kind, answer)
         if self._stale & self._watched and not isinstance(answer, Problem):
-            self._note()
+            self._mark_stale()
 
     def _on_sizes(self, answer: dict[str, int] | Problem) -> None:
         self._adds_up = False
-        # Without them the column says nothing; that is no reason to hide the list.
+        # Without sizes the column is empty; the list is shown anyway.
         if not isinstance(answer, Problem):
             self._parts.store.part(ListingStore).set_volume_sizes(answer)

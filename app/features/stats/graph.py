@@ -1,5 +1,5 @@
-"""One graph of the last ten minutes, painted: axes with units, one or two lines, limits, gaps, and the values under
-the pointer (or under the cursor that the arrow keys move)."""
+"""A line graph of the last ten minutes: axes with units, one or two lines, a limit, gaps, and the values under the
+pointer or under the cursor that the arrow keys move."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ from app.texts import _
 from app.ui import theme
 
 _FAR_LIMIT: Final = 5.0
-"""A limit so many times above the values would press them flat: it is named at the top instead."""
+"""A limit this many times above the values would flatten them, so it is shown as text at the top instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One value over time."""
+    """One line of a graph."""
 
     name: str
-    """What the legend calls it; empty for a graph of one line."""
+    """Name in the legend; empty for a graph with one line."""
     value: Callable[[SeriesPoint], float | None]
 
 
 class Graph(QFrame):
-    """A function of a `StatsSeries` that somebody else fills; `refresh` after a change."""
+    """Paints a `StatsSeries`; call `refresh` after the series changed."""
 
     def __init__(
         self,
         title: str,
         lines: Sequence[Line],
-        words: Callable[[float], str],
+        format_value: Callable[[float], str],
         *,
         binary: bool,
         limit: Callable[[StatsSeries], float | None] = lambda _series: None,
         least_top: float = 0.0,
         parent: QWidget | None = None,
     ) -> None:
-        """Make a graph.
+        """Create an empty graph.
 
         Args:
-            words: a value with its unit.
-            binary: whether the axis ends at round numbers of powers of 1024.
-            limit: to be drawn across.
-            least_top: the axis shows at least so much.
+            format_value: formats a value with its unit.
+            binary: whether the axis uses multiples of powers of 1024, not of 10.
+            limit: returns the limit to draw as a horizontal line; None for no limit.
+            least_top: minimum value for the end of the axis.
         """
         super().__init__(parent)
         self.setProperty("role", "card")
@@ -71,29 +71,29 @@ class Graph(QFrame):
         self.setAccessibleName(title)
         self._title = title
         self._lines = tuple(lines)
-        self._words = words
+        self._format = format_value
         self._binary = binary
         self._limit = limit
         self._least_top = least_top
         self._series = StatsSeries()
         self._cursor: float | None = None
-        """Seconds before the newest sample."""
+        """Position of the cursor, in seconds before the newest sample."""
         self._frame: tuple[QRectF, float] | None = None
 
     def refresh(self, series: StatsSeries) -> None:
-        """Show these rows."""
+        """Show a series."""
         self._series = series
         self._frame = None
         self.setAccessibleDescription(self.summary())
         self.update()
 
     def summary(self) -> str:
-        """The newest values in words, and the limit."""
-        said = [f"{line.name} {self._said(line, self._newest)}".strip() for line in self._lines]
+        """The newest values and the limit as text, for screen readers."""
+        texts = [f"{line.name} {self._value_text(line, self._newest)}".strip() for line in self._lines]
         limit = self._limit(self._series)
         if limit is not None:
-            said.append(_("limit {value}", value=self._words(limit)))
-        return ", ".join(said)
+            texts.append(_("limit {value}", value=self._format(limit)))
+        return ", ".join(texts)
 
     def sizeHint(self) -> QSize:
         return QSize(theme.px(380), theme.px(190))
@@ -105,9 +105,9 @@ class Graph(QFrame):
     def _newest(self) -> SeriesPoint | None:
         return self._series.rows[-1] if self._series.rows else None
 
-    def _said(self, line: Line, row: SeriesPoint | None) -> str:
+    def _value_text(self, line: Line, row: SeriesPoint | None) -> str:
         value = line.value(row) if row is not None else None
-        return _("–") if value is None else self._words(value)
+        return _("–") if value is None else self._format(value)
 
     # -- the pointer and the keys ---------------------------------------------------------------------------------
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -136,20 +136,20 @@ class Graph(QFrame):
         if before_s != self._cursor:
             self._cursor = before_s
             row = self.pointed_row
-            self.setAccessibleDescription(self._words_of(row) if row is not None else self.summary())
+            self.setAccessibleDescription(self._row_text(row) if row is not None else self.summary())
             self.update()
 
     @property
     def pointed_row(self) -> SeriesPoint | None:
-        """The row whose values are shown, if any."""
+        """The row under the pointer or cursor, if any."""
         if self._cursor is None or self._newest is None:
             return None
         row = self._series.at(self._newest.at - self._cursor)
         return row if row is not None and any(line.value(row) is not None for line in self._lines) else None
 
-    def _words_of(self, row: SeriesPoint) -> str:
-        said = [f"{line.name} {self._said(line, row)}".strip() for line in self._lines]
-        return ", ".join((_clock(row.at), *said))
+    def _row_text(self, row: SeriesPoint) -> str:
+        texts = [f"{line.name} {self._value_text(line, row)}".strip() for line in self._lines]
+        return ", ".join((_clock(row.at), *texts))
 
     # -- painting -------------------------------------------------------------------------------------------------
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -181,11 +181,11 @@ class Graph(QFrame):
         return self._measured()[1]
 
     def _measured(self) -> tuple[QRectF, float]:
-        """Where the lines are drawn, and the end of the value axis; found once for each change."""
+        """The plot area and the end of the value axis; cached until the next change."""
         if self._frame is None:
             top = self._end_of_axis()
             metrics = QFontMetricsF(self.font())
-            left = theme.px(22) + max(metrics.horizontalAdvance(self._words(value)) for value in (top, top / 2, 0.0))
+            left = theme.px(22) + max(metrics.horizontalAdvance(self._format(value)) for value in (top, top / 2, 0.0))
             above, below = metrics.height() + theme.px(22), metrics.height() + theme.px(14)
             self._frame = QRectF(self.rect()).adjusted(left, above, -theme.px(14), -below), top
         return self._frame
@@ -223,10 +223,10 @@ class Graph(QFrame):
         line = QRectF(theme.px(14), theme.px(10), self.width() - theme.px(28), metrics.height())
         right = line.right()
         for number, one in reversed(list(enumerate(self._lines))):
-            words = f"{one.name} {self._said(one, self._newest)}".strip()
-            width = metrics.horizontalAdvance(words)
+            text = f"{one.name} {self._value_text(one, self._newest)}".strip()
+            width = metrics.horizontalAdvance(text)
             painter.setPen(QColor(colours.text))
-            painter.drawText(QRectF(right - width, line.top(), width + 1, line.height()), 0, words)
+            painter.drawText(QRectF(right - width, line.top(), width + 1, line.height()), 0, text)
             right -= width + theme.px(6)
             if one.name:
                 middle = line.center().y()
@@ -239,9 +239,9 @@ class Graph(QFrame):
         bold.setWeight(bold.Weight.DemiBold)
         painter.setFont(bold)
         painter.setPen(QColor(colours.text))
-        # The title gives way to the figures; its whole is the accessible name.
-        words = QFontMetricsF(bold).elidedText(self._title, Qt.TextElideMode.ElideRight, right - line.left())
-        painter.drawText(line, Qt.AlignmentFlag.AlignLeft, words)
+        # The title is elided to leave room for the values; the accessible name has the full title.
+        text = QFontMetricsF(bold).elidedText(self._title, Qt.TextElideMode.ElideRight, right - line.left())
+        painter.drawText(line, Qt.AlignmentFlag.AlignLeft, text)
         painter.setFont(self.font())
 
     def _pen(self, number: int) -> QPen:
@@ -259,7 +259,7 @@ class Graph(QFrame):
             painter.drawLine(QLineF(plot.left(), y, plot.right(), y))
             painter.setPen(QColor(colours.muted))
             box = QRectF(0, y - metrics.height() / 2, plot.left() - theme.px(8), metrics.height())
-            painter.drawText(box, Qt.AlignmentFlag.AlignRight, self._words(share * top))
+            painter.drawText(box, Qt.AlignmentFlag.AlignRight, self._format(share * top))
         below = QRectF(plot.left(), plot.bottom() + theme.px(4), plot.width(), metrics.height())
         for flag, minutes in (
             (Qt.AlignmentFlag.AlignLeft, SPAN_S / 60),
@@ -288,13 +288,13 @@ class Graph(QFrame):
         for points in pieces:
             if not points:
                 continue
-            if number == 0:  # one is filled, the other not: they are not told apart by colour alone
+            if number == 0:  # only the first is filled: the lines must not differ by color alone
                 right, left = QPointF(points[-1].x(), bottom), QPointF(points[0].x(), bottom)
                 area = QPainterPath()
                 area.addPolygon(QPolygonF([left, *points, right]))
                 painter.fillPath(area, self._fill(number))
             painter.setPen(self._pen(number))
-            # Piece by piece: as one path, lines with many peaks take Qt twenty times as long.
+            # Segment by segment: as one path, lines with many peaks take Qt twenty times as long.
             painter.drawLines([QLineF(one, other) for one, other in pairwise(points)])
             painter.drawPoint(points[-1])
 
@@ -304,20 +304,20 @@ class Graph(QFrame):
             return
         plot = self._plot()
         metrics = QFontMetricsF(self.font())
-        words = _("limit {value}", value=self._words(limit))
+        text = _("limit {value}", value=self._format(limit))
         shown = limit <= top
         y = plot.bottom() - (limit / top if shown else 1.0) * plot.height()
         painter.setPen(QPen(QColor(theme.current().danger), 1.4, Qt.PenStyle.DotLine))
         if shown:
             painter.drawLine(QLineF(plot.left(), y, plot.right(), y))
         else:
-            words += " ↑"
+            text += " ↑"
         above = y - metrics.height() - 1
         painter.setPen(QColor(theme.current().danger))
-        width = metrics.horizontalAdvance(words)
+        width = metrics.horizontalAdvance(text)
         place = QRectF(plot.left() + theme.px(6), above if above > theme.px(28) else y + 2, width + 1, metrics.height())
         painter.fillRect(place, QColor(theme.current().surface))
-        painter.drawText(place, 0, words)
+        painter.drawText(place, 0, text)
 
     def _paint_values(self, painter: QPainter, row: SeriesPoint) -> None:
         colours = theme.current()
@@ -331,20 +331,20 @@ class Graph(QFrame):
                 painter.setPen(QPen(QColor(colours.surface), 1))
                 painter.setBrush(self._colour(number))
                 painter.drawEllipse(self._place(row, value), 3.5, 3.5)
-        said = [_clock(row.at), *(f"{line.name} {self._said(line, row)}".strip() for line in self._lines)]
-        width = max(metrics.horizontalAdvance(words) for words in said) + theme.px(16)
-        height = metrics.height() * len(said) + theme.px(10)
+        texts = [_clock(row.at), *(f"{line.name} {self._value_text(line, row)}".strip() for line in self._lines)]
+        width = max(metrics.horizontalAdvance(text) for text in texts) + theme.px(16)
+        height = metrics.height() * len(texts) + theme.px(10)
         left = x + theme.px(8) if x + width + theme.px(8) < plot.right() else x - width - theme.px(8)
         box = QRectF(left, plot.top(), width, height)
         painter.setPen(QPen(QColor(colours.border), 1))
         painter.setBrush(QColor(colours.hover))
         painter.drawRoundedRect(box, 5, 5)
         painter.setPen(QColor(colours.text))
-        for number, words in enumerate(said):
+        for number, text in enumerate(texts):
             at = QRectF(
                 left + theme.px(8), box.top() + theme.px(5) + number * metrics.height(), width, metrics.height()
             )
-            painter.drawText(at, 0, words)
+            painter.drawText(at, 0, text)
 
 
 def _clock(moment: float) -> str:

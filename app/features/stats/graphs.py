@@ -1,4 +1,4 @@
-"""What a container or the machine used in the last ten minutes: CPU, memory, network and disk, as four graphs."""
+"""Four graphs for a container or the machine: use of CPU, memory, network and disk in the last ten minutes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TWO_COLUMNS = 640
 
 
 class GraphGrid(QWidget):
-    """The four graphs. Costs nothing while it is hidden: the store keeps the history."""
+    """The four graphs in a grid. Not updated while hidden; the store keeps the history."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -27,14 +27,14 @@ class GraphGrid(QWidget):
         self._container_id: str | None = None
         self._series = StatsSeries()
         self._last: StatsSample | None = None
-        self.says = label("", "muted", wrap=True)
-        self.says.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.status = label("", "muted", wrap=True)
+        self.status.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.graphs = self._make_graphs(is_machine=True)
         self._grid = QGridLayout()
         self._grid.setSpacing(theme.px(14))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.says)
+        column.addWidget(self.status)
         column.addLayout(self._grid, 1)
         self._columns = 0
         self._arrange()
@@ -43,7 +43,7 @@ class GraphGrid(QWidget):
         store.machine_changed.connect(self.refresh)
 
     def show_container(self, container_id: str | None) -> None:
-        """Show a container, or with None the machine."""
+        """Show a container's graphs, or with None the machine's."""
         if (container_id is None) is not (self._container_id is None):
             for graph in self.graphs:
                 graph.deleteLater()
@@ -66,16 +66,16 @@ class GraphGrid(QWidget):
         for sample in samples[known + 1 if known is not None else 0 :]:
             self._series.add(sample)
         self._last = samples[-1] if samples else None
-        words = self._words()
-        self.says.setText(words)
-        self.says.setVisible(bool(words))
+        text = self._status_text()
+        self.status.setText(text)
+        self.status.setVisible(bool(text))
         shown = bool(samples) and not self._series.is_empty
         for graph in self.graphs:
             graph.setVisible(shown)
             graph.refresh(self._series)
 
-    def _words(self) -> str:
-        """What is to be said instead of, or above, the graphs."""
+    def _status_text(self) -> str:
+        """The message to show above or in place of the graphs; "" for none."""
         store = self._store
         problem = store.part(StatsStore).problem
         if problem is not None:
@@ -148,7 +148,7 @@ class GraphGrid(QWidget):
 
 
 class StatsGraphs(QScrollArea):
-    """The graphs as a page of their own, which scrolls where there is little room."""
+    """The graphs in a scroll area, for use as a page or tab."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -165,10 +165,10 @@ class StatsGraphs(QScrollArea):
         self.setWidget(page)
 
     @property
-    def says(self) -> QLabel:
-        """The words in place of the graphs, or above them."""
-        return self.grid.says
+    def status(self) -> QLabel:
+        """The label above or in place of the graphs."""
+        return self.grid.status
 
     def show_container(self, container_id: str | None) -> None:
-        """Show a container, or with None the machine."""
+        """Show a container's graphs, or with None the machine's."""
         self.grid.show_container(container_id)

@@ -1,4 +1,4 @@
-"""The lines of a graph out of the samples: values by time, rates from counters, gaps where nothing is known. Pure."""
+"""Converts stats samples to the points of a graph: values over time, rates from counters, gaps for missing values."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 from backend.api import ContainerUsage, StatsSample
 
 SPAN_S: Final = 600.0
-"""What a graph shows."""
+"""Time that a graph covers, in seconds."""
 GAP_S: Final = 15.0
-"""No line is drawn over a longer time without a sample: a guest under load makes pauses of up to 10 s."""
+"""A longer time without samples is a gap in the line; a guest under load pauses for up to 10 s."""
 
 
 class SeriesPoint(NamedTuple):
-    """Everything at one moment; None: not known."""
+    """All values at one time; None where unknown."""
 
     at: float
     cpu: float | None = None
@@ -30,7 +30,7 @@ class SeriesPoint(NamedTuple):
 
 @dataclass(slots=True)
 class GraphLimits:
-    """What is drawn as a line across; None: no limit."""
+    """The limits of the graphs; None for no limit."""
 
     cpu: float | None = None
     memory: float | None = None
@@ -38,7 +38,7 @@ class GraphLimits:
 
 @dataclass(slots=True)
 class StatsSeries:
-    """The last ten minutes of one container, or of the machine (its network and disk: those of all containers)."""
+    """The last ten minutes of one container, or of the machine (network and disk: the sums of all containers)."""
 
     container_id: str | None = None
     rows: deque[SeriesPoint] = field(default_factory=deque)
@@ -46,7 +46,7 @@ class StatsSeries:
     _before: StatsSample | None = None
 
     def add(self, sample: StatsSample) -> None:
-        """The next sample. MUST be later than the one before."""
+        """Append a sample, which must be later than the one before."""
         before = self._before
         if before is not None and sample.at - before.at > GAP_S:
             self.rows.append(SeriesPoint(before.at + 0.001))
@@ -61,11 +61,11 @@ class StatsSeries:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing at all is known."""
+        """Whether no value is known."""
         return all(row.cpu is None for row in self.rows)
 
     def at(self, moment: float) -> SeriesPoint | None:
-        """The row that is nearest to a moment."""
+        """The point nearest to a time (seconds since the epoch)."""
         return min(self.rows, key=lambda row: abs(row.at - moment), default=None)
 
     def _machine_row(self, sample: StatsSample, before: StatsSample | None) -> SeriesPoint:
@@ -94,11 +94,11 @@ def _by_id(sample: StatsSample | None) -> Mapping[str, ContainerUsage]:
 def _rates(
     now: ContainerUsage, earlier: ContainerUsage | None, sample: StatsSample, before: StatsSample | None
 ) -> tuple[float | None, float | None, float | None, float | None]:
-    """Bytes a second: received, sent, read, written. A counter that is smaller than before began anew."""
+    """Bytes per second: received, sent, read, written. A counter that decreased was reset."""
     if before is None:
         return None, None, None, None
     if earlier is None:
-        return 0.0, 0.0, 0.0, 0.0  # it began in the meantime: its first bytes are not worth a peak
+        return 0.0, 0.0, 0.0, 0.0  # it started since then: its first bytes would show as a false peak
     elapsed_s = max(0.001, sample.at - before.at)
 
     def rate(new: int, old: int) -> float:
@@ -113,7 +113,7 @@ def _rates(
 
 
 def round_top(value: float, *, binary: bool) -> float:
-    """The end of an axis that has room for `value`, of which the half is a round number too: 1, 2, 4 times a power."""
+    """The least round number from `value` on whose half is round too: 1, 2 or 4 times a power of 10 or 1024."""
     if value <= 0:
         return 1024.0 if binary else 1.0
     base = 1.0

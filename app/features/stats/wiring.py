@@ -1,4 +1,4 @@
-"""The figures: asked for while the window can be seen, kept while the machine runs."""
+"""Subscribes to resource statistics while the window is visible; the history is kept while the machine runs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from app.state.parts import Parts
 from backend.api import Phase, Problem, StatsPush, messages
 
 LINGER_MS: Final = 30_000
-"""They go on for so long after the window is hidden: one that is only covered or looked away from loses no history."""
+"""How long the subscription continues after the window was hidden, so that a short absence leaves no gap."""
 
 
 class StatsWiring(QObject):
-    """Lives as long as the window."""
+    """Connects the window's visibility to the subscription, and its samples to the store."""
 
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
         self._parts = parts
         self._subscribed = False
-        self._leave = QTimer(self, singleShot=True, interval=LINGER_MS)
-        self._leave.timeout.connect(lambda: self._subscribe(False))
+        self._linger = QTimer(self, singleShot=True, interval=LINGER_MS)
+        self._linger.timeout.connect(lambda: self._subscribe(False))
         link = parts.machine_link
         link.stats_changed.connect(self._on_stats)
         link.connected.connect(self._on_connected)
@@ -33,27 +33,27 @@ class StatsWiring(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.Show, QEvent.Type.Hide, QEvent.Type.WindowStateChange):
-            self._look()
+            self._check_visibility()
         return super().eventFilter(watched, event)
 
-    def _look(self) -> None:
+    def _check_visibility(self) -> None:
         window = self._parts.window
         if window.isVisible() and not window.isMinimized():
-            self._leave.stop()
+            self._linger.stop()
             self._subscribe(True)
-        elif self._subscribed and not self._leave.isActive():
-            self._leave.start()
+        elif self._subscribed and not self._linger.isActive():
+            self._linger.start()
 
-    def _subscribe(self, wanted: bool) -> None:
+    def _subscribe(self, subscribe: bool) -> None:
         link = self._parts.machine_link
-        if wanted is not self._subscribed and link.is_up:
-            self._subscribed = wanted
-            request = messages.SubscribeStats() if wanted else messages.UnsubscribeStats()
-            link.request(request, self._on_subscribed if wanted else _ignore, self)
+        if subscribe is not self._subscribed and link.is_up:
+            self._subscribed = subscribe
+            request = messages.SubscribeStats() if subscribe else messages.UnsubscribeStats()
+            link.request(request, self._on_subscribed if subscribe else _ignore, self)
 
     def _on_connected(self) -> None:
-        self._subscribed = False  # the agent forgot us with the connection
-        self._look()
+        self._subscribed = False  # the subscription ended with the connection
+        self._check_visibility()
 
     def _on_lost(self, _problem: Problem) -> None:
         self._subscribed = False
@@ -66,7 +66,7 @@ class StatsWiring(QObject):
             stats.fail(push.problem)
 
     def _on_subscribed(self, answer: messages.Done | Problem) -> None:
-        # An agent of an older version refuses; one that was lost comes back and is asked again.
+        # An agent of an older version refuses. After a lost connection we subscribe again.
         store = self._parts.store
         if isinstance(answer, Problem) and store.agent_link is LinkState.UP:
             store.part(StatsStore).fail(answer)
@@ -77,4 +77,4 @@ class StatsWiring(QObject):
 
 
 def _ignore(_answer: object) -> None:
-    """For a request whose answer changes nothing."""
+    """Callback for a request whose reply is not needed."""

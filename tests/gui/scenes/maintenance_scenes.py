@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from app.features.doctor.bundle_store import BundleStore, MadeBundle
+from app.features.doctor.bundle_store import BundleInfo, BundleStore
 from app.features.doctor.checks import ask_fix
 from app.features.doctor.checks_store import ChecksStore
 from app.features.machine.page import MachineView
@@ -231,7 +231,7 @@ def _bundled(store: AppStore, page: MachineView) -> None:
     store.part(ChecksStore).finish((samples.check_entries()[0],), "x")
     missing = ("engine.json: The Docker engine does not answer.",)
     store.part(BundleStore).finish(
-        MadeBundle(path="/home/ana/a folder/support.zip", size=81_920, contents=names, missing=missing)
+        BundleInfo(path="/home/ana/a folder/support.zip", size=81_920, contents=names, missing=missing)
     )
     page.checks.ensureWidgetVisible(page.checks.bundle)
 

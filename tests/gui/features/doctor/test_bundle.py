@@ -46,7 +46,7 @@ def test_it_is_made_and_its_place_and_contents_are_said(
     assert not card.make.isEnabled()
     assert card.cancel.isVisible()
     qtbot.waitUntil(
-        lambda: store.part(BundleStore).made is not None or store.part(BundleStore).problem is not None, timeout=60_000
+        lambda: store.part(BundleStore).info is not None or store.part(BundleStore).problem is not None, timeout=60_000
     )
     assert store.part(BundleStore).problem is None
     assert target.exists()
@@ -76,7 +76,7 @@ def test_progress_is_shown_and_it_can_be_cancelled(
     card.cancel.click()
     qtbot.waitUntil(lambda: store.part(BundleStore).gathering is None)
     assert store.part(BundleStore).problem is None
-    assert store.part(BundleStore).made is None
+    assert store.part(BundleStore).info is None
     assert card.make.isEnabled()
 
 

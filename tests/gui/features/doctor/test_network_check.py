@@ -99,7 +99,7 @@ def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: MaintenanceWindo
     dialog = check_dialog(whole.window, "x")
     whole.wait(lambda: len(shown(dialog)) == 1)
     assert dialog.progress.isVisible()
-    assert dialog.verdict.words.text() == "Checking…"
+    assert dialog.verdict.text.text() == "Checking…"
     assert not dialog.copy.isEnabled()
     doctor.go_on.set()
     whole.wait(lambda: not whole.store.part(NetworkCheckStore).running)
@@ -108,7 +108,7 @@ def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: MaintenanceWindo
         ("Image · OK", "docker.io/library/x:latest", ""),
         ("TLS · Failed", "The certificate is <b>odd</b>", "What to do: Mend it."),
     ]
-    assert dialog.verdict.words.text() == "TLS fails. Mend it."
+    assert dialog.verdict.text.text() == "TLS fails. Mend it."
     assert dialog.verdict.mark.accessibleName() == "Failed", "the verdict is as bad as its worst hop"
     QTest.mouseClick(dialog.copy, LEFT)
     assert "TLS fails. Mend it." in QGuiApplication.clipboard().text()
@@ -125,7 +125,7 @@ def test_it_can_be_cancelled_begun_again_and_closed(whole: MaintenanceWindow, do
     whole.wait(lambda: len(shown(dialog)) == 1)
     QTest.mouseClick(dialog.cancel, LEFT)
     assert not whole.store.part(NetworkCheckStore).running
-    assert "canceled" in dialog.verdict.words.text()
+    assert "canceled" in dialog.verdict.text.text()
     assert doctor.saw_cancel.wait(5)
     doctor.saw_cancel.clear()
     QTest.mouseClick(dialog.run, LEFT)

@@ -112,7 +112,7 @@ def test_the_newest_values_and_limits_in_words(store: AppStore, graphs: StatsGra
     machine_wide = {graph.accessibleName(): graph.accessibleDescription() for graph in shown(graphs)}
     assert machine_wide["CPU (all processors)"] == "8.9%"
     assert machine_wide["Memory"] == "1.5 GiB, limit 3.8 GiB"
-    assert not graphs.says.isVisible()
+    assert not graphs.status.isVisible()
 
 
 def test_pointing_shows_the_values_of_that_time(store: AppStore, graphs: StatsGraphs) -> None:
@@ -153,20 +153,20 @@ def test_a_stopped_container_and_a_stopped_machine_are_said(store: AppStore, gra
     fill(store)
     stopped = next(entry.id for entry in samples.containers() if not entry.state.is_up)
     graphs.show_container(stopped)
-    assert "stopped" in graphs.says.text()
+    assert "stopped" in graphs.status.text()
     assert shown(graphs) == []
     store.part(StatsStore).clear()
     machine(store, Phase.STOPPED)
     graphs.show_container(None)
-    assert "stopped" in graphs.says.text()
+    assert "stopped" in graphs.status.text()
 
 
 def test_waiting_and_trouble_are_said(store: AppStore, graphs: StatsGraphs) -> None:
     running(store)
     graphs.show_container(None)
-    assert "Loading" in graphs.says.text()
+    assert "Loading" in graphs.status.text()
     store.part(StatsStore).fail(Problem(code=ProblemCode.GUEST_FAULT, summary="The image is older.", hint="Restart."))
-    assert graphs.says.text() == "The image is older. Restart."
+    assert graphs.status.text() == "The image is older. Restart."
 
 
 def test_hidden_graphs_do_nothing_and_are_right_when_they_are_shown(
