@@ -1,4 +1,4 @@
-"""What the machine prints while it boots: its serial console, one click away, read anew while it is shown."""
+"""The serial console of the machine: hidden behind a button, and reloaded periodically while visible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READ_EVERY_MS: Final = 1_000
 
 
 class ConsoleView(QWidget):
-    """A button, and below it the console while it is wanted."""
+    """A button that shows or hides the console below it."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -52,13 +52,13 @@ class ConsoleView(QWidget):
         self._pause.timeout.connect(self._read)
         store.part(SettingsStore).console_changed.connect(self.refresh)
         store.part(SettingsStore).problem_changed.connect(self.refresh)
-        self._show(wanted=False)
+        self._show(shown=False)
 
     def refresh(self) -> None:
-        """Show the store. What was there already is not written anew: it may be selected."""
-        whole = self._store.part(SettingsStore).console
-        if whole.startswith(self._shown) and self._shown:
-            more = whole[len(self._shown) :]
+        """Update the widgets from the store. Only new text is appended, so that a selection is kept."""
+        console = self._store.part(SettingsStore).console
+        if console.startswith(self._shown) and self._shown:
+            more = console[len(self._shown) :]
             if more:
                 bar = self.text.verticalScrollBar()
                 at_end = bar.value() >= bar.maximum() - 1
@@ -67,10 +67,10 @@ class ConsoleView(QWidget):
                 cursor.insertText(more)
                 if at_end:
                     bar.setValue(bar.maximum())
-        elif whole != self._shown:
-            self.text.setPlainText(whole)
+        elif console != self._shown:
+            self.text.setPlainText(console)
             self.text.verticalScrollBar().setValue(self.text.verticalScrollBar().maximum())
-        self._shown = whole
+        self._shown = console
         self.text.setPlaceholderText(_("No console output yet."))
         problem = self._store.part(SettingsStore).problem(Topic.LOGS)
         self.problem.setText(problem.summary if problem else "")
@@ -87,16 +87,16 @@ class ConsoleView(QWidget):
         self._pause.stop()
 
     def _toggle(self) -> None:
-        self._show(wanted=self.text.isHidden())
+        self._show(shown=self.text.isHidden())
 
-    def _show(self, *, wanted: bool) -> None:
-        self.text.setVisible(wanted)
-        self.copy.setVisible(wanted)
-        words = _("Hide console") if wanted else _("Show console")
-        self.toggle.setText(words)
-        self.toggle.setAccessibleName(words)
+    def _show(self, *, shown: bool) -> None:
+        self.text.setVisible(shown)
+        self.copy.setVisible(shown)
+        text = _("Hide console") if shown else _("Show console")
+        self.toggle.setText(text)
+        self.toggle.setAccessibleName(text)
         self.refresh()
-        if wanted:
+        if shown:
             self._read()
             self._pause.start()
         else:

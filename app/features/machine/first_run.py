@@ -1,7 +1,6 @@
-"""The first run: what is going to happen, what it may use, one button; then the first boot, step by step.
+"""The first-run page: explains what happens, lets the user choose resources, and shows the steps of the first start.
 
-It stands in place of the lists, which have nothing to show yet. Settings, the Machine page and quitting are where they
-always are.
+It replaces the lists, which would be empty. Settings and the Machine page are available as usual.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _STARTING: Final = (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING, Phase.STOP
 
 
 class FirstRunView(QWidget):
-    """A function of the store, but for what is being chosen."""
+    """Shows the store's state and keeps the user's choices until Start applies them."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -65,7 +64,7 @@ class FirstRunView(QWidget):
         starting = phase in _STARTING
         failed = phase is Phase.FAILED
         self._title.setText(_("Starting for the first time") if starting else _("Welcome to Wherry"))
-        self._words.setText(
+        self._text.setText(
             _("The first start takes a little longer because the disk is created.")
             if starting
             else _("Docker for this computer. No account, no administrator rights, no data sent anywhere.")
@@ -85,11 +84,11 @@ class FirstRunView(QWidget):
         picture = QLabel()
         picture.setPixmap(icons.boat().pixmap(QSize(theme.px(56), theme.px(56))))
         self._title = label("", "title")
-        self._words = label("", "muted", wrap=True)
+        self._text = label("", "muted", wrap=True)
         head = QVBoxLayout()
         head.setSpacing(theme.px(4))
         head.addWidget(self._title)
-        head.addWidget(self._words)
+        head.addWidget(self._text)
         top = QHBoxLayout()
         top.setSpacing(theme.px(18))
         top.addWidget(picture, 0, Qt.AlignmentFlag.AlignTop)
@@ -140,7 +139,7 @@ class FirstRunView(QWidget):
         scroll.setAccessibleName(_("Welcome to Wherry"))
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(page)
-        # Below what scrolls, so that the one thing to do is always in sight.
+        # Below the scroll area, so that the main button is always visible.
         self._footer = QFrame()
         self._footer.setObjectName("footer")
         foot = QHBoxLayout(self._footer)
@@ -148,14 +147,14 @@ class FirstRunView(QWidget):
         foot.addStretch(1)
         foot.addWidget(self.start)
         foot.addStretch(1)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(0)
-        whole.addWidget(scroll, 1)
-        whole.addWidget(self._footer)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        outer.addWidget(scroll, 1)
+        outer.addWidget(self._footer)
 
     def _start(self) -> None:
-        """The choices first: the machine must be started with them."""
+        """Save the choices, then start the machine with them."""
         intents, machine = self._store.intents, self._store.part(SettingsStore).machine
         if self.login.box.isChecked() != bool(self._store.part(SettingsStore).autostart):
             intents.request_agent.emit(messages.SetAutostart(on=self.login.box.isChecked()))
@@ -174,7 +173,7 @@ class FirstRunView(QWidget):
         starts, self._starts_when_saved = self._starts_when_saved, False
         machine = self._store.part(SettingsStore).machine
         if machine is not None and not self._shows_settings:
-            # Somebody may have chosen by the command line before.
+            # The settings may have been changed on the command line before.
             self._shows_settings = True
             self.context.show_value(bool(machine.values["docker.context"]))
         self.refresh()

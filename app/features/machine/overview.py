@@ -1,4 +1,4 @@
-"""The overview of the machine: what is wrong with it, what is done with it, what it uses, how it starts and runs."""
+"""The overview of the machine: problems, the running operation, use of resources, startup steps and versions."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from app.ui.widgets import Card, CopyableCommand, label
 from backend.api import Action, MachineStatus, Phase
 
 _Line = tuple[str, str | None]
-"""Words and their role in the style sheet."""
+"""A text and its role in the style sheet."""
 
 
 class MachineOverview(QScrollArea):
-    """A function of the store."""
+    """Shows the machine's state from the store as a column of cards."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -82,7 +82,7 @@ class MachineOverview(QScrollArea):
         self._show_facts(machine)
 
     def _show_problems(self, machine: MachineStatus | None) -> None:
-        # What is broken goes before what is only a warning.
+        # Errors come before warnings.
         phase = self._store.phase
         problems = sorted(machine.problems, key=lambda each: is_warning(each, phase)) if machine else []
         if self._store.agent_problem is not None:
@@ -91,9 +91,9 @@ class MachineOverview(QScrollArea):
         intents = self._store.intents
         again = (_("Start again"), intents.start_machine.emit)
         while len(self._problems) < len(problems):
-            made = ProblemView(self._store)
-            self._problems.append(made)
-            self._problem_list.addWidget(made)
+            view = ProblemView(self._store)
+            self._problems.append(view)
+            self._problem_list.addWidget(view)
         for number, view in enumerate(self._problems):
             problem = problems[number] if number < len(problems) else None
             starts = problem is not None and problem.action in (Action.START, Action.CONTINUE)
@@ -105,12 +105,12 @@ class MachineOverview(QScrollArea):
             self._accelerator.show_lines([(_("Detected when the machine starts."), "muted")])
         else:
             title = accelerator.title[:1].upper() + accelerator.title[1:]
-            words = (
+            text = (
                 _("{title} (hardware virtualization)", title=title)
                 if accelerator.hardware
                 else _("{title} (works everywhere, but slowly)", title=title)
             )
-            lines: list[_Line] = [(words, None)]
+            lines: list[_Line] = [(text, None)]
             lines += [(reason, "muted") for reason in accelerator.reasons]
             self._accelerator.show_lines(lines)
         endpoint = machine.endpoint if machine else None
@@ -139,7 +139,7 @@ class MachineOverview(QScrollArea):
 
 
 class _Lines(Card):
-    """A card of some lines of text."""
+    """A card with lines of text."""
 
     def __init__(self, title: str) -> None:
         super().__init__(title)
@@ -147,13 +147,13 @@ class _Lines(Card):
 
     def show_lines(self, lines: list[_Line]) -> None:
         while len(self._labels) < len(lines):
-            made = label("", wrap=True, selectable=True)
-            self._labels.append(made)
-            self.body.addWidget(made)
-        for number, made in enumerate(self._labels):
-            made.setVisible(number < len(lines))
+            line = label("", wrap=True, selectable=True)
+            self._labels.append(line)
+            self.body.addWidget(line)
+        for number, line in enumerate(self._labels):
+            line.setVisible(number < len(lines))
             if number < len(lines):
-                made.setText(lines[number][0])
-                if made.property("role") != lines[number][1]:
-                    made.setProperty("role", lines[number][1])
-                    made.style().polish(made)
+                line.setText(lines[number][0])
+                if line.property("role") != lines[number][1]:
+                    line.setProperty("role", lines[number][1])
+                    line.style().polish(line)

@@ -1,4 +1,4 @@
-"""The page about the machine: an overview, its checkpoints, its checks."""
+"""The Machine page: overview, checkpoints and diagnostics in tabs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PARTS: Final = {
 
 
 class MachineView(QWidget):
-    """Three parts behind tabs."""
+    """The page with its three tabs."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,16 +54,16 @@ class MachineView(QWidget):
 
     @property
     def help_topic(self) -> str:
-        """The topic of the manual about the part that is open."""
+        """Name of the help topic about the open tab."""
         return _TOPICS[next(name for name, part in self._parts.items() if part is self.tabs.currentWidget())]
 
     def show_bundle(self) -> None:
-        """Go to where a support bundle is made, with the keyboard on its button."""
+        """Open the tab with the support bundle and focus its button."""
         self.show_part("checks")
         self.checks.ensureWidgetVisible(self.checks.bundle)
         self.checks.bundle.make.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def show_part(self, name: str) -> None:
-        """Go to one of PARTS, with the keyboard in it."""
+        """Open a tab of PARTS, by name, and focus it."""
         self.tabs.setCurrentWidget(self._parts[name])
         self.tabs.tabBar().setFocus(Qt.FocusReason.ShortcutFocusReason)

@@ -1,4 +1,4 @@
-"""The ladder of a start: a mark, a name and a time for each step. Shown by the Machine page and by the first run."""
+"""The steps of a machine start, each with state, name and time. Used by the Machine page and the first-run page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TICK_MS = 200
 
 
 class StepsCard(Card):
-    """A function of the store; the time of the step under way is written anew as it passes."""
+    """Shows the startup steps from the store; the time of the active step is updated continuously."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__(_("Startup"))

@@ -1,4 +1,4 @@
-"""Memory and disk of the machine as bars: what it was given, what is used in it, what it takes on this computer."""
+"""Memory and disk use of the machine as bars: use inside the machine and on this computer, relative to the limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TWO_COLUMNS = 640
 
 
 class UsageCards(QWidget):
-    """A function of the store. Hidden while there are no figures."""
+    """Two cards with bars, from the store. Hidden while there are no figures."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -33,9 +33,9 @@ class UsageCards(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(theme.px(14))
         self._cards: list[Card] = []
-        self._brought: dict[str, QLabel] = {}
+        self._last_result: dict[str, QLabel] = {}
         self.returned: dict[str, QLabel] = {}
-        self.reclaim = button(_("Reclaim now"), self._ask)
+        self.reclaim = button(_("Reclaim now"), self._request)
         self._columns = 0
         for kind, title, hint, bars in (
             (
@@ -52,7 +52,7 @@ class UsageCards(QWidget):
             card.body.addWidget(label(hint, "muted", wrap=True))
             self.returned[kind] = label("", wrap=True)
             card.body.addWidget(self.returned[kind])
-            card.body.addLayout(self._below(kind))
+            card.body.addLayout(self._make_footer(kind))
             card.body.addStretch(1)
             card.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
             self._cards.append(card)
@@ -62,18 +62,18 @@ class UsageCards(QWidget):
         store.machine_changed.connect(self.refresh)
         self.refresh()
 
-    def _below(self, kind: str) -> QHBoxLayout:
-        """What the last giving back brought, and, below the memory, the button for it: it does both."""
+    def _make_footer(self, kind: str) -> QHBoxLayout:
+        """A row for the last reclaim's result and, for memory, the button that reclaims both memory and disk."""
         row = QHBoxLayout()
         row.setSpacing(theme.px(8))
-        brought = self._brought[kind] = label("", wrap=True)
+        last_result = self._last_result[kind] = label("", wrap=True)
         if kind == "memory":
             row.addWidget(self.reclaim)
-        row.addWidget(brought, 1)
+        row.addWidget(last_result, 1)
         row.addStretch(0)
         return row
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         self._store.intents.request_maintenance.emit(messages.Reclaim())
 
     def _show_reclaim(self) -> None:
@@ -83,17 +83,17 @@ class UsageCards(QWidget):
         self.reclaim.setToolTip(
             tooltip(reason or _("Return unused memory and the space of deleted data to this computer"))
         )
-        found = self._store.part(MaintenanceStore).reclaimed
+        reclaimed = self._store.part(MaintenanceStore).reclaimed
         pairs = {
-            "memory": (found.memory_before, found.memory_after) if found else (None, None),
-            "disk": (found.disk_before, found.disk_after) if found else (None, None),
+            "memory": (reclaimed.memory_before, reclaimed.memory_after) if reclaimed else (None, None),
+            "disk": (reclaimed.disk_before, reclaimed.disk_after) if reclaimed else (None, None),
         }
         for kind, (before, after) in pairs.items():
-            known = before is not None and after is not None and after < before
-            self._brought[kind].setVisible(known)
+            saved_space = before is not None and after is not None and after < before
+            self._last_result[kind].setVisible(saved_space)
             if before is not None and after is not None:
-                words = _("Last time: {before} → {after}", before=figures.size(before), after=figures.size(after))
-                self._brought[kind].setText(words)
+                text = _("Last time: {before} → {after}", before=figures.size(before), after=figures.size(after))
+                self._last_result[kind].setText(text)
 
     def _arrange(self) -> None:
         columns = 2 if self.width() >= theme.px(_TWO_COLUMNS) else 1
@@ -115,9 +115,9 @@ class UsageCards(QWidget):
         if usage is None:
             return
         self._show_reclaim()
-        given = self._store.machine.resources if self._store.machine else None
-        memory = given.memory_mib * 1024**2 if given else usage.memory_total_bytes
-        disk = given.disk_gib * 1024**3 if given else usage.disk_total_bytes
+        resources = self._store.machine.resources if self._store.machine else None
+        memory = resources.memory_mib * 1024**2 if resources else usage.memory_total_bytes
+        disk = resources.disk_gib * 1024**3 if resources else usage.disk_total_bytes
         self.memory_used.show_share(usage.memory_used_bytes, memory)
         self.memory_on_host.show_share(usage.memory_on_host_bytes, memory)
         self.disk_used.show_share(usage.disk_used_bytes, disk)
@@ -128,26 +128,26 @@ class UsageCards(QWidget):
 
 
 class _Bar(QWidget):
-    """Words, figures, and a bar below them."""
+    """A title, a value, and a bar below them."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
-        self.words: QLabel = label("")
+        self.text: QLabel = label("")
         self.bar = QProgressBar(textVisible=False)
         self.bar.setRange(0, _STEPS)
         self.bar.setAccessibleName(title)
         head = QHBoxLayout()
         head.addWidget(label(title, wrap=True), 1)
-        head.addWidget(self.words)
+        head.addWidget(self.text)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, theme.px(4))
         column.setSpacing(theme.px(4))
         column.addLayout(head)
         column.addWidget(self.bar)
 
-    def show_share(self, used: int | None, given: int) -> None:
-        """So much of so much; None: not known."""
-        words = figures.used_of(used, given) if used is not None else _("unknown")
-        self.words.setText(words)
-        self.bar.setAccessibleDescription(words)
-        self.bar.setValue(min(_STEPS, round(_STEPS * (used or 0) / given)) if given else 0)
+    def show_share(self, used: int | None, resources: int) -> None:
+        """Show `used` of `resources` bytes; None for unknown use."""
+        text = figures.used_of(used, resources) if used is not None else _("unknown")
+        self.text.setText(text)
+        self.bar.setAccessibleDescription(text)
+        self.bar.setValue(min(_STEPS, round(_STEPS * (used or 0) / resources)) if resources else 0)

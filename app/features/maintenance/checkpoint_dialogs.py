@@ -1,4 +1,4 @@
-"""What is asked before a checkpoint is made, gone back to or deleted."""
+"""Dialogs that confirm creating, restoring and deleting checkpoints."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from backend.api import messages
 
 NAME_LIMIT: Final = 60
 _NAMED: Final = 5
-"""So many are named in a question; of more, only the number is said."""
+"""Maximum number of checkpoints named in a question; for more, only the count is shown."""
 
 
 def display_name(entry: messages.CheckpointEntry) -> str:
-    """Its name, or when it was made."""
+    """A checkpoint's name, or its creation time if it has none."""
     return entry.name or figures.moment(entry.created_at)
 
 
-def size_words(entry: messages.CheckpointEntry) -> str:
-    """What deleting it alone gives back."""
+def size_text(entry: messages.CheckpointEntry) -> str:
+    """The disk space that deleting only this checkpoint frees, as text."""
     return figures.size(round(entry.size_gib * 1024**3))
 
 
 class CreateDialog(QDialog):
-    """Asks for a name; none is needed."""
+    """Asks for an optional name, and calls `confirmed` with it."""
 
     def __init__(self, parent: QWidget, confirmed: Callable[[str], object]) -> None:
         super().__init__(parent)
@@ -47,8 +47,8 @@ class CreateDialog(QDialog):
         self.confirm = buttons.addButton(_("Create"), QDialogButtonBox.ButtonRole.AcceptRole)
         self.confirm.setProperty("role", "primary")
         cancel = buttons.addButton(_("Cancel"), QDialogButtonBox.ButtonRole.RejectRole)
-        for made in (self.confirm, cancel):
-            made.setAccessibleName(made.text())
+        for widget in (self.confirm, cancel):
+            widget.setAccessibleName(widget.text())
         self.confirm.setDefault(True)
         column = QVBoxLayout(self)
         column.setSpacing(theme.px(10))
@@ -57,17 +57,17 @@ class CreateDialog(QDialog):
         column.addWidget(self.name)
         column.addWidget(label(_("Containers keep running. Their memory isn't included."), "muted", wrap=True))
         column.addWidget(buttons)
-        buttons.accepted.connect(self._go)
+        buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)
 
-    def _go(self) -> None:
+    def _accept(self) -> None:
         name = self.name.text().strip()
         self.accept()
         self._confirmed(name)
 
 
 def ask_restore(parent: QWidget, store: AppStore, entry: messages.CheckpointEntry) -> QMessageBox:
-    """Really go back? Says what is lost and what is kept."""
+    """Confirm restoring a checkpoint; explains what is lost and what is kept."""
     lines = [
         _(
             "Changes made since {moment} to containers, images and volumes will be undone.",
@@ -99,7 +99,7 @@ def ask_restore(parent: QWidget, store: AppStore, entry: messages.CheckpointEntr
 
 
 def ask_deletion(parent: QWidget, store: AppStore, entries: list[messages.CheckpointEntry]) -> QMessageBox:
-    """Really delete? Several are one question."""
+    """Confirm deleting one or several checkpoints."""
     count = len(entries)
     size = figures.size(round(sum(entry.size_gib for entry in entries) * 1024**3))
     lines = [_("You won't be able to restore this state."), _("The machine's disk and all other checkpoints are kept.")]

@@ -1,4 +1,4 @@
-"""Checkpoints: kept states of the machine's disk. Made, gone back to and deleted here."""
+"""The Checkpoints tab: saved states of the machine's disk, to create, restore and delete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.features.maintenance.checkpoint_dialogs import (
     ask_deletion,
     ask_restore,
     display_name,
-    size_words,
+    size_text,
 )
 from app.features.problems.problem import ProblemView
 from app.state.machine_actions import refusal
@@ -43,19 +43,19 @@ _REASONS: Final = {
     "before-reset": message("Before erase"),
     "before-restore": message("Before restore"),
 }
-"""By what the agent calls them."""
+"""Labels by the agent's name of the reason."""
 
 
-def reason_words(entry: messages.CheckpointEntry) -> str:
-    """Why it was made."""
+def reason_text(entry: messages.CheckpointEntry) -> str:
+    """Why a checkpoint was created, as text."""
     if entry.foreign:
         return _("Created outside Wherry")
-    words = say(_REASONS[entry.reason]) if entry.reason in _REASONS else entry.reason
-    return _("Automatic: {reason}", reason=words[:1].lower() + words[1:]) if entry.automatic else words
+    reason = say(_REASONS[entry.reason]) if entry.reason in _REASONS else entry.reason
+    return _("Automatic: {reason}", reason=reason[:1].lower() + reason[1:]) if entry.automatic else reason
 
 
 class CheckpointsView(QWidget):
-    """A function of the store, but for the selection. Asks for its list by being visible."""
+    """The table of checkpoints and its buttons. The list is loaded while the view is visible."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class CheckpointsView(QWidget):
         self._store = store
         columns = (
             TableColumn(message("Name"), 0.34, 190, display_name),
-            TableColumn(message("Reason"), 0.32, 170, reason_words),
+            TableColumn(message("Reason"), 0.32, 170, reason_text),
             TableColumn(
                 message("Created"),
                 0.2,
@@ -72,7 +72,7 @@ class CheckpointsView(QWidget):
                 lambda entry: -entry.created_at,
                 lambda entry: figures.moment(entry.created_at),
             ),
-            TableColumn(message("Size"), 0.14, 90, size_words, lambda entry: entry.size_gib, _facts),
+            TableColumn(message("Size"), 0.14, 90, size_text, lambda entry: entry.size_gib, _facts),
         )
         self.model = ListingModel(columns, self)
         self.proxy = QSortFilterProxyModel(self)
@@ -103,7 +103,7 @@ class CheckpointsView(QWidget):
 
     @property
     def selected(self) -> list[messages.CheckpointEntry]:
-        """In the order of the screen."""
+        """The selected checkpoints, in display order."""
         return self.table.selected
 
     def refresh(self) -> None:
@@ -122,7 +122,7 @@ class CheckpointsView(QWidget):
             self._stack.setCurrentWidget(self.table)
             return
         if maintenance.problem(messages.ListCheckpoints) is not None:
-            self._stack.setCurrentWidget(self._nothing)  # the problem above says it all
+            self._stack.setCurrentWidget(self._nothing)  # the problem above explains it
             return
         self._stack.setCurrentWidget(self.empty)
         picture = icons.glyph("history", theme.current().muted)
@@ -193,7 +193,7 @@ class CheckpointsView(QWidget):
         reason, count = refusal(self._store) or suspended, len(chosen)
         foreign = any(entry.foreign for entry in chosen)
         busy = bool(in_flight & {messages.CreateCheckpoint, messages.RestoreCheckpoint, messages.DeleteCheckpoint})
-        for made, usable, tip in (
+        for widget, usable, tip in (
             (self.create_button, True, _("Save the current state of the disk")),
             (
                 self.restore_button,
@@ -204,8 +204,8 @@ class CheckpointsView(QWidget):
             ),
             (self.delete_button, count > 0, _("Delete the selected checkpoints (Del)")),
         ):
-            made.setEnabled(usable and not reason and not busy)
-            made.setToolTip(tooltip(reason or tip))
+            widget.setEnabled(usable and not reason and not busy)
+            widget.setToolTip(tooltip(reason or tip))
         self._restore_action.setEnabled(self.restore_button.isEnabled())
         self._delete_action.setEnabled(self.delete_button.isEnabled())
 
@@ -251,8 +251,8 @@ class CheckpointsView(QWidget):
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.px(8))
-        for made in (self.create_button, self.restore_button, self.delete_button):
-            buttons.addWidget(made)
+        for widget in (self.create_button, self.restore_button, self.delete_button):
+            buttons.addWidget(widget)
         buttons.addStretch(1)
         buttons.addWidget(self._count)
         policy = QHBoxLayout()
@@ -287,7 +287,7 @@ class CheckpointsView(QWidget):
 
 
 def _facts(entry: messages.CheckpointEntry) -> str:
-    lines = [_("Deleting only this checkpoint frees {size}", size=size_words(entry))]
+    lines = [_("Deleting only this checkpoint frees {size}", size=size_text(entry))]
     if entry.disk_gib is not None:
         lines.append(_("Maximum disk size: {size}", size=_("{value} GiB", value=entry.disk_gib)))
     if entry.image_version:

@@ -1,4 +1,4 @@
-"""What is being done with the machine: title, step, how far it is, and a button that takes it back where that goes."""
+"""A card for the machine's running operation: title, step, progress, and a button to cancel it where possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backend.api import OperationStatus, messages
 
 
 class OperationCard(QFrame):
-    """A function of the store. Hidden while nothing is under way."""
+    """Shows the running operation from the store. Hidden while there is none."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,17 +54,17 @@ class OperationCard(QFrame):
             return
         self.title.setText(operation_title(under_way))
         self.step.setText(under_way.step)
-        known = under_way.fraction is not None
-        self.percent.setText(_("{value}%", value=int((under_way.fraction or 0.0) * 100)) if known else "")
+        is_known = under_way.fraction is not None
+        self.percent.setText(_("{value}%", value=int((under_way.fraction or 0.0) * 100)) if is_known else "")
         show_fraction(self.bar, under_way)
         self.cancel.setVisible(under_way.cancellable)
         self.cancel.setEnabled(messages.CancelOperation not in self._store.part(MaintenanceStore).in_flight)
 
 
 def show_fraction(bar: QProgressBar, under_way: OperationStatus) -> None:
-    """Show how far an operation is; a bar without a known fraction moves to and fro."""
-    known = under_way.fraction is not None
-    bar.setRange(0, 1000 if known else 0)
-    bar.setValue(round((under_way.fraction or 0.0) * 1000) if known else 0)
+    """Show an operation's progress; without a known fraction the bar is indeterminate."""
+    is_known = under_way.fraction is not None
+    bar.setRange(0, 1000 if is_known else 0)
+    bar.setValue(round((under_way.fraction or 0.0) * 1000) if is_known else 0)
     bar.setAccessibleName(operation_title(under_way))
     bar.setAccessibleDescription(operation_line(under_way))

@@ -1,4 +1,4 @@
-"""Updates of the guest image: a banner when there is one, and the versions with a button that looks for one."""
+"""Updates of the guest image: a banner when one is available, and a card with versions and a button to check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backend.api import VERSION, messages
 
 
 class UpdateBanner(QFrame):
-    """A function of the store. Hidden while no newer image is there."""
+    """Offers the available update. Hidden while there is none."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -25,13 +25,13 @@ class UpdateBanner(QFrame):
         self._store = store
         self._picture = QLabel()
         self.title = label("", "heading", wrap=True)
-        self.words = label("", wrap=True)
-        self.apply = button(_("Update now"), self._ask, "primary")
-        words = QVBoxLayout()
-        words.setSpacing(theme.px(2))
-        words.addWidget(self.title)
-        words.addWidget(self.words)
-        words.addWidget(
+        self.text = label("", wrap=True)
+        self.apply = button(_("Update now"), self._confirm, "primary")
+        texts_column = QVBoxLayout()
+        texts_column.setSpacing(theme.px(2))
+        texts_column.addWidget(self.title)
+        texts_column.addWidget(self.text)
+        texts_column.addWidget(
             label(
                 _(
                     "A checkpoint is created first. The update rolls back automatically if the engine or "
@@ -45,7 +45,7 @@ class UpdateBanner(QFrame):
         row.setContentsMargins(theme.px(16), theme.px(12), theme.px(16), theme.px(12))
         row.setSpacing(theme.px(14))
         row.addWidget(self._picture)
-        row.addLayout(words, 1)
+        row.addLayout(texts_column, 1)
         row.addWidget(self.apply)
         store.machine_changed.connect(self.refresh)
         store.part(MaintenanceStore).changed.connect(self.refresh)
@@ -54,18 +54,18 @@ class UpdateBanner(QFrame):
     def refresh(self) -> None:
         """Update the widgets from the store."""
         store = self._store
-        machine, known = store.machine, store.part(MaintenanceStore).update
+        machine, check = store.machine, store.part(MaintenanceStore).update
         offered = machine.image_offer if machine is not None and store.phase is not None else None
         self.setVisible(offered is not None and (machine is None or machine.operation is None))
         if offered is None:
             return
         self._picture.setPixmap(icons.glyph("update", theme.current().accent).pixmap(theme.px(28), theme.px(28)))
         self.title.setText(_("Update available"))
-        offer = known.offer if known is not None else None
-        if known is not None and offer is not None and offer.version == offered:
-            old, new = known.current, offer
+        offer = check.offer if check is not None else None
+        if check is not None and offer is not None and offer.version == offered:
+            old, new = check.current, offer
             if new.engine_version != old.engine_version:
-                self.words.setText(
+                self.text.setText(
                     _(
                         "From {old} to {new}. The Docker engine changes from {old_engine} to {new_engine}.",
                         old=old.version,
@@ -75,15 +75,15 @@ class UpdateBanner(QFrame):
                     )
                 )
             else:
-                self.words.setText(_("From {old} to {new}.", old=old.version, new=new.version))
+                self.text.setText(_("From {old} to {new}.", old=old.version, new=new.version))
         else:
             present = machine.image_version if machine is not None else None
-            self.words.setText(_("From {old} to {new}.", old=present or _("unknown"), new=offered))
+            self.text.setText(_("From {old} to {new}.", old=present or _("unknown"), new=offered))
         reason = refusal(store)
         self.apply.setEnabled(not reason and messages.ApplyUpdate not in store.part(MaintenanceStore).in_flight)
         self.apply.setToolTip(tooltip(reason))
 
-    def _ask(self) -> None:
+    def _confirm(self) -> None:
         store = self._store
         if store.running:
             ask_update(self, store)
@@ -92,7 +92,7 @@ class UpdateBanner(QFrame):
 
 
 def ask_update(parent: QWidget, store: AppStore) -> QMessageBox:
-    """Containers run: are they to be restarted now?"""
+    """Confirm updating now, which restarts the running containers."""
     lines = [
         ngettext(
             "The machine restarts. {count} running container is stopped first and starts again "
@@ -118,13 +118,13 @@ def ask_update(parent: QWidget, store: AppStore) -> QMessageBox:
 
 
 class VersionsCard(Card):
-    """Which versions run, and whether there is a newer image."""
+    """Shows the versions in use and the result of the last check for updates."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__(_("Versions"))
         self._store = store
         self.lines = label("", wrap=True, selectable=True)
-        self.found = label("", "muted", wrap=True)
+        self.result = label("", "muted", wrap=True)
         self.check = button(
             _("Check for updates"),
             lambda: store.intents.request_maintenance.emit(messages.CheckUpdate()),
@@ -135,7 +135,7 @@ class VersionsCard(Card):
         self.body.addWidget(self.lines)
         row = QHBoxLayout()
         row.addWidget(self.check)
-        row.addWidget(self.found, 1)
+        row.addWidget(self.result, 1)
         self.body.addLayout(row)
         self.body.addWidget(self.problem)
         store.machine_changed.connect(self.refresh)
@@ -156,10 +156,10 @@ class VersionsCard(Card):
         self.check.setEnabled(not checking and not refusal(store))
         self.check.setText(_("Checking…") if checking else _("Check for updates"))
         self.problem.show_problem(maintenance.problem(messages.CheckUpdate))
-        known = maintenance.update
-        if checking or known is None or maintenance.problem(messages.CheckUpdate) is not None:
-            self.found.setText("")
-        elif known.offer is None:
-            self.found.setText(_("You have the newest version."))
+        check = maintenance.update
+        if checking or check is None or maintenance.problem(messages.CheckUpdate) is not None:
+            self.result.setText("")
+        elif check.offer is None:
+            self.result.setText(_("You have the newest version."))
         else:
-            self.found.setText(_("Version {version} is available.", version=known.offer.version))
+            self.result.setText(_("Version {version} is available.", version=check.offer.version))

@@ -1,7 +1,7 @@
-"""Maintenance: checkpoints, updates, the disk, memory. What views ask goes to the agent, its answers to the store.
+"""Connects maintenance (checkpoints, updates, disk, memory): requests of the views to the agent, replies to the store.
 
-The list of checkpoints is read anew when somebody looks at it and after whatever may have changed it: an operation
-that ended (by whomever it was begun), a machine that came to rest in another phase.
+The list of checkpoints is reloaded when it becomes visible and after anything that can change it: the end of any
+operation, even one started elsewhere, and a machine that settled in another phase.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _ENDED: Final[dict[type[Request[Any]], Message]] = {
     messages.ResetMachine: message("The machine was erased and has an empty disk."),
     messages.RestartEngine: message("Docker engine restarted."),
 }
-"""What is said when it is done: by then the user looks at something else."""
+"""Notices for finished requests, because the user may have left the page by then."""
 _CHANGE_CHECKPOINTS: Final = (messages.CreateCheckpoint, messages.RestoreCheckpoint, messages.DeleteCheckpoint)
 _CHANGE_DISK: Final = (messages.GrowDisk, messages.MoveDisk, messages.ResetMachine)
 
 
 class MaintenanceWiring(QObject):
-    """Lives as long as the window."""
+    """Sends maintenance requests, and shows their results as notices or problems."""
 
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
@@ -45,14 +45,14 @@ class MaintenanceWiring(QObject):
         self._deletions: deque[messages.DeleteCheckpoint] = deque()
         store = parts.store
         store.machine_changed.connect(self._on_machine)
-        store.intents.request_maintenance.connect(self._ask)
-        store.intents.watch_checkpoints.connect(self._watch)
+        store.intents.request_maintenance.connect(self._request)
+        store.intents.watch_checkpoints.connect(self._on_visible)
 
-    def _ask(self, request: Request[Any]) -> None:
+    def _request(self, request: Request[Any]) -> None:
         assert type(request) in REQUESTS
         maintenance = self._parts.store.part(MaintenanceStore)
         if isinstance(request, messages.DeleteCheckpoint) and messages.DeleteCheckpoint in maintenance.in_flight:
-            self._deletions.append(request)  # one at a time: the agent refuses a second one meanwhile
+            self._deletions.append(request)  # one at a time: the agent refuses a second one until the first is finished
             return
 
         def done(answer: object) -> None:
@@ -65,22 +65,22 @@ class MaintenanceWiring(QObject):
         maintenance.begin(request)
         self._parts.machine_link.request(request, done, self)
 
-    def _watch(self, wanted: bool) -> None:
-        self._watched = wanted
-        if wanted:
+    def _on_visible(self, visible: bool) -> None:
+        self._watched = visible
+        if visible:
             self._list()
 
     def _list(self) -> None:
         store = self._parts.store
         in_flight = store.part(MaintenanceStore).in_flight
         if self._watched and store.agent_link is LinkState.UP and messages.ListCheckpoints not in in_flight:
-            self._ask(messages.ListCheckpoints())
+            self._request(messages.ListCheckpoints())
 
     def _on_machine(self) -> None:
         store = self._parts.store
         machine, phase = store.machine, store.phase
         if machine is None or phase is None:
-            self._phase = None  # what is said when the agent is back is news, even if it is the same
+            self._phase = None  # after reconnecting, the same phase counts as new
             return
         before, self._operation = self._operation, machine.operation
         moved, self._phase = phase is not self._phase, phase
@@ -88,23 +88,23 @@ class MaintenanceWiring(QObject):
             self._list()
         offered, self._offer = machine.image_offer != self._offer, machine.image_offer
         if offered:
-            self._ask(messages.CheckUpdate())
+            self._request(messages.CheckUpdate())
 
     def _on_done(self, request: Request[Any], answer: object) -> None:
         store = self._parts.store
-        words = _ENDED.get(type(request))
+        notice_text = _ENDED.get(type(request))
         if isinstance(answer, messages.Reclaimed):
             store.notice(Notice(level="info", text=self._reclaimed(answer)))
         elif isinstance(answer, messages.DiskGrown) and not answer.now:
             store.notice(Notice(level="info", text=_("The disk size increases at the next start.")))
-        elif words is not None:
-            store.notice(Notice(level="info", text=say(words)))
+        elif notice_text is not None:
+            store.notice(Notice(level="info", text=say(notice_text)))
         if isinstance(request, messages.DeleteCheckpoint) and self._deletions:
-            self._ask(self._deletions.popleft())
+            self._request(self._deletions.popleft())
         elif isinstance(request, _CHANGE_CHECKPOINTS):
             self._list()
         if isinstance(request, messages.ApplyUpdate):
-            self._ask(messages.CheckUpdate())
+            self._request(messages.CheckUpdate())
         if isinstance(request, _CHANGE_DISK):
             store.intents.request_agent.emit(messages.GetSettings())
 
@@ -119,10 +119,10 @@ class MaintenanceWiring(QObject):
         if isinstance(request, _CHANGE_CHECKPOINTS):
             self._list()
 
-    def _reclaimed(self, found: messages.Reclaimed) -> str:
+    def _reclaimed(self, reclaimed: messages.Reclaimed) -> str:
         parts = [
-            _memory_reclaimed(found.memory_before, found.memory_after),
-            _disk_reclaimed(found.disk_before, found.disk_after),
+            _memory_reclaimed(reclaimed.memory_before, reclaimed.memory_after),
+            _disk_reclaimed(reclaimed.disk_before, reclaimed.disk_after),
         ]
         parts = [part for part in parts if part]
         return _("Reclaimed. {figures}", figures=", ".join(parts)) if parts else _("Reclaimed. The amount is unknown.")

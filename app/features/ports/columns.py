@@ -1,4 +1,4 @@
-"""The columns of the table of published ports: their words, pictures and what they are sorted by."""
+"""The columns of the table of published ports: texts, icons and sort order."""
 
 from __future__ import annotations
 
@@ -48,28 +48,28 @@ _ORIGINS: Final = {
         message("The container uses the machine's network (--network host)"),
     ),
 }
-"""Name and tip."""
+"""Name and tool tip."""
 
 
 def shown_address(row: PortRow) -> str:
-    """ "localhost:8080"; "0.0.0.0:8080" for what every address of this computer has."""
+    """The address to show: "localhost:8080", or "0.0.0.0:8080" for a port on all addresses of this computer."""
     first = row.statuses[0].address
     return f"{bracketed(first)}:{row.port}" if first in WILDCARD else row.address
 
 
-def state_words(row: PortRow) -> str:
-    """ "Open"."""
+def state_text(row: PortRow) -> str:
+    """Name of a port's state, such as "Open"."""
     return say(_STATES[row.state])
 
 
 def state_colour(state: PortState) -> str:
-    """Of the state's mark."""
+    """Color of a state's icon."""
     current = theme.current()
     return {PortState.OPEN: current.running, PortState.OPENING: current.warning}.get(state, current.danger)
 
 
 def columns() -> tuple[TableColumn, ...]:
-    """In the order of the screen."""
+    """The columns in display order."""
     return (
         TableColumn(
             message("Address"),
@@ -94,7 +94,7 @@ def columns() -> tuple[TableColumn, ...]:
             message("Container port"),
             0.105,
             96,
-            _inner_port,
+            _container_port,
             order=lambda row: row.container_port or 0,
             is_amount=False,
         ),
@@ -109,12 +109,12 @@ def columns() -> tuple[TableColumn, ...]:
             message("State"),
             0.13,
             114,
-            state_words,
+            state_text,
             order=lambda row: _STATE_ORDER.index(row.state),
             tip=lambda row: row.problem or say(_STATE_TIPS[row.state]),
             is_amount=False,
             icon=lambda row: icons.glyph(GLYPHS[row.state], state_colour(row.state)),
-            said=lambda row: f"{state_words(row)}. {row.problem}" if row.problem else state_words(row),
+            said=lambda row: f"{state_text(row)}. {row.problem}" if row.problem else state_text(row),
         ),
         _figure(
             (message("Connections"), message("Currently open connections")),
@@ -141,11 +141,11 @@ def columns() -> tuple[TableColumn, ...]:
 
 
 def also(row: PortRow) -> tuple[str, ...]:
-    """Words by which a row is found beside those that are seen."""
+    """Search terms of a row beyond its visible texts."""
     return (row.address, row.container_id, row.problem, *(status.address for status in row.statuses))
 
 
-def _inner_port(row: PortRow) -> str:
+def _container_port(row: PortRow) -> str:
     return f"{NOTHING if row.container_port is None else row.container_port}/{row.protocol.value}"
 
 
@@ -154,17 +154,17 @@ def _figure(
     share: float,
     least: int,
     take: Callable[[PortRow], int | None],
-    words: Callable[[int], str],
+    format_value: Callable[[int], str],
 ) -> TableColumn:
-    """What is not known is a dash, and comes before nothing at all."""
+    """A numeric column. An unknown value is shown as a dash and sorted before zero."""
 
     def shown(row: PortRow) -> str:
-        known = take(row)
-        return NOTHING if known is None else words(known)
+        value = take(row)
+        return NOTHING if value is None else format_value(value)
 
     def order(row: PortRow) -> float:
-        known = take(row)
-        return -1.0 if known is None else float(known)
+        value = take(row)
+        return -1.0 if value is None else float(value)
 
     title, tip = names
     return TableColumn(title, share, least, shown, order=order, tip=lambda row: say(tip))  # noqa: ARG005 -- for all

@@ -1,4 +1,4 @@
-"""What stands above the table while published ports cannot be reached: which, who has them, what to do."""
+"""The banner above the ports table: published ports that cannot be reached, what holds them, and what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from PySide6.QtCore import QEvent, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 
-from app.features.ports.columns import GLYPHS, shown_address, state_colour, state_words
+from app.features.ports.columns import GLYPHS, shown_address, state_colour, state_text
 from app.features.ports.store import PortsStore
 from app.state.store import AppStore
 from app.texts import _, ngettext
@@ -19,9 +19,9 @@ _SHOWN: Final = 3
 
 
 class PortConflicts(QFrame):
-    """A function of the store. Hidden while every port is there."""
+    """Lists the conflicts from the store. Hidden while there are none."""
 
-    show_wanted = Signal()  # where they are in the table
+    show_requested = Signal()  # select the conflicts in the table
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class PortConflicts(QFrame):
         self._most = _SHOWN
         self.title = label("", "warning-title", wrap=True)
         self.more = label("", "muted")
-        self.show_all = button(_("Show in list"), self.show_wanted.emit)
+        self.show_all = button(_("Show in list"), self.show_requested.emit)
         self._lines = [_Line() for _ in range(_SHOWN)]
         top = QHBoxLayout()
         top.addWidget(self.title, 1)
@@ -47,7 +47,7 @@ class PortConflicts(QFrame):
         self.refresh()
 
     def show_at_most(self, count: int) -> None:
-        """Say so much of so many ports, up to 3, and of the others how many they are."""
+        """Set how many conflicts, up to 3, are shown in full; of the others only the number is shown."""
         if count != self._most:
             self._most = count
             self.refresh()
@@ -68,9 +68,9 @@ class PortConflicts(QFrame):
                 where = shown_address(row)
                 if row.container:
                     where = _("{address} ({name})", address=where, name=row.container)
-                line.mark.show_mark(GLYPHS[row.state], state_colour(row.state), state_words(row))
-                line.title.setText(f"{where} · {state_words(row)}")
-                show_line(line.words, row.problem)
+                line.mark.show_mark(GLYPHS[row.state], state_colour(row.state), state_text(row))
+                line.title.setText(f"{where} · {state_text(row)}")
+                show_line(line.text, row.problem)
         rest = len(conflicts) - self._most
         self.more.setVisible(rest > 0)
         self.more.setText(_("+{count} more", count=rest))
@@ -82,8 +82,8 @@ class PortConflicts(QFrame):
 
 
 class _Line(MarkedRow):
-    """One port."""
+    """One port in the banner."""
 
     def __init__(self) -> None:
-        self.words = label("", wrap=True, selectable=True)
-        super().__init__(self.words)
+        self.text = label("", wrap=True, selectable=True)
+        super().__init__(self.text)

@@ -1,4 +1,4 @@
-"""The page of published ports: where each is reached, which container it leads to, and what is in its way."""
+"""The Ports page: published ports with their addresses, containers, state and conflicts."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from app.ui.widgets import FilterField, ScrollingRow, button, label
 from backend.api import Phase
 
 _HIGH: Final = 500
-"""Of so many pixels, at 100 per cent, three conflicts leave enough to the table."""
+"""From this height in pixels (at 100 % zoom) there is room for three conflicts above the table."""
 _COMMAND: Final = "docker run -d -p 8080:80 nginx"
 
 
 class PortsView(QWidget):
-    """A function of the store, but for filter, order and selection. Asks for its list by being visible."""
+    """The page with filter, table and actions. The list is loaded while the page is visible."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -56,11 +56,11 @@ class PortsView(QWidget):
 
     @property
     def selected(self) -> list[PortRow]:
-        """The selected ports, in the order of the screen."""
+        """The selected ports, in display order."""
         return self.table.selected
 
     def focus_search(self) -> None:
-        """Go to the filter."""
+        """Focus the filter field."""
         self.filter.go_to()
 
     def refresh(self) -> None:
@@ -74,7 +74,7 @@ class PortsView(QWidget):
         self._enable()
 
     def show_conflicts(self) -> None:
-        """Select those that cannot be reached, and go there."""
+        """Select the ports that cannot be reached, and scroll to them."""
         self.filter.clear()
         self.table.select_keys({row.key for row in self._store.part(PortsStore).conflicts})
         first = min((index.row() for index in self.table.selectionModel().selectedRows()), default=None)
@@ -94,7 +94,7 @@ class PortsView(QWidget):
         super().hideEvent(event)
         self._store.intents.watch_ports.emit(False)
 
-    # --- what stands there -----------------------------------------------------------------------------------------
+    # --- state -----------------------------------------------------------------------------------------------------
 
     def _show_state(self) -> None:
         store, ports = self._store, self._store.part(PortsStore)
@@ -125,13 +125,13 @@ class PortsView(QWidget):
         elif store.phase in (Phase.STOPPED, Phase.FAILED, Phase.SUSPENDED):
             start = (start_label(store), store.intents.start_machine.emit) if not refusal(store) else None
             if store.phase is Phase.SUSPENDED:
-                title, words = _("Wherry is suspended"), _("Resume, and your containers' ports are reachable again.")
+                title, text = _("Wherry is suspended"), _("Resume, and your containers' ports are reachable again.")
             else:
-                title, words = (
+                title, text = (
                     _("The machine is stopped"),
                     _("Start the machine, and your containers' ports are published again."),
                 )
-            self.empty.show_state(picture, title, words, action=start)
+            self.empty.show_state(picture, title, text, action=start)
         elif ports.rows is None and self.problem.problem is not None:
             self.empty.show_state(
                 icons.glyph("alert-outline", theme.current().muted),
@@ -151,7 +151,7 @@ class PortsView(QWidget):
                 command=_COMMAND,
             )
 
-    # --- what can be done ------------------------------------------------------------------------------------------
+    # --- actions ---------------------------------------------------------------------------------------------------
 
     def _make_actions(self) -> None:
         self._glyphs: dict[QAction, str] = {}
@@ -160,18 +160,18 @@ class PortsView(QWidget):
         self.copy_address = self._action(_("Copy address"), "content-copy", ("Ctrl+C",), self._copy_addresses)
         self.copy_curl = self._action(_("Copy curl command"), "console-line", ("Ctrl+Shift+C",), self._copy_curl)
 
-    def _action(self, words: str, glyph: str, shortcuts: tuple[str, ...], run: Callable[[], None]) -> QAction:
-        made = QAction(icons.glyph(glyph), words, self.table)
-        self._glyphs[made] = glyph
-        made.setShortcuts([QKeySequence(keys) for keys in shortcuts])
-        made.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
-        made.triggered.connect(lambda _checked=False: run())
-        self.table.addAction(made)
-        return made
+    def _action(self, text: str, glyph: str, shortcuts: tuple[str, ...], run: Callable[[], None]) -> QAction:
+        action = QAction(icons.glyph(glyph), text, self.table)
+        self._glyphs[action] = glyph
+        action.setShortcuts([QKeySequence(keys) for keys in shortcuts])
+        action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        action.triggered.connect(lambda _checked=False: run())
+        self.table.addAction(action)
+        return action
 
     @property
     def _target(self) -> list[PortRow]:
-        """What an action means: the selection, or else the row that has the focus."""
+        """The ports an action applies to: the selection, or else the current row."""
         if self.selected:
             return self.selected
         current = self.table.currentIndex()
@@ -222,7 +222,7 @@ class PortsView(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(self.table.viewport().mapToGlobal(at))
 
-    # --- how it is put together ------------------------------------------------------------------------------------
+    # --- layout ----------------------------------------------------------------------------------------------------
 
     def _make_table(self) -> None:
         table = self.table
@@ -230,11 +230,11 @@ class PortsView(QWidget):
         table.setModel(self.proxy)
         table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         table.customContextMenuRequested.connect(self._open_menu)
-        table.browser_wanted.connect(self._open_browser)
-        table.container_wanted.connect(self._go_to_container)
+        table.browser_requested.connect(self._open_browser)
+        table.container_requested.connect(self._go_to_container)
         table.selectionModel().selectionChanged.connect(self._enable)
         table.selectionModel().currentRowChanged.connect(self._enable)
-        self.conflicts.show_wanted.connect(self.show_conflicts)
+        self.conflicts.show_requested.connect(self.show_conflicts)
 
     def _lay_out(self) -> None:
         self.filter.textChanged.connect(self._filter)
@@ -252,7 +252,7 @@ class PortsView(QWidget):
             bar.addWidget(_button_of(action))
         bar.addStretch(1)
         self._bar = ScrollingRow(controls)
-        # Else there may be none left of it below long conflicts.
+        # Otherwise long conflicts could leave no room for the table.
         self._stack.setMinimumHeight(theme.px(120))
         self._stack.addWidget(self.table)
         self._stack.addWidget(self.empty)
@@ -279,9 +279,9 @@ class PortsView(QWidget):
 
 
 def _button_of(action: QAction) -> QWidget:
-    """A button that does what an action does, whenever that can be done."""
+    """A button for an action, enabled and disabled with it."""
     keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-    made = button(action.text(), action.trigger, None, _("Keyboard shortcut in the list: {keys}", keys=keys))
-    action.enabledChanged.connect(made.setEnabled)
-    made.setEnabled(action.isEnabled())
-    return made
+    widget = button(action.text(), action.trigger, None, _("Keyboard shortcut in the list: {keys}", keys=keys))
+    action.enabledChanged.connect(widget.setEnabled)
+    widget.setEnabled(action.isEnabled())
+    return widget

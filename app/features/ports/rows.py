@@ -1,4 +1,4 @@
-"""Published ports as rows of a table: what belongs together is one row. Pure but for the texts.
+"""Groups published ports into table rows. No I/O.
 
 A port is published once for IPv4 and once for IPv6; to the user that is one port, at "localhost".
 """
@@ -22,33 +22,33 @@ class PortRow:
     """One published port, at one address or at the same one of IPv4 and IPv6."""
 
     statuses: tuple[PortStatus, ...]
-    """One, or that of IPv4 and that of IPv6."""
+    """One status, or two: for IPv4 and for IPv6."""
 
     @property
     def key(self) -> str:
-        """The same as long as it is the same port of the same container."""
+        """Identifies the same port of the same container across refreshes."""
         first = self.statuses[0]
         owner = first.container_id or first.container
         return f"{first.origin}:{owner}:{first.protocol}:{_kind(first.address)}:{first.port}:{first.container_port}"
 
     @property
     def protocol(self) -> PortProtocol:
-        """What it speaks."""
+        """TCP or UDP."""
         return self.statuses[0].protocol
 
     @property
     def port(self) -> int:
-        """On this computer."""
+        """The port number on this computer."""
         return self.statuses[0].port
 
     @property
     def origin(self) -> PortOrigin:
-        """Why it is published."""
+        """What published it: a container, a service or a network."""
         return self.statuses[0].origin
 
     @property
     def container_id(self) -> str:
-        """ "" for a service."""
+        """Id of the container; "" for a service."""
         return self.statuses[0].container_id
 
     @property
@@ -58,32 +58,32 @@ class PortRow:
 
     @property
     def container_port(self) -> int | None:
-        """In the container."""
+        """The port number in the container."""
         return self.statuses[0].container_port
 
     @property
     def state(self) -> PortState:
-        """The worst of its addresses."""
+        """The worst state of its addresses."""
         return min((status.state for status in self.statuses), key=_WORST_FIRST.index)
 
     @property
     def is_conflict(self) -> bool:
-        """Whether it is not there and will not be before somebody does something."""
+        """Whether it cannot be reached until the user acts."""
         return self.state in CONFLICTS
 
     @property
     def is_everywhere(self) -> bool:
-        """Whether other computers reach it."""
+        """Whether other computers can reach it."""
         return not all(status.address in LOOPBACK for status in self.statuses)
 
     @property
     def address(self) -> str:
-        """To be shown and copied: "localhost:8080", "[::1]:8080"."""
+        """The address to show and copy: "localhost:8080", "[::1]:8080"."""
         return f"{_host([status.address for status in self.statuses])}:{self.port}"
 
     @property
     def url(self) -> str | None:
-        """For a browser; None for what is not TCP or does not answer."""
+        """URL for a browser; None if the port is not TCP or not reachable."""
         answering = [status.address for status in self.statuses if status.state is PortState.OPEN]
         if self.protocol is not PortProtocol.TCP or not answering:
             return None
@@ -91,49 +91,49 @@ class PortRow:
 
     @property
     def connections(self) -> int | None:
-        """Open ones; None: not known."""
+        """Number of open connections; None if unknown."""
         return _sum(status.connections for status in self.statuses)
 
     @property
     def received_bytes(self) -> int | None:
-        """By the container; None: not known."""
+        """Bytes received by the container; None if unknown."""
         return _sum(status.received_bytes for status in self.statuses)
 
     @property
     def sent_bytes(self) -> int | None:
-        """By the container; None: not known."""
+        """Bytes sent by the container; None if unknown."""
         return _sum(status.sent_bytes for status in self.statuses)
 
     @property
     def problem(self) -> str:
-        """Who holds it, and what to do; with the address where it is only one of them."""
-        told = [status for status in self.statuses if status.problem]
-        if len({status.problem for status in told}) == 1 and len(told) == len(self.statuses):
-            return told[0].problem
+        """Why it cannot be reached, with the address if only one of two is affected; "" if it can."""
+        affected = [status for status in self.statuses if status.problem]
+        if len({status.problem for status in affected}) == 1 and len(affected) == len(self.statuses):
+            return affected[0].problem
         return " ".join(
             _("{address}: {problem}", address=f"{bracketed(status.address)}:{status.port}", problem=status.problem)
-            for status in told
+            for status in affected
         )
 
 
 def port_rows(statuses: Iterable[PortStatus]) -> tuple[PortRow, ...]:
-    """The rows, by port; a port of IPv4 comes before its twin of IPv6 within a row."""
-    found: dict[tuple[object, ...], list[PortStatus]] = {}
+    """The rows, sorted by port; within a row IPv4 comes before IPv6."""
+    groups: dict[tuple[object, ...], list[PortStatus]] = {}
     for status in statuses:
         owner = (status.origin, status.container_id, status.container)
         key = (*owner, status.protocol, status.port, status.container_port, _kind(status.address))
-        found.setdefault(key, []).append(status)
-    rows = (PortRow(tuple(sorted(twins, key=lambda one: ":" in one.address))) for twins in found.values())
+        groups.setdefault(key, []).append(status)
+    rows = (PortRow(tuple(sorted(twins, key=lambda one: ":" in one.address))) for twins in groups.values())
     return tuple(sorted(rows, key=lambda row: (row.port, row.protocol, row.container, row.key)))
 
 
 def same_ports(before: Sequence[PortRow], after: Sequence[PortRow]) -> bool:
-    """Whether these are the same ports in the same order, whatever they look like."""
+    """Whether both are the same ports in the same order; their states may differ."""
     return len(before) == len(after) and all(old.key == new.key for old, new in zip(before, after, strict=True))
 
 
 def _host(addresses: Sequence[str]) -> str:
-    """As it stands in an address of this computer's: "localhost", "[::1]", "192.0.2.7"."""
+    """The host part of an address to show: "localhost", "[::1]", "192.0.2.7"."""
     several = len(addresses) > 1 or addresses[0] in WILDCARD
     return "localhost" if several else bracketed(addresses[0])
 
@@ -143,5 +143,5 @@ def _kind(address: str) -> str:
 
 
 def _sum(figures: Iterable[int | None]) -> int | None:
-    known = [figure for figure in figures if figure is not None]
-    return sum(known) if known else None
+    values = [figure for figure in figures if figure is not None]
+    return sum(values) if values else None

@@ -1,4 +1,4 @@
-"""The published ports as the agent told them last: asked for while somebody looks, and when containers change."""
+"""State of the published ports in the window, as the agent last listed them."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ _PROBLEM_LIMIT = 900
 
 
 class PortsStore(QObject):
-    """Part of the store. Only the wiring calls what changes it, in the GUI thread."""
+    """Changed only by the wiring, in the GUI thread; `changed` is emitted after every change."""
 
     changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.rows: tuple[PortRow, ...] | None = None
-        """By port; None while they are not known."""
+        """The rows, sorted by port; None while unknown."""
         self.problem: Problem | None = None
-        """Why the newest list could not be had; the one before it is still there."""
+        """Why the last request failed; the rows of the one before are kept."""
 
     @property
     def conflicts(self) -> tuple[PortRow, ...]:
-        """Those that are not there, and somebody must do something about it."""
+        """The rows that cannot be reached until the user acts."""
         return tuple(row for row in self.rows or () if row.is_conflict)
 
     def take(self, listed: messages.PortList) -> None:
-        """The agent's answer."""
+        """Store the agent's reply; its texts are sanitized."""
         rows = port_rows([_clean(status) for status in listed.ports])
         if (rows, None) != (self.rows, self.problem):
             self.rows, self.problem = rows, None
             self.changed.emit()
 
     def fail(self, problem: Problem) -> None:
-        """The list could not be had."""
+        """Record that loading the list failed."""
         if problem != self.problem:
             self.problem = problem
             self.changed.emit()
 
     def clear(self) -> None:
-        """Nothing is published any more: the machine is down, or another one."""
+        """Clear everything, after the machine stopped."""
         if self.rows is not None or self.problem is not None:
             self.rows, self.problem = None, None
             self.changed.emit()

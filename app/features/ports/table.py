@@ -1,4 +1,4 @@
-"""The table of published ports: as every list, with an address that opens a browser and a container that is gone to."""
+"""The table of published ports: a list whose addresses and containers are clickable links."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Index = QModelIndex | QPersistentModelIndex
 
 
 class PortTable(ListingTable):
-    """What a click on a link asks for is told; the same is to be had by keyboard, by whoever owns the table."""
+    """Emits a signal when a link is clicked. The page offers the same actions by keyboard."""
 
-    browser_wanted = Signal(object)  # PortRow
-    container_wanted = Signal(object)  # PortRow
+    browser_requested = Signal(object)  # PortRow
+    container_requested = Signal(object)  # PortRow
 
     def __init__(self, columns: Sequence[TableColumn]) -> None:
         super().__init__(columns)
@@ -38,11 +38,11 @@ class PortTable(ListingTable):
         self._pressed: tuple[str, int] | None = None
 
     def link_at(self, place: QPoint) -> QModelIndex:
-        """The cell whose words are a link and lie at `place` of the viewport; an invalid index for none."""
+        """The cell whose link text is at `place` (viewport coordinates); an invalid index for none."""
         index = self.indexAt(place)
         if not index.isValid() or not is_link(index):
             return QModelIndex()
-        return index if self._words_box(index).contains(place) else QModelIndex()
+        return index if self._text_box(index).contains(place) else QModelIndex()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
@@ -58,10 +58,10 @@ class PortTable(ListingTable):
         self._pressed = None
         # With a modifier the user selects rows.
         plain = event.modifiers() == Qt.KeyboardModifier.NoModifier and event.button() is Qt.MouseButton.LeftButton
-        # The list may have moved below the mouse meanwhile.
+        # The rows may have moved since the press.
         if plain and pressed is not None and _link(released) == pressed:
             row = released.data(ENTRY_ROLE)
-            (self.browser_wanted if released.column() == ADDRESS else self.container_wanted).emit(row)
+            (self.browser_requested if released.column() == ADDRESS else self.container_requested).emit(row)
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
@@ -75,7 +75,7 @@ class PortTable(ListingTable):
             )
             self.viewport().update()
 
-    def _words_box(self, index: QModelIndex) -> QRect:
+    def _text_box(self, index: QModelIndex) -> QRect:
         cell = self.visualRect(index)
         before = theme.px(_PADDING) + (theme.px(_ICON + _GAP) if index.column() == ADDRESS else 0)
         width = QFontMetrics(self.font()).horizontalAdvance(str(index.data())) + theme.px(4)
@@ -85,19 +85,19 @@ class PortTable(ListingTable):
 
 
 def is_link(index: Index) -> bool:
-    """Whether a cell leads somewhere."""
+    """Whether a cell is a link."""
     row = index.data(ENTRY_ROLE)
     assert isinstance(row, PortRow)
     return bool((index.column() == ADDRESS and row.url) or (index.column() == CONTAINER and row.container_id))
 
 
 def _link(index: Index) -> tuple[str, int] | None:
-    """What tells one link from all others, whatever the list looks like by then."""
+    """Identifies a link even after the list changed; None for no link."""
     return (index.data(ENTRY_ROLE).key, index.column()) if index.isValid() else None
 
 
 class _Links(QStyledItemDelegate):
-    """Underlines the link below the mouse; a link looks like one in a selected row too."""
+    """Underlines the link under the mouse, and keeps the link color in selected rows."""
 
     def __init__(self, table: PortTable) -> None:
         super().__init__(table)
@@ -106,7 +106,7 @@ class _Links(QStyledItemDelegate):
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
         super().initStyleOption(option, index)
         if index.column() in (ADDRESS, CONTAINER):
-            # Of a long address the port is at the end, and what tells the containers of a project apart.
+            # The end of long texts matters: an address ends with its port, a Compose container's name with its service.
             option.textElideMode = Qt.TextElideMode.ElideMiddle
         colour = index.data(Qt.ItemDataRole.ForegroundRole)
         if colour is not None:

@@ -1,4 +1,4 @@
-"""A Problem, whole: what it is, what was run, what that said, what to do, and a button to take it all elsewhere."""
+"""The full view of a Problem: summary, command, output, hint, and buttons to solve it and to copy the details."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WARNINGS: Final = (
     *(ProblemCode.DATA_DISK_FULL, ProblemCode.HOST_DISK_FULL, ProblemCode.MEMORY_LOW),
     *PORT_CODES,
 )
-"""What does not stop a machine that runs: it is said, but nothing is broken."""
+"""Problems that are only warnings while the machine runs."""
 _ACTIONS: Final = {
     Action.START: (message("Start the machine"), message("Start the machine and the Docker engine")),
     Action.RESTART: (message("Restart the machine"), message("Stop all containers, then restart the machine")),
@@ -53,21 +53,21 @@ _ACTIONS: Final = {
     ),
     Action.DOCTOR: (message("Run diagnostics"), message("Check everything the machine needs")),
 }
-"""Words and tip."""
+"""Label and tool tip of each action's button."""
 
 
 def is_warning(problem: Problem, phase: Phase | None) -> bool:
-    """Whether a problem is a warning only."""
+    """Whether a problem is only a warning in this phase."""
     return problem.code in WARNINGS and phase in (Phase.RUNNING, Phase.DEGRADED)
 
 
 def action_label(action: Action) -> str:
-    """On the button that does it."""
+    """Label of the button for an action."""
     return say(_ACTIONS[action][0])
 
 
 def related_pages(store: AppStore, problem: Problem) -> list[tuple[str, Callable[[], object]]]:
-    """Where in the window more is to be found about a problem: words for a button, and what it does."""
+    """Buttons to pages with more about a problem: label, and what a click does."""
     if is_of_ports(problem):
         return [(_("Show ports"), partial(store.intents.show_page.emit, "ports"))]
     if problem.code is ProblemCode.NETWORK_FAILED:
@@ -79,11 +79,11 @@ _REQUESTS: Final[dict[Action, type[Request[Any]]]] = {
     Action.RESTART_ENGINE: messages.RestartEngine,
     Action.RECLAIM: messages.Reclaim,
 }
-"""What an action asks of the agent, where that takes its time."""
+"""Requests of actions that take time; the button is disabled until the reply."""
 
 
 class ActionButton(QPushButton):
-    """Does what a problem offers; disabled, with the reason, while that cannot be done."""
+    """Runs an action that a problem offers. Disabled while it is not available; the tool tip says why."""
 
     def __init__(self, store: AppStore, action: Action, role: str | None = None) -> None:
         super().__init__(action_label(action))
@@ -101,7 +101,7 @@ class ActionButton(QPushButton):
         self._enable()
 
     def _request(self) -> None:
-        # Until the machine is seen to do it: a second click would ask a second time.
+        # Until the machine's status shows the effect, so that a second click does not repeat the request.
         self._requested = self._action is not Action.DOCTOR
         self._enable()
         self._store.intents.act_on_problem.emit(self._action)
@@ -119,7 +119,7 @@ class ActionButton(QPushButton):
 
 
 class ProblemView(QFrame):
-    """One problem. Hidden while there is none."""
+    """Shows one problem. Hidden while there is none."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -160,11 +160,11 @@ class ProblemView(QFrame):
 
     @property
     def problem(self) -> Problem | None:
-        """What is shown."""
+        """The problem that is shown."""
         return self._problem
 
     def show_problem(self, problem: Problem | None, actions: Sequence[tuple[str, Callable[[], object]]] = ()) -> None:
-        """Show `problem` with buttons for `actions`, the first of them the one to take; or None: hide."""
+        """Show `problem` with buttons for `actions` (label, callback), the main one first; None hides the view."""
         warns = problem is not None and is_warning(problem, self._store.phase)
         if (problem, warns) == (self._problem, self._warns):
             return

@@ -1,4 +1,4 @@
-"""The data disk: where it is, moving it to another folder, and beginning anew with an empty one."""
+"""Settings of the data disk: its location, moving it to another folder, and erasing it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from backend.api import messages
 
 
 class DataDiskRows(QWidget):
-    """A function of the store."""
+    """Shows the disk's file from the store, with buttons to move and erase it."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -53,9 +53,9 @@ class DataDiskRows(QWidget):
         self.place.set_whole(machine.disk.path)
         size = disk_size(self._store)
         if machine.disk.size_gib is not None:
-            words = _("up to {most}", most=_("{value} GiB", value=machine.disk.size_gib))
+            text = _("up to {most}", most=_("{value} GiB", value=machine.disk.size_gib))
             self.takes.setText(
-                _("Currently {size}, {most}.", size=figures.size(size), most=words) if size is not None else words
+                _("Currently {size}, {most}.", size=figures.size(size), most=text) if size is not None else text
             )
         reason, in_flight = refusal(self._store), self._store.part(MaintenanceStore).in_flight
         for made, request, tip in (
@@ -78,7 +78,7 @@ class DataDiskRows(QWidget):
 
 
 def disk_size(store: AppStore) -> int | None:
-    """What the disk's file takes on this computer, in bytes, where that is known."""
+    """The disk file's size on this computer in bytes; None if unknown."""
     usage, machine = store.part(StatsStore).machine, store.part(SettingsStore).machine
     if usage is not None and usage.disk_on_host_bytes is not None:
         return usage.disk_on_host_bytes
@@ -86,7 +86,7 @@ def disk_size(store: AppStore) -> int | None:
 
 
 def ask_move(parent: QWidget, store: AppStore, folder: str) -> QMessageBox:
-    """Really move it? It is copied, checked, and only then deleted where it was."""
+    """Confirm moving the disk. The copy is verified before the original is deleted."""
     size = disk_size(store)
     lines = [
         _("The copy is verified before the original is deleted. You can cancel until then."),
@@ -119,7 +119,7 @@ def ask_move(parent: QWidget, store: AppStore, folder: str) -> QMessageBox:
 
 
 def ask_reset(parent: QWidget, store: AppStore) -> QMessageBox:
-    """Really begin anew? What is lost stays in a checkpoint unless that is not wanted."""
+    """Confirm erasing the machine. Its state is saved as a checkpoint unless the user unchecks that."""
     return ask(
         parent,
         _("Erase the machine"),

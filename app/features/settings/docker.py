@@ -1,4 +1,4 @@
-"""Docker context: whether the docker command, Compose and editors on this computer talk to this engine."""
+"""Docker settings: whether the docker command, Compose and editors on this computer use this engine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from app.ui.widgets import CopyableCommand, button, label
 from backend.api import messages
 
 AUTOMATIC: Final = "docker.context"
-"""The setting of that name."""
+"""Key of the setting that selects the context automatically."""
 
 
 class DockerSettings(SettingsSection):
-    """A function of the store."""
+    """Shows and changes the Docker context."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__(_("Docker context"))

@@ -1,4 +1,4 @@
-"""Engine: the options of dockerd, as daemon.json, checked while they are typed and by dockerd itself when saved."""
+"""Engine settings: an editor for dockerd's daemon.json, validated while typing, and by dockerd itself when saved."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _FINDINGS_SHOWN: Final = 4
 
 
 class EngineSection(SettingsSection):
-    """What is typed is the user's until it is saved: nothing that the agent tells goes over it."""
+    """The editor with its findings and buttons. Unsaved text is never replaced by replies of the agent."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__(_("Docker engine"))
         self._store = store
         self._saved: str | None = None
-        """As the agent has it; None while not known."""
+        """The text that the agent has; None while unknown."""
         self._restarts_when_saved = False
         self._is_wrong = False
         self.problem = ProblemView(store)
@@ -42,7 +42,7 @@ class EngineSection(SettingsSection):
         self.findings.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.state = label("", "muted", wrap=True)
         self.save = button(_("Save"), lambda: self._save(restart=False), "primary")
-        self.save_and_restart = button(_("Save and restart"), self._ask_restart)
+        self.save_and_restart = button(_("Save and restart"), self._confirm_restart)
         self.format = button(_("Format"), self._format, None, _("Indent the text"))
         self.revert = button(_("Revert"), self._revert)
         self.reset = button(
@@ -71,35 +71,35 @@ class EngineSection(SettingsSection):
         self.editor.textChanged.connect(self._on_typed)
         self.findings.itemActivated.connect(self._go_to)
         self.findings.itemClicked.connect(self._go_to)
-        store.part(SettingsStore).daemon_changed.connect(self._on_told)
+        store.part(SettingsStore).daemon_changed.connect(self._on_daemon_file)
         store.part(SettingsStore).problem_changed.connect(self._on_problem)
         store.machine_changed.connect(self._enable)
-        self._on_told()
+        self._on_daemon_file()
 
     def check(self) -> None:
-        """Say what can be told of the text without dockerd."""
+        """Validate the text here, without dockerd, and show the findings."""
         self._show_findings(check_daemon_json(self.editor.toPlainText()))
         self._enable()
 
-    def _on_told(self) -> None:
-        told = self._store.part(SettingsStore).daemon
-        if told is None:
+    def _on_daemon_file(self) -> None:
+        file = self._store.part(SettingsStore).daemon
+        if file is None:
             self._enable()
             return
         untouched = self._saved is None or self.editor.toPlainText() == self._saved
-        if told.saved:
-            self._saved = told.text
-        if untouched and told.saved and self.editor.toPlainText() != told.text:
-            self.editor.setPlainText(told.text)
+        if file.saved:
+            self._saved = file.text
+        if untouched and file.saved and self.editor.toPlainText() != file.text:
+            self.editor.setPlainText(file.text)
         self._pause.stop()
-        self._show_findings(told.findings)
-        if not told.saved:
+        self._show_findings(file.findings)
+        if not file.saved:
             self.state.setText(_("Not saved. See the problems above."))
-        elif told.asked_dockerd:
+        elif file.asked_dockerd:
             self.state.setText(_("Saved and validated by dockerd."))
         self._enable()
         restarts, self._restarts_when_saved = self._restarts_when_saved, False
-        if restarts and told.saved:
+        if restarts and file.saved:
             self._store.intents.restart_machine.emit()
 
     def _on_problem(self, topic: Topic) -> None:
@@ -108,7 +108,7 @@ class EngineSection(SettingsSection):
             problem = self._store.part(SettingsStore).problem(Topic.ENGINE)
             self.problem.show_problem(problem)
             if problem is not None:
-                self.state.setText("")  # it is not being saved any more
+                self.state.setText("")  # saving has failed
             self._enable()
 
     def _on_typed(self) -> None:
@@ -118,18 +118,18 @@ class EngineSection(SettingsSection):
         self._pause.start()
 
     def _enable(self) -> None:
-        written = self.editor.toPlainText()
-        changed = self._saved is not None and written != self._saved
+        typed = self.editor.toPlainText()
+        changed = self._saved is not None and typed != self._saved
         up = self._store.phase in (Phase.RUNNING, Phase.DEGRADED)
-        known = self._saved is not None
-        self.editor.setEnabled(known)
+        is_loaded = self._saved is not None
+        self.editor.setEnabled(is_loaded)
         self.revert.setEnabled(changed)
         self.save_and_restart.setVisible(up)
-        # What is known to be refused is not sent; what was typed since is looked at in a moment.
+        # A text that would be refused cannot be saved. Newly typed text is validated after a short pause.
         for widget in (self.save, self.save_and_restart):
             widget.setEnabled(changed and not self._is_wrong)
-        self.format.setEnabled(known and bool(written.strip()))
-        self.reset.setEnabled(known and bool(written.strip()))
+        self.format.setEnabled(is_loaded and bool(typed.strip()))
+        self.reset.setEnabled(is_loaded and bool(typed.strip()))
 
     def _show_findings(self, findings: tuple[DaemonFinding, ...]) -> None:
         self._is_wrong = any(finding.severity is FindingSeverity.ERROR for finding in findings)
@@ -139,8 +139,8 @@ class EngineSection(SettingsSection):
             bad = finding.severity is FindingSeverity.ERROR
             current = theme.current()
             picture = icons.glyph("alert-circle" if bad else "alert", current.danger if bad else current.warning)
-            words = _("Line {line}: {message}", line=finding.line, message=finding.message)
-            item = QListWidgetItem(picture, words, self.findings)
+            text = _("Line {line}: {message}", line=finding.line, message=finding.message)
+            item = QListWidgetItem(picture, text, self.findings)
             item.setData(256, (finding.line, finding.column))
         self.findings.setVisible(bool(findings))
         rows = min(max(len(findings), 1), _FINDINGS_SHOWN)
@@ -155,7 +155,7 @@ class EngineSection(SettingsSection):
         self._store.intents.request_agent.emit(messages.SetDaemonFile(text=self.editor.toPlainText()))
         self.state.setText(_("Validating and saving…"))
 
-    def _ask_restart(self) -> None:
+    def _confirm_restart(self) -> None:
         box = QMessageBox(self)
         box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle(_("Restart the machine"))
@@ -184,7 +184,7 @@ class EngineSection(SettingsSection):
         try:
             values = json.loads(self.editor.toPlainText())
         except (ValueError, RecursionError):
-            self.check()  # which says where it is not JSON
+            self.check()  # shows where the JSON is invalid
             return
         self.editor.setPlainText(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 

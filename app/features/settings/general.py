@@ -1,4 +1,4 @@
-"""General: how Wherry starts, how it looks, what it tells."""
+"""General settings: start at login, appearance, language and notifications."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _SCHEMES: Final = {
 
 
 def scheme_name(scheme: theme.Scheme) -> str:
-    """What a theme is called."""
+    """Name of a color theme."""
     return say(_SCHEMES[scheme])
 
 
 class GeneralSection(SettingsSection):
-    """All of it takes effect at once."""
+    """The section. All changes take effect immediately."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__(_("General"))
         self._store = store
-        kept = store.preferences
+        preferences = store.preferences
         self.login = CheckRow(
             _("Start Wherry when you log in"),
             _("Opens the window and the tray icon. The next setting controls the machine."),
@@ -70,28 +70,28 @@ class GeneralSection(SettingsSection):
             self.column.addWidget(row)
         self.column.addStretch(1)
         self.login.toggled.connect(lambda on: store.intents.request_agent.emit(messages.SetAutostart(on=on)))
-        self.background.toggled.connect(lambda on: setattr(kept, "start_in_background", on))
-        self.machine.toggled.connect(lambda on: setattr(kept, "start_machine", on))
-        self.tray.toggled.connect(lambda on: setattr(kept, "close_to_tray", on))
-        self.notifications.toggled.connect(lambda on: setattr(kept, "notifications", on))
-        self.theme.chosen.connect(lambda scheme: setattr(kept, "theme", scheme))
-        self.language.chosen.connect(lambda code: setattr(kept, "language", code))
-        self.zoom.chosen.connect(lambda zoom: setattr(kept, "zoom", zoom))
-        kept.changed.connect(self.refresh)
+        self.background.toggled.connect(lambda on: setattr(preferences, "start_in_background", on))
+        self.machine.toggled.connect(lambda on: setattr(preferences, "start_machine", on))
+        self.tray.toggled.connect(lambda on: setattr(preferences, "close_to_tray", on))
+        self.notifications.toggled.connect(lambda on: setattr(preferences, "notifications", on))
+        self.theme.chosen.connect(lambda scheme: setattr(preferences, "theme", scheme))
+        self.language.chosen.connect(lambda code: setattr(preferences, "language", code))
+        self.zoom.chosen.connect(lambda zoom: setattr(preferences, "zoom", zoom))
+        preferences.changed.connect(self.refresh)
         store.part(SettingsStore).autostart_changed.connect(self.refresh)
         store.part(SettingsStore).problem_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Update the widgets from the preferences and the store."""
-        kept, settings = self._store.preferences, self._store.part(SettingsStore)
+        preferences, settings = self._store.preferences, self._store.part(SettingsStore)
         self.login.show_value(settings.autostart)
-        self.background.show_value(kept.start_in_background)
+        self.background.show_value(preferences.start_in_background)
         self.background.setVisible(bool(settings.autostart))
-        self.machine.show_value(kept.start_machine)
-        self.tray.show_value(kept.close_to_tray)
-        self.notifications.show_value(kept.notifications)
-        self.theme.show_value(kept.theme)
-        self.language.show_value(kept.language)
-        self.zoom.show_value(kept.zoom)
+        self.machine.show_value(preferences.start_machine)
+        self.tray.show_value(preferences.close_to_tray)
+        self.notifications.show_value(preferences.notifications)
+        self.theme.show_value(preferences.theme)
+        self.language.show_value(preferences.language)
+        self.zoom.show_value(preferences.zoom)
         self.problem.show_problem(settings.problem(Topic.AUTOSTART))

@@ -1,6 +1,6 @@
-"""Lifecycle: when the machine starts and stops by itself, what is kept of it, how its image is updated.
+"""Lifecycle settings: automatic start, suspend and stop, automatic checkpoints, and updates.
 
-Only what the agent knows of is shown.
+Settings that the agent does not support are hidden.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CONFIG_KEYS: Final = {
     "lifecycle.keep-days": KEEP_DAYS,
     "lifecycle.update": IMAGE_UPDATE,
 }
-"""Of what can be gone to, what is shown only if the agent knows it."""
+"""Configuration keys of the settings that are shown only if the agent supports them."""
 _ON_QUIT: Final = {
     "ask": message("Ask every time"),
     "keep": message("Keep the machine running"),
@@ -45,12 +45,12 @@ _MOST_DAYS: Final = 365
 
 
 class LifecycleSection(SettingsSection):
-    """All of it takes effect at once."""
+    """The section. All changes take effect immediately."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__(_("Lifecycle"))
         self._store = store
-        kept = store.preferences
+        preferences = store.preferences
         self.problem = ProblemView(store)
         self.on_demand = CheckRow(
             _("Start the machine automatically when docker is used"),
@@ -126,8 +126,8 @@ class LifecycleSection(SettingsSection):
             choice.chosen.connect(lambda value, key=key: self._set(key, value))
         for key, number in ((KEEP_AUTOMATIC, self.keep_automatic), (KEEP_DAYS, self.keep_days)):
             number.chosen.connect(lambda value, key=key: self._set(key, value))
-        self.on_quit.chosen.connect(lambda value: setattr(kept, "on_quit", value))
-        kept.changed.connect(self.refresh)
+        self.on_quit.chosen.connect(lambda value: setattr(preferences, "on_quit", value))
+        preferences.changed.connect(self.refresh)
         store.part(SettingsStore).machine_changed.connect(self.refresh)
         store.part(SettingsStore).problem_changed.connect(self.refresh)
         self.refresh()
@@ -140,7 +140,7 @@ class LifecycleSection(SettingsSection):
         self.on_quit.show_value(self._store.preferences.on_quit)
         minutes = values.get(IDLE_MINUTES)
         if isinstance(minutes, int):
-            # One that was chosen on the command line has a line of its own.
+            # A value set on the command line gets its own entry.
             self.idle.offer([(each, _minutes(each)) for each in sorted({*_MINUTES, minutes})])
         for key, row in self._rows.items():
             row.setVisible(key in values)

@@ -1,6 +1,6 @@
-"""Network: where ports are published, how names are resolved, proxies and certificates.
+"""Network settings: publishing of ports, DNS, proxies and certificates.
 
-Each setting is sent when it is changed; what the agent says against it stands below the field.
+Each setting is sent when it changes; the agent's error is shown below its field.
 """
 
 from __future__ import annotations
@@ -84,13 +84,13 @@ _HELP: Final = {
 
 
 class NetworkSettings(SettingsSection):
-    """A function of the store, but for what is typed and refused."""
+    """The section. Shows the store's values; a typed value that was refused is kept."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__(_("Network"))
         self._store = store
         self._sent = ""
-        self._wants_manual = False
+        self._is_manual_pending = False
         self.problem = ProblemView(store)
         self.choices = {key: _choice(key) for key in _CHOICES}
         self.texts: dict[str, TextRow] = {
@@ -149,7 +149,7 @@ class NetworkSettings(SettingsSection):
         """Update the widgets from the store."""
         values = self._values
         if values.get(PROXY) == "manual":
-            self._wants_manual = False
+            self._is_manual_pending = False
         for key, row in self._rows.items():
             value = values.get(key)
             if isinstance(row, CheckRow):
@@ -158,7 +158,7 @@ class NetworkSettings(SettingsSection):
                 row.show_value(None if value is None else str(value))
             else:
                 row.box.setEnabled(value is not None)
-                row.show_value("manual" if key == PROXY and self._wants_manual else value)
+                row.show_value("manual" if key == PROXY and self._is_manual_pending else value)
             row.setVisible(not values or key in values)
         self._show_parts()
         self._show_problem()
@@ -175,16 +175,16 @@ class NetworkSettings(SettingsSection):
     def _choose(self, key: str, value: object) -> None:
         assert isinstance(value, str)
         if key == PROXY:
-            # Without an address there is nothing to be set yet.
-            self._wants_manual = value == "manual" and not any(self.texts[each].value for each in PROXY_KEYS[:2])
+            # Manual mode is sent only with the first address.
+            self._is_manual_pending = value == "manual" and not any(self.texts[each].value for each in PROXY_KEYS[:2])
             self._show_parts()
-            if self._wants_manual:
+            if self._is_manual_pending:
                 self.texts[HTTP_PROXY].field.setFocus(Qt.FocusReason.OtherFocusReason)
                 return
         self._set({key: value})
 
     def _commit(self, key: str, value: str) -> None:
-        also = {PROXY: "manual"} if key in PROXY_KEYS[:2] and self._wants_manual and value else {}
+        also = {PROXY: "manual"} if key in PROXY_KEYS[:2] and self._is_manual_pending and value else {}
         self._set({key: value, **also})
 
     def _set(self, values: Mapping[str, messages.SettingValue]) -> None:
@@ -192,20 +192,20 @@ class NetworkSettings(SettingsSection):
         self._store.intents.request_agent.emit(messages.SetSettings(values=dict(values)))
 
     def _show_parts(self) -> None:
-        manual = self._values.get(PROXY) == "manual" or self._wants_manual
+        manual = self._values.get(PROXY) == "manual" or self._is_manual_pending
         for key in PROXY_KEYS:
             self.texts[key].setVisible(manual)
         self.missing.setVisible(manual and not any(self.texts[key].value for key in PROXY_KEYS[:2]))
         self.missing.setText(
             _("Enter at least one address. Nothing changes until then.")
-            if self._wants_manual
+            if self._is_manual_pending
             else _("No address is set, so the engine uses no proxy.")
         )
         self.warning.setVisible(self._values.get(PUBLISH) == "all")
         self._show_subnet()
 
     def _show_subnet(self) -> None:
-        row, machine, words = (
+        row, machine, text = (
             self.texts[SUBNET],
             self._store.machine,
             _("A /24 that no other network uses, VPNs included, such as 10.0.2.0/24."),
@@ -214,8 +214,8 @@ class NetworkSettings(SettingsSection):
             machine.networks if machine is not None and self._store.phase in (Phase.RUNNING, Phase.DEGRADED) else None
         )
         if used is not None:
-            words = words + " " + _("Currently {subnet}.", subnet=used.user)
-        row.help.setText(words)
+            text = text + " " + _("Currently {subnet}.", subnet=used.user)
+        row.help.setText(text)
 
     def _show_problem(self) -> None:
         problem = self._store.part(SettingsStore).config_problem(NETWORK_KEYS)
@@ -225,7 +225,7 @@ class NetworkSettings(SettingsSection):
             self.texts[key].show_fault(" ".join(part for part in (problem.summary, problem.hint) if part))
 
     def _refused_key(self, problem: Problem) -> str | None:
-        """The field that a refusal is about: named in it, or else the one that was sent last."""
+        """Key of the setting that a problem is about: one that it names, or else the one sent last."""
         if problem.code is not ProblemCode.BAD_REQUEST:
             return None
         named = next((key for key in self.texts if key in problem.summary), None)
@@ -254,7 +254,7 @@ class NetworkSettings(SettingsSection):
 
 
 def _choice(key: str) -> ChoiceRow:
-    values = [(value, say(words)) for value, words in _CHOICES[key].items()]
+    values = [(value, say(text)) for value, text in _CHOICES[key].items()]
     return ChoiceRow(say(NETWORK_NAMES[key]), values, say(_HELP[key]))
 
 

@@ -1,4 +1,4 @@
-"""The Settings page. It works in every phase of the machine; only what works here is shown."""
+"""The Settings page. It works in every phase of the machine, and shows only supported settings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SETTINGS: Final = {
     "docker.context": message("Docker context"),
     "docker.automatic": message("Update the context when the machine starts"),
 }
-"""Every setting that can be gone to, by section and name in it, and what it is called."""
+"""Titles of all settings that can be opened from elsewhere, by key ("section.name")."""
 
 _TITLES: Final = {
     "general": message("General"),
@@ -54,7 +54,7 @@ _TITLES: Final = {
     "engine": message("Docker engine"),
     "docker": message("Docker context"),
 }
-"""Of the sections."""
+"""Help topics of the sections."""
 
 
 _TOPICS: Final = {
@@ -68,20 +68,20 @@ _TOPICS: Final = {
 
 
 def offered_settings(store: AppStore) -> dict[str, Message]:
-    """Those of SETTINGS that can be gone to now."""
+    """The settings of SETTINGS that are visible now."""
     machine = store.part(SettingsStore).machine
-    known = machine.values if machine is not None else {}
-    hidden = {key for key, name in CONFIG_KEYS.items() if name not in known}
-    hidden.update(key for key in NETWORK_KEYS if key not in known)
-    if known.get("network.proxy") != "manual":
+    values = machine.values if machine is not None else {}
+    hidden = {key for key, name in CONFIG_KEYS.items() if name not in values}
+    hidden.update(key for key in NETWORK_KEYS if key not in values)
+    if values.get("network.proxy") != "manual":
         hidden.update(PROXY_KEYS)
     if machine is None or not machine.disk.exists:
         hidden.add("resources.data-disk")
-    return {key: words for key, words in SETTINGS.items() if key not in hidden}
+    return {key: title for key, title in SETTINGS.items() if key not in hidden}
 
 
 class SettingsPage(QWidget):
-    """Sections behind tabs."""
+    """The page with a tab for each section."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -116,16 +116,16 @@ class SettingsPage(QWidget):
         column.setSpacing(theme.px(12))
         column.addWidget(label(_("Settings"), "title"))
         column.addWidget(self.tabs, 1)
-        # Below them: what is being clicked on must not move, and it is seen from every place in every section.
+        # Below the tabs: it must not move what the user is clicking on, and stays visible in every section.
         column.addWidget(self.restart)
 
     @property
     def help_topic(self) -> str:
-        """The topic of the manual about the section that is open."""
+        """Name of the help topic about the open section."""
         return _TOPICS[next(name for name, part in self._sections.items() if part is self.tabs.currentWidget())]
 
     def show_setting(self, key: str) -> None:
-        """Go to a setting of SETTINGS, with the keyboard on it."""
+        """Open the section of a setting of SETTINGS and focus its control."""
         section = self._sections[key.partition(".")[0]]
         self.tabs.setCurrentWidget(section)
         control = section.controls[key]

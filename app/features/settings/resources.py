@@ -1,4 +1,4 @@
-"""Resources: processors, memory and disk of the machine, within what this computer has."""
+"""Resource settings: processors, memory and disk of the machine, within this computer's limits."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ DISK: Final = "machine.disk_gib"
 _MEMORY_STEP: Final = 256
 _LARGEST_DISK_GIB: Final = 2048
 _DANGEROUS_SHARE: Final = 0.8
-"""Of the computer's memory: beyond it the computer itself begins to swap."""
+"""Share of this computer's memory above which the computer itself begins to swap."""
 
 
 class ResourceRows(QWidget):
-    """The three amounts; also a part of the first run."""
+    """Rows for the three amounts; also used by the first-run page."""
 
     changed = Signal()  # by the user
 
@@ -51,7 +51,7 @@ class ResourceRows(QWidget):
 
     @property
     def values(self) -> dict[str, messages.SettingValue]:
-        """What the user changed, as config.set takes it."""
+        """The changed settings, by configuration key."""
         machine = self._store.part(SettingsStore).machine
         if machine is None:
             return {}
@@ -59,13 +59,13 @@ class ResourceRows(QWidget):
         return {key: self._rows[key].value for key in self._touched if self._rows[key].value != present[key]}
 
     def reset(self) -> None:
-        """Forget what was not applied."""
+        """Discard changes that were not applied."""
         self._touched.clear()
         self.refresh()
         self.changed.emit()
 
     def refresh(self) -> None:
-        """Show the store; what the user has changed stays as it is."""
+        """Update the widgets from the store; unapplied changes are kept."""
         machine = self._store.part(SettingsStore).machine
         self.setEnabled(machine is not None)
         if machine is None:
@@ -115,7 +115,7 @@ class ResourceRows(QWidget):
 
 
 class ResourcesSection(SettingsSection):
-    """The amounts, and the file of the data disk."""
+    """The section: the amounts and the data disk."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__(_("Resources"))
@@ -167,7 +167,7 @@ class ResourcesSection(SettingsSection):
     def _apply(self) -> None:
         values, machine = self.rows.values, self._store.part(SettingsStore).machine
         if machine is not None and machine.disk.size_gib is not None and DISK in values:
-            # A disk that is there grows by an operation of its own: at once, and with a checkpoint before it.
+            # An existing disk grows by a separate operation: immediately, after creating a checkpoint.
             self._store.intents.request_maintenance.emit(messages.GrowDisk(size_gib=int(values.pop(DISK))))
         if values:
             self._store.intents.request_agent.emit(messages.SetSettings(values=values))

@@ -1,4 +1,4 @@
-"""What stands below the settings while changes wait for a restart of the machine: which, and a button for it."""
+"""The bar below the settings: lists the changes that need a restart of the machine, with a button to restart."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from backend.api import Phase
 
 
 class RestartBar(QFrame):
-    """A function of the store. Hidden while nothing waits for a restart."""
+    """Shows the pending changes from the store. Hidden while there are none."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
         self.setObjectName("notice")
         self._store = store
-        self._words = label("", wrap=True)
+        self._label = label("", wrap=True)
         self.button = button(_("Restart the machine"), store.intents.restart_machine.emit)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.px(12), theme.px(8), theme.px(12), theme.px(8))
-        row.addWidget(self._words, 1)
+        row.addWidget(self._label, 1)
         row.addWidget(self.button)
         store.part(SettingsStore).machine_changed.connect(self.refresh)
         store.machine_changed.connect(self.refresh)
@@ -38,17 +38,17 @@ class RestartBar(QFrame):
         reasons = machine.restart_reasons if machine is not None and live else ()
         self.setVisible(bool(reasons))
         names = ", ".join(reason_name(reason) for reason in reasons)
-        self._words.setText(_("Restart the machine to apply: {names}.", names=names))
+        self._label.setText(_("Restart the machine to apply: {names}.", names=names))
         self.button.setEnabled(phase in (Phase.RUNNING, Phase.DEGRADED))
 
 
 def reason_name(reason: str) -> str:
-    """The user's word for a setting that waits for a restart."""
-    known = {
+    """Display name of a setting that needs a restart."""
+    titles = {
         CPUS: message("Processors"),
         MEMORY: message("Memory"),
         DISK: message("Disk"),
         "daemon": message("Docker engine"),
         **NETWORK_NAMES,
     }
-    return say(known[reason]) if reason in known else reason
+    return say(titles[reason]) if reason in titles else reason

@@ -1,4 +1,4 @@
-"""Settings: what the agent knows of them into the store, what the user changes to the agent."""
+"""Connects the settings: requests of the views to the agent, replies to the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AT_FIRST: Final = (messages.GetSettings(), messages.GetDaemonFile(), messages.G
 
 
 class SettingsWiring(QObject):
-    """Lives as long as the window."""
+    """Sends settings requests, and loads all settings when the agent connects."""
 
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
@@ -24,9 +24,9 @@ class SettingsWiring(QObject):
         self._started = False
         store = parts.store
         store.machine_changed.connect(self._on_machine)
-        store.intents.request_agent.connect(self._ask)
+        store.intents.request_agent.connect(self._request)
 
-    def _ask(self, request: Request[Any]) -> None:
+    def _request(self, request: Request[Any]) -> None:
         assert type(request) in REQUESTS
 
         def done(answer: object) -> None:
@@ -37,7 +37,7 @@ class SettingsWiring(QObject):
         self._parts.machine_link.request(request, done, self)
 
     def _on_machine(self) -> None:
-        """Read everything anew when the agent is found, and when the machine has come to rest in another phase."""
+        """Reload the settings when the agent connects, and when the machine settled in another phase."""
         store = self._parts.store
         phase = store.phase
         before, self._phase = self._phase, phase
@@ -45,13 +45,13 @@ class SettingsWiring(QObject):
             return
         if before is None:
             for request in _AT_FIRST:
-                self._ask(request)
+                self._request(request)
         elif phase.is_settled:
-            self._ask(messages.GetSettings())
-            self._ask(messages.GetContext())
+            self._request(messages.GetSettings())
+            self._request(messages.GetContext())
 
     def _start_machine(self) -> None:
-        """Once, where the user wants the machine to start with the window; never before the first run's questions."""
+        """Start the machine with the window if the preferences say so; once, and never before the first run."""
         store = self._parts.store
         if self._started or store.part(SettingsStore).machine is None:
             return

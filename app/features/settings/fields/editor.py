@@ -1,4 +1,4 @@
-"""A small editor for JSON: line numbers, marks at lines with something wrong, the indentation kept at Return."""
+"""A small JSON editor with line numbers, marks at lines with errors, and automatic indentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backend.api import DaemonFinding, FindingSeverity
 
 
 class JsonEditor(QPlainTextEdit):
-    """Tab leaves it, so that nobody is caught in it without a mouse."""
+    """The editor. Tab moves the focus, so that it can be left by keyboard."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -34,18 +34,18 @@ class JsonEditor(QPlainTextEdit):
 
     @property
     def numbers_width(self) -> int:
-        """Room for the longest line number, and for the mark before it."""
+        """Width of the line numbers and marks, in pixels."""
         digits = max(2, len(str(max(1, self.blockCount()))))
         return theme.px(16) + self.fontMetrics().horizontalAdvance("9") * digits
 
     def show_findings(self, findings: Sequence[DaemonFinding]) -> None:
-        """Mark the lines of these."""
+        """Mark the lines of these findings."""
         self._findings = tuple(findings)
         self._mark()
         self._numbers.update()
 
     def go_to(self, line: int, column: int) -> None:
-        """Put the cursor there. Counted from 1."""
+        """Move the cursor. Line and column count from 1."""
         block = self.document().findBlockByNumber(line - 1)
         cursor = QTextCursor(block)
         cursor.movePosition(
@@ -56,7 +56,7 @@ class JsonEditor(QPlainTextEdit):
         self.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def paint_numbers(self, painter: QPainter, rect: QRect) -> None:
-        """Draw what stands left of the text."""
+        """Paint the line numbers and marks."""
         current = theme.current()
         painter.fillRect(rect, QColor(current.hover))
         worst = {finding.line: current.warning for finding in self._findings}
@@ -126,7 +126,7 @@ class JsonEditor(QPlainTextEdit):
 
 
 class _Numbers(QWidget):
-    """The strip of numbers; the editor knows where each line is."""
+    """The margin with line numbers; painting is delegated to the editor."""
 
     def __init__(self, editor: JsonEditor) -> None:
         super().__init__(editor)

@@ -1,4 +1,4 @@
-"""What the settings' forms are made of: a title, what it means, and one control that carries both to screen readers."""
+"""Rows of the settings pages: a title, an explanation and one control, which has both for screen readers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from app.ui.widgets import label
 
 
 class SettingsSection(QScrollArea):
-    """One page of settings: rows from its top, scrolled where they do not fit."""
+    """A scrollable page of settings rows."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class SettingsSection(QScrollArea):
 
 
 class CheckRow(QWidget):
-    """A yes or no."""
+    """A row with a check box."""
 
     toggled = Signal(bool)  # by the user
 
@@ -64,13 +64,13 @@ class CheckRow(QWidget):
         column.addLayout(below)
 
     def show_value(self, on: bool | None) -> None:
-        """As it is now; None: not known yet."""
+        """Show the current value; None while unknown."""
         self.box.setEnabled(on is not None)
         self.box.setChecked(bool(on))
 
 
 class ChoiceRow(QWidget):
-    """One of a few."""
+    """A row with a choice of a few values."""
 
     chosen = Signal(object)  # by the user: the value
 
@@ -79,48 +79,48 @@ class ChoiceRow(QWidget):
         self.box = QComboBox()
         self.box.setAccessibleName(title)
         self.box.setAccessibleDescription(help_text)
-        self.box.setMinimumWidth(theme.px(270))  # of nearly all the same: their edges are in line
+        self.box.setMinimumWidth(theme.px(270))  # the same for nearly all, to align their edges
         self._values = [value for value, _ in choices]
-        self.box.addItems([words for _, words in choices])
+        self.box.addItems([text for _, text in choices])
         self.box.activated.connect(lambda row: self.chosen.emit(self._values[row]))
         self.box.installEventFilter(_NoWheel(self.box))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.px(16))
-        words = QVBoxLayout()
-        words.setSpacing(theme.px(2))
+        texts_column = QVBoxLayout()
+        texts_column.setSpacing(theme.px(2))
         title_label = label(title, wrap=True)
         title_label.setBuddy(self.box)
-        words.addWidget(title_label)
+        texts_column.addWidget(title_label)
         if help_text:
-            words.addWidget(label(help_text, "muted", wrap=True))
-        row.addLayout(words, 1)
+            texts_column.addWidget(label(help_text, "muted", wrap=True))
+        row.addLayout(texts_column, 1)
         row.addWidget(self.box, 0, Qt.AlignmentFlag.AlignTop)
 
     def offer(self, choices: Sequence[tuple[object, str]]) -> None:
-        """Other choices."""
+        """Replace the choices: value and label of each."""
         values = [value for value, _ in choices]
         if values != self._values:
             self._values = values
             self.box.clear()
-            self.box.addItems([words for _, words in choices])
+            self.box.addItems([text for _, text in choices])
 
     def show_value(self, value: object) -> None:
-        """As it is now."""
+        """Show the current value."""
         if value in self._values:
             self.box.setCurrentIndex(self._values.index(value))
 
 
 class NumberRow(QWidget):
-    """A small number, counted by its buttons or typed."""
+    """A row with a small number in a spin box."""
 
-    chosen = Signal(int)  # by the user, when he is done with it
+    chosen = Signal(int)  # by the user, when editing is finished
 
     def __init__(self, title: str, least: int, most: int, help_text: str = "", *, zero: str = "") -> None:
-        """Make it.
+        """Create the row.
 
         Args:
-            zero: words that stand for the least number, where it has a meaning of its own.
+            zero: text shown for the least number, if that has a special meaning.
         """
         super().__init__()
         self._shown: int | None = None
@@ -136,21 +136,21 @@ class NumberRow(QWidget):
         self.box.setKeyboardTracking(False)
         self.box.valueChanged.connect(self._on_value)
         self.box.installEventFilter(_NoWheel(self.box))
-        words = QVBoxLayout()
-        words.setSpacing(theme.px(2))
+        texts_column = QVBoxLayout()
+        texts_column.setSpacing(theme.px(2))
         title_label = label(title)
         title_label.setBuddy(self.box)
-        words.addWidget(title_label)
+        texts_column.addWidget(title_label)
         if help_text:
-            words.addWidget(label(help_text, "muted", wrap=True))
+            texts_column.addWidget(label(help_text, "muted", wrap=True))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.px(16))
-        row.addLayout(words, 1)
+        row.addLayout(texts_column, 1)
         row.addWidget(self.box, 0, Qt.AlignmentFlag.AlignTop)
 
     def show_value(self, value: int | None) -> None:
-        """As it is now; None: not known yet."""
+        """Show the current value; None while unknown."""
         self._shown = value
         self.box.setEnabled(value is not None)
         if value is not None and not self.box.hasFocus():
@@ -164,7 +164,7 @@ class NumberRow(QWidget):
 
 
 class AmountRow(QWidget):
-    """A number between two ends: a slider for the hand, a field for the exact value."""
+    """A row with a number in a range: a slider, and a field for the exact value."""
 
     changed = Signal(int)  # by the user
 
@@ -181,7 +181,7 @@ class AmountRow(QWidget):
         self.field.setAccessibleName(title)
         self.field.setMinimumWidth(theme.px(110))
         self.field.setAlignment(Qt.AlignmentFlag.AlignRight)
-        # Without its little buttons (style sheet): the slider is beside it, and the arrow keys count up and down.
+        # Without arrow buttons (style sheet): the slider is beside it, and the arrow keys work.
         self.field.setProperty("amount", True)
         self.field.lineEdit().setTextMargins(0, 0, theme.px(6), 0)
         self.field.setKeyboardTracking(False)
@@ -205,11 +205,11 @@ class AmountRow(QWidget):
 
     @property
     def value(self) -> int:
-        """As it is set."""
+        """The value that is set."""
         return self.field.value()
 
     def set_range(self, least: int, most: int, *, dangerous_from: int | None = None) -> None:
-        """What is possible, and from where on it may hurt."""
+        """Set the range, and the value from which on a warning is shown."""
         self._dangerous_from = dangerous_from
         with QSignalBlocker(self.field), QSignalBlocker(self.slider):
             self.field.setRange(least, max(least, most))
@@ -218,22 +218,22 @@ class AmountRow(QWidget):
         self._colour()
 
     def show_value(self, value: int) -> None:
-        """As it is now."""
+        """Show the current value."""
         with QSignalBlocker(self.field), QSignalBlocker(self.slider):
             self.field.setValue(value)
             self.slider.setValue(value // self._step)
         self._colour()
 
-    def set_note(self, words: str) -> None:
-        """What the number means."""
-        self.note.setText(words)
-        self.note.setVisible(bool(words))
-        self.field.setAccessibleDescription(words)
-        self.slider.setAccessibleDescription(words)
+    def set_note(self, text: str) -> None:
+        """Set the explanation below the control."""
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
+        self.field.setAccessibleDescription(text)
+        self.slider.setAccessibleDescription(text)
 
     @property
     def is_dangerous(self) -> bool:
-        """Whether it is so much that the computer itself may suffer."""
+        """Whether the value is so large that this computer may become slow."""
         return self._dangerous_from is not None and self.value >= self._dangerous_from
 
     def _on_slider(self, steps: int) -> None:
@@ -252,15 +252,15 @@ class AmountRow(QWidget):
     def _colour(self) -> None:
         role = "danger" if self.is_dangerous else "muted"
         for widget, property_ in ((self.note, "role"), (self.slider, "danger")):
-            wanted: object = role if property_ == "role" else self.is_dangerous
-            if widget.property(property_) != wanted:
-                widget.setProperty(property_, wanted)
+            new_value: object = role if property_ == "role" else self.is_dangerous
+            if widget.property(property_) != new_value:
+                widget.setProperty(property_, new_value)
                 widget.style().unpolish(widget)
                 widget.style().polish(widget)
 
 
 class _NoWheel(QObject):
-    """Scrolling the page must not change what happens to come below the mouse."""
+    """Event filter that ignores the mouse wheel, so that scrolling the page does not change values."""
 
     def __init__(self, watched: QWidget) -> None:
         super().__init__(watched)
@@ -275,7 +275,7 @@ class _NoWheel(QObject):
 
 
 def line_of(*widgets: QWidget) -> QHBoxLayout:
-    """Buttons beside each other, from the left."""
+    """A row of widgets, aligned to the left."""
     row = QHBoxLayout()
     row.setSpacing(theme.px(8))
     for widget in widgets:
@@ -284,6 +284,6 @@ def line_of(*widgets: QWidget) -> QHBoxLayout:
     return row
 
 
-def muted(words: str) -> QLabel:
-    """A paragraph of explanation."""
-    return label(words, "muted", wrap=True)
+def muted(text: str) -> QLabel:
+    """A paragraph of explanation in the muted style."""
+    return label(text, "muted", wrap=True)

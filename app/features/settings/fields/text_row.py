@@ -1,4 +1,4 @@
-"""A line of text among the settings: checked by the agent when it is left, with what is wrong said below it."""
+"""A settings row with a text field. The agent validates the value; its error is shown below the field."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from app.ui.widgets import IconButton, label
 
 
 class TextRow(QWidget):
-    """A title, a field, what it means. `committed` comes with Return, or when the field is left."""
+    """A title, a field and an explanation. `committed` is emitted on Enter, or when the field loses the focus."""
 
     committed = Signal(str)  # by the user, when it differs from what is set
 
     def __init__(self, title: str, help_text: str = "", placeholder: str = "", *, indent: bool = False) -> None:
         super().__init__()
         self._shown: str | None = None
-        self._told: str | None = None
+        self._committed: str | None = None
         self.field = QLineEdit()
         self.field.setPlaceholderText(placeholder)
         self.field.setAccessibleName(title)
@@ -45,12 +45,12 @@ class TextRow(QWidget):
 
     @property
     def value(self) -> str:
-        """As it is typed."""
+        """The typed value, without surrounding space."""
         return self.field.text().strip()
 
     def show_value(self, value: str | None) -> None:
-        """As it is set now; None: not known yet. What the user has typed and is refused stays."""
-        before, self._shown, self._told = self._shown, value, None
+        """Show the current value; None while unknown. A typed value that was refused is kept."""
+        before, self._shown, self._committed = self._shown, value, None
         self.field.setEnabled(value is not None)
         if value is None:
             return
@@ -61,32 +61,35 @@ class TextRow(QWidget):
             self.show_fault("")
 
     def set_typed(self, value: str) -> None:
-        """Put it into the field."""
+        """Set the field's text."""
         self.field.setText(value)
 
-    def show_fault(self, words: str) -> None:
-        """Say what is wrong with what was typed; "" for nothing."""
-        self._told = None
-        self.fault.setText(words)
-        self.fault.setVisible(bool(words))
-        self.field.setAccessibleDescription(words or self.help.text())
-        if bool(self.field.property("wrong")) is not bool(words):
-            self.field.setProperty("wrong", bool(words))
+    def show_fault(self, message: str) -> None:
+        """Show why the typed value is invalid; "" removes the message."""
+        self._committed = None
+        self.fault.setText(message)
+        self.fault.setVisible(bool(message))
+        self.field.setAccessibleDescription(message or self.help.text())
+        if bool(self.field.property("wrong")) is not bool(message):
+            self.field.setProperty("wrong", bool(message))
             self.field.style().polish(self.field)
 
     def commit(self) -> None:
-        """Tell of what was typed, if it differs from what is set. Once: Return and leaving the field both end it."""
-        if self._shown is None or self.value == self._told:
+        """Emit `committed` if the typed value differs from the current one.
+
+        Only once per value, because Qt reports both Enter and leaving the field.
+        """
+        if self._shown is None or self.value == self._committed:
             return
         if self.value == self._shown:
             self.show_fault("")
         else:
-            self._told = self.value
+            self._committed = self.value
             self.committed.emit(self.value)
 
 
 class ProxyRow(TextRow):
-    """The address of a proxy. A password in it is shown only when that is asked for."""
+    """A row for a proxy's address. A password in it is masked until the user reveals it."""
 
     def __init__(self, title: str, help_text: str = "", placeholder: str = "", *, indent: bool = False) -> None:
         super().__init__(title, help_text, placeholder, indent=indent)
@@ -97,15 +100,15 @@ class ProxyRow(TextRow):
         self.reveal.hide()
         self.across.addWidget(self.reveal)
         self.field.installEventFilter(self)
-        self.field.textEdited.connect(lambda _words: self._offer())
+        self.field.textEdited.connect(lambda _typed: self._offer())
 
     @property
     def value(self) -> str:
-        """As it is typed, with its password."""
+        """The typed value, with its password."""
         return super().value if self._secret is None else self._secret
 
     def set_typed(self, value: str) -> None:
-        """Put it into the field, its password hidden."""
+        """Set the field's text with the password masked."""
         self._secret = None
         super().set_typed(value)
         self._hide()
@@ -117,7 +120,7 @@ class ProxyRow(TextRow):
         return super().eventFilter(watched, event)
 
     def _offer(self) -> None:
-        """The button is there while there is something to hide, and what is typed now is seen anyway."""
+        """Show the reveal button only while a password is masked; a password being typed is visible anyway."""
         self.reveal.setVisible(without_password(self.value) != self.value)
 
     def _hide(self) -> None:

@@ -53,8 +53,8 @@ def test_memory_and_disk_given_used_and_taken(store: AppStore, page: MachineView
     assert not page.overview.usage.isVisible()
     store.part(StatsStore).add(usage())
     shown = page.overview.usage
-    assert [bar.words.text() for bar in (shown.memory_used, shown.memory_on_host)] == ["1 of 4 GiB", "2 of 4 GiB"]
-    assert [bar.words.text() for bar in (shown.disk_used, shown.disk_on_host)] == ["16 of 64 GiB", "20 of 64 GiB"]
+    assert [bar.text.text() for bar in (shown.memory_used, shown.memory_on_host)] == ["1 of 4 GiB", "2 of 4 GiB"]
+    assert [bar.text.text() for bar in (shown.disk_used, shown.disk_on_host)] == ["16 of 64 GiB", "20 of 64 GiB"]
     assert [bar.bar.value() for bar in (shown.memory_used, shown.disk_used)] == [250, 250]
     assert shown.memory_used.bar.accessibleDescription() == "1 of 4 GiB"
     assert len([graph for graph in page.overview.graphs.graphs if graph.isVisible()]) == 4
@@ -71,7 +71,7 @@ def test_what_was_given_back_is_said_where_it_is_known(store: AppStore, page: Ma
 def test_what_the_host_does_not_tell_is_said_to_be_unknown(store: AppStore, page: MachineView) -> None:
     running(store)
     store.part(StatsStore).add(usage(memory_on_host_bytes=None))
-    assert page.overview.usage.memory_on_host.words.text() == "unknown"
+    assert page.overview.usage.memory_on_host.text.text() == "unknown"
 
 
 def test_figures_go_with_the_machine(store: AppStore, page: MachineView) -> None:

@@ -214,8 +214,8 @@ def test_an_update_is_offered_taken_and_told_of(whole: MaintenanceWindow) -> Non
     whole.publish(Phase.RUNNING, image_offer="2026.12.0")
     page = whole.part("overview")
     banner = page.overview.update_banner
-    whole.wait(lambda: "29.0.2" in banner.words.text())
-    assert "From 2026.11.1 to 2026.12.0" in banner.words.text()
+    whole.wait(lambda: "29.0.2" in banner.text.text())
+    assert "From 2026.11.1 to 2026.12.0" in banner.text.text()
     whole.agent.holds.add("update.apply")
     banner.apply.click()
     assert whole.asked("update.apply") == [{"directory": None}]
@@ -226,7 +226,7 @@ def test_an_update_is_offered_taken_and_told_of(whole: MaintenanceWindow) -> Non
     whole.publish(Phase.RUNNING)
     whole.agent.release("update.apply")
     whole.wait(lambda: any("updated" in words for words in whole.notices))
-    whole.wait(lambda: page.overview.versions.found.text() == "You have the newest version.")
+    whole.wait(lambda: page.overview.versions.result.text() == "You have the newest version.")
 
 
 def test_with_containers_it_asks_before(store: AppStore, window: MainWindow) -> None:
@@ -273,8 +273,8 @@ def test_memory_and_disk_are_given_back(whole: MaintenanceWindow) -> None:
     usage.reclaim.click()
     assert whole.asked("reclaim") == [{}]
     whole.wait(lambda: "Reclaimed. Memory: 3 GiB → 1 GiB, Disk: nothing to reclaim" in whole.notices)
-    assert usage._brought["memory"].text() == "Last time: 3 GiB → 1 GiB"
-    assert not usage._brought["disk"].isVisible()
+    assert usage._last_result["memory"].text() == "Last time: 3 GiB → 1 GiB"
+    assert not usage._last_result["disk"].isVisible()
 
 
 def settings(whole: MaintenanceWindow, section: str) -> SettingsPage:

@@ -87,7 +87,7 @@ def test_a_choice_is_sent_and_what_it_means_is_said(
     assert section.warning.isVisible()
     page = window.page("settings")
     assert isinstance(page, SettingsPage)
-    assert "Publish ports on" in page.restart._words.text()
+    assert "Publish ports on" in page.restart._label.text()
     with qtbot.waitSignal(store.intents.restart_machine):
         QTest.mouseClick(page.restart.button, LEFT)
     section.checks["network.certificates_in_containers"].box.click()

@@ -74,7 +74,7 @@ def test_only_what_was_changed_is_applied(store: AppStore, page: SettingsPage, a
         *reply(messages.SetSettings(values={}), config_answer(machine_memory_mib=6144, reasons=("machine.memory_mib",)))
     )
     assert not resources.apply.isEnabled()
-    assert "Memory" in page.restart._words.text()
+    assert "Memory" in page.restart._label.text()
 
 
 def test_what_waits_for_a_restart_can_be_had_now(store: AppStore, page: SettingsPage, qtbot: QtBot) -> None:
