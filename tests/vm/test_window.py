@@ -155,10 +155,10 @@ def test_a_container_is_made_anew_with_what_it_had(
         assert shown is not None
         assert shown.fields.lines["name"].text() == "anew"
         row = shown.fields.variables.add()
-        for name, words in (("name", "B"), ("value", "two words")):
+        for name, cell_text in (("name", "B"), ("value", "two words")):
             field = row.fields[name]
             assert isinstance(field, QLineEdit)
-            field.setText(words)
+            field.setText(cell_text)
         shown.submit()
         qtbot.waitUntil(
             lambda: inspect("{{.Id}}") not in ("", before) and inspect("{{.State.Running}}") == "true", timeout=WAIT_MS

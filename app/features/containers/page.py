@@ -1,4 +1,4 @@
-"""The page of containers: the list, or one container in its place. Escape and the back button lead to the list."""
+"""The Containers page: the list, or one container in its place. Escape and the back button return to the list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.state.store import AppStore
 
 
 class ContainersPage(QStackedWidget):
-    """Shows what `store.intents.open_container` names until `close_container`."""
+    """Switches between list and container, on `store.intents.open_container` and `close_container`."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class ContainersPage(QStackedWidget):
 
     @property
     def detail(self) -> DetailPage:
-        """The page of one container, made when it is first needed."""
+        """The page of one container, created on first use."""
         if self._detail is None:
             self._detail = DetailPage(self._store)
             self.addWidget(self._detail)
@@ -32,24 +32,24 @@ class ContainersPage(QStackedWidget):
 
     @property
     def is_open(self) -> bool:
-        """Whether a container is shown in place of the list."""
+        """Whether a container is open in place of the list."""
         return self._detail is not None and self.currentWidget() is self._detail
 
     def open_container(self, container_id: str, tab: str) -> None:
-        """Show a container at a tab, "" for the first."""
+        """Open a container at a tab; "" for the first."""
         if self._store.container(container_id) is not None:
             self.detail.open(container_id, tab)
             self.setCurrentWidget(self.detail)
 
     def close_container(self) -> None:
-        """Back to the list."""
+        """Return to the list."""
         if self.is_open:
             self.detail.leave()
             self.setCurrentWidget(self.view)
             self.view.table.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def focus_search(self) -> None:
-        """In the container that is shown, else in the list."""
+        """Focus the search field of the open container, or of the list."""
         if self.is_open:
             self.detail.focus_search()
         else:

@@ -145,9 +145,9 @@ class _Bar(QWidget):
         column.addLayout(head)
         column.addWidget(self.bar)
 
-    def show_share(self, used: int | None, resources: int) -> None:
-        """Show `used` of `resources` bytes; None for unknown use."""
-        text = figures.used_of(used, resources) if used is not None else _("unknown")
+    def show_share(self, used: int | None, total: int) -> None:
+        """Show `used` of `total` bytes; None for unknown use."""
+        text = figures.used_of(used, total) if used is not None else _("unknown")
         self.text.setText(text)
         self.bar.setAccessibleDescription(text)
-        self.bar.setValue(min(_STEPS, round(_STEPS * (used or 0) / resources)) if resources else 0)
+        self.bar.setValue(min(_STEPS, round(_STEPS * (used or 0) / total)) if total else 0)

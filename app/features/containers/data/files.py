@@ -1,6 +1,7 @@
-"""A container's directories as the agent lists them, ready to show. Pure.
+"""A container's directory listings, decoded from the agent's replies. No I/O.
 
-A path is text in which `surrogateescape` holds what is not UTF-8; on the control channel it is one character per byte.
+Paths here are text, with `surrogateescape` for bytes that are not UTF-8; on the control channel they have one character
+per byte.
 """
 
 from __future__ import annotations
@@ -13,31 +14,31 @@ from backend.api import clean_text, messages
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One name in a directory."""
+    """One entry of a directory."""
 
     untrusted_name: str
     mode: int
     size: int
     modified: int
-    """Seconds since the epoch."""
+    """Modification time in seconds since the epoch."""
     user_id: int
     group_id: int
     untrusted_target: str = ""
-    """Where a symbolic link points."""
+    """Target of a symbolic link; "" for other entries."""
 
     @property
     def name(self) -> str:
-        """To be shown: what is no letter is replaced."""
+        """The name to show, with unprintable characters replaced."""
         return shown_path(self.untrusted_name)
 
     @property
     def target(self) -> str:
-        """To be shown."""
+        """The link target to show, with unprintable characters replaced."""
         return shown_path(self.untrusted_target)
 
     @property
     def is_directory(self) -> bool:
-        """Whether it can be entered; a link only tells when it is tried."""
+        """Whether it is a directory; False for a link to one."""
         return stat.S_ISDIR(self.mode)
 
     @property
@@ -47,33 +48,33 @@ class FileEntry:
 
     @property
     def is_file(self) -> bool:
-        """Whether it has content."""
+        """Whether it is a regular file."""
         return stat.S_ISREG(self.mode)
 
     @property
-    def mode_words(self) -> str:
-        """As ls shows it: "-rw-r--r--"."""
+    def mode_text(self) -> str:
+        """Type and permissions as `ls` shows them: "-rw-r--r--"."""
         return stat.filemode(self.mode)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One directory."""
+    """The contents of one directory."""
 
     container_id: str
-    asked: str
+    requested_path: str
     path: str
-    """The same place without links."""
+    """The path with symbolic links resolved."""
     directory: FileEntry | None
     entries: tuple[FileEntry, ...]
     is_truncated: bool
 
 
 def listing_of(untrusted: messages.FileList) -> Listing:
-    """The agent's answer."""
+    """Convert the agent's reply."""
     return Listing(
         container_id=untrusted.container,
-        asked=from_wire(untrusted.path),
+        requested_path=from_wire(untrusted.path),
         path=from_wire(untrusted.resolved),
         directory=_entry(untrusted.directory) if untrusted.directory is not None else None,
         entries=tuple(_entry(record) for record in untrusted.entries),
@@ -94,26 +95,26 @@ def _entry(untrusted: messages.FileRecord) -> FileEntry:
 
 
 def from_wire(text: str) -> str:
-    """One character per byte to a path."""
+    """Convert a path from the control channel's form."""
     return text.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
 
 
 def to_wire(path: str) -> str:
-    """A path to one character per byte."""
+    """Convert a path to the control channel's form."""
     return path.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def shown_path(untrusted_path: str) -> str:
-    """A path or a name to be shown: one line, what is not UTF-8 replaced."""
+    """A path or name to show: on one line, with bytes that are not UTF-8 replaced."""
     text = untrusted_path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return clean_text(text.replace("\n", "␊"), 4096)
 
 
 def child(directory: str, name: str) -> str:
-    """The path of a name in a directory."""
+    """Join a directory and the name of an entry."""
     return f"{directory.rstrip('/')}/{name}"
 
 
 def parent(path: str) -> str:
-    """The directory above; the root is its own."""
+    """The parent directory; the root is its own parent."""
     return path.rstrip("/").rpartition("/")[0] or "/"

@@ -1,6 +1,6 @@
-"""What the window knows of the container whose page is open, and what is asked there. Views read it and emit.
+"""State of the open container's page, and the signals for the user's requests there.
 
-An answer is kept with the id it was asked for: one that comes after the user went on to another container is dropped.
+Each reply is stored with its container's id: a reply that arrives after another container was opened is dropped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class JobKind(StrEnum):
-    """What takes its time."""
+    """Kinds of long-running jobs."""
 
     DOWNLOAD = "download"
     UPLOAD = "upload"
@@ -30,7 +30,7 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """How it stands."""
+    """State of a job."""
 
     RUNNING = "running"
     DONE = "done"
@@ -40,33 +40,33 @@ class JobState(StrEnum):
 
 @dataclass(eq=False)
 class Job:
-    """Something under way, or over and not yet dismissed."""
+    """A job that runs, or has ended and is not dismissed yet."""
 
     kind: JobKind
     container_id: str
     subject: str
-    """What it is about, clean: a path, or an image's name."""
+    """What it works on, sanitized: a path or an image's name."""
     transfer: Transfer = field(default_factory=Transfer)
     state: JobState = JobState.RUNNING
     problem: Problem | None = None
     result: str = ""
-    """Where to find what was made, clean."""
+    """Location of the result, sanitized: a path or an image's name."""
 
 
 class DetailIntents(QObject):
-    """What the user asks for on a container's page. Paths in containers are as `app.container_files` has them."""
+    """Signals for the user's requests on a container's page. Paths in containers are as in `data.files`."""
 
-    open = Signal(str)  # container id; "" when the page is left
+    open = Signal(str)  # container id; "" when the page is closed
     load_details = Signal(str)
     load_processes = Signal(str)
     load_changes = Signal(str)
     load_listing = Signal(str, str)  # id, path
     load_file = Signal(str, str)  # id, path
     save_file = Signal(str, object, bytes, bool)  # id, RemoteFile as it was read, new content, overwrite
-    download = Signal(str, tuple, object)  # id, paths, directory here
-    upload = Signal(str, str, tuple, tuple)  # id, directory there, paths here, (user, group)
-    export = Signal(str, object)  # id, file here
-    commit = Signal(str, str, str, bool)  # id, image's name, message, pause
+    download = Signal(str, tuple, object)  # id, paths in the container, directory on this computer
+    upload = Signal(str, str, tuple, tuple)  # id, directory in the container, paths on this computer, (uid, gid)
+    export = Signal(str, object)  # id, file on this computer
+    commit = Signal(str, str, str, bool)  # id, image name, message, whether to pause
     cancel = Signal(object)  # Job
     dismiss = Signal(object)  # Job
     open_terminal = Signal(str, bool, int, int)  # id, debug shell, columns, lines
@@ -74,18 +74,18 @@ class DetailIntents(QObject):
 
 
 class DetailStore(QObject):
-    """Only the composition root calls the `set_` methods, in the GUI thread."""
+    """State of the page. Only the wiring calls the `set_` methods, in the GUI thread."""
 
     details_changed = Signal()
     processes_changed = Signal()
     changes_changed = Signal()
-    listed = Signal(str, str, object)  # id, path as asked, Listing | Problem
-    file_read = Signal(str, str, object)  # id, path as asked, RemoteFile | Problem
+    listed = Signal(str, str, object)  # id, requested path, Listing | Problem
+    file_read = Signal(str, str, object)  # id, requested path, RemoteFile | Problem
     file_saved = Signal(str, object)  # id, RemoteFile | Problem
     job_added = Signal(object)
     job_changed = Signal(object)
     job_removed = Signal(object)
-    terminal_changed = Signal(str, bool)  # id, debug shell: another session, or none
+    terminal_changed = Signal(str, bool)  # id, whether the debug shell: its session changed
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -99,15 +99,15 @@ class DetailStore(QObject):
 
     @property
     def jobs(self) -> tuple[Job, ...]:
-        """All that runs, or is over and not dismissed, of any container."""
+        """All jobs of all containers that are not dismissed."""
         return tuple(self._jobs)
 
     def terminal(self, container_id: str, *, debug: bool) -> TerminalSession | None:
-        """The container's terminal, if one was opened."""
+        """The container's terminal session (or debug shell's), if one was opened."""
         return self._terminals.get((container_id, debug))
 
     def set_container(self, container_id: str) -> None:
-        """Another container's page is open; nothing is known of it yet."""
+        """Set the open container and clear the last one's state."""
         if container_id != self.container_id:
             self.container_id = container_id
             self.details = self.processes = self.changes = None
@@ -116,53 +116,53 @@ class DetailStore(QObject):
             self.changes_changed.emit()
 
     def set_details(self, container_id: str, answer: ContainerDetails | Problem) -> None:
-        """What `docker inspect` says, or why it does not."""
+        """Store the result of `docker inspect`, or why it failed."""
         if container_id == self.container_id and not _same(answer, self.details):
             self.details = answer
             self.details_changed.emit()
 
     def set_processes(self, container_id: str, answer: ProcessTable | Problem) -> None:
-        """What `docker top` says."""
+        """Store the result of `docker top`, or why it failed."""
         if container_id == self.container_id and answer != self.processes:
             self.processes = answer
             self.processes_changed.emit()
 
     def set_changes(self, container_id: str, answer: dict[str, ChangeKind] | Problem) -> None:
-        """What `docker diff` says."""
+        """Store the result of `docker diff`, or why it failed."""
         if container_id == self.container_id:
             self.changes = answer if isinstance(answer, Problem) else MappingProxyType(answer)
             self.changes_changed.emit()
 
     def set_listing(self, container_id: str, path: str, answer: Listing | Problem) -> None:
-        """A directory, or why it cannot be shown."""
+        """Emit `listed` with a directory, or why it cannot be listed."""
         self.listed.emit(container_id, path, answer)
 
     def set_file(self, container_id: str, path: str, answer: RemoteFile | Problem) -> None:
-        """A file that was to be shown."""
+        """Emit `file_read` with a file, or why it cannot be read."""
         self.file_read.emit(container_id, path, answer)
 
     def set_saved(self, container_id: str, answer: RemoteFile | Problem) -> None:
-        """A file that was written."""
+        """Emit `file_saved` with the saved file, or why saving failed."""
         self.file_saved.emit(container_id, answer)
 
     def add_job(self, job: Job) -> None:
-        """Something begins."""
+        """Add a job that starts."""
         self._jobs.append(job)
         self.job_added.emit(job)
 
     def change_job(self, job: Job) -> None:
-        """It came further, or to its end."""
+        """Report progress or the end of a job."""
         if job in self._jobs:
             self.job_changed.emit(job)
 
     def remove_job(self, job: Job) -> None:
-        """The user has seen it."""
+        """Remove a job that the user dismissed."""
         if job in self._jobs:
             self._jobs.remove(job)
             self.job_removed.emit(job)
 
     def set_terminal(self, container_id: str, session: TerminalSession | None, *, debug: bool) -> None:
-        """A terminal was opened, or with None forgotten."""
+        """Store a terminal session, or with None remove it."""
         if session is None:
             self._terminals.pop((container_id, debug), None)
         else:
@@ -171,6 +171,6 @@ class DetailStore(QObject):
 
 
 def _same(one: Any, other: Any) -> bool:
-    # The raw answer takes no part in the comparison of details, and is shown too.
+    # The raw reply is excluded from the comparison of details, but is shown too.
     raw_one, raw_other = (getattr(value, "untrusted_raw", None) for value in (one, other))
     return bool(one == other and raw_one == raw_other)

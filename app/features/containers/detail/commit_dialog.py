@@ -1,4 +1,4 @@
-"""The question before an image is made of a container: its name, and what is and is not in it."""
+"""The dialog to create an image from a container (`docker commit`): asks for its name, and explains its contents."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _WRONG: Final = {
     "repository": message("Image names can contain only lowercase letters, digits and . _ - /"),
     "tag": message("Tags can contain only letters, digits and . _ - (up to 128 characters)."),
 }
-"""By what `check_image_name` finds; an empty name is not blamed."""
+"""Error messages by the result of `check_image_name`; an empty name shows none."""
 
 
 class CommitDialog(QDialog):
-    """Emits `chosen`, and is gone."""
+    """Emits `chosen` when confirmed, and closes."""
 
-    chosen = Signal(str, str, bool)  # the image's name, message, whether to hold the processes meanwhile
+    chosen = Signal(str, str, bool)  # image name, message, whether to pause the container meanwhile
 
     def __init__(self, container: Container, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,8 +44,8 @@ class CommitDialog(QDialog):
         self.buttons = QDialogButtonBox()
         self.make = self.buttons.addButton(_("Create image"), QDialogButtonBox.ButtonRole.AcceptRole)
         cancel = self.buttons.addButton(_("Cancel"), QDialogButtonBox.ButtonRole.RejectRole)
-        for made in (self.make, cancel):
-            made.setAccessibleName(made.text())
+        for widget in (self.make, cancel):
+            widget.setAccessibleName(widget.text())
         self.make.setProperty("role", "primary")
         self.buttons.accepted.connect(self._accept)
         self.buttons.rejected.connect(self.reject)

@@ -1,4 +1,4 @@
-"""Mounts, variables, networks and labels of a container; values that look like secrets are hidden until asked for."""
+"""The tab with a container's mounts, variables, networks and labels. Values that look like secrets are masked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _VALUE: Final = Qt.ItemDataRole.UserRole
 
 
 class Fact(NamedTuple):
-    """One line."""
+    """A name and its value."""
 
     name: str
     value: str
@@ -51,7 +51,7 @@ class FactsTab(QWidget):
         self._problem = ProblemView(store)
         self.filter = QLineEdit(placeholderText=_("Filter by name or value"), clearButtonEnabled=True)
         self.filter.setAccessibleName(_("Filter by name or value"))
-        self.filter.textChanged.connect(lambda _words: self._filter())
+        self.filter.textChanged.connect(lambda _text: self._filter())
         self.reveal = QCheckBox(_("Show hidden values"))
         self.reveal.setAccessibleName(_("Show hidden values"))
         self.reveal.toggled.connect(lambda _on: self._fill())
@@ -81,13 +81,13 @@ class FactsTab(QWidget):
         store.part(DetailStore).details_changed.connect(self._show)
 
     def show_container(self, container_id: str) -> None:  # noqa: ARG002 -- what is shown comes with the details
-        """Another container: nothing is revealed."""
+        """Show another container, with all secrets masked."""
         self.reveal.setChecked(False)
         self.filter.clear()
         self._show()
 
     def focus_search(self) -> None:
-        """Go to the filter."""
+        """Focus the filter field."""
         self.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _show(self) -> None:
@@ -120,20 +120,20 @@ class FactsTab(QWidget):
         self._filter()
 
     def _filter(self) -> None:
-        wanted = self.filter.text().casefold()
+        needle = self.filter.text().casefold()
         for number in range(self.tree.topLevelItemCount()):
             section = self.tree.topLevelItem(number)
             if section is None:
                 continue
-            kept = 0
+            shown_count = 0
             for at in range(section.childCount()):
                 row = section.child(at)
                 assert row is not None
-                # What is hidden is not searched: the filter would tell it letter by letter.
-                matches = wanted in row.text(0).casefold() or (row.text(1) != MASK and wanted in row.text(1).casefold())
+                # Masked values are not searched: the filter would reveal them letter by letter.
+                matches = needle in row.text(0).casefold() or (row.text(1) != MASK and needle in row.text(1).casefold())
                 row.setHidden(not matches)
-                kept += matches
-            section.setHidden(bool(wanted) and not kept)
+                shown_count += matches
+            section.setHidden(bool(needle) and not shown_count)
 
     def _menu(self, point: QPoint) -> None:
         item = self.tree.itemAt(point) or self.tree.currentItem()
@@ -157,7 +157,7 @@ class FactsTab(QWidget):
 
 
 def sections(details: ContainerDetails) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
-    """What is shown: the title and the lines of each section."""
+    """The sections to show: title and facts of each."""
     variables = (Fact(name, value, is_secret(name, value)) for name, value in details.environment)
     labels = (Fact(name, value) for name, value in sorted(details.labels.items()))
     return (

@@ -1,4 +1,4 @@
-"""The head of a container's page: the way back, what it is and how it is, its ports as links, what can be done."""
+"""The header of a container's page: back button, name, image, state, port links, and actions."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MAX_PORTS = 6
 
 
 class DetailHeader(QFrame):
-    """Of one container."""
+    """The header for one container."""
 
-    left = Signal()  # the user goes back to the list
+    left = Signal()  # the user returns to the list
     commit_wanted = Signal()
     export_wanted = Signal()
 
@@ -78,7 +78,7 @@ class DetailHeader(QFrame):
         column.addLayout(below)
 
     def show_container(self, container: Container | None, name: str) -> None:
-        """Show how it is now; None: it is gone, and `name` is what it was called."""
+        """Show the container's current state; None if it was removed, and `name` was its name."""
         self._container = container
         self.name.set_whole(name)
         self.name.setAccessibleName(name)
@@ -88,19 +88,19 @@ class DetailHeader(QFrame):
             self._image.set_whole("")
         else:
             self._dot.set_colour(theme.container_colour(theme.current(), container.state, container.health))
-            self._state.setText(self._state_words(container))
+            self._state.setText(self._state_text(container))
             self._image.set_whole(container.image)
             self._image.setAccessibleName(_("Image: {image}", image=container.image))
         self._show_ports(container)
         self._enable()
 
-    def _state_words(self, container: Container) -> str:
+    def _state_text(self, container: Container) -> str:
         pending = self._store.pending.get(container.id)
         if pending is not None:
             return texts.action_pending(pending)
         health = texts.health(container.health)
-        words = container.status or texts.container_state(container.state)
-        return words if not health or health.lower() in words.lower() else f"{words}, {health}"
+        text = container.status or texts.container_state(container.state)
+        return text if not health or health.lower() in text.lower() else f"{text}, {health}"
 
     def _show_ports(self, container: Container | None) -> None:
         links = port_links(container) if container is not None else ()
@@ -128,9 +128,9 @@ class DetailHeader(QFrame):
             self._ports.addWidget(more)
 
     def _action_button(self, action: ContainerAction) -> QPushButton:
-        made = button(texts.action(action), partial(self._act, action))
-        made.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        return made
+        widget = button(texts.action(action), partial(self._act, action))
+        widget.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        return widget
 
     def _act(self, action: ContainerAction) -> None:
         if self._container is not None:
@@ -156,8 +156,8 @@ class DetailHeader(QFrame):
         if container is None:
             return
 
-        def add(words: str, glyph: str, do: Callable[[], object]) -> None:
-            self.menu.addAction(icons.glyph(glyph), words, do)
+        def add(text: str, glyph: str, do: Callable[[], object]) -> None:
+            self.menu.addAction(icons.glyph(glyph), text, do)
 
         if container.state is ContainerState.RUNNING:
             add(texts.action(ContainerAction.PAUSE), "pause", partial(self._act, ContainerAction.PAUSE))

@@ -1,4 +1,4 @@
-"""All that `docker inspect` says, as a tree that can be searched and copied from."""
+"""The tab with the full output of `docker inspect` as a searchable tree."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FIRST_OPEN: Final = ("State",)
 
 
 class InspectTab(QWidget):
-    """A tree with a search field."""
+    """The tree with its search field."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -81,12 +81,12 @@ class InspectTab(QWidget):
         store.part(DetailStore).details_changed.connect(self._show)
 
     def show_container(self, container_id: str) -> None:  # noqa: ARG002 -- what is shown comes with the details
-        """Another container."""
+        """Show another container."""
         self.search.clear()
         self._show()
 
     def focus_search(self) -> None:
-        """Go to the search field."""
+        """Focus the search field."""
         self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.search.selectAll()
 
@@ -95,7 +95,7 @@ class InspectTab(QWidget):
         self._problem.show_problem(answer if isinstance(answer, Problem) else None)
         raw = answer.untrusted_raw if isinstance(answer, ContainerDetails) else None
         if raw is None and isinstance(answer, Problem):
-            return  # the last answer stays below the problem
+            return  # the last reply stays visible below the problem
         if raw == self._raw:
             return
         is_new = self._raw is None or raw is None or raw.get("Id") != self._raw.get("Id")
@@ -128,20 +128,20 @@ class InspectTab(QWidget):
             yield index
             yield from self._all(index)
 
-    def _find(self, *_words: str, keep: bool = False) -> None:
-        wanted = self.search.text().casefold()
+    def _find(self, *_text: str, keep: bool = False) -> None:
+        needle = self.search.text().casefold()
         self._matches = []
-        if wanted:
+        if needle:
             self._matches = [
                 index
                 for index in self._all()
-                if wanted in str(index.data()).casefold()
-                or wanted in str(index.siblingAtColumn(1).data() or "").casefold()
+                if needle in str(index.data()).casefold()
+                or needle in str(index.siblingAtColumn(1).data() or "").casefold()
             ]
         for widget in (self.previous, self.next):
             widget.setEnabled(bool(self._matches))
         if keep:
-            self._tell_count()
+            self._show_count()
         else:
             self._at = -1
             self._step(1)
@@ -152,9 +152,9 @@ class InspectTab(QWidget):
             index = self._matches[self._at]
             self.tree.setCurrentIndex(index)
             self.tree.scrollTo(index)
-        self._tell_count()
+        self._show_count()
 
-    def _tell_count(self) -> None:
+    def _show_count(self) -> None:
         if not self.search.text():
             self._count.setText("")
         elif not self._matches:
@@ -186,13 +186,13 @@ class InspectTab(QWidget):
         QGuiApplication.clipboard().setText(_pretty(self._value()))
 
     def _value(self) -> Any:
-        """What stands at the current line, out of the whole answer."""
-        held = self._current(_VALUE)
-        return held() if callable(held) else None
+        """The JSON value at the current row."""
+        getter = self._current(_VALUE)
+        return getter() if callable(getter) else None
 
 
 def _fill(item: QStandardItem, untrusted_value: Any) -> None:
-    """Put a value's members below an item; a stack and counters, for an answer may be deep or long."""
+    """Add a value's members below an item. Iterative, and limited in number, because a reply may be deep or long."""
     waiting = [(item, untrusted_value, "", 0)]
     count = 0
     font = None
@@ -209,19 +209,19 @@ def _fill(item: QStandardItem, untrusted_value: Any) -> None:
             name = QStandardItem(clean_text(str(key)) if isinstance(key, str) else f"[{key}]")
             name.setData(here, _PATH)
             name.setData(lambda member=member: member, _VALUE)
-            words = QStandardItem(_words(member))
+            text = QStandardItem(_text(member))
             if font is None:
-                font = words.font()
+                font = text.font()
                 font.setFamilies(MONOSPACE)
-            words.setFont(font)
-            words.setToolTip(tooltip(words.text()))
-            under.appendRow([name, words])
+            text.setFont(font)
+            text.setToolTip(tooltip(text.text()))
+            under.appendRow([name, text])
             if isinstance(member, dict | list) and member:
                 waiting.append((name, member, here, depth + 1))
 
 
 def _joined(path: str, key: str | int) -> str:
-    """A path as `docker inspect --format` and jq take it."""
+    """Extend a path, in the syntax of `docker inspect --format` and jq."""
     if isinstance(key, int):
         return f"{path}[{key}]"
     if _PLAIN_KEY.fullmatch(key):
@@ -229,7 +229,7 @@ def _joined(path: str, key: str | int) -> str:
     return f"{path}[{json.dumps(key)}]"
 
 
-def _words(untrusted_value: Any) -> str:
+def _text(untrusted_value: Any) -> str:
     if isinstance(untrusted_value, dict):
         return "{}" if not untrusted_value else f"{{{len(untrusted_value)}}}"
     if isinstance(untrusted_value, list):

@@ -1,4 +1,4 @@
-"""What is under way for containers, or over and not dismissed: how far it is, and the way to stop it."""
+"""The jobs bar: progress and results of copies, exports and commits, with buttons to cancel and dismiss them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_HEIGHT = 220
 
 
 class JobsBar(QScrollArea):
-    """A line for each job; hidden while there is none. It scrolls where they would leave no room for the page."""
+    """A scrollable list with a row for each job. Hidden while there is none."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -65,23 +65,23 @@ class JobsBar(QScrollArea):
         self._fit()
 
     def _fit(self) -> None:
-        """As high as the rows, up to a bound."""
-        wanted = sum(row.sizeHint().height() for row in self._rows.values())
-        height = min(wanted, theme.px(MAX_HEIGHT))
+        """Set the height to that of the rows, up to MAX_HEIGHT."""
+        needed = sum(row.sizeHint().height() for row in self._rows.values())
+        height = min(needed, theme.px(MAX_HEIGHT))
         if height != self.height():
             self.setFixedHeight(height)
 
 
 class JobRow(QFrame):
-    """One job."""
+    """The row of one job."""
 
     def __init__(self, store: AppStore, job: Job) -> None:
         super().__init__()
         self.setObjectName("job")
         self._store = store
         self._job = job
-        self._words = ElidedLabel()
-        self._words.setProperty("role", "")
+        self._text = ElidedLabel()
+        self._text.setProperty("role", "")
         self._amount = label("", "muted")
         self.progress = QProgressBar(textVisible=False)
         self.progress.setFixedWidth(theme.px(180))
@@ -92,7 +92,7 @@ class JobRow(QFrame):
         self._problem = ProblemView(store)
         row = QHBoxLayout()
         row.setSpacing(theme.px(10))
-        row.addWidget(self._words, 1)
+        row.addWidget(self._text, 1)
         for widget in (self._amount, self.progress, self.cancel, self.show_it, self.dismiss):
             row.addWidget(widget)
         column = QVBoxLayout(self)
@@ -102,18 +102,18 @@ class JobRow(QFrame):
         self.show_job()
 
     def show_job(self) -> None:
-        """As it is now."""
+        """Show the job's current state."""
         job, transfer = self._job, self._job.transfer
         runs = job.state is JobState.RUNNING
         stopping = runs and transfer.is_cancelled
-        words = _words(job)
+        text = _text(job)
         if stopping:
-            words = _("Canceling {subject}…", subject=job.subject)
+            text = _("Canceling {subject}…", subject=job.subject)
         elif runs and transfer.item and transfer.item != job.subject:
-            words = f"{words}  {transfer.item}"
-        self._words.set_whole(words)
-        self._words.setAccessibleName(words)
-        self.progress.setAccessibleName(words)
+            text = f"{text}  {transfer.item}"
+        self._text.set_whole(text)
+        self._text.setAccessibleName(text)
+        self.progress.setAccessibleName(text)
         self._show_amount()
         self.progress.setVisible(runs)
         self.cancel.setVisible(runs)
@@ -122,31 +122,31 @@ class JobRow(QFrame):
         self.dismiss.setVisible(not runs)
         if job.problem != self._problem.problem:
             self._problem.show_problem(job.problem)
-            # Within the bar that scrolls it would be squeezed instead.
+            # In the scroll area it would be squeezed otherwise.
             self._problem.ensurePolished()
             self._problem.setMinimumHeight(self._problem.sizeHint().height() if job.problem is not None else 0)
 
     def _show_amount(self) -> None:
         transfer = self._job.transfer
         done, total = transfer.done_bytes, transfer.total_bytes
-        words = size(done) if done else ""
+        text = size(done) if done else ""
         if total and self._job.state is JobState.RUNNING:
-            # A total is a guess where files change meanwhile: the bar waits at its end.
+            # The total is an estimate if files change during the copy: the bar then waits at its end.
             self.progress.setRange(0, _STEPS)
             self.progress.setValue(min(_STEPS, done * _STEPS // total))
-            words = _("{done} of {total}", done=size(min(done, total)), total=size(total))
+            text = _("{done} of {total}", done=size(min(done, total)), total=size(total))
         else:
             self.progress.setRange(0, 0)
         if transfer.skipped_count:
-            words = words + "  " + ngettext("{count} skipped", "{count} skipped", transfer.skipped_count)
+            text = text + "  " + ngettext("{count} skipped", "{count} skipped", transfer.skipped_count)
             self._amount.setToolTip(tooltip("\n".join(transfer.skipped)))
-        self._amount.setText(words)
+        self._amount.setText(text)
 
     def _open(self) -> None:
         self._store.intents.open_url.emit(QUrl.fromLocalFile(str(Path(self._job.result).parent)).toString())
 
 
-def _words(job: Job) -> str:
+def _text(job: Job) -> str:
     subject, result = job.subject, job.result
     match job.kind, job.state:
         case JobKind.DOWNLOAD, JobState.RUNNING:

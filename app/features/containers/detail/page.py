@@ -1,4 +1,4 @@
-"""The page of one container: head, tabs, and what is under way for it. A tab is made when it is first shown."""
+"""The page of one container: header, tabs and jobs. A tab is created when it is first shown."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from app.ui.safe_text import menu_text
 
 
 class Tab(NamedTuple):
-    """One tab."""
+    """Description of one tab."""
 
     title: Message
     glyph: str
     make: Callable[[AppStore], QWidget]
-    """Of a widget that has `show_container(id)`, and may have `focus_search()`."""
+    """Creates a widget with `show_container(id)`, and optionally `focus_search()`."""
 
 
 TABS: Final[dict[str, Tab]] = {
@@ -45,11 +45,11 @@ TABS: Final[dict[str, Tab]] = {
     "processes": Tab(message("Processes"), "format-list-bulleted", ProcessesTab),
     "mounts": Tab(message("Mounts & environment"), "tune-variant", FactsTab),
 }
-"""By the name that `store.intents.open_container` takes, in their order."""
+"""The tabs in display order, by the name used in `store.intents.open_container`."""
 
 
 class DetailPage(QWidget):
-    """Shows what `open` names. Hosted beside the list of containers."""
+    """The page. `open` chooses the container."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -58,17 +58,17 @@ class DetailPage(QWidget):
         self._name = ""
         self.setObjectName("page")
         self.header = DetailHeader(store)
-        self.header.left.connect(self._leave_asking)
-        self.header.commit_wanted.connect(self._ask_commit)
-        self.header.export_wanted.connect(self._ask_export)
+        self.header.left.connect(self._leave_safely)
+        self.header.commit_wanted.connect(self._commit)
+        self.header.export_wanted.connect(self._export)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setObjectName("detail-tabs")
         self.tabs.setAccessibleName(_("Container details"))
         self.tabs.tabBar().setAccessibleName(_("Container details"))
-        self._made: dict[str, QWidget] = {}
+        self._created: dict[str, QWidget] = {}
         self._shown_for: dict[str, str] = {}
-        """By tab, the container that it shows."""
+        """Id of the container that each tab shows, by tab name."""
         self._holders: dict[str, QVBoxLayout] = {}
         for name, tab in TABS.items():
             holder = QWidget()
@@ -89,28 +89,28 @@ class DetailPage(QWidget):
 
     @property
     def container_id(self) -> str:
-        """What is shown; empty for nothing."""
+        """Id of the open container; "" for none."""
         return self._container_id
 
     @property
     def tab_name(self) -> str:
-        """The tab that is in front."""
+        """Name of the open tab."""
         return list(TABS)[self.tabs.currentIndex()]
 
     def tab(self, name: str) -> QWidget:
-        """A tab of `TABS`, made now if it was not shown yet."""
-        made = self._made.get(name)
-        if made is None:
-            made = self._made[name] = TABS[name].make(self._store)
-            self._holders[name].addWidget(made)
-        return made
+        """A tab of `TABS`, created on first use."""
+        widget = self._created.get(name)
+        if widget is None:
+            widget = self._created[name] = TABS[name].make(self._store)
+            self._holders[name].addWidget(widget)
+        return widget
 
     def open(self, container_id: str, tab: str = "") -> None:
-        """Show a container, at a tab of `TABS`; "" for the first."""
+        """Open a container at a tab of `TABS`; "" for the first."""
         if container_id != self._container_id:
             self._container_id = container_id
             self._store.part(DetailStore).intents.open.emit(container_id)
-            # So that Escape and the arrow keys are this page's from the beginning.
+            # So that this page receives Escape and the arrow keys from the beginning.
             self.tabs.tabBar().setFocus(Qt.FocusReason.OtherFocusReason)
         self._show_head()
         number = list(TABS).index(tab) if tab in TABS else 0
@@ -120,17 +120,17 @@ class DetailPage(QWidget):
             self.tabs.setCurrentIndex(number)
 
     def leave(self) -> None:
-        """The list is shown again: ask nothing more of the container. Its terminals and jobs go on."""
+        """Stop loading data, because the list is shown again. Terminals and jobs keep running."""
         self._container_id = ""
         self._store.part(DetailStore).intents.open.emit("")
-        if "logs" in self._made:
-            # Nobody looks at it: it is not to be followed.
+        if "logs" in self._created:
+            # The log is not visible, so stop following it.
             self._shown_for.pop("logs", None)
-            cast(LogsTab, self._made["logs"]).show_container("")
+            cast(LogsTab, self._created["logs"]).show_container("")
 
     def focus_search(self) -> None:
-        """Ctrl+F: to the search field of the tab in front, if it has one."""
-        focus = getattr(self._made.get(self.tab_name), "focus_search", None)
+        """Ctrl+F: focus the open tab's search field, if it has one."""
+        focus = getattr(self._created.get(self.tab_name), "focus_search", None)
         if focus is not None:
             focus()
 
@@ -154,21 +154,21 @@ class DetailPage(QWidget):
         self.header.show_container(container, self._name)
 
     def _go_back(self) -> None:
-        files = self._made.get("files")
+        files = self._created.get("files")
         if self.tab_name == "files" and isinstance(files, FilesTab) and files.go_back():
             return
-        self._leave_asking()
+        self._leave_safely()
 
-    def _leave_asking(self) -> None:
-        """Back to the list, but not away from something typed."""
-        files = self._made.get("files")
+    def _leave_safely(self) -> None:
+        """Return to the list, after asking about unsaved changes."""
+        files = self._created.get("files")
         if isinstance(files, FilesTab) and files.has_unsaved:
             self.tabs.setCurrentIndex(list(TABS).index("files"))
             files.go_back()
         else:
             self._store.intents.close_container.emit()
 
-    def _ask_commit(self) -> None:
+    def _commit(self) -> None:
         container = self._store.container(self._container_id)
         if container is None:
             return
@@ -181,7 +181,7 @@ class DetailPage(QWidget):
         dialog.chosen.connect(chosen)
         dialog.open()
 
-    def _ask_export(self) -> None:
+    def _export(self) -> None:
         container = self._store.container(self._container_id)
         if container is None:
             return

@@ -1,4 +1,4 @@
-"""The processes of a container, as `docker top` tells; asked again while somebody looks."""
+"""The tab with a container's processes (`docker top`), reloaded periodically while visible."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _Index = QModelIndex | QPersistentModelIndex
 
 
 class ProcessModel(QAbstractTableModel):
-    """Rows of text; numbers sort as numbers."""
+    """The table of processes as a Qt model; numbers are sorted by value."""
 
     def __init__(self) -> None:
         super().__init__()
         self._table = ProcessTable((), ())
 
     def show(self, table: ProcessTable) -> None:
-        """Other rows; whether the titles are the same decides if the view keeps its columns."""
+        """Replace the rows. The view keeps its columns if the titles are the same."""
         if table.titles == self._table.titles and len(table.rows) == len(self._table.rows):
             self._table = table
             if table.rows:
@@ -54,41 +54,41 @@ class ProcessModel(QAbstractTableModel):
             if role == Qt.ItemDataRole.DisplayRole:
                 return title
             if role == Qt.ItemDataRole.TextAlignmentRole:
-                return Qt.AlignmentFlag.AlignVCenter | _side(title)
+                return Qt.AlignmentFlag.AlignVCenter | _alignment(title)
         return None
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        words = self._table.rows[index.row()][index.column()]
+        text = self._table.rows[index.row()][index.column()]
         title = self._table.titles[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return words
-            case Qt.ItemDataRole.UserRole:  # what it is sorted by
-                return _number(words) if title in _NUMERIC else words
+                return text
+            case Qt.ItemDataRole.UserRole:  # the sort key
+                return _number(text) if title in _NUMERIC else text
             case Qt.ItemDataRole.ToolTipRole if index.column() == len(self._table.titles) - 1:
-                return tooltip(words)
+                return tooltip(text)
             case Qt.ItemDataRole.TextAlignmentRole:
-                return Qt.AlignmentFlag.AlignVCenter | _side(title)
+                return Qt.AlignmentFlag.AlignVCenter | _alignment(title)
             case _:
                 return None
 
 
-def _number(words: str) -> float:
-    """ "812", or "1.2m" as busybox writes a large size."""
-    digits = words.rstrip("kmgtKMGT")
-    factor = 1024.0 ** ("kmgt".find(words[len(digits) :].lower()[:1] or "-") + 1)
+def _number(text: str) -> float:
+    """Parse a number: "812", or "1.2m" as busybox writes large sizes."""
+    digits = text.rstrip("kmgtKMGT")
+    factor = 1024.0 ** ("kmgt".find(text[len(digits) :].lower()[:1] or "-") + 1)
     try:
         return float(digits) * factor
     except ValueError:
         return -1.0
 
 
-def _side(title: str) -> Qt.AlignmentFlag:
+def _alignment(title: str) -> Qt.AlignmentFlag:
     return Qt.AlignmentFlag.AlignRight if title in _NUMERIC else Qt.AlignmentFlag.AlignLeft
 
 
 class ProcessesTab(QWidget):
-    """A table, and what stands there when there is none."""
+    """The table, or a message in its place."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
@@ -131,27 +131,27 @@ class ProcessesTab(QWidget):
         outer.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
         outer.addWidget(self._stack)
         self._timer = QTimer(self, interval=REFRESH_MS)
-        self._timer.timeout.connect(self._ask)
+        self._timer.timeout.connect(self._request)
         store.part(DetailStore).processes_changed.connect(self._show)
         store.containers_changed.connect(self._show)
 
     def show_container(self, container_id: str) -> None:
-        """Another container."""
+        """Show another container."""
         self._container_id = container_id
         self._model.show(ProcessTable((), ()))
         self._show()
-        self._ask()
+        self._request()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._timer.start()
-        self._ask()
+        self._request()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._timer.stop()
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         if self.isVisible() and self._is_up:
             self._store.part(DetailStore).intents.load_processes.emit(self._container_id)
 

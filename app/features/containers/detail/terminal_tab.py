@@ -1,4 +1,4 @@
-"""A container's shell, or the debug shell beside it. What runs in either goes on while another tab is shown."""
+"""The tab with a container's shell or its debug shell. Both keep running while another tab is open."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from backend.api import ContainerAction, Notice
 
 
 class TerminalTab(QWidget):
-    """One terminal widget for both shells."""
+    """One terminal widget that shows either shell."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
         self._store = store
         self._container_id = ""
         self._session: TerminalSession | None = None
-        self._asked: set[tuple[str, bool]] = set()
-        """Shells that were opened by themselves: once ended they wait for a word of the user."""
+        self._opened: set[tuple[str, bool]] = set()
+        """Shells that were opened automatically (id, debug). After they end, only the user reopens them."""
         self.view = TerminalView()
-        self.view.refused_paste.connect(self._tell_paste)
+        self.view.refused_paste.connect(self._notify_paste)
         self._segments = QButtonGroup(self)
         self.shell = self._segment(_("Shell"))
         self.debug = self._segment(_("Debug shell"))
@@ -55,16 +55,16 @@ class TerminalTab(QWidget):
         self._hint = ElidedLabel()
         self._hint.setProperty("role", "muted")
         self._hint.set_whole(_("Ctrl+Tab leaves the terminal. Ctrl+Shift+C copies, Ctrl+Shift+V pastes."))
-        self._over = QFrame()
-        self._over.setObjectName("terminal-over")
-        self._over_words = label("", wrap=True)
+        self._ended = QFrame()
+        self._ended.setObjectName("terminal-over")
+        self._ended_label = label("", wrap=True)
         self.again = button(_("Reopen"), self._open, "primary")
         self._to_debug = button(_("Open debug shell"), self._open_debug)
-        over = QHBoxLayout(self._over)
-        over.setContentsMargins(theme.px(12), theme.px(8), theme.px(12), theme.px(8))
-        over.addWidget(self._over_words, 1)
-        over.addWidget(self._to_debug)
-        over.addWidget(self.again)
+        ended = QHBoxLayout(self._ended)
+        ended.setContentsMargins(theme.px(12), theme.px(8), theme.px(12), theme.px(8))
+        ended.addWidget(self._ended_label, 1)
+        ended.addWidget(self._to_debug)
+        ended.addWidget(self.again)
         self._empty = EmptyState()
         self._problem = ProblemView(store)
         self._lay_out()
@@ -84,13 +84,13 @@ class TerminalTab(QWidget):
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self._over)
+        column.addWidget(self._ended)
         column.addWidget(self.view, 1)
         problem_page = QWidget()
-        held = QVBoxLayout(problem_page)
-        held.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
-        held.addWidget(self._problem)
-        held.addStretch(1)
+        layout = QVBoxLayout(problem_page)
+        layout.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
+        layout.addWidget(self._problem)
+        layout.addStretch(1)
         self._body, self._problem_page = body, problem_page
         self._stack = QStackedWidget()
         for page in (body, self._empty, problem_page):
@@ -101,19 +101,19 @@ class TerminalTab(QWidget):
         outer.addLayout(bar)
         outer.addWidget(self._stack, 1)
 
-    def _segment(self, words: str) -> QToolButton:
-        made = QToolButton()
-        made.setText(words)
-        made.setAccessibleName(words)
-        made.setCheckable(True)
-        made.setProperty("role", "segment")
-        made.setProperty("shown", words)
-        made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._segments.addButton(made)
-        return made
+    def _segment(self, text: str) -> QToolButton:
+        segment = QToolButton()
+        segment.setText(text)
+        segment.setAccessibleName(text)
+        segment.setCheckable(True)
+        segment.setProperty("role", "segment")
+        segment.setProperty("shown", text)
+        segment.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._segments.addButton(segment)
+        return segment
 
     def show_container(self, container_id: str) -> None:
-        """Another container, with its own shells as they were left."""
+        """Show another container's shells, in the state they were left."""
         self._container_id = container_id
         has_debug = self._store.part(DetailStore).terminal(container_id, debug=True) is not None
         has_shell = self._store.part(DetailStore).terminal(container_id, debug=False) is not None
@@ -121,7 +121,7 @@ class TerminalTab(QWidget):
         self._show()
 
     def focus_terminal(self) -> None:
-        """Type into it."""
+        """Focus the terminal."""
         if self._stack.currentWidget() is self._body:
             self.view.setFocus(Qt.FocusReason.OtherFocusReason)
 
@@ -147,14 +147,14 @@ class TerminalTab(QWidget):
             self._show()
 
     def _show(self) -> None:
-        """The chosen shell as it is; the first one is opened by itself."""
+        """Show the chosen shell; it is opened automatically the first time."""
         if not self._container_id:
             return
         session = self._store.part(DetailStore).terminal(self._container_id, debug=self._is_debug)
         if session is None and self._is_up and self.isVisible():
             key = (self._container_id, self._is_debug)
-            if key not in self._asked:
-                self._asked.add(key)
+            if key not in self._opened:
+                self._opened.add(key)
                 self._open()
                 return
         if session is not self._session:
@@ -170,8 +170,8 @@ class TerminalTab(QWidget):
         session = self._session
         state = session.state if session is not None else None
         self.end.setEnabled(state in (TerminalState.RUNNING, TerminalState.OPENING))
-        has_words = session is not None and (session.screen.pushed > 0 or session.screen.cursor.y > 0)
-        if session is None or (state is TerminalState.ENDED and not self._is_up and not has_words):
+        has_text = session is not None and (session.screen.pushed > 0 or session.screen.cursor.y > 0)
+        if session is None or (state is TerminalState.ENDED and not self._is_up and not has_text):
             self._show_empty()
         elif state is TerminalState.NO_SHELL:
             self._empty.show_state(
@@ -185,25 +185,25 @@ class TerminalTab(QWidget):
             self._problem.show_problem(session.problem, [(_("Reopen"), self._open)])
             self._stack.setCurrentWidget(self._problem_page)
         else:
-            self._show_over(session)
+            self._show_ended(session)
             self._stack.setCurrentWidget(self._body)
             if state is TerminalState.RUNNING and self.isVisible() and self._may_take_focus():
                 self.view.setFocus(Qt.FocusReason.OtherFocusReason)
 
-    def _show_over(self, session: TerminalSession) -> None:
-        """The line above a terminal that does not run."""
-        self._over.setVisible(session.state is not TerminalState.RUNNING)
+    def _show_ended(self, session: TerminalSession) -> None:
+        """Show the message above a terminal whose program has ended."""
+        self._ended.setVisible(session.state is not TerminalState.RUNNING)
         self.again.setVisible(session.state is TerminalState.ENDED)
         self.again.setEnabled(self._is_up)
         self._to_debug.setVisible(False)
         if session.state is TerminalState.OPENING:
-            self._over_words.setText(_("Starting debug shell…") if self._is_debug else _("Opening shell…"))
+            self._ended_label.setText(_("Starting debug shell…") if self._is_debug else _("Opening shell…"))
         elif not self._is_up:
-            self._over_words.setText(_("The container stopped, which ended the shell."))
+            self._ended_label.setText(_("The container stopped, which ended the shell."))
         elif session.exit_code is None:
-            self._over_words.setText(_("The shell exited."))
+            self._ended_label.setText(_("The shell exited."))
         else:
-            self._over_words.setText(_("The shell exited with code {code}.", code=session.exit_code))
+            self._ended_label.setText(_("The shell exited with code {code}.", code=session.exit_code))
 
     def _show_empty(self) -> None:
         if self._store.container(self._container_id) is None:
@@ -227,9 +227,9 @@ class TerminalTab(QWidget):
         self._stack.setCurrentWidget(self._empty)
 
     def _may_take_focus(self) -> bool:
-        """Not from somebody who went on to another part of the window meanwhile."""
+        """Whether the focus may move to the terminal: not if the user has moved to another part of the window."""
         focus = self.window().focusWidget()
-        # The tab bar has the focus of who has just come to this tab.
+        # The tab bar has the focus right after the user switched to this tab.
         return focus is None or self.isAncestorOf(focus) or not focus.isVisible() or isinstance(focus, QTabBar)
 
     def _open(self) -> None:
@@ -239,7 +239,7 @@ class TerminalTab(QWidget):
     def _open_debug(self) -> None:
         self.debug.setChecked(True)
         if self._store.part(DetailStore).terminal(self._container_id, debug=True) is None:
-            self._asked.add((self._container_id, True))
+            self._opened.add((self._container_id, True))
             self._open()
         else:
             self._show()
@@ -248,10 +248,10 @@ class TerminalTab(QWidget):
         self._store.part(DetailStore).intents.close_terminal.emit(self._container_id, self._is_debug)
 
     def _start(self) -> None:
-        self._asked.discard((self._container_id, self._is_debug))
+        self._opened.discard((self._container_id, self._is_debug))
         self._store.intents.act_on_containers.emit((self._container_id,), ContainerAction.START)
 
-    def _tell_paste(self, length: int) -> None:
+    def _notify_paste(self, length: int) -> None:
         self._store.notice(
             Notice(
                 level="warning",

@@ -1,7 +1,7 @@
-"""Programs behind the terminals: two threads for each, one that reads and one that writes.
+"""Runs the programs behind terminals, each with a reading and a writing thread.
 
-The window's thread never waits for a program: what is typed goes through a bounded queue, what comes waits in the
-session, which holds up the reading thread and so the program itself.
+The GUI thread never waits for a program: input goes through a bounded queue, and output waits in the session, which
+blocks the reading thread and so the program.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ RESIZE_PAUSE_MS: Final = 200
 
 
 class Terminals(QObject):
-    """Opens programs for sessions, and ends them. Lives in the GUI thread."""
+    """Opens and ends the programs of terminal sessions. For the GUI thread only."""
 
     _over = Signal(object)  # _Pump
 
     def __init__(self, link: EngineLink, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.owner = secrets.token_hex(8)
-        """By which debug shells of this window are known."""
+        """Identifies the debug shells of this window."""
         self._link = link
         self._pumps: dict[TerminalSession, _Pump] = {}
         self._old: list[threading.Thread] = []
@@ -57,7 +57,7 @@ class Terminals(QObject):
 
         def done(answer: tuple[EngineClient, programs.Program] | Problem) -> None:
             if session.is_closed:
-                # The user did not wait for it.
+                # The session was closed meanwhile.
                 if not isinstance(answer, Problem):
                     self._end(*answer)
             elif isinstance(answer, Problem):
@@ -68,7 +68,7 @@ class Terminals(QObject):
         self._link.run(start, done)
 
     def end(self, session: TerminalSession) -> None:
-        """End the session's program as a terminal that is closed does."""
+        """End the session's program, as closing a terminal window does."""
         session.close()
         pump = self._pumps.pop(session, None)
         if pump is not None:
@@ -76,7 +76,7 @@ class Terminals(QObject):
             self._end(pump.client, pump.program)
 
     def forget_leftovers(self) -> None:
-        """Remove the debug shells of windows that are no more."""
+        """Remove debug shells of windows that no longer exist."""
         owner = self.owner
 
         def remove(client: EngineClient) -> None:
@@ -87,7 +87,7 @@ class Terminals(QObject):
         self._link.run(remove, _ignore)
 
     def close(self) -> None:
-        """End all, and wait for the threads."""
+        """End all programs and wait for the threads."""
         for session in tuple(self._pumps):
             self.end(session)
         join_threads(self._old, JOIN_DEADLINE_S)
@@ -101,19 +101,19 @@ class Terminals(QObject):
         session.size_changed.connect(lambda columns, lines: self._resize(session, TerminalSize(columns, lines)))
         session.opened(pump.write)
         now = TerminalSize(session.screen.columns, session.screen.lines)
-        if now != size and pump.wanted is None:  # the window was resized while the program started
+        if now != size and pump.pending_size is None:  # the window was resized while the program started
             self._resize(session, now)
 
     def _resize(self, session: TerminalSession, size: TerminalSize) -> None:
         pump = self._pumps.get(session)
         if pump is not None:
-            pump.wanted = size
+            pump.pending_size = size
             pump.tries = 0
             self._send_size(pump)
 
     def _send_size(self, pump: _Pump) -> None:
-        """One at a time, so that the last one wins; again if the program was not there yet to take it."""
-        size, program = pump.wanted, pump.program
+        """Send sizes one at a time, so that the last one wins; retry if the program was not ready."""
+        size, program = pump.pending_size, pump.program
         if pump.is_resizing or size is None or self._pumps.get(pump.session) is not pump:
             return
         pump.is_resizing = True
@@ -122,7 +122,7 @@ class Terminals(QObject):
             pump.is_resizing = False
             if pump.session.is_closed:
                 return
-            if pump.wanted != size:
+            if pump.pending_size != size:
                 self._send_size(pump)
             elif isinstance(answer, Problem) and pump.tries < RESIZE_TRIES:
                 pump.tries += 1
@@ -131,7 +131,7 @@ class Terminals(QObject):
         self._link.run(lambda client: program.resize(client, size), done)
 
     def _on_over(self, pump: _Pump) -> None:
-        """The program's side of the connection ended."""
+        """Handle the end of the program's connection."""
         session = pump.session
         if self._pumps.get(session) is not pump:
             return
@@ -143,8 +143,8 @@ class Terminals(QObject):
             from backend.api import programs
 
             if session.is_closed:
-                return  # and another one stands in its place
-            # An engine that is gone cannot say how it ended; the session is over all the same.
+                return  # and another program runs in its session
+            # An unreachable engine cannot report the exit code; the session ends anyway.
             code = answer if isinstance(answer, int) else None
             missing = code in programs.NO_SUCH_PROGRAM and not pump.was_used
             problem = answer if isinstance(answer, Problem) else None
@@ -153,9 +153,9 @@ class Terminals(QObject):
         self._link.run(program.exit_code, done)
 
     def _end(self, client: EngineClient, program: programs.Program) -> None:
-        # In a thread of its own and not in the link's pool, which takes nothing more when the window is closed.
+        # In its own thread, because the link's pool accepts no jobs while the window closes.
         def end() -> None:
-            with contextlib.suppress(WherryError):  # an engine that is gone has ended it
+            with contextlib.suppress(WherryError):  # if the engine is gone, so is the program
                 program.end(client)
 
         self._old.append(start_thread("terminal-end", end))
@@ -171,8 +171,8 @@ class _Pump:
         self.client = client
         self.program = program
         self.was_used = False
-        """Whether anything was typed: then a shell was there, whatever its last code."""
-        self.wanted: TerminalSize | None = None
+        """Whether anything was typed. If so a shell existed, whatever its exit code."""
+        self.pending_size: TerminalSize | None = None
         self.is_resizing = False
         self.tries = 0
         self._over = over
@@ -182,7 +182,7 @@ class _Pump:
         self._threads = [start_thread("terminal-read", self._read), start_thread("terminal-write", self._write)]
 
     def write(self, data: bytes) -> None:
-        """Queue what was typed; dropped when the program has not read for megabytes."""
+        """Queue input; it is dropped if the program has left megabytes unread."""
         with self._lock:
             if self._waiting + len(data) > _QUEUE_BYTES:
                 return
@@ -191,7 +191,7 @@ class _Pump:
         self._typed.put(data)
 
     def close(self) -> list[threading.Thread]:
-        """Ask both threads to end, and give them to be joined."""
+        """Request both threads to end, and return them for joining."""
         self._typed.put(None)
         self.program.connection.close()
         return self._threads
@@ -211,4 +211,4 @@ class _Pump:
 
 
 def _ignore(_answer: object) -> None:
-    """For requests whose failure changes nothing that could be shown."""
+    """Callback for requests whose failure has no visible effect."""

@@ -1,7 +1,7 @@
-"""A container's page: what is asked there to the engine and the agent, what they answer into the store.
+"""Connects a container's page: requests to the engine and the agent, replies to the store.
 
-Short questions go through the engine link's pool. What may take minutes has threads of its own here, so that three
-downloads do not hold up the page that somebody opens meanwhile.
+Short requests use the engine link's pool. Jobs that may take minutes have their own threads here, so that three
+downloads do not block a page that is opened meanwhile.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ JOB_THREADS: Final = 3
 JOIN_DEADLINE_S: Final = 3.0
 PROGRESS_MS: Final = 100
 DETAILS_PAUSE_MS: Final = 250
-"""The least time between two inspects of the open container, however much happens."""
+"""Least time between two inspects of the open container."""
 SHOWN_BYTES: Final = 2_097_152
-"""How much of a file is loaded to be shown; a longer one is shown in part and not edited."""
+"""Maximum bytes loaded to show a file; a longer file is shown in part, read-only."""
 
 
 class DetailWiring(QObject):
-    """Lives as long as the window; `close` ends its threads."""
+    """Loads data, runs jobs and owns the terminals; `close` ends all threads."""
 
     _over = Signal(object, object, str)  # Job, Problem | None, result
 
@@ -45,7 +45,7 @@ class DetailWiring(QObject):
         self._workers = Workers("detail-job", JOB_THREADS)
         self._terminals = Terminals(parts.engine_link, self)
         self._progress = QTimer(self, interval=PROGRESS_MS)
-        self._progress.timeout.connect(self._tell_progress)
+        self._progress.timeout.connect(self._report_progress)
         self._soon = QTimer(self, singleShot=True, interval=DETAILS_PAUSE_MS)
         self._soon.timeout.connect(lambda: self._load_details(self._detail.container_id))
         self._over.connect(self._on_over, Qt.ConnectionType.QueuedConnection)
@@ -70,20 +70,20 @@ class DetailWiring(QObject):
         self._was_up = False
 
     def close(self) -> None:
-        """End everything that runs. Containers go on; what was half copied is removed."""
+        """End all jobs and terminals. Containers keep running; partial copies are removed."""
         for job in self._detail.jobs:
             job.transfer.cancel()
         self._terminals.close()
         self._workers.close(JOIN_DEADLINE_S)
 
-    # -- questions ------------------------------------------------------------------------------------------------
+    # -- short requests -------------------------------------------------------------------------------------------
     def _open(self, container_id: str) -> None:
         self._detail.set_container(container_id)
         if container_id:
             self._load_details(container_id)
 
     def _on_containers(self) -> None:
-        """Something happened to some container: the open one's details may have changed with it."""
+        """Reload the open container's details, which may have changed with the list."""
         container_id = self._detail.container_id
         if container_id and not self._soon.isActive() and self._parts.store.container(container_id) is not None:
             self._soon.start()
@@ -147,7 +147,7 @@ class DetailWiring(QObject):
             lambda client: archive.write_file(client, container_id, file, data, overwrite=overwrite), done
         )
 
-    # -- what takes its time --------------------------------------------------------------------------------------
+    # -- jobs -----------------------------------------------------------------------------------------------------
     def _download(self, container_id: str, paths: tuple[str, ...], directory: Path) -> None:
         from backend.api import archive
 
@@ -190,7 +190,7 @@ class DetailWiring(QObject):
         def make(client: EngineClient) -> str:
             inside.commit(client, container_id, name, message=message, pause=pause)
             if job.transfer.is_cancelled:
-                # The engine does not stop half-way: what it made is taken back.
+                # The engine cannot stop a commit half-way, so the image is removed afterwards.
                 inside.forget_image(client, name)
             job.transfer.check()
             return name
@@ -221,14 +221,14 @@ class DetailWiring(QObject):
             else:
                 self._workers.submit(lambda: run(client))
 
-        # The pool is asked for nothing but the engine's client: the work itself would block it.
+        # Only the client comes from the pool; the job itself would block the pool.
         self._parts.engine_link.run(lambda client: client, ready)
 
     def _cancel(self, job: Job) -> None:
         job.transfer.cancel()
         self._detail.change_job(job)
 
-    def _tell_progress(self) -> None:
+    def _report_progress(self) -> None:
         running = [job for job in self._detail.jobs if job.state is JobState.RUNNING]
         for job in running:
             self._detail.change_job(job)

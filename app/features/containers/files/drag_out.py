@@ -1,8 +1,8 @@
-"""Files are dragged out of a container's list to the desktop.
+"""Dragging files from a container to the desktop.
 
-Qt wants a file to exist when it is let go, and a copy out of a container takes its time. So the copy begins when the
-mouse begins to drag, into a private folder, as a job with progress; the drag follows as soon as it is done, if the
-button is still held, and the job is given up if it is not. Nothing waits.
+Qt needs a file to exist when it is dropped, and copying from a container takes time. So the copy starts when the mouse
+begins to drag, into a private folder, as a job with progress. The actual drag starts when the copy is finished and the
+button is still pressed; if it is released earlier, the job is cancelled. Nothing blocks.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from app.features.containers.data.store import DetailStore, Job, JobState
 
 
 class DragOut(QObject):
-    """Watches one list. Lives as long as it."""
+    """Event filter for one list view, which owns it."""
 
     def __init__(
         self, view: QAbstractItemView, detail: DetailStore, chosen: Callable[[], tuple[str, tuple[str, ...]]]
     ) -> None:
-        """Watch.
+        """Install the filter on `view`.
 
         Args:
-            chosen: the container and the paths that are selected.
+            chosen: returns the container's id and the selected paths.
         """
         super().__init__(view)
         self._view = view
@@ -35,7 +35,7 @@ class DragOut(QObject):
         self._pressed_at: QPoint | None = None
         self._jobs: list[Job] = []
         self._folder: QTemporaryDir | None = None
-        """Kept until the next drag: whoever took the files may still be copying them."""
+        """Kept until the next drag, because the drop target may still be copying the files."""
         view.viewport().installEventFilter(self)
         detail.job_changed.connect(self._on_job)
 
@@ -44,8 +44,8 @@ class DragOut(QObject):
             kind = event.type()
             if kind is QEvent.Type.MouseButtonPress:
                 index = self._view.indexAt(event.position().toPoint())
-                held = event.button() is Qt.MouseButton.LeftButton and index.isValid()
-                self._pressed_at = event.position().toPoint() if held else None
+                was_pressed = event.button() is Qt.MouseButton.LeftButton and index.isValid()
+                self._pressed_at = event.position().toPoint() if was_pressed else None
             elif kind is QEvent.Type.MouseButtonRelease:
                 self._pressed_at = None
                 self._give_up()
@@ -53,7 +53,7 @@ class DragOut(QObject):
                 distance = (event.position().toPoint() - self._pressed_at).manhattanLength()
                 if not self._jobs and distance >= QGuiApplication.styleHints().startDragDistance():
                     self._begin()
-                return True  # to drag is not to select more
+                return True  # dragging must not extend the selection
         return super().eventFilter(watched, event)
 
     def _begin(self) -> None:
@@ -63,18 +63,18 @@ class DragOut(QObject):
             self._pressed_at = None
             return
         self._folder = folder
-        made: list[Job] = []
-        self._detail.job_added.connect(made.append)
+        copied: list[Job] = []
+        self._detail.job_added.connect(copied.append)
         self._detail.intents.download.emit(container_id, paths, Path(folder.path()))
-        self._detail.job_added.disconnect(made.append)
-        self._jobs = made
+        self._detail.job_added.disconnect(copied.append)
+        self._jobs = copied
 
     def _on_job(self, job: Job) -> None:
         if job not in self._jobs or any(one.state is JobState.RUNNING for one in self._jobs):
             return
         jobs, self._jobs = self._jobs, []
-        held, self._pressed_at = self._pressed_at is not None, None
-        if held and self._folder is not None and all(one.state is JobState.DONE for one in jobs):
+        was_pressed, self._pressed_at = self._pressed_at is not None, None
+        if was_pressed and self._folder is not None and all(one.state is JobState.DONE for one in jobs):
             for one in jobs:
                 self._detail.intents.dismiss.emit(one)
             self.drag(sorted(Path(self._folder.path()).iterdir()))
@@ -86,7 +86,7 @@ class DragOut(QObject):
                 self._detail.intents.cancel.emit(job)
 
     def drag(self, files: list[Path]) -> None:
-        """Let the desktop take these; returns when they were let go."""
+        """Start the desktop's drag with these files; returns after the drop."""
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(file)) for file in files])
         drag = QDrag(self._view)

@@ -1,4 +1,4 @@
-"""One directory of a container as a table: what is in it, and what became of it since the image."""
+"""A directory of a container as a Qt table model: its entries, and their changes since the image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Index = QModelIndex | QPersistentModelIndex
 
 
 class FileColumn(IntEnum):
-    """In the order of the table."""
+    """The columns in display order."""
 
     NAME = 0
     SIZE = 1
@@ -45,7 +45,7 @@ _TITLES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A name that is there, or was in the image: then it has no entry."""
+    """A row: an existing entry, or one deleted since the image, which has no `entry`."""
 
     untrusted_name: str
     entry: FileEntry | None
@@ -53,24 +53,24 @@ class FileRow:
 
     @property
     def name(self) -> str:
-        """To be shown."""
+        """The name to show, with unprintable characters replaced."""
         return shown_path(self.untrusted_name)
 
 
 def rows_of(listing: Listing, changes: Mapping[str, ChangeKind]) -> tuple[FileRow, ...]:
-    """The entries with their marks, and what was deleted."""
-    # The engine writes what is not UTF-8 in a path as replacement characters: so it is compared.
-    told = {path.encode("utf-8", "replace").decode(): kind for path, kind in changes.items()}
+    """The rows of a listing: its entries with their changes, and the deleted entries."""
+    # The engine replaces bytes that are not UTF-8 in paths, so paths are compared in that form.
+    changed_paths = {path.encode("utf-8", "replace").decode(): kind for path, kind in changes.items()}
     rows = [
-        FileRow(entry.untrusted_name, entry, told.get(_as_engine(child(listing.path, entry.untrusted_name))))
+        FileRow(entry.untrusted_name, entry, changed_paths.get(_as_engine(child(listing.path, entry.untrusted_name))))
         for entry in listing.entries
     ]
-    there = {_as_engine(row.untrusted_name) for row in rows}
-    place = _as_engine(listing.path)
+    names = {_as_engine(row.untrusted_name) for row in rows}
+    directory = _as_engine(listing.path)
     rows += [
         FileRow(path.rpartition("/")[2], None, kind)
-        for path, kind in told.items()
-        if kind is ChangeKind.DELETED and parent(path) == place and path.rpartition("/")[2] not in there
+        for path, kind in changed_paths.items()
+        if kind is ChangeKind.DELETED and parent(path) == directory and path.rpartition("/")[2] not in names
     ]
     return tuple(rows)
 
@@ -80,7 +80,7 @@ def _as_engine(path: str) -> str:
 
 
 class FilesModel(QAbstractTableModel):
-    """The rows of one directory."""
+    """The model of one directory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,14 +88,14 @@ class FilesModel(QAbstractTableModel):
         self._mounts: frozenset[str] = frozenset()
 
     def show(self, rows: tuple[FileRow, ...], mounts: frozenset[str] = frozenset()) -> None:
-        """Another directory, or the same as it is now. `mounts` are the names of what is mounted there."""
+        """Replace the rows. `mounts` are the names of entries that are mount points."""
         if (rows, mounts) != (self._rows, self._mounts):
             self.beginResetModel()
             self._rows, self._mounts = rows, mounts
             self.endResetModel()
 
     def row(self, number: int) -> FileRow:
-        """One row."""
+        """The row with this number."""
         return self._rows[number]
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 -- Qt's own signature
@@ -112,21 +112,21 @@ class FilesModel(QAbstractTableModel):
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return say(_TITLES[FileColumn(section)])
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
-            side = Qt.AlignmentFlag.AlignRight if section == FileColumn.SIZE else Qt.AlignmentFlag.AlignLeft
-            return Qt.AlignmentFlag.AlignVCenter | side
+            alignment = Qt.AlignmentFlag.AlignRight if section == FileColumn.SIZE else Qt.AlignmentFlag.AlignLeft
+            return Qt.AlignmentFlag.AlignVCenter | alignment
         return None
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         row, column = self._rows[index.row()], FileColumn(index.column())
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return self._words(row, column)
+                return self._text(row, column)
             case Qt.ItemDataRole.DecorationRole if column is FileColumn.NAME:
                 return icons.glyph(self._glyph(row))
             case Qt.ItemDataRole.ToolTipRole if column is FileColumn.NAME:
-                return tooltip(self._words(row, column))
+                return tooltip(self._text(row, column))
             case Qt.ItemDataRole.AccessibleTextRole if column is FileColumn.NAME:
-                return ", ".join(filter(None, (row.name, self._kind(row), self._words(row, FileColumn.CHANGE))))
+                return ", ".join(filter(None, (row.name, self._kind(row), self._text(row, FileColumn.CHANGE))))
             case Qt.ItemDataRole.ForegroundRole if column is FileColumn.CHANGE:
                 return QColor(_colour(row.change)) if row.change is not None else None
             case Qt.ItemDataRole.FontRole if row.entry is None and column is FileColumn.NAME:
@@ -140,7 +140,7 @@ class FilesModel(QAbstractTableModel):
             case _:
                 return None
 
-    def _words(self, row: FileRow, column: FileColumn) -> str:
+    def _text(self, row: FileRow, column: FileColumn) -> str:
         entry = row.entry
         if column is FileColumn.NAME:
             arrow = f"  →  {entry.target}" if entry is not None and entry.is_link else ""
@@ -155,7 +155,7 @@ class FilesModel(QAbstractTableModel):
             case FileColumn.MODIFIED:
                 return _moment(entry.modified)
             case FileColumn.MODE:
-                return entry.mode_words
+                return entry.mode_text
             case _:
                 return f"{entry.user_id}:{entry.group_id}"
 
@@ -189,7 +189,7 @@ _ENABLED: Final = Qt.ItemFlag.ItemIsEnabled
 
 
 class FilesProxy(QSortFilterProxyModel):
-    """Directories first; all of it, or only what changed."""
+    """Sorts directories first; optionally shows only changed entries."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -197,7 +197,7 @@ class FilesProxy(QSortFilterProxyModel):
         self.setSortRole(SORT_ROLE)
 
     def set_only_changes(self, only: bool) -> None:
-        """Whether what is as the image has it is left out."""
+        """Whether to hide entries that are unchanged since the image."""
         self._only_changes = only
         self.invalidate()
 
@@ -209,14 +209,14 @@ class FilesProxy(QSortFilterProxyModel):
     def lessThan(self, left: _Index, right: _Index) -> bool:
         model = self.sourceModel()
         assert isinstance(model, FilesModel)
-        one, other = (_is_place(model.row(index.row())) for index in (left, right))
+        one, other = (_is_directory(model.row(index.row())) for index in (left, right))
         if one != other:
-            # Whichever way the column is sorted.
+            # In both sort directions.
             return one == (self.sortOrder() is Qt.SortOrder.AscendingOrder)
         return bool(left.data(SORT_ROLE) < right.data(SORT_ROLE))
 
 
-def _is_place(row: FileRow) -> bool:
+def _is_directory(row: FileRow) -> bool:
     return row.entry is not None and row.entry.is_directory
 
 
@@ -230,7 +230,7 @@ def _sort_key(row: FileRow, column: FileColumn) -> Any:
         case FileColumn.NAME:
             return row.name.casefold()
         case FileColumn.MODE:
-            return entry.mode_words if entry is not None else ""
+            return entry.mode_text if entry is not None else ""
         case FileColumn.OWNER:
             return f"{entry.user_id:010}:{entry.group_id:010}" if entry is not None else ""
         case _:

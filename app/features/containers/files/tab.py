@@ -1,6 +1,6 @@
-"""A container's files, running or not: browse, look, edit, copy to and from this computer, see what changed.
+"""The Files tab: browse, view, edit, upload and download a container's files, running or not, and see changes.
 
-Files are dropped in from the desktop, and dragged out to it (`drag_out`).
+Files can be dropped from the desktop, and dragged to it (`drag_out`).
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ from app.ui.widgets import IconButton, button, label
 from backend.api import ContainerDetails, Problem
 
 _SLOW_MS: Final = 400
-"""How long a listing may take before the table says that it is loading."""
+"""Time until a slow listing shows a loading message."""
 
 
 class FilesTab(QWidget):
-    """The list, and the viewer in its place."""
+    """The tab: the list of a directory, or the viewer in its place."""
 
     def __init__(self, store: AppStore) -> None:
         super().__init__()
         self._store = store
         self._container_id = ""
-        self._asked = ""
+        self._requested = ""
         self._listing: Listing | None = None
-        self._places: dict[str, str] = {}
-        """Where the user was in each container."""
+        self._directories: dict[str, str] = {}
+        """The last open directory by container id."""
         self._link_tried = ""
         self.setAcceptDrops(True)
         self.model = FilesModel()
@@ -81,9 +81,9 @@ class FilesTab(QWidget):
         self.only.setProperty("role", "segment")
         self.only.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.only.toggled.connect(self.proxy.set_only_changes)
-        self.only.toggled.connect(lambda _on: self._tell_count())
-        self.upload = button(_("Upload…"), self._ask_upload)
-        self.download = button(_("Download…"), self._ask_download)
+        self.only.toggled.connect(lambda _on: self._show_count())
+        self.upload = button(_("Upload…"), self._upload)
+        self.download = button(_("Download…"), self._download)
         self.table = self._make_table()
         DragOut(self.table, store.part(DetailStore), lambda: (self._container_id, self._paths()))
         self._problem = ProblemView(store)
@@ -94,13 +94,13 @@ class FilesTab(QWidget):
         self._drop.hide()
         self.viewer = FileViewer(store)
         self.viewer.closed.connect(self._show_list)
-        self.viewer.download.clicked.connect(lambda _checked=False: self._ask_download_of((self.viewer.path,)))
+        self.viewer.download.clicked.connect(lambda _checked=False: self._download_paths((self.viewer.path,)))
         self._slow = QTimer(self, singleShot=True, interval=_SLOW_MS)
         self._slow.timeout.connect(lambda: self._count.setText(_("Loading…")))
         self._lay_out()
         detail = store.part(DetailStore)
         detail.listed.connect(self._on_listed)
-        detail.listed.connect(self._on_link_tried)  # after the other: it takes back what that one shows
+        detail.listed.connect(self._on_link_tried)  # connected after `_on_listed`: it may replace what that shows
         detail.changes_changed.connect(self._show_rows)
         detail.job_changed.connect(self._on_job)
 
@@ -114,7 +114,7 @@ class FilesTab(QWidget):
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setTabKeyNavigation(False)
-        table.setDragEnabled(True)  # a press on one of many selected files keeps them selected
+        table.setDragEnabled(True)  # so that a press on a selected file keeps the selection
         table.setShowGrid(False)
         table.setWordWrap(False)
         table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -170,17 +170,17 @@ class FilesTab(QWidget):
         outer.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
         outer.addWidget(self._stack)
 
-    # -- where the user is ----------------------------------------------------------------------------------------
+    # -- navigation -----------------------------------------------------------------------------------------------
     def show_container(self, container_id: str) -> None:
-        """Another container, where the user was in it last."""
+        """Show another container, at its last open directory."""
         self._container_id = container_id
         self._listing = None
-        self._asked = ""
+        self._requested = ""
         self.model.show(())
-        # A file with something typed in it waits until its container is shown again.
+        # A file with unsaved changes is kept until its container is shown again.
         is_edited = self.viewer.is_changed and self.viewer.container_id == container_id
         self._stack.setCurrentIndex(1 if is_edited else 0)
-        self.path.setText(shown_path(self._places.get(container_id, "/")))
+        self.path.setText(shown_path(self._directories.get(container_id, "/")))
         self._count.setText("")
         self._problem.show_problem(None)
         self._enable()
@@ -194,56 +194,56 @@ class FilesTab(QWidget):
 
     @property
     def has_unsaved(self) -> bool:
-        """Whether leaving would lose something typed."""
+        """Whether there are unsaved changes."""
         return self._stack.currentIndex() == 1 and self.viewer.is_changed
 
     def focus_search(self) -> None:
-        """Go to the path."""
+        """Focus the path field."""
         self.path.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.path.selectAll()
 
     def go_back(self) -> bool:
-        """Leave the file that is shown; whether there was one."""
+        """Close the open file; returns whether there was one."""
         if self._stack.currentIndex() != 1:
             return False
         self.viewer.leave()
         return True
 
     def _load(self) -> None:
-        self.go(self._places.get(self._container_id, "/"))
+        self.go(self._directories.get(self._container_id, "/"))
         self._store.part(DetailStore).intents.load_changes.emit(self._container_id)
 
     def _reload(self) -> None:
         self._load()
 
     def go(self, path: str) -> None:
-        """Show another directory."""
-        path = path if path.startswith("/") else child(self._place, path)
-        self._asked = path
+        """Open a directory."""
+        path = path if path.startswith("/") else child(self._directory, path)
+        self._requested = path
         self._slow.start()
         self._store.part(DetailStore).intents.load_listing.emit(self._container_id, path)
 
     @property
-    def _place(self) -> str:
+    def _directory(self) -> str:
         return self._listing.path if self._listing is not None else "/"
 
     def _go_up(self) -> None:
-        if self._place != "/":
-            self.go(parent(self._place))
+        if self._directory != "/":
+            self.go(parent(self._directory))
 
     def _on_listed(self, container_id: str, path: str, answer: Listing | Problem) -> None:
-        if (container_id, path) != (self._container_id, self._asked):
+        if (container_id, path) != (self._container_id, self._requested):
             return
         self._slow.stop()
         self._problem.show_problem(answer if isinstance(answer, Problem) else None, [(_("Try again"), self._reload)])
         if isinstance(answer, Problem):
-            self._tell_count()
-            if self._places.get(container_id) == path:
-                self._places.pop(container_id)  # it is gone: do not come back to it
+            self._show_count()
+            if self._directories.get(container_id) == path:
+                self._directories.pop(container_id)  # it cannot be opened: do not return to it
             return
         moved = self._listing is None or answer.path != self._listing.path
         self._listing = answer
-        self._places[container_id] = answer.path
+        self._directories[container_id] = answer.path
         self.path.setText(shown_path(answer.path))
         self._show_rows()
         if moved and self.proxy.rowCount():
@@ -258,15 +258,15 @@ class FilesTab(QWidget):
         self._changes_problem.setVisible(bool(failed))
         if self._listing is None:
             return
-        kept = {row.untrusted_name for row in self._chosen()}
+        selected = {row.untrusted_name for row in self._chosen()}
         rows = rows_of(self._listing, {} if changes is None or isinstance(changes, Problem) else changes)
         self.model.show(rows, self._mounted())
         selection = self.table.selectionModel()
         for number in range(self.proxy.rowCount()):
             index = self.proxy.index(number, 0)
-            if self._row(index).untrusted_name in kept:
+            if self._row(index).untrusted_name in selected:
                 selection.select(index, selection.SelectionFlag.Select | selection.SelectionFlag.Rows)
-        self._tell_count()
+        self._show_count()
         self._enable()
 
     def _mounted(self) -> frozenset[str]:
@@ -274,18 +274,18 @@ class FilesTab(QWidget):
         if not isinstance(details, ContainerDetails):
             return frozenset()
         places = (mount.destination.rstrip("/") for mount in details.mounts)
-        return frozenset(place.rpartition("/")[2] for place in places if parent(place) == self._place)
+        return frozenset(place.rpartition("/")[2] for place in places if parent(place) == self._directory)
 
-    def _tell_count(self) -> None:
+    def _show_count(self) -> None:
         if self._listing is None:
             self._count.setText("")
             return
-        words = ngettext("{count} item", "{count} items", self.proxy.rowCount())
+        text = ngettext("{count} item", "{count} items", self.proxy.rowCount())
         if self._listing.is_truncated:
-            words = words + "  " + _("This folder is too large to show completely.")
-        self._count.setText(words)
+            text = text + "  " + _("This folder is too large to show completely.")
+        self._count.setText(text)
 
-    # -- what is chosen -------------------------------------------------------------------------------------------
+    # -- selection ------------------------------------------------------------------------------------------------
     def _row(self, index: QModelIndex) -> FileRow:
         return self.model.row(self.proxy.mapToSource(index).row())
 
@@ -293,10 +293,10 @@ class FilesTab(QWidget):
         return [row for index in self.table.selectionModel().selectedRows() if (row := self._row(index)).entry]
 
     def _paths(self) -> tuple[str, ...]:
-        return tuple(child(self._place, row.untrusted_name) for row in self._chosen())
+        return tuple(child(self._directory, row.untrusted_name) for row in self._chosen())
 
     def _enable(self) -> None:
-        self.up.setEnabled(self._place != "/")
+        self.up.setEnabled(self._directory != "/")
         self.download.setEnabled(bool(self._chosen()))
         self.upload.setEnabled(self._listing is not None)
 
@@ -308,7 +308,7 @@ class FilesTab(QWidget):
         row = self._row(index)
         if row.entry is None:
             return
-        path = child(self._place, row.untrusted_name)
+        path = child(self._directory, row.untrusted_name)
         if row.entry.is_directory:
             self.go(path)
         elif row.entry.is_file or row.entry.is_link:
@@ -316,13 +316,13 @@ class FilesTab(QWidget):
 
     def _open_file(self, path: str, *, may_be_directory: bool) -> None:
         if may_be_directory:
-            # Only the container knows where a link leads: the directory is tried first.
+            # Only the container can resolve a link, so it is tried as a directory first.
             self._link_tried = path
             self.go(path)
             return
         if self.viewer.is_changed:
             self._stack.setCurrentWidget(self.viewer)
-            self.viewer.leave()  # asks about the other file
+            self.viewer.leave()  # asks about unsaved changes of the other file
             return
         self.viewer.show_file(self._container_id, path)
         self._stack.setCurrentWidget(self.viewer)
@@ -334,13 +334,13 @@ class FilesTab(QWidget):
         self._link_tried = ""
         if isinstance(answer, Problem):
             self._problem.show_problem(None)
-            self._asked = ""
+            self._requested = ""
             self._open_file(path, may_be_directory=False)
 
     def _show_list(self) -> None:
         self._stack.setCurrentIndex(0)
         self.table.setFocus(Qt.FocusReason.OtherFocusReason)
-        self.go(self._place)
+        self.go(self._directory)
 
     def _menu(self, point: QPoint) -> None:
         menu = QMenu(self.table)
@@ -348,9 +348,9 @@ class FilesTab(QWidget):
         if len(chosen) == 1:
             menu.addAction(pgettext("verb", "Open"), self._enter_current)
         if chosen:
-            menu.addAction(_("Download…"), self._ask_download)
+            menu.addAction(_("Download…"), self._download)
             menu.addAction(_("Copy path"), self._copy_paths)
-        menu.addAction(_("Upload…"), self._ask_upload)
+        menu.addAction(_("Upload…"), self._upload)
         menu.exec(self.table.viewport().mapToGlobal(point))
         menu.deleteLater()
 
@@ -358,10 +358,10 @@ class FilesTab(QWidget):
         QGuiApplication.clipboard().setText("\n".join(shown_path(path) for path in self._paths()))
 
     # -- to and from this computer --------------------------------------------------------------------------------
-    def _ask_download(self) -> None:
-        self._ask_download_of(self._paths())
+    def _download(self) -> None:
+        self._download_paths(self._paths())
 
-    def _ask_download_of(self, paths: tuple[str, ...]) -> None:
+    def _download_paths(self, paths: tuple[str, ...]) -> None:
         if not paths:
             return
         usual = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DownloadLocation)
@@ -369,25 +369,25 @@ class FilesTab(QWidget):
         if chosen:
             self._store.part(DetailStore).intents.download.emit(self._container_id, paths, Path(chosen))
 
-    def _ask_upload(self) -> None:
+    def _upload(self) -> None:
         chosen, _kind = QFileDialog.getOpenFileNames(self, _("Upload files to the container"))
         if chosen:
             self.upload_files(tuple(Path(name) for name in chosen))
 
     def upload_files(self, sources: tuple[Path, ...]) -> None:
-        """Copy files and folders into the directory that is shown; they belong to its owner."""
+        """Copy files and folders into the open directory; they get its owner."""
         owner = self._listing.directory if self._listing is not None else None
         ids = (owner.user_id, owner.group_id) if owner is not None else (0, 0)
-        self._store.part(DetailStore).intents.upload.emit(self._container_id, self._place, sources, ids)
+        self._store.part(DetailStore).intents.upload.emit(self._container_id, self._directory, sources, ids)
 
     def _on_job(self, job: Job) -> None:
         if job.kind is JobKind.UPLOAD and job.container_id == self._container_id and job.state is not JobState.RUNNING:
-            self.go(self._place)
+            self.go(self._directory)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if self._listing is not None and self._stack.currentIndex() == 0 and _dropped(event):
             event.acceptProposedAction()
-            self._drop.setText(_("Drop to upload to {path}", path=shown_path(self._place)))
+            self._drop.setText(_("Drop to upload to {path}", path=shown_path(self._directory)))
             self._drop.show()
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:
@@ -401,7 +401,7 @@ class FilesTab(QWidget):
         self._drop.hide()
         sources = _dropped(event)
         if sources:
-            # Copied, whatever the desktop proposes: the originals stay.
+            # Always a copy, whatever the desktop proposes: the originals stay.
             event.setDropAction(Qt.DropAction.CopyAction)
             event.accept()
             self.upload_files(sources)

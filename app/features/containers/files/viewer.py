@@ -1,6 +1,6 @@
-"""One file of a container: text to read and edit, a picture, or bytes.
+"""Viewer and editor for one file of a container: text, a picture, or a hex dump.
 
-A file is editable only if the editor gives back exactly what it was given: nothing is changed by opening and saving it.
+A file is editable only if the editor returns exactly its bytes, so that opening and saving changes nothing.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from app.ui.widgets import MONOSPACE, ElidedLabel, IconButton, button, label
 from backend.api import Problem, ProblemCode, RemoteFile
 
 HEX_BYTES: Final = 65_536
-"""How much of a binary file is shown."""
+"""Maximum bytes of a binary file shown."""
 MAX_PICTURE_PIXELS: Final = 40_000_000
 MAX_LINE_CHARS: Final = 100_000
-"""Longer lines make Qt's layout slow beyond use: such a file is shown as bytes."""
+"""Longer lines make Qt's text layout unusably slow; such a file is shown as a hex dump."""
 _PICTURES: Final = frozenset((b"png", b"jpeg", b"jpg", b"gif", b"bmp", b"webp", b"ico"))
 
 
 class FileViewer(QWidget):
-    """Shows one file. `closed` when the user goes back to the list."""
+    """Shows one file. `closed` is emitted when the user returns to the list."""
 
     closed = Signal()
 
@@ -97,17 +97,17 @@ class FileViewer(QWidget):
 
     @property
     def container_id(self) -> str:
-        """Whose file is shown."""
+        """Id of the container whose file is shown."""
         return self._container_id
 
     @property
     def path(self) -> str:
-        """What is shown, as it was asked for."""
+        """Requested path of the file that is shown."""
         return self._path
 
     @property
     def is_changed(self) -> bool:
-        """Whether something typed is not saved."""
+        """Whether there are unsaved changes."""
         return not self.editor.isReadOnly() and self.editor.document().isModified()
 
     def show_file(self, container_id: str, path: str) -> None:
@@ -118,12 +118,12 @@ class FileViewer(QWidget):
         self._name.setAccessibleName(shown_path(path))
         self._about.setText(_("Loading…"))
         self._problem.show_problem(None)
-        self._put_text("", editable=False)
+        self._set_text("", editable=False)
         self._store.part(DetailStore).intents.load_file.emit(container_id, path)
         self._enable()
 
     def leave(self) -> None:
-        """Go back; asks first if something typed would be lost."""
+        """Return to the list; asks first if there are unsaved changes."""
         if not self.is_changed:
             self._forget()
             return
@@ -134,8 +134,8 @@ class FileViewer(QWidget):
         box.setText(_("Your changes to {name} aren't saved.", name=shown_path(self._path)))
         drop = box.addButton(_("Discard changes"), QMessageBox.ButtonRole.DestructiveRole)
         stay = box.addButton(_("Keep editing"), QMessageBox.ButtonRole.RejectRole)
-        for made in (drop, stay):
-            made.setAccessibleName(made.text())
+        for widget in (drop, stay):
+            widget.setAccessibleName(widget.text())
         box.setDefaultButton(stay)
         box.setEscapeButton(stay)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -145,7 +145,7 @@ class FileViewer(QWidget):
     def _forget(self) -> None:
         self._path = ""
         self._file = None
-        self._put_text("", editable=False)
+        self._set_text("", editable=False)
         self.closed.emit()
 
     def _reload(self) -> None:
@@ -169,10 +169,10 @@ class FileViewer(QWidget):
             self._picture.setPixmap(picture)
             self._stack.setCurrentIndex(1)
             about = f"{picture.width()} × {picture.height()}  {about}"
-        elif (words := text_of(data, whole=file.is_whole)) is not None:
-            self._newline = "\r\n" if "\r\n" in words else "\n"
-            plain = words.replace("\r\n", "\n")
-            self._put_text(plain, editable=file.is_whole)
+        elif (text := text_of(data, whole=file.is_whole)) is not None:
+            self._newline = "\r\n" if "\r\n" in text else "\n"
+            plain = text.replace("\r\n", "\n")
+            self._set_text(plain, editable=file.is_whole)
             same = self._content() == data
             self.editor.setReadOnly(not (file.is_whole and same))
             if not file.is_whole:
@@ -180,18 +180,18 @@ class FileViewer(QWidget):
             elif not same:
                 about = _("Read-only: the file contains characters that editing would change") + "  " + about
         else:
-            self._put_text(hex_dump(data[:HEX_BYTES]), editable=False)
+            self._set_text(hex_dump(data[:HEX_BYTES]), editable=False)
             about = _("Binary") + "  " + about
         self._about.setText(about)
 
-    def _put_text(self, words: str, *, editable: bool) -> None:
+    def _set_text(self, text: str, *, editable: bool) -> None:
         self._stack.setCurrentIndex(0)
-        self.editor.setPlainText(words)
+        self.editor.setPlainText(text)
         self.editor.setReadOnly(not editable)
         self.editor.document().setModified(False)
 
     def _content(self) -> bytes:
-        """What would be saved. The raw text: the plain one makes no-break spaces into spaces."""
+        """The bytes to save. Uses Qt's raw text, because `toPlainText` replaces no-break spaces."""
         raw = self.editor.document().toRawText().replace("\u2029", "\n")
         return raw.replace("\n", self._newline).encode("utf-8", "surrogatepass")
 
@@ -208,14 +208,14 @@ class FileViewer(QWidget):
         if container_id != self._container_id or saved is None:
             return
         if isinstance(answer, Problem):
-            # Saving once more then means it: the problem says so.
+            # Saving again overwrites the file; the problem says so.
             self._overwrite = answer.code is ProblemCode.WRONG_PHASE
             self._problem.show_problem(answer)
         elif self._file is not None and answer.path == self._file.path:
             self._overwrite = False
             self._problem.show_problem(None)
             self._file = answer
-            # What was typed while it was being saved is still to be saved.
+            # Text typed during the save is still unsaved.
             self.editor.document().setModified(self._content() != saved)
         self._enable()
 
@@ -227,7 +227,7 @@ class FileViewer(QWidget):
 
 
 class _Editor(QPlainTextEdit):
-    """Tab is a letter in it, so Ctrl+Tab and Ctrl+Shift+Tab leave it."""
+    """The text editor. Tab inserts a tab, so Ctrl+Tab and Ctrl+Shift+Tab move the focus."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -236,28 +236,28 @@ class _Editor(QPlainTextEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         is_tab = event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab)
         if is_tab and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            # Not its own, which refuses while Tab is a letter.
+            # Not QPlainTextEdit's own method, which does nothing while Tab is an input.
             QWidget.focusNextPrevChild(self, event.key() == Qt.Key.Key_Tab)
         else:
             super().keyPressEvent(event)
 
 
 def text_of(untrusted_data: bytes, *, whole: bool) -> str | None:
-    """The data as text; None if it is none."""
+    """Decode the data as text; None if it is binary. `whole` is False for the beginning of a file."""
     if b"\0" in untrusted_data:
         return None
     try:
-        words = untrusted_data.decode("utf-8")
+        text = untrusted_data.decode("utf-8")
     except UnicodeDecodeError as error:
-        # The last letter of a part may be cut.
+        # The last character of a partial file may be cut.
         if whole or error.start < len(untrusted_data) - 4:
             return None
-        words = untrusted_data[: error.start].decode("utf-8")
-    return None if any(len(line) > MAX_LINE_CHARS for line in words.split("\n")) else words
+        text = untrusted_data[: error.start].decode("utf-8")
+    return None if any(len(line) > MAX_LINE_CHARS for line in text.split("\n")) else text
 
 
 def hex_dump(untrusted_data: bytes) -> str:
-    """Offset, sixteen bytes, and their letters, a line each."""
+    """A hex dump with offset, sixteen bytes and their characters in each line."""
     lines = []
     for at in range(0, len(untrusted_data), 16):
         part = untrusted_data[at : at + 16]
@@ -267,7 +267,7 @@ def hex_dump(untrusted_data: bytes) -> str:
 
 
 def picture_of(untrusted_data: bytes) -> QPixmap | None:
-    """The data as a picture, if it is one of the plain kinds and of a size that does no harm."""
+    """Decode the data as a picture, if it has a simple format and a safe size; None otherwise."""
     buffer = QBuffer()
     buffer.setData(QByteArray(untrusted_data))
     buffer.open(QIODevice.OpenModeFlag.ReadOnly)

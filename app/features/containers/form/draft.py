@@ -1,4 +1,4 @@
-"""What stands in the form, as it was typed, and what is wrong with it. Pure."""
+"""The form's contents as typed, and their validation. No I/O."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CPUS: Final = re.compile(r"\d+(?:[.,]\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class PortDraft:
-    """One row of the ports."""
+    """One row of the ports table, as typed."""
 
     host_ip: str = ""
     host_port: str = ""
@@ -39,7 +39,7 @@ class PortDraft:
 
 @dataclass(frozen=True, slots=True)
 class MountDraft:
-    """One row of the mounts."""
+    """One row of the mounts table, as typed."""
 
     kind: str = "bind"
     source: str = ""
@@ -49,7 +49,7 @@ class MountDraft:
 
 @dataclass(frozen=True, slots=True)
 class VariableDraft:
-    """One row of the environment."""
+    """One row of the environment table, as typed."""
 
     name: str = ""
     value: str = ""
@@ -57,7 +57,7 @@ class VariableDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """The whole form."""
+    """All fields of the form, as typed."""
 
     image: str = ""
     name: str = ""
@@ -82,33 +82,33 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
-    """Something that the engine would refuse."""
+    """A validation error of a field."""
 
     field: str
     """Name of the field in its `Draft` or row."""
     key: str
-    """Of the texts, after "form.fault."."""
+    """Identifies the message in `fields`."""
     row: int | None = None
-    """Number of the row, in the field's table: "ports", "mounts" or "variables"."""
+    """Row number in `table` ("ports", "mounts" or "variables"); None for a single field."""
     table: str = ""
     value: str = ""
-    """What the words are about."""
+    """Value to insert into the message."""
     is_missing: bool = False
-    """Nothing was typed yet: to be said when the form is sent, not before."""
+    """Whether the field is empty but required; shown only when the form is submitted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
-    """What else there is in the engine."""
+    """Facts about other containers, to check for conflicts."""
 
     names: frozenset[str] = frozenset()
-    """Of the other containers."""
+    """Names of the other containers."""
     used_ports: Mapping[tuple[int, str], str] = field(default_factory=dict)
-    """Host port and protocol, and the name of the running container that has it."""
+    """Name of the running container by the host port and protocol that it uses."""
 
 
 def draft_of(spec: ContainerSpec) -> Draft:
-    """The form filled in."""
+    """Fill in the form's fields from a spec."""
     return Draft(
         image=spec.image,
         name=spec.name,
@@ -124,7 +124,7 @@ def draft_of(spec: ContainerSpec) -> Draft:
         mounts=tuple(MountDraft(mount.kind, mount.source, mount.target, mount.read_only) for mount in spec.mounts),
         variables=tuple(VariableDraft(name, value) for name, value in spec.environment if value is not None),
         cpus="" if spec.cpus is None else f"{spec.cpus:.9f}".rstrip("0").rstrip("."),
-        memory="" if spec.memory_bytes is None else memory_words(spec.memory_bytes),
+        memory="" if spec.memory_bytes is None else format_memory(spec.memory_bytes),
         restart_policy=spec.restart_policy,
         network=spec.network,
         command="" if spec.command is None else shlex.join(spec.command),
@@ -140,27 +140,27 @@ def draft_of(spec: ContainerSpec) -> Draft:
     )
 
 
-def memory_words(count: int) -> str:
-    """ "512m", as it can be typed."""
+def format_memory(count: int) -> str:
+    """Format bytes as the user would type them: "512m"."""
     units = ((size, unit) for unit, size in reversed(_FACTOR.items()))
     return next((f"{count // size}{unit}" for size, unit in units if count % size == 0), f"{count}b")
 
 
-def memory_bytes(words: str) -> int | None:
-    """What was typed, in bytes; None for what cannot be read. A unit is needed: nobody means 512 bytes."""
-    match = _MEMORY.fullmatch(words.strip())
+def parse_memory(text: str) -> int | None:
+    """Parse a size to bytes; None if invalid. A unit is required, because nobody means 512 bytes."""
+    match = _MEMORY.fullmatch(text.strip())
     if match is None:
         return None
     unit = match.group(2).lower()
-    if not unit and not words.strip().lower().endswith("b"):
+    if not unit and not text.strip().lower().endswith("b"):
         return None
     return int(float(match.group(1).replace(",", ".")) * _FACTOR.get(unit, 1))
 
 
-def read(draft: Draft, base: ContainerSpec, around: EngineFacts) -> tuple[ContainerSpec, tuple[FieldError, ...]]:
-    """The spec that the form means, with all of `base` that the form has no field for; and what is wrong.
+def read(draft: Draft, base: ContainerSpec, facts: EngineFacts) -> tuple[ContainerSpec, tuple[FieldError, ...]]:
+    """Convert the form's fields to a spec, with settings of `base` that the form has no field for.
 
-    The spec is of use only when nothing is.
+    Returns the spec and the validation errors; the spec is valid only without errors.
     """
     faults: list[FieldError] = []
     image = draft.image.strip()
@@ -171,13 +171,13 @@ def read(draft: Draft, base: ContainerSpec, around: EngineFacts) -> tuple[Contai
     name = draft.name.strip()
     if name and not is_container_name(name):
         faults.append(FieldError(field="name", key="name"))
-    elif name in around.names:
+    elif name in facts.names:
         faults.append(FieldError(field="name", key="name-taken", value=name))
     spec = replace(
         base,
         image=image,
         name=name,
-        ports=_ports(draft, around, faults),
+        ports=_ports(draft, facts, faults),
         mounts=_mounts(draft, base, faults),
         environment=_environment(draft, base, faults),
         cpus=_cpus(draft.cpus, faults),
@@ -203,43 +203,45 @@ def read(draft: Draft, base: ContainerSpec, around: EngineFacts) -> tuple[Contai
     return spec, tuple(faults)
 
 
-def _ports(draft: Draft, around: EngineFacts, faults: list[FieldError]) -> tuple[PortSpec, ...]:
-    found: list[PortSpec] = []
+def _ports(draft: Draft, facts: EngineFacts, faults: list[FieldError]) -> tuple[PortSpec, ...]:
+    specs: list[PortSpec] = []
     taken: list[tuple[str, int, str]] = []
     for number, row in enumerate(draft.ports):
 
         def wrong(field: str, key: str, value: str = "", *, missing: bool = False, number: int = number) -> None:
             faults.append(FieldError(table="ports", row=number, field=field, key=key, value=value, is_missing=missing))
 
-        inside, outside = _port(row.container_port), _port(row.host_port)
+        container_port, host_port = _port(row.container_port), _port(row.host_port)
         if not row.container_port.strip():
             wrong("container_port", "port-missing", missing=True)
-        elif inside is None:
+        elif container_port is None:
             wrong("container_port", "port")
         host_ip = row.host_ip.strip()
         if host_ip and not _is_address(host_ip):
             wrong("host_ip", "address")
-        if row.host_port.strip() and outside is None:
+        if row.host_port.strip() and host_port is None:
             wrong("host_port", "port")
-        elif outside is not None:
-            if any(_collide(host_ip, outside, row.protocol, other) for other in taken):
-                wrong("host_port", "port-twice", str(outside))
-            elif user := around.used_ports.get((outside, row.protocol)):
+        elif host_port is not None:
+            if any(_collide(host_ip, host_port, row.protocol, other) for other in taken):
+                wrong("host_port", "port-twice", str(host_port))
+            elif user := facts.used_ports.get((host_port, row.protocol)):
                 wrong("host_port", "port-used", user)
-            taken.append((host_ip, outside, row.protocol))
-        if inside is not None:
-            found.append(PortSpec(container_port=inside, protocol=row.protocol, host_port=outside, host_ip=host_ip))
-    return tuple(found)
+            taken.append((host_ip, host_port, row.protocol))
+        if container_port is not None:
+            specs.append(
+                PortSpec(container_port=container_port, protocol=row.protocol, host_port=host_port, host_ip=host_ip)
+            )
+    return tuple(specs)
 
 
-def _port(words: str) -> int | None:
-    plain = words.strip()
+def _port(text: str) -> int | None:
+    plain = text.strip()
     return int(plain) if plain.isascii() and plain.isdigit() and 0 < int(plain) < 65536 else None
 
 
-def _is_address(words: str) -> bool:
+def _is_address(text: str) -> bool:
     try:
-        ipaddress.ip_address(words)
+        ipaddress.ip_address(text)
     except ValueError:
         return False
     return True
@@ -254,7 +256,7 @@ def _collide(host_ip: str, port: int, protocol: str, other: tuple[str, int, str]
 def _mounts(draft: Draft, base: ContainerSpec, faults: list[FieldError]) -> tuple[MountSpec, ...]:
     before = {(mount.kind, mount.source, mount.target): mount for mount in base.mounts}
     targets = Counter(row.target.strip() for row in draft.mounts)
-    found: list[MountSpec] = []
+    specs: list[MountSpec] = []
     for number, row in enumerate(draft.mounts):
 
         def wrong(field: str, key: str, *, missing: bool = False, number: int = number) -> None:
@@ -274,14 +276,14 @@ def _mounts(draft: Draft, base: ContainerSpec, faults: list[FieldError]) -> tupl
         elif targets[target] > 1:
             wrong("target", "target-twice")
         same = before.get((row.kind, source, target))
-        found.append(
+        specs.append(
             replace(same, read_only=row.read_only)
             if same is not None
             else MountSpec(
                 kind=row.kind, source="" if row.kind == "tmpfs" else source, target=target, read_only=row.read_only
             )
         )
-    return tuple(found)
+    return tuple(specs)
 
 
 def _environment(draft: Draft, base: ContainerSpec, faults: list[FieldError]) -> tuple[tuple[str, str | None], ...]:
@@ -300,19 +302,19 @@ def _environment(draft: Draft, base: ContainerSpec, faults: list[FieldError]) ->
     return (*((row.name.strip(), row.value) for row in draft.variables), *unset)
 
 
-def _cpus(words: str, faults: list[FieldError]) -> float | None:
-    if not words.strip():
+def _cpus(text: str, faults: list[FieldError]) -> float | None:
+    if not text.strip():
         return None
-    if _CPUS.fullmatch(words.strip()) is None or (count := float(words.strip().replace(",", "."))) < 0.01:
+    if _CPUS.fullmatch(text.strip()) is None or (count := float(text.strip().replace(",", "."))) < 0.01:
         faults.append(FieldError(field="cpus", key="cpus"))
         return None
     return count
 
 
-def _memory(words: str, faults: list[FieldError]) -> int | None:
-    if not words.strip():
+def _memory(text: str, faults: list[FieldError]) -> int | None:
+    if not text.strip():
         return None
-    count = memory_bytes(words)
+    count = parse_memory(text)
     if count is None:
         faults.append(FieldError(field="memory", key="memory"))
     elif count < LEAST_MEMORY_BYTES:
@@ -320,21 +322,21 @@ def _memory(words: str, faults: list[FieldError]) -> int | None:
     return count
 
 
-def _argv(words: str, field: str, before: tuple[str, ...] | None, faults: list[FieldError]) -> tuple[str, ...] | None:
-    if before is not None and words == shlex.join(before):
+def _argv(text: str, field: str, before: tuple[str, ...] | None, faults: list[FieldError]) -> tuple[str, ...] | None:
+    if before is not None and text == shlex.join(before):
         return before
     try:
-        return tuple(shlex.split(words)) or None
+        return tuple(shlex.split(text)) or None
     except ValueError:
         faults.append(FieldError(field=field, key="quotes"))
         return None
 
 
 def _endpoints(draft: Draft, base: ContainerSpec) -> Mapping[str, Mapping[str, object]]:
-    """How the container is joined to its networks; without the one that was its first, when another was chosen."""
+    """Settings of the container's network endpoints; without the main network's if another one was chosen."""
     network = draft.network.strip()
     if network == base.network:
         return base.untrusted_endpoints
     if network in ("host", "none") or network.startswith("container:"):
         return {}
-    return {name: kept for name, kept in base.untrusted_endpoints.items() if name != base.network}
+    return {name: endpoint for name, endpoint in base.untrusted_endpoints.items() if name != base.network}

@@ -1,4 +1,4 @@
-"""The fields of the form in their sections. Knows no engine: text in, text out, and faults shown where they are."""
+"""The form's fields in sections: shows a Draft, returns a Draft, and shows errors beside their fields."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from app.features.containers.form.rows import (
     keep_height,
     line_edit,
     mark,
-    set_words,
+    set_text,
 )
 from app.texts import _, message, say, verbatim
 from app.ui import theme
@@ -58,7 +58,7 @@ _LINES: Final = {
     "working_directory": (message("Working directory"), message("Image default")),
     "user": (message("User"), message("Image default")),
 }
-"""Field -> its name, and what stands there while it is empty."""
+"""Label and placeholder by field name."""
 _POLICIES: Final = {
     "no": message("Never"),
     "on-failure": message("On failure"),
@@ -86,23 +86,23 @@ _FAULTS: Final = {
     "remove-and-restart": message("A container that is removed when it exits can't have a restart policy."),
     "name": message("Use two or more letters, digits, “_”, “.” or “-”, starting with a letter or digit."),
 }
-"""What is wrong with a field, where no value is named."""
+"""Error messages without a value, by key."""
 
 
 class FormFields(QWidget):
-    """Everything between the form's title and its buttons."""
+    """All fields between the form's title and its buttons."""
 
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("page")
-        # Not smaller than it wants to be: the scroll area would squeeze the rows before it scrolls.
+        # Never smaller than its size hint: otherwise the scroll area squeezes the rows before it scrolls.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self.lines: dict[str, QLineEdit] = {
             name: line_edit(say(title), say(empty)) for name, (title, empty) in _LINES.items()
         }
-        self.flags = {name: _flag(say(words)) for name, words in _FLAGS.items()}
+        self.flags = {name: _flag(say(text)) for name, text in _FLAGS.items()}
         self.restart_policy = combo(_("Restart policy"), RESTART_POLICIES, lambda word: say(_POLICIES[word]))
         self.network = QComboBox(editable=True)
         self.network.setAccessibleName(_("Network"))
@@ -123,22 +123,22 @@ class FormFields(QWidget):
         self._connect()
 
     def offer_images(self, names: Sequence[str]) -> None:
-        """What the image field completes."""
+        """Set the completions of the image field."""
         self._images.setStringList(list(names))
 
     def offer_networks(self, names: Sequence[str]) -> None:
-        """What the network field offers; what stands there stays."""
-        kept = self.network.currentText()
+        """Set the choices of the network field; its current value is kept."""
+        current = self.network.currentText()
         self.network.blockSignals(True)
         self.network.clear()
         self.network.addItems(list(names))
-        self.network.setCurrentText(kept)
+        self.network.setCurrentText(current)
         self.network.blockSignals(False)
 
     def fill(self, draft: Draft) -> None:
         """Show a draft."""
         for name, line in self.lines.items():
-            set_words(line, getattr(draft, name))
+            set_text(line, getattr(draft, name))
         for name, flag in self.flags.items():
             flag.setChecked(getattr(draft, name))
         choose(self.restart_policy, draft.restart_policy)
@@ -148,7 +148,7 @@ class FormFields(QWidget):
         self.variables.fill(draft.variables)
 
     def draft(self) -> Draft:
-        """What stands there."""
+        """The current contents of all fields."""
         values: dict[str, Any] = {name: line.text() for name, line in self.lines.items()}
         values |= {name: flag.isChecked() for name, flag in self.flags.items()}
         return Draft(
@@ -161,21 +161,21 @@ class FormFields(QWidget):
         )
 
     def show_faults(self, faults: Sequence[FieldError]) -> None:
-        """Say each where it is."""
+        """Show each error beside its field."""
         alone = {fault.field: fault for fault in faults if fault.row is None}
         for name, place in self._faults.items():
             fault = alone.get(name)
-            place.setText(_words(fault) if fault else "")
+            place.setText(_fault_text(fault) if fault else "")
             place.setVisible(fault is not None)
             mark(self._field(name), wrong=fault is not None)
         in_rows = {(fault.table, fault.row): fault for fault in reversed(faults) if fault.row is not None}
         for table, rows in self._tables.items():
             for number, row in enumerate(rows.rows):
                 fault = in_rows.get((table, number))
-                row.show_fault(_words(fault) if fault else "", fault.field if fault else "")
+                row.show_fault(_fault_text(fault) if fault else "", fault.field if fault else "")
 
     def place_of(self, fault: FieldError) -> QWidget:
-        """The field that a fault is in."""
+        """The widget of the field with this error."""
         if fault.row is None:
             return self._field(fault.field)
         row: FormRow = self._tables[fault.table].rows[fault.row]
@@ -232,14 +232,14 @@ class FormFields(QWidget):
         return card.body
 
     def _row(self, form: QFormLayout, name: str) -> None:
-        held = QVBoxLayout()
-        held.setSpacing(theme.px(2))
-        held.addWidget(self.lines[name])
+        field_column = QVBoxLayout()
+        field_column.setSpacing(theme.px(2))
+        field_column.addWidget(self.lines[name])
         keep_height(self.lines[name])
-        self._fault_place(name, held)
-        words = label(say(_LINES[name][0]))
-        words.setBuddy(self.lines[name])
-        form.addRow(words, held)
+        self._fault_place(name, field_column)
+        text = label(say(_LINES[name][0]))
+        text.setBuddy(self.lines[name])
+        form.addRow(text, field_column)
 
     def _fault_place(self, name: str, column: QVBoxLayout) -> None:
         self._faults[name] = fault_label()
@@ -258,13 +258,13 @@ def _form(column: QVBoxLayout) -> QFormLayout:
     return form
 
 
-def _flag(words: str) -> QCheckBox:
-    made = QCheckBox(words)
-    made.setAccessibleName(made.text())
-    return made
+def _flag(text: str) -> QCheckBox:
+    box = QCheckBox(text)
+    box.setAccessibleName(box.text())
+    return box
 
 
-def _words(fault: FieldError) -> str:
+def _fault_text(fault: FieldError) -> str:
     match fault.key:
         case "name-taken":
             return _("A container named “{value}” already exists.", value=fault.value)

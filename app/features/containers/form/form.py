@@ -1,4 +1,4 @@
-"""The form that runs a new container, or makes one anew with other settings."""
+"""The form that runs a new container, or recreates one with other settings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from backend.api import (
 if TYPE_CHECKING:
     from backend.api import EngineClient
 
-_LOOK_AFTER_MS: Final = 300
+_CHECK_AFTER_MS: Final = 300
 _STEPS: Final = {
     RecreateStep.STOP: message("Stopping the old container…"),
     RecreateStep.CREATE: message("Creating the container…"),
@@ -48,24 +48,24 @@ _STEPS: Final = {
 
 
 class _Reporter(QObject):
-    """Brings the steps of a job home. Has no parent: it lives as long as the job does."""
+    """Delivers a job's steps to the GUI thread. Has no parent, because it must live as long as the job."""
 
     reached = Signal(str)
 
 
 class ContainerForm(QDialog):
-    """Not modal: the list stays usable while an image comes. `finished_with` tells what was made."""
+    """Not modal, so that the list stays usable during a pull. `finished_with` is emitted on success."""
 
     finished_with = Signal(object)  # Created
 
     def __init__(
         self, store: AppStore, parent: QWidget | None, spec: ContainerSpec, replaces: Container | None = None
     ) -> None:
-        """Open it filled in.
+        """Create the form, filled in from `spec`.
 
         Args:
-            spec: what the fields begin with, and what is kept of it where no field is.
-            replaces: the container that is made anew; None for a new one beside all others.
+            spec: initial values of the fields; settings without a field are kept.
+            replaces: the container to recreate; None for a new container.
         """
         super().__init__(parent)
         self._store = store
@@ -95,8 +95,8 @@ class ContainerForm(QDialog):
         self.pull.ended.connect(self._on_pull_ended)
         store.engine_changed.connect(self._check)
         store.containers_changed.connect(self._check)
-        self._look = QTimer(self, singleShot=True, interval=_LOOK_AFTER_MS)
-        self._look.timeout.connect(self._show_image)
+        self._check_timer = QTimer(self, singleShot=True, interval=_CHECK_AFTER_MS)
+        self._check_timer.timeout.connect(self._show_image)
         self._set_busy(None)
         self._check()
         self.fields.lines["image"].setFocus()
@@ -105,17 +105,17 @@ class ContainerForm(QDialog):
 
     @property
     def busy(self) -> bool:
-        """Whether the engine is at work for it."""
+        """Whether the engine is pulling or creating."""
         return self._busy or self.pull.busy
 
     def submit(self) -> None:
-        """Send it, if nothing is wrong; else go to the first thing that is."""
+        """Submit the form if it is valid; otherwise focus the first field with an error."""
         self._attempted = True
         faults = self._check()
         if faults:
-            place = self.fields.place_of(faults[0])
-            self._scroll.ensureWidgetVisible(place)
-            place.setFocus()
+            widget = self.fields.place_of(faults[0])
+            self._scroll.ensureWidgetVisible(widget)
+            widget.setFocus()
             return
         if self.busy or self._store.engine_link is not LinkState.UP:
             return
@@ -129,11 +129,11 @@ class ContainerForm(QDialog):
         if event.key() in keys and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             self.submit()
         elif event.key() not in keys:
-            # Return in a field must not send a form that is not filled in yet.
+            # Enter in a field must not submit an incomplete form.
             super().keyPressEvent(event)
 
     def reject(self) -> None:
-        """Close, but not over work that cannot be taken back."""
+        """Close, unless a step runs that cannot be cancelled."""
         if not self._busy:
             if self.pull.busy:
                 self.pull.stop()
@@ -147,7 +147,7 @@ class ContainerForm(QDialog):
             self.pull.stop()
         super().closeEvent(event)
 
-    # --- what the engine answers -----------------------------------------------------------------------------------
+    # --- replies of the engine -------------------------------------------------------------------------------------
 
     def _on_images(self, answer: tuple[str, ...] | Problem) -> None:
         if not isinstance(answer, Problem):
@@ -163,7 +163,7 @@ class ContainerForm(QDialog):
         if isinstance(answer, Problem):
             self._fail(answer)
         elif answer:
-            self._make()
+            self._start_create()
         else:
             self._set_busy(None)
             self.pull.offer(self._read()[0].image)
@@ -173,14 +173,14 @@ class ContainerForm(QDialog):
         self._store.intents.request_engine.emit(local_images, self._on_images)
         self._show_buttons()
         if reference == self._read()[0].image and not self._check():
-            self._make()
+            self._start_create()
 
     def _on_pull_ended(self, problem: Problem | None) -> None:
         self._show_buttons()
         check = partial(self._store.intents.check_network.emit, self.pull.reference)
         self.problem.show_problem(problem, [(_("Why can't I pull?"), check)])
 
-    def _make(self) -> None:
+    def _start_create(self) -> None:
         spec = self._read()[0]
         reporter = _Reporter()
         reporter.reached.connect(self._on_step)
@@ -189,12 +189,12 @@ class ContainerForm(QDialog):
             job = partial(_create, spec=spec)
         else:
             job = partial(_recreate, spec=spec, container_id=self._replaces.id, reporter=reporter)
-        self._store.intents.request_engine.emit(job, self._on_made)
+        self._store.intents.request_engine.emit(job, self._on_created)
 
     def _on_step(self, step: str) -> None:
         self._set_busy(say(_STEPS[RecreateStep(step)]))
 
-    def _on_made(self, answer: Created | Problem) -> None:
+    def _on_created(self, answer: Created | Problem) -> None:
         if isinstance(answer, Problem):
             self._fail(answer)
             return
@@ -207,12 +207,12 @@ class ContainerForm(QDialog):
         self.problem.show_problem(None)
         self.problem.show_problem(problem)
 
-    # --- what is shown ---------------------------------------------------------------------------------------------
+    # --- display ---------------------------------------------------------------------------------------------------
 
     def _read(self) -> tuple[ContainerSpec, tuple[FieldError, ...]]:
-        return read(self.fields.draft(), self._base, self._surroundings())
+        return read(self.fields.draft(), self._base, self._engine_facts())
 
-    def _surroundings(self) -> EngineFacts:
+    def _engine_facts(self) -> EngineFacts:
         own = self._replaces.id if self._replaces else ""
         others = [entry for entry in self._store.containers or () if entry.id != own]
         used = {
@@ -227,21 +227,21 @@ class ContainerForm(QDialog):
     def _check(self) -> tuple[FieldError, ...]:
         faults = self._read()[1]
         self.fields.show_faults([fault for fault in faults if self._attempted or not fault.is_missing])
-        self._look.start()
+        self._check_timer.start()
         self._show_buttons()
         return faults
 
     def _show_image(self) -> None:
         image = self.fields.lines["image"].text().strip()
-        known = self._images is not None and is_image_reference(image) and "@" not in image
+        is_valid = self._images is not None and is_image_reference(image) and "@" not in image
         here = self._images is not None and with_tag(image) in self._images
-        words = (
+        text = (
             _("This image is available on the machine.")
             if here
             else _("This image isn't on the machine yet and will be pulled.")
         )
-        self.fields.image_state.setText(words if known else "")
-        self.fields.image_state.setVisible(known)
+        self.fields.image_state.setText(text if is_valid else "")
+        self.fields.image_state.setVisible(is_valid)
 
     def _set_busy(self, step: str | None) -> None:
         self._busy = step is not None

@@ -1,4 +1,4 @@
-"""An image that is not here: the offer to pull it, how far the pull is, and its end."""
+"""The pane that offers to pull a missing image, and shows the pull's progress."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STEPS = 1000
 class PullPane(QFrame):
     """Hidden until `offer`. One pull at a time."""
 
-    pulled = Signal(str)  # the reference
+    pulled = Signal(str)  # image reference
     ended = Signal(object)  # Problem | None: it failed, or was cancelled
 
     def __init__(self, store: AppStore) -> None:
@@ -27,7 +27,7 @@ class PullPane(QFrame):
         self._store = store
         self._pull: Pull | None = None
         self._reference = ""
-        self.words = label("", wrap=True)
+        self.text = label("", wrap=True)
         self.bar = QProgressBar(textVisible=False)
         self.bar.setRange(0, 0)
         self.bar.setAccessibleName(_("Pull progress"))
@@ -40,25 +40,25 @@ class PullPane(QFrame):
         row.addWidget(self.cancel)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.px(14), theme.px(10), theme.px(14), theme.px(10))
-        for widget in (self.words, self.bar):
+        for widget in (self.text, self.bar):
             column.addWidget(widget)
         column.addLayout(row)
         self.hide()
 
     @property
     def busy(self) -> bool:
-        """Whether a pull is under way."""
+        """Whether a pull is running."""
         return self._pull is not None
 
     @property
     def reference(self) -> str:
-        """What was offered last."""
+        """The last offered image reference."""
         return self._reference
 
     def offer(self, reference: str) -> None:
-        """Say that the image is not here, and offer to fetch it."""
+        """Show that the image is missing, and offer to pull it."""
         self._reference = reference
-        self.words.setText(_("The image “{image}” isn't on the machine.", image=reference))
+        self.text.setText(_("The image “{image}” isn't on the machine.", image=reference))
         self.detail.setText("")
         self.bar.hide()
         self.start.show()
@@ -66,9 +66,9 @@ class PullPane(QFrame):
         self.start.setFocus()
 
     def begin(self) -> None:
-        """Pull what was offered."""
+        """Pull the offered image."""
         self._pull = pull = Pull(self._reference)
-        self.words.setText(_("Pulling “{image}”", image=self._reference))
+        self.text.setText(_("Pulling “{image}”", image=self._reference))
         self.bar.setRange(0, 0)
         self.bar.show()
         self.start.hide()
@@ -77,7 +77,7 @@ class PullPane(QFrame):
         self._store.intents.request_engine.emit(pull.run, self._done)
 
     def stop(self) -> None:
-        """Cancel, or withdraw the offer."""
+        """Cancel the pull, or hide the offer."""
         if self._pull is not None:
             self._pull.cancel()
             self._pull = None
@@ -100,7 +100,7 @@ class PullPane(QFrame):
 
     def _done(self, answer: Problem | None) -> None:
         if self._pull is None:
-            return  # it was cancelled here: whatever it ended with, nobody waits for it
+            return  # it was cancelled here, so its result is ignored
         self._pull = None
         self.hide()
         if answer is None:

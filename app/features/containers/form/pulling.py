@@ -1,4 +1,4 @@
-"""A pull of an image: progress by queued signals, cancelled from the window at any moment."""
+"""Pulls an image in a worker thread, with progress signals and cancellation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EVERY_S: Final = 0.1
 class Pull(QObject):
     """One pull. `run` is the job for the engine's pool; everything else is for the GUI thread.
 
-    Has no parent: it lives until its job has ended, though the view that asked may be gone.
+    Has no parent, because it must live until its job ends, which may be after its view is closed.
     """
 
     progressed = Signal(object)  # PullProgress
@@ -32,16 +32,16 @@ class Pull(QObject):
         self._cancelled = False
         application = QCoreApplication.instance()
         if application is not None:
-            # Else the pool would wait for it at quit.
+            # Otherwise the pool would wait for it at quit.
             application.aboutToQuit.connect(self.cancel)
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """Whether `cancel` was called."""
         return self._cancelled
 
     def cancel(self) -> None:
-        """End it. The engine keeps what is complete for the next time."""
+        """Cancel the pull. The engine keeps complete layers for the next time."""
         with self._lock:
             self._cancelled = True
             if self._stream is not None:
@@ -51,18 +51,18 @@ class Pull(QObject):
         """Pull, in the calling thread.
 
         Raises:
-            WherryError: CANCELLED, or why the image did not come.
+            WherryError: with code CANCELLED after `cancel`, or the reason why the pull failed.
         """
         stream = client.pull(self.reference)
         with self._lock:
             self._stream = stream
             if self._cancelled:
                 stream.close()
-        told = 0.0
+        reported_at = 0.0
         try:
             for progress in stream:
-                if (now := time.monotonic()) - told >= _EVERY_S:
-                    told = now
+                if (now := time.monotonic()) - reported_at >= _EVERY_S:
+                    reported_at = now
                     self.progressed.emit(progress)
         finally:
             with self._lock:

@@ -1,4 +1,4 @@
-"""Tables of the form: rows of fields with what is wrong below each, a button to take a row away, one to add."""
+"""Tables of the form: rows of fields with an error message below each, and buttons to add and remove rows."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _PORT_HEADINGS: Final = (
 )
 _MOUNT_HEADINGS: Final = ((message("Type"), 2), (message("Source"), 5), (message("Container path"), 4))
 _VARIABLE_HEADINGS: Final = ((message("Name"), 2), (message("Value"), 3))
-"""The texts over the fields, and what each takes of the width."""
+"""Column headings with their shares of the width."""
 
 _MOUNTS: Final = {"bind": message("Folder"), "volume": message("Volume"), "tmpfs": message("Memory")}
-"""The kinds of mounts, as in MOUNT_KINDS."""
+"""Labels of the mount types in MOUNT_KINDS."""
 _SOURCES: Final = {"bind": message("Folder on this computer"), "volume": message("Volume name")}
-"""What stands in an empty source, by kind."""
+"""Placeholder of the source field, by mount type."""
 
 Field = QLineEdit | QComboBox | QCheckBox
 
 
 class FormRow(QWidget):
-    """Some fields in a line, and below it what is wrong."""
+    """A row of fields with an error message below."""
 
     changed = Signal()
     removed = Signal()
@@ -75,27 +75,27 @@ class FormRow(QWidget):
         column.addLayout(line)
         column.addWidget(self.fault)
 
-    def show_fault(self, words: str, name: str = "") -> None:
-        """Say what is wrong with the field of that name; empty: nothing is."""
-        self.fault.setText(words)
-        self.fault.setVisible(bool(words))
+    def show_fault(self, text: str, name: str = "") -> None:
+        """Show an error message for the field of that name; "" removes it."""
+        self.fault.setText(text)
+        self.fault.setVisible(bool(text))
         for key, field in self.fields.items():
-            mark(field, wrong=bool(words) and key == name)
+            mark(field, wrong=bool(text) and key == name)
 
 
 class Rows(QWidget):
-    """A table. `make` gives the fields of a new row."""
+    """A table of rows; `make` creates an empty row."""
 
     changed = Signal()
 
     def __init__(
-        self, make: Callable[[], FormRow], add_words: str, headings: Sequence[tuple[Message, int]], beside: int = 40
+        self, make: Callable[[], FormRow], add_label: str, headings: Sequence[tuple[Message, int]], beside: int = 40
     ) -> None:
-        """Make it empty.
+        """Create an empty table.
 
         Args:
-            headings: over the fields that share the width: the text and the share.
-            beside: the width of what stands to the right of those.
+            headings: column headings with their shares of the width.
+            beside: width in pixels of the widgets to the right of the headings.
         """
         super().__init__()
         self._heading = _heading(headings, beside)
@@ -103,7 +103,7 @@ class Rows(QWidget):
         self.rows: list[FormRow] = []
         self._lines = QVBoxLayout()
         self._lines.setSpacing(theme.px(6))
-        self.add_button = button(add_words, self._add_by_hand)
+        self.add_button = button(add_label, self._add_and_focus)
         below = QHBoxLayout()
         below.addWidget(self.add_button)
         below.addStretch(1)
@@ -115,7 +115,7 @@ class Rows(QWidget):
         column.addLayout(below)
 
     def add(self) -> FormRow:
-        """One more row, empty."""
+        """Add an empty row."""
         row = self._make()
         row.changed.connect(self.changed)
         row.removed.connect(self._remove_sender)
@@ -125,7 +125,7 @@ class Rows(QWidget):
         self.changed.emit()
         return row
 
-    def _add_by_hand(self) -> None:
+    def _add_and_focus(self) -> None:
         next(iter(self.add().fields.values())).setFocus()
 
     def _remove_sender(self) -> None:
@@ -140,26 +140,26 @@ class Rows(QWidget):
 
 
 class Ports(Rows):
-    """Published ports."""
+    """The table of published ports."""
 
     def __init__(self) -> None:
         super().__init__(self._row, _("Add port"), _PORT_HEADINGS)
 
     def fill(self, drafts: Sequence[PortDraft]) -> None:
-        """Show these."""
+        """Add a row for each draft."""
         for draft in drafts:
             row = self.add()
             for key in ("host_port", "container_port", "host_ip"):
-                set_words(row.fields[key], getattr(draft, key))
+                set_text(row.fields[key], getattr(draft, key))
             choose(row.fields["protocol"], draft.protocol)
 
     def drafts(self) -> tuple[PortDraft, ...]:
-        """What stands there."""
+        """The contents of all rows."""
         return tuple(
             PortDraft(
-                host_ip=words(row.fields["host_ip"]),
-                host_port=words(row.fields["host_port"]),
-                container_port=words(row.fields["container_port"]),
+                host_ip=typed_text(row.fields["host_ip"]),
+                host_port=typed_text(row.fields["host_port"]),
+                container_port=typed_text(row.fields["container_port"]),
                 protocol=chosen(row.fields["protocol"]),
             )
             for row in self.rows
@@ -177,40 +177,40 @@ class Ports(Rows):
 
 
 class Mounts(Rows):
-    """Folders, volumes and memory."""
+    """The table of mounts: folders, volumes and tmpfs."""
 
     def __init__(self) -> None:
         super().__init__(self._row, _("Add folder or volume"), _MOUNT_HEADINGS, 180)
 
     def fill(self, drafts: Sequence[MountDraft]) -> None:
-        """Show these."""
+        """Add a row for each draft."""
         for draft in drafts:
             row = self.add()
             choose(row.fields["kind"], draft.kind)
             for key in ("source", "target"):
-                set_words(row.fields[key], getattr(draft, key))
+                set_text(row.fields[key], getattr(draft, key))
             check = row.fields["read_only"]
             assert isinstance(check, QCheckBox)
             check.setChecked(draft.read_only)
 
     def drafts(self) -> tuple[MountDraft, ...]:
-        """What stands there."""
-        made = []
+        """The contents of all rows."""
+        drafts = []
         for row in self.rows:
             check = row.fields["read_only"]
             assert isinstance(check, QCheckBox)
-            made.append(
+            drafts.append(
                 MountDraft(
                     chosen(row.fields["kind"]),
-                    words(row.fields["source"]),
-                    words(row.fields["target"]),
+                    typed_text(row.fields["source"]),
+                    typed_text(row.fields["target"]),
                     check.isChecked(),
                 )
             )
-        return tuple(made)
+        return tuple(drafts)
 
     def _row(self) -> FormRow:
-        kind = combo(_("Type"), MOUNT_KINDS, lambda word: say(_MOUNTS[word]))
+        kind = combo(_("Type"), MOUNT_KINDS, lambda kind_name: say(_MOUNTS[kind_name]))
         source = line_edit(_("Source"))
         read_only = QCheckBox(_("Read-only"))
         read_only.setAccessibleName(read_only.text())
@@ -224,38 +224,40 @@ class Mounts(Rows):
         row = FormRow(fields, [*(share for _key, share in _MOUNT_HEADINGS), 0], (browse,))
 
         def adapt() -> None:
-            word = chosen(kind)
-            browse.setEnabled(word == "bind")
-            source.setEnabled(word != "tmpfs")
-            source.setPlaceholderText(say(_SOURCES[word]) if word in _SOURCES else "")
+            kind_name = chosen(kind)
+            browse.setEnabled(kind_name == "bind")
+            source.setEnabled(kind_name != "tmpfs")
+            source.setPlaceholderText(say(_SOURCES[kind_name]) if kind_name in _SOURCES else "")
 
-        def look() -> None:
-            found = QFileDialog.getExistingDirectory(self, _("Choose folder"), source.text())
-            if found:
-                source.setText(found)
+        def choose_folder() -> None:
+            folder = QFileDialog.getExistingDirectory(self, _("Choose folder"), source.text())
+            if folder:
+                source.setText(folder)
 
         kind.currentIndexChanged.connect(lambda _index: adapt())
-        browse.clicked.connect(lambda _checked=False: look())
+        browse.clicked.connect(lambda _checked=False: choose_folder())
         adapt()
         return row
 
 
 class Variables(Rows):
-    """The environment."""
+    """The table of environment variables."""
 
     def __init__(self) -> None:
         super().__init__(self._row, _("Add variable"), _VARIABLE_HEADINGS)
 
     def fill(self, drafts: Sequence[VariableDraft]) -> None:
-        """Show these."""
+        """Add a row for each draft."""
         for draft in drafts:
             row = self.add()
-            set_words(row.fields["name"], draft.name)
-            set_words(row.fields["value"], draft.value)
+            set_text(row.fields["name"], draft.name)
+            set_text(row.fields["value"], draft.value)
 
     def drafts(self) -> tuple[VariableDraft, ...]:
-        """What stands there."""
-        return tuple(VariableDraft(words(row.fields["name"]), words(row.fields["value"])) for row in self.rows)
+        """The contents of all rows."""
+        return tuple(
+            VariableDraft(typed_text(row.fields["name"]), typed_text(row.fields["value"])) for row in self.rows
+        )
 
     @staticmethod
     def _row() -> FormRow:
@@ -267,47 +269,47 @@ class Variables(Rows):
 
 
 def _heading(headings: Sequence[tuple[Message, int]], beside: int) -> QWidget:
-    """The words over the fields. The fields have their names themselves: this is for the eye only."""
-    made = QWidget()
-    line = QHBoxLayout(made)
+    """The headings above the fields. Not for screen readers: each field has its own accessible name."""
+    widget = QWidget()
+    line = QHBoxLayout(widget)
     line.setContentsMargins(theme.px(2), 0, theme.px(beside), 0)
     line.setSpacing(theme.px(6))
     for title, share in headings:
-        words_of_it = label(say(title), "muted")
-        words_of_it.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        line.addWidget(words_of_it, share)
-    made.hide()
-    return made
+        heading_label = label(say(title), "muted")
+        heading_label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        line.addWidget(heading_label, share)
+    widget.hide()
+    return widget
 
 
 def fault_label() -> QLabel:
-    """For what is wrong with a field: one line, so that the fields above it keep their height."""
-    made = label("", "danger")
-    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    made.hide()
-    return made
+    """A hidden one-line label for an error message; one line, so that the fields above keep their height."""
+    widget = label("", "danger")
+    widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    widget.hide()
+    return widget
 
 
 def line_edit(name: str, placeholder: str | None = None) -> QLineEdit:
-    """A field with a name for everybody."""
-    made = QLineEdit()
-    made.setAccessibleName(name)
-    made.setPlaceholderText(placeholder or name)
-    made.setMinimumWidth(theme.px(60))
-    return made
+    """A line edit with an accessible name and a placeholder."""
+    widget = QLineEdit()
+    widget.setAccessibleName(name)
+    widget.setPlaceholderText(placeholder or name)
+    widget.setMinimumWidth(theme.px(60))
+    return widget
 
 
-def combo(name: str, values: Sequence[str], words_of: Callable[[str], str]) -> QComboBox:
-    """A choice among some values."""
-    made = QComboBox()
-    made.setAccessibleName(name)
+def combo(name: str, values: Sequence[str], label_of: Callable[[str], str]) -> QComboBox:
+    """A combo box for some values, labelled by `label_of`."""
+    widget = QComboBox()
+    widget.setAccessibleName(name)
     for value in values:
-        made.addItem(words_of(value), value)
-    return made
+        widget.addItem(label_of(value), value)
+    return widget
 
 
 def choose(field: QWidget, value: str) -> None:
-    """Choose a value, one that is not offered too: what exists is shown as it is."""
+    """Select a value; one that is not among the choices is added."""
     assert isinstance(field, QComboBox)
     at = field.findData(value)
     if at < 0:
@@ -317,26 +319,26 @@ def choose(field: QWidget, value: str) -> None:
 
 
 def chosen(field: QWidget) -> str:
-    """What is chosen."""
+    """The selected value of a combo box."""
     assert isinstance(field, QComboBox)
     return str(field.currentData())
 
 
-def words(field: QWidget) -> str:
-    """What was typed."""
+def typed_text(field: QWidget) -> str:
+    """The text of a line edit."""
     assert isinstance(field, QLineEdit)
     return field.text()
 
 
-def set_words(field: QWidget, value: str) -> None:
-    """Show that, from its beginning."""
+def set_text(field: QWidget, value: str) -> None:
+    """Set a line edit's text and scroll to its beginning."""
     assert isinstance(field, QLineEdit)
     field.setText(value)
     field.setCursorPosition(0)
 
 
 def mark(field: QWidget, *, wrong: bool) -> None:
-    """Colour the frame of a field with something wrong; the words beside it say what."""
+    """Color the frame of a field with an error."""
     if bool(field.property("wrong")) != wrong:
         field.setProperty("wrong", wrong)
         field.style().unpolish(field)
@@ -344,6 +346,6 @@ def mark(field: QWidget, *, wrong: bool) -> None:
 
 
 def keep_height(field: QWidget) -> None:
-    """Let no layout press it together: below wrapped words, a scroll area gives its content less than it asks for."""
+    """Keep a field's full height: below wrapped text, a scroll area gives its content less than its size hint."""
     field.ensurePolished()
     field.setMinimumHeight(field.sizeHint().height())

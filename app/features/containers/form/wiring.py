@@ -1,4 +1,4 @@
-"""The form of a container: opened for a new one or filled in from an old one, and what is said when it is done."""
+"""Opens the container form, for a new container or an existing one, and shows a notice when it is finished."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ContainerFormWiring(QObject):
-    """Lives as long as the window. There is one form at a time: a second wish brings it to the front."""
+    """Opens one form at a time; another request brings the open form to the front."""
 
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
@@ -45,7 +45,7 @@ class ContainerFormWiring(QObject):
         if self._brought_to_front():
             return
         self._form = ContainerForm(self._parts.store, self._parts.window, spec, replaces)
-        self._form.finished_with.connect(self._on_made)
+        self._form.finished_with.connect(self._on_created)
         self._form.show()
 
     def _brought_to_front(self) -> bool:
@@ -55,26 +55,26 @@ class ContainerFormWiring(QObject):
         self._form.activateWindow()
         return True
 
-    def _on_made(self, made: Created) -> None:
+    def _on_created(self, created: Created) -> None:
         store = self._parts.store
-        words = list(made.warnings)
-        if made.kept_as and made.ended_at_once is not None:
-            words.append(
+        warnings = list(created.warnings)
+        if created.kept_as and created.ended_at_once is not None:
+            warnings.append(
                 _(
                     "The new container exited immediately with code {code}. Check its logs. The old "
                     "container is kept as “{name}”.",
-                    code=made.ended_at_once,
-                    name=made.kept_as,
+                    code=created.ended_at_once,
+                    name=created.kept_as,
                 )
             )
-        elif made.ended_at_once is not None:
-            words.append(
-                _("The container exited immediately with code {code}. Check its logs.", code=made.ended_at_once)
+        elif created.ended_at_once is not None:
+            warnings.append(
+                _("The container exited immediately with code {code}. Check its logs.", code=created.ended_at_once)
             )
-        if words:
-            store.notice(Notice(level="warning", text=" ".join(words)))
-        if made.ended_at_once is not None:
-            store.intents.open_container.emit(made.id, "logs")
+        if warnings:
+            store.notice(Notice(level="warning", text=" ".join(warnings)))
+        if created.ended_at_once is not None:
+            store.intents.open_container.emit(created.id, "logs")
 
 
 def _spec(client: EngineClient, *, container_id: str) -> ContainerSpec:

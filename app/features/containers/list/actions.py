@@ -1,4 +1,4 @@
-"""What can be done with containers: one QAction each, for keys, menus, row buttons and the bar of a selection."""
+"""The actions on containers: a QAction for each, used by shortcuts, menus, row buttons and the selection bar."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from backend.api import Container, ContainerAction, ContainerState
 
 
 class _Kind(NamedTuple):
-    """One action on containers."""
+    """Description of one action."""
 
     glyph: str
     shortcut: str
@@ -46,15 +46,15 @@ PAGES: Final = {
     "files": (message("Files"), "folder-outline", "Ctrl+E"),
     "stats": (message("Stats"), "chart-line", ""),
 }
-"""Tabs of a container's page that have an action of their own: words, glyph and key."""
+"""Tabs of a container's page that have their own action: label, icon and shortcut."""
 _NEEDS_RUNNING: Final = frozenset({"terminal"})
 
 
 class ContainerActions(QObject):
-    """Of one list. `target` gives the containers that are meant: the selection."""
+    """The actions of one list. `target` returns the containers to act on."""
 
     def __init__(self, store: AppStore, owner: QWidget, target: Callable[[], Sequence[Container]]) -> None:
-        """Make them all; their keys work while `owner` has the focus."""
+        """Create the actions; their shortcuts work while `owner` has the focus."""
         super().__init__(owner)
         self._store = store
         self._owner = owner
@@ -65,7 +65,7 @@ class ContainerActions(QObject):
             for tab, (title, glyph, key) in PAGES.items()
         }
         self.by_kind = {
-            kind: self._action(texts.action(kind), glyph, key, partial(self._ask_target, kind))
+            kind: self._action(texts.action(kind), glyph, key, partial(self._request_for_target, kind))
             for kind, (glyph, key, _applies) in KINDS.items()
         }
         self.rename = self._action(_("Rename"), "form-textbox", "F2", self._rename)
@@ -78,14 +78,14 @@ class ContainerActions(QObject):
 
     @property
     def all(self) -> list[QAction]:
-        """Every one, in the order of the menu bar."""
+        """All actions in the order of the menu."""
         return [
             *(self.open, *self.pages.values(), *self.by_kind.values()),
             *(self.rename, self.edit, self.copy_name, self.copy_id, self.copy_image, self.copy_run),
         ]
 
     def enable(self) -> None:
-        """As the target and the engine now allow."""
+        """Enable the actions that apply to the target now."""
         target = self._target()
         usable = [entry for entry in target if entry.id not in self._store.pending]
         can = self._store.engine_link is LinkState.UP
@@ -102,12 +102,12 @@ class ContainerActions(QObject):
         self.copy_run.setEnabled(can and bool(target))
 
     def recolour(self) -> None:
-        """The theme changed."""
+        """Update the icons after a change of the theme."""
         for action in self.all:
             action.setIcon(icons.glyph(action.data()))
 
-    def ask(self, kind: ContainerAction, containers: Sequence[Container]) -> None:
-        """Do `kind` to those that it applies to; before removing ask once."""
+    def request(self, kind: ContainerAction, containers: Sequence[Container]) -> None:
+        """Apply an action to those containers that it fits; removing asks for confirmation first."""
         pending = self._store.pending
         chosen = [entry for entry in containers if KINDS[kind].applies(entry) and entry.id not in pending]
         if not chosen or self._store.engine_link is not LinkState.UP:
@@ -118,7 +118,7 @@ class ContainerActions(QObject):
             self._act(tuple(entry.id for entry in chosen), kind)
 
     def build_menu(self) -> QMenu:
-        """The context menu of the target: what does not apply is left out."""
+        """The context menu for the target, without actions that do not apply."""
         menu = QMenu(self._owner)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         target = self._target()
@@ -139,25 +139,25 @@ class ContainerActions(QObject):
         menu.addActions([self.copy_name, self.copy_id, self.copy_image, self.copy_run])
         return menu
 
-    def _action(self, words: str, glyph: str, shortcut: str, triggered: Callable[[], None]) -> QAction:
-        action = QAction(icons.glyph(glyph), menu_text(words), self)
+    def _action(self, text: str, glyph: str, shortcut: str, triggered: Callable[[], None]) -> QAction:
+        action = QAction(icons.glyph(glyph), menu_text(text), self)
         action.setData(glyph)
         if shortcut:
             action.setShortcut(QKeySequence(shortcut))
-            # Del and Return belong to the table: in the filter box they mean something else.
+            # Del and Enter belong to the table: in the filter field they have another meaning.
             action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         action.triggered.connect(lambda _checked=False: triggered())
         self._owner.addAction(action)
         return action
 
-    def _copying(self, words: str, shortcut: str, value: Callable[[Container], str]) -> QAction:
+    def _copying(self, text: str, shortcut: str, value: Callable[[Container], str]) -> QAction:
         def copy() -> None:
             QGuiApplication.clipboard().setText("\n".join(value(entry) for entry in self._target()))
 
-        return self._action(words, "content-copy", shortcut, copy)
+        return self._action(text, "content-copy", shortcut, copy)
 
-    def _ask_target(self, kind: ContainerAction) -> None:
-        self.ask(kind, self._target())
+    def _request_for_target(self, kind: ContainerAction) -> None:
+        self.request(kind, self._target())
 
     def _act(self, container_ids: tuple[str, ...], kind: ContainerAction) -> None:
         self._store.intents.act_on_containers.emit(container_ids, kind)

@@ -1,4 +1,4 @@
-"""The bar of a selection: how many are selected, and what can be done with all of them at once."""
+"""The selection bar: the number of selected containers, and buttons to act on all of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS: Final = (
     ContainerAction.REMOVE,
 )
 LEAST: Final = 2
-"""One container has its own buttons in its row."""
+"""Least number of selected containers; a single one has buttons in its row."""
 
 
 class SelectionBar(QFrame):
@@ -49,13 +49,13 @@ class SelectionBar(QFrame):
             row.addWidget(button)
         row.addStretch(1)
         row.addWidget(clear)
-        whole = QHBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(ScrollingRow(controls))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(ScrollingRow(controls))
         self.hide()
 
     def show_selection(self, chosen: list[Container]) -> None:
-        """Be there if there is something to do at once; what applies to none of them is left out."""
+        """Show the bar for a selection, with the actions that apply to at least one of its containers."""
         self.count.setText(ngettext("{count} selected", "{count} selected", len(chosen)))
         for kind, button in self.buttons.items():
             button.setVisible(button.isEnabled() or kind is ContainerAction.REMOVE)
@@ -63,11 +63,11 @@ class SelectionBar(QFrame):
 
 
 def _button(action: QAction) -> QPushButton:
-    made = QPushButton(action.icon(), action.text())
-    made.setAccessibleName(action.text().replace("&", ""))
-    made.setAutoDefault(True)
-    made.setEnabled(action.isEnabled())
-    made.clicked.connect(action.trigger)
-    action.enabledChanged.connect(made.setEnabled)
-    action.changed.connect(lambda: made.setIcon(action.icon()))
-    return made
+    widget = QPushButton(action.icon(), action.text())
+    widget.setAccessibleName(action.text().replace("&", ""))
+    widget.setAutoDefault(True)
+    widget.setEnabled(action.isEnabled())
+    widget.clicked.connect(action.trigger)
+    action.enabledChanged.connect(widget.setEnabled)
+    action.changed.connect(lambda: widget.setIcon(action.icon()))
+    return widget

@@ -1,4 +1,4 @@
-"""The columns of the container list: their words, and what they are sorted by. Pure but for the texts."""
+"""The columns of the container list: cell texts and sort keys. No I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from backend.api import Container, ContainerAction, ContainerState, ContainerUsa
 
 
 class ContainerColumn(IntEnum):
-    """In the order of the screen."""
+    """The columns in display order."""
 
     SELECT = 0
     NAME = 1
@@ -38,12 +38,12 @@ class ContainerColumn(IntEnum):
 
     @property
     def key(self) -> str:
-        """As it is remembered."""
+        """The column's name in the preferences."""
         return self.name.lower()
 
     @property
     def title(self) -> str:
-        """As it is shown."""
+        """The column's title."""
         return say(_TITLES[self])
 
 
@@ -69,7 +69,7 @@ HIDDEN_AT_FIRST: Final = frozenset(
 )
 SORTABLE: Final = frozenset(ContainerColumn) - {ContainerColumn.SELECT, ContainerColumn.ACTIONS}
 FIGURES: Final = frozenset({ContainerColumn.CPU, ContainerColumn.MEMORY})
-"""Columns that change with every sample of the statistics."""
+"""Columns that change with every stats sample."""
 
 SortKey = tuple[float | str, ...]
 
@@ -88,27 +88,27 @@ _UNIT_S: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A Compose project as one row."""
+    """The row of a Compose project."""
 
     project: str
     members: tuple[Container, ...]
-    """Those that the filter leaves over."""
+    """The project's containers that match the filter."""
     expanded: bool
 
     @property
     def key(self) -> str:
-        """No id of a container has a colon."""
+        """The row's key; its colon distinguishes it from container ids."""
         return f"project:{self.project}"
 
     @property
     def running(self) -> int:
-        """How many members are up."""
+        """Number of members that run."""
         return sum(member.state.is_up for member in self.members)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of the containers beside the list itself."""
+    """Data about containers beyond the engine's list."""
 
     stats: StatsStore
     pending: Mapping[str, ContainerAction]
@@ -117,9 +117,9 @@ class Facts:
 
 @lru_cache(maxsize=8192)
 def span_s(status: str) -> int | None:
-    """How long the state in the engine's sentence has lasted, in seconds, as coarse as the engine says it.
+    """Duration of the state in the engine's status text, in seconds, as coarse as the text.
 
-    "Up 5 minutes (healthy)" is 300; None for a sentence without a time.
+    "Up 5 minutes (healthy)" is 300; None for a text without a duration.
     """
     match = _STATUS.fullmatch(status)
     span = _SPAN.fullmatch(match.group(1)) if match else None
@@ -129,14 +129,14 @@ def span_s(status: str) -> int | None:
     return count * _UNIT_S[span.group(2)]
 
 
-def span_words(status: str) -> str:
-    """The time in the engine's sentence in the window's language; empty when there is none."""
+def span_text(status: str) -> str:
+    """The duration in the engine's status text, translated; "" if there is none."""
     seconds = span_s(status)
     return "" if seconds is None else rough_time(seconds)
 
 
 def rough_time(seconds: float) -> str:
-    """ "5 minutes": the greatest unit that fits."""
+    """A duration in the largest unit that fits: "5 minutes"."""
     unit, size = "second", 1
     for name, length in _UNIT_S.items():
         if seconds >= length:
@@ -159,21 +159,21 @@ def rough_time(seconds: float) -> str:
             return ngettext("{count} year", "{count} years", count)
 
 
-def state_words(container: Container) -> str:
-    """ "Running, healthy", "Stopped (3)"."""
-    words = texts.container_state(container.state)
+def state_text(container: Container) -> str:
+    """A container's state with health or exit code: "Running, healthy", "Stopped (3)"."""
+    cell_text = texts.container_state(container.state)
     if container.state is ContainerState.EXITED and container.exit_code:
-        return _("{state} ({code})", state=words, code=container.exit_code)
+        return _("{state} ({code})", state=cell_text, code=container.exit_code)
     if container.state.is_up and container.health is not Health.NONE:
-        return _("{state}, {health}", state=words, health=texts.health(container.health))
-    return words
+        return _("{state}, {health}", state=cell_text, health=texts.health(container.health))
+    return cell_text
 
 
 def status_lines(container: Container, facts: Facts) -> tuple[str, str]:
-    """What stands in the status column: what it is, and since when and how often."""
+    """The two lines of the status column: the state, and its duration and restarts."""
     pending = facts.pending.get(container.id)
-    first = state_words(container) if pending is None else texts.action_pending(pending)
-    span = span_words(container.status)
+    first = state_text(container) if pending is None else texts.action_pending(pending)
+    span = span_text(container.status)
     parts = []
     if span:
         parts.append(_("for {time}", time=span) if container.state.is_up else _("{time} ago", time=span))
@@ -182,20 +182,20 @@ def status_lines(container: Container, facts: Facts) -> tuple[str, str]:
     return first, ", ".join(parts)
 
 
-def group_words(group: Group) -> str:
-    """ "2 of 3 running"."""
+def group_text(group: Group) -> str:
+    """State of a project: "2 of 3 running"."""
     return _("{running} of {total} running", running=group.running, total=len(group.members))
 
 
-def words(row: Container | Group, column: ContainerColumn, facts: Facts) -> str:
-    """One cell as one line of text; for reading, copying and looking for, as for painting."""
+def cell_text(row: Container | Group, column: ContainerColumn, facts: Facts) -> str:
+    """A cell as one line of text, for painting, screen readers, copying and searching."""
     if column in (ContainerColumn.CPU, ContainerColumn.MEMORY):
         used = usage(row, facts.stats)
         if used is None:
             return NOTHING
         return figures.percent(used[0]) if column is ContainerColumn.CPU else figures.size(used[1])
     if isinstance(row, Group):
-        return {ContainerColumn.NAME: row.project, ContainerColumn.STATUS: group_words(row)}.get(column, "")
+        return {ContainerColumn.NAME: row.project, ContainerColumn.STATUS: group_text(row)}.get(column, "")
     match column:
         case ContainerColumn.NAME:
             return row.name
@@ -206,39 +206,39 @@ def words(row: Container | Group, column: ContainerColumn, facts: Facts) -> str:
         case ContainerColumn.STATUS:
             return ", ".join(part for part in status_lines(row, facts) if part)
         case ContainerColumn.UPTIME:
-            return span_words(row.status) if row.state.is_up else NOTHING
+            return span_text(row.status) if row.state.is_up else NOTHING
         case ContainerColumn.RESTARTS:
             return str(facts.restart_counts.get(row.id, NOTHING))
         case ContainerColumn.CREATED:
-            return created_words(row)
+            return created_text(row)
         case ContainerColumn.ID:
             return row.short_id
         case _:
             return ""
 
 
-def created_words(container: Container) -> str:
-    """ "2 hours ago"."""
+def created_text(container: Container) -> str:
+    """The container's age: "2 hours ago"."""
     return _("{time} ago", time=rough_time(max(0.0, time.time() - container.created)))
 
 
 def created_tip(container: Container) -> str:
-    """The moment itself, by this computer's clock."""
+    """The creation time, in this computer's time zone."""
     moment = datetime.datetime.fromtimestamp(container.created, datetime.UTC).astimezone()
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def usage(row: Container | Group, stats: StatsStore) -> tuple[float, int] | None:
-    """Per cent of one processor and bytes of memory; of a group the sum of those that run. None: no figures."""
+    """CPU (percent of one processor) and memory (bytes); for a group the sum of its members. None if unknown."""
     if isinstance(row, Container):
         one = stats.container(row.id)
         return (one.cpu_percent, one.memory_bytes) if one is not None else None
-    found: list[ContainerUsage] = [one for member in row.members if (one := stats.container(member.id)) is not None]
-    return (sum(one.cpu_percent for one in found), sum(one.memory_bytes for one in found)) if found else None
+    usages: list[ContainerUsage] = [one for member in row.members if (one := stats.container(member.id)) is not None]
+    return (sum(one.cpu_percent for one in usages), sum(one.memory_bytes for one in usages)) if usages else None
 
 
 def sort_key(row: Container | Group, column: ContainerColumn, facts: Facts) -> SortKey:
-    """What a row is sorted by. A group stands where the first of its members would."""
+    """Sort key of a row. A group is sorted like the first of its members."""
     if isinstance(row, Group):
         if column is ContainerColumn.NAME:
             return (natural(row.project),)
@@ -253,7 +253,7 @@ def sort_key(row: Container | Group, column: ContainerColumn, facts: Facts) -> S
             first = next((port.host_port for port in row.ports if port.host_port), 0)
             return (float(first), float(len(row.ports)))
         case ContainerColumn.STATUS:
-            # What needs a look first, then what runs, then what ended last.
+            # Containers with problems first, then running ones, then those that ended last.
             sick = row.health is Health.UNHEALTHY or row.state in (ContainerState.RESTARTING, ContainerState.DEAD)
             return (0.0 if sick else 1.0 if row.state.is_up else 2.0, float(span_s(row.status) or 0))
         case ContainerColumn.UPTIME:

@@ -1,7 +1,7 @@
-"""How a row of the container list is drawn, and what is below the mouse in it.
+"""Paints the rows of the container list, and finds what is under the mouse in them.
 
-Check boxes, buttons and links in rows are drawn, not widgets: two hundred rows of four buttons would be slow to make.
-What they do is in the context menu and on keys too, for those who have no mouse.
+Check boxes, buttons and links in rows are painted, not widgets: two hundred rows of four buttons would be slow to
+create. Their actions are in the context menu and on shortcuts too, for use without a mouse.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from app.features.containers.list.columns import (
     ContainerColumn,
     Facts,
     Group,
-    group_words,
+    cell_text,
+    group_text,
     status_lines,
-    words,
 )
 from app.features.containers.list.model import row_of
 from app.features.containers.list.rows import Row, is_startable
@@ -47,12 +47,12 @@ _ARROW: Final = 16
 _LEFT: Final = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
 _TICK: Final = ((0.24, 0.52), (0.43, 0.71), (0.77, 0.31))
 _DASH: Final = ((0.26, 0.5), (0.74, 0.5))
-"""Shares of the box's size."""
+"""Line coordinates, as fractions of the box's size."""
 _RIGHT: Final = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
 
 
 class Part(StrEnum):
-    """What can be clicked in a row."""
+    """Parts of a row that can be clicked."""
 
     CHECK = "check"
     ARROW = "arrow"
@@ -63,15 +63,15 @@ class Part(StrEnum):
 
 
 class Hit(NamedTuple):
-    """One of them."""
+    """A part under the mouse."""
 
     part: Part
     value: str = ""
-    """The address, or the ContainerAction's word."""
+    """The URL of a link, or the value of a ContainerAction."""
 
 
-class Look(NamedTuple):
-    """What painting needs to know of the view at that moment."""
+class PaintState(NamedTuple):
+    """State of the view that painting depends on."""
 
     hovered_row: int
     mouse: QPoint
@@ -79,12 +79,12 @@ class Look(NamedTuple):
 
 
 class ContainerDelegate(QStyledItemDelegate):
-    """Draws every column; `hit` tells what a click would mean."""
+    """Paints every column; `hit` returns the clickable part at a position."""
 
-    def __init__(self, view: QTableView, look: Callable[[], Look]) -> None:
+    def __init__(self, view: QTableView, paint_state: Callable[[], PaintState]) -> None:
         super().__init__(view)
         self._view = view
-        self._look = look
+        self._paint_state = paint_state
         self._pictures: dict[tuple[str, str, int, QIcon.Mode, float], QPixmap] = {}
 
     def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
@@ -95,19 +95,21 @@ class ContainerDelegate(QStyledItemDelegate):
         if row is None:
             return
         current = theme.current()
-        look = self._look()
+        paint_state = self._paint_state()
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         rect = option.rect
         if option.state & QStyle.StateFlag.State_Selected:
             painter.fillRect(rect, QColor(current.selected))
-        elif look.hovered_row == index.row():
+        elif paint_state.hovered_row == index.row():
             painter.fillRect(rect, QColor(current.hover))
         painter.fillRect(rect.left(), rect.bottom(), rect.width(), 1, QColor(current.border))
-        self._paint_cell(painter, option, index, row, look)
+        self._paint_cell(painter, option, index, row, paint_state)
         painter.restore()
 
-    def _paint_cell(self, painter: QPainter, option: QStyleOptionViewItem, index: Index, row: Row, look: Look) -> None:
+    def _paint_cell(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: Index, row: Row, paint_state: PaintState
+    ) -> None:
         current = theme.current()
         column = ContainerColumn(index.column())
         match column:
@@ -118,28 +120,28 @@ class ContainerDelegate(QStyledItemDelegate):
                     rect = option.rect
                     painter.fillRect(rect.left(), rect.top(), theme.px(3), rect.height(), QColor(current.accent))
             case ContainerColumn.NAME:
-                self._paint_name(painter, option, row, look)
+                self._paint_name(painter, option, row, paint_state)
             case ContainerColumn.PORTS if isinstance(row, Container):
-                self._paint_ports(painter, option, row, look.mouse)
+                self._paint_ports(painter, option, row, paint_state.mouse)
             case ContainerColumn.STATUS if isinstance(row, Container):
-                first, second = status_lines(row, look.facts)
-                colour = current.warning if row.id in look.facts.pending else _status_colour(row)
+                first, second = status_lines(row, paint_state.facts)
+                colour = current.warning if row.id in paint_state.facts.pending else _status_colour(row)
                 _two_lines(painter, option, option.rect.adjusted(theme.px(_PAD), 0, 0, 0), (first, colour), second)
             case ContainerColumn.ACTIONS:
-                self._paint_actions(painter, option, row, look)
+                self._paint_actions(painter, option, row, paint_state)
             case _:
-                shown = words(row, column, look.facts)
+                shown = cell_text(row, column, paint_state.facts)
                 mode = Qt.TextElideMode.ElideMiddle if column is ContainerColumn.IMAGE else Qt.TextElideMode.ElideRight
                 plain = column is ContainerColumn.IMAGE or (column in FIGURES and shown != NOTHING)
                 painter.setFont(option.font)
                 painter.setPen(QColor(current.text if plain else current.muted))
                 room = option.rect.adjusted(theme.px(_PAD), 0, -theme.px(_PAD), 0)
-                _draw(painter, room, option.font, shown, mode, side=_RIGHT if column in FIGURES else _LEFT)
+                _draw(painter, room, option.font, shown, mode, alignment=_RIGHT if column in FIGURES else _LEFT)
 
-    # --- what is where ---------------------------------------------------------------------------------------------
+    # --- hit testing -----------------------------------------------------------------------------------------------
 
     def hit(self, option: QStyleOptionViewItem, index: Index, at: QPoint) -> Hit | None:
-        """What is at `at`, in the view's coordinates."""
+        """The clickable part at `at` (view coordinates), if any."""
         row = row_of(index)
         if row is None:
             return None
@@ -151,15 +153,15 @@ class ContainerDelegate(QStyledItemDelegate):
                 return Hit(Part.ARROW)
             return Hit(Part.NAME) if self._name_box(option, row).contains(at) else None
         if column is ContainerColumn.PORTS and isinstance(row, Container):
-            found = (link.url for box, link in self._port_boxes(option, row) if box.contains(at))
-            url = next(found, None)
+            urls = (link.url for box, link in self._port_boxes(option, row) if box.contains(at))
+            url = next(urls, None)
             return Hit(Part.URL, url) if url else None
         if column is ContainerColumn.ACTIONS:
             return next((hit for box, hit, _glyph in self._buttons(option, row) if box.contains(at)), None)
         return None
 
     def tip(self, hit: Hit, row: Row) -> str:
-        """What a click would do, in words."""
+        """The tool tip of a clickable part."""
         match hit.part:
             case Part.URL:
                 return _("Open {url} in your browser", url=hit.value)
@@ -179,7 +181,7 @@ class ContainerDelegate(QStyledItemDelegate):
         selected = bool(option.state & QStyle.StateFlag.State_Selected)
         paint_check(painter, option.rect, Qt.CheckState.Checked if selected else Qt.CheckState.Unchecked)
 
-    def _paint_name(self, painter: QPainter, option: QStyleOptionViewItem, row: Row, look: Look) -> None:
+    def _paint_name(self, painter: QPainter, option: QStyleOptionViewItem, row: Row, paint_state: PaintState) -> None:
         current = theme.current()
         rect = option.rect
         left = rect.left() + theme.px(6)
@@ -193,7 +195,7 @@ class ContainerDelegate(QStyledItemDelegate):
             painter.drawPixmap(box, self._picture("layers-triple-outline", _group_colour(row), box.width()))
             below = QRect(box.right() + theme.px(8), rect.top(), 0, rect.height())
             below.setRight(rect.right() - theme.px(_PAD))
-            second = group_words(row) if self._view.isColumnHidden(ContainerColumn.STATUS) else ""
+            second = group_text(row) if self._view.isColumnHidden(ContainerColumn.STATUS) else ""
             _two_lines(painter, option, below, (row.project, current.text), second, strong=True)
             return
         indent = theme.px(22) if row.compose_project else 0
@@ -205,12 +207,12 @@ class ContainerDelegate(QStyledItemDelegate):
             painter.setBrush(colour)
             painter.drawEllipse(dot)
         else:
-            # A ring for what is down: the shape says it as well as the colour.
+            # A ring for a stopped container: shape as well as color show the state.
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(colour, 2))
             painter.drawEllipse(dot.adjusted(1, 1, -1, -1))
         room = self._name_room(option, row)
-        linked = self._name_box(option, row).contains(look.mouse)
+        linked = self._name_box(option, row).contains(paint_state.mouse)
         first = (row.name, current.accent if linked else current.text)
         second = row.compose_service or row.short_id
         _two_lines(painter, option, room, first, second, strong=True, underline=linked)
@@ -238,7 +240,7 @@ class ContainerDelegate(QStyledItemDelegate):
             _draw(painter, box, font, link.words)
 
     def _port_boxes(self, option: QStyleOptionViewItem, container: Container) -> list[tuple[QRect, PortLink]]:
-        """One port: a line. More: two lines, the rest as a number."""
+        """Boxes of the port links: up to two lines, and the number of the others."""
         rect = option.rect.adjusted(theme.px(_PAD), 0, -theme.px(4), 0)
         links = port_links(container)
         if len(links) < 2:
@@ -252,13 +254,15 @@ class ContainerDelegate(QStyledItemDelegate):
         second = bottom.adjusted(0, 0, -width, 0)
         return [(top, links[0]), (second, links[1]), (bottom.adjusted(second.width() + theme.px(4), 0, 0, 0), more)]
 
-    def _paint_actions(self, painter: QPainter, option: QStyleOptionViewItem, row: Row, look: Look) -> None:
+    def _paint_actions(
+        self, painter: QPainter, option: QStyleOptionViewItem, row: Row, paint_state: PaintState
+    ) -> None:
         current = theme.current()
         members = row.members if isinstance(row, Group) else (row,)
-        busy = all(member.id in look.facts.pending for member in members)
+        busy = all(member.id in paint_state.facts.pending for member in members)
         for box, hit, name in self._buttons(option, row):
             disabled = busy and hit.part is Part.ACTION
-            if box.contains(look.mouse) and not disabled:
+            if box.contains(paint_state.mouse) and not disabled:
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(QColor(current.border))
                 painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), 5, 5)
@@ -268,7 +272,7 @@ class ContainerDelegate(QStyledItemDelegate):
             painter.drawPixmap(picture, self._picture(name, current.muted, picture.width(), mode))
 
     def _picture(self, name: str, colour: str, size: int, mode: QIcon.Mode = QIcon.Mode.Normal) -> QPixmap:
-        """A glyph as a pixmap, kept: the library that draws glyphs takes its time for each."""
+        """An icon as a pixmap, cached because the icon library is slow."""
         ratio = self._view.devicePixelRatioF()
         key = (name, colour, size, mode, ratio)
         if key not in self._pictures:
@@ -293,7 +297,7 @@ class ContainerDelegate(QStyledItemDelegate):
 
 
 def paint_check(painter: QPainter, rect: QRect, state: Qt.CheckState) -> None:
-    """A check box in the middle of `rect`."""
+    """Paint a check box in the middle of `rect`."""
     current = theme.current()
     size = theme.px(16)
     box = QRectF(rect.center().x() - size / 2 + theme.px(2), rect.center().y() - size / 2, size, size)
@@ -346,7 +350,7 @@ def _two_lines(
     strong: bool = False,
     underline: bool = False,
 ) -> None:
-    """A line in its colour, and a smaller one below it; alone it stands in the middle."""
+    """Paint a line in its color and a smaller one below it; a single line is centered vertically."""
     font = QFont(option.font)
     if strong:
         font.setWeight(QFont.Weight.DemiBold)
@@ -370,7 +374,7 @@ def _draw(
     shown: str,
     mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
     *,
-    side: int = _LEFT,
+    alignment: int = _LEFT,
 ) -> None:
-    # The layout stays left to right for right-to-left names too: what is left is the name, always.
-    painter.drawText(rect, side, QFontMetrics(font).elidedText(shown, mode, rect.width()))
+    # The layout is left to right for right-to-left names too, so that the name is always at the left.
+    painter.drawText(rect, alignment, QFontMetrics(font).elidedText(shown, mode, rect.width()))

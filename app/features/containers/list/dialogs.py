@@ -1,4 +1,4 @@
-"""The two small questions of the container list: really remove, and which name."""
+"""Dialogs of the container list: confirm removal, and rename."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def ask_removal(
     parent: QWidget, containers: Sequence[Container], confirmed: Callable[[tuple[str, ...], ContainerAction], None]
 ) -> QMessageBox:
-    """Ask once, say what is lost, and call `confirmed` with the ids and the kind of removal if the user agrees."""
+    """Confirm removal and explain what is lost; calls `confirmed` with the ids and the kind of removal."""
     running = sum(entry.state.is_up for entry in containers)
     volumes = sum(entry.anonymous_volumes for entry in containers)
     count = len(containers)
@@ -97,14 +97,14 @@ def ask_removal(
 
 
 def ask_rename(parent: QWidget, store: AppStore, container: Container) -> RenameDialog:
-    """Ask for another name."""
+    """Open the dialog to rename a container."""
     dialog = RenameDialog(parent, store, container)
     dialog.open()
     return dialog
 
 
 class RenameDialog(QDialog):
-    """Stays open until the engine has taken the name, and says why if it does not."""
+    """Stays open until the engine accepts the name, and shows the error if it does not."""
 
     def __init__(self, parent: QWidget, store: AppStore, container: Container) -> None:
         super().__init__(parent)
@@ -131,7 +131,7 @@ class RenameDialog(QDialog):
         column.addWidget(self.fault)
         column.addWidget(buttons)
         self.setMinimumWidth(theme.px(420))
-        buttons.accepted.connect(self._ask)
+        buttons.accepted.connect(self._request)
         buttons.rejected.connect(self.reject)
         self.name.textChanged.connect(self._check)
         self._check()
@@ -144,7 +144,7 @@ class RenameDialog(QDialog):
         )
         self.confirm.setEnabled(good and name != self._container.name)
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         if not self.confirm.isEnabled():
             return
         self.confirm.setEnabled(False)
@@ -156,7 +156,7 @@ class RenameDialog(QDialog):
             self.accept()
             return
         self._check()
-        # A taken name is a 409, of which the first line says only that the state forbids it.
+        # A name in use is a 409, whose general summary only mentions a conflict.
         self.fault.setText("\n".join(answer.tail) or answer.summary)
 
 

@@ -1,4 +1,4 @@
-"""Which rows the container list has, and in which order: grouping, filter and sorting. Pure."""
+"""Computes the rows of the container list: grouping, filtering and sorting. No I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Row = TypeVar("_Row", Container, Row)
 
 
 class StateFilter(StrEnum):
-    """Which containers the list shows."""
+    """Filter by state."""
 
     ALL = "all"
     RUNNING = "running"
@@ -25,18 +25,18 @@ class StateFilter(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrangement:
-    """What the user chose."""
+    """The user's choice of grouping, filter and sorting."""
 
     needle: str = ""
-    """Words that must all be found in a container; lower case."""
+    """Search words that a container must all contain; lower case."""
     shown: StateFilter = StateFilter.ALL
     column: ContainerColumn = ContainerColumn.NAME
     descending: bool = False
     collapsed: frozenset[str] = field(default_factory=frozenset)
-    """Names of projects."""
+    """Names of the collapsed projects."""
 
     def accepts(self, container: Container) -> bool:
-        """Whether the filter leaves it over."""
+        """Whether a container matches the filter."""
         if self.shown is not StateFilter.ALL and container.state.is_up is not (self.shown is StateFilter.RUNNING):
             return False
         if not self.needle:
@@ -46,7 +46,7 @@ class Arrangement:
 
 
 def haystack_of(container: Container) -> str:
-    """Everything that the filter box looks in."""
+    """The text of a container that the filter searches, in lower case."""
     return " ".join(
         (
             container.name,
@@ -60,39 +60,39 @@ def haystack_of(container: Container) -> str:
 
 
 def row_key(row: Row) -> str:
-    """What a row keeps while everything else of it changes."""
+    """The key that identifies a row across refreshes."""
     return row.id if isinstance(row, Container) else row.key
 
 
-def arrange(containers: tuple[Container, ...], wanted: Arrangement, facts: Facts) -> list[Row]:
-    """The rows from top to bottom. The members of a project follow its row, unless it is collapsed."""
+def arrange(containers: tuple[Container, ...], arrangement: Arrangement, facts: Facts) -> list[Row]:
+    """The rows from top to bottom. A project's row is followed by its members, unless collapsed."""
     singles: list[Row] = []
     projects: dict[str, list[Container]] = {}
     for container in containers:
-        if wanted.accepts(container):
+        if arrangement.accepts(container):
             if container.compose_project:
                 projects.setdefault(container.compose_project, []).append(container)
             else:
                 singles.append(container)
     for project, members in projects.items():
-        # While something is looked for, what is found is shown.
-        expanded = bool(wanted.needle) or project not in wanted.collapsed
-        singles.append(Group(project, tuple(_sorted(members, wanted, facts)), expanded))
+        # A search shows its matches even in collapsed projects.
+        expanded = bool(arrangement.needle) or project not in arrangement.collapsed
+        singles.append(Group(project, tuple(_sorted(members, arrangement, facts)), expanded))
     rows: list[Row] = []
-    for row in _sorted(singles, wanted, facts):
+    for row in _sorted(singles, arrangement, facts):
         rows.append(row)
         if isinstance(row, Group) and row.expanded:
             rows.extend(row.members)
     return rows
 
 
-def _sorted(rows: Sequence[_Row], wanted: Arrangement, facts: Facts) -> list[_Row]:
+def _sorted(rows: Sequence[_Row], arrangement: Arrangement, facts: Facts) -> list[_Row]:
     by_name = sorted(rows, key=lambda row: sort_key(row, ContainerColumn.NAME, facts))
-    if wanted.column is ContainerColumn.NAME:
-        return by_name[::-1] if wanted.descending else by_name
-    return sorted(by_name, key=lambda row: sort_key(row, wanted.column, facts), reverse=wanted.descending)
+    if arrangement.column is ContainerColumn.NAME:
+        return by_name[::-1] if arrangement.descending else by_name
+    return sorted(by_name, key=lambda row: sort_key(row, arrangement.column, facts), reverse=arrangement.descending)
 
 
 def is_startable(container: Container) -> bool:
-    """Whether Start does anything."""
+    """Whether Start applies to the container."""
     return container.state in (ContainerState.CREATED, ContainerState.EXITED, ContainerState.DEAD)

@@ -1,4 +1,4 @@
-"""The table widget of the container list: keys, clicks on what is drawn in the rows, widths and choice of columns."""
+"""The table widget of the container list: keys, clicks on painted parts of rows, column widths and visibility."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from app.features.containers.list.delegate import (
     ROW_HEIGHT,
     ContainerDelegate,
     Hit,
-    Look,
+    PaintState,
     Part,
     paint_check,
 )
@@ -53,18 +53,18 @@ _FIXED: Final = {
     ContainerColumn.ACTIONS: ACTIONS_WIDTH,
 }
 _SHARES: Final = {ContainerColumn.NAME: 0.42, ContainerColumn.IMAGE: 0.29, ContainerColumn.PORTS: 0.29}
-"""Of the width that the others leave."""
+"""Shares of the width that the other columns leave."""
 _LEAST: Final = {ContainerColumn.NAME: 170, ContainerColumn.IMAGE: 100, ContainerColumn.PORTS: 100}
 _NOWHERE: Final = QPoint(-1, -1)
 
 
 class ContainerTable(RowTable):
-    """The selection is the only choice: check boxes show it and change it."""
+    """The table. Its check boxes show and change the selection; there is no separate checked state."""
 
     opened = Signal(str)  # container id
     url_opened = Signal(str)
-    asked = Signal(object, object)  # ContainerAction, the row: a Container or a Group
-    menu_wanted = Signal(QPoint)  # global position
+    action_requested = Signal(object, object)  # ContainerAction, the row: a Container or a Group
+    menu_requested = Signal(QPoint)  # global position
     columns_changed = Signal()
 
     FIRST = ContainerColumn.NAME
@@ -76,13 +76,13 @@ class ContainerTable(RowTable):
         self._pressed: tuple[str, Hit] | None = None
         self._resized: dict[ContainerColumn, int] = {}
         self._sharing = False
-        self._look_now = Look(-1, _NOWHERE, model.facts)
+        self._paint_state_now = PaintState(-1, _NOWHERE, model.facts)
         self.setAccessibleName(_("Containers"))
         self.setHorizontalHeader(_Header(self))
         self.setModel(model)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
         self.setMouseTracking(True)
-        self._delegate = ContainerDelegate(self, self._look)
+        self._delegate = ContainerDelegate(self, self._paint_state)
         self.setItemDelegate(self._delegate)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
@@ -99,7 +99,7 @@ class ContainerTable(RowTable):
     # --- columns ---------------------------------------------------------------------------------------------------
 
     def column_menu(self) -> QMenu:
-        """A check for each column that may be hidden."""
+        """A menu with a check box for each column that can be hidden."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for column in ContainerColumn:
@@ -111,7 +111,7 @@ class ContainerTable(RowTable):
         return menu
 
     def show_column(self, column: ContainerColumn, *, shown: bool) -> None:
-        """Show or hide one, and remember it."""
+        """Show or hide a column, and save it in the preferences."""
         self.setColumnHidden(column, not shown)
         self._resized.clear()
         self._share_width()
@@ -119,20 +119,20 @@ class ContainerTable(RowTable):
         self.columns_changed.emit()
 
     def sort_by(self, column: ContainerColumn, *, descending: bool) -> None:
-        """Sort, and remember it."""
+        """Sort by a column, and save it in the preferences."""
         self._model.set_arrangement(column=column, descending=descending)
         order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
         self.horizontalHeader().setSortIndicator(column, order)
         self._remember()
 
     def _restore(self) -> None:
-        kept = self._preferences.table(TABLE_NAME)
-        hidden = {column.key for column in HIDDEN_AT_FIRST} if not kept.sort_by else set(kept.hidden)
+        layout = self._preferences.table(TABLE_NAME)
+        hidden = {column.key for column in HIDDEN_AT_FIRST} if not layout.sort_by else set(layout.hidden)
         for column in ContainerColumn:
             self.setColumnHidden(column, column.key in hidden and column not in ALWAYS_SHOWN)
-        column = next((column for column in SORTABLE if column.key == kept.sort_by), ContainerColumn.NAME)
-        self._model.set_arrangement(column=column, descending=kept.descending)
-        order = Qt.SortOrder.DescendingOrder if kept.descending else Qt.SortOrder.AscendingOrder
+        column = next((column for column in SORTABLE if column.key == layout.sort_by), ContainerColumn.NAME)
+        self._model.set_arrangement(column=column, descending=layout.descending)
+        order = Qt.SortOrder.DescendingOrder if layout.descending else Qt.SortOrder.AscendingOrder
         self.horizontalHeader().setSortIndicator(column, order)
         self._share_width()
 
@@ -148,7 +148,7 @@ class ContainerTable(RowTable):
         if column is ContainerColumn.SELECT:
             self.clearSelection() if self.check_state() is Qt.CheckState.Checked else self.selectAll()
         elif column in SORTABLE:
-            # Figures are looked at from the greatest down.
+            # Figures start in descending order.
             again = not arrangement.descending
             self.sort_by(column, descending=again if column is arrangement.column else column in _GREATEST_FIRST)
 
@@ -160,7 +160,7 @@ class ContainerTable(RowTable):
             self._resized[ContainerColumn(section)] = new
 
     def _share_width(self) -> None:
-        """Fixed widths for figures, the rest shared by what has words; but what the user dragged stays as it is."""
+        """Set the column widths: fixed for figures, the rest shared by text columns. A user-set width is kept."""
         self._sharing = True
         shown = [column for column in ContainerColumn if not self.isColumnHidden(column)]
         width = {column: theme.px(_FIXED[column]) for column in shown if column in _FIXED} | {
@@ -186,7 +186,7 @@ class ContainerTable(RowTable):
         return sorted(_rows_of(self.selectionModel().selection()))
 
     def select_keys(self, keys: set[str]) -> None:
-        """Select exactly these rows, as far as they are shown."""
+        """Select exactly the rows with these keys; hidden ones are ignored."""
         chosen = QItemSelection()
         for number, row in enumerate(self._model.rows):
             key = row.id if isinstance(row, Container) else row.key
@@ -196,15 +196,15 @@ class ContainerTable(RowTable):
         self.selectionModel().select(chosen, flags.ClearAndSelect | flags.Rows)
 
     def check_state(self) -> Qt.CheckState:
-        """Of the box in the header."""
+        """State of the check box in the header."""
         count = len(self.selected_rows())
         if not count:
             return Qt.CheckState.Unchecked
-        whole = count == self._model.rowCount()
-        return Qt.CheckState.Checked if whole else Qt.CheckState.PartiallyChecked
+        all_selected = count == self._model.rowCount()
+        return Qt.CheckState.Checked if all_selected else Qt.CheckState.PartiallyChecked
 
     def toggle_row(self, number: int) -> None:
-        """Select or deselect a row, a group with its members, and leave the others."""
+        """Toggle the selection of a row (a group with its members); other rows are unchanged."""
         row = self._model.rows[number]
         last = number + (len(row.members) if isinstance(row, Group) and row.expanded else 0)
         selected = self.selectionModel().isRowSelected(number, QModelIndex())
@@ -220,7 +220,7 @@ class ContainerTable(RowTable):
     def _keep_projects_whole(
         self, selected: AbstractSet[int] = frozenset(), deselected: AbstractSet[int] = frozenset()
     ) -> None:
-        """A selected project means all its members: they are selected with it, and it is not without one of them."""
+        """Keep projects and members consistent: a project is selected exactly if all its members are."""
         rows, chosen = self._model.rows, set(self.selected_rows())
         for number in sorted(chosen):
             row = rows[number] if number < len(rows) else None
@@ -245,7 +245,7 @@ class ContainerTable(RowTable):
         plain = not event.modifiers() & (Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.ControlModifier)
         row = row_of(index)
         if left and hit is not None and row is not None and (plain or hit.part is Part.CHECK):
-            # The selection stays as it is: a button in a row means that row.
+            # The selection is unchanged: a button in a row acts on that row.
             self._pressed = (_key(row), hit)
             self.setFocus(Qt.FocusReason.MouseFocusReason)
             event.accept()
@@ -259,7 +259,7 @@ class ContainerTable(RowTable):
             return
         at = event.position().toPoint()
         row = row_of(self.indexAt(at))
-        # The list may have moved below the mouse meanwhile.
+        # The rows may have moved since the press.
         if row is not None and (_key(row), self._hit(at)) == pressed:
             self._click(pressed[1], row, self.indexAt(at))
 
@@ -267,7 +267,7 @@ class ContainerTable(RowTable):
         at = event.position().toPoint()
         row = row_of(self.indexAt(at))
         if self._hit(at) is not None:
-            # Two quick clicks on a button or a box are two clicks.
+            # A double click on a button or check box counts as two clicks.
             self.mousePressEvent(event)
         elif event.button() is Qt.MouseButton.LeftButton and isinstance(row, Container):
             self.opened.emit(row.id)
@@ -288,26 +288,26 @@ class ContainerTable(RowTable):
             case Part.URL:
                 self.url_opened.emit(hit.value)
             case Part.ACTION:
-                self.asked.emit(ContainerAction(hit.value), row)
+                self.action_requested.emit(ContainerAction(hit.value), row)
             case Part.MENU:
                 if not self.selectionModel().isRowSelected(index.row(), QModelIndex()):
                     self.select_keys({_key(row)})
                     self.set_current(index.row())
                 below = self.visualRect(self._model.index(index.row(), ContainerColumn.ACTIONS)).bottomLeft()
-                self.menu_wanted.emit(self.viewport().mapToGlobal(below))
+                self.menu_requested.emit(self.viewport().mapToGlobal(below))
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         if event.reason() is QContextMenuEvent.Reason.Mouse:
             index = self.indexAt(event.pos())
             if row_of(index) is not None:
-                self.menu_wanted.emit(event.globalPos())
+                self.menu_requested.emit(event.globalPos())
             return
         current = self.currentIndex()
         if current.isValid():
             if not self.selected_rows():
                 self.selectRow(current.row())
             rect = self.visualRect(self._model.index(current.row(), ContainerColumn.NAME))
-            self.menu_wanted.emit(self.viewport().mapToGlobal(rect.bottomLeft() + QPoint(theme.px(30), 0)))
+            self.menu_requested.emit(self.viewport().mapToGlobal(rect.bottomLeft() + QPoint(theme.px(30), 0)))
 
     def viewportEvent(self, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.MouseMove, QEvent.Type.Leave):
@@ -338,16 +338,16 @@ class ContainerTable(RowTable):
         return viewport.mapFromGlobal(self.cursor().pos()) if viewport.underMouse() else _NOWHERE
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        # Once for all cells: to ask for the mouse takes longer than to paint one.
-        self._look_now = self._look_at_mouse()
+        # Once for all cells: querying the mouse position takes longer than painting a cell.
+        self._paint_state_now = self._state_at_mouse()
         super().paintEvent(event)
 
-    def _look(self) -> Look:
-        return self._look_now
+    def _paint_state(self) -> PaintState:
+        return self._paint_state_now
 
-    def _look_at_mouse(self) -> Look:
+    def _state_at_mouse(self) -> PaintState:
         mouse = self._mouse()
-        return Look(self.indexAt(mouse).row() if mouse is not _NOWHERE else -1, mouse, self._model.facts)
+        return PaintState(self.indexAt(mouse).row() if mouse is not _NOWHERE else -1, mouse, self._model.facts)
 
     # --- keys ------------------------------------------------------------------------------------------------------
 
@@ -368,7 +368,7 @@ class ContainerTable(RowTable):
                 self.set_current(number)
             return
         if plain and event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right):
-            # The rows are one thing each: there is nothing to the right but what is out of sight.
+            # Left and right scroll, because rows are selected as a whole.
             bar = self.horizontalScrollBar()
             step = bar.singleStep() if event.key() == Qt.Key.Key_Right else -bar.singleStep()
             bar.setValue(bar.value() + step)
@@ -377,7 +377,7 @@ class ContainerTable(RowTable):
 
 
 class _Header(QHeaderView):
-    """With a check box for all rows over the column of check boxes."""
+    """The header, with a check box to select all rows."""
 
     def __init__(self, table: ContainerTable) -> None:
         super().__init__(Qt.Orientation.Horizontal, table)

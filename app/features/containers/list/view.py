@@ -1,4 +1,4 @@
-"""The list of containers: filter, table, actions, and what stands there when there is nothing to list."""
+"""The container list: filter, table, actions, and a message when there is nothing to list."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SEGMENTS: Final = {
 
 
 class ContainersView(QWidget):
-    """A function of the store, but for the filter and the selection, which are its own."""
+    """Shows the store's containers; filter and selection are its own state."""
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,32 +68,32 @@ class ContainersView(QWidget):
 
     @property
     def selected(self) -> list[Container]:
-        """The selected containers, those of a selected project too, in the order of the screen."""
+        """The selected containers, with those of selected projects, in display order."""
         return self.model.containers_of(self.table.selected_rows())
 
     @property
     def actions_by_kind(self) -> dict[ContainerAction, QAction]:
-        """What can be asked of the selection."""
+        """The QAction of each container action."""
         return self.actions_of_list.by_kind
 
     @property
     def container_actions(self) -> list[QAction]:
-        """For the menu bar."""
+        """The actions for the menu bar."""
         return self.actions_of_list.all
 
     def select(self, container_id: str) -> None:
-        """Select one row, if it is shown."""
+        """Select one container, if it is visible."""
         number = self.model.row_of_key(container_id)
         if number is not None:
             self.table.select_keys({container_id})
             self.table.set_current(number)
 
     def focus_search(self) -> None:
-        """Go to the filter."""
+        """Focus the filter field."""
         self.filter.go_to()
 
     def clear_filter(self) -> None:
-        """Show everything."""
+        """Remove the filter."""
         self._segments.buttons()[0].setChecked(True)
         self.filter.clear()
         self._filter()
@@ -122,7 +122,7 @@ class ContainersView(QWidget):
         self._show_selection()
 
     def _target(self) -> list[Container]:
-        """What an action means: the selection, or else the row that has the focus."""
+        """The containers an action applies to: the selection, or else the current row."""
         rows = self.table.selected_rows()
         if not rows and self.table.currentIndex().isValid():
             rows = [self.table.currentIndex().row()]
@@ -139,8 +139,8 @@ class ContainersView(QWidget):
         table.selectionModel().currentRowChanged.connect(self._show_selection)
         table.opened.connect(self._open)
         table.url_opened.connect(store.intents.open_url)
-        table.asked.connect(self._asked)
-        table.menu_wanted.connect(self._open_menu)
+        table.action_requested.connect(self._on_action_requested)
+        table.menu_requested.connect(self._open_menu)
         self.bar.cleared.connect(self._clear_selection)
         self.columns.clicked.connect(self._open_column_menu)
 
@@ -190,7 +190,7 @@ class ContainersView(QWidget):
 
     @property
     def _is_failed(self) -> bool:
-        """Whether the problem above says all there is to say."""
+        """Whether a problem is shown above that explains the empty list."""
         return self._store.phase is Phase.FAILED and self.problem.problem is not None
 
     def _show_selection(self) -> None:
@@ -209,8 +209,8 @@ class ContainersView(QWidget):
     def _open(self, container_id: str) -> None:
         self._store.intents.open_container.emit(container_id, "")
 
-    def _asked(self, kind: ContainerAction, row: Container | Group) -> None:
-        self.actions_of_list.ask(kind, row.members if isinstance(row, Group) else [row])
+    def _on_action_requested(self, kind: ContainerAction, row: Container | Group) -> None:
+        self.actions_of_list.request(kind, row.members if isinstance(row, Group) else [row])
 
     def _clear_selection(self) -> None:
         self.table.clearSelection()
@@ -224,7 +224,7 @@ class ContainersView(QWidget):
         self.table.column_menu().popup(self.columns.mapToGlobal(self.columns.rect().bottomLeft()))
 
     def _show_problem(self) -> None:
-        """A failed machine, an agent or an engine that cannot be reached: said above whatever else is shown."""
+        """Show a failed machine or an unreachable agent or engine above the list."""
         store = self._store
         machine = store.machine
         if store.agent_link is not LinkState.UP and store.agent_problem is not None:
@@ -284,13 +284,13 @@ class ContainersView(QWidget):
             )
         elif phase is Phase.STOPPING:
             if store.is_suspending:
-                title, words = (
+                title, cell_text = (
                     _("The machine is suspending"),
                     _("Saving memory to disk. Containers pick up where they left off when you resume."),
                 )
             else:
-                title, words = _("The machine is stopping"), _("Stopping containers…")
-            show(icons.boat("tray-starting"), title, words, progress=(0, 0))
+                title, cell_text = _("The machine is stopping"), _("Stopping containers…")
+            show(icons.boat("tray-starting"), title, cell_text, progress=(0, 0))
         elif phase is not None:
             show(
                 icons.boat("tray-running"),

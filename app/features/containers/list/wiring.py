@@ -1,4 +1,4 @@
-"""The container list: what the engine tells into the store, what the user asks of containers to the engine."""
+"""Connects the container list: the engine's list to the store, the user's actions to the engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ContainersWiring(QObject):
-    """Lives as long as the window."""
+    """Stores the engine's list, and runs actions on containers."""
 
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)

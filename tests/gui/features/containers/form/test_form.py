@@ -19,7 +19,7 @@ from app.features.containers.form.draft import (
     PortDraft,
     VariableDraft,
     draft_of,
-    memory_bytes,
+    parse_memory,
     read,
 )
 from app.features.containers.form.form import ContainerForm
@@ -128,7 +128,7 @@ def test_faults_are_found_where_they_are(draft: Draft, field: str, key: str) -> 
     ],
 )
 def test_memory_is_read_as_people_write_it(words: str, count: int | None) -> None:
-    assert memory_bytes(words) == count
+    assert parse_memory(words) == count
 
 
 def test_a_new_container_from_nothing_to_the_request(form: ContainerForm, engine: Engine, qtbot: QtBot) -> None:

@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from app.features.containers.list.columns import ContainerColumn, Group, rough_time, span_s
 from app.features.containers.list.dialogs import RenameDialog
 from app.features.containers.list.model import ContainerModel
-from app.features.containers.list.restarts import worth_asking
+from app.features.containers.list.restarts import needs_inspection
 from app.features.containers.list.rows import arrange, row_key
 from app.features.containers.list.table import ContainerTable
 from app.features.containers.list.view import ContainersView
@@ -207,9 +207,9 @@ def test_any_change_is_told_as_a_difference_that_is_right(store: AppStore, seed:
         store.set_containers(tuple(some))
         if chance.random() < 0.3:
             model.toggle("shop")
-        wanted = arrange(tuple(some), model.arrangement, model.facts)
-        assert list(model.rows) == wanted
-        assert model._keys == [row_key(row) for row in wanted]
+        candidates = arrange(tuple(some), model.arrangement, model.facts)
+        assert list(model.rows) == candidates
+        assert model._keys == [row_key(row) for row in candidates]
 
 
 @pytest.mark.parametrize(
@@ -238,10 +238,14 @@ def test_times_are_said_in_words() -> None:
 
 def test_only_what_may_have_restarted_is_inspected() -> None:
     old = dataclasses.replace(named("web"), created=0, state=ContainerState.RUNNING)
-    assert worth_asking(dataclasses.replace(old, status="Up 5 seconds"))
-    assert not worth_asking(dataclasses.replace(old, status="Up 60 years"))
-    assert not worth_asking(dataclasses.replace(old, status="Exited (0) 5 seconds ago", state=ContainerState.EXITED))
-    assert worth_asking(dataclasses.replace(old, status="Restarting (1) 2 days ago", state=ContainerState.RESTARTING))
+    assert needs_inspection(dataclasses.replace(old, status="Up 5 seconds"))
+    assert not needs_inspection(dataclasses.replace(old, status="Up 60 years"))
+    assert not needs_inspection(
+        dataclasses.replace(old, status="Exited (0) 5 seconds ago", state=ContainerState.EXITED)
+    )
+    assert needs_inspection(
+        dataclasses.replace(old, status="Restarting (1) 2 days ago", state=ContainerState.RESTARTING)
+    )
 
 
 def test_restarts_are_shown_where_they_are_known(store: AppStore, view: ContainersView) -> None:
@@ -283,17 +287,17 @@ def test_keys_open_a_tab(
 
 def test_the_menu_says_what_applies(view: ContainersView) -> None:
     view.select(named("web").id)
-    words = [action.text() for action in view.build_menu().actions() if not action.isSeparator()]
-    assert words[0] == "Open"
-    for wanted in ("Logs", "Terminal", "Files", "Inspect", "Stop", "Kill", "Rename", "Edit and recreate"):
-        assert wanted in words
-    for wanted in ("Copy ID", "Copy name", "Copy image name", "Copy as docker run", "Open http://localhost:8080"):
-        assert wanted in words
-    assert "Start" not in words
+    cell_text = [action.text() for action in view.build_menu().actions() if not action.isSeparator()]
+    assert cell_text[0] == "Open"
+    for candidates in ("Logs", "Terminal", "Files", "Inspect", "Stop", "Kill", "Rename", "Edit and recreate"):
+        assert candidates in cell_text
+    for candidates in ("Copy ID", "Copy name", "Copy image name", "Copy as docker run", "Open http://localhost:8080"):
+        assert candidates in cell_text
+    assert "Start" not in cell_text
     view.select(named("not-started").id)
-    words = [action.text() for action in view.build_menu().actions()]
-    assert "Terminal" not in words
-    assert "Start" in words
+    cell_text = [action.text() for action in view.build_menu().actions()]
+    assert "Terminal" not in cell_text
+    assert "Start" in cell_text
     view.actions_of_list.copy_id.trigger()
     assert QGuiApplication.clipboard().text() == named("not-started").id
 
@@ -301,7 +305,7 @@ def test_the_menu_says_what_applies(view: ContainersView) -> None:
 def test_the_more_button_opens_the_menu_of_its_row(view: ContainersView, qtbot: QtBot) -> None:
     row = view.model.row_of_key(named("dns").id)
     assert row is not None
-    with qtbot.waitSignal(view.table.menu_wanted):
+    with qtbot.waitSignal(view.table.menu_requested):
         click(view, row, ContainerColumn.ACTIONS, dx=30)
     assert [entry.name for entry in view.selected] == ["dns"]
 
