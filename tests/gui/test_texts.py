@@ -26,18 +26,18 @@ from backend.model import Phase, StepState, StepStatus
         (ContainerAction, texts.action_pending),
     ],
 )
-def test_every_member_has_words(values: type[StrEnum], words: Callable[[Any], str]) -> None:
+def test_every_member_has_a_text(values: type[StrEnum], words: Callable[[Any], str]) -> None:
     for value in values:
         assert words(value)
 
 
-def test_every_step_of_a_start_has_words() -> None:
+def test_every_startup_step_has_a_text() -> None:
     for step in LADDER:
         status = StepStatus(name=step.name, title="", state=StepState.ACTIVE)
         assert texts.step(status)
 
 
-def test_a_step_of_a_newer_agent_is_shown_in_its_own_words() -> None:
+def test_an_unknown_step_has_the_agents_title() -> None:
     step = StepStatus(name="new", title="Doing something new", state=StepState.ACTIVE)
     assert texts.step(step) == "Doing something new"
 

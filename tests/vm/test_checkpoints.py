@@ -65,7 +65,7 @@ def test_a_restore_brings_back_all_that_was_acknowledged(machine: Machine) -> No
         machine.wherry("checkpoint", "delete", "--yes", made, done["present"])
 
 
-def test_a_deleted_checkpoint_gives_its_room_back(machine: Machine) -> None:
+def test_a_deleted_checkpoint_frees_its_space(machine: Machine) -> None:
     fill = "head -c 50000000 /dev/urandom >/v/f; sync"
     machine.docker("run", "--rm", "-v", "big:/v", BUSYBOX, "sh", "-c", fill)
     made = machine.json("checkpoint", "create", "big")["id"]
@@ -78,7 +78,7 @@ def test_a_deleted_checkpoint_gives_its_room_back(machine: Machine) -> None:
     assert made not in machine.wherry("checkpoint", "list").stdout
 
 
-def test_a_freeze_ends_by_itself(machine: Machine) -> None:
+def test_a_freeze_ends_automatically(machine: Machine) -> None:
     """As when the agent is killed between freezing and thawing: the guest needs nobody to go on."""
     # Its answer goes to the agent, who did not ask and passes it over.
     machine.wherry("shell", "/usr/lib/wherry/control-freeze freeze 00000000 </dev/null >/dev/null 2>&1")

@@ -36,7 +36,7 @@ def running_again(machine: Machine, timeout_s: float = 300) -> dict[str, object]
     return found
 
 
-def test_status_tells_everything(machine: Machine) -> None:
+def test_status_reports_everything(machine: Machine) -> None:
     status = machine.status()
     assert status["accelerator"]["name"] in ("kvm", "tcg")
     if status["accelerator"]["name"] == "tcg":
@@ -161,7 +161,7 @@ def test_the_console_is_a_terminal_on_the_guest(machine: Machine) -> None:
         os.close(leader)
 
 
-def test_doctor_is_content(machine: Machine) -> None:
+def test_doctor_finds_no_problem(machine: Machine) -> None:
     done = machine.wherry("doctor", check=False)
     crosses = [line for line in done.stdout.splitlines() if line.startswith("✗")]
     assert all("Accelerator" in line for line in crosses), done.stdout
@@ -190,7 +190,7 @@ def test_the_agent_can_be_replaced(machine: Machine) -> None:
     machine.docker("ps")
 
 
-def test_sshd_dies_and_the_way_is_found_again(machine: Machine) -> None:
+def test_sshd_dies_and_the_connection_is_restored(machine: Machine) -> None:
     machine.wherry("shell", "pkill -KILL sshd || kill -9 $(pidof sshd) $(pidof sshd-session)", check=False)
     wait_until(
         "docker to answer again",
@@ -260,7 +260,7 @@ def bridge_of(machine: Machine) -> str:
 
 
 @pytest.mark.usefixtures("vpn")
-def test_poweroff_in_the_guest_is_a_stop_and_start_brings_all_back_out_of_a_vpns_way(machine: Machine) -> None:
+def test_poweroff_in_the_guest_is_a_stop_and_a_start_avoids_a_vpns_range(machine: Machine) -> None:
     assert bridge_of(machine) == "172.17.0.0/16"
     machine.docker("network", "create", "--subnet", "172.18.0.0/24", "fixed")
     machine.docker("run", "-d", "--restart", "always", "--name", "bridged", BUSYBOX, "sleep", "100000")

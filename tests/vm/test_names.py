@@ -100,7 +100,7 @@ BIND = (
 )
 
 
-def test_whoever_binds_port_53_on_all_addresses_is_not_in_the_way(machine: Machine) -> None:
+def test_a_program_on_port_53_of_all_addresses_does_not_interfere(machine: Machine) -> None:
     dns_load.import_perl(machine)
     said = machine.docker("run", "--rm", "--network", "host", dns_load.PERL, "/usr/bin/perl", "-e", BIND).stdout
     assert said == "bound\n"

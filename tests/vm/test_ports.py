@@ -191,7 +191,7 @@ def test_compose_up_then_connect(machine: Machine, image: str, tmp_path: Path) -
         machine.docker(*compose, "down", "-t", "0")
 
 
-def test_testcontainers_with_its_own_ways_of_waiting(machine: Machine, image: str) -> None:
+def test_testcontainers_with_its_own_wait_strategies(machine: Machine, image: str) -> None:
     environment = machine.environment | {
         "DOCKER_HOST": machine.socket,
         "TESTCONTAINERS_RYUK_DISABLED": "true",

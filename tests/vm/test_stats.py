@@ -106,7 +106,7 @@ def test_a_container_that_ends_goes_from_the_figures(machine: Machine, run: Call
     assert next(sample for sample in samples(machine) if short not in {usage.id for usage in sample.containers})
 
 
-def test_the_guests_program_ends_with_the_last_who_wants_it(machine: Machine) -> None:
+def test_the_guests_program_ends_with_the_last_subscriber(machine: Machine) -> None:
     next(samples(machine))
 
     def running() -> str:

@@ -22,7 +22,7 @@ def counted(machine: Machine, name: str) -> int:
     return int(machine.docker("logs", "--tail", "1", name).stdout)
 
 
-def test_containers_go_on_where_they_were(machine: Machine) -> None:
+def test_containers_continue_where_they_were(machine: Machine) -> None:
     machine.docker("run", "-d", "--name", "sleeper", BUSYBOX, "sh", "-c", COUNTER)
     try:
         wait_until("it counts", lambda: counted(machine, "sleeper") > 3, timeout_s=60)

@@ -54,7 +54,7 @@ def test_a_stopped_qemu_is_named_and_its_clock_is_right_afterwards(machine: Mach
     assert machine.status()["pid"] == pid
 
 
-def test_a_stopped_dockerd_goes_on_by_itself_and_loses_no_container(machine: Machine) -> None:
+def test_a_stopped_dockerd_continues_automatically_and_loses_no_container(machine: Machine) -> None:
     machine.docker("run", "-d", "--name", "lasts", BUSYBOX, "sleep", "600")
     try:
         machine.wherry("shell", "kill -STOP $(cat /run/wherry/pid/dockerd)")
@@ -73,7 +73,7 @@ def test_memory_that_runs_out_costs_the_container_and_not_the_engine(machine: Ma
     wait_until("the agent to tell it", lambda: "its memory limit was reached" in log.read_text(), timeout_s=60)
 
 
-def test_what_was_removed_goes_back_to_the_host(machine: Machine) -> None:
+def test_removed_data_is_returned_to_the_host(machine: Machine) -> None:
     disk = machine.home / "machine/data.qcow2"
 
     def allocated() -> int:

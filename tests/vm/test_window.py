@@ -41,7 +41,7 @@ def container(machine: Machine) -> Iterator[str]:
     machine.docker("rm", "-f", name, check=False)
 
 
-def test_a_container_is_seen_read_and_stopped(
+def test_a_container_is_listed_opened_and_stopped(
     machine: Machine, window: WherryApp, container: str, qtbot: QtBot
 ) -> None:
     view = window.window.containers
@@ -120,7 +120,7 @@ def test_a_container_is_run_from_the_form_and_its_command_copied(
         machine.docker("rm", "-f", "from-form", check=False)
 
 
-def test_a_container_is_made_anew_with_what_it_had(
+def test_a_container_is_recreated_with_its_settings(
     machine: Machine, window: WherryApp, qapp: QApplication, qtbot: QtBot
 ) -> None:
     made = (
@@ -176,7 +176,9 @@ def test_a_container_is_made_anew_with_what_it_had(
         machine.docker("volume", "rm", "anew-data", check=False)
 
 
-def test_a_dead_agent_is_replaced_and_the_window_goes_on(machine: Machine, window: WherryApp, qtbot: QtBot) -> None:
+def test_a_dead_agent_is_replaced_and_the_window_keeps_working(
+    machine: Machine, window: WherryApp, qtbot: QtBot
+) -> None:
     qtbot.waitUntil(lambda: window.store.machine is not None, timeout=WAIT_MS)
     agent = machine.agent_pid()
     assert agent is not None

@@ -138,7 +138,7 @@ def test_hardware_that_works_is_used(kvm_machine: Machine) -> None:
     assert not kvm_machine.paths.verdicts.exists()
 
 
-def test_what_no_accelerator_can_mend_is_not_blamed_on_it(kvm_machine: Machine) -> None:
+def test_failures_unrelated_to_the_accelerator_do_not_exclude_it(kvm_machine: Machine) -> None:
     words = 'Failed to get "write" lock\nIs another process using the image?'
     kvm_machine.cue(exit_early={"stderr": words, "code": 1})
     status = asyncio.run(start_once(kvm_machine, Watched(kvm_machine)))
@@ -149,7 +149,7 @@ def test_what_no_accelerator_can_mend_is_not_blamed_on_it(kvm_machine: Machine) 
 
 
 @pytest.mark.expect_log("boot: KVM: ")
-def test_an_accelerator_that_is_insisted_on_has_no_fall_back(make_machine: Callable[..., Machine]) -> None:
+def test_a_forced_accelerator_has_no_fallback(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine()
     machine.configure(machine={"accelerator": "kvm"})
     machine.cue(internal_error=True)
@@ -163,7 +163,7 @@ def test_an_accelerator_that_is_insisted_on_has_no_fall_back(make_machine: Calla
 
 
 @pytest.mark.expect_log("boot: KVM: ")
-def test_a_stop_while_the_next_accelerator_is_tried_is_heeded(kvm_machine: Machine) -> None:
+def test_a_stop_during_the_fallback_is_obeyed(kvm_machine: Machine) -> None:
     gate = str(kvm_machine.gate("kernel"))
     kvm_machine.cue(only={"kvm": {"internal_error": True}, "tcg": {"hold": {"kernel": gate}}})
 

@@ -75,7 +75,7 @@ def test_a_stop_right_after_an_adoption_is_orderly(machine: Machine) -> None:
     assert "poweroff" in machine.told_the_guest()
 
 
-def test_a_wanted_machine_that_ended_without_an_agent_is_brought_back(machine: Machine) -> None:
+def test_a_machine_that_should_run_and_ended_without_an_agent_is_restarted(machine: Machine) -> None:
     status = machine.started()
     with machine.client() as client:
         kill(client.agent_pid)
@@ -89,7 +89,7 @@ def test_a_wanted_machine_that_ended_without_an_agent_is_brought_back(machine: M
     assert again.pid not in (None, status.pid)
 
 
-def test_a_stop_that_an_agent_did_not_live_to_finish_is_finished_by_the_next(machine: Machine) -> None:
+def test_a_stop_interrupted_by_the_agents_death_is_finished_by_the_next_agent(machine: Machine) -> None:
     machine.hold("off")
     machine.started()
     with machine.client() as client:
@@ -116,7 +116,7 @@ def test_adoption_while_qemu_dies_ends_in_a_running_machine(machine: Machine) ->
     assert len([pid for pid, _ in machine.launches if alive(pid)]) == 1
 
 
-def test_a_qemu_of_another_is_left_alone(machine: Machine) -> None:
+def test_a_foreign_qemu_is_left_alone(machine: Machine) -> None:
     status = machine.started()
     with machine.client() as client:
         kill(client.agent_pid)
@@ -142,7 +142,7 @@ def is_failed(update: object) -> bool:
     return isinstance(update, MachineStatus) and update.phase is Phase.FAILED
 
 
-def test_a_deaf_qemu_is_ended_and_brought_back(make_machine: Callable[..., Machine]) -> None:
+def test_an_unresponsive_qemu_is_ended_and_restarted(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine(deadlines="adopt=2")
     status = machine.started()
     with machine.client() as client:
@@ -166,7 +166,7 @@ def until_running_past_failure(client: object) -> MachineStatus:
     raise AssertionError(f"it was not brought back: {client.status}")
 
 
-def test_a_qemu_that_is_killed_is_brought_back_until_it_is_hopeless(machine: Machine) -> None:
+def test_a_killed_qemu_is_restarted_up_to_the_limit(machine: Machine) -> None:
     with machine.client() as client:
         client.request(messages.Start())
         pid = until(client, Phase.RUNNING).pid
@@ -185,7 +185,7 @@ def test_a_qemu_that_is_killed_is_brought_back_until_it_is_hopeless(machine: Mac
         until(client, Phase.RUNNING)
 
 
-def test_poweroff_in_the_guest_is_a_wish(machine: Machine) -> None:
+def test_poweroff_in_the_guest_counts_as_a_requested_stop(machine: Machine) -> None:
     machine.cue(poweroff_when=str(machine.gate("poweroff")))
     with machine.client() as client:
         client.request(messages.Start())
@@ -215,7 +215,7 @@ def test_kill_overtakes_a_shutdown_under_way(machine: Machine) -> None:
         until(client, Phase.STOPPED)
 
 
-def test_a_lost_engine_comes_back_by_itself(machine: Machine) -> None:
+def test_a_lost_engine_is_reconnected_automatically(machine: Machine) -> None:
     machine.cue(engine_away=str(machine.gate("away")))
     with machine.client() as client:
         client.request(messages.Start())

@@ -149,7 +149,7 @@ CASES: list[tuple[Spoil, ProblemCode, str]] = [
 
 
 @pytest.mark.parametrize(("spoil", "code", "words"), CASES, ids=[spoil.__name__ for spoil, _, _ in CASES])
-def test_a_start_that_cannot_be_says_why(
+def test_a_start_that_must_fail_reports_why(
     make_machine: Callable[..., Machine], spoil: Spoil, code: ProblemCode, words: str
 ) -> None:
     machine = make_machine(deadlines="guest=0.5" if spoil is lazy_services else "")
@@ -179,7 +179,7 @@ def starts_badly(machine: Machine) -> tuple[str, dict[str, Any]]:
     return text, status["problems"][0]
 
 
-def test_a_problem_is_gone_once_it_is_mended(machine: Machine) -> None:
+def test_a_problem_disappears_once_it_is_fixed(machine: Machine) -> None:
     broken_config(machine)
     machine.wherry("start", code=1)
     machine.configure()
@@ -192,7 +192,7 @@ def test_a_guest_that_panics_shows_its_last_words(machine: Machine) -> None:
     assert any("Kernel panic - not syncing" in line for line in problem["tail"])
 
 
-def test_what_qemu_said_is_shown(machine: Machine) -> None:
+def test_qemus_output_is_shown(machine: Machine) -> None:
     dying_qemu(machine)
     text, problem = starts_badly(machine)
     assert "qemu: could not do it" in problem["tail"]
@@ -251,7 +251,7 @@ def test_an_endpoint_that_another_program_serves_is_left_to_it(machine: Machine)
     assert machine.started().phase is Phase.RUNNING
 
 
-def test_a_slow_engine_is_said_and_waited_for(make_machine: Callable[..., Machine]) -> None:
+def test_a_slow_engine_is_reported_and_waited_for(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine(deadlines="engine=0.3")
     machine.hold("engine")
     done = machine.wherry("start", code=1)
@@ -264,7 +264,7 @@ def test_a_slow_engine_is_said_and_waited_for(make_machine: Callable[..., Machin
         assert until(client, Phase.RUNNING).problems == ()
 
 
-def test_an_engine_that_takes_connections_and_is_silent_is_said(make_machine: Callable[..., Machine]) -> None:
+def test_an_engine_that_accepts_connections_without_replying_is_reported(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine(deadlines="engine=0.3")
     machine.cue(engine_hang=True)
     problem = json.loads(machine.wherry("start", "--json", code=1).stdout)["problems"][0]
@@ -272,7 +272,7 @@ def test_an_engine_that_takes_connections_and_is_silent_is_said(make_machine: Ca
     assert problem["tail"] == [f"ran tail -n 12 {ENGINE_LOG}"], "the engine's own words"
 
 
-def test_a_disk_that_the_guest_refuses_is_said_at_once(make_machine: Callable[..., Machine]) -> None:
+def test_a_disk_that_the_guest_refuses_is_reported_at_once(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine()
     machine.cue(engine_hang=True, babble=["problem data-disk it holds an unknown file system"])
     problem = json.loads(machine.wherry("start", "--json", code=1).stdout)["problems"][0]
@@ -282,7 +282,7 @@ def test_a_disk_that_the_guest_refuses_is_said_at_once(make_machine: Callable[..
         assert client.status.phase is Phase.DEGRADED
 
 
-def test_a_full_disk_of_the_guest_is_said_while_it_runs(make_machine: Callable[..., Machine]) -> None:
+def test_a_full_disk_of_the_guest_is_reported_while_it_runs(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine()
     machine.cue(babble=["problem data-full 91% of 64 GiB"])
     status = machine.started()
@@ -290,7 +290,7 @@ def test_a_full_disk_of_the_guest_is_said_while_it_runs(make_machine: Callable[.
     machine.cue()
 
 
-def test_a_guest_that_lets_nobody_in_is_said(make_machine: Callable[..., Machine]) -> None:
+def test_a_guest_that_refuses_ssh_is_reported(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine(deadlines="ssh=0.3")
     machine.cue(ssh_refused=True)
     problem = json.loads(machine.wherry("start", "--json", code=1).stdout)["problems"][0]
@@ -301,7 +301,7 @@ def test_a_guest_that_lets_nobody_in_is_said(make_machine: Callable[..., Machine
     machine.assert_nothing_left()
 
 
-def test_a_silent_monitor_is_said_and_qemu_is_ended(make_machine: Callable[..., Machine]) -> None:
+def test_a_silent_monitor_is_reported_and_qemu_is_ended(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine(deadlines="launch=1")
     machine.cue(no_monitor=True)
     _, problem = starts_badly(machine)
@@ -311,7 +311,7 @@ def test_a_silent_monitor_is_said_and_qemu_is_ended(make_machine: Callable[..., 
     machine.assert_nothing_left()
 
 
-def test_a_machine_that_dies_early_says_so(machine: Machine) -> None:
+def test_a_machine_that_dies_early_is_reported(machine: Machine) -> None:
     machine.cue(hold={"ssh": str(machine.gate("never"))}, die_after=0.2)
     _, problem = starts_badly(machine)
     assert problem["code"] == "machine-died"
@@ -319,7 +319,7 @@ def test_a_machine_that_dies_early_says_so(machine: Machine) -> None:
 
 
 @pytest.mark.slow
-def test_a_lock_that_no_agent_holds_is_said(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_held_by_no_agent_is_reported(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.control.launch._TIMEOUT_S", 8.0)  # for a few agents that find it taken
     with FileLock(machine.paths.agent_lock), pytest.raises(WherryError) as caught:
         ensure_agent(machine.home)
@@ -329,7 +329,7 @@ def test_a_lock_that_no_agent_holds_is_said(machine: Machine, monkeypatch: pytes
     assert problem.hint
 
 
-def test_a_home_that_cannot_be_made_is_said(machine: Machine, tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_created_is_reported(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no directory")
     done = subprocess.run(
         [*machine.command, "start", "--json", "--home", str(tmp_path / "file" / "home")],

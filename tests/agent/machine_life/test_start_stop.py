@@ -43,7 +43,7 @@ def test_a_start_reaches_running_and_a_stop_leaves_nothing(machine: Machine) -> 
 
 
 @pytest.mark.parametrize(("held", "phase", "step"), PHASES, ids=[held for held, _, _ in PHASES])
-def test_a_stop_in_any_phase_of_the_start_is_heeded(machine: Machine, held: str, phase: Phase, step: str) -> None:
+def test_a_stop_in_any_phase_of_the_start_is_obeyed(machine: Machine, held: str, phase: Phase, step: str) -> None:
     machine.hold(held)
     with machine.client() as client:
         client.request(messages.Start())
@@ -56,7 +56,7 @@ def test_a_stop_in_any_phase_of_the_start_is_heeded(machine: Machine, held: str,
     machine.assert_nothing_left()
 
 
-def test_a_stop_while_preparing_is_heeded(machine: Machine) -> None:
+def test_a_stop_while_preparing_is_obeyed(machine: Machine) -> None:
     with machine.client() as client:
         client.request(messages.Start())
         assert client.status.phase is Phase.PREPARING
@@ -104,7 +104,7 @@ def test_ctrl_c_in_mid_start_undoes_it(machine: Machine) -> None:
     machine.assert_nothing_left()
 
 
-def test_an_idle_agent_ends_by_itself(make_machine: Callable[..., Machine]) -> None:
+def test_an_idle_agent_exits(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine(deadlines="idle=0.2")
     with machine.client() as client:
         pid = client.agent_pid
@@ -121,7 +121,7 @@ def test_agents_that_are_idle_at_once_still_serve_every_client(make_machine: Cal
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGHUP])
-def test_an_agent_that_is_asked_to_go_leaves_the_machine_running(machine: Machine, signal_number: int) -> None:
+def test_an_agent_that_is_asked_to_exit_leaves_the_machine_running(machine: Machine, signal_number: int) -> None:
     before = machine.started()
     with machine.client() as client:
         pid = client.agent_pid

@@ -39,7 +39,7 @@ def started_again(machine: Machine) -> tuple[MachineStatus, list[str]]:
     raise AssertionError(f"it did not run again: {told}")
 
 
-def test_a_suspended_machine_goes_on(machine: Machine) -> None:
+def test_a_suspended_machine_resumes(machine: Machine) -> None:
     suspended_machine(machine)
     assert machine.paths.suspended_state.stat().st_mode & 0o777 == 0o600
     status, _ = started_again(machine)
@@ -148,7 +148,7 @@ def test_an_agent_killed_while_it_restores_leaves_the_state_for_the_next(machine
     assert not machine.paths.suspended_state.exists()
 
 
-def test_a_suspended_machine_is_told_of_without_an_agent(machine: Machine) -> None:
+def test_a_suspended_machine_is_reported_without_an_agent(machine: Machine) -> None:
     suspended_machine(machine)
     machine.ended()
     assert "suspended" in machine.wherry("status", code=3).stdout
@@ -184,7 +184,7 @@ def test_a_kill_overtakes_a_suspend(machine: Machine) -> None:
     assert not machine.paths.suspended_state.exists()
 
 
-def test_a_docker_command_brings_up_what_is_put_away(machine: Machine) -> None:
+def test_a_docker_command_resumes_a_suspended_machine(machine: Machine) -> None:
     suspended_machine(machine)
     assert b"200 OK" in ping(machine)
     with machine.client() as client:

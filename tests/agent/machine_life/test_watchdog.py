@@ -48,7 +48,7 @@ def well_again(machine: Machine) -> None:
         raise AssertionError(f"it is not well again: {client.status}\n{machine.log()[-3000:]}")
 
 
-def test_a_guest_that_hangs_is_told_of_and_not_ended(quick: Machine) -> None:
+def test_a_guest_that_hangs_is_reported_and_not_ended(quick: Machine) -> None:
     cue = started_with(quick, guest_hang="file")["guest_hang"]
     cue.touch()
     status = told(quick, ProblemCode.GUEST_HUNG)
@@ -61,7 +61,7 @@ def test_a_guest_that_hangs_is_told_of_and_not_ended(quick: Machine) -> None:
     assert len(quick.launches) == 1
 
 
-def test_a_stopped_qemu_is_named_and_everything_goes_on_with_it(quick: Machine) -> None:
+def test_a_stopped_qemu_is_reported_and_continues(quick: Machine) -> None:
     quick.started()
     ((pid, _),) = quick.launches
     os.kill(pid, signal.SIGSTOP)
@@ -73,7 +73,7 @@ def test_a_stopped_qemu_is_named_and_everything_goes_on_with_it(quick: Machine) 
     well_again(quick)
 
 
-def test_a_deaf_monitor_is_told_of(quick: Machine) -> None:
+def test_an_unresponsive_monitor_is_reported(quick: Machine) -> None:
     cue = started_with(quick, deaf="file")["deaf"]
     cue.touch()
     assert "QEMU does not answer" in told(quick, ProblemCode.GUEST_HUNG).problems[0].summary
@@ -81,7 +81,7 @@ def test_a_deaf_monitor_is_told_of(quick: Machine) -> None:
     well_again(quick)
 
 
-def test_an_engine_that_hangs_is_restarted_by_itself(quick: Machine) -> None:
+def test_an_engine_that_hangs_is_restarted_automatically(quick: Machine) -> None:
     cue = started_with(quick, engine_hang="file")["engine_hang"]
     cue.touch()
     eventually(lambda: any("restart dockerd" in line for line in quick.told_the_guest()), "dockerd is restarted")
@@ -112,14 +112,14 @@ def _newest(client: object) -> MachineStatus:
     return client.status
 
 
-def test_a_guest_that_stood_still_for_a_full_disk_goes_on_when_there_is_room(quick: Machine) -> None:
+def test_a_guest_paused_by_a_full_disk_continues_when_there_is_space(quick: Machine) -> None:
     cue = started_with(quick, io_error="file")["io_error"]
     cue.touch()
     eventually(lambda: not cue.exists(), "it is let go on")
     well_again(quick)
 
 
-def test_a_paused_machine_goes_on_by_request_and_by_start(quick: Machine) -> None:
+def test_a_paused_machine_continues_by_request_and_by_start(quick: Machine) -> None:
     cue = started_with(quick, paused="file")["paused"]
     with quick.client() as client:
         assert client.request(messages.Continue()).continued is False
@@ -154,7 +154,7 @@ def _times(machine: Machine) -> list[float]:
     return [float(line.split()[1]) for line in machine.told_the_guest() if line.startswith("time ")]
 
 
-def test_reclaim_answers_what_the_host_sees(quick: Machine) -> None:
+def test_reclaim_returns_what_the_host_measures(quick: Machine) -> None:
     quick.started()
     text = quick.wherry("reclaim").stdout
     assert "memory" in text

@@ -130,7 +130,7 @@ def test_a_guest_that_cannot_freeze_is_a_refusal_that_can_be_overruled(machine: 
         assert reasons(client) == ["manual"]
 
 
-def test_a_guest_that_never_answers_is_told_of_and_can_be_overruled(make_machine: Callable[..., Machine]) -> None:
+def test_a_guest_that_never_replies_is_reported_and_can_be_overruled(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine(deadlines="freeze=0.5")
     machine.cue(freeze="hang")
     machine.started()
@@ -213,7 +213,7 @@ def test_a_checkpoint_from_which_nothing_starts_is_given_up(machine: Machine) ->
         assert not machine.paths.operation_journal.exists()
 
 
-def test_others_are_told_to_wait(machine: Machine) -> None:
+def test_other_requests_are_refused_meanwhile(machine: Machine) -> None:
     machine.started()
     with machine.client() as client, machine.client() as other:
         first = client.request(messages.CreateCheckpoint()).id

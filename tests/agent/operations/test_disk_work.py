@@ -81,7 +81,7 @@ def test_the_setting_is_not_changed_by_hand(machine: Machine) -> None:
     assert "wherry disk move" in done.stderr
 
 
-def test_a_moved_disk_that_is_away_is_never_made_anew(machine: Machine) -> None:
+def test_a_missing_moved_disk_is_never_recreated(machine: Machine) -> None:
     with_a_disk(machine)
     place = place_for(machine)
     machine.wherry("disk", "move", str(place))
@@ -135,7 +135,7 @@ def test_an_agent_killed_while_it_copies_leaves_no_half_copy(machine: Machine) -
     assert stranger.read_text() == "put there meanwhile"
 
 
-def test_others_are_refused_meanwhile_and_told_what_it_is(machine: Machine) -> None:
+def test_other_requests_are_refused_meanwhile_with_the_reason(machine: Machine) -> None:
     with_a_disk(machine)
     machine.cue(hold={"off": str(machine.gate("off"))})
     machine.wherry("restart", "--kill")
@@ -220,7 +220,7 @@ def test_a_reset_without_a_checkpoint_deletes_the_disk(machine: Machine) -> None
     assert not path.exists()
 
 
-def test_a_damaged_disk_is_not_reset_without_a_word(machine: Machine) -> None:
+def test_a_damaged_disk_is_not_reset_silently(machine: Machine) -> None:
     path = with_a_disk(machine)
     machine.wherry("stop")
     path.write_bytes(b"QFI\xfb" + b"\xff" * 5000)

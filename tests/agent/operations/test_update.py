@@ -72,7 +72,7 @@ def test_a_newer_image_changes_nothing_until_it_is_taken(machine: Machine) -> No
     assert [entry["reason"] for entry in found] == ["before-update"]
 
 
-def test_an_image_that_is_gone_is_replaced_by_the_newest(machine: Machine) -> None:
+def test_a_missing_image_is_replaced_by_the_newest(machine: Machine) -> None:
     machine.configure(image={})
     one = add_image(machine, "one", age_s=200)
     machine.started()
@@ -95,7 +95,7 @@ def to_be_updated(machine: Machine) -> Path:
     return add_image(machine, "two", age_s=100)
 
 
-def test_where_the_settings_want_it_a_start_updates_first(machine: Machine) -> None:
+def test_a_start_updates_first_if_the_settings_say_so(machine: Machine) -> None:
     to_be_updated(machine)
     machine.wherry("start")
     with machine.client() as client:

@@ -50,7 +50,7 @@ def answers(connection: socket.socket) -> list[dict[str, object]]:
     ids=["empty", "no text", "http", "of the agent", "deep", "wrong type", "endless"],
 )
 @pytest.mark.parametrize("greeted", [False, True], ids=["at once", "greeted"])
-def test_what_is_not_understood_ends_that_connection_only(machine: Machine, line: bytes, greeted: bool) -> None:
+def test_an_invalid_line_ends_only_its_connection(machine: Machine, line: bytes, greeted: bool) -> None:
     with machine.client() as client, dial(machine) as rude:
         rude.sendall((HELLO if greeted else b"") + line)
         (refusal,) = (message for message in answers(rude) if message["type"] == "reply")
@@ -154,7 +154,7 @@ def test_the_agent_names_its_own_version_to_a_client_of_another(machine: Machine
 
 
 @pytest.mark.parametrize("first", [b"220 mail.example ESMTP\r\n", b'{"type":"reply","id":0}\n'], ids=["mail", "reply"])
-def test_a_stranger_in_the_agents_place_is_said(machine: Machine, first: bytes) -> None:
+def test_another_program_on_the_agents_socket_is_reported(machine: Machine, first: bytes) -> None:
     other = OtherAgent(machine.paths.agent_socket, first)
     try:
         with pytest.raises(WherryError) as caught:
@@ -166,7 +166,7 @@ def test_a_stranger_in_the_agents_place_is_said(machine: Machine, first: bytes) 
         other.close()
 
 
-def test_an_agent_that_hangs_is_said(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_that_hangs_is_reported(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     with machine.client() as client:
         pid = client.agent_pid
     os.kill(pid, signal.SIGSTOP)

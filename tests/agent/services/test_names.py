@@ -11,7 +11,7 @@ def told(machine: Machine) -> list[str]:
     return [line for line in machine.told_the_guest() if line.startswith(("hello", "resolver"))]
 
 
-def test_each_agent_tells_the_guest_the_same_port_and_every_change(machine: Machine) -> None:
+def test_each_agent_sends_the_guest_the_same_port_and_every_change(machine: Machine) -> None:
     machine.started()
     port = int(machine.paths.resolver_port.read_text())
     assert told(machine)[:2] == ["hello", f"resolver {port}"]

@@ -49,7 +49,7 @@ def input_of(machine: Machine, name: str) -> str:
     return (machine.paths.guest_inputs / name).read_text()
 
 
-def test_a_vpn_that_takes_the_ranges_is_told_of_and_the_next_start_moves(
+def test_a_vpn_with_the_same_ranges_is_reported_and_the_next_start_moves(
     routes: Callable[[str], None], make_machine: Callable[..., Machine]
 ) -> None:
     machine = make_machine(deadlines="routes=0.3")

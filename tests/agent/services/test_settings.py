@@ -46,7 +46,7 @@ def test_several_are_changed_at_once_or_none(machine: Machine) -> None:
         assert (loaded.machine.cpus, loaded.machine.memory_mib, loaded.docker.context) == (2, 1536, False)
 
 
-def test_a_change_says_what_waits_for_a_restart(machine: Machine) -> None:
+def test_a_change_reports_what_needs_a_restart(machine: Machine) -> None:
     machine.started()
     with machine.client() as client:
         assert client.request(messages.GetSettings()).restart_reasons == ()
@@ -99,7 +99,7 @@ def test_daemon_json_is_kept_as_it_was_typed(machine: Machine) -> None:
         assert not machine.paths.daemon_json.exists()
 
 
-def test_a_broken_daemon_json_can_be_read_to_be_mended(machine: Machine) -> None:
+def test_a_broken_daemon_json_can_be_read_to_fix_it(machine: Machine) -> None:
     machine.paths.daemon_json.write_text('{"debug": tru}')
     with machine.client() as client:
         read = client.request(messages.GetDaemonFile())

@@ -65,7 +65,7 @@ def test_they_come_again_after_the_machine_was_stopped_and_after_the_agent_was_k
         some(client, 1)
 
 
-def test_an_image_without_the_program_is_said_once(machine: Machine) -> None:
+def test_an_image_without_the_program_is_reported_once(machine: Machine) -> None:
     machine.cue(stats_exit=127)
     machine.started()
     with machine.client() as client:

@@ -73,7 +73,7 @@ def test_the_buttons_of_each_phase(
     assert usable == [start, restart, stop]
 
 
-def test_without_an_agent_nothing_can_be_asked_of_the_machine(store: AppStore, window: MainWindow) -> None:
+def test_without_an_agent_no_machine_action_is_available(store: AppStore, window: MainWindow) -> None:
     machine(store, Phase.RUNNING)
     store.set_agent_link(LinkState.RECONNECTING, samples.BOOT_PROBLEM)
     assert not window.header.start.isEnabled()
@@ -226,7 +226,7 @@ def test_a_failed_request_is_shown_until_dismissed(store: AppStore, window: Main
     assert store.problem is None
 
 
-def test_quit_says_whether_the_machine_keeps_running(store: AppStore, window: MainWindow) -> None:
+def test_quit_shows_whether_the_machine_keeps_running(store: AppStore, window: MainWindow) -> None:
     machine(store, Phase.STOPPED)
     assert window.quit_action.text() == "Quit"
     assert not window.stop_and_quit_action.isVisible()

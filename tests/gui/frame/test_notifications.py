@@ -83,14 +83,18 @@ def test_an_unhealthy_one_and_one_that_was_killed_by_the_kernel(
     ],
     ids=["ended well", "stopped", "removed", "healthy", "a command in it", "started"],
 )
-def test_what_is_not_told(watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot, seen: list[EngineEvent]) -> None:
+def test_what_is_not_notified(
+    watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot, seen: list[EngineEvent]
+) -> None:
     for entry in seen:
         watch.note(entry)
     settle(watch, qtbot)
     assert alarms == []
 
 
-def test_a_crash_after_a_restart_or_a_reload_is_told(watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot) -> None:
+def test_a_crash_after_a_restart_or_a_reload_is_notified(
+    watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot
+) -> None:
     for entry in (event("kill", signal=15), event("die", code=143), event("start"), event("die", code=1)):
         watch.note(entry)
     for entry in (event("kill", "nginx", signal=1), event("die", "nginx", code=1)):
@@ -99,7 +103,7 @@ def test_a_crash_after_a_restart_or_a_reload_is_told(watch: ContainerWatch, alar
     assert [alarm.containers for alarm in alarms] == [("id-web", "id-nginx")]
 
 
-def test_a_stop_that_was_asked_long_ago_excuses_nothing(
+def test_a_stop_requested_long_ago_does_not_hide_a_crash(
     watch: ContainerWatch, clock: Clock, alarms: list[Alarm], qtbot: QtBot
 ) -> None:
     watch.note(event("kill", signal=15))
@@ -109,7 +113,7 @@ def test_a_stop_that_was_asked_long_ago_excuses_nothing(
     assert len(alarms) == 1
 
 
-def test_many_are_one(watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot) -> None:
+def test_many_failures_are_one_notification(watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot) -> None:
     for number in range(30):
         watch.note(event("die", f"worker-{number}", code=1))
     settle(watch, qtbot)
@@ -118,7 +122,7 @@ def test_many_are_one(watch: ContainerWatch, alarms: list[Alarm], qtbot: QtBot) 
     assert alarm.text == "worker-0, worker-1, worker-2, worker-3 and 26 more"
 
 
-def test_a_crash_loop_is_told_once_in_a_while(
+def test_a_crash_loop_is_notified_once_in_a_while(
     watch: ContainerWatch, clock: Clock, alarms: list[Alarm], qtbot: QtBot
 ) -> None:
     for _ in range(5):

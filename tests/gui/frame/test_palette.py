@@ -50,7 +50,7 @@ def press(palette: Palette, *keys: Qt.Key) -> None:
         ("(.*", "web", False),
     ],
 )
-def test_what_is_found(typed: str, words: str, found: bool) -> None:
+def test_matches(typed: str, words: str, found: bool) -> None:
     assert (NameQuery(typed).score(fold(words)) > 0) is found
 
 
@@ -117,7 +117,7 @@ def test_escape_and_the_same_key_close_it(window: MainWindow, palette: Palette) 
     assert not any(found.isVisible() for found in window.findChildren(Palette))
 
 
-def test_what_is_marked_is_told_and_stays_marked(store: AppStore, palette: Palette) -> None:
+def test_the_selected_entry_is_announced_and_stays_selected(store: AppStore, palette: Palette) -> None:
     QTest.keyClicks(palette.field, "web")
     press(palette, Qt.Key.Key_Down)
     marked = palette.titles[1]

@@ -55,7 +55,7 @@ def close_links(leaving: Leaving) -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.STOPPED, Phase.SUSPENDED, Phase.FAILED])
-def test_a_machine_that_does_not_run_is_not_asked_about(leaving: Leaving, phase: Phase) -> None:
+def test_no_question_if_the_machine_is_not_running(leaving: Leaving, phase: Phase) -> None:
     show_machine(leaving.store, phase)
     leaving.store.intents.quit.emit()
     assert (leaving.quits, leaving.dialog()) == (1, None)

@@ -77,7 +77,7 @@ def test_no_figures_of_a_machine_that_does_not_run(store: AppStore, bar: StatusB
     assert "CPU" not in said(bar)
 
 
-def test_a_lost_agent_and_a_lost_engine_are_said(store: AppStore, bar: StatusBar) -> None:
+def test_a_lost_agent_and_a_lost_engine_are_shown(store: AppStore, bar: StatusBar) -> None:
     assert said(bar).startswith("Connecting…")
     running(store)
     store.set_engine_link(LinkState.RECONNECTING, samples.ENGINE_PROBLEM)
@@ -109,7 +109,7 @@ def test_a_click_on_any_part_leads_to_the_machine_page(store: AppStore, bar: Sta
             QTest.mouseClick(part, Qt.MouseButton.LeftButton)
 
 
-def test_what_matters_least_goes_first_and_nothing_is_cut(store: AppStore, bar: StatusBar) -> None:
+def test_the_least_important_parts_are_hidden_first_and_nothing_is_cut(store: AppStore, bar: StatusBar) -> None:
     running(store)
     sample(store)
     before = bar.engine.text()
@@ -153,7 +153,7 @@ def test_shares_and_rates() -> None:
     assert figures.used_of(256 * 1024**2, 2 * 1024**3) == "256 MiB of 2 GiB"
 
 
-def test_an_update_and_an_operation_are_said(store: AppStore, bar: StatusBar) -> None:
+def test_an_update_and_an_operation_are_shown(store: AppStore, bar: StatusBar) -> None:
     show_machine(store, Phase.RUNNING, image_offer="2026.12.0")
     assert bar.update_offer.text() == "Update 2026.12.0 available"
     assert "Update 2026.12.0 available" in bar.accessibleDescription()

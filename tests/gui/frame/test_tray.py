@@ -117,7 +117,7 @@ def test_a_name_with_an_ampersand_is_no_shortcut(store: AppStore, tray: Tray) ->
 @pytest.mark.parametrize(
     ("words", "intent"), [("Stop the machine and quit", "stop_and_quit"), ("Stop", "stop_machine")]
 )
-def test_entries_say_what_is_wanted(store: AppStore, tray: Tray, qtbot: QtBot, words: str, intent: str) -> None:
+def test_entries_emit_their_intents(store: AppStore, tray: Tray, qtbot: QtBot, words: str, intent: str) -> None:
     running(store)
     tray.refresh()
     action = next(action for action in tray.menu.actions() if action.text() == words)

@@ -111,7 +111,9 @@ def test_an_action_without_an_engine_fails(link: EngineLink, heard: Heard, qtbot
     assert heard.finished[0][2] is not None
 
 
-def test_an_engine_that_restarts_is_found(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+def test_an_engine_that_restarts_is_reconnected(
+    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+) -> None:
     connected(link, heard, engine, qtbot)
     engine.die()
     qtbot.waitUntil(lambda: heard.states[-1] is LinkState.RECONNECTING)
@@ -226,7 +228,7 @@ def test_an_answer_for_a_view_that_is_gone_is_dropped(
 
 
 @pytest.mark.expect_log("a defect in what watches the engine")
-def test_a_defect_while_watching_is_told_and_outlived(
+def test_a_defect_while_watching_is_reported_and_survived(
     link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = EngineClient.events

@@ -252,7 +252,7 @@ def test_a_status_of_nearly_the_longest_line_is_taken(link: MachineLink, agent: 
 
 
 @pytest.mark.expect_log("the agent is not understood")
-def test_another_protocol_is_refused_and_said(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
+def test_another_protocol_is_refused_and_reported(link: MachineLink, agent: FakeAgent, qtbot: QtBot) -> None:
     agent.protocol = 99
     with qtbot.waitSignal(link.lost) as told:
         link.open()
@@ -283,7 +283,7 @@ def test_an_agent_that_speaks_before_it_greets(link: MachineLink, agent: FakeAge
         agent.send(b'{"type":"notice","notice":{"level":"info","text":"x"}}\n')
 
 
-def test_no_agent_to_be_had_is_said_and_tried_again(link: MachineLink, finder: Finder, qtbot: QtBot) -> None:
+def test_an_unavailable_agent_is_reported_and_retried(link: MachineLink, finder: Finder, qtbot: QtBot) -> None:
     finder.error = fail(ProblemCode.AGENT_UNREACHABLE, "It ends at once.")
     problems = lost(link)
     link.open()

@@ -26,7 +26,7 @@ def file(tmp_path: Path) -> PreferencesFile:
     return PreferencesFile(tmp_path / "home" / "preferences.json")
 
 
-def test_what_is_set_is_there_at_the_next_start(qapp: QApplication, file: PreferencesFile) -> None:
+def test_values_are_restored_at_the_next_start(qapp: QApplication, file: PreferencesFile) -> None:
     first = Preferences(file)
     assert (first.theme, first.zoom, first.language, first.notifications) == (Scheme.SYSTEM, 100, "system", True)
     first.theme = Scheme.DARK
@@ -43,7 +43,7 @@ def test_what_is_set_is_there_at_the_next_start(qapp: QApplication, file: Prefer
     second.close()
 
 
-def test_a_change_is_told_once_and_saved_soon(qtbot: QtBot, file: PreferencesFile) -> None:
+def test_a_change_is_notified_once_and_saved_soon(qtbot: QtBot, file: PreferencesFile) -> None:
     preferences = Preferences(file)
     told: list[str] = []
     preferences.changed.connect(told.append)
@@ -55,7 +55,7 @@ def test_a_change_is_told_once_and_saved_soon(qtbot: QtBot, file: PreferencesFil
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000], ids=str)
-def test_a_broken_file_is_told_and_kept(qapp: QApplication, file: PreferencesFile, content: bytes) -> None:
+def test_a_broken_file_is_reported_and_kept(qapp: QApplication, file: PreferencesFile, content: bytes) -> None:
     file.path.parent.mkdir()
     file.path.write_bytes(content)
     preferences = Preferences(file)
@@ -83,7 +83,7 @@ def test_an_odd_value_is_the_default(qapp: QApplication, file: PreferencesFile, 
     assert all(isinstance(entry, str) for entry in preferences.recent)
 
 
-def test_what_cannot_be_saved_is_told(qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_failed_save_is_reported(qtbot: QtBot, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     preferences = Preferences(PreferencesFile(tmp_path / "file" / "preferences.json"))
     with qtbot.waitSignal(preferences.failed) as told:
@@ -102,7 +102,7 @@ def test_the_recent_are_few_and_the_newest_first(qapp: QApplication) -> None:
     assert preferences.recent[:2] == ("container:30", "container:39")
 
 
-def test_another_language_or_zoom_makes_the_window_anew(
+def test_another_language_or_zoom_rebuilds_the_window(
     store: AppStore, window: MainWindow, qapp: QApplication, qtbot: QtBot
 ) -> None:
     running(store)

@@ -212,7 +212,7 @@ def test_only_what_changed_is_drawn_again(shown: Shown, qtbot: QtBot, monkeypatc
     assert set(drawn) == {2}
 
 
-def test_a_screen_reader_is_told_of_the_line(shown: Shown, qtbot: QtBot) -> None:
+def test_a_screen_reader_gets_the_current_line(shown: Shown, qtbot: QtBot) -> None:
     shown.write("hello\r\nroot@web# ls")
     qtbot.waitUntil(lambda: shown.view.accessibleDescription() == "root@web# ls")
     assert shown.view.accessibleName()

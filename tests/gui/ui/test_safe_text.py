@@ -85,7 +85,7 @@ def test_a_megabyte_of_anything_is_quick(part: bytes) -> None:
     assert time.monotonic() - began < 4
 
 
-def test_tips_and_menus_take_words_literally() -> None:
+def test_tool_tips_and_menus_show_text_literally() -> None:
     assert "<b>" not in tooltip("<b>x</b>")
     assert menu_text("A&B") == "A&&B"
     assert tooltip("") == ""

@@ -36,7 +36,7 @@ def card(qapp: QApplication, store: AppStore, window: MainWindow, tmp_path: Path
         link.close()
 
 
-def test_it_is_made_and_its_place_and_contents_are_said(
+def test_it_is_created_and_its_path_and_contents_are_shown(
     card: BundleCard, store: AppStore, qtbot: QtBot, tmp_path: Path
 ) -> None:
     """The real one, of a home that is not there: what cannot be had is said, and the file is there all the same."""
@@ -92,7 +92,7 @@ def test_a_file_that_cannot_be_written_is_a_problem(
     assert card.make.isEnabled()
 
 
-def test_what_is_missing_is_said(
+def test_missing_items_are_shown(
     card: BundleCard, store: AppStore, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = SupportBundle(

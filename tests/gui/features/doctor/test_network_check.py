@@ -94,7 +94,7 @@ def shown(dialog: NetworkCheckDialog) -> list[tuple[str, str, str]]:
     return [(row.title.text(), row.detail.text(), row.fix.text() if row.fix.isVisible() else "") for row in rows]
 
 
-def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: MaintenanceWindow, doctor: Doctor) -> None:
+def test_hops_arrive_one_by_one_and_the_verdict_at_the_end(whole: MaintenanceWindow, doctor: Doctor) -> None:
     doctor.go_on.clear()
     dialog = check_dialog(whole.window, "x")
     whole.wait(lambda: len(shown(dialog)) == 1)
@@ -119,7 +119,7 @@ def test_hops_come_one_by_one_and_the_verdict_at_the_end(whole: MaintenanceWindo
     assert len(shown(dialog)) == 2
 
 
-def test_it_can_be_cancelled_begun_again_and_closed(whole: MaintenanceWindow, doctor: Doctor) -> None:
+def test_it_can_be_cancelled_restarted_and_closed(whole: MaintenanceWindow, doctor: Doctor) -> None:
     doctor.go_on.clear()
     dialog = check_dialog(whole.window)
     whole.wait(lambda: len(shown(dialog)) == 1)
@@ -156,7 +156,7 @@ def test_a_check_that_fails_itself_is_a_problem(whole: MaintenanceWindow, doctor
     assert not dialog.verdict.isVisible()
 
 
-def test_leaving_ends_one_that_is_under_way(qapp: QApplication, agent: FakeAgent, doctor: Doctor) -> None:
+def test_quitting_cancels_a_running_check(qapp: QApplication, agent: FakeAgent, doctor: Doctor) -> None:
     doctor.go_on.clear()
     app = WherryApp(qapp, lambda: str(agent.path))
     app.store.intents.run_network_check.emit("")
@@ -164,7 +164,7 @@ def test_leaving_ends_one_that_is_under_way(qapp: QApplication, agent: FakeAgent
     assert doctor.asked == [] or doctor.saw_cancel.is_set()
 
 
-def test_it_is_opened_from_wherever_a_pull_can_fail(store: AppStore, window: MainWindow) -> None:
+def test_it_can_be_opened_wherever_a_pull_can_fail(store: AppStore, window: MainWindow) -> None:
     asked: list[str] = []
     store.intents.run_network_check.connect(asked.append)
     up(store)
@@ -184,7 +184,7 @@ def test_it_is_opened_from_wherever_a_pull_can_fail(store: AppStore, window: Mai
     form.reject()
 
 
-def test_problems_of_the_network_lead_on(store: AppStore, window: MainWindow, qtbot: QtBot) -> None:
+def test_network_problems_offer_the_check(store: AppStore, window: MainWindow, qtbot: QtBot) -> None:
     def publish(*problems: Problem) -> dict[str, Any]:
         up(store)
         store.set_machine(samples.status(Phase.DEGRADED, problems=problems))

@@ -142,7 +142,7 @@ def parts(
         shiboken6.delete(one)
 
 
-def test_asked_for_only_when_the_page_is_opened(
+def test_loaded_only_when_the_page_is_opened(
     parts: Parts, window: MainWindow, engine: FakeEngine, qtbot: QtBot
 ) -> None:
     qtbot.waitUntil(lambda: parts.store.containers is not None)
@@ -156,7 +156,7 @@ def test_asked_for_only_when_the_page_is_opened(
     qtbot.waitUntil(lambda: cells(volumes, 4) == ["0 B", "2.9 MiB", "0 B"])
 
 
-def test_an_event_brings_another_list_and_many_bring_few(
+def test_an_event_causes_a_reload_and_many_events_cause_few(
     parts: Parts, window: MainWindow, engine: FakeEngine, qtbot: QtBot
 ) -> None:
     networks = page(window, "networks")
@@ -169,7 +169,7 @@ def test_an_event_brings_another_list_and_many_bring_few(
     assert engine.requests.count("GET /networks") - before < 20
 
 
-def test_a_list_that_fails_is_said_and_comes_again(
+def test_a_failed_list_is_reported_and_reloaded(
     parts: Parts, window: MainWindow, engine: FakeEngine, qtbot: QtBot
 ) -> None:
     kept = engine.listings.pop("networks")
@@ -181,7 +181,7 @@ def test_a_list_that_fails_is_said_and_comes_again(
     assert not networks.problem.isVisible()
 
 
-def test_another_engine_forgets_the_lists(parts: Parts, window: MainWindow, engine: FakeEngine, qtbot: QtBot) -> None:
+def test_another_engine_clears_the_lists(parts: Parts, window: MainWindow, engine: FakeEngine, qtbot: QtBot) -> None:
     images = page(window, "images")
     qtbot.waitUntil(lambda: len(cells(images)) == 6)
     parts.engine_link.set_endpoint(None)

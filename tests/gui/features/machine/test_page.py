@@ -60,7 +60,7 @@ def test_memory_and_disk_given_used_and_taken(store: AppStore, page: MachineView
     assert len([graph for graph in page.overview.graphs.graphs if graph.isVisible()]) == 4
 
 
-def test_what_was_given_back_is_said_where_it_is_known(store: AppStore, page: MachineView) -> None:
+def test_reclaimed_amounts_are_shown_where_known(store: AppStore, page: MachineView) -> None:
     running(store)
     store.part(StatsStore).add(usage(memory_returned_bytes=3 * GIB // 2, disk_returned_bytes=None))
     returned = page.overview.usage.returned
@@ -68,13 +68,13 @@ def test_what_was_given_back_is_said_where_it_is_known(store: AppStore, page: Ma
     assert not returned["disk"].isVisible()
 
 
-def test_what_the_host_does_not_tell_is_said_to_be_unknown(store: AppStore, page: MachineView) -> None:
+def test_amounts_the_host_does_not_report_are_unknown(store: AppStore, page: MachineView) -> None:
     running(store)
     store.part(StatsStore).add(usage(memory_on_host_bytes=None))
     assert page.overview.usage.memory_on_host.text.text() == "unknown"
 
 
-def test_figures_go_with_the_machine(store: AppStore, page: MachineView) -> None:
+def test_figures_disappear_with_the_machine(store: AppStore, page: MachineView) -> None:
     running(store)
     store.part(StatsStore).add(usage())
     machine(store, Phase.STOPPING)
@@ -82,7 +82,7 @@ def test_figures_go_with_the_machine(store: AppStore, page: MachineView) -> None
 
 
 @pytest.mark.parametrize("phase", [None, *Phase])
-def test_checks_and_console_can_be_had_in_every_phase(
+def test_checks_and_console_are_available_in_every_phase(
     store: AppStore, page: MachineView, qtbot: QtBot, phase: Phase | None
 ) -> None:
     if phase is not None:
@@ -122,7 +122,7 @@ def test_the_checks_are_the_doctors_and_can_be_copied(store: AppStore, wired: Ma
     assert "Home directory: " in QGuiApplication.clipboard().text()
 
 
-def test_the_window_goes_on_while_they_run_and_they_run_once(
+def test_the_window_stays_responsive_while_checks_run_once(
     store: AppStore, wired: MachineView, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go, calls = threading.Event(), []
@@ -163,7 +163,7 @@ def result(identifier: str, severity: doctor.CheckSeverity, **changes: object) -
     return doctor.CheckResult(**(values | changes))  # type: ignore[arg-type]  # values by name
 
 
-def test_what_can_be_mended_is_asked_about_mended_and_looked_at_again(
+def test_fixable_checks_are_confirmed_fixed_and_checked_again(
     store: AppStore, wired: MachineView, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mended: list[tuple[Path | None, tuple[str, ...]]] = []

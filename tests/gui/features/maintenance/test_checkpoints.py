@@ -59,7 +59,9 @@ def test_checkpoints_are_listed_newest_first_with_why(whole: MaintenanceWindow, 
     assert whole.window.page_name == "settings"
 
 
-def test_an_agent_that_comes_back_is_asked_again(whole: MaintenanceWindow, checkpoints: CheckpointsView) -> None:
+def test_the_list_is_reloaded_from_an_agent_that_comes_back(
+    whole: MaintenanceWindow, checkpoints: CheckpointsView
+) -> None:
     whole.agent.die()
     whole.wait(lambda: whole.store.phase is None)
     whole.agent.answers["checkpoints.list"] = checkpoints_answer(2)
@@ -79,7 +81,7 @@ def test_a_checkpoint_is_made(whole: MaintenanceWindow, checkpoints: Checkpoints
     assert "Checkpoint created." in whole.notices
 
 
-def test_going_back_asks_once_and_says_what_is_lost_and_kept(
+def test_restoring_asks_once_and_explains_what_is_lost_and_kept(
     whole: MaintenanceWindow, checkpoints: CheckpointsView
 ) -> None:
     choose(checkpoints, 0)
@@ -105,7 +107,9 @@ def test_several_are_deleted_one_after_the_other(whole: MaintenanceWindow, check
     whole.wait(lambda: checkpoints.proxy.rowCount() == 2)
 
 
-def test_a_refused_deletion_ends_the_row_and_is_said(whole: MaintenanceWindow, checkpoints: CheckpointsView) -> None:
+def test_a_refused_deletion_ends_the_queue_and_is_reported(
+    whole: MaintenanceWindow, checkpoints: CheckpointsView
+) -> None:
     whole.agent.answers["checkpoints.delete"] = Problem(code=ProblemCode.BUSY, summary="An update is under way.")
     choose(checkpoints, 0, 1)
     checkpoints.delete_button.click()
@@ -144,7 +148,7 @@ def test_a_list_that_cannot_be_read_is_a_problem_and_not_empty(whole: Maintenanc
     assert not view.problem.isVisible()
 
 
-def test_the_list_is_read_anew_after_an_operation_of_somebody_else(
+def test_the_list_is_reloaded_after_an_operation_started_elsewhere(
     whole: MaintenanceWindow, checkpoints: CheckpointsView
 ) -> None:
     before = len(whole.agent.asked("checkpoints.list"))
@@ -154,7 +158,7 @@ def test_the_list_is_read_anew_after_an_operation_of_somebody_else(
     whole.asked("checkpoints.list", before + 1)
 
 
-def test_it_is_not_read_while_nobody_looks(whole: MaintenanceWindow) -> None:
+def test_it_is_not_loaded_while_hidden(whole: MaintenanceWindow) -> None:
     whole.publish(Phase.RUNNING, operation=UPDATING)
     whole.publish(Phase.RUNNING)
     assert whole.agent.asked("checkpoints.list") == []
@@ -172,7 +176,7 @@ def test_a_hundred_scroll_and_hostile_names_are_plain(store: AppStore, window: M
     assert "\x1b" not in view.proxy.index(0, 0).data()
 
 
-def test_an_answer_that_is_not_understood_is_said(whole: MaintenanceWindow) -> None:
+def test_an_invalid_reply_is_reported(whole: MaintenanceWindow) -> None:
     whole.agent.answers["checkpoints.list"] = {"checkpoints": [{}], "policy": {}}
     whole.window.show_machine("checkpoints")
     view = machine_page(whole.window).checkpoints
@@ -181,7 +185,7 @@ def test_an_answer_that_is_not_understood_is_said(whole: MaintenanceWindow) -> N
     assert view.problem.problem.code is ProblemCode.AGENT_TOO_OLD
 
 
-def test_what_cannot_be_done_says_why(store: AppStore, window: MainWindow) -> None:
+def test_unavailable_actions_explain_why(store: AppStore, window: MainWindow) -> None:
     show_machine(store, Phase.RUNNING)
     store.part(MaintenanceStore).take(*reply(messages.ListCheckpoints(), checkpoints_answer(5)))
     window.show_machine("checkpoints")
@@ -196,7 +200,7 @@ def test_what_cannot_be_done_says_why(store: AppStore, window: MainWindow) -> No
         assert "suspended" in button.toolTip()
 
 
-def test_what_became_of_an_interrupted_restore_is_said(store: AppStore, window: MainWindow) -> None:
+def test_the_result_of_an_interrupted_restore_is_reported(store: AppStore, window: MainWindow) -> None:
     show_machine(store, Phase.RUNNING)
     left = {"code": "checkpoint-failed", "summary": "The present was put back.", "tail": ["x"], "action": "doctor"}
     store.part(MaintenanceStore).take(*reply(messages.ListCheckpoints(), {**checkpoints_answer(2), "problem": left}))

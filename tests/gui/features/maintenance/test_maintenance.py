@@ -76,7 +76,7 @@ def test_a_stop_is_not_called_a_suspension(whole: MaintenanceWindow) -> None:
     assert "Stopping containers" in whole.window.header._detail.whole
 
 
-def test_what_the_agent_did_instead_of_suspending_is_said(whole: MaintenanceWindow) -> None:
+def test_what_the_agent_did_instead_of_suspending_is_reported(whole: MaintenanceWindow) -> None:
     whole.agent.notice("This computer's accelerator cannot be suspended: the machine was stopped in order.")
     whole.wait(lambda: whole.notices)
     assert any(
@@ -121,7 +121,7 @@ def test_an_operation_that_cannot_be_taken_back_has_no_cancel(whole: Maintenance
     assert whole.window.header._progress.maximum() == 0, "nobody knows how far it is"
 
 
-def test_an_operation_that_this_window_does_not_know_has_the_agents_words(whole: MaintenanceWindow) -> None:
+def test_an_unknown_operation_has_the_agents_title(whole: MaintenanceWindow) -> None:
     whole.publish(Phase.RUNNING, operation=OperationStatus(name="new.thing", title="Doing something new"))
     assert whole.window.header._detail.whole == "Doing something new"
 
@@ -161,7 +161,7 @@ def test_the_diagnostics_open_and_run(whole: MaintenanceWindow, qtbot: QtBot) ->
     assert page.tabs.currentWidget() is page.checks
 
 
-def test_an_action_that_was_refused_can_be_asked_again(whole: MaintenanceWindow) -> None:
+def test_a_refused_action_can_be_requested_again(whole: MaintenanceWindow) -> None:
     whole.agent.answers["engine.restart"] = Problem(code=ProblemCode.ENGINE_DOWN, summary="It does not come back.")
     problem = Problem(code=ProblemCode.ENGINE_DOWN, summary="No.", action=Action.RESTART_ENGINE)
     whole.publish(Phase.DEGRADED, problems=(problem,))
@@ -188,7 +188,7 @@ def test_all_problems_are_reached_and_broken_ones_come_first(whole: MaintenanceW
         assert len(view.findChildren(ActionButton)) == 1
 
 
-def test_what_holds_is_not_said_a_second_time(whole: MaintenanceWindow) -> None:
+def test_a_visible_problem_is_not_repeated_as_a_notice(whole: MaintenanceWindow) -> None:
     whole.agent.notice(HUNG.summary)
     whole.wait(whole.window._notice.isVisible)
     whole.publish(Phase.DEGRADED, problems=(HUNG,))
@@ -210,7 +210,7 @@ def test_a_warning_does_not_look_broken(whole: MaintenanceWindow) -> None:
 # Updates
 
 
-def test_an_update_is_offered_taken_and_told_of(whole: MaintenanceWindow) -> None:
+def test_an_update_is_offered_applied_and_reported(whole: MaintenanceWindow) -> None:
     whole.publish(Phase.RUNNING, image_offer="2026.12.0")
     page = whole.part("overview")
     banner = page.overview.update_banner
@@ -260,7 +260,7 @@ def test_a_cancelled_operation_is_no_problem(whole: MaintenanceWindow) -> None:
 # Memory and disk
 
 
-def test_memory_and_disk_are_given_back(whole: MaintenanceWindow) -> None:
+def test_memory_and_disk_are_reclaimed(whole: MaintenanceWindow) -> None:
     from tests.gui.scenes import stats_samples
 
     for sample in stats_samples.history():
@@ -302,7 +302,7 @@ def test_the_disk_grows_at_once_and_the_rest_is_saved(whole: MaintenanceWindow) 
     assert "Not available now: Moving the disk" in resources.apply.toolTip()
 
 
-def test_a_disk_that_grows_later_is_not_said_to_have_grown(whole: MaintenanceWindow) -> None:
+def test_a_disk_that_grows_later_is_not_reported_as_grown(whole: MaintenanceWindow) -> None:
     whole.agent.answers["disk.grow"] = {"size_gib": 96, "now": False}
     whole.store.intents.request_maintenance.emit(messages.GrowDisk(size_gib=96))
     whole.wait(lambda: "The disk size increases at the next start." in whole.notices)
@@ -321,7 +321,7 @@ def test_the_disk_is_moved(whole: MaintenanceWindow) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_reset_keeps_a_checkpoint_unless_told_otherwise(whole: MaintenanceWindow, keep: bool) -> None:
+def test_a_reset_creates_a_checkpoint_unless_unchecked(whole: MaintenanceWindow, keep: bool) -> None:
     settings(whole, "resources").resources.data_disk.reset.click()
     box = whole.box()
     kept = box.checkBox()
@@ -336,7 +336,7 @@ def test_a_reset_keeps_a_checkpoint_unless_told_otherwise(whole: MaintenanceWind
 # Settings
 
 
-def test_only_what_the_agent_knows_is_shown(store: AppStore, window: MainWindow) -> None:
+def test_only_supported_settings_are_shown(store: AppStore, window: MainWindow) -> None:
     show_machine(store, Phase.RUNNING)
     answer = settings_samples.config_answer()
     for key in settings_samples.LIFECYCLE:
@@ -374,7 +374,7 @@ def test_the_lifecycle_is_set(whole: MaintenanceWindow) -> None:
 # The tray's notifications
 
 
-def test_a_machine_in_trouble_is_told_of_once(store: AppStore, qtbot: QtBot) -> None:
+def test_a_machine_problem_is_notified_once(store: AppStore, qtbot: QtBot) -> None:
     from app.frame.notifications import Alarm, MachineWatch
 
     told: list[Alarm] = []

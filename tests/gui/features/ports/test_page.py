@@ -60,7 +60,7 @@ def rows_of(store: AppStore, *entries: dict[str, Any]) -> list[str]:
     return [row.address for row in store.part(PortsStore).rows or ()]
 
 
-def test_twins_are_one_row_and_strangers_are_not(store: AppStore) -> None:
+def test_ipv4_and_ipv6_of_a_port_are_one_row_and_other_ports_are_not(store: AppStore) -> None:
     assert rows_of(store, *twins(8080)) == ["localhost:8080"]
     assert rows_of(store, port(80, address="::1")) == ["[::1]:80"]
     assert rows_of(store, port(80, address="0.0.0.0"), port(80, address="::")) == ["localhost:80"]
@@ -71,7 +71,7 @@ def test_twins_are_one_row_and_strangers_are_not(store: AppStore) -> None:
     assert rows_of(store, port(80, address="192.0.2.7")) == ["192.0.2.7:80"]
 
 
-def test_a_row_is_as_bad_as_its_worst_address_and_opens_the_one_that_answers(store: AppStore) -> None:
+def test_a_row_has_its_worst_state_and_opens_the_address_that_works(store: AppStore) -> None:
     answers = port(443, address="::1", container_port=8443, connections=1)
     store.part(PortsStore).take(
         answer_to(
@@ -195,7 +195,7 @@ def test_everything_by_keyboard(store: AppStore, page: PortsView, qtbot: QtBot) 
     assert shown.args[0] == page.selected[0].container_id
 
 
-def test_a_click_on_the_words_goes_there_and_beside_them_selects(
+def test_a_click_on_a_link_opens_it_and_a_click_beside_it_selects(
     store: AppStore, page: PortsView, qtbot: QtBot
 ) -> None:
     row = cells(page).index("localhost:8080")
@@ -337,7 +337,7 @@ def whole(
     yield from started(qapp, agent, qtbot)
 
 
-def test_asked_often_only_while_somebody_looks(whole: MaintenanceWindow, qtbot: QtBot) -> None:
+def test_polled_only_while_visible(whole: MaintenanceWindow, qtbot: QtBot) -> None:
     whole.asked("ports.list")
     whole.wait(lambda: whole.store.part(PortsStore).rows)
     qtbot.wait(200)
@@ -354,7 +354,7 @@ def test_asked_often_only_while_somebody_looks(whole: MaintenanceWindow, qtbot: 
     whole.asked("ports.list", count + 1)
 
 
-def test_a_conflict_is_seen_from_anywhere_and_looked_at_until_it_is_gone(whole: MaintenanceWindow) -> None:
+def test_a_conflict_is_shown_everywhere_and_polled_until_it_is_resolved(whole: MaintenanceWindow) -> None:
     whole.agent.answers["ports.list"] = {"ports": twins(8080, state="taken", problem=TAKEN)}
     whole.store.set_containers(samples.containers())
     whole.wait(lambda: whole.window._rail.badge("ports") == 1)
@@ -383,7 +383,7 @@ def test_a_conflict_is_seen_from_anywhere_and_looked_at_until_it_is_gone(whole: 
     whole.wait(lambda: whole.window._rail.badge("ports") == 0)
 
 
-def test_a_list_that_could_not_be_had_is_asked_for_again(whole: MaintenanceWindow) -> None:
+def test_a_failed_list_is_requested_again(whole: MaintenanceWindow) -> None:
     whole.agent.answers["ports.list"] = LIST_PROBLEM
     whole.store.set_containers(samples.containers())
     whole.wait(lambda: whole.store.part(PortsStore).problem == LIST_PROBLEM)

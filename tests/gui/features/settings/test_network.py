@@ -75,7 +75,7 @@ def test_every_setting_of_the_file_can_be_changed_here(section: NetworkSettings,
     assert "network.http_proxy" in offered_settings(store)
 
 
-def test_a_choice_is_sent_and_what_it_means_is_said(
+def test_a_choice_is_sent_and_explained(
     section: NetworkSettings, store: AppStore, window: MainWindow, asked: list[dict[str, Any]], qtbot: QtBot
 ) -> None:
     assert not section.warning.isVisible()
@@ -94,7 +94,7 @@ def test_a_choice_is_sent_and_what_it_means_is_said(
     assert asked[1] == {"network.certificates_in_containers": True}
 
 
-def test_what_is_refused_is_said_at_its_field_and_stays_typed(
+def test_a_refused_value_is_reported_at_its_field_and_kept(
     section: NetworkSettings, store: AppStore, asked: list[dict[str, Any]]
 ) -> None:
     row = section.texts["network.subnet"]
@@ -114,7 +114,7 @@ def test_what_is_refused_is_said_at_its_field_and_stays_typed(
     assert row.field.text() == "10.9.8.0/24"
 
 
-def test_what_was_refused_and_then_mended_is_right(section: NetworkSettings, store: AppStore) -> None:
+def test_a_corrected_value_has_no_error(section: NetworkSettings, store: AppStore) -> None:
     row = section.texts["network.subnet"]
     write(section, "network.subnet", "10.0.2.0/23")
     store.part(SettingsStore).take(messages.SetSettings(values={}), SUBNET_REFUSED)
@@ -133,7 +133,7 @@ def test_what_is_refused_is_not_shown_as_set(section: NetworkSettings, store: Ap
     assert not section.checks["network.proxy_in_containers"].box.isChecked()
 
 
-def test_a_refusal_is_said_where_its_setting_is(section: NetworkSettings, store: AppStore, window: MainWindow) -> None:
+def test_an_error_is_shown_at_its_setting(section: NetworkSettings, store: AppStore, window: MainWindow) -> None:
     page = window.page("settings")
     assert isinstance(page, SettingsPage)
 
@@ -153,7 +153,7 @@ def test_a_refusal_is_said_where_its_setting_is(section: NetworkSettings, store:
     assert said(settings_samples.CONFIG_PROBLEM) == ["resources", "lifecycle", "docker", "network"]
 
 
-def test_what_is_changed_elsewhere_comes_into_a_field_that_nobody_has_typed_in(
+def test_a_change_made_elsewhere_updates_an_untouched_field(
     section: NetworkSettings, store: AppStore, asked: list[dict[str, Any]]
 ) -> None:
     told(store, **PROXIES)
@@ -202,7 +202,7 @@ def test_a_proxy_of_ones_own_is_sent_with_its_address(
     assert asked[2] == {"network.proxy": "manual"}, "its addresses are still there"
 
 
-def test_a_password_is_shown_only_when_it_is_asked_for(
+def test_a_password_is_shown_only_when_revealed(
     section: NetworkSettings, store: AppStore, asked: list[dict[str, Any]]
 ) -> None:
     told(store, **PROXIES)
@@ -248,14 +248,14 @@ def test_what_is_left_of_an_address_without_its_password(address: str, shown: st
     assert without_password(address) == shown
 
 
-def test_the_network_that_is_in_use_is_said(section: NetworkSettings, store: AppStore) -> None:
+def test_the_network_in_use_is_shown(section: NetworkSettings, store: AppStore) -> None:
     row = section.texts["network.subnet"]
     assert "Currently 10.0.2.0/24." in row.help.text()
     store.set_machine(samples.status(Phase.STOPPED))
     assert "now" not in row.help.text()
 
 
-def test_an_agent_that_does_not_know_of_it(section: NetworkSettings, store: AppStore) -> None:
+def test_an_agent_without_network_settings(section: NetworkSettings, store: AppStore) -> None:
     answer = config_answer()
     answer["values"] = {key: value for key, value in answer["values"].items() if not key.startswith("network.")}
     store.part(SettingsStore).take(*reply(messages.GetSettings(), answer))

@@ -77,7 +77,7 @@ def test_only_what_was_changed_is_applied(store: AppStore, page: SettingsPage, a
     assert "Memory" in page.restart._label.text()
 
 
-def test_what_waits_for_a_restart_can_be_had_now(store: AppStore, page: SettingsPage, qtbot: QtBot) -> None:
+def test_pending_changes_offer_a_restart(store: AppStore, page: SettingsPage, qtbot: QtBot) -> None:
     page.tabs.setCurrentWidget(page.resources)
     assert not page.restart.isVisible()
     told(store, reasons=("machine.cpus", "daemon"))
@@ -99,7 +99,7 @@ def test_the_disk_can_only_grow_and_much_is_marked(page: SettingsPage) -> None:
     assert "slow" in rows.memory.field.accessibleDescription()
 
 
-def test_a_choice_that_is_not_applied_survives_news(store: AppStore, page: SettingsPage) -> None:
+def test_an_unapplied_choice_survives_updates(store: AppStore, page: SettingsPage) -> None:
     page.resources.rows.cpus.field.setValue(6)
     told(store)
     assert page.resources.rows.cpus.value == 6
@@ -138,7 +138,7 @@ def test_daemon_json_is_checked_while_it_is_typed(page: SettingsPage, qtbot: QtB
     assert engine.save.isEnabled()
 
 
-def test_daemon_json_is_saved_and_what_dockerd_says_is_shown(
+def test_daemon_json_is_saved_and_dockerds_result_is_shown(
     store: AppStore, page: SettingsPage, asked: list[Any]
 ) -> None:
     engine = page.engine
@@ -186,7 +186,7 @@ def test_saving_and_restarting_asks_first_and_waits_for_the_save(
         store.part(SettingsStore).take(*reply(messages.SetDaemonFile(text=""), daemon_answer("{}", saved=True)))
 
 
-def test_news_of_daemon_json_do_not_go_over_what_is_typed(store: AppStore, page: SettingsPage) -> None:
+def test_updates_of_daemon_json_do_not_replace_typed_text(store: AppStore, page: SettingsPage) -> None:
     page.engine.editor.setPlainText("{ mine }")
     store.part(SettingsStore).take(*reply(messages.GetDaemonFile(), daemon_answer("{}")))
     assert page.engine.editor.toPlainText() == "{ mine }"
@@ -232,7 +232,7 @@ def test_the_docker_context(store: AppStore, page: SettingsPage, asked: list[Any
 
 
 @pytest.mark.parametrize("key", SETTINGS)
-def test_every_setting_can_be_gone_to(store: AppStore, window: MainWindow, key: str) -> None:
+def test_every_setting_can_be_opened(store: AppStore, window: MainWindow, key: str) -> None:
     running(store)
     told(store)
     store.part(SettingsStore).take(*reply(messages.GetContext(), settings_samples.context_answer(selected=False)))

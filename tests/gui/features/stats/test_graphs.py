@@ -149,7 +149,7 @@ def test_arrow_keys_move_the_cursor(store: AppStore, graphs: StatsGraphs) -> Non
     assert cpu.accessibleDescription() == "127%, limit 150%"
 
 
-def test_a_stopped_container_and_a_stopped_machine_are_said(store: AppStore, graphs: StatsGraphs) -> None:
+def test_a_stopped_container_and_a_stopped_machine_are_shown(store: AppStore, graphs: StatsGraphs) -> None:
     fill(store)
     stopped = next(entry.id for entry in samples.containers() if not entry.state.is_up)
     graphs.show_container(stopped)
@@ -161,7 +161,7 @@ def test_a_stopped_container_and_a_stopped_machine_are_said(store: AppStore, gra
     assert "stopped" in graphs.status.text()
 
 
-def test_waiting_and_trouble_are_said(store: AppStore, graphs: StatsGraphs) -> None:
+def test_loading_and_problems_are_shown(store: AppStore, graphs: StatsGraphs) -> None:
     running(store)
     graphs.show_container(None)
     assert "Loading" in graphs.status.text()

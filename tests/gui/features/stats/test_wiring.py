@@ -54,7 +54,7 @@ def asked(agent: FakeAgent) -> list[str]:
     return [request.name for request in agent.requests if request.name.startswith("stats.")]
 
 
-def test_asked_for_while_the_window_is_seen(parts: Parts, agent: FakeAgent, qtbot: QtBot) -> None:
+def test_subscribed_while_the_window_is_visible(parts: Parts, agent: FakeAgent, qtbot: QtBot) -> None:
     parts.machine_link.open()
     qtbot.waitUntil(lambda: asked(agent) == ["stats.subscribe"])
     agent.send(encode(push(1.0)) + encode(push(2.0)))
@@ -74,7 +74,7 @@ def test_hiding_for_a_moment_loses_nothing(parts: Parts, agent: FakeAgent, qtbot
     assert asked(agent) == ["stats.subscribe"]
 
 
-def test_asked_for_again_of_another_agent(parts: Parts, agent: FakeAgent, qtbot: QtBot) -> None:
+def test_subscribed_again_to_another_agent(parts: Parts, agent: FakeAgent, qtbot: QtBot) -> None:
     parts.machine_link.open()
     qtbot.waitUntil(lambda: asked(agent) == ["stats.subscribe"])
     agent.die()
@@ -82,7 +82,7 @@ def test_asked_for_again_of_another_agent(parts: Parts, agent: FakeAgent, qtbot:
     qtbot.waitUntil(lambda: asked(agent) == ["stats.subscribe"] * 2)
 
 
-def test_a_machine_that_stops_takes_its_figures_with_it(parts: Parts, agent: FakeAgent, qtbot: QtBot) -> None:
+def test_figures_are_cleared_when_the_machine_stops(parts: Parts, agent: FakeAgent, qtbot: QtBot) -> None:
     parts.machine_link.open()
     qtbot.waitUntil(lambda: asked(agent) == ["stats.subscribe"])
     agent.send(encode(push(1.0)))

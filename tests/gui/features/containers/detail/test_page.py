@@ -79,7 +79,7 @@ def test_an_image_without_a_shell_gets_a_debug_shell_that_is_removed(whole: Deta
     assert whole.store.part(DetailStore).terminal(whole.id, debug=True) is None
 
 
-def test_a_window_made_anew_for_another_zoom_keeps_the_shell(whole: DetailWindow) -> None:
+def test_a_window_rebuilt_for_another_zoom_keeps_the_shell(whole: DetailWindow) -> None:
     whole.open("terminal")
     whole.wait(lambda: "shell#" in whole.text())
     session = whole.session()
@@ -150,7 +150,7 @@ def test_inspect_is_searched_and_copied_from(whole: DetailWindow) -> None:
     assert json.loads(QGuiApplication.clipboard().text())["Config"]
 
 
-def test_processes_are_asked_while_they_are_seen(whole: DetailWindow) -> None:
+def test_processes_are_loaded_while_visible(whole: DetailWindow) -> None:
     tab: ProcessesTab = whole.open("processes")
     whole.wait(lambda: tab._model.rowCount() == 2)
     assert tab._proxy.index(0, 0).data() == "7"  # numbers sort as numbers
@@ -159,7 +159,7 @@ def test_processes_are_asked_while_they_are_seen(whole: DetailWindow) -> None:
     assert not tab._timer.isActive()
 
 
-def test_secrets_are_hidden_until_asked_for_and_not_found_by_the_filter(store: AppStore, window: MainWindow) -> None:
+def test_secrets_are_masked_until_revealed_and_not_searched(store: AppStore, window: MainWindow) -> None:
     detail_scenes.mounts(store, window)
     tab = cast(FactsTab, detail_scenes.page(window).tab("mounts"))
 
@@ -217,7 +217,7 @@ def test_the_head_follows_the_container(store: AppStore, window: MainWindow) -> 
     assert not header.start.isEnabled()
 
 
-def test_a_job_says_what_went_wrong_in_its_place(store: AppStore, window: MainWindow) -> None:
+def test_a_failed_job_shows_its_problem(store: AppStore, window: MainWindow) -> None:
     detail_scenes.files(store, window)
     problem = Problem(code=ProblemCode.HOST_DISK_FULL, summary="No space left on device")
     job = Job(JobKind.DOWNLOAD, "c", "/x", state=JobState.FAILED, problem=problem)

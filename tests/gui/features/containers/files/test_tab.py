@@ -113,7 +113,7 @@ def test_a_file_is_edited_with_its_owner_and_never_over_another_change(whole: De
     whole.wait(lambda: whole.engine.inside.contents["/etc/motd"] == b"xyahoy\n")
 
 
-def test_what_is_typed_is_not_lost_without_a_question(whole: DetailWindow) -> None:
+def test_unsaved_changes_are_not_lost_without_a_question(whole: DetailWindow) -> None:
     tab: FilesTab = whole.open("files")
     tab.go("/etc")
     listed(whole, "/etc", ["motd", 0o100644, 5, 1, 0, 0, ""])
@@ -135,7 +135,7 @@ def jobs_done(whole: DetailWindow) -> bool:
     return bool(jobs) and all(job.state is not JobState.RUNNING for job in jobs)
 
 
-def test_the_way_back_asks_about_what_is_typed(store: AppStore, window: MainWindow) -> None:
+def test_going_back_asks_about_unsaved_changes(store: AppStore, window: MainWindow) -> None:
     detail_scenes.file_text(store, window)
     host = cast(ContainersPage, window.page("containers"))
     QTest.mouseClick(host.detail.header.back, Qt.MouseButton.LeftButton)
@@ -150,7 +150,7 @@ def test_the_way_back_asks_about_what_is_typed(store: AppStore, window: MainWind
     assert cast(FilesTab, host.detail.tab("files")).has_unsaved
 
 
-def test_removal_is_asked_for_once(store: AppStore, window: MainWindow, qtbot: QtBot) -> None:
+def test_removal_is_requested_once(store: AppStore, window: MainWindow, qtbot: QtBot) -> None:
     detail_scenes.mounts(store, window)
     header = detail_scenes.page(window).header
     header._fill_menu()
@@ -222,7 +222,7 @@ def test_a_commit_wants_a_name_that_an_image_can_have(store: AppStore, window: M
     assert signal.args == ["reg:5000/shop:1.2", "", True]
 
 
-def test_names_that_are_no_text_come_through() -> None:
+def test_names_that_are_not_utf8_are_preserved() -> None:
     raw = "/srv/\udcff\nzoë"
     assert from_wire(to_wire(raw)) == raw
     assert shown_path(raw) == "/srv/\N{REPLACEMENT CHARACTER}␊zoë"
@@ -252,7 +252,7 @@ def test_deleted_files_are_shown_and_marks_survive_odd_names() -> None:
     ]
 
 
-def test_content_is_told_apart() -> None:
+def test_kinds_of_content_are_distinguished() -> None:
     assert text_of("zoë\n".encode(), whole=True) == "zoë\n"
     assert text_of("zoë".encode()[:-1], whole=False) == "zo"
     assert text_of("zoë".encode()[:-1], whole=True) is None

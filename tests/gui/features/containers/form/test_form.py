@@ -73,7 +73,7 @@ def form(store: AppStore, window: MainWindow, engine: Engine) -> ContainerForm:
 
 
 @given(SPECS)
-def test_a_form_that_nobody_touched_means_what_it_was_filled_from(spec: ContainerSpec) -> None:
+def test_an_untouched_form_returns_its_spec(spec: ContainerSpec) -> None:
     found, faults = read(draft_of(spec), spec, NOTHING)
     # Two host ports that collide are a fault of the spec itself.
     assert {fault.key for fault in faults} <= {"port-twice"}
@@ -110,7 +110,7 @@ def test_a_form_that_nobody_touched_means_what_it_was_filled_from(spec: Containe
         (Draft(image="x", auto_remove=True, restart_policy="always"), "auto_remove", "remove-and-restart"),
     ],
 )
-def test_faults_are_found_where_they_are(draft: Draft, field: str, key: str) -> None:
+def test_errors_are_assigned_to_their_fields(draft: Draft, field: str, key: str) -> None:
     around = EngineFacts(names=frozenset({"taken"}), used_ports={(8080, "tcp"): "web"})
     faults = read(draft, ContainerSpec(image=""), around)[1]
     assert (field, key) in {(fault.field, fault.key) for fault in faults}
@@ -153,7 +153,7 @@ def test_a_new_container_from_nothing_to_the_request(form: ContainerForm, engine
     assert not form.isVisible()
 
 
-def test_what_is_missing_is_said_when_it_is_sent(form: ContainerForm, engine: Engine) -> None:
+def test_missing_fields_are_reported_on_submit(form: ContainerForm, engine: Engine) -> None:
     fault = form.fields._faults["image"]
     assert not fault.isVisible()
     QTest.mouseClick(form.send, LEFT)
@@ -163,7 +163,7 @@ def test_what_is_missing_is_said_when_it_is_sent(form: ContainerForm, engine: En
     assert not fault.isVisible()
 
 
-def test_return_in_a_field_sends_nothing(form: ContainerForm, engine: Engine) -> None:
+def test_enter_in_a_field_submits_nothing(form: ContainerForm, engine: Engine) -> None:
     QTest.keyClicks(form.fields.lines["image"], "nginx")
     QTest.keyClick(form.fields.lines["image"], Qt.Key.Key_Return)
     assert engine.asked == []
@@ -211,7 +211,7 @@ def test_a_pull_is_cancelled_at_once(form: ContainerForm, engine: Engine) -> Non
     assert form.problem.problem is None
 
 
-def test_a_pull_that_fails_says_why(form: ContainerForm, engine: Engine) -> None:
+def test_a_failed_pull_shows_its_problem(form: ContainerForm, engine: Engine) -> None:
     form.fields.lines["image"].setText("postgres:17")
     form.submit()
     engine.answer(False)
@@ -221,7 +221,7 @@ def test_a_pull_that_fails_says_why(form: ContainerForm, engine: Engine) -> None
     assert form.problem.problem == problem
 
 
-def test_editing_says_what_is_lost_and_names_the_steps(store: AppStore, window: MainWindow, engine: Engine) -> None:
+def test_editing_explains_what_is_lost_and_names_the_steps(store: AppStore, window: MainWindow, engine: Engine) -> None:
     running(store)
     web = next(entry for entry in samples.containers() if entry.name == "web")
     form = ContainerForm(store, window, SPEC, web)

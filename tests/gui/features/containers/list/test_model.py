@@ -44,7 +44,7 @@ def test_two_hundred_rows_change_in_place(store: AppStore, model: ContainerModel
     assert (resets, changed) == ([], [row if project is None else project]), "one row, and the project above it"
 
 
-def test_rows_come_and_go(store: AppStore, model: ContainerModel) -> None:
+def test_rows_are_inserted_and_removed(store: AppStore, model: ContainerModel) -> None:
     many = samples.many(20)
     store.set_containers(many[:10])
     store.set_containers(many[5:20])

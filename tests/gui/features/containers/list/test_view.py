@@ -82,7 +82,7 @@ def test_a_project_is_a_row_that_collapses(view: ContainersView) -> None:
     assert "web" not in shown(view.model)
 
 
-def test_what_is_looked_for_is_shown_in_a_collapsed_project(view: ContainersView) -> None:
+def test_matches_are_shown_in_a_collapsed_project(view: ContainersView) -> None:
     view.model.toggle("shop")
     view.filter.setText("8080")
     assert shown(view.model) == ["shop", "web"]
@@ -193,7 +193,7 @@ def test_the_selection_survives_sorting_and_change(store: AppStore, view: Contai
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_any_change_is_told_as_a_difference_that_is_right(store: AppStore, seed: int) -> None:
+def test_any_change_is_notified_as_a_correct_difference(store: AppStore, seed: int) -> None:
     """Rows come, go, change and move at random; Qt's own tester watches, and the outcome is what was set."""
     chance = random.Random(seed)
     model = ContainerModel(store, store)
@@ -226,11 +226,11 @@ def test_any_change_is_told_as_a_difference_that_is_right(store: AppStore, seed:
         ("<b>Up</b>", None),
     ],
 )
-def test_the_engines_sentence_is_read(status: str, seconds: int | None) -> None:
+def test_the_engines_status_text_is_parsed(status: str, seconds: int | None) -> None:
     assert span_s(status) == seconds
 
 
-def test_times_are_said_in_words() -> None:
+def test_durations_as_text() -> None:
     assert [rough_time(seconds) for seconds in (0, 1, 59, 60, 7200, 86_400 * 3)] == [
         *("0 seconds", "1 second", "59 seconds", "1 minute", "2 hours", "3 days"),
     ]
@@ -285,7 +285,7 @@ def test_keys_open_a_tab(
     assert opened.args == [named("web").id, tab]
 
 
-def test_the_menu_says_what_applies(view: ContainersView) -> None:
+def test_the_menu_shows_what_applies(view: ContainersView) -> None:
     view.select(named("web").id)
     cell_text = [action.text() for action in view.build_menu().actions() if not action.isSeparator()]
     assert cell_text[0] == "Open"
@@ -310,7 +310,7 @@ def test_the_more_button_opens_the_menu_of_its_row(view: ContainersView, qtbot: 
     assert [entry.name for entry in view.selected] == ["dns"]
 
 
-def test_renaming_waits_for_the_engine_and_says_why_not(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
+def test_renaming_waits_for_the_engine_and_shows_its_error(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
     view.select(named("dns").id)
     view.table.setFocus()
     asked: list[tuple[object, object]] = []
@@ -331,7 +331,7 @@ def test_renaming_waits_for_the_engine_and_says_why_not(store: AppStore, view: C
     assert not dialog.isVisible()
 
 
-def test_removal_offers_the_volumes_that_nobody_named(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
+def test_removal_offers_anonymous_volumes(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
     web = dataclasses.replace(named("web"), anonymous_volumes=2)
     store.set_containers((web,))
     view.select(web.id)
@@ -346,7 +346,7 @@ def test_removal_offers_the_volumes_that_nobody_named(store: AppStore, view: Con
     assert asked.args == [(web.id,), ContainerAction.REMOVE_WITH_VOLUMES]
 
 
-def test_nothing_is_asked_while_the_engine_is_away(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
+def test_actions_are_disabled_while_the_engine_is_away(store: AppStore, view: ContainersView, qtbot: QtBot) -> None:
     from app.links.link_state import LinkState
 
     view.table.selectAll()
