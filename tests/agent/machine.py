@@ -113,10 +113,10 @@ class Machine:
             return []
         return [(int(pid), accelerator) for pid, accelerator in (line.split() for line in lines)]
 
-    def told_the_guest(self) -> list[str]:
+    def lines_to_guest(self) -> list[str]:
         """Every line that the guests got on their control port."""
         try:
-            return (self.paths.machine / qemu.TOLD).read_text(encoding="utf-8").splitlines()
+            return (self.paths.machine / qemu.RECEIVED_LINES).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
 

@@ -1,4 +1,4 @@
-"""An engine's answers out of plain values, as the readers take them."""
+"""Answers of the engine built from plain values, for tests of their readers."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def answer(value: Any) -> Json:
 
 
 def entry(value: dict[str, Any]) -> JsonObject:
-    """An answer that is an object, or an entry of one that is a list."""
+    """An object in an answer."""
     return JsonObject(value, engine_source("docker test"))

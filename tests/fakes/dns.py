@@ -1,4 +1,4 @@
-"""A real DNS server on the loopback, over UDP and TCP, with a small zone that tests change as they go."""
+"""A real DNS server on the loopback, with UDP and TCP, and a small zone that tests can change."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ SOA = "ns.test. root.test. 1 3600 600 86400 300"
 
 
 class ZoneServer:
-    """Serves from `with` to its end."""
+    """Serves inside its `with` block."""
 
     def __init__(
         self, records: Iterable[tuple[str, int, str, str]] = (), *, address: str = "127.0.0.1", port: int = 0
     ) -> None:
-        """Make one.
+        """Create the zone.
 
         Args:
-            records: (name without its last dot, TTL, type, text); "*.name" stands for all below it that have none.
-            address: where it listens.
-            port: and at which port; 0: any.
+            records: (name without final dot, TTL, type, text); "*.name" matches all names below it without records.
+            address: address to listen on.
+            port: port to listen on; 0: any.
         """
         self.records = list(records)
         self.asked: list[tuple[str, str]] = []
-        """(name, type) of each query, in turn."""
+        """(name, type) of each query received."""
         self.rcode = dns.rcode.NOERROR
-        """Other than NOERROR: said to every query."""
+        """Other than NOERROR: the response code of every answer."""
         self.is_silent = False
         self.delay_s = 0.0
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

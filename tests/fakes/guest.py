@@ -1,4 +1,4 @@
-"""The guest inside the fake QEMU: its boot in stages, its control port, its services; each step waits for its cue."""
+"""The guest of the fake QEMU: its boot in stages, control port and services, controlled by cues."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POLL_S = 0.01
 
 
 class FakeGuest:
-    """Boots as the cues say; see `tests/fakes/qemu.py` for the list of them."""
+    """Boots as the cues say; they are listed in `tests/fakes/qemu.py`."""
 
     def __init__(
         self,
@@ -26,26 +26,26 @@ class FakeGuest:
         console: Callable[[str], None],
         end: Callable[[int], None],
         inputs: dict[str, str],
-        told: TextIO,
+        received: TextIO,
         lines: Path,
     ) -> None:
-        """Make a guest that is switched off.
+        """The guest is powered off at first.
 
         Args:
-            cues: how it is to misbehave.
+            cues: deviations from normal behaviour.
             console: prints a line on the serial console.
-            end: ends QEMU, with an exit code.
-            inputs: the files given by fw_cfg, by name.
-            told: gets every line that the host sends.
-            lines: what the engine was given to keep.
+            end: ends QEMU with an exit code.
+            inputs: the fw_cfg files by name.
+            received: log of every line from the host.
+            lines: file for lines sent to the engine.
         """
         self.status = "running"
-        """As query-status tells it."""
+        """The answer to query-status."""
         self._cues = cues
         self._console = console
         self._end = end
         self._inputs = inputs
-        self._told = told
+        self._received = received
         self._lines = lines
         self._stages: dict[str, str] = {}
         self._started = time.monotonic()
@@ -57,7 +57,7 @@ class FakeGuest:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def boot(self) -> None:
-        """From the kernel's first line to the engine's first answer."""
+        """Run the boot, from the kernel's first line to the engine's first answer."""
         if "die_after" in self._cues:
             asyncio.get_running_loop().call_later(float(self._cues["die_after"]), self._end, 1)
         await self._held("kernel")
@@ -91,11 +91,11 @@ class FakeGuest:
             await self._power_off()
 
     def save(self) -> dict[str, Any]:
-        """What a suspended guest keeps."""
+        """The state of a suspended guest."""
         return {"stages": self._stages}
 
     async def go_on(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state: everything is there as it was."""
+        """Resume from a saved state."""
         for name, line in state.get("stages", {}).items():
             self._stages[name] = line
             self.say(line)
@@ -115,7 +115,7 @@ class FakeGuest:
             self.say("service dockerd started")
 
     async def _restart(self, service: str) -> None:
-        """dockerd ends and comes back, and what made it hang is gone with it, unless it is to last."""
+        """Restart dockerd, which also ends its hang, unless that is set to last."""
         if service != "dockerd":
             return
         self._engine_up = False
@@ -129,18 +129,18 @@ class FakeGuest:
 
     @property
     def is_hung(self) -> bool:
-        """Whether the guest takes lines and does nothing."""
+        """Whether the guest accepts lines without acting on them."""
         cue = self._cues.get("guest_hang")
         return isinstance(cue, str) and Path(cue).exists()
 
     @property
     def engine_accepts(self) -> bool:
-        """Whether the engine's socket is there."""
+        """Whether the engine's socket exists."""
         return self._engine_up
 
     @property
     def engine_answers(self) -> bool:
-        """Whether the engine answers those whom it let in."""
+        """Whether the engine answers accepted connections."""
         cue = self._cues.get("engine_hang")
         return not (Path(cue).exists() if isinstance(cue, str) else cue)
 
@@ -150,11 +150,11 @@ class FakeGuest:
 
     # -- the control port -----------------------------------------------------------------------------------------
     async def serve_control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve the one client of the control port until it leaves."""
+        """Serve the only client of the control port until it disconnects."""
         self._clients.add(writer)
         try:
             while line := await reader.readline():
-                self._told.write(line.decode("utf-8", errors="replace"))
+                self._received.write(line.decode("utf-8", errors="replace"))
                 self._obey(line.decode("utf-8", errors="replace").split())
                 await writer.drain()
         except (ConnectionError, ValueError):
@@ -163,7 +163,7 @@ class FakeGuest:
             self._clients.discard(writer)
 
     def say(self, line: str) -> None:
-        """Send a line to the host, if it listens."""
+        """Send a line to the host, if it is connected."""
         for client in self._clients:
             with contextlib.suppress(ConnectionError):
                 client.write(line.encode() + b"\n")
@@ -223,7 +223,7 @@ class FakeGuest:
 
     # -- SSH ------------------------------------------------------------------------------------------------------
     def serve_ssh(self, connection: socket.socket) -> None:
-        """Take a connection to port 22. Serves it in a thread, or drops it as long as sshd is not up."""
+        """Accept a connection to port 22. Serves it in a thread, or closes it while sshd is not up."""
         if not self._ssh_up or self._ssh_is_cut():
             connection.close()
             return
@@ -233,7 +233,7 @@ class FakeGuest:
                 Engine,
                 Figures,
                 SshServer,
-            )  # paramiko: a fifth of a second that the monitor need not wait
+            )  # importing paramiko takes a fifth of a second, which must not delay the monitor
 
             engine = Engine(
                 accepts=lambda: self.engine_accepts,
@@ -246,7 +246,7 @@ class FakeGuest:
                 authorized_keys=Path(self._inputs["authorized-keys"]),
                 engine=engine,
                 figures=Figures(
-                    lambda line: print(line, file=self._told, flush=True), exit_code=self._cues.get("stats_exit")
+                    lambda line: print(line, file=self._received, flush=True), exit_code=self._cues.get("stats_exit")
                 ),
                 cut=self._ssh_is_cut,
             )
@@ -254,7 +254,7 @@ class FakeGuest:
 
         threading.Thread(target=serve, daemon=True).start()
 
-    # -- the rest -------------------------------------------------------------------------------------------------
+    # -- helpers ---------------------------------------------------------------------------------------------------
     def _reach(self, name: str) -> None:
         self._stages[name] = f"stage {name} {time.monotonic() - self._started:.2f}"
         self.say(self._stages[name])

@@ -1,4 +1,4 @@
-"""Tests that are coroutines."""
+"""Running tests that are coroutines."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ P = ParamSpec("P")
 
 
 async def turns(number: int = 50) -> None:
-    """Let everything run that can run now: what has not happened by then waits for something outside."""
+    """Let all ready tasks run: what has not happened afterwards waits for an external event."""
     for _ in range(number):
         await asyncio.sleep(0)
 
 
 def on_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run the test on an event loop of its own, for a minute at most."""
+    """Run the test on a new event loop, for at most a minute."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:

@@ -1,7 +1,7 @@
-"""The fake QEMU's migration: a state handed over as a file descriptor, written, read, and refused on cue.
+"""The fake QEMU's migration: a state written to and read from a passed descriptor, or refused on cue.
 
-The state that it writes is a line that says how far the guest was, and a heap of bytes, so that a state that was cut
-off, or is another's, is noticed as QEMU would notice it.
+The state is a line with the guest's progress and a block of bytes, so that a truncated or foreign state is detected, as
+by QEMU.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _HEAP = b"\0memory\n" * 4096
 
 
 class FdChannel:
-    """Both ways of a Unix socket, keeping the descriptors that come along, which asyncio's own streams would drop."""
+    """Both directions of a Unix socket, including passed descriptors, which asyncio's streams would drop."""
 
     def __init__(self, connection: socket.socket) -> None:
-        """Begin to read. `close` ends it."""
+        """Start reading. `close` ends it."""
         connection.setblocking(False)
         self.reader = asyncio.StreamReader()
         self.descriptors: list[int] = []
@@ -45,11 +45,11 @@ class FdChannel:
             self.reader.feed_eof()
 
     def write(self, data: bytes) -> None:
-        """As a StreamWriter's."""
+        """See StreamWriter."""
         self._pending += data
 
     async def drain(self) -> None:
-        """As a StreamWriter's."""
+        """See StreamWriter."""
         pending, self._pending = self._pending, b""
         await asyncio.get_running_loop().sock_sendall(self._connection, pending)
 
@@ -58,21 +58,21 @@ class FdChannel:
         return self._connection
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         asyncio.get_running_loop().remove_reader(self._connection.fileno())
         self._connection.close()
 
 
 class Migration:
-    """One QEMU's."""
+    """The migration of one fake QEMU."""
 
     def __init__(self, cues: dict[str, Any], *, save: Callable[[], dict[str, Any]], incoming: bool) -> None:
-        """Make it.
+        """Nothing is in progress at first.
 
         Args:
-            cues: migrate_blocked (words), migrate_fails ("save" or "load"), hold "migrate".
-            save: what of the guest is to be kept.
-            incoming: whether this QEMU was started to go on from a state.
+            cues: migrate_blocked (message), migrate_fails ("save" or "load"), hold "migrate".
+            save: returns the guest's state.
+            incoming: whether this QEMU was started to load a state.
         """
         self._cues = cues
         self._save = save
@@ -81,11 +81,11 @@ class Migration:
         self._words = ""
         self._task: asyncio.Task[None] | None = None
         self.incoming = incoming
-        """Whether the state is still awaited."""
+        """Whether the state has not arrived yet."""
         self.loaded: dict[str, Any] | None = None
 
     def execute(self, name: str, arguments: dict[str, Any], descriptors: list[int]) -> dict[str, Any] | None:
-        """Answer a command, or return None when it is none of ours."""
+        """Run a command; None when it is not about migration."""
         match name:
             case "getfd":
                 if not descriptors:
@@ -139,7 +139,7 @@ class Migration:
         except (ValueError, KeyError, TypeError):
             whole = False
         if not whole or self._cues.get("migrate_fails") == "load":
-            # QEMU 7.2 ends, with these words on its output.
+            # QEMU 7.2 exits with this message.
             os.write(2, b"qemu-system-fake: load of migration failed: Invalid argument\n")
             os._exit(1)
         self.loaded = state

@@ -1,45 +1,45 @@
-"""A fake QEMU: a process of its own that takes our command line and speaks real QMP on a real socket.
+"""A fake QEMU: a process that accepts our command line and serves real QMP on a real socket.
 
-It is started by the real driver through the setting `qemu.binary`, by way of the launcher that `install` writes. What
-it is believed to do like QEMU is proved again on QEMU by `tests/contract/test_vm_driver.py`: one client of the monitor
-at a time, a greeting for each, the data disk's lock, the pid file, sockets gone at its end unless it was killed.
+The real driver starts it through the setting `qemu.binary`, with the launcher that `install` writes. Its likeness to
+QEMU is verified with the real one by `tests/contract/test_vm_driver.py`: one client of the monitor at a time, a
+greeting for each, the data disk's lock, the pid file, sockets removed at exit unless it was killed.
 
-It misbehaves on cue. Cues are a JSON object in `fake-cues.json` beside the data disk, read when it starts:
+Cues make it misbehave. They are a JSON object in `fake-cues.json` beside the data disk, read at start:
 
-    exit_early      {"stderr": TEXT, "code": N}: ends at once with these words
+    exit_early      {"stderr": TEXT, "code": N}: exits at once with this message
     no_monitor      runs, but never opens its monitor
-    kernel_hang     the kernel never shows life
-    internal_error  query-status says internal-error, and the CPUs stand still
-    guest_panic     "kernel" or "guest": panics before or after the kernel showed life, and ends
-    services_hang   the kernel lives, its services never come
-    ssh_refused     sshd never lets anybody in
-    engine_hang     true, or a file: (while it exists) the engine takes connections and does not answer
+    kernel_hang     the kernel never prints anything
+    internal_error  query-status reports internal-error, and the CPUs are stopped
+    guest_panic     "kernel" or "guest": panics before or after the kernel's first line, and exits
+    services_hang   the kernel boots, its services never start
+    ssh_refused     sshd never accepts a login
+    engine_hang     true, or a file: (while it exists) the engine accepts connections and does not answer
     engine_hang_lasts  a restart of dockerd does not end engine_hang
-    guest_hang      a file: while it exists, the guest does nothing of what it is told; then it does it
-    clock_offset    by how many seconds the guest's clock is ahead when it starts
-    io_error        a file: while it exists, the processors stand as if the host's disk were full; "cont" removes it
+    guest_hang      a file: while it exists, the guest does not act on commands; afterwards it does
+    clock_offset    seconds by which the guest's clock is ahead at start
+    io_error        a file: while it exists, the processors are stopped as for a full host disk; "cont" removes it
     paused          a file: while it exists, the processors are paused; "cont" removes it
-    deaf            a file: while it exists, the monitor takes commands and does not answer
+    deaf            a file: while it exists, the monitor accepts commands and does not answer
     engine_away     a file: while it exists, dockerd is down
-    ssh_cut         a file: while it exists, every SSH connection breaks and none is let in
+    ssh_cut         a file: while it exists, every SSH connection breaks and none is accepted
     ignore_powerdown
-    poweroff_when   a file: once it exists, somebody types `poweroff` in the guest
-    containers      a file: what the engine answers to an inspect of each container that runs, in a list
-    stats_exit      the guest's program for figures ends at once with this code
-    migrate_blocked words: query-migrate says that this machine cannot be migrated
+    poweroff_when   a file: once it exists, the guest powers off by itself
+    containers      a file: list of the engine's inspect answers of running containers
+    stats_exit      the guest's `stats` program exits at once with this code
+    migrate_blocked message: query-migrate reports that this machine cannot be migrated
     migrate_fails   "save" or "load"
-    freeze          "hang": never answers; "refused": cannot; "unknown": an image that is too old for it
-    thaw_lost       the guest does not answer when it is told to go on
-    snapshot_fails  QEMU's words when it is to take a snapshot
-    die_after       seconds, then it exits with code 1
-    babble          lines that the guest says first of all
+    freeze          "hang": never answers; "refused": cannot; "unknown": the image is too old for it
+    thaw_lost       the guest does not answer the command to resume
+    snapshot_fails  QEMU's message when taking a snapshot
+    die_after       seconds after which it exits with code 1
+    babble          lines that the guest sends first
     hold            {step: file}: steps launch, kernel, guest, ssh, engine, off wait until the file exists,
                     as does migrate
-    only            {accelerator: cues}: cues for this accelerator alone, over the others
+    only            {accelerator: cues}: cues for this accelerator only, which override the others
 
-Each launch adds a line, "PID ACCELERATOR", to `fake-launches.txt` in the same place, and each line that the guest is
-told on its control port goes to `fake-told.txt`, as do "stats begun" and "stats ended". The engine keeps the lines
-that it is given in `fake-lines.txt`.
+Each launch appends "PID ACCELERATOR" to `fake-launches.txt` in the same directory. Lines received on the guest's
+control port are appended to `fake-received.txt`, and so are "stats begun" and "stats ended". The engine stores the
+lines sent to it in `fake-lines.txt`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ from tests.fakes.migration import FdChannel, Migration
 CUES = "fake-cues.json"
 LAUNCHES = "fake-launches.txt"
 LINES = "fake-lines.txt"
-TOLD = "fake-told.txt"
+RECEIVED_LINES = "fake-received.txt"
 VERSION = "7.2.22"
 _WRITE_BYTES = (101, 201)  # block/file-posix.c: RAW_LOCK_PERM_BASE and RAW_LOCK_SHARED_BASE, plus BLK_PERM_WRITE's bit
 
@@ -83,7 +83,7 @@ PYTHONPATH={root} exec {python} -m tests.fakes.qemu "$@"
 
 
 def install(directory: Path, *, version: str = VERSION) -> Path:
-    """Write the program that the setting `qemu.binary` is to name."""
+    """Write the program to which the setting `qemu.binary` is set."""
     directory.mkdir(parents=True, exist_ok=True)
     program = directory / "qemu-system-fake"
     root = Path(__file__).resolve().parent.parent.parent
@@ -94,7 +94,7 @@ def install(directory: Path, *, version: str = VERSION) -> Path:
 
 
 def lock_for_writing(path: Path) -> int:
-    """Lock a disk image as QEMU does; returns the descriptor that holds it. Raises OSError when another has it."""
+    """Lock a disk image like QEMU. Returns the descriptor that holds the lock. Raises OSError when it is locked."""
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     for byte in _WRITE_BYTES:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, byte, 1, 0))
@@ -108,7 +108,7 @@ def lock_for_writing(path: Path) -> int:
 
 
 class CommandLine:
-    """What the fake needs of our arguments."""
+    """The parts of our command line that the fake needs."""
 
     def __init__(self, argv: list[str]) -> None:
         self.uuid = ""
@@ -141,7 +141,7 @@ class CommandLine:
 
 
 def _fields(value: str) -> dict[str, str]:
-    """Read "a=b,c=d", where a doubled comma stands for one."""
+    """Parse "a=b,c=d"; a doubled comma is a literal one."""
     fields = (part.replace("\0", ",").split("=", 1) for part in value.replace(",,", "\0").split(","))
     return {field[0]: field[1] for field in fields if len(field) == 2}
 
@@ -158,18 +158,18 @@ class FakeQemu:
         self._monitor_client: FdChannel | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._console_file = line.console_log.open("w", encoding="utf-8", buffering=1)
-        told = (line.data_disk.parent / TOLD).open("a", encoding="utf-8", buffering=1)
+        received = (line.data_disk.parent / RECEIVED_LINES).open("a", encoding="utf-8", buffering=1)
         self._stands = line.incoming
         self._going_on = asyncio.Event()
         self._guest = FakeGuest(
-            cues, console=self._print, end=self._end, inputs=line.inputs, told=told,
+            cues, console=self._print, end=self._end, inputs=line.inputs, received=received,
             lines=line.data_disk.parent / LINES,
         )  # fmt: skip
         self._migration = Migration(cues, save=self._guest.save, incoming=line.incoming)
         self._descriptors: list[int] = []
 
     async def run(self) -> None:
-        """Open the sockets and run until something ends the process."""
+        """Open the sockets and run until the process is ended."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._end, 0)
@@ -177,7 +177,7 @@ class FakeQemu:
         await self._serve_one_by_one("control", self._guest.serve_control)
         if not self._cues.get("no_monitor"):
             await self._serve_one_by_one("monitor", self._swallow)
-            await self._greeted.wait()  # no kernel is as quick as our driver
+            await self._greeted.wait()  # a real kernel is slower than our driver
         if self._line.incoming:
             await self._going_on.wait()
             await self._guest.go_on(self._migration.loaded or {})
@@ -188,7 +188,7 @@ class FakeQemu:
     async def _serve_one_by_one(
         self, name: str, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
     ) -> None:
-        """Listen as a socket chardev does: the next client is accepted when the last one has left."""
+        """Listen like a socket chardev: the next client is accepted after the last one has closed."""
         path = self._line.sockets[name]
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
@@ -246,7 +246,7 @@ class FakeQemu:
                 if name == "quit":
                     self._end(0, reason="host-qmp-quit")
         except (ConnectionError, ValueError):
-            pass  # the client left, or talked nonsense: the next one is served
+            pass  # the client closed, or sent invalid data: serve the next one
         finally:
             self._monitor_client = None
 
@@ -282,7 +282,7 @@ class FakeQemu:
         return answer or _error("CommandNotFound", f"The command {name} has not been found")
 
     def _halted(self) -> str | None:
-        """Why the processors stand still on cue."""
+        """Why the processors are stopped on cue; None when they run."""
         for cue, status in (("io_error", "io-error"), ("paused", "paused")):
             if cue in self._cues and Path(self._cues[cue]).exists():
                 return status
@@ -340,9 +340,9 @@ class FakeQemu:
     def _send(self, writer: FdChannel, message: dict[str, Any]) -> None:
         writer.write(json.dumps(message).encode() + b"\r\n")
 
-    # -- the end --------------------------------------------------------------------------------------------------
+    # -- exit -----------------------------------------------------------------------------------------------------
     def _end(self, code: int, *, reason: str = "guest-shutdown") -> NoReturn:
-        """Leave as QEMU does: event, sockets and pid file gone. At once, whatever threads there are."""
+        """Exit like QEMU: send the event, remove sockets and pid file. Immediately, whatever threads run."""
         if self._monitor_client is not None:
             now = time.time()
             stamp = {"seconds": int(now), "microseconds": int(now % 1 * 1e6)}
@@ -366,7 +366,7 @@ class FakeQemu:
 
 
 async def _objects(reader: asyncio.StreamReader) -> AsyncIterator[dict[str, Any]]:
-    """JSON objects as they come: QEMU's parser needs no newline between them, and its client library sends none."""
+    """Yield JSON objects as they arrive: QEMU needs no separator between them, and its client library sends none."""
     decoder = json.JSONDecoder()
     pending = ""
     while chunk := await reader.read(65_536):
@@ -375,7 +375,7 @@ async def _objects(reader: asyncio.StreamReader) -> AsyncIterator[dict[str, Any]
             try:
                 request, end = decoder.raw_decode(pending)
             except json.JSONDecodeError:
-                break  # not all of it is here
+                break  # incomplete
             pending = pending[end:].lstrip()
             yield request
 
@@ -385,7 +385,7 @@ def _error(kind: str, text: str) -> dict[str, Any]:
 
 
 def main(argv: list[str]) -> int:
-    """Be QEMU."""
+    """Run as QEMU."""
     line = CommandLine(argv)
     place = line.data_disk.parent
     cues: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""A registry, a token server and a proxy on the loopback that misbehave as told; certificates made for them."""
+"""A registry, a token server and a proxy on the loopback with configurable behaviour, and certificates for them."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @dataclass
 class Manners:
-    """How it behaves. Answers by the beginning of "METHOD PATH" go before its own."""
+    """Behaviour of the server. Its `answers`, by prefix of "METHOD PATH", take precedence."""
 
     answers: dict[str, Answer] = field(default_factory=dict)
     token: bool = False
-    """Whether it asks for a token, which it gives itself."""
+    """Whether it requires a token, which it also issues."""
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """Method, path and Authorization of each request."""
 
 
 @contextmanager
 def serving(manners: Manners, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Serve it; yields its port."""
+    """Serve in a thread; yields the port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -89,7 +89,7 @@ def serving(manners: Manners, *, tls: ssl.SSLContext | None = None) -> Iterator[
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            pass  # a client that leaves in a handshake is what is tested
+            pass  # a client that disconnects during the handshake is part of the test
 
         def finish_request(self, request: object, client_address: object) -> None:
             assert isinstance(request, socket.socket)
@@ -113,12 +113,12 @@ def serving(manners: Manners, *, tls: ssl.SSLContext | None = None) -> Iterator[
 
 @contextmanager
 def proxying(*, answer: bytes = b"", wants: str = "", to: int = 0) -> Iterator[tuple[int, list[str]]]:
-    """A proxy that leads every CONNECT to a port of the loopback; yields its port and the first lines it heard.
+    """A proxy that connects every CONNECT to a port of the loopback; yields its port and the request lines received.
 
     Args:
-        answer: what it says instead, and closes.
-        wants: user:password, without which it says 407.
-        to: the port.
+        answer: sent instead, before closing.
+        wants: required user:password; else the answer is 407.
+        to: the target port.
     """
     heard: list[str] = []
     listener = socket.create_server(("127.0.0.1", 0))
@@ -173,7 +173,7 @@ def _alternative(name: str) -> x509.GeneralName:
 
 
 class Authority:
-    """Makes certificates."""
+    """A certificate authority."""
 
     def __init__(self, directory: Path, name: str = "Zoë's Test Authority") -> None:
         self._directory = directory
@@ -184,7 +184,7 @@ class Authority:
         self.pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def serve_as(self, *names: str, begins: int = -1, ends: int = 30) -> ssl.SSLContext:
-        """A server's context with a certificate for these names, good from and to so many days from now."""
+        """A server's TLS context with a certificate for these names, valid between these days from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         certificate = self._sign(subject, key, names, begins, ends, is_authority=False)

@@ -1,4 +1,4 @@
-"""Internal snapshots of the fake QEMU's disk: real ones, by qemu-img, which gets the disk's lock for that moment."""
+"""Internal snapshots of the fake QEMU's disk: real ones, by qemu-img, which gets the disk's lock meanwhile."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ COMMANDS = ("query-named-block-nodes", "blockdev-snapshot-internal-sync", "block
 
 
 def execute(disk: Path, lock: int, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Answer one of COMMANDS, with QEMU's own words where it refuses.
+    """Run one of COMMANDS; refusals use QEMU's own messages.
 
     Args:
         disk: the data disk.
         lock: the descriptor that holds its lock.
-        name: of the command.
-        arguments: of the command.
+        name: name of the command.
+        arguments: arguments of the command.
     """
     information = json.loads(_run("info", "--output=json", "-U", str(disk)))
     present = information.get("snapshots", [])
@@ -48,7 +48,7 @@ def execute(disk: Path, lock: int, name: str, arguments: dict[str, Any]) -> dict
 @contextlib.contextmanager
 def _unlocked(lock: int) -> Iterator[None]:
     def change(kind: int) -> None:
-        for byte in (101, 201):  # as tests/fakes/qemu.py locks it
+        for byte in (101, 201):  # locked as in tests/fakes/qemu.py
             fcntl.fcntl(lock, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0))
 
     change(fcntl.F_UNLCK)

@@ -1,7 +1,7 @@
-"""The SSH server of a fake guest: paramiko's, with the keys that Wherry injects and a tiny scripted engine behind it.
+"""The SSH server of the fake guest: paramiko's server with Wherry's keys, and a small scripted engine.
 
-It lets in the one authorized key, opens `direct-streamlocal@openssh.com` channels to the engine, and answers commands
-with what a script says. It knows nothing of QEMU: the fake QEMU hands it connected sockets and asks it for no more.
+It accepts the authorized key, opens `direct-streamlocal@openssh.com` channels to the engine, and runs scripted
+commands. It does not depend on QEMU: the fake QEMU passes connected sockets to it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _PATIENCE_S = 60.0
 
 
 class Engine:
-    """Answers the few requests that Wherry itself makes of dockerd."""
+    """Answers the few requests that Wherry itself sends to dockerd."""
 
     def __init__(
         self, *, accepts: Callable[[], bool], answers: Callable[[], bool], lines: Path, containers: str | None = None
     ) -> None:
-        """Make an engine.
+        """Create the engine.
 
         Args:
-            accepts: whether its socket is there.
-            answers: whether a connection that was accepted gets an answer.
-            lines: where it keeps what it is given by `POST /lines/WORD`, as a line each, durably before it answers.
-            containers: the file that has those that run, as inspect answers; None: there are none.
+            accepts: whether its socket exists.
+            answers: whether accepted connections are answered.
+            lines: file to which `POST /lines/WORD` appends a line, flushed before the answer.
+            containers: file with the running containers as inspect answers; None: there are none.
         """
         self.accepts = accepts
         self.answers = answers
@@ -55,7 +55,7 @@ class Engine:
                         return
                     pending += chunk
                 head, _, pending = pending.partition(b"\r\n\r\n")
-                while not self.answers():  # it hangs, and answers when it goes on
+                while not self.answers():  # hangs, and answers when it continues
                     if channel.closed or channel.eof_received:
                         return
                     time.sleep(0.02)
@@ -69,7 +69,7 @@ class Engine:
                     return
 
     def _tick(self, channel: paramiko.Channel) -> None:
-        """An answer without end: a line now and then, and events of containers, while somebody reads."""
+        """An endless answer: a line now and then, and events of containers, while the client reads."""
         before = set(self._containers())
         channel.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         while self.accepts():
@@ -106,7 +106,7 @@ _LISTS = {
         {"Name": "none", "IPAM": {"Config": None}, "Labels": None},
     ],
 }
-"""What the engine has, by the path that tells it."""
+"""Answers of the engine by path."""
 
 
 def _answer(head: bytes, containers: dict[str, dict[str, Any]]) -> bytes:
@@ -133,17 +133,17 @@ class Figures:
     """The guest's `stats` program: one busy container, a sample every few hundredths of a second."""
 
     def __init__(self, note: Callable[[str], None], *, exit_code: int | None = None) -> None:
-        """Make one.
+        """Create the program.
 
         Args:
-            note: told of its begin and its end.
-            exit_code: it prints nothing and ends with that.
+            note: called at its start and end.
+            exit_code: print nothing and exit with this code.
         """
         self._note = note
         self._exit_code = exit_code
 
     def serve(self, channel: paramiko.Channel) -> None:
-        """Print until nobody reads."""
+        """Print until the client stops reading."""
         self._note("stats begun")
         try:
             self._print(channel)
@@ -203,11 +203,11 @@ class _Server(paramiko.ServerInterface):
         with contextlib.suppress(OSError, EOFError):
             channel.settimeout(_PATIENCE_S)
             given = b""
-            while chunk := channel.recv(4096):  # to the end of its input, which comes after the answer to the request
+            while chunk := channel.recv(4096):  # to the end of stdin, which arrives after the reply to the request
                 given += chunk
             if "/wherry/stats" in self.commands[channel.get_id()]:
                 self._figures.serve(channel)
-            elif b"no-such-option" in given:  # as dockerd --validate has it
+            elif b"no-such-option" in given:  # like dockerd --validate
                 channel.sendall_stderr(
                     b"unable to configure the Docker daemon with file /tmp/tmp.x: the following directives don't match "
                     b"any configuration option: no-such-option\n"
@@ -220,14 +220,18 @@ class _Server(paramiko.ServerInterface):
 
 
 class SshServer:
-    """Serves connections that somebody else accepted."""
+    """Serves connections that the caller has accepted."""
 
     def __init__(
         self, *, host_key: Path, authorized_keys: Path, engine: Engine, figures: Figures, cut: Callable[[], bool]
     ) -> None:
-        """Make a server.
+        """Create the server.
 
         Args:
+            host_key: private key file.
+            authorized_keys: file with the accepted keys.
+            engine: serves the channels.
+            figures: the `stats` program.
             cut: whether connections break now.
         """
         self._host_key = paramiko.Ed25519Key.from_private_key_file(str(host_key))
@@ -238,12 +242,12 @@ class SshServer:
         self._cut = cut
 
     def serve(self, connection: socket.socket) -> None:
-        """Serve one connection to its end; for a thread of its own."""
+        """Serve one connection to its end; for a thread."""
         transport = paramiko.Transport(connection)
         transport.daemon = True
         transport.add_server_key(self._host_key)
         server = _Server(self._authorized, self._engine, self._figures)
-        sessions: list[paramiko.Channel] = []  # paramiko closes a channel that nobody holds
+        sessions: list[paramiko.Channel] = []  # keep a reference, or paramiko closes the channel
         try:
             transport.start_server(server=server)
             while transport.is_active() and not self._cut():
@@ -255,7 +259,7 @@ class SshServer:
                 else:
                     sessions = [*(session for session in sessions if not session.closed), channel]
         except (paramiko.SSHException, OSError, EOFError):
-            pass  # the client left
+            pass  # the client closed
         finally:
             transport.close()
 

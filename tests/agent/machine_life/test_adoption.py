@@ -72,7 +72,7 @@ def test_a_stop_right_after_an_adoption_is_orderly(machine: Machine) -> None:
     machine.wherry("stop")
     assert "did not shut down" not in machine.log()
     assert "Exited(run=1, orderly=True, problem=None" in machine.log()
-    assert "poweroff" in machine.told_the_guest()
+    assert "poweroff" in machine.lines_to_guest()
 
 
 def test_a_machine_that_should_run_and_ended_without_an_agent_is_restarted(machine: Machine) -> None:

@@ -73,7 +73,7 @@ def test_where_it_cannot_be_suspended_it_is_shut_down_in_order(machine: Machine,
                 break
         assert client.status.phase is Phase.STOPPED
     assert any("shut down instead of suspended" in text for text in told), told
-    assert "poweroff" in machine.told_the_guest()
+    assert "poweroff" in machine.lines_to_guest()
     assert not machine.paths.suspended_state.exists()
     assert not machine.paths.suspended_partial.exists()
 
@@ -159,7 +159,7 @@ def test_a_suspended_machine_is_reported_without_an_agent(machine: Machine) -> N
 def test_to_stop_it_brings_it_up_and_shuts_it_down_in_order(machine: Machine) -> None:
     suspended_machine(machine)
     machine.wherry("stop")
-    assert machine.told_the_guest()[-1] == "poweroff"
+    assert machine.lines_to_guest()[-1] == "poweroff"
     assert not machine.paths.suspended_state.exists()
     with machine.client() as client:
         assert client.status.phase is Phase.STOPPED

@@ -84,7 +84,7 @@ def test_an_unresponsive_monitor_is_reported(quick: Machine) -> None:
 def test_an_engine_that_hangs_is_restarted_automatically(quick: Machine) -> None:
     cue = started_with(quick, engine_hang="file")["engine_hang"]
     cue.touch()
-    eventually(lambda: any("restart dockerd" in line for line in quick.told_the_guest()), "dockerd is restarted")
+    eventually(lambda: any("restart dockerd" in line for line in quick.lines_to_guest()), "dockerd is restarted")
     well_again(quick)
     assert not cue.exists()
 
@@ -97,7 +97,7 @@ def test_where_a_restart_of_the_engine_does_not_help_the_user_is_offered_the_mac
         eventually(
             lambda: any(problem.action is Action.RESTART for problem in _newest(client).problems), "an offer to restart"
         )
-    assert len([line for line in quick.told_the_guest() if "restart dockerd" in line]) == 1, "it is tried once"
+    assert len([line for line in quick.lines_to_guest() if "restart dockerd" in line]) == 1, "it is tried once"
     assert status.phase in (Phase.DEGRADED, Phase.RUNNING)
     cue.unlink()
     well_again(quick)
@@ -134,7 +134,7 @@ def test_a_paused_machine_continues_by_request_and_by_start(quick: Machine) -> N
 def test_the_engine_is_restarted_by_request(quick: Machine) -> None:
     quick.started()
     quick.wherry("restart", "--engine")
-    assert any(line.startswith("restart dockerd ") for line in quick.told_the_guest())
+    assert any(line.startswith("restart dockerd ") for line in quick.lines_to_guest())
     well_again(quick)
 
 
@@ -151,7 +151,7 @@ def test_the_guests_clock_is_set_when_it_is_wrong_and_only_then(make_machine: Ca
 
 
 def _times(machine: Machine) -> list[float]:
-    return [float(line.split()[1]) for line in machine.told_the_guest() if line.startswith("time ")]
+    return [float(line.split()[1]) for line in machine.lines_to_guest() if line.startswith("time ")]
 
 
 def test_reclaim_returns_what_the_host_measures(quick: Machine) -> None:

@@ -105,7 +105,7 @@ def test_a_running_machine_is_frozen_for_it_and_runs_again_after_a_restore(machi
     machine.started()
     with machine.client() as client:
         made_id = client.request(messages.CreateCheckpoint(name='-x, "é"')).id
-        words = [line.split()[0] for line in machine.told_the_guest()]
+        words = [line.split()[0] for line in machine.lines_to_guest()]
         assert words.index("freeze") < words.index("thaw")
         seen: list[str] = []
         done = client.request(messages.RestoreCheckpoint(id=made_id))
@@ -155,8 +155,8 @@ def test_a_snapshot_that_fails_lets_the_guest_go_on(machine: Machine) -> None:
     machine.started()
     with machine.client() as client:
         assert refused(lambda: client.request(messages.CreateCheckpoint())) is ProblemCode.HOST_DISK_FULL
-        assert machine.told_the_guest()[-1].startswith(("thaw", "time"))
-        assert any(line.startswith("thaw") for line in machine.told_the_guest())
+        assert machine.lines_to_guest()[-1].startswith(("thaw", "time"))
+        assert any(line.startswith("thaw") for line in machine.lines_to_guest())
         assert listed(client) == ()
 
 

@@ -8,7 +8,7 @@ from tests.agent.machine import Machine, eventually, kill, until
 
 
 def told(machine: Machine) -> list[str]:
-    return [line for line in machine.told_the_guest() if line.startswith(("hello", "resolver"))]
+    return [line for line in machine.lines_to_guest() if line.startswith(("hello", "resolver"))]
 
 
 def test_each_agent_sends_the_guest_the_same_port_and_every_change(machine: Machine) -> None:

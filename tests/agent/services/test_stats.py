@@ -24,7 +24,7 @@ def some(client: MachineClient, count: int) -> list[StatsPush]:
 
 
 def begun_and_ended(machine: Machine) -> tuple[int, int]:
-    told = machine.told_the_guest()
+    told = machine.lines_to_guest()
     return told.count("stats begun"), told.count("stats ended")
 
 
