@@ -155,10 +155,10 @@ def test_a_container_is_recreated_with_its_settings(
         assert shown is not None
         assert shown.fields.lines["name"].text() == "anew"
         row = shown.fields.variables.add()
-        for name, cell_text in (("name", "B"), ("value", "two words")):
+        for name, text in (("name", "B"), ("value", "two words")):
             field = row.fields[name]
             assert isinstance(field, QLineEdit)
-            field.setText(cell_text)
+            field.setText(text)
         shown.submit()
         qtbot.waitUntil(
             lambda: inspect("{{.Id}}") not in ("", before) and inspect("{{.State.Running}}") == "true", timeout=WAIT_MS

@@ -65,8 +65,8 @@ def test_pending_is_shown_in_place_of_the_status(store: AppStore, model: Contain
 def test_hostile_names_are_shown_as_plain_text(store: AppStore, model: ContainerModel, row: int) -> None:
     store.set_containers(samples.hostile())
     for column in ContainerColumn:
-        cell_text = str(model.index(row, column).data() or "")
-        assert not any(ord(letter) < 32 or 0x202A <= ord(letter) <= 0x202E for letter in cell_text)
+        text = str(model.index(row, column).data() or "")
+        assert not any(ord(letter) < 32 or 0x202A <= ord(letter) <= 0x202E for letter in text)
         tip = str(model.index(row, column).data(Qt.ItemDataRole.ToolTipRole) or "")
         assert "<b>" not in tip
         assert "<img" not in tip
@@ -101,7 +101,7 @@ def test_ports_are_links_while_the_container_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("binding", "words", "url"),
+    ("binding", "text", "url"),
     [
         (PortBinding(container_port=53, protocol="udp", host_ip="0.0.0.0", host_port=53), "53:53/udp", None),
         (PortBinding(container_port=80, protocol="tcp"), "80/tcp", None),
@@ -117,9 +117,9 @@ def test_ports_are_links_while_the_container_runs() -> None:
         ),
     ],
 )
-def test_other_ports(binding: PortBinding, cell_text: str, url: str | None) -> None:
+def test_other_ports(binding: PortBinding, text: str, url: str | None) -> None:
     web = dataclasses.replace(samples.containers()[0], state=ContainerState.RUNNING, ports=(binding,))
-    assert port_links(web) == ((cell_text, url),)
+    assert port_links(web) == ((text, url),)
 
 
 def test_no_columns_below_a_row(model: ContainerModel) -> None:

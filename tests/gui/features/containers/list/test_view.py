@@ -207,9 +207,9 @@ def test_any_change_is_notified_as_a_correct_difference(store: AppStore, seed: i
         store.set_containers(tuple(some))
         if chance.random() < 0.3:
             model.toggle("shop")
-        candidates = arrange(tuple(some), model.arrangement, model.facts)
-        assert list(model.rows) == candidates
-        assert model._keys == [row_key(row) for row in candidates]
+        expected = arrange(tuple(some), model.arrangement, model.facts)
+        assert list(model.rows) == expected
+        assert model._keys == [row_key(row) for row in expected]
 
 
 @pytest.mark.parametrize(
@@ -287,17 +287,17 @@ def test_keys_open_a_tab(
 
 def test_the_menu_shows_what_applies(view: ContainersView) -> None:
     view.select(named("web").id)
-    cell_text = [action.text() for action in view.build_menu().actions() if not action.isSeparator()]
-    assert cell_text[0] == "Open"
-    for candidates in ("Logs", "Terminal", "Files", "Inspect", "Stop", "Kill", "Rename", "Edit and recreate"):
-        assert candidates in cell_text
-    for candidates in ("Copy ID", "Copy name", "Copy image name", "Copy as docker run", "Open http://localhost:8080"):
-        assert candidates in cell_text
-    assert "Start" not in cell_text
+    labels = [action.text() for action in view.build_menu().actions() if not action.isSeparator()]
+    assert labels[0] == "Open"
+    for expected in ("Logs", "Terminal", "Files", "Inspect", "Stop", "Kill", "Rename", "Edit and recreate"):
+        assert expected in labels
+    for expected in ("Copy ID", "Copy name", "Copy image name", "Copy as docker run", "Open http://localhost:8080"):
+        assert expected in labels
+    assert "Start" not in labels
     view.select(named("not-started").id)
-    cell_text = [action.text() for action in view.build_menu().actions()]
-    assert "Terminal" not in cell_text
-    assert "Start" in cell_text
+    labels = [action.text() for action in view.build_menu().actions()]
+    assert "Terminal" not in labels
+    assert "Start" in labels
     view.actions_of_list.copy_id.trigger()
     assert QGuiApplication.clipboard().text() == named("not-started").id
 
