@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from backend import VERSION, host
 from backend.agent.boot.readiness import FREEZE, IDLE, ROUTES, THAW, Deadlines
 from backend.agent.core import unfinished_files
+from backend.agent.core.changes import Changes
 from backend.agent.core.lifecycle import RestartRequested, StartRequested, StopRequested
 from backend.agent.core.tasks import Tasks, defect
 from backend.agent.machine.supervisor import Supervisor
@@ -60,7 +61,6 @@ DEADLINES_VARIABLE: Final = "WHERRY_DEADLINES"
 """Other deadlines than the ladder's, as `Deadlines.parse` reads them; clients hand it on to the agent they start."""
 _BEGIN_S: Final = 10.0
 """A QEMU whose monitor is deaf takes about so long to be given up; clients wait 20 s for an agent."""
-_BEGIN_POLL_S: Final = 0.005
 _LOG_BYTES: Final = 1_048_576
 
 _log = logging.getLogger("backend.agent")
@@ -74,6 +74,7 @@ class Agent:
         self._idle_s = deadlines.seconds(IDLE)
         self._dir = directory
         self._ended = asyncio.Event()
+        self._changes = Changes()
         self._endpoint: Listener | None = None
         self._control: Listener | None = None
         self._names = NameService(
@@ -94,6 +95,7 @@ class Agent:
             is_held=lambda: self._operations.has_left,
             greeting=lambda: self._names.greeting,
             deadlines=deadlines,
+            changes=self._changes,
         )
         self._corporate_network = CorporateNetworkWatch(
             machine_host, directory, is_live=lambda: self._supervisor.is_live, notify=self._notify
@@ -153,6 +155,7 @@ class Agent:
             self._supervisor.status,
             stats=lambda: self._stats.newest,
             stats_wanted=self._want_stats,
+            clients_changed=self._changes.notify,
         )
         self._stats = StatsFeed(self._follow, self._host_figures, self._server.publish_stats)
         self._front = ApiFront(self._dial, dial_quietly=self._dial_quietly, hooks=self._ports.hooks(self._dial))
@@ -187,6 +190,7 @@ class Agent:
                     loop.add_signal_handler(getattr(signal, name), self._ended.set)
         await self._names.start()
         supervising = asyncio.create_task(self._supervisor.run(), name="supervisor")
+        supervising.add_done_callback(lambda _: self._changes.notify())
         ended = asyncio.create_task(self._ended.wait(), name="ended")
         beside = Tasks(self._crashed, crashed_beside=self._crashed)
         for name, work in (
@@ -204,10 +208,14 @@ class Agent:
             beside.spawn(work, name)
         try:
             # A client's first snapshot is to tell the truth, not that it is not known yet.
-            begun_by = loop.time() + _BEGIN_S
-            while not self._supervisor.has_begun and not supervising.done() and loop.time() < begun_by:
-                await asyncio.sleep(_BEGIN_POLL_S)
+            with contextlib.suppress(WherryError):  # it waits until then for a QEMU that does not answer
+                await self._changes.until(
+                    lambda: self._supervisor.has_begun or supervising.done(),
+                    "it is known whether the machine runs",
+                    timeout_s=_BEGIN_S,
+                )
             self._control = await self._host.listen(self._dir.agent_socket, self._server.handle)
+            self._changes.notify()
             with contextlib.suppress(WherryError):  # held by somebody else: the next start says so
                 await self._open_endpoint()
             await asyncio.wait({supervising, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -233,18 +241,23 @@ class Agent:
 
     async def _end_when_idle(self) -> None:
         """An agent without a machine and without clients is of no use to anybody."""
-        tick_s = min(1.0, self._idle_s / 4)
-        idle_s = 0.0
-        while idle_s < self._idle_s or not self._server.retire():
-            await asyncio.sleep(tick_s)
-            if self._control is None:
-                continue  # nobody can come yet
-            busy = self._server.clients or self._supervisor.is_live or self._operations.is_under_way
-            idle_s = 0.0 if busy else idle_s + tick_s
-            if idle_s >= self._idle_s and await self._may_start_on_demand():
-                idle_s = 0.0  # docker clients may come: there has to be somebody who hears them
+        is_idle = False
+        while not is_idle or not self._server.retire():
+            await self._changes.until(lambda: not self._is_needed, "nobody needs the agent", timeout_s=None)
+            try:
+                await self._changes.until(lambda: self._is_needed, "somebody comes", timeout_s=self._idle_s)
+            except WherryError:
+                # Docker clients may come where they bring the machine up: there has to be somebody who hears them.
+                is_idle = not await self._may_start_on_demand()
         _log.info("idle; ending")
         self._ended.set()
+
+    @property
+    def _is_needed(self) -> bool:
+        """Whether somebody is there, may still be on their way, or something is being done."""
+        is_open = self._control is not None
+        is_at_work = self._supervisor.is_live or self._operations.is_under_way
+        return not is_open or self._server.clients > 0 or is_at_work
 
     def _publish(self, status: MachineStatus) -> None:
         self._server.publish(status)

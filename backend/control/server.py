@@ -55,6 +55,7 @@ class ControlServer:
         *,
         stats: Callable[[], StatsPush | None] = lambda: None,
         stats_wanted: Callable[[bool], None] = lambda _wanted: None,
+        clients_changed: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
@@ -62,7 +63,9 @@ class ControlServer:
             status: returns the current status, for a client that has just connected.
             stats: returns the newest statistics, for a client that has just subscribed; None if there are none.
             stats_wanted: called when the first client subscribes (True) and when the last one is gone (False).
+            clients_changed: called when a client has connected or left.
         """
+        self._clients_changed = clients_changed
         self._handlers = {handler.kind.wire_name: handler for handler in handlers}
         self._status = status
         self._stats = stats
@@ -113,6 +116,7 @@ class ControlServer:
         client = _Client(stream, disconnect=_cancel_current_task())
         writer = asyncio.create_task(client.write_all(), name="control writer")
         self._connected += 1
+        self._clients_changed()
         try:
             await self._serve_client(client, stream)
         except TimeoutError:
@@ -125,6 +129,7 @@ class ControlServer:
                 await asyncio.wait_for(asyncio.shield(writer), 2)
         finally:
             self._connected -= 1
+            self._clients_changed()
             self._clients.discard(client)
             self._subscribe(client, False)
             client.cancel_requests()  # also those that came after the writer had ended

@@ -48,8 +48,10 @@ class GuestLink:
         deadlines: Deadlines,
         *,
         guest_port: int,
+        changed: Callable[[], None],
     ) -> None:
-        """Not connected yet. `guest_port`: port of the guest's SSH server."""
+        """Not connected yet. `changed` is called when the engine becomes ready, or is lost."""
+        self._changed = changed
         self._guest_port = guest_port
         self.ssh_port: int | None = None
         self._deadlines = deadlines
@@ -58,7 +60,7 @@ class GuestLink:
         self._known_hosts = known_hosts
         self._progress = progress
         self._session: SshSession | None = None
-        self._ready = asyncio.Event()
+        self._is_ready = False
         self._lost = asyncio.Event()
         self._why_lost = "the connection ended"
         self._last_refusal: Problem | None = None
@@ -66,24 +68,10 @@ class GuestLink:
     @property
     def is_ready(self) -> bool:
         """Whether the engine has answered and the connection has not been lost since."""
-        return self._ready.is_set()
+        return self._is_ready
 
-    async def dial(self, *, timeout_s: float) -> ByteStream:
-        """Open a stream to the engine; waits until it is ready.
-
-        Raises:
-            WherryError: ENGINE_DOWN when it does not answer in time.
-        """
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._ready.wait()
-        except TimeoutError as error:
-            raise fail(
-                ProblemCode.ENGINE_DOWN,
-                f"The engine did not answer within {timeout_s:g} s.",
-                hint="See `wherry status` for what it waits for.",
-                retryable=True,
-            ) from error
+    async def dial(self) -> ByteStream:
+        """Open a stream to the engine. Raises WherryError: ENGINE_DOWN, SSH_FAILED."""
         session = self._session
         if session is None:
             raise fail(ProblemCode.ENGINE_DOWN, "The way to the engine was just lost.", retryable=True)
@@ -96,7 +84,7 @@ class GuestLink:
             hardware: whether the deadlines for a hardware accelerator apply.
             slow: called once for each step whose deadline passes; the wait continues.
         """
-        self._ready.clear()
+        self._is_ready = False
         if self._session is None or not self._session.is_alive:
             self._progress.begin(SSH)
             ssh_s = self._deadlines.of(SSH, hardware=hardware)
@@ -106,15 +94,15 @@ class GuestLink:
         await self._await_with_notice(self._await_engine(), engine_s, slow, self._engine_slow)
         # A loss before this answer (of a dockerd that failed at first, say) is over.
         self._lost.clear()
-        self._ready.set()
+        self._is_ready = True
         if self._session is None or not self._session.is_alive:
             self._mark_lost("the SSH connection broke")
         self._progress.finish()
+        self._changed()
 
     async def until_lost(self) -> str:
         """Wait until the engine or the connection is lost, and return the reason."""
         await self._lost.wait()
-        self._ready.clear()
         return self._why_lost
 
     async def probe(self, opened: Callable[[], None]) -> bool:
@@ -186,8 +174,9 @@ class GuestLink:
     def _mark_lost(self, why: str) -> None:
         if not self._lost.is_set():
             self._why_lost = why
-            self._ready.clear()
+            self._is_ready = False
             self._lost.set()
+            self._changed()
 
     async def _open_session(self) -> None:
         while True:

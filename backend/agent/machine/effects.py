@@ -397,7 +397,7 @@ class Effects:
         if policy is not StopPolicy.KILL and (guest := await self._listening_guest(run)) is not None:
             with contextlib.suppress(ConnectionError):
                 await guest.control.send("poweroff")
-                if await self._gone_within(self._deadlines.shutdown_s(hardware=self._is_hardware), run):
+                if await self._gone_within(self._deadlines.shutdown_s(hardware=self._is_hardware)):
                     return
             if run != self._run():
                 return
@@ -433,17 +433,12 @@ class Effects:
                     await (self.guest or await self._open_guest(run)).any_stage()
         return self.guest if self.guest is not None and self.guest.stages else None
 
-    async def _gone_within(self, seconds: float, run: int) -> bool:
-        """Whether the QEMU of this run is gone within the time (`_watch_exit` tells the reducer).
-
-        In a restart the next one is there at once: it is not the one that is waited for.
-        """
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self.driver.pid is not None and run == self._run():
-            if asyncio.get_running_loop().time() > deadline:
-                return False
-            await asyncio.sleep(0.05)
-        return True
+    async def _gone_within(self, seconds: float) -> bool:
+        """Whether the QEMU that runs now is gone within the time; who watches it tells the reducer."""
+        if self._watcher is None:
+            return self.driver.pid is None
+        done, _ = await asyncio.wait({self._watcher}, timeout=seconds)
+        return bool(done)
 
     async def _release(self) -> None:
         """Close what led to the guest that is gone."""
@@ -465,6 +460,7 @@ class Effects:
             self._progress,
             self._deadlines,
             guest_port=guest_port,
+            changed=self._changed,
         )
 
     @property

@@ -7,6 +7,7 @@ event; a cancelled one is awaited before the next begins.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -19,6 +20,7 @@ from backend.agent.boot.link import GuestLink
 from backend.agent.boot.progress import Progress
 from backend.agent.boot.readiness import Deadlines
 from backend.agent.core import desired_state, lifecycle
+from backend.agent.core.changes import Changes, Value
 from backend.agent.core.desired_state import DesiredState
 from backend.agent.core.guest import Guest
 from backend.agent.core.lifecycle import (
@@ -64,6 +66,8 @@ _log = logging.getLogger(__name__)
 
 _RAN_WELL_S: Final = 120.0
 _DIAL_S: Final = 300.0
+_DEGRADED_S: Final = 5.0
+"""How long a client waits for an engine that is known to be gone, and might soon be found again."""
 
 
 class Supervisor:
@@ -82,6 +86,7 @@ class Supervisor:
         is_held: Callable[[], bool] = lambda: False,
         greeting: Callable[[], str] = lambda: "",
         deadlines: Deadlines | None = None,
+        changes: Changes | None = None,
     ) -> None:
         """Make a supervisor that owns nothing yet.
 
@@ -94,7 +99,9 @@ class Supervisor:
             is_held: whether something has to be settled before a machine that was wanted is started.
             greeting: a line for each guest that is reached, on its control port; "" for none.
             deadlines: other ones than the ladder's own.
+            changes: notified whenever something of the machine may be different.
         """
+        self._changes = changes or Changes()
         self._docker_url = host.docker_url(directory.docker_socket)
         self._publish = publish
         self._notify = notify
@@ -147,6 +154,10 @@ class Supervisor:
         """Whether there is a machine, on its way up or down too."""
         return self._state.phase.is_live
 
+    async def until(self, condition: Callable[[], Value], what: str, *, timeout_s: float | None) -> Value:
+        """Wait for something that is true of the machine; see `Changes.until`."""
+        return await self._changes.until(condition, what, timeout_s=timeout_s)
+
     def status(self) -> MachineStatus:
         """The present snapshot."""
         return self._last if self._last is not None else self._snapshot()
@@ -160,30 +171,64 @@ class Supervisor:
         Raises:
             WherryError: MACHINE_STOPPED or ENGINE_DOWN.
         """
-        deadline = asyncio.get_running_loop().time() + _DIAL_S
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            if self._state.desired is Desired.STOPPED or not self._state.phase.is_live:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while True:
+            if self._is_down:
                 if wakes and await self._may_wake():
                     continue
-                if self._state.phase is Phase.FAILED and self._state.problems:
-                    raise WherryError(self._state.problems[0])
-                raise fail(
-                    ProblemCode.MACHINE_STOPPED,
-                    "The Wherry machine is not running.",
-                    hint="Start it with `wherry start` or in the Wherry window.",
-                    retryable=True,
-                )
-            if self._effects.link is not None:
+                raise self._why_down()
+            if (link := self._ready_link()) is not None:
                 try:
-                    return await self._effects.link.dial(timeout_s=min(left, 1.0))
-                except WherryError as error:
-                    if self._effects.link is not None and self._effects.link.is_ready:
+                    return await link.dial()
+                except WherryError:
+                    if self._ready_link() is link:  # else it was lost just now
                         raise
-                    if self._state.phase is Phase.DEGRADED and left < _DIAL_S - 5:
-                        raise (WherryError(self._state.problems[0]) if self._state.problems else error) from error
-            else:
-                await asyncio.sleep(0.05)
-        raise fail(ProblemCode.ENGINE_DOWN, f"The engine did not answer within {_DIAL_S:g} s.", retryable=True)
+            waited = clock() - began
+            if waited >= _DIAL_S or (waited >= _DEGRADED_S and self._state.phase is Phase.DEGRADED):
+                raise self._why_no_answer()
+            await self._wait_for_engine(_DIAL_S - waited if waited >= _DEGRADED_S else _DEGRADED_S - waited)
+
+    @property
+    def _is_down(self) -> bool:
+        """Whether there is no machine that is going to have an engine."""
+        return self._state.desired is Desired.STOPPED or not self._state.phase.is_live
+
+    def _ready_link(self) -> GuestLink | None:
+        """The way to the engine, while it answers."""
+        link = self._effects.link
+        return link if link is not None and link.is_ready else None
+
+    async def _wait_for_engine(self, timeout_s: float) -> None:
+        """Return when a client can be answered in one way or the other, or after the time."""
+        is_patient = self._state.phase is Phase.DEGRADED
+
+        def is_decided() -> bool:
+            is_worse = not is_patient and self._state.phase is Phase.DEGRADED
+            return self._is_down or self._ready_link() is not None or is_worse
+
+        with contextlib.suppress(WherryError):  # whoever asked sees how it is
+            await self._changes.until(is_decided, "the engine answers", timeout_s=timeout_s)
+
+    def _why_down(self) -> WherryError:
+        if self._state.phase is Phase.FAILED and self._state.problems:
+            return WherryError(self._state.problems[0])
+        return fail(
+            ProblemCode.MACHINE_STOPPED,
+            "The Wherry machine is not running.",
+            hint="Start it with `wherry start` or in the Wherry window.",
+            retryable=True,
+        )
+
+    def _why_no_answer(self) -> WherryError:
+        if self._state.phase is Phase.DEGRADED and self._state.problems:
+            return WherryError(self._state.problems[0])
+        return fail(
+            ProblemCode.ENGINE_DOWN,
+            f"The engine did not answer within {_DIAL_S:g} s.",
+            hint="See `wherry status` for what it waits for.",
+            retryable=True,
+        )
 
     async def _may_wake(self) -> bool:
         """Start the machine for a docker client, if it may be. False: it may not.
@@ -195,8 +240,12 @@ class Supervisor:
         if phase is Phase.FAILED or not await self._may_start_on_demand():
             return False
         if self._state.phase is Phase.STOPPING:
-            await asyncio.sleep(0.05)
-            return self._state.policy is StopPolicy.SUSPEND
+            if self._state.policy is not StopPolicy.SUSPEND:
+                return False
+            await self._changes.until(
+                lambda: self._state.phase is not Phase.STOPPING, "the machine is suspended", timeout_s=_DIAL_S
+            )
+            return True
         if self._state.desired is Desired.STOPPED:
             self._notify(Notice(level="info", text="The machine is started, because a docker client asked for it."))
         await self.ask(StartRequested())
@@ -286,6 +335,9 @@ class Supervisor:
             event, taken = await self._events.get()
             before = self._state
             self._state, effects = lifecycle.reduce(before, event)
+            if self._state.phase is Phase.STOPPED and before.phase is Phase.FAILED and self._effects.has_saved_state:
+                # It could not go on from there, and still can once the cause is gone.
+                self._state, _ = lifecycle.reduce(self._state, FoundSuspended())
             _log.info("%s: %s -> %s %s", event, before.phase.value, self._state.phase.value, list(effects))
             await self._remember_wish()
             self._note(event, before)
@@ -317,8 +369,6 @@ class Supervisor:
                 self._notify(Notice(level="error", text=problem.summary + again))
         if not self._state.phase.is_live:
             self._running_since = None
-        if self._state.phase is Phase.STOPPED and before.phase is Phase.FAILED and self._effects.has_saved_state:
-            self.post(FoundSuspended())  # it could not go on from it, and still can once the cause is gone
         if self._state.phase is Phase.FAILED and before.phase is not Phase.FAILED:
             self._progress.fail()
         if self._state.phase in (Phase.STOPPED, Phase.SUSPENDED) and before.phase is not self._state.phase:
@@ -424,8 +474,8 @@ class Supervisor:
 
     def _push(self) -> None:
         fresh = self._snapshot()
-        if fresh == self._last:
-            return
-        self._seq += 1
-        self._last = fresh
-        self._publish(fresh)
+        if fresh != self._last:
+            self._seq += 1
+            self._last = fresh
+            self._publish(fresh)
+        self._changes.notify()  # what is waited for need not be in the snapshot

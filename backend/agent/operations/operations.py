@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from backend.agent.core import journal as journals
+from backend.agent.core.changes import Value
 from backend.agent.core.journal import Journal
 from backend.agent.core.tasks import Background, defect
 from backend.control import messages
@@ -33,8 +34,9 @@ from backend.model import Notice, OperationStatus
 
 _log = logging.getLogger(__name__)
 
-_POLL_S: Final = 0.05
 _HOLD_S: Final = 300.0
+_BEGIN_S: Final = 300.0
+"""Much more than it takes to find that a QEMU cannot be adopted."""
 _VISIBLE: Final = 0.01
 """A change of the fraction that is worth telling everybody of."""
 
@@ -46,7 +48,11 @@ class Stage(Protocol):
 
     @property
     def has_begun(self) -> bool:
-        """Whether it is known if there is a machine to be adopted."""
+        """True once adoption has been attempted."""
+        ...
+
+    async def until(self, condition: Callable[[], Value], what: str, *, timeout_s: float | None) -> Value:
+        """See `Changes.until`."""
         ...
 
     def show_operation(self, operation: OperationStatus | None) -> None:
@@ -257,11 +263,18 @@ class Operations:
 
     async def admit(self) -> None:
         """Let docker clients wait while the operation under way wants that. Raises WherryError (BUSY) at the end."""
-        deadline = asyncio.get_running_loop().time() + _HOLD_S
-        while self.has_left or (self._current is not None and self._current.holds_clients):
-            if self._unsettled is not None or asyncio.get_running_loop().time() > deadline:
-                self.refuse_meanwhile()
-            await asyncio.sleep(_POLL_S)
+
+        def is_held() -> bool:
+            return self.has_left or (self._current is not None and self._current.holds_clients)
+
+        with contextlib.suppress(WherryError):  # what is under way is told instead
+            await self._supervisor.until(
+                lambda: not is_held() or self._unsettled is not None,
+                "the operation under way has ended",
+                timeout_s=_HOLD_S,
+            )
+        if is_held():
+            self.refuse_meanwhile()
 
     async def run(self, name: str, title: str, work: Work[Result], *, replaces: bool = False) -> Result:
         """Do it, and return its result. Goes on when the caller is cancelled.
@@ -286,8 +299,9 @@ class Operations:
 
     async def run_recovery(self) -> None:
         """Put in order what an earlier agent left, if anything; once, when the agent starts."""
-        while not self._supervisor.has_begun:
-            await asyncio.sleep(_POLL_S)
+        await self._supervisor.until(
+            lambda: self._supervisor.has_begun, "it is known whether the machine runs", timeout_s=_BEGIN_S
+        )
         if self._left is not None:
             _log.warning("an earlier agent was ended during %s (%s)", self._left.name, self._left.stage)
             with contextlib.suppress(WherryError):  # told

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from backend.agent.core.changes import Value
 from backend.agent.core.lifecycle import Event, StartRequested, StopRequested
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.model import MachineStatus, Phase, StopPolicy
@@ -19,7 +20,6 @@ _KILL_S: Final = 30.0
 _START_S: Final = 1200.0
 _DEGRADED_S: Final = 240.0
 """How long the engine may fail to answer, once the guest runs."""
-_POLL_S: Final = 0.05
 
 
 class Machine(Protocol):
@@ -31,6 +31,10 @@ class Machine(Protocol):
 
     async def ask(self, event: Event) -> int:
         """Hand over a request; it has been heeded when this returns."""
+        ...
+
+    async def until(self, condition: Callable[[], Value], what: str, *, timeout_s: float | None) -> Value:
+        """See `Changes.until`."""
         ...
 
 
@@ -59,16 +63,17 @@ class Power:
         for _ in range(2):  # one that failed shows only when that is put away whether it is suspended
             suspended = self._machine.status().phase is Phase.SUSPENDED
             await self._machine.ask(StopRequested(policy))
-            if not await self._until(lambda: not self._phase.is_live, _STOP_S + (_START_S if suspended else 0)):
+            try:
+                await self._until_down(_STOP_S + (_START_S if suspended else 0))
+            except WherryError:
                 _log.warning("the machine did not stop in order; it is ended")
                 await self._machine.ask(StopRequested(StopPolicy.KILL))
-                if not await self._until(lambda: not self._phase.is_live, _KILL_S):
-                    raise fail(ProblemCode.STEP_TIMED_OUT, f"The machine did not stop within {_STOP_S + _KILL_S:g} s.")
-            if self._phase is Phase.FAILED:
-                raise _why(self._machine.status().problems, "The machine could not be brought down in order.")
-            await asyncio.sleep(_POLL_S)
-            if self._phase is Phase.STOPPED:
-                return
+                await self._until_down(_KILL_S)
+            match self._phase:
+                case Phase.FAILED:
+                    raise _why(self._machine.status().problems, "The machine could not be brought down in order.")
+                case Phase.STOPPED:
+                    return
         raise fail(
             ProblemCode.WRONG_PHASE,
             "The machine is suspended and could not be stopped in order.",
@@ -83,23 +88,23 @@ class Power:
         """
         await self._machine.ask(StartRequested())
         clock = asyncio.get_running_loop().time
-        deadline, degraded_since = clock() + _START_S, None
-        while clock() < deadline:
-            status = self._machine.status()
-            match status.phase:
-                case Phase.RUNNING:
-                    return
-                case Phase.FAILED | Phase.STOPPED | Phase.SUSPENDED:
-                    raise _why(status.problems, "The machine ended while it started.")
-                case Phase.DEGRADED:
-                    degraded_since = degraded_since or clock()
-                    hopeless = any(problem.code is ProblemCode.DISK_DAMAGED for problem in status.problems)
-                    if hopeless or clock() - degraded_since > self._degraded_s:
-                        raise _why(status.problems, "The engine did not answer.")
-                case _:
-                    degraded_since = None
-            await asyncio.sleep(_POLL_S)
-        raise fail(ProblemCode.STEP_TIMED_OUT, f"The machine did not start within {_START_S:g} s.")
+        deadline = clock() + _START_S
+        while True:
+            phase = await self._machine.until(self._decided, "the machine has started", timeout_s=deadline - clock())
+            if phase is Phase.RUNNING:
+                return
+            if phase is not Phase.DEGRADED:
+                raise _why(self._machine.status().problems, "The machine ended while it started.")
+            try:
+                await self._machine.until(
+                    lambda: self._phase is not Phase.DEGRADED or self._is_hopeless,
+                    "the engine answers",
+                    timeout_s=self._degraded_s,
+                )
+            except WherryError as error:
+                raise _why(self._machine.status().problems, "The engine did not answer.") from error
+            if self._phase is Phase.DEGRADED:
+                raise _why(self._machine.status().problems, "The engine did not answer.")
 
     async def bring_back(self, *, running: bool) -> None:
         """Have it be as it was before: `start` it, or see that it is down. Raises WherryError."""
@@ -112,13 +117,18 @@ class Power:
     def _phase(self) -> Phase:
         return self._machine.status().phase
 
-    async def _until(self, holds: Callable[[], bool], seconds: float) -> bool:
-        deadline = asyncio.get_running_loop().time() + seconds
-        while not holds():
-            if asyncio.get_running_loop().time() > deadline:
-                return False
-            await asyncio.sleep(_POLL_S)
-        return True
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether the engine is not going to answer, however long it is waited for."""
+        return any(problem.code is ProblemCode.DISK_DAMAGED for problem in self._machine.status().problems)
+
+    def _decided(self) -> Phase | None:
+        """The phase, once it says whether the start came to something."""
+        settled = (Phase.RUNNING, Phase.DEGRADED, Phase.FAILED, Phase.STOPPED, Phase.SUSPENDED)
+        return self._phase if self._phase in settled else None
+
+    async def _until_down(self, timeout_s: float) -> None:
+        await self._machine.until(lambda: not self._phase.is_live, "the machine is stopped", timeout_s=timeout_s)
 
 
 def _why(problems: tuple[Problem, ...], otherwise: str) -> WherryError:

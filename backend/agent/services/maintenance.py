@@ -16,7 +16,7 @@ from backend.agent.services.stats_feed import HostFigures
 from backend.agent.watch.peaks import Peaks
 from backend.control import messages
 from backend.control.messages.request import Handler
-from backend.errors import Action, ProblemCode, fail
+from backend.errors import Action, ProblemCode, WherryError, fail
 from backend.model import Phase
 
 _log = logging.getLogger(__name__)
@@ -59,23 +59,21 @@ class Maintenance:
 
     async def _status_is_back(self) -> None:
         """Wait until the status shows the engine as ready, up to 5 s."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_TOLD_S):
-                while self._supervisor.phase is Phase.DEGRADED:
-                    await asyncio.sleep(0.05)
+        with contextlib.suppress(WherryError):
+            await self._supervisor.until(
+                lambda: self._supervisor.phase is not Phase.DEGRADED, "the engine is shown", timeout_s=_TOLD_S
+            )
 
     async def _engine_is_back(self, link: GuestLink) -> None:
         status = self._supervisor.status()
         hardware = status.accelerator is not None and status.accelerator.hardware
         within_s = self._deadlines.of(ENGINE, hardware=hardware) + _RESTART_S
         try:
-            async with asyncio.timeout(_RESTART_S):
-                while link.is_ready:  # until the guest tells that dockerd has ended
-                    await asyncio.sleep(0.05)
-            async with asyncio.timeout(within_s):
-                while not link.is_ready:
-                    await asyncio.sleep(0.05)
-        except TimeoutError as error:
+            await self._supervisor.until(
+                lambda: not link.is_ready, "the guest tells that dockerd has ended", timeout_s=_RESTART_S
+            )
+            await self._supervisor.until(lambda: link.is_ready, "the engine answers", timeout_s=within_s)
+        except WherryError as error:
             raise fail(
                 ProblemCode.ENGINE_DOWN,
                 "The Docker engine did not come back after it was restarted.",

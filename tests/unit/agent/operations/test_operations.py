@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from backend.agent.core import journal as journals
+from backend.agent.core.changes import Changes
 from backend.agent.core.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
 from backend.control import messages
@@ -33,9 +34,12 @@ class Stage:
 
     def __init__(self) -> None:
         self.shown: list[OperationStatus | None] = []
+        self.changes = Changes()
+        self.until = self.changes.until
 
     def show_operation(self, operation: OperationStatus | None) -> None:
         self.shown.append(operation)
+        self.changes.notify()
 
 
 def made(place: Path) -> tuple[Operations, Stage, list[Notice]]:
