@@ -88,12 +88,12 @@ def session_processes(pid: int) -> list[int]:
     Since OpenSSH 9.8 it is not the listener's child: that one, which has the rights, has a child that speaks.
     """
     children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    found: list[int] = []
+    processes: list[int] = []
     for child in children:
         with contextlib.suppress(OSError):  # one that served a probe, and just ended
             if Path(f"/proc/{child}/comm").read_text().startswith("sshd"):
-                found += [child, *session_processes(child)]
-    return found
+                processes += [child, *session_processes(child)]
+    return processes
 
 
 @dataclass

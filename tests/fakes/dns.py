@@ -107,10 +107,10 @@ class ZoneServer:
             owner = alias[0][3]
         wild = "*." + owner.partition(".")[2]
         known = owner if any(record[0] == owner for record in self.records) else wild
-        found = [r for r in self.records if r[0] == known and r[2] == dns.rdatatype.to_text(asked.rdtype)]
-        if found:
-            texts = [record[3] for record in found]
-            response.answer.append(dns.rrset.from_text_list(owner + ".", found[0][1], "IN", asked.rdtype, texts))
+        matches = [r for r in self.records if r[0] == known and r[2] == dns.rdatatype.to_text(asked.rdtype)]
+        if matches:
+            texts = [record[3] for record in matches]
+            response.answer.append(dns.rrset.from_text_list(owner + ".", matches[0][1], "IN", asked.rdtype, texts))
         else:
             response.authority.append(dns.rrset.from_text("test.", 300, "IN", "SOA", SOA))
             if not any(record[0] in (owner, wild) or record[0].endswith("." + owner) for record in self.records):

@@ -135,10 +135,10 @@ class Migration:
         await self._held()
         try:
             state = json.loads(head)
-            whole = state["magic"] == _MAGIC and heap == _HEAP
+            is_valid = state["magic"] == _MAGIC and heap == _HEAP
         except (ValueError, KeyError, TypeError):
-            whole = False
-        if not whole or self._cues.get("migrate_fails") == "load":
+            is_valid = False
+        if not is_valid or self._cues.get("migrate_fails") == "load":
             # QEMU 7.2 exits with this message.
             os.write(2, b"qemu-system-fake: load of migration failed: Invalid argument\n")
             os._exit(1)

@@ -294,11 +294,11 @@ class FakeQemu:
             return self._add_forward(words[2])
         if words[:1] == ["hostfwd_remove"]:
             protocol, address, host_port = words[2].split(":")
-            found = self._forwards.pop((protocol, address, int(host_port)), None)
-            if found is None:
+            forward = self._forwards.pop((protocol, address, int(host_port)), None)
+            if forward is None:
                 return f"host forwarding rule for {words[2]} not found\r\n"
-            asyncio.get_running_loop().remove_reader(found[0])
-            found[0].close()
+            asyncio.get_running_loop().remove_reader(forward[0])
+            forward[0].close()
             return f"host forwarding rule for {words[2]} removed\r\n"
         if words == ["info", "usernet"]:
             rows = "".join(

@@ -31,18 +31,18 @@ def execute(disk: Path, lock: int, name: str, arguments: dict[str, Any]) -> dict
     if arguments.get("device") != "data":
         return _error(f"Cannot find device='{arguments.get('device')}' nor node-name='{arguments.get('device')}'")
     tag = str(arguments["name"])
-    there = [one for one in present if one["name"] == tag and arguments.get("id") in (None, one["id"])]
+    matches = [one for one in present if one["name"] == tag and arguments.get("id") in (None, one["id"])]
     if name == "blockdev-snapshot-internal-sync":
-        if there:
+        if matches:
             return _error(f"Snapshot with name '{tag}' already exists on device 'data'")
         with _unlocked(lock):
             _run("snapshot", "-c", tag, str(disk))
         return {"return": {}}
-    if not there:
+    if not matches:
         return _error(f"Snapshot with id '{arguments.get('id')}' and name '{tag}' does not exist on device 'data'")
     with _unlocked(lock):
         _run("snapshot", "-d", tag, str(disk))
-    return {"return": there[0]}
+    return {"return": matches[0]}
 
 
 @contextlib.contextmanager

@@ -11,8 +11,8 @@ import pytest
 @pytest.fixture
 def ports() -> Iterator[list[int]]:
     """Three free ports, on IPv4 and IPv6."""
-    found: list[int] = []
-    while len(found) < 3:
+    numbers: list[int] = []
+    while len(numbers) < 3:
         with socket.create_server(("127.0.0.1", 0)) as held:
-            found.append(held.getsockname()[1])
-    yield found
+            numbers.append(held.getsockname()[1])
+    yield numbers

@@ -36,15 +36,15 @@ WHOLE = (
 
 def get(pieces: list[bytes], *, method: str = "GET", max_bytes: int = 100, cuts: bool = False) -> HttpResponse:
     """What `fetch` makes of these pieces, after which the connection ends."""
-    found: list[HttpResponse] = []
+    responses: list[HttpResponse] = []
 
     async def work() -> None:
         stream = Scripted(pieces, wait_for_write=True)
         exchange = HttpExchange(method, "/x", HOST)
-        found.append(await fetch(stream, exchange, timeout_s=9, max_bytes=max_bytes, cuts=cuts))
+        responses.append(await fetch(stream, exchange, timeout_s=9, max_bytes=max_bytes, cuts=cuts))
 
     virtual(work)
-    return found[0]
+    return responses[0]
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
@@ -132,10 +132,10 @@ def test_a_response_without_end_is_read_as_it_comes() -> None:
     virtual(work)
 
 
-@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"])
-def test_a_deadline_says_what_was_waited_for(said: bytes) -> None:
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"])
+def test_a_deadline_says_what_was_waited_for(reply: bytes) -> None:
     async def work() -> None:
-        stream = Scripted([said], ending="silence", wait_for_write=True)
+        stream = Scripted([reply], ending="silence", wait_for_write=True)
         with pytest.raises(TimeoutError, match=r"no answer to GET /x within 9 s"):
             await fetch(stream, HttpExchange("GET", "/x", HOST), timeout_s=9)
         await stream.aclose()

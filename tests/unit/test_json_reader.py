@@ -27,14 +27,14 @@ def detail(work: Callable[[], object]) -> str:
 
 @pytest.mark.parametrize("text", ["{}", '{"a": null}'])
 def test_what_is_missing_or_null_is_the_default(text: str) -> None:
-    found = read(text)
-    assert (found.text("a"), found.text("a", "x"), found.integer("a"), found.integer("a", 7)) == ("", "x", 0, 7)
-    assert (found.number("a"), found.flag("a"), found.flag("a", default=True)) == (0.0, False, True)
-    assert (list(found.object("a")), found.objects("a"), found.texts("a")) == ([], (), ())
-    assert (found.texts_by_name("a"), found.objects_by_name("a")) == ({}, {})
-    assert "a" not in found
-    assert found.member("a").is_null
-    for work in (lambda: found.required_text("a"), lambda: found.required_integer("a")):
+    value = read(text)
+    assert (value.text("a"), value.text("a", "x"), value.integer("a"), value.integer("a", 7)) == ("", "x", 0, 7)
+    assert (value.number("a"), value.flag("a"), value.flag("a", default=True)) == (0.0, False, True)
+    assert (list(value.object("a")), value.objects("a"), value.texts("a")) == ([], (), ())
+    assert (value.texts_by_name("a"), value.objects_by_name("a")) == ({}, {})
+    assert "a" not in value
+    assert value.member("a").is_null
+    for work in (lambda: value.required_text("a"), lambda: value.required_integer("a")):
         assert detail(work).startswith("a: expected")
 
 
@@ -74,10 +74,10 @@ def test_the_error_is_a_whole_problem_that_says_where() -> None:
 
 
 def test_numbers() -> None:
-    found = read('{"a": "8080", "b": "", "c": 3.0, "d": "-1", "e": 1e300, "f": 3.5, "g": "0x1", "h": "١", "i": "1e5"}')
-    assert [found.integer(name) for name in "abcd"] == [8080, 0, 3, -1]
+    value = read('{"a": "8080", "b": "", "c": 3.0, "d": "-1", "e": 1e300, "f": 3.5, "g": "0x1", "h": "١", "i": "1e5"}')
+    assert [value.integer(name) for name in "abcd"] == [8080, 0, 3, -1]
     for name in "fghi":
-        assert "a whole number" in detail(lambda name=name: found.integer(name))  # type: ignore[misc]
+        assert "a whole number" in detail(lambda name=name: value.integer(name))  # type: ignore[misc]
     assert "a whole number" in detail(lambda: read('{"a": "%s"}' % ("9" * 5000)).integer("a"))
     assert "usual size" in detail(lambda: JsonObject({"a": 10**400}, SOURCE).number("a"))
 
@@ -103,8 +103,8 @@ def test_lines_may_be_cut_anywhere() -> None:
     for _ in range(200):
         lines = JsonLines(SOURCE)
         data = b'{"a": 1}\n\n{"b": {}}\r\n{"c": null}\n{"rest'
-        found = [list(one) for piece in pieces(source, data) for one in lines.feed(piece)]
-        assert found == [["a"], ["b"], ["c"]]
+        names = [list(one) for piece in pieces(source, data) for one in lines.feed(piece)]
+        assert names == [["a"], ["b"], ["c"]]
     assert "longer" in detail(lambda: list(JsonLines(SOURCE).feed(b"x" * (MAX_LINE_BYTES + 1))))
     assert "an object" in detail(lambda: list(JsonLines(SOURCE).feed(b"[]\n")))
 
@@ -113,8 +113,8 @@ def test_whatever_comes_is_a_value_or_not_understood() -> None:
     source = random.Random(2)
     for _ in range(2_000):
         try:
-            found = decode(json_bytes(source, {"a": KINDS, "b": [KINDS]}), SOURCE).object()
-            for row in (found.object("a"), *found.objects("b")):
+            value = decode(json_bytes(source, {"a": KINDS, "b": [KINDS]}), SOURCE).object()
+            for row in (value.object("a"), *value.objects("b")):
                 for method in ("text", "integer", "number", "flag", "object", "texts", "objects_by_name"):
                     getattr(row, method)(source.choice(sorted(KINDS)))
         except NotUnderstood:

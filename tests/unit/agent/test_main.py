@@ -21,7 +21,7 @@ def test_what_fails_once_the_engine_answers_is_told_and_keeps_nothing_from_going
     directory = MachineDir.locate(tmp_path / "home", max_socket_path_bytes=300, short_run_base=tmp_path)
     directory.create()
     agent = Agent(LinuxHost("amd64"), directory, deadlines=Deadlines())
-    told = list[Notice]()
+    notices = list[Notice]()
     announced = list[bool]()
 
     async def fail() -> None:
@@ -30,10 +30,10 @@ def test_what_fails_once_the_engine_answers_is_told_and_keeps_nothing_from_going
     async def announce() -> None:
         announced.append(True)
 
-    monkeypatch.setattr(agent, "_notify", told.append)
+    monkeypatch.setattr(agent, "_notify", notices.append)
     monkeypatch.setattr(agent._ports, "restore", fail)
     monkeypatch.setattr(agent, "_announce_endpoint", announce)
     asyncio.run(agent._engine_answers())
-    assert [notice.level for notice in told] == ["error"]
-    assert "KeyError" in told[0].text
+    assert [notice.level for notice in notices] == ["error"]
+    assert "KeyError" in notices[0].text
     assert announced == [True]

@@ -152,8 +152,8 @@ def test_the_environment_survives_a_shell(
         assert "it\\'s home" in text
         return
     script = text + 'printf %s "$DOCKER_HOST"'
-    told = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout
-    assert told == f"unix://{home / 'run' / 'docker.sock'}" or "/tmp/wherry-" in told
+    output = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert output == f"unix://{home / 'run' / 'docker.sock'}" or "/tmp/wherry-" in output
 
 
 def named_functions() -> Iterator[tuple[str, str]]:

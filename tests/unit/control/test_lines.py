@@ -20,13 +20,13 @@ def taken(buffer: LineBuffer) -> list[bytes]:
 @given(st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b""))), st.lists(st.integers(1, 30)))
 def test_lines_are_the_same_however_the_bytes_are_cut(lines: list[bytes], sizes: list[int]) -> None:
     data = b"".join(line + b"\n" for line in lines)
-    buffer, found = LineBuffer(), []
+    buffer, received = LineBuffer(), []
     for size in sizes:
         buffer.receive(data[:size])
         data = data[size:]
-        found += taken(buffer)
+        received += taken(buffer)
     buffer.receive(data)
-    assert found + taken(buffer) == lines
+    assert received + taken(buffer) == lines
 
 
 def test_a_line_without_its_end_waits() -> None:

@@ -66,11 +66,11 @@ def test_keys_are_closed_and_a_damaged_pair_is_made_anew(host: TestHost, directo
     keys.client.private_path.chmod(0o644)
     mended(host, directory, "keys")
     assert keys.client.private_path.stat().st_mode & 0o777 == 0o600
-    kept = keys.host.private_path.read_bytes()
+    before = keys.host.private_path.read_bytes()
     keys.client.private_path.write_bytes(b"damaged")
     mended(host, directory, "keys")
     assert keys.client.private_path.read_bytes().startswith(b"-----BEGIN")
-    assert keys.host.private_path.read_bytes() == kept
+    assert keys.host.private_path.read_bytes() == before
 
 
 def test_only_verdicts_that_count_no_more_are_forgotten(host: TestHost, directory: MachineDir) -> None:
@@ -86,11 +86,11 @@ def test_leftovers_of_a_crash_are_removed_and_nothing_else(host: TestHost, direc
         left.bind(str(dead))
     finished = subprocess.Popen(["true"])
     finished.wait()
-    gone = directory.machine / f".run.json.{finished.pid}.new"
+    stale = directory.machine / f".run.json.{finished.pid}.new"
     own = directory.machine / f".run.json.{os.getpid()}.new"
     foreign = directory.machine / ".hidden.new"
     link = directory.machine / f".link.{finished.pid}.new"
-    for path in (gone, own, foreign, directory.run_record):
+    for path in (stale, own, foreign, directory.run_record):
         path.write_text("{}")
     link.symlink_to(own)
     with socket.socket(socket.AF_UNIX) as served:
@@ -98,7 +98,7 @@ def test_leftovers_of_a_crash_are_removed_and_nothing_else(host: TestHost, direc
         served.listen()
         assert mended(host, directory, "leftovers").finding == "none"
         assert (directory.run / "monitor.sock").exists()
-    assert not any(path.exists() for path in (dead, gone, directory.run_record))
+    assert not any(path.exists() for path in (dead, stale, directory.run_record))
     assert own.exists()
     assert foreign.exists()
     assert link.is_symlink()
@@ -255,7 +255,7 @@ def test_the_engines_clock_is_read_from_its_answer(
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("reply", "why"),
     [
         (b"", "closed without an answer"),
         (b"\x00\xff", "not HTTP"),
@@ -264,8 +264,8 @@ def test_the_engines_clock_is_read_from_its_answer(
         (b'HTTP/1.0 503 X\r\n\r\n{"message":"it is busy"}', "it is busy"),
     ],
 )
-def test_an_engine_that_says_nonsense_does_not_answer(said: bytes, why: str, host: TestHost, tmp_path: Path) -> None:
-    thread = served(tmp_path / "s", said)
+def test_an_engine_that_says_nonsense_does_not_answer(reply: bytes, why: str, host: TestHost, tmp_path: Path) -> None:
+    thread = served(tmp_path / "s", reply)
     with pytest.raises(WherryError, match=why) as raised:
         ask_engine(host, tmp_path / "s")
     thread.join(10)

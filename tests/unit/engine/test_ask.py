@@ -28,7 +28,7 @@ def dialling(*pieces: bytes, ending: str = "eof") -> tuple[Callable[[], Awaitabl
 
 
 @pytest.mark.parametrize(
-    ("said", "ending", "code", "words"),
+    ("reply", "ending", "code", "words"),
     [
         (b"", "eof", ProblemCode.ENGINE_DOWN, "ended before it answered"),
         (OK + b"Content-Length: 9\r\n\r\n[]", "eof", ProblemCode.ENGINE_DOWN, "ended before it answered"),
@@ -38,9 +38,9 @@ def dialling(*pieces: bytes, ending: str = "eof") -> tuple[Callable[[], Awaitabl
         (OK + b"\r\n" + b"x" * 70, "eof", ProblemCode.ENGINE_ERROR, "too long"),
     ],
 )
-def test_what_goes_wrong_is_a_problem(said: bytes, ending: str, code: ProblemCode, words: str) -> None:
+def test_what_goes_wrong_is_a_problem(reply: bytes, ending: str, code: ProblemCode, words: str) -> None:
     async def work() -> None:
-        dial, opened = dialling(said, ending=ending)
+        dial, opened = dialling(reply, ending=ending)
         with pytest.raises(WherryError, match=words) as raised:
             await ask(dial, "GET", "/x", limit_bytes=64)
         assert raised.value.problem.code is code
@@ -62,8 +62,8 @@ def test_a_connection_that_is_not_made_has_the_same_deadline() -> None:
 def test_a_ping(status: bytes, found: bool) -> None:
     async def work() -> None:
         assert await answers_ping(Scripted([b"HTTP/1.1 %s\r\n\r\nOK" % status]), timeout_s=1) is found
-        for said, ending in ((b"", "eof"), (b"", "silence"), (b"x", "eof")):
-            stream = Scripted([said], ending=ending)
+        for reply, ending in ((b"", "eof"), (b"", "silence"), (b"x", "eof")):
+            stream = Scripted([reply], ending=ending)
             assert not await answers_ping(stream, timeout_s=1)
             await stream.aclose()
         with pytest.raises(ConnectionResetError):
@@ -96,7 +96,7 @@ def test_objects_come_as_they_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("reply", "words"),
     [
         (b'HTTP/1.1 400 X\r\nContent-Length: 16\r\n\r\n{"message":"no"}', "no"),
         (OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}", "ended"),
@@ -105,9 +105,9 @@ def test_objects_come_as_they_are_told() -> None:
         (OK + b"\r\n" + b"x" * (MAX_LINE_BYTES + 1), "not understood"),
     ],
 )
-def test_objects_that_end_badly_are_a_problem(said: bytes, words: str) -> None:
+def test_objects_that_end_badly_are_a_problem(reply: bytes, words: str) -> None:
     async def work() -> None:
-        dial, opened = dialling(said)
+        dial, opened = dialling(reply)
         with pytest.raises(WherryError, match=words):
             async with follow(dial, "/events") as events:
                 assert [event async for event in events] == []

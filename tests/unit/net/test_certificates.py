@@ -31,7 +31,7 @@ def source(*texts: str, place: str = "/the/bundle") -> CertificateSource:
 
 def test_only_valid_authorities_are_given_once_and_what_is_left_out_is_told() -> None:
     broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-    found = certificates.choose(
+    result = certificates.choose(
         [
             source(GOOD.pem, broken, EXPIRED.pem, SERVER.pem, GOOD.pem),
             source(GOOD.pem, OTHER.pem, place="/another"),
@@ -40,14 +40,14 @@ def test_only_valid_authorities_are_given_once_and_what_is_left_out_is_told() ->
         known={fingerprint(OTHER)},
         now=time.time(),
     )
-    assert [(one.name, one.fingerprint) for one in found.chosen] == [("Good Root ", fingerprint(GOOD))]
-    assert found.pem == GOOD.pem
-    assert found.known == 1
-    assert found.places == ("/the/bundle", "/another")
-    told = "\n".join(found.notes)
+    assert [(one.name, one.fingerprint) for one in result.chosen] == [("Good Root ", fingerprint(GOOD))]
+    assert result.pem == GOOD.pem
+    assert result.known == 1
+    assert result.places == ("/the/bundle", "/another")
+    notes = "\n".join(result.notes)
     for why in ("broken", "expired", "not of an authority"):
-        assert f"1 of this computer's certificates is not used: {why}, in /the/bundle." in told
-    assert "The certificates of /unreadable cannot be read: Permission denied." in told
+        assert f"1 of this computer's certificates is not used: {why}, in /the/bundle." in notes
+    assert "The certificates of /unreadable cannot be read: Permission denied." in notes
 
 
 def test_the_same_authorities_make_the_same_text_whatever_the_order_and_the_image() -> None:
@@ -61,9 +61,9 @@ def test_the_same_authorities_make_the_same_text_whatever_the_order_and_the_imag
 
 def test_what_the_guest_is_given_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certificates, "MAX_BYTES", len(GOOD.pem) + 100)
-    found = certificates.choose([source(GOOD.pem, OTHER.pem)], known=(), now=time.time())
-    assert len(found.chosen) == 1
-    assert "1 are left out" in found.notes[-1]
+    result = certificates.choose([source(GOOD.pem, OTHER.pem)], known=(), now=time.time())
+    assert len(result.chosen) == 1
+    assert "1 are left out" in result.notes[-1]
 
 
 def test_the_bundle_of_the_distribution_and_the_one_of_the_variable(tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_the_bundle_of_the_distribution_and_the_one_of_the_variable(tmp_path: Pa
     bundle.write_text(GOOD.pem)
     extra.write_text(OTHER.pem)
     places = (tmp_path / "none", bundle, extra)
-    found = from_linux(bundles=places, environment={"SSL_CERT_FILE": str(extra)})
-    assert [(one.place, one.pem) for one in found] == [(str(bundle), GOOD.pem), (str(extra), OTHER.pem)]
+    result = from_linux(bundles=places, environment={"SSL_CERT_FILE": str(extra)})
+    assert [(one.place, one.pem) for one in result] == [(str(bundle), GOOD.pem), (str(extra), OTHER.pem)]
     (missing,) = from_linux(bundles=(), environment={"SSL_CERT_FILE": str(tmp_path / "none")})
     assert missing.problem == "No such file or directory"
     assert from_linux(bundles=(), environment={}) == ()
@@ -90,17 +90,17 @@ def test_dockers_own_places_for_single_registries(tmp_path: Path) -> None:
     ):
         (place / host).mkdir(parents=True, exist_ok=True)
         (place / host / name).write_text(content)
-    found = registry_certificates.collect((tmp_path / "none", system, user))
-    with tarfile.open(fileobj=io.BytesIO(found.tar)) as archive:
+    result = registry_certificates.collect((tmp_path / "none", system, user))
+    with tarfile.open(fileobj=io.BytesIO(result.tar)) as archive:
         members = {member.name: member for member in archive.getmembers()}
         key = archive.extractfile("a.test:5000/ca.crt")
         assert key is not None
         assert key.read() == b"USER"
     assert set(members) == {"a.test:5000", "b.test", "a.test:5000/ca.crt", "a.test:5000/client.key", "b.test/ca.crt"}
     assert members["a.test:5000/client.key"].mode == 0o600
-    assert found.hosts == ("a.test:5000", "b.test")
-    assert "not a host!" in found.notes[0]
-    assert registry_certificates.collect((system, user)).tar == found.tar
+    assert result.hosts == ("a.test:5000", "b.test")
+    assert "not a host!" in result.notes[0]
+    assert registry_certificates.collect((system, user)).tar == result.tar
     assert registry_certificates.collect(()).tar == b""
 
 
@@ -108,6 +108,6 @@ def test_too_much_for_registries_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(registry_certificates, "MAX_BYTES", 10)
     (tmp_path / "a.test").mkdir()
     (tmp_path / "a.test" / "ca.crt").write_text("x" * 11)
-    found = registry_certificates.collect((tmp_path,))
-    assert found.tar == b""
-    assert "left out" in found.notes[0]
+    result = registry_certificates.collect((tmp_path,))
+    assert result.tar == b""
+    assert "left out" in result.notes[0]

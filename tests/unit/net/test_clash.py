@@ -71,10 +71,10 @@ def test_the_engines_answer_is_read() -> None:
          "Labels": {"com.docker.compose.project": "web"}},
         {"Name": "host", "IPAM": {"Config": None}, "Labels": None},
     ]  # fmt: skip
-    found = read_networks(Json(answer, engine_source("GET /networks")))
-    assert [network.ranges for network in found] == [("172.18.0.0/16",), ()]
-    assert found[0].project == "web"
-    assert "\x1b" not in found[0].name
+    networks = read_networks(Json(answer, engine_source("GET /networks")))
+    assert [network.ranges for network in networks] == [("172.18.0.0/16",), ()]
+    assert networks[0].project == "web"
+    assert "\x1b" not in networks[0].name
 
 
 @pytest.mark.parametrize(

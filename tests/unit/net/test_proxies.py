@@ -66,8 +66,8 @@ def test_the_environment_goes_first_and_lower_case_before_upper(monkeypatch: pyt
     monkeypatch.setenv("HTTPS_PROXY", "http://upper:1")
     monkeypatch.setenv("https_proxy", "http://lower:1")
     monkeypatch.setenv("no_proxy", "a, b c;d")
-    found = found_in.from_environment()
-    assert found == SystemProxies(
+    settings = found_in.from_environment()
+    assert settings == SystemProxies(
         http="socks5://s:1", https="http://lower:1", no_proxy=("a", "b", "c", "d"), source="the environment"
     )
 
@@ -86,9 +86,9 @@ def test_gnome() -> None:
 
 
 def test_macos() -> None:
-    found = found_in.parse_scutil(SCUTIL)
-    assert (found.http, found.https, found.pac) == ("proxy.corp.test:8080", "", "http://wpad/proxy.pac")
-    assert found.no_proxy == ("*.local", "169.254/16")
+    settings = found_in.parse_scutil(SCUTIL)
+    assert (settings.http, settings.https, settings.pac) == ("proxy.corp.test:8080", "", "http://wpad/proxy.pac")
+    assert settings.no_proxy == ("*.local", "169.254/16")
     assert found_in.parse_scutil("<dictionary> {\n  FTPPassive : 1\n}\n") == SystemProxies()
 
 
@@ -103,10 +103,10 @@ def test_macos() -> None:
     ],
 )
 def test_windows(values: dict[str, object], http: str, https: str) -> None:
-    found = found_in.parse_internet_settings({**values, "ProxyOverride": "<local>;*.corp.test;10.*"})
-    assert (found.http, found.https) == (http, https)
+    settings = found_in.parse_internet_settings({**values, "ProxyOverride": "<local>;*.corp.test;10.*"})
+    assert (settings.http, settings.https) == (http, https)
     if http:
-        assert found.no_proxy == ("<local>", "*.corp.test", "10.*")
+        assert settings.no_proxy == ("<local>", "*.corp.test", "10.*")
 
 
 @pytest.mark.parametrize(
@@ -181,11 +181,11 @@ def test_the_systems_proxies_are_used_as_far_as_they_can_be() -> None:
     system = SystemProxies(http="p:1", https="ftp://p", no_proxy=("a*b",), pac="http://u:pw@wpad/x.pac", source="it")
     chosen = proxies.choose(NetworkSection(), system)
     assert (chosen.http, chosen.https, chosen.source) == ("http://p:1", "", "it")
-    told = " ".join(chosen.notes)
-    assert "'ftp' is none of" in told
-    assert "a*b" in told
-    assert "PAC file (http://[hidden]@wpad/x.pac)" in told
-    assert "pw" not in told
+    notes = " ".join(chosen.notes)
+    assert "'ftp' is none of" in notes
+    assert "a*b" in notes
+    assert "PAC file (http://[hidden]@wpad/x.pac)" in notes
+    assert "pw" not in notes
     assert proxies.choose(NetworkSection(proxy="none"), system).any is False
 
 
@@ -207,12 +207,12 @@ def test_proxies_that_can_be_used(url: str) -> None:
 
 
 def test_daemon_json_goes_before_what_was_found() -> None:
-    found = Proxies(http="http://a:1", https="http://b:1", no_proxy=("x",), source="the environment")
+    settings = Proxies(http="http://a:1", https="http://b:1", no_proxy=("x",), source="the environment")
     own: dict[str, Any] = {"proxies": {"https-proxy": "http://mine:1", "no-proxy": "*.y"}}
-    both = proxies.with_engine_options(found, own)
+    both = proxies.with_engine_options(settings, own)
     assert (both.http, both.https, both.no_proxy) == ("http://a:1", "http://mine:1", (".y",))
     assert both.source == "daemon.json and the environment"
-    assert proxies.with_engine_options(found, {}) is found
+    assert proxies.with_engine_options(settings, {}) is settings
     assert proxies.with_engine_options(Proxies(), own).source == "daemon.json"
 
 

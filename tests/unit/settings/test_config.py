@@ -111,8 +111,8 @@ def test_two_threads_that_change_it_at_once_lose_nothing(tmp_path: Path, monkeyp
     monkeypatch.setattr("backend.settings.config.write_private", meanwhile)
     config.set_values(path, {"machine.memory_mib": 2048})
     other.join(timeout=30)
-    kept = config.load(path).machine
-    assert (kept.memory_mib, kept.cpus) == (2048, 3)
+    machine = config.load(path).machine
+    assert (machine.memory_mib, machine.cpus) == (2048, 3)
 
 
 def test_every_key_can_be_read() -> None:

@@ -91,9 +91,9 @@ def test_a_packet_is_whole_or_not_there(pair: tuple[WireSocket, socket.socket, t
     assert wire.next_packet() is None
     peer.sendall(packet[30:] + packet[:7])
     wire.fill()
-    whole = wire.next_packet()
-    assert whole is not None
-    assert b"".join(whole) == packet
+    packet_parts = wire.next_packet()
+    assert packet_parts is not None
+    assert b"".join(packet_parts) == packet
     assert wire.next_packet() is None
     peer.sendall(packet[7:] + packet)
     for _ in range(2):

@@ -51,8 +51,8 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 def test_secrets_go_by_their_place_and_look(text: str) -> None:
     redactor = Redactor()
-    for whole in (text, f"time=1 {text}", f"before\n{text}\nafter"):
-        assert HUSH not in redactor.text(whole)
+    for variant in (text, f"time=1 {text}", f"before\n{text}\nafter"):
+        assert HUSH not in redactor.text(variant)
     assert "after" in redactor.text(f"{text}\nafter") or "PRIVATE" in text
     assert HUSH not in json.dumps(redactor.value({"a": [text, {"b": text}]}))
 
@@ -135,18 +135,18 @@ def test_planted_secrets_are_not_in_the_bundle(planted: MachineDir, tmp_path: Pa
     target = tmp_path / "bundle.zip"
     steps: list[float] = []
     made = make_support_bundle(planted.home, target, progress=lambda _what, done: steps.append(done))
-    found = contents(target)
-    assert {entry.name for entry in made.entries} | {"README.txt"} == set(found)
-    assert {"facts.json", "doctor.txt", "settings/daemon.json", "logs/agent.log", "logs/agent.log.1"} <= set(found)
+    files = contents(target)
+    assert {entry.name for entry in made.entries} | {"README.txt"} == set(files)
+    assert {"facts.json", "doctor.txt", "settings/daemon.json", "logs/agent.log", "logs/agent.log.1"} <= set(files)
     keys = [path.read_text() for path in planted.keys.iterdir() if not path.name.endswith(".pub")]
     bodies = {line for key in keys for line in key.splitlines() if not line.startswith("-----")}
-    for name, text in found.items():
+    for name, text in files.items():
         for secret in (HUSH, LOGIN, "PRIVATE KEY", "zoe-quux", *bodies):
             assert secret not in text, f"{secret!r} is in {name}"
         assert str(Path.home()) not in text
-    assert "the last line" in found["logs/agent.log"]
-    assert json.loads(found["settings/daemon.json"])["debug"] is True
-    assert "currentContext" in found["settings/docker-config.json"]
+    assert "the last line" in files["logs/agent.log"]
+    assert json.loads(files["settings/daemon.json"])["debug"] is True
+    assert "currentContext" in files["settings/docker-config.json"]
     assert steps == sorted(steps)
     assert steps[-1] == 1
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
@@ -162,9 +162,9 @@ def test_what_cannot_be_had_is_named(planted: MachineDir, tmp_path: Path, monkey
     words = "\n".join(made.missing)
     for name in ("logs/serial.log", "logs/guest-dockerd.log", "machine/qemu-command.txt", "doctor.txt: a defect"):
         assert name in words
-    found = contents(tmp_path / "b.zip")
-    assert all(line in found["README.txt"] for line in made.missing)
-    assert HUSH not in found["settings/daemon.json"]
+    files = contents(tmp_path / "b.zip")
+    assert all(line in files["README.txt"] for line in made.missing)
+    assert HUSH not in files["settings/daemon.json"]
 
 
 def test_a_home_that_does_not_exist_gives_a_bundle_too(tmp_path: Path) -> None:

@@ -40,22 +40,22 @@ def code(text: str) -> Iterator[str]:
         if number % 2:
             yield from (line.split("#")[0].strip() for line in part.splitlines() if line.strip())
         else:
-            yield from (" ".join(found.split()) for found in re.findall(r"`([^`]+)`", part))
+            yield from (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", part))
 
 
 def commands() -> Mapping[str, argparse.ArgumentParser]:
     """Every command of `wherry` by its words: "start", "disk grow"."""
-    found: dict[str, argparse.ArgumentParser] = {}
+    parsers: dict[str, argparse.ArgumentParser] = {}
 
     def walk(parser: argparse.ArgumentParser, words: str) -> None:
         for action in parser._actions:
             if isinstance(action, argparse._SubParsersAction):
                 for name, sub in action.choices.items():
-                    found[f"{words} {name}".strip()] = sub
+                    parsers[f"{words} {name}".strip()] = sub
                     walk(sub, f"{words} {name}".strip())
 
     walk(_parser(), "")
-    return found
+    return parsers
 
 
 COMMANDS = commands()
@@ -160,9 +160,9 @@ def _shown(value: int | str | bool) -> str:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_setting_is_described_with_its_default(key: str) -> None:
-    found = re.search(rf"`{key}`(?: \(([^)]*)\))?", TEXTS["settings"])
-    assert found, f"settings.md does not name {key}"
-    assert (found[1] or "") == _shown(config.get(config.Config(), key))
+    match = re.search(rf"`{key}`(?: \(([^)]*)\))?", TEXTS["settings"])
+    assert match, f"settings.md does not name {key}"
+    assert (match[1] or "") == _shown(config.get(config.Config(), key))
 
 
 @pytest.mark.parametrize("name", PAGES)

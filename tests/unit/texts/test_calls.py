@@ -70,9 +70,9 @@ def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
 
 def fields(text: str) -> set[str]:
     """The names in the braces; each must be a plain one."""
-    found = {field for _, field, _, _ in string.Formatter().parse(text) if field is not None}
-    assert all(field.isidentifier() for field in found), text
-    return found
+    names = {field for _, field, _, _ in string.Formatter().parse(text) if field is not None}
+    assert all(field.isidentifier() for field in names), text
+    return names
 
 
 ALL = [(path, function, call) for path in SOURCES if "texts" not in path.parts for function, call in calls(path)]

@@ -25,11 +25,11 @@ Key = tuple[str | None, str | tuple[str, ...]]
 @cache
 def extracted() -> frozenset[Key]:
     keywords = parse_keywords(KEYWORDS)
-    found: set[Key] = set()
+    keys: set[Key] = set()
     for top in SOURCES:
         for _, _, text, _, context in extract_from_dir(str(ROOT / top), [("**.py", "python")], keywords=keywords):
-            found.add((context, text))
-    return frozenset(found)
+            keys.add((context, text))
+    return frozenset(keys)
 
 
 @cache
@@ -38,13 +38,13 @@ def catalogue(path: Path) -> Catalog:
         return read_po(file, locale=path.parts[-3], abort_invalid=True)
 
 
-def forms(said: object) -> list[str]:
+def forms(translation: object) -> list[str]:
     """What stands there: one text, or one for each plural form."""
     return (
-        [said]
-        if isinstance(said, str)
-        else [str(form or "") for form in said]
-        if isinstance(said, tuple | list)
+        [translation]
+        if isinstance(translation, str)
+        else [str(form or "") for form in translation]
+        if isinstance(translation, tuple | list)
         else []
     )
 
@@ -85,16 +85,16 @@ def test_plural_forms_are_those_of_the_language(path: Path) -> None:
 def test_the_same_is_filled_in(path: Path) -> None:
     for message in catalogue(path):
         allowed = [filled_in(text) for text in forms(message.id)]
-        for said in forms(message.string):
-            assert filled_in(said) in allowed, message.id
+        for translation in forms(message.string):
+            assert filled_in(translation) in allowed, message.id
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
 def test_spaces_around_a_text_stay(path: Path) -> None:
     for message in catalogue(path):
         if message.id:
-            for said in forms(message.string):
-                assert ends(said) == ends(forms(message.id)[0]), message.id
+            for translation in forms(message.string):
+                assert ends(translation) == ends(forms(message.id)[0]), message.id
 
 
 def ends(text: str) -> tuple[bool, bool]:

@@ -133,9 +133,9 @@ class Speaking:
         return await self._said.get()
 
     async def write(self, data: bytes) -> None:
-        said = self._answer(data.decode().strip())
-        if said is not None:
-            self._said.put_nowait(said.encode())
+        reply = self._answer(data.decode().strip())
+        if reply is not None:
+            self._said.put_nowait(reply.encode())
 
     async def write_eof(self) -> None:
         self._said.put_nowait(b"")

@@ -61,7 +61,7 @@ def test_no_line_of_the_kernel_does_harm(line: str) -> None:
     ],
 )
 def test_a_problem_of_the_guest(code: str, ours: ProblemCode, warning: bool, action: Action | None) -> None:
-    told = GuestProblem(code, "its\x1b words")
-    problem = explain(told)
-    assert (problem.code, problem.action, is_warning(told)) == (ours, action, warning)
+    reported = GuestProblem(code, "its\x1b words")
+    problem = explain(reported)
+    assert (problem.code, problem.action, is_warning(reported)) == (ours, action, warning)
     assert problem.tail == ("its words",)

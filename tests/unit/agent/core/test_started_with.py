@@ -46,9 +46,9 @@ def test_changes_by_several_threads_are_all_kept(directory: MachineDir) -> None:
         with ThreadPoolExecutor(len(changes)) as threads:
             for key, value in changes:
                 threads.submit(started_with.change, directory, key, value)
-        found = started_with.settings(directory)
-        assert found is not None
-        sections = msgspec.to_builtins(found)
+        settings = started_with.settings(directory)
+        assert settings is not None
+        sections = msgspec.to_builtins(settings)
         assert [sections[key.split(".")[0]][key.split(".")[1]] for key, _ in changes] == [value for _, value in changes]
 
 

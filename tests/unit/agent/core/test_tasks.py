@@ -44,7 +44,7 @@ def test_what_fails_is_told_and_the_rest_goes_on() -> None:
 
 @pytest.mark.expect_log("task a checkpoint failed")
 def test_of_work_in_the_background_only_defects_are_told() -> None:
-    told = list[Problem]()
+    problems = list[Problem]()
 
     async def defective() -> None:
         raise KeyError("a defect")
@@ -56,7 +56,7 @@ def test_of_work_in_the_background_only_defects_are_told() -> None:
         await asyncio.Event().wait()
 
     async def run() -> None:
-        background = Background(told.append)
+        background = Background(problems.append)
         for work in (defective(), refused()):
             background.spawn(work, "a checkpoint")
         await background.wait(20)
@@ -65,5 +65,5 @@ def test_of_work_in_the_background_only_defects_are_told() -> None:
         assert other.cancelled()
 
     asyncio.run(run())
-    assert len(told) == 1
-    assert "a checkpoint" in told[0].summary
+    assert len(problems) == 1
+    assert "a checkpoint" in problems[0].summary

@@ -28,10 +28,10 @@ def a_process_that_has_ended() -> int:
 
 
 def test_files_of_processes_that_are_gone_are_removed(directory: MachineDir) -> None:
-    gone = a_process_that_has_ended()
+    dead_pid = a_process_that_has_ended()
     left = [
-        directory.home / f".config.toml.{gone}.new",
-        directory.machine / f".run.json.{gone}.new",
+        directory.home / f".config.toml.{dead_pid}.new",
+        directory.machine / f".run.json.{dead_pid}.new",
         directory.keys / f".known_hosts.{os.getpid()}.new",
     ]
     for path in left:
@@ -48,8 +48,8 @@ def test_a_file_that_is_being_written_stays(directory: MachineDir) -> None:
 
 
 def test_whole_files_and_files_of_others_stay(directory: MachineDir) -> None:
-    gone = a_process_that_has_ended()
-    others = [directory.config, directory.home / ".hidden.new", directory.machine / f"disk.{gone}.new"]
+    dead_pid = a_process_that_has_ended()
+    others = [directory.config, directory.home / ".hidden.new", directory.machine / f"disk.{dead_pid}.new"]
     for path in others:
         path.write_text("whole")
     unfinished_files.clear(directory, own_pid=os.getpid())

@@ -16,7 +16,7 @@ from backend.model import MachineStatus, Notice, OperationStatus, Phase, StopPol
 from backend.paths import MachineDir
 
 
-class Told:
+class Recorder:
     """What the supervisor tells, each with the thread that it was told on."""
 
     def __init__(self) -> None:
@@ -53,12 +53,12 @@ def directory(tmp_path: Path) -> MachineDir:
     return made
 
 
-def supervisor(directory: MachineDir, told: Told) -> Supervisor:
+def supervisor(directory: MachineDir, recorder: Recorder) -> Supervisor:
     return Supervisor(
         host.current(),
         directory,
-        publish=told.publish,
-        notify=told.notify,
+        publish=recorder.publish,
+        notify=recorder.notify,
         open_endpoint=nothing,
         announce_endpoint=nothing,
         may_start_on_demand=no,
@@ -67,10 +67,10 @@ def supervisor(directory: MachineDir, told: Told) -> Supervisor:
 
 def test_a_saved_state_that_cannot_be_removed_is_told_on_the_loops_thread(directory: MachineDir) -> None:
     directory.suspended_record.mkdir()
-    told = Told()
+    recorder = Recorder()
 
     async def run() -> None:
-        machine = supervisor(directory, told)
+        machine = supervisor(directory, recorder)
         running = asyncio.create_task(machine.run())
         async with asyncio.timeout(20):
             machine.post(FoundSuspended())
@@ -81,19 +81,19 @@ def test_a_saved_state_that_cannot_be_removed_is_told_on_the_loops_thread(direct
         await asyncio.wait({running})
 
     asyncio.run(run())
-    assert len(told.notices) == 1
-    assert told.threads == {threading.get_ident()}
+    assert len(recorder.notices) == 1
+    assert recorder.threads == {threading.get_ident()}
 
 
 def test_an_equal_snapshot_is_not_published_again(directory: MachineDir) -> None:
-    told = Told()
+    recorder = Recorder()
 
     async def run() -> None:
-        machine = supervisor(directory, told)
+        machine = supervisor(directory, recorder)
         running = asyncio.create_task(machine.run())
         async with asyncio.timeout(20):
             seq = await machine.ask(StopRequested())
-            before = len(told.statuses)
+            before = len(recorder.statuses)
             assert await machine.ask(StopRequested()) == seq, "what is known already heeds it"
             operation = OperationStatus(name="reset", title="Resetting")
             for _ in range(3):
@@ -102,10 +102,10 @@ def test_an_equal_snapshot_is_not_published_again(directory: MachineDir) -> None
                 machine.show_operation(operation)
                 machine.show_offer(None)
             machine.show_operation(None)
-        assert len(told.statuses) == before + 2
+        assert len(recorder.statuses) == before + 2
         running.cancel()
         await asyncio.wait({running})
 
     asyncio.run(run())
-    assert [status.seq for status in told.statuses] == list(range(len(told.statuses)))
-    assert all(one != following for one, following in itertools.pairwise(told.statuses))
+    assert [status.seq for status in recorder.statuses] == list(range(len(recorder.statuses)))
+    assert all(one != following for one, following in itertools.pairwise(recorder.statuses))

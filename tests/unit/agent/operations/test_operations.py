@@ -155,7 +155,7 @@ def test_whatever_it_raises_its_recovery_runs_and_the_journal_outlives_it(
     raised: BaseException, tmp_path: Path
 ) -> None:
     path = tmp_path / "operation.json"
-    found: list[tuple[Journal, BaseException | None]] = []
+    recovered: list[tuple[Journal, BaseException | None]] = []
 
     async def work(operation: Operation) -> dict[str, Any]:
         await operation.note("copying", was_running=True, target="/x")
@@ -165,7 +165,7 @@ def test_whatever_it_raises_its_recovery_runs_and_the_journal_outlives_it(
     async def recover(operation: Operation, left: Journal, why: BaseException | None) -> str:
         assert journals.load(path) == left, "a kill now is followed by the next agent's recovery"
         assert operation.holds_clients
-        found.append((left, why))
+        recovered.append((left, why))
         return "It is where it was."
 
     async def run() -> None:
@@ -178,7 +178,7 @@ def test_whatever_it_raises_its_recovery_runs_and_the_journal_outlives_it(
         assert not [notice for notice in notices if notice.text == "It is where it was."], "whoever asked is answered"
 
     asyncio.run(run())
-    assert found == [
+    assert recovered == [
         (Journal(name="disk.move", stage="switching", was_running=True, details={"target": "/x", "size": 3}), raised)
     ]
     assert not path.exists()
@@ -317,18 +317,18 @@ async def test_the_next_agent_settles_what_was_left(tmp_path: Path) -> None:
     journals.save(path, Journal(name="disk.move", stage="copying", was_running=True, details={"target": "/x"}))
     operations, stage, notices = made(tmp_path)
     assert (await refusal(operations)).problem.code is ProblemCode.BUSY
-    seen: list[Journal] = []
+    recovered: list[Journal] = []
 
     async def recover(operation: Operation, left: Journal, why: BaseException | None) -> str:
         assert why is None
         assert operation.holds_clients
         assert path.exists(), "until it is settled, another kill must be followed by another try"
-        seen.append(left)
+        recovered.append(left)
         return "The disk is where it was."
 
     operations.register("disk.move", "Moving the disk", recover)
     await operations.run_recovery()
-    assert seen[0].details == {"target": "/x"}
+    assert recovered[0].details == {"target": "/x"}
     assert not path.exists()
     assert not operations.has_left
     assert [notice.text for notice in notices] == ["The disk is where it was."]

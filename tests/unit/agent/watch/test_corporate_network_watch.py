@@ -68,12 +68,12 @@ def start(host: CompanyHost, directory: MachineDir) -> None:
         argv=[],
     )
     run.save(directory.run_record, record)
-    found = corporate_network.examine(NetworkSection(), host, options={}, network=record.user_network, known=())
-    corporate_network.save_record(directory.used_corporate_network, found.record)
+    result = corporate_network.examine(NetworkSection(), host, options={}, network=record.user_network, known=())
+    corporate_network.save_record(directory.used_corporate_network, result.record)
 
 
 def test_changes_are_told_once_and_a_restart_settles_them(host: CompanyHost, directory: MachineDir) -> None:
-    told: list[Notice] = []
+    notices: list[Notice] = []
     live, looks = True, 0
 
     def is_live() -> bool:
@@ -81,7 +81,7 @@ def test_changes_are_told_once_and_a_restart_settles_them(host: CompanyHost, dir
         looks += 1
         return live
 
-    watch = CorporateNetworkWatch(host, directory, is_live=is_live, notify=told.append, every_s=0.001)
+    watch = CorporateNetworkWatch(host, directory, is_live=is_live, notify=notices.append, every_s=0.001)
 
     async def until(changed: set[str]) -> None:
         async with asyncio.timeout(30):
@@ -101,7 +101,7 @@ def test_changes_are_told_once_and_a_restart_settles_them(host: CompanyHost, dir
             async with asyncio.timeout(30):
                 while looks < looked + 10:
                     await asyncio.sleep(0.001)
-            assert [notice.text.partition(" have")[0] for notice in told] == [
+            assert [notice.text.partition(" have")[0] for notice in notices] == [
                 "This computer's proxies",
                 "This computer's proxies and certificate authorities",
             ]
@@ -116,12 +116,12 @@ def test_changes_are_told_once_and_a_restart_settles_them(host: CompanyHost, dir
             await asyncio.wait({running})
 
     asyncio.run(story())
-    assert "s3cr3t" not in str(told)
+    assert "s3cr3t" not in str(notices)
 
 
 def test_what_is_looked_at_in_vain_is_nobodys_trouble(host: CompanyHost, directory: MachineDir) -> None:
-    told: list[Notice] = []
-    watch = CorporateNetworkWatch(host, directory, is_live=lambda: True, notify=told.append)
+    notices: list[Notice] = []
+    watch = CorporateNetworkWatch(host, directory, is_live=lambda: True, notify=notices.append)
 
     async def story() -> None:
         await watch._check(with_certificates=True)
@@ -132,7 +132,7 @@ def test_what_is_looked_at_in_vain_is_nobodys_trouble(host: CompanyHost, directo
             await watch._check(with_certificates=True)
 
     asyncio.run(story())
-    assert told == []
+    assert notices == []
 
 
 def checked(host: CompanyHost, directory: MachineDir, name: str) -> CheckResult:
@@ -141,17 +141,17 @@ def checked(host: CompanyHost, directory: MachineDir, name: str) -> CheckResult:
 
 
 def test_the_doctor_shows_what_is_in_force_and_where_it_comes_from(host: CompanyHost, directory: MachineDir) -> None:
-    found = checked(host, directory, "proxies")
-    assert found.severity is CheckSeverity.OK
-    assert found.finding == "http by http://[hidden]@p:1, https by http://p:1, from the environment"
+    result = checked(host, directory, "proxies")
+    assert result.severity is CheckSeverity.OK
+    assert result.finding == "http by http://[hidden]@p:1, https by http://p:1, from the environment"
     host.proxies = SystemProxies(http="p:1", no_proxy=("*.corp.test",), source="GNOME's settings")
-    found = checked(host, directory, "proxies")
-    assert found.severity is CheckSeverity.NOTE
-    assert "not for .corp.test" in found.finding
+    result = checked(host, directory, "proxies")
+    assert result.severity is CheckSeverity.NOTE
+    assert "not for .corp.test" in result.finding
     host.proxies = SystemProxies(pac="automatic", source="GNOME's settings")
-    found = checked(host, directory, "proxies")
-    assert found.severity is CheckSeverity.WARNING
-    assert "PAC file" in found.finding
+    result = checked(host, directory, "proxies")
+    assert result.severity is CheckSeverity.WARNING
+    assert "PAC file" in result.finding
     host.proxies = SystemProxies()
     assert checked(host, directory, "proxies").finding == "none, everything goes directly"
     trusted = checked(host, directory, "certificates")
@@ -167,17 +167,17 @@ def test_the_doctor_tells_what_a_running_machine_was_started_with(
     start(host, directory)
     assert checked(host, directory, "proxies").severity is CheckSeverity.OK
     host.proxies = SystemProxies()
-    found = checked(host, directory, "proxies")
-    assert found.severity is CheckSeverity.WARNING
-    assert "was started with: http by http://[hidden]@p:1" in found.finding
-    assert found.hint is not None
+    result = checked(host, directory, "proxies")
+    assert result.severity is CheckSeverity.WARNING
+    assert "was started with: http by http://[hidden]@p:1" in result.finding
+    assert result.hint is not None
 
 
 def test_the_users_daemon_json_is_what_containers_get_too(host: CompanyHost) -> None:
     section = NetworkSection(proxy_in_containers=True)
     options = {"proxies": {"http-proxy": "http://mine:1"}}
-    found = corporate_network.examine(section, host, options=options, network=UserNetwork(), known=())
-    assert b"http://mine:1" in found.contents["container-environment"]
-    assert b"s3cr3t" in found.contents["environment"]  # dockerd itself lets its own options go first
-    assert found.record.proxies_from == "daemon.json and the environment"
-    assert "container-authorities" not in found.contents
+    result = corporate_network.examine(section, host, options=options, network=UserNetwork(), known=())
+    assert b"http://mine:1" in result.contents["container-environment"]
+    assert b"s3cr3t" in result.contents["environment"]  # dockerd itself lets its own options go first
+    assert result.record.proxies_from == "daemon.json and the environment"
+    assert "container-authorities" not in result.contents

@@ -105,17 +105,17 @@ def test_silence_lasts_until_an_answer() -> None:
         guest = GuestSide(clocks, trips_s=[600.0])
         clock = GuestClock(guest.ask, guest.send, clocks)
         running = asyncio.create_task(clock.run())
-        seen = []
+        states = []
 
         async def until(asked: int) -> None:
             async with asyncio.timeout(20):
                 while guest.asked < asked:
-                    seen.append(clock.is_waiting)
+                    states.append(clock.is_waiting)
                     await asyncio.sleep(0.01)
 
         await until(2)
-        assert seen
-        assert all(seen[1:]), "it is waited for until an answer comes"
+        assert states
+        assert all(states[1:]), "it is waited for until an answer comes"
         async with asyncio.timeout(20):
             while clock.is_waiting:
                 await asyncio.sleep(0)

@@ -77,7 +77,7 @@ def watch(
     looks: int = 8,
 ) -> list[Notice]:
     """Let it look that often; a minute lasts as long as a tick."""
-    told: list[Notice] = []
+    notices: list[Notice] = []
     done = 0
 
     def load() -> Config:
@@ -87,7 +87,7 @@ def watch(
 
     async def run() -> None:
         idleness = Idleness(
-            machine, activity or Activity(), load_config=load, notify=told.append, tick_s=TICK_S, minute_s=TICK_S
+            machine, activity or Activity(), load_config=load, notify=notices.append, tick_s=TICK_S, minute_s=TICK_S
         )
         watching = asyncio.create_task(idleness.run())
         async with asyncio.timeout(30):
@@ -98,16 +98,16 @@ def watch(
         assert watching.cancelled()
 
     asyncio.run(run())
-    return told
+    return notices
 
 
 @pytest.mark.parametrize(("action", "policy"), [("suspend", StopPolicy.SUSPEND), ("stop", StopPolicy.POWER_DOWN)])
 def test_an_idle_machine_is_put_away_once(action: str, policy: StopPolicy) -> None:
     machine = Machine()
-    told = watch(machine, action=action)
+    notices = watch(machine, action=action)
     assert machine.asked == [StopRequested(policy)]
-    assert len(told) == 1
-    assert "2 minutes" in told[0].text
+    assert len(notices) == 1
+    assert "2 minutes" in notices[0].text
     assert all(stream.closed for stream in machine.streams)
 
 

@@ -90,19 +90,19 @@ def test_the_engine_is_not_blamed_for_a_guest_that_stood_still() -> None:
 
 
 def test_a_question_that_is_just_under_way_hides_nothing() -> None:
-    watch_state, told = WatchState(), []
+    watch_state, reported = WatchState(), []
     for number in range(200):
         busy = {"deaf": number % 3 == 0, "guest_silent": True}
         watch_state, (diagnosis,) = observe(watch_state, 1, **busy)
-        told.append(diagnosis.problem is not None)
-    assert told.index(True) < 100
-    assert all(told[told.index(True) :]), "it does not flutter"
-    watch_state, told = WatchState(), []
+        reported.append(diagnosis.problem is not None)
+    assert reported.index(True) < 100
+    assert all(reported[reported.index(True) :]), "it does not flutter"
+    watch_state, reported = WatchState(), []
     for number in range(400):
         busy = {"deaf": number % 3 == 0, "guest_silent": number % 5 == 0, "engine_silent": True}
         watch_state, (diagnosis,) = observe(watch_state, 1, **busy)
-        told.append(diagnosis.problem is not None)
-    assert all(told[told.index(True) :]), "it does not flutter"
+        reported.append(diagnosis.problem is not None)
+    assert all(reported[reported.index(True) :]), "it does not flutter"
 
 
 def test_a_computer_that_slept_finds_nobody_silent() -> None:
@@ -127,7 +127,7 @@ def test_a_full_host_disk_is_told_at_once_and_the_machine_goes_on_when_there_is_
 
 def test_the_warning_of_a_host_disk_does_not_flutter() -> None:
     watch_state = WatchState()
-    told = []
+    warned = []
     for free in (
         LOW_FREE_BYTES,
         LOW_FREE_BYTES - 1,
@@ -138,8 +138,8 @@ def test_the_warning_of_a_host_disk_does_not_flutter() -> None:
     ):
         watch_state, diagnosis = judge(watch_state, Observation(passed_s=1, host_free=free), LIMITS)
         assert diagnosis.problem is None
-        told.append(diagnosis.warning is not None)
-    assert told == [False, True, True, True, True, False]
+        warned.append(diagnosis.warning is not None)
+    assert warned == [False, True, True, True, True, False]
 
 
 SEEN = st.builds(

@@ -68,12 +68,12 @@ def served(stack: ExitStack, manners: Manners, tls: ssl.SSLContext | None) -> st
 
 def test_all_is_well(stack: ExitStack, authority: Authority) -> None:
     manners = Manners(token=True)
-    seen: list[str] = []
+    hops: list[str] = []
     image = served(stack, manners, authority.serve_as(NAME))
-    diagnosis = diagnose_network(None, image, on_hop=lambda hop: seen.append(hop.id))
+    diagnosis = diagnose_network(None, image, on_hop=lambda hop: hops.append(hop.id))
     assert diagnosis.failed is None, diagnosis_as_text(diagnosis)
     assert diagnosis.image == f"{image}:latest"
-    assert seen == [hop.id for hop in diagnosis.hops]
+    assert hops == [hop.id for hop in diagnosis.hops]
     skipped = {"machine", "dns-machine", "connect-machine", "tls-machine", "engine"}
     assert {hop for hop, state in states(diagnosis).items() if state != "ok"} == skipped
     assert {hop.state for hop in diagnosis.hops if hop.id in skipped} == {HopState.SKIPPED}
@@ -121,8 +121,8 @@ def test_what_a_registry_says(
     image = served(stack, Manners(token=True, answers={begin: answer}), authority.serve_as(NAME))
     diagnosis = diagnose_network(None, image)
     failed_at(diagnosis, hop, *words)
-    hops = [found.id for found in diagnosis.hops]
-    assert all(found.state is HopState.SKIPPED for found in diagnosis.hops[hops.index(hop) + 1 :])
+    hops = [one.id for one in diagnosis.hops]
+    assert all(one.state is HopState.SKIPPED for one in diagnosis.hops[hops.index(hop) + 1 :])
 
 
 def test_layers_that_a_firewall_keeps_away(stack: ExitStack, authority: Authority) -> None:
@@ -259,6 +259,6 @@ def test_a_mirror_stands_in_for_docker_hub(stack: ExitStack, tmp_path: Path) -> 
     mirrors = [f"http://127.0.0.1:{dead_port()}", f"http://127.0.0.1:{port}/"]
     (tmp_path / "home" / "daemon.json").write_text(json.dumps({"registry-mirrors": mirrors}))
     hops = diagnose_network(None, "hello-world@sha256:" + "0" * 64).hops
-    found = [(hop.state.value, hop.detail) for hop in hops if hop.id == "mirror"]
-    assert [state for state, _ in found] == ["warning", "ok"]
+    results = [(hop.state.value, hop.detail) for hop in hops if hop.id == "mirror"]
+    assert [state for state, _ in results] == ["warning", "ok"]
     assert not any(hop.state is HopState.FAILED for hop in hops)

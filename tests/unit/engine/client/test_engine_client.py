@@ -38,15 +38,15 @@ def client(engine: FakeEngine) -> Iterator[EngineClient]:
 
 
 def test_containers_of_every_state(client: EngineClient) -> None:
-    found = {entry.name: entry for entry in client.list_containers()}
-    assert found["web"].state is ContainerState.RUNNING
-    assert (found["web"].compose_project, found["web"].compose_service) == ("shop", "web")
-    assert {(port.host_port, port.container_port) for port in found["web"].ports} == {(8080, 80), (8443, 443)}
-    assert found["db"].health is Health.HEALTHY
-    assert found["sick"].health is Health.UNHEALTHY
-    assert found["paused"].state is ContainerState.PAUSED
-    assert found["not-started"].state is ContainerState.CREATED
-    failed = next(entry for name, entry in found.items() if name.startswith("failed-job"))
+    containers = {entry.name: entry for entry in client.list_containers()}
+    assert containers["web"].state is ContainerState.RUNNING
+    assert (containers["web"].compose_project, containers["web"].compose_service) == ("shop", "web")
+    assert {(port.host_port, port.container_port) for port in containers["web"].ports} == {(8080, 80), (8443, 443)}
+    assert containers["db"].health is Health.HEALTHY
+    assert containers["sick"].health is Health.UNHEALTHY
+    assert containers["paused"].state is ContainerState.PAUSED
+    assert containers["not-started"].state is ContainerState.CREATED
+    failed = next(entry for name, entry in containers.items() if name.startswith("failed-job"))
     assert (failed.state, failed.exit_code) == (ContainerState.EXITED, 3)
 
 
@@ -219,7 +219,7 @@ def test_hostile_words_are_clean_lines(words: str) -> None:
 
 
 def test_an_entry_with_nothing_in_it() -> None:
-    found = container_from_answer(
+    container = container_from_answer(
         entry({"Id": "ab" * 32, "Names": None, "Labels": None, "Ports": None, "State": "new-word"})
     )
-    assert (found.name, found.state) == ("ab" * 6, ContainerState.UNKNOWN)
+    assert (container.name, container.state) == ("ab" * 6, ContainerState.UNKNOWN)

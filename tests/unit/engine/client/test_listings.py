@@ -45,9 +45,9 @@ def client(engine: FakeEngine) -> Iterator[EngineClient]:
 
 
 def listed() -> dict[str, Any]:
-    found = recorded("listings")
-    assert isinstance(found, dict)
-    return found
+    answers = recorded("listings")
+    assert isinstance(answers, dict)
+    return answers
 
 
 def test_images_have_a_row_for_each_tag_and_know_their_containers() -> None:

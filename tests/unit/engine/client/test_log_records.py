@@ -106,10 +106,10 @@ def test_a_chunk_and_a_frame_that_claim_to_be_huge_are_not_held(size: int) -> No
 
 
 def test_the_end_is_seen_and_a_break_is_none() -> None:
-    whole = chunk(frame(TIME + b"one\n"))
-    assert len(list(log_blocks(iter([whole, b"0\r\n\r\n"]), LogRecords(chunked=True, framed=True)))) == 3
+    complete = chunk(frame(TIME + b"one\n"))
+    assert len(list(log_blocks(iter([complete, b"0\r\n\r\n"]), LogRecords(chunked=True, framed=True)))) == 3
     with pytest.raises(OSError, match="broke off"):
-        list(log_blocks(iter([whole]), LogRecords(chunked=True, framed=True)))
+        list(log_blocks(iter([complete]), LogRecords(chunked=True, framed=True)))
 
 
 @pytest.mark.parametrize("raw", [b"x" * 40, b"-5\r\nhello\r\n", b"zz\r\n"])

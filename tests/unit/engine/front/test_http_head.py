@@ -118,8 +118,8 @@ def test_a_response_says_close_only_in_its_closing_form() -> None:
 
 
 def test_error_response_is_the_engines_own_form() -> None:
-    whole = error_response(503, 'it is "down"\n')
-    head, _, body = whole.partition(b"\r\n\r\n")
+    response = error_response(503, 'it is "down"\n')
+    head, _, body = response.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 ")
     assert body == b'{"message":"it is \\"down\\"\\n"}\n'
     assert f"Content-Length: {len(body)}".encode() in head
@@ -149,7 +149,7 @@ def judge(stream: bytes) -> tuple[str, bytes, int]:
 def follow(stream: bytes, cuts: list[int]) -> tuple[str, int]:
     """What our tracker makes of it when it comes in pieces."""
     tracker = ChunkedTracker()
-    taken = 0
+    used = 0
     edges = sorted({cut % (len(stream) + 1) for cut in cuts} | {0, len(stream)})
     for start, stop in itertools.pairwise(edges):
         if tracker.complete:
@@ -159,8 +159,8 @@ def follow(stream: bytes, cuts: list[int]) -> tuple[str, int]:
         except BadFraming:
             return "bad", 0
         assert count == stop - start or tracker.complete
-        taken += count
-    return ("complete" if tracker.complete else "open"), taken
+        used += count
+    return ("complete" if tracker.complete else "open"), used
 
 
 chunks = st.lists(st.binary(min_size=1, max_size=40), max_size=5)
@@ -189,10 +189,10 @@ def test_chunked_bodies_end_where_h11_says(
 def test_broken_chunks_are_never_taken_for_whole(pieces: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(pieces)
     expected, _, length = judge(stream)
-    state, taken = follow(stream, cuts)
+    state, used = follow(stream, cuts)
     # We may see an error where h11 is lenient (a bare line feed) or still waits for a whole line; never another end.
     if state == "complete":
-        assert (expected, taken) == ("complete", length)
+        assert (expected, used) == ("complete", length)
 
 
 def test_trackers_without_chunks() -> None:

@@ -112,28 +112,33 @@ INSPECT: dict[str, Any] = {
 
 
 def test_details_of_a_container() -> None:
-    found = details_from_answer(entry(INSPECT))
-    assert (found.name, found.image, found.user, found.restart_policy) == (
+    details = details_from_answer(entry(INSPECT))
+    assert (details.name, details.image, details.user, details.restart_policy) == (
         *("shop", "nginx:1.27", "1000:1000", "on-failure:5"),
     )
-    assert (found.run.pid, found.run.restart_count, found.run.exit_code, found.run.finished_at) == (4711, 2, None, "")
-    assert found.run.started_epoch == pytest.approx(1_795_474_289.12, abs=0.01)
-    assert found.run.health_log[0].output == "fine[31m"
-    assert found.limits.cpus == 1.5
-    assert [(port.host_ip, port.host_port, port.container_port) for port in found.ports] == [
+    assert (details.run.pid, details.run.restart_count, details.run.exit_code, details.run.finished_at) == (
+        4711,
+        2,
+        None,
+        "",
+    )
+    assert details.run.started_epoch == pytest.approx(1_795_474_289.12, abs=0.01)
+    assert details.run.health_log[0].output == "fine[31m"
+    assert details.limits.cpus == 1.5
+    assert [(port.host_ip, port.host_port, port.container_port) for port in details.ports] == [
         ("127.0.0.1", 8080, 80),
         (None, None, 9000),
     ]
-    assert [mount.source for mount in found.anonymous_volumes] == ["ef" * 32]
-    assert found.graph_driver.lower_directories == ("/a", "/b")
-    assert found.untrusted_raw is INSPECT
+    assert [mount.source for mount in details.anonymous_volumes] == ["ef" * 32]
+    assert details.graph_driver.lower_directories == ("/a", "/b")
+    assert details.untrusted_raw is INSPECT
 
 
 def test_an_answer_with_nothing_in_it_has_details_too() -> None:
-    found = details_from_answer(
+    details = details_from_answer(
         entry({"Id": "x", "State": None, "Config": None, "Mounts": None, "NetworkSettings": None})
     )
-    assert (found.id, found.ports, found.mounts, found.run.pid) == ("x", (), (), None)
+    assert (details.id, details.ports, details.mounts, details.run.pid) == ("x", (), (), None)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +148,7 @@ def test_an_answer_with_nothing_in_it_has_details_too() -> None:
 def test_an_answer_of_another_shape_is_not_understood(section: str, name: str, odd: object) -> None:
     raw = copy.deepcopy(INSPECT)
     raw[section][name] = odd
-    for read in (details_from_answer, lambda found: spec_from_inspect(found, None)):
+    for read in (details_from_answer, lambda answer: spec_from_inspect(answer, None)):
         with pytest.raises(NotUnderstood) as raised:
             read(entry(raw))
         assert raised.value.problem.tail[0].startswith(f"{section}.{name}: expected")
@@ -317,9 +322,9 @@ def test_a_shell_reads_the_quoted_words_back(words: list[str]) -> None:
     "word", ["a\nb", "\x1b[31mred", "it's", "tab\tand\\back", "\u202egnp.exe", "", "ü \x7f", "$HOME"]
 )
 def test_bash_reads_control_characters_back(word: str) -> None:
-    said = quote(word)
-    assert said.isprintable(), "a terminal must not obey what is pasted"
-    script = f"printf %s {said}"
+    quoted = quote(word)
+    assert quoted.isprintable(), "a terminal must not obey what is pasted"
+    script = f"printf %s {quoted}"
     environment = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
     ran = subprocess.run(["bash", "-c", script], check=True, capture_output=True, timeout=20, env=environment)
     assert ran.stdout.decode() == word

@@ -100,17 +100,17 @@ async def test_a_silent_server_costs_the_time_and_a_server_that_is_not_there_not
 async def test_who_still_waits_is_answered_after_it_is_retired() -> None:
     liar, of = await listening()
     liar.is_silent = True
-    asking = asyncio.create_task(of.ask(QUERY, timeout_s=10))
+    pending = asyncio.create_task(of.ask(QUERY, timeout_s=10))
     while not liar.queries:
         await asyncio.sleep(0.001)
     of.retire()
     data, port = liar.queries[0], liar.ports[0]
     liar.transport.sendto(bytes((*data[:2], 0x81, 0x80)) + data[4:], ("127.0.0.1", port))
-    assert await asking
+    assert await pending
     await end(liar, of)
 
 
 @given(st.binary(max_size=80))
 def test_the_question_of_whatever_comes_is_whole_or_none(data: bytes) -> None:
-    found = question_of(data)
-    assert found == b"" or (found in data and len(found) >= 5)
+    question = question_of(data)
+    assert question == b"" or (question in data and len(question) >= 5)

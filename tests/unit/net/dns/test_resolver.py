@@ -30,7 +30,7 @@ class System:
     """The host's resolver as a test has it."""
 
     def __init__(self, **names: DnsLookup) -> None:
-        self.names = {name.encode(): found for name, found in names.items()}
+        self.names = {name.encode(): result for name, result in names.items()}
         self.asked: list[tuple[bytes, bool]] = []
         self.go = asyncio.Event()
         self.go.set()
@@ -41,8 +41,8 @@ class System:
         await self.go.wait()
         if self.busy:
             raise BusyError
-        found = self.names.get(name, DnsLookup(Verdict.NO_NAME))
-        return found if ipv6 else found._replace(ipv6=())
+        result = self.names.get(name, DnsLookup(Verdict.NO_NAME))
+        return result if ipv6 else result._replace(ipv6=())
 
 
 class Clock:
@@ -100,10 +100,10 @@ async def test_equal_questions_and_both_families_are_looked_up_once() -> None:
     system = System(db=DB)
     system.go.clear()
     async with resolving(system, ipv6=True) as of:
-        asking = [asyncio.create_task(ask(of, "db", type_)) for type_ in ("A", "AAAA", "A", "AAAA")]
+        pending = [asyncio.create_task(ask(of, "db", type_)) for type_ in ("A", "AAAA", "A", "AAAA")]
         await turns()  # all four wait
         system.go.set()
-        assert [texts_ for _, texts_ in await asyncio.gather(*asking)] == [["192.0.2.7"], ["2001:db8::7"]] * 2
+        assert [texts_ for _, texts_ in await asyncio.gather(*pending)] == [["192.0.2.7"], ["2001:db8::7"]] * 2
     assert len(system.asked) == 1
 
 
@@ -142,9 +142,9 @@ async def test_a_slow_system_costs_a_refusal_in_time_and_its_answer_is_kept(monk
     system.go.clear()
     async with resolving(system) as of:
         assert await ask(of, "db") == ("SERVFAIL", [])
-        asking = asyncio.create_task(ask(of, "db"))
+        pending = asyncio.create_task(ask(of, "db"))
         system.go.set()
-        assert await asking == ("NOERROR", ["192.0.2.7"])
+        assert await pending == ("NOERROR", ["192.0.2.7"])
         assert of.known(question("db")) is not None
     assert len(system.asked) == 1
 
@@ -236,8 +236,8 @@ async def test_other_types_are_forwarded() -> None:
             assert await ask(of, "7.2.0.192.in-addr.arpa", "PTR") == ("NOERROR", ["db.corp.test."])
             assert await ask(of, "a_b.test", "MX") == ("NOERROR", [])
             assert await ask(of, "nix.test", "MX") == ("NXDOMAIN", [])
-            rcode, found = await ask(of, "big.test", "TXT")
-            assert (rcode, len(found[0])) == ("NOERROR", len(RECORDS[4][3])), "over TCP where a datagram is too small"
+            rcode, result = await ask(of, "big.test", "TXT")
+            assert (rcode, len(result[0])) == ("NOERROR", len(RECORDS[4][3])), "over TCP where a datagram is too small"
             assert await ask(of, "known", "HTTPS") == ("NOERROR", []), "the name is there, says the system"
 
 

@@ -105,8 +105,8 @@ async def test_an_answer_too_large_for_a_datagram_is_cut_and_whole_over_tcp(payl
         cut = await udp(of, query)
         assert cut.flags & dns.flags.TC
         assert len(cut.to_wire()) <= most
-        whole = await tcp(of, query)
-        assert len(whole.answer[0]) == 40
+        response = await tcp(of, query)
+        assert len(response.answer[0]) == 40
 
 
 @on_loop

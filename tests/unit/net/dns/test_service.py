@@ -29,8 +29,8 @@ def directory_at(home: Path) -> MachineDir:
 
 
 @asynccontextmanager
-async def running(directory: MachineDir, told: list[str] | None = None) -> AsyncIterator[NameService]:
-    lines = told if told is not None else []
+async def running(directory: MachineDir, lines_sent: list[str] | None = None) -> AsyncIterator[NameService]:
+    lines = lines_sent if lines_sent is not None else []
 
     async def tell(line: str) -> None:
         lines.append(line)
@@ -63,8 +63,8 @@ async def test_the_port_is_kept_over_agents(tmp_path: Path) -> None:
         port = port_of(made)
     async with running(directory) as made:
         assert port_of(made) == port
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", port))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as blocker:
+        blocker.bind(("127.0.0.1", port))
         async with running(directory) as made:
             assert port_of(made) not in (0, port)
             assert int(directory.resolver_port.read_text()) == port_of(made)

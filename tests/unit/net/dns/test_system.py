@@ -123,8 +123,8 @@ def test_scoped_addresses_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     answer = [entry(socket.AF_INET6, "fe80::1%eth0"), entry(socket.AF_INET, "192.0.2.1"), entry(10, "2001:db8::1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [*answer, *answer])
-    found = system.look_up(b"db", ipv6=True, tells_apart=True)
-    assert (found.ipv4, found.ipv6) == (("192.0.2.1",), ("2001:db8::1",))
+    result = system.look_up(b"db", ipv6=True, tells_apart=True)
+    assert (result.ipv4, result.ipv6) == (("192.0.2.1",), ("2001:db8::1",))
 
 
 def test_a_host_without_a_set_up_has_no_servers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,10 +39,10 @@ class Qemu(Monitor):
 
     async def add_forward(self, forward: HostForward) -> None:
         port = forward.host_port or next(self._chosen)
-        made = HostForward(
+        row = HostForward(
             forward.protocol, forward.host_ip, port, forward.guest_ip or "10.0.2.15", forward.guest_port, port
         )
-        self.rows.append(made)
+        self.rows.append(row)
         await self.adds.wait()
         if self.is_gone:
             raise fail(ProblemCode.STEP_TIMED_OUT, "QEMU did not answer.")
@@ -107,14 +107,14 @@ class Engine:
         if target == "/services":
             return self.services
         name = target.split("/")[2]
-        found = next((one for key, one in self.containers.items() if name in (key, one["Id"])), None)
+        container = next((one for key, one in self.containers.items() if name in (key, one["Id"])), None)
         if method == "POST":
             self.asked.append(target)
             self.restarted(name)
-            if "/stop" in target and found is not None:
-                found["State"]["Running"] = False
+            if "/stop" in target and container is not None:
+                container["State"]["Running"] = False
             return 204, None
-        return (404, {"message": "no such container"}) if found is None else (200, found)
+        return (404, {"message": "no such container"}) if container is None else (200, container)
 
 
 class _Answer:

@@ -96,15 +96,15 @@ def test_a_port_is_tried() -> None:
     async def story() -> tuple[Problem | None, Problem | None, Problem | None]:
         with socket.create_server(("0.0.0.0", 0)) as other:
             port = other.getsockname()[1]
-            taken = await try_bind(forward(port=port))
+            in_use = await try_bind(forward(port=port))
             # Each protocol has ports of its own.
             other_protocol = await try_bind(forward(port=port, protocol=Protocol.UDP))
-        return taken, other_protocol, await try_bind(forward(port=port))
+        return in_use, other_protocol, await try_bind(forward(port=port))
 
-    taken, other_protocol, freed = asyncio.run(story())
-    assert taken is not None
-    assert taken.code is ProblemCode.PORT_TAKEN
-    assert f"(process {os.getpid()})" in taken.summary
+    in_use, other_protocol, freed = asyncio.run(story())
+    assert in_use is not None
+    assert in_use.code is ProblemCode.PORT_TAKEN
+    assert f"(process {os.getpid()})" in in_use.summary
     assert other_protocol is None
     assert freed is None
 
@@ -174,8 +174,8 @@ def test_the_user_of_a_port_whose_program_is_not_told(monkeypatch: pytest.Monkey
     assert owner_in(TABLE, Protocol.TCP, "127.0.0.53", 53) == 12
     assert owner_in(TABLE, Protocol.TCP, LOOPBACK, 53) is None
     port = listener.getsockname()[1]
-    seen = [connection._replace(pid=None) for connection in psutil.net_connections("tcp")]
-    monkeypatch.setattr(psutil, "net_connections", lambda kind: seen)
+    connections = [connection._replace(pid=None) for connection in psutil.net_connections("tcp")]
+    monkeypatch.setattr(psutil, "net_connections", lambda kind: connections)
     holder = port_holder(Protocol.TCP, LOOPBACK, port)
     assert holder is not None
     assert holder.pid is None
@@ -198,7 +198,7 @@ TST=LISTEN
 
 
 def test_what_lsof_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [tuple(found) for found in parse_lsof(LSOF, 8080)] == [
+    assert [tuple(entry) for entry in parse_lsof(LSOF, 8080)] == [
         ("127.0.0.1", 611, False),
         ("::1", 611, True),
         ("0.0.0.0", 700, True),

@@ -54,17 +54,17 @@ class Guest:
             self.running.remove(program)
 
 
-Told = list[frozenset[GuestListener]]
+Recorder = list[frozenset[GuestListener]]
 
 
-def play(story: Callable[[HostNetworkFeed, Guest, Told], Awaitable[None]]) -> None:
+def play(story: Callable[[HostNetworkFeed, Guest, Recorder], Awaitable[None]]) -> None:
     async def within() -> None:
-        guest, told = Guest(), Told()
-        feed = HostNetworkFeed(guest.follow, told.append)
+        guest, reported = Guest(), Recorder()
+        feed = HostNetworkFeed(guest.follow, reported.append)
         running = asyncio.create_task(feed.run())
         try:
             async with asyncio.timeout(20):
-                await story(feed, guest, told)
+                await story(feed, guest, reported)
         finally:
             running.cancel()
             await asyncio.wait({running})
@@ -79,7 +79,7 @@ async def until(holds: Callable[[], object]) -> None:
 
 
 def test_sets_come_whole_and_only_when_they_change() -> None:
-    async def story(feed: HostNetworkFeed, guest: Guest, told: Told) -> None:
+    async def story(feed: HostNetworkFeed, guest: Guest, reported: Recorder) -> None:
         feed.set_up(True)
         await turns()
         assert guest.begun == 0
@@ -88,13 +88,13 @@ def test_sets_come_whole_and_only_when_they_change() -> None:
         printed = guest.running[0].printed
         printed.put_nowait(b"end\n" + WEB_LINE[:20])
         printed.put_nowait(WEB_LINE[20:] + DNS_LINE + b"end\nstill\n" + WEB_LINE)
-        await until(lambda: len(told) == 1)
-        assert told[-1] == {WEB, DNS}
+        await until(lambda: len(reported) == 1)
+        assert reported[-1] == {WEB, DNS}
         printed.put_nowait(DNS_LINE + b"end\n" + DNS_LINE + b"end\n")
-        await until(lambda: len(told) == 2)
-        assert told[-1] == {DNS} == feed.listeners
+        await until(lambda: len(reported) == 2)
+        assert reported[-1] == {DNS} == feed.listeners
         feed.set_wanted(False)
-        assert told[-1] == frozenset()
+        assert reported[-1] == frozenset()
         await until(lambda: not guest.running)
 
     play(story)
@@ -103,17 +103,17 @@ def test_sets_come_whole_and_only_when_they_change() -> None:
 def test_a_lost_way_keeps_the_set_until_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_network, "BACK_OFF_S", (0.001,))
 
-    async def story(feed: HostNetworkFeed, guest: Guest, told: Told) -> None:
+    async def story(feed: HostNetworkFeed, guest: Guest, reported: Recorder) -> None:
         feed.set_up(True)
         feed.set_wanted(True)
         await until(lambda: guest.running)
         guest.running[0].printed.put_nowait(WEB_LINE + b"end\n")
-        await until(lambda: told)
+        await until(lambda: reported)
         guest.running[0].printed.put_nowait(b"")
         await until(lambda: guest.begun == 2 and guest.running)
-        assert told == [{WEB}]
+        assert reported == [{WEB}]
         guest.running[0].printed.put_nowait(b"end\n")
-        await until(lambda: told == [{WEB}, frozenset()])
+        await until(lambda: reported == [{WEB}, frozenset()])
         feed.set_up(False)
         await until(lambda: not guest.running)
 
@@ -124,7 +124,7 @@ def test_a_lost_way_keeps_the_set_until_the_next(monkeypatch: pytest.MonkeyPatch
 def test_an_image_without_the_program_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_network, "BACK_OFF_S", (0,))
 
-    async def story(feed: HostNetworkFeed, guest: Guest, told: Told) -> None:
+    async def story(feed: HostNetworkFeed, guest: Guest, reported: Recorder) -> None:
         feed.set_up(True)
         feed.set_wanted(True)
         await until(lambda: guest.running)
@@ -132,7 +132,7 @@ def test_an_image_without_the_program_is_asked_once(monkeypatch: pytest.MonkeyPa
         guest.running[0].printed.put_nowait(b"")
         await until(lambda: not guest.running)
         await turns()
-        assert (guest.begun, told) == (1, [])
+        assert (guest.begun, reported) == (1, [])
 
     play(story)
 
@@ -153,15 +153,15 @@ ODD = pytest.mark.expect_log("an odd or a surplus line")
 )
 def test_odd_lines_are_left_out(line: bytes) -> None:
     parser = Parser()
-    found = [each for piece in (line, b"\n" + WEB_LINE, b"end\n") for each in parser.feed(piece)]
-    assert found == [{WEB}]
+    sets = [each for piece in (line, b"\n" + WEB_LINE, b"end\n") for each in parser.feed(piece)]
+    assert sets == [{WEB}]
 
 
 @ODD
 def test_a_set_is_bounded() -> None:
     lines = b"".join(b"tcp 00000000 %04X %s\n" % (port, ONE.encode()) for port in range(1, 3000))
-    (found,) = Parser().feed(lines + b"end\n")
-    assert len(found) == host_network.MAX_LISTENERS
+    (sets,) = Parser().feed(lines + b"end\n")
+    assert len(sets) == host_network.MAX_LISTENERS
 
 
 @pytest.mark.parametrize(

@@ -120,17 +120,17 @@ def test_what_a_receiver_does_not_take_makes_the_sender_wait() -> None:
     async def story() -> None:
         async with tcp(slow) as relay:
             reader, writer = await asyncio.open_connection(LOOPBACK, relay.port)
-            whole = 64 * 1_048_576
-            writer.write(bytes(whole))
+            size = 64 * 1_048_576
+            writer.write(bytes(size))
             before = -1
             while before != relay.received_bytes or before <= 0:  # until nothing moves any more
                 before = relay.received_bytes
                 await asyncio.sleep(0.1)
-            assert before < whole / 2, "the relay took what nobody read"
+            assert before < size / 2, "the relay took what nobody read"
             go.set()
             writer.write_eof()
             assert await reader.read() == b""
-            assert got == whole
+            assert got == size
             writer.close()
 
     run(story)
@@ -363,12 +363,12 @@ def test_each_udp_client_has_a_port_of_its_own(listen: str) -> None:
             for number in range(3):
                 one.sendto(b"one%d" % number)
             two.sendto(b"two")
-            seen = [(await first.got.get()).split() for _ in range(3)]
-            assert [text for _, text in seen] == [b"one0", b"one1", b"one2"]
-            assert len({port for port, _ in seen}) == 1
+            replies = [(await first.got.get()).split() for _ in range(3)]
+            assert [text for _, text in replies] == [b"one0", b"one1", b"one2"]
+            assert len({port for port, _ in replies}) == 1
             port, text = (await second.got.get()).split()
             assert text == b"two"
-            assert port != seen[0][0]
+            assert port != replies[0][0]
             assert relay.connections == 2
             assert relay.received_bytes == 15
 

@@ -34,14 +34,14 @@ def disk(tmp_path: Path) -> Path:
 
 def test_the_copy_is_equal_and_has_no_more_than_what_is_in_it(disk: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    seen: list[float] = []
-    digest = disk_copy.copy(disk, copy, seen.append)
+    progress: list[float] = []
+    digest = disk_copy.copy(disk, copy, progress.append)
     assert copy.read_bytes() == disk.read_bytes()
     assert copy.stat().st_blocks * 512 < 8 * MIB
     assert copy.stat().st_mode & 0o077 == 0
     assert disk_copy.digest_of(copy, ignore) == digest
-    assert seen == sorted(seen)
-    assert seen[-1] == 1.0
+    assert progress == sorted(progress)
+    assert progress[-1] == 1.0
 
 
 @pytest.mark.parametrize("at", [0, 50 * MIB + 3, 71 * MIB, 90 * MIB + 122])

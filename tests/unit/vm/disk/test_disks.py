@@ -15,9 +15,9 @@ from backend.vm.disk import disks
 
 @pytest.fixture
 def tool() -> Path:
-    found = shutil.which("qemu-img")
-    assert found, "qemu-img is not installed; run: python3 packaging/dev.py test"
-    return Path(found)
+    program = shutil.which("qemu-img")
+    assert program, "qemu-img is not installed; run: python3 packaging/dev.py test"
+    return Path(program)
 
 
 def script(path: Path, text: str) -> Path:

@@ -33,9 +33,9 @@ ODD_NAMES = (
 
 @pytest.fixture
 def tool() -> Path:
-    found = shutil.which("qemu-img")
-    assert found, "qemu-img is not installed; run: python3 packaging/dev.py test"
-    return Path(found)
+    program = shutil.which("qemu-img")
+    assert program, "qemu-img is not installed; run: python3 packaging/dev.py test"
+    return Path(program)
 
 
 @pytest.fixture
@@ -85,18 +85,18 @@ def test_a_tag_gives_back_what_was_put_in(name: str, version: str) -> None:
     made = checkpoint_tags.new_tag(reason=MANUAL, name=cleaned, size_gib=64, image_version=version)
     assert len(made) <= MAX_TAG_BYTES
     assert made.isascii()
-    found = checkpoint_tags.read(made, number="1", seconds=0)
-    assert (found.name, found.reason, found.size_gib, found.foreign) == (cleaned, MANUAL, 64, False)
-    assert abs(found.created_at - time.time()) < 60
+    checkpoint = checkpoint_tags.read(made, number="1", seconds=0)
+    assert (checkpoint.name, checkpoint.reason, checkpoint.size_gib, checkpoint.foreign) == (cleaned, MANUAL, 64, False)
+    assert abs(checkpoint.created_at - time.time()) < 60
 
 
 @given(st.text(max_size=300) | st.from_regex(r"wherry1\.[0-9a-f]{8}\.[0-9]{1,16}\.[a-z-]+\.[0-9]+\..*\..*"))
 def test_whatever_another_program_wrote_is_listed(untrusted_tag: str) -> None:
-    found = checkpoint_tags.read(untrusted_tag, number="7", seconds=12.5)
-    assert found.tag == untrusted_tag
-    assert found.name.isprintable()
-    if found.foreign:
-        assert (found.id, found.automatic, found.created_at) == ("foreign-7", False, 12.5)
+    checkpoint = checkpoint_tags.read(untrusted_tag, number="7", seconds=12.5)
+    assert checkpoint.tag == untrusted_tag
+    assert checkpoint.name.isprintable()
+    if checkpoint.foreign:
+        assert (checkpoint.id, checkpoint.automatic, checkpoint.created_at) == ("foreign-7", False, 12.5)
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31mb", "\x00", "a" * (MAX_NAME_BYTES + 1), "日" * 40, "\udcff"])
@@ -214,14 +214,14 @@ def entry(identity: str, *, age_days: float, reason: str = BEFORE_UPDATE, foreig
 
 
 def test_only_automatic_ones_are_pruned_the_oldest_first() -> None:
-    found = [
+    checkpoints = [
         entry("hand", age_days=900, reason=MANUAL),
         entry("strange", age_days=900, reason="", foreign=True),
         *(entry(f"auto{days}", age_days=days) for days in (20, 4, 3, 2, 1)),
     ]
 
     def doomed(keep: int, days: int) -> list[str]:
-        return [one.id for one in surplus(found, keep=keep, days=days, now=1e9)]
+        return [one.id for one in surplus(checkpoints, keep=keep, days=days, now=1e9)]
 
     assert doomed(5, 0) == []
     assert doomed(5, 14) == ["auto20"]
