@@ -137,6 +137,7 @@ def test_nothing_found_and_hostile_names(store: AppStore, palette: Palette) -> N
     assert not palette.grab().isNull()
 
 
+@pytest.mark.no_cover
 def test_a_thousand_containers_are_quick(store: AppStore, palette: Palette) -> None:
     store.set_containers(samples.many(1000))
     palette.field.setText("w")  # the words of all are folded once

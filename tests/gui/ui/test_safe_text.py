@@ -78,11 +78,12 @@ def test_many_lines_at_once_are_as_one_by_one(raws: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("part", [b"\x1b[", b"\x1b]", b"\x1b[31m", b"\x1bP", b"\r", b"\x1b"])
+@pytest.mark.no_cover
 def test_a_megabyte_of_anything_is_quick(part: bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     clean_line(part * (1_000_000 // len(part)))
     clean_plain(part * (1_000_000 // len(part)))
-    assert time.monotonic() - began < 4
+    assert time.process_time() - began < 4
 
 
 def test_tool_tips_and_menus_show_text_literally() -> None:

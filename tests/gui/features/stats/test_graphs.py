@@ -184,6 +184,7 @@ def test_hidden_graphs_do_nothing_and_are_right_when_they_are_shown(
     assert graphs.grid._series.rows[-1].at == late.at
 
 
+@pytest.mark.no_cover
 def test_painting_a_whole_history_is_quick(store: AppStore, graphs: StatsGraphs) -> None:
     graphs.show_container(fill(store))
     graphs.grab()

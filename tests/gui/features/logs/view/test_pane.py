@@ -113,6 +113,7 @@ def test_what_is_dropped_is_said_and_what_is_read_stays(shown: Shower, qtbot: Qt
     assert in_sight(pane)[0] == f"line {log.buffer.first}"
 
 
+@pytest.mark.no_cover
 def test_only_what_is_in_sight_is_laid_out(shown: Shower) -> None:
     pane, log = shown()
     write(log, lines(200_000))
@@ -274,6 +275,7 @@ def test_an_invalid_pattern_says_so_and_shows_all(shown: Shower, qtbot: QtBot) -
 
 
 @pytest.mark.parametrize("pattern", [r"(a+)+$", r"(a|aa)+$", r"(.*a){30}x"])
+@pytest.mark.no_cover
 def test_a_catastrophic_pattern_holds_up_nothing(shown: Shower, qtbot: QtBot, pattern: str) -> None:
     pane, log = shown()
     write(log, [b"a" * 5_000 + b"b"] * 500)
