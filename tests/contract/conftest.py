@@ -1,4 +1,4 @@
-"""What the contract tests share: a deadline for each coroutine, a scripted engine, and OpenSSH's server on loopback."""
+"""Fixtures: coroutines with a deadline, an API front with a scripted engine, and OpenSSH servers on loopback."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ T = TypeVar("T")
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 DEADLINE_S = 60.0
 CLEANUP_S = 5.0
-"""What a coroutine that was cut off is given to put things away, each of the times that it is cut off."""
+"""Time for a cancelled coroutine to clean up, after each cancellation."""
 GUEST_SSHD_CONFIG = Path(__file__).parents[2] / "vmimage/overlay/etc/ssh/sshd_config"
 GUEST_LIMITS = ("MaxSessions", "MaxStartups", "PerSourceMaxStartups")
-"""Those of its settings that every version of OpenSSH knows and that decide what is refused."""
+"""Settings that limit connections and sessions, and exist in every version of OpenSSH."""
 
 
 class Run(Protocol):
-    """Runs a coroutine to its end."""
+    """Runs a coroutine and returns its result."""
 
     def __call__(self, coroutine: Coroutine[Any, Any, T]) -> T: ...
 
 
 @pytest.fixture
 def run() -> Run:
-    """Run a coroutine in a new loop, under a deadline; fail if it leaves a task behind."""
+    """Run a coroutine on a new event loop with a deadline; fails if tasks are left."""
 
     def run_it(coroutine: Coroutine[Any, Any, T]) -> T:
         async def main() -> T:
@@ -50,11 +50,11 @@ def run() -> Run:
             await asyncio.wait([test], timeout=DEADLINE_S)
             if not test.done():
                 where = test.get_stack()[-1]
-                await cut_off(test)
+                await cancel(test)
                 pytest.fail(
                     f"not over within {DEADLINE_S:g} s: it waited at {where.f_code.co_filename}:{where.f_lineno}"
                 )
-            # A connection's end may still be on its way through the loop: give each its turn, then count.
+            # The handlers of a connection's end may still have to run: wait for them, then check.
             if left := asyncio.all_tasks() - {asyncio.current_task()}:
                 await asyncio.wait(left, timeout=5)
             left = asyncio.all_tasks() - {asyncio.current_task()}
@@ -66,8 +66,8 @@ def run() -> Run:
     return run_it
 
 
-async def cut_off(task: asyncio.Future[Any]) -> None:
-    """Cancel it until it has ended: what puts things away may wait for ever too, and one cancellation ends one wait."""
+async def cancel(task: asyncio.Future[Any]) -> None:
+    """Cancel a task until it has ended: its cleanup may wait for ever, too, and a cancellation ends only one wait."""
     for _ in range(5):
         task.cancel()
         await asyncio.wait([task], timeout=CLEANUP_S)
@@ -76,21 +76,21 @@ async def cut_off(task: asyncio.Future[Any]) -> None:
 
 
 def guest_limits() -> list[str]:
-    """The lines of the guest's sshd_config that decide how much is accepted at once."""
+    """The lines of the guest's sshd_config with GUEST_LIMITS."""
     lines = [line for line in GUEST_SSHD_CONFIG.read_text().splitlines() if line.startswith(GUEST_LIMITS)]
     assert len(lines) == len(GUEST_LIMITS), lines
     return lines
 
 
 def session_processes(pid: int) -> list[int]:
-    """The processes of a server that serve its connections, whoever of them holds the socket.
+    """Process ids of an SSH server's children that serve connections, at every level.
 
-    Since OpenSSH 9.8 it is not the listener's child: that one, which has the rights, has a child that speaks.
+    Since OpenSSH 9.8 a connection has two: a privileged monitor, and its child, which handles the traffic.
     """
     children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     processes: list[int] = []
     for child in children:
-        with contextlib.suppress(OSError):  # one that served a probe, and just ended
+        with contextlib.suppress(OSError):  # it has just ended
             if Path(f"/proc/{child}/comm").read_text().startswith("sshd"):
                 processes += [child, *session_processes(child)]
     return processes
@@ -98,23 +98,23 @@ def session_processes(pid: int) -> list[int]:
 
 @dataclass
 class Engine:
-    """An engine that does what a test's script says, connection by connection."""
+    """An engine that runs a script of the test for each connection."""
 
     path: Path
     scripts: list[Script]
-    """One for each connection, in order; the last one serves all further ones too."""
+    """One per connection, in order; the last one also serves all further connections."""
     connections: int = 0
     failures: list[BaseException] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Run the next script."""
+        """Run the script of the next connection."""
         script = self.scripts[min(self.connections, len(self.scripts) - 1)]
         self.connections += 1
         try:
             await script(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
-        except Exception as error:  # noqa: BLE001 -- an assertion of the script: the fixture raises it
+        except Exception as error:  # noqa: BLE001 -- a failed assertion in the script: raised by the fixture
             self.failures.append(error)
         finally:
             writer.close()
@@ -124,7 +124,7 @@ class Engine:
 
 @dataclass
 class Stage:
-    """A front between a client and a scripted engine."""
+    """An API front between clients and a scripted engine."""
 
     front: ApiFront
     engine: Engine
@@ -135,7 +135,7 @@ class Stage:
         return await asyncio.open_unix_connection(str(self.path))
 
     async def ask(self, request: bytes) -> bytes:
-        """Send one request on a connection of its own and return all that comes back."""
+        """Send a request on a new connection and return everything received until it is closed."""
         reader, writer = await self.client()
         writer.write(request)
         try:
@@ -147,7 +147,7 @@ class Stage:
 
 
 class MakeStage(Protocol):
-    """Sets a stage up; see the fixture."""
+    """Type of the fixture `stage`: starts a front with an engine that runs these scripts."""
 
     def __call__(
         self, *scripts: Script, hooks: FrontHooks | None = None, dial: Callable[[], Awaitable[ByteStream]] | None = None
@@ -156,7 +156,7 @@ class MakeStage(Protocol):
 
 @pytest.fixture
 def stage(tmp_path: Path) -> MakeStage:
-    """Make a front on a Unix socket, with an engine that follows scripts."""
+    """A front on a Unix socket with a scripted engine."""
 
     @contextlib.asynccontextmanager
     async def make(
@@ -182,7 +182,7 @@ def stage(tmp_path: Path) -> MakeStage:
 
 @dataclass
 class Sshd:
-    """OpenSSH's server on loopback."""
+    """An OpenSSH server on loopback."""
 
     port: int
     keys: MachineKeys
@@ -191,21 +191,21 @@ class Sshd:
     log: Path
 
     def signal_sessions(self, number: signal.Signals) -> None:
-        """Send a signal to the processes that serve connections."""
+        """Send a signal to the processes that serve connections, not to the listener."""
         for pid in session_processes(self.process.pid):
             with contextlib.suppress(ProcessLookupError):  # ended meanwhile
                 os.kill(pid, number)
 
 
 class StartSshd(Protocol):
-    """Starts a server; see the fixture."""
+    """Type of the fixture `start_sshd`: starts a server with these lines of sshd_config."""
 
     def __call__(self, *options: str) -> Sshd: ...
 
 
 @pytest.fixture
 def start_sshd(tmp_path: Path) -> Iterator[StartSshd]:
-    """Start OpenSSH servers with the guest's limits and more lines of sshd_config; they are ended after the test."""
+    """Start OpenSSH servers with the guest's limits. They are ended after the test."""
     program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     assert program, "these tests need OpenSSH's server: install the package openssh-server"
     started: list[subprocess.Popen[bytes]] = []

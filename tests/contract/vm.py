@@ -1,4 +1,4 @@
-"""A machine directory in which the real driver starts QEMU: the fake one, or the real one with the real image."""
+"""A machine directory for tests of the driver, with the fake QEMU or the real one."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ LAUNCH_S = 60.0
 
 
 class Bench:
-    """Everything that a test of the driver needs; nothing runs yet."""
+    """A home directory and its settings. Nothing runs yet."""
 
     def __init__(self, base: Path, kind: str) -> None:
-        """Make the directory.
-
+        """
         Args:
+            base: directory in which the home is created.
             kind: "fake" or "qemu".
         """
         self.host = host.current()
@@ -48,11 +48,11 @@ class Bench:
         write_private(self.paths.config, text.encode())
 
     def driver(self) -> QemuDriver:
-        """A driver that knows nothing yet, as a new agent has it."""
+        """A new driver, as of a new agent."""
         return QemuDriver(self.host, self.paths)
 
     async def line(self, **changes: object) -> tuple[RunRecord, list[str]]:
-        """A record and the command line that belongs to it."""
+        """A run record and its command line. `changes`: fields of the LaunchSpec."""
         prepared = await prepare(self.host, self.paths)
         candidate: Candidate = prepared.plan.candidates[0]
         spec = prepared.spec(self.host, self.paths, candidate)
@@ -70,7 +70,7 @@ class Bench:
         return record, argv
 
     async def launched(self) -> tuple[QemuDriver, RunRecord]:
-        """A driver whose QEMU has just answered."""
+        """Launch QEMU; returns its driver and run record."""
         driver = self.driver()
         record, argv = await self.line()
         await driver.launch(record, argv, timeout_s=LAUNCH_S)
