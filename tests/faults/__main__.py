@@ -1,11 +1,11 @@
-"""Break the machine on purpose, and see that it mends itself.
+"""Injects faults into a machine and checks that it recovers.
 
     python -m tests.faults --target fake --count 1000 --seed 7
     python -m tests.faults --target real --minutes 25 --seed 7 --out artifacts/faults.jsonl
     python -m tests.faults --target real --replay artifacts/faults.jsonl:17 --times 5
 
-Prints a line for each fault and a table at the end; exit code 1 if anything failed. The image of the real machine is
-named by WHERRY_TEST_IMAGE, else it is the newest of the cache.
+Prints a line per fault and a table at the end; exit code 1 if one failed. The real machine uses the image in
+$WHERRY_TEST_IMAGE, or else the newest in the cache.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _asked_to_end = threading.Event()
 
 
 def main() -> int:
-    """Entry of the program; returns its exit code."""
+    """Run the command line and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__.split("\n")[0])
     parser.add_argument("--target", choices=("real", "fake"), required=True)
     parser.add_argument("--count", type=int, default=1_000_000, help="how many faults (as many as there is time for)")
@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def make_target(name: str, base: Path) -> Target:
-    """The target of this name in a directory of its own, not yet set up."""
+    """Create the target "real" or "fake" in the new directory `base`; it is not set up yet."""
     base.mkdir()
     if name == "fake":
         return FakeTarget(base)
@@ -94,7 +94,7 @@ def _run(options: argparse.Namespace, part: int, base: Path, out: TextIO | None)
             is_over=lambda: _asked_to_end.is_set() or time.monotonic() > until,
             artefact=out,
             head=head,
-            tell=lambda line: print(line, flush=True),
+            report=lambda line: print(line, flush=True),
         )
         if target.status().phase.is_live:
             target.wherry("stop")
@@ -105,7 +105,7 @@ def _run(options: argparse.Namespace, part: int, base: Path, out: TextIO | None)
 
 
 def faults_of(target: Target, seed: int, options: argparse.Namespace, part: int) -> list[Fault]:
-    """The plan of one machine."""
+    """The plan of machine number `part`."""
     return plan.make(
         seed,
         min(options.count // options.parallel + (part < options.count % options.parallel), 20_000),

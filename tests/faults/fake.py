@@ -1,4 +1,4 @@
-"""The machine on the fake QEMU: no guest, so that hundreds of faults a minute find the races of agent and clients."""
+"""A machine with the fake QEMU. Fast enough for hundreds of faults per minute, to find races of agent and clients."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.faults.target import Target, Violation
 
 _AWAY_S = 0.1
 _ANSWER_S = 15.0
-"""No docker client waits longer than this for anything on a machine without a guest."""
+"""Longest wait of a docker client on this machine."""
 _STAGES = frozenset({Stage.START, Stage.RUNNING, Stage.STOP, Stage.RESTART, Stage.SUSPEND, Stage.RESUME})
-"""The fake has no disk inside: what checkpoints and updates do to one is for the real machine."""
+"""Without checkpoints and updates: the fake guest has no file system."""
 _GATES = {
     Kind.DOCKERD_KILL: "engine_away",
     Kind.DOCKERD_STOP: "engine_hang",
@@ -30,7 +30,7 @@ _GATES = {
 
 
 class FakeTarget(Target):
-    """See the module. Its workload: lines that the engine acknowledges, and a client that listens for events."""
+    """The workload is a client that stores lines in the engine, and one that reads its events."""
 
     kinds = frozenset(
         {
@@ -56,7 +56,7 @@ class FakeTarget(Target):
         self._over = threading.Event()
         self._acknowledged: list[int] = []
         self._waits: dict[str, float] = {}
-        """Since when each client waits for an answer that it has not got."""
+        """By client: since when it waits for an answer."""
         self._clients = [
             threading.Thread(target=self._write_lines, daemon=True),
             threading.Thread(target=self._listen, daemon=True),
@@ -134,7 +134,7 @@ class FakeTarget(Target):
             return False
 
     def _listen(self) -> None:
-        """Like `docker events`: it reads until it is cut off, then comes back."""
+        """Read events, like `docker events`, and reconnect when the connection ends."""
         while not self._over.is_set():
             with contextlib.suppress(OSError), http.stream(self.paths.docker_socket, "/events", timeout_s=1.0) as body:
                 while not self._over.is_set():

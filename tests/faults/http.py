@@ -1,4 +1,4 @@
-"""The engine's API over its socket, asked directly: quick, and with a bound on every answer."""
+"""Requests to the engine's API over its socket, with a timeout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 def ask(path: Path, method: str, target: str, *, timeout_s: float) -> tuple[int, bytes]:
-    """Make a request of the engine behind the socket `path`; returns the status and the body. Raises OSError."""
+    """Send a request to the engine on the socket `path`. Returns status and body. Raises OSError."""
     connection = _Connection(path, timeout_s)
     try:
         connection.request(method, target, headers={"Connection": "close"})
@@ -40,14 +40,14 @@ def ask(path: Path, method: str, target: str, *, timeout_s: float) -> tuple[int,
 
 
 def listing(path: Path, target: str, *, timeout_s: float) -> Any:
-    """A JSON answer of the engine. Raises OSError, or AssertionError for another status than 200."""
+    """The engine's JSON answer to GET. Raises OSError, or AssertionError for another status than 200."""
     status, body = ask(path, "GET", target, timeout_s=timeout_s)
     assert status == 200, f"GET {target}: {status} {body[:500]!r}"
     return json.loads(body)
 
 
 def answers(path: Path, *, timeout_s: float) -> bool:
-    """Whether the engine answers there."""
+    """Whether the engine answers a ping on this socket."""
     try:
         return ask(path, "GET", "/_ping", timeout_s=timeout_s)[0] == 200
     except OSError:
@@ -56,7 +56,7 @@ def answers(path: Path, *, timeout_s: float) -> bool:
 
 @contextlib.contextmanager
 def stream(path: Path, target: str, *, timeout_s: float) -> Iterator[http.client.HTTPResponse]:
-    """An answer without end, to be read. Raises OSError."""
+    """GET an endless answer, which can be read during the block. Raises OSError."""
     connection = _Connection(path, timeout_s)
     try:
         connection.request("GET", target)

@@ -1,4 +1,4 @@
-"""What is done to the machine, and when: a list of faults made from a seed. Pure: the same seed, the same list."""
+"""The plan of a run: a list of faults generated from a seed. The same seed gives the same list."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Stage(StrEnum):
-    """What the machine is doing when the fault comes."""
+    """What the machine does when the fault is injected."""
 
     START = "start"
     RUNNING = "running"
@@ -24,7 +24,7 @@ class Stage(StrEnum):
 
 
 class Kind(StrEnum):
-    """What happens. "kill" is SIGKILL, "stop" is SIGSTOP and SIGCONT after some seconds, "freeze" SIGSTOP for good."""
+    """The fault. "kill" is SIGKILL, "stop" SIGSTOP with SIGCONT some seconds later, "freeze" SIGSTOP for ever."""
 
     AGENT_KILL = "agent kill"
     AGENT_STOP = "agent stop"
@@ -59,9 +59,9 @@ IN_GUEST = frozenset(
 )
 FREEZES = frozenset({Kind.QEMU_FREEZE, Kind.DOCKERD_FREEZE})
 CRASHES = frozenset({Kind.QEMU_KILL, Kind.QEMU_FREEZE, Kind.BOTH_KILL})
-"""After these the guest's page cache is gone: what it had not written is lost, as with a power cut."""
+"""Faults that lose the guest's page cache: unsynced data is lost, as after a power cut."""
 FROM_STOPPED = frozenset({Stage.START, Stage.RESUME})
-"""Stages that begin with no machine running."""
+"""Stages that begin with a stopped machine."""
 LEADS_TO_STOPPED = frozenset({Stage.STOP, Stage.SUSPEND})
 
 _HOLD_S = (0.5, 6.0)
@@ -69,25 +69,25 @@ _HOLD_S = (0.5, 6.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault."""
+    """One fault of the plan."""
 
     number: int
     stage: Stage
     kind: Kind
     moment: float
-    """When, as a part of the stage's usual length (0 to 1)."""
+    """When it is injected, as a fraction of the stage's usual duration (0 to 1)."""
     hold_s: float
-    """How long what is stopped stays so."""
+    """For how long a process is stopped, in seconds."""
     choice: int
-    """Chooses among equals: which docker client, which checkpoint."""
+    """A random number that selects a docker client."""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Fault:
-        """Read back what `as_dict` made; other fields are passed over."""
+        """The inverse of `as_dict`. Other fields are ignored."""
         return cls(
             number=int(fields["number"]),
             stage=Stage(fields["stage"]),
@@ -99,7 +99,7 @@ class Fault:
 
 
 def applies(stage: Stage, kind: Kind) -> bool:
-    """Whether such a fault can be made: there has to be something to hit."""
+    """Whether this fault is possible in this stage: there must be a process to hit."""
     if kind in (Kind.VERB_KILL, Kind.VERB_STOP):
         return stage is not Stage.RUNNING
     if kind in FREEZES:
@@ -118,15 +118,15 @@ def make(
 ) -> list[Fault]:
     """A list of `count` faults.
 
-    Every pair of stage and kind comes once before any comes again. The order keeps what leads to a stopped machine
-    before what begins with one, because each start of the machine costs.
+    Every possible pair of stage and kind occurs once before any is repeated. A stage that ends with a stopped machine
+    is followed by one that begins with it, because each start takes time.
 
     Args:
-        stages: those that the product has.
-        kinds: those that can be made on the target.
-        weights: how often a stage is taken as compared with another (1 where it is not named).
+        stages: stages that the product has.
+        kinds: kinds that the target supports.
+        weights: relative frequency of stages (default 1).
     """
-    chance = random.Random(seed)
+    source = random.Random(seed)
     pairs = [
         (stage, kind)
         for stage in Stage
@@ -136,32 +136,32 @@ def make(
     ]
     chosen: list[tuple[Stage, Kind]] = []
     while len(chosen) < count:
-        chance.shuffle(pairs)
+        source.shuffle(pairs)
         chosen += pairs
-    return _timed(chance, _thrifty(chosen[:count]))
+    return _timed(source, _ordered(chosen[:count]))
 
 
 def of_pairs(seed: int, pairs: Iterable[tuple[Stage, Kind]]) -> list[Fault]:
-    """These faults in this order, at moments made from the seed."""
+    """Faults for these pairs in this order, at random moments from the seed."""
     return _timed(random.Random(seed), pairs)
 
 
-def _timed(chance: random.Random, pairs: Iterable[tuple[Stage, Kind]]) -> list[Fault]:
+def _timed(source: random.Random, pairs: Iterable[tuple[Stage, Kind]]) -> list[Fault]:
     return [
         Fault(
             number=number,
             stage=stage,
             kind=kind,
-            moment=round(chance.uniform(0, 1), 3),
-            hold_s=round(chance.uniform(*_HOLD_S), 2),
-            choice=chance.randrange(1_000_000),
+            moment=round(source.uniform(0, 1), 3),
+            hold_s=round(source.uniform(*_HOLD_S), 2),
+            choice=source.randrange(1_000_000),
         )
         for number, (stage, kind) in enumerate(pairs, 1)
     ]
 
 
-def _thrifty(pairs: list[tuple[Stage, Kind]]) -> Iterator[tuple[Stage, Kind]]:
-    """Put something that begins with a stopped machine behind each that ends with one, as far as there are any."""
+def _ordered(pairs: list[tuple[Stage, Kind]]) -> Iterator[tuple[Stage, Kind]]:
+    """Place a pair that begins with a stopped machine after each that ends with one."""
     waiting = {stage: [pair for pair in pairs if pair[0] is stage] for stage in FROM_STOPPED}
     after = {Stage.STOP: Stage.START, Stage.SUSPEND: Stage.RESUME}
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""The real machine: QEMU with the real image, the real docker command, a real dockerd to be killed."""
+"""A machine with the real QEMU, guest image, dockerd and docker command."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _IN_GUEST: Final = {
 
 
 class RealTarget(Target):
-    """See the module."""
+    """The workload is `Workload`: containers that write numbered lines, and docker commands."""
 
     recovery_s = 300.0
     command_s = 600.0
@@ -53,12 +53,12 @@ class RealTarget(Target):
         self.workload = Workload(self.machine, self.paths.docker_socket)
         self._images: dict[str, Path] = {}
         self._other = Path()
-        """The image that the machine does not have."""
+        """The image to which the next update goes."""
         self._window: subprocess.Popen[bytes] | None = None
         self._client: subprocess.Popen[bytes] | None = None
 
     @property
-    def kinds(self) -> frozenset[Kind]:  # type: ignore[override]  # what is frozen for good needs a watchdog
+    def kinds(self) -> frozenset[Kind]:  # type: ignore[override]  # a permanent freeze needs the watchdog
         """See Target."""
         told = subprocess.run(
             [sys.executable, "-m", "backend.cli", "restart", "--help"],
@@ -73,7 +73,9 @@ class RealTarget(Target):
         self._images = {name: self._copy_image(name) for name in ("first", "second")}
         self.wherry("config", "set", "image.directory", str(self._images["first"]))
         self.wherry("config", "set", "machine.disk_gib", "8")
-        self.wherry("config", "set", "machine.start_on_demand", "false")  # else our clients start what a fault stopped
+        self.wherry(
+            "config", "set", "machine.start_on_demand", "false"
+        )  # otherwise our clients would start a machine that a fault has stopped
         self.bring_to(Phase.RUNNING)
         self.machine.import_busybox()
         self.workload.begin()
@@ -108,13 +110,13 @@ class RealTarget(Target):
         return False
 
     def stage_command(self, fault: Fault) -> tuple[str, ...] | None:
-        """See Target. An update goes from the one image to the other, whichever it has."""
+        """See Target. An update switches between the two images."""
         if fault.stage is Stage.UPDATE:
             return ("update", "--image", str(self._other))
         return super().stage_command(fault)
 
     def _copy_image(self, name: str) -> Path:
-        """The image under test by links, with a version of its own."""
+        """A copy of the image under test, made of links, with another version."""
         place = self.home.parent / name
         place.mkdir()
         manifest = json.loads((self.machine.image / "manifest.json").read_text(encoding="utf-8"))
@@ -126,7 +128,7 @@ class RealTarget(Target):
         return place
 
     def _hit_client(self, fault: Fault) -> bool:
-        """Of the clients that stay attached, or of one that has just been started for it."""
+        """Inject a fault into a docker client: an attached one, or one that was started for this."""
         process: subprocess.Popen[bytes] | subprocess.Popen[str]
         if fault.choice % 2 and self._client is not None:
             process = self._client
@@ -143,7 +145,7 @@ class RealTarget(Target):
         return True
 
     def _start_client(self, choice: int) -> subprocess.Popen[bytes]:
-        """A docker command in the middle of its work."""
+        """Start a docker command that takes long."""
         clients = (
             ("exec", WRITERS[0], "sh", "-c", "while :; do date; sleep 0.1; done"),
             ("exec", "-i", WRITERS[1], "sh", "-c", "yes"),
@@ -160,7 +162,9 @@ class RealTarget(Target):
         if arguments[0] == "import":
             assert client.stdin is not None
             with contextlib.suppress(OSError):
-                client.stdin.write(busybox_tar(self.tools.busybox)[:600_000])  # and no more: it stays in the middle
+                client.stdin.write(
+                    busybox_tar(self.tools.busybox)[:600_000]
+                )  # incomplete, so that the import does not end
                 client.stdin.flush()
         return client
 
@@ -215,7 +219,7 @@ class RealTarget(Target):
         self.workload.check(timeout_s=self.recovery_s / 2)
 
     def _remove_strangers(self) -> None:
-        """What a client of `_start_client` made is nobody's; it goes before the lists are compared."""
+        """Remove containers and images of `_start_client`, which the ledger does not have."""
         done = self.machine.docker("ps", "-a", "--format", "{{.Names}}", check=False, timeout_s=self.recovery_s)
         if done.returncode != 0:
             raise Violation(f"docker ps ended with {done.returncode}: {done.stderr}")
@@ -237,7 +241,7 @@ class RealTarget(Target):
 
 
 def find_image() -> Path:
-    """The guest image under test: what WHERRY_TEST_IMAGE names, else the newest of the cache."""
+    """The guest image under test: $WHERRY_TEST_IMAGE, or else the newest in the cache."""
     if named := os.environ.get("WHERRY_TEST_IMAGE"):
         return Path(named)
     found = sorted(host.current().image_cache().glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)

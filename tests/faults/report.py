@@ -1,4 +1,4 @@
-"""The table of a run: each kind of fault in each stage, how often, and what became of the machine."""
+"""The result table of a run: for each stage and kind of fault, how often the machine recovered, and how fast."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _COLUMNS = ("kind of fault", "stage", "tries", "by itself", "by command", "faile
 
 
 def table(outcomes: Iterable[Outcome]) -> str:
-    """A Markdown table, one row per kind and stage, with the sum of all at its end.
+    """A Markdown table with a row per kind and stage, and a row with the total.
 
-    "by command": the command that was cut off was run again, or what the shown Problem offered was done.
+    "by itself": recovered without a user. "by command": the interrupted command was run again, or the action of the
+    reported Problem was taken.
     """
     groups: dict[tuple[Kind, Stage], list[Outcome]] = {}
     every = list(outcomes)

@@ -1,4 +1,4 @@
-"""One fault from its beginning to its end, and a list of them: what became of the machine, and how long it took."""
+"""Runs faults of a plan: injects each, waits for the recovery, checks the invariants and records the outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.faults.target import Command, Target, Violation, describe
 _STOPS = frozenset(
     {Kind.AGENT_STOP, Kind.QEMU_STOP, Kind.VERB_STOP, Kind.CLIENT_STOP, Kind.SSHD_STOP, Kind.DOCKERD_STOP}
 )
-_VERB_GONE = frozenset({Kind.VERB_KILL})
+_COMMAND_KILLED = frozenset({Kind.VERB_KILL})
 _POLL_S = 0.05
 _LASTING_S = 1.5
 _ANSWER_S = 10.0
@@ -26,19 +26,19 @@ _ANSWER_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one fault."""
+    """The result of one fault."""
 
     fault: Fault
     how: str
-    """"itself", "again" (the command was run again, as it said), "action" (what the Problem offered), "failed"."""
+    """How it recovered: "itself", "again" (the command was run again), "action" (of the Problem), or "failed"."""
     hit: bool
-    """Whether there was anything to hit at that moment."""
+    """Whether there was a process to hit."""
     seconds: float
-    """From the fault (what is stopped: from its going on) until all was as it should be."""
+    """Duration of the recovery in seconds, from the fault (or from SIGCONT)."""
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as JSON values."""
         return {
             **self.fault.as_dict(), "how": self.how, "hit": self.hit, "seconds": round(self.seconds, 3),
             "note": self.note,
@@ -46,10 +46,10 @@ class Outcome:
 
 
 def perform(target: Target, fault: Fault) -> Outcome:
-    """Make the fault and see what becomes of it; whatever is wrong ends in the outcome, not in an exception."""
+    """Inject a fault and return its outcome. Failures are part of the outcome; no exception is raised."""
     attempt = _Attempt(target, fault)
     try:
-        attempt.make()
+        attempt.inject()
         attempt.settle()
         attempt.check()
     except (AssertionError, WherryError, OSError, ValueError) as error:
@@ -72,9 +72,9 @@ class _Attempt:
         self._target = target
         self._fault = fault
         self.began = time.monotonic()
-        """When the fault came; what was stopped: when it went on."""
+        """Time of the fault, or of SIGCONT."""
         self.reached = 0.0
-        """When everything was as it should be."""
+        """Time of the recovery; 0: not recovered."""
         self._armed = False
         self._deaths = 0
         self._command: Command | None = None
@@ -86,7 +86,7 @@ class _Attempt:
             goal = {Phase.STOPPED}
         self._goal = frozenset(goal)
 
-    def make(self) -> None:
+    def inject(self) -> None:
         target, fault = self._target, self._fault
         before = Phase.RUNNING
         if fault.stage in FROM_STOPPED:
@@ -109,7 +109,7 @@ class _Attempt:
             self.began = time.monotonic()
 
     def settle(self) -> None:
-        """Wait until everything is as it should be, doing what a user would do. Raises Violation."""
+        """Wait for the recovery, and act like a user when it is needed. Raises Violation."""
         target, fault = self._target, self._fault
         deadline = time.monotonic() + target.recovery_s
         if self._command is not None:
@@ -132,7 +132,7 @@ class _Attempt:
             last = describe(status)
             if self._is_good(status):
                 self.reached = self.reached or time.monotonic()
-                # A fault that was armed inside the guest happens about then: good is only what has lasted.
+                # A fault scheduled in the guest may come later: the good state must last.
                 if not self._armed or time.monotonic() - self.reached > _LASTING_S:
                     return
             else:
@@ -143,10 +143,10 @@ class _Attempt:
                 stuck_since = stuck_since or time.monotonic()
                 if time.monotonic() - stuck_since > self._patience_s(status):
                     stuck_since = None
-                    self._help(status)
+                    self._act_as_user(status)
                     deadline = time.monotonic() + target.recovery_s
             time.sleep(_POLL_S)
-        raise Violation(f"not as it should be within {target.recovery_s:g} s: {last}{self._told()}")
+        raise Violation(f"not as it should be within {target.recovery_s:g} s: {last}{self._command_result()}")
 
     def _is_good(self, status: MachineStatus) -> bool:
         if status.phase not in self._goal or status.operation is not None:
@@ -156,30 +156,30 @@ class _Attempt:
         return http.answers(self._target.paths.docker_socket, timeout_s=_ANSWER_S)
 
     def _is_stuck(self, status: MachineStatus) -> bool:
-        """Whether it will stay like this, and somebody has to do something."""
+        """Whether the state will not change without an action."""
         if status.operation is not None or not status.phase.is_settled:
             return False
         return status.phase not in self._goal or bool(status.problems)
 
     def _patience_s(self, status: MachineStatus) -> float:
-        """How long a user looks at a state that does not change before doing something about it."""
-        # A restore or an update that was cut off is ended by the next agent, which stops and starts the machine for it.
+        """Seconds for which a user watches an unchanging state before acting."""
+        # The next agent recovers an interrupted restore or update, and stops and starts the machine for that.
         long = self._fault.stage in (Stage.RESTORE, Stage.UPDATE)
         mends_itself = long or status.phase in (*self._goal, Phase.DEGRADED)
         return self._target.degraded_s if mends_itself else self._target.settled_s
 
-    def _help(self, status: MachineStatus) -> None:
-        """What a user would do now."""
+    def _act_as_user(self, status: MachineStatus) -> None:
+        """Take the action of the Problem, or run the interrupted command again. Raises Violation."""
         target, fault = self._target, self._fault
         if status.problems:
             action = next((problem.action for problem in status.problems if problem.action is not None), None)
             if action is None or self.how == "action":
-                raise Violation(f"{describe(status)}: nothing is offered that helps{self._told()}")
-            self._act(action)
+                raise Violation(f"{describe(status)}: nothing is offered that helps{self._command_result()}")
+            self._run_action(action)
             return
-        lost = self._command is not None and (self._code != 0 or fault.kind in _VERB_GONE)
+        lost = self._command is not None and (self._code != 0 or fault.kind in _COMMAND_KILLED)
         if not lost or self.how != "itself":
-            raise Violation(f"it stays {describe(status)} (wanted: {sorted(self._goal)}){self._told()}")
+            raise Violation(f"it stays {describe(status)} (wanted: {sorted(self._goal)}){self._command_result()}")
         arguments = target.stage_command(fault)
         assert arguments is not None
         code, said = target.wherry(*arguments)
@@ -187,25 +187,25 @@ class _Attempt:
         if code != 0:
             raise Violation(f"wherry {' '.join(arguments)}, run again, ended with {code}: {said[-2000:]}")
 
-    def _act(self, action: Action) -> None:
+    def _run_action(self, action: Action) -> None:
         arguments = action.command.split()[1:]
         code, said = self._target.wherry(*arguments)
         self.how, self.note = "action", action.command
         if code != 0:
             raise Violation(f"{action.command} ended with {code}: {said[-2000:]}")
 
-    def _told(self) -> str:
+    def _command_result(self) -> str:
         if self._command is None:
             return ""
         return f"; the command ended with {self._code}: {self._command.said[-600:]}"
 
     def check(self) -> None:
-        """Everything that must hold now. Raises Violation."""
+        """Check all invariants. Raises Violation."""
         target = self._target
         if self._fault.kind in FREEZES:
             target.release()
         target.note_end(self._fault, self.began)
-        # A QEMU that only reads the saved state has no guest yet: the next agent ends it and reads the state anew.
+        # A QEMU that only reads the saved state has no guest yet: the next agent ends it and reads the state again.
         is_reading = self._fault.stage is Stage.RESUME and self._fault.kind is Kind.AGENT_KILL
         if target.deaths() > self._deaths and self._fault.kind not in CRASHES and not is_reading:
             raise Violation("QEMU ended though nothing was done to it; see the agent's log")
@@ -220,7 +220,7 @@ class _Attempt:
             target.check_checkpoints()
 
     def end(self) -> None:
-        """Leave no command behind."""
+        """End the command if it still runs."""
         if self._command is not None and self._command.process.poll() is None:
             self._command.process.kill()
             self._command.finish(5)
@@ -233,15 +233,15 @@ def perform_all(
     is_over: Callable[[], bool] = lambda: False,
     artefact: TextIO | None = None,
     head: dict[str, Any] | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Make each fault in turn; a machine that one of them left in a bad state is put right by force for the next.
+    """Inject the faults one after the other. After a failure the machine is reset by force.
 
     Args:
-        is_over: no fault is begun once this is true.
-        artefact: gets a JSON line for each.
-        head: fields that each line has in addition: seed, target.
-        tell: called with a line of text for each.
+        is_over: returns True to end the run before the next fault.
+        artefact: file for a line of JSON per fault.
+        head: additional fields of these lines: seed, target.
+        report: called with a line of text per fault.
     """
     outcomes = []
     for fault in faults:
@@ -249,7 +249,7 @@ def perform_all(
             break
         outcome = perform(target, fault)
         outcomes.append(outcome)
-        tell(
+        report(
             f"{fault.number:4} {fault.stage.value:10} {fault.kind.value:20} {outcome.how:7}"
             f"{' ' if outcome.hit else '*'}{outcome.seconds:6.2f} s  {outcome.note}"
         )
@@ -259,13 +259,13 @@ def perform_all(
         if artefact is not None:
             artefact.write(json.dumps(line) + "\n")
             artefact.flush()
-        if outcome.how == "failed" and not _put_right(target):
-            tell("the machine cannot be brought back: the run ends here")
+        if outcome.how == "failed" and not _reset_machine(target):
+            report("the machine cannot be brought back: the run ends here")
             break
     return outcomes
 
 
-def _put_right(target: Target) -> bool:
+def _reset_machine(target: Target) -> bool:
     target.release()
     with contextlib.suppress(Violation, WherryError):
         if target.status().phase in (Phase.RUNNING, Phase.STOPPED, Phase.SUSPENDED):

@@ -1,4 +1,4 @@
-"""A machine that faults are made on: its processes, commands and state. The real one and the fake one share this."""
+"""The machine under test, base class of the real and the fake one: its processes, commands, status and invariants."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _COMMANDS = {
     Stage.RESUME: ("start",),
 }
 _KEPT_CHECKPOINTS = 3
-_SETTLED = "The restore of a checkpoint was interrupted."
-"""What is told of one whose agent was killed, when all is in order again."""
+_RESTORE_INTERRUPTED = "The restore of a checkpoint was interrupted."
+"""Problem after a restore whose agent was killed: reported even when the recovery succeeded."""
 _VERBS = {
     Stage.CHECKPOINT: "checkpoint",
     Stage.RESTORE: "checkpoint",
@@ -50,10 +50,10 @@ _VERBS = {
 
 @contextlib.contextmanager
 def isolated(deadlines: str) -> Iterator[Path]:
-    """A directory for machines; agents that this process starts leave the user's own docker settings alone.
+    """A temporary directory for machines. Agents started during the block do not change the user's docker settings.
 
     Args:
-        deadlines: of those agents, as `Deadlines.parse` reads them.
+        deadlines: of those agents, in the format of `Deadlines.parse`.
     """
     base = Path(tempfile.mkdtemp(prefix="wherry-f-"))  # short, so that sockets stay in the home
     own = {"DOCKER_CONFIG": str(base / "docker"), "WHERRY_DEADLINES": deadlines}
@@ -71,12 +71,12 @@ def isolated(deadlines: str) -> Iterator[Path]:
         shutil.rmtree(base, ignore_errors=True)
 
 
-class Violation(AssertionError):  # noqa: N818 -- a finding
-    """Something that must always hold does not."""
+class Violation(AssertionError):  # noqa: N818 -- not an error of the driver
+    """An invariant is violated."""
 
 
 class Command:
-    """A program under way, with what it says kept; never a pipe that nobody reads."""
+    """A running program whose output is read continuously. `said` has the last 200 lines."""
 
     def __init__(self, argv: list[str], environment: dict[str, str]) -> None:
         self.argv = argv
@@ -98,16 +98,16 @@ class Command:
 
     @property
     def said(self) -> str:
-        """Its words."""
+        """The output so far, at most 200 lines."""
         return "".join(self._said)
 
     def signal(self, number: int) -> None:
-        """Send a signal, if it still runs."""
+        """Send a signal if the program still runs."""
         if self.process.poll() is None:
             self.process.send_signal(number)
 
     def finish(self, timeout_s: float) -> int | None:
-        """Its exit code; None when it does not end in time (it is killed then)."""
+        """Wait for the exit code; None if it does not end in time and was killed."""
         try:
             code = self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -120,93 +120,93 @@ class Command:
 
 
 class Target(ABC):
-    """See the module."""
+    """A machine on which faults are injected."""
 
     kinds: frozenset[Kind]
-    """Which kinds of fault can be made on it."""
+    """The kinds of faults that can be injected."""
     recovery_s: float
-    """Bound for the machine to be as it should be again, from the end of the fault."""
+    """Time limit of the recovery, from the end of the fault, in seconds."""
     degraded_s: float
-    """How long a machine may take to mend a fault that it shows before its Problem is acted upon."""
+    """Time in which a machine that reports a Problem may recover by itself, before its action is taken."""
     settled_s: float
-    """How long a user looks at a machine that is not as wanted and does not change."""
+    """Time after which a machine in a wrong, unchanging state is assumed to be stuck."""
     hold: float = 1.0
-    """What the time for which something is stopped is multiplied by."""
+    """Factor for the time for which processes are stopped."""
     command_s: float
-    """Bound for a `wherry` command to end, from the end of the fault."""
+    """Time limit of a `wherry` command, from the end of the fault, in seconds."""
 
     def __init__(self, home: Path) -> None:
-        """Describe the machine that lives, or will, in `home`."""
+        """The machine in `home`, which need not exist yet."""
         self.home = home
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self.paths = machine_directory(home)
         self.lengths: dict[Stage, float] = {}
-        """The usual length of each stage, in seconds."""
+        """Usual duration of each stage in seconds."""
         self.stopped_for_now: list[psutil.Process] = []
         self.checkpoint = ""
-        """Id of the one that the present stage goes back to."""
+        """Id of the checkpoint that the current stage restores."""
 
     # -- the product ----------------------------------------------------------------------------------------------
     def features(self) -> frozenset[Stage]:
-        """Which stages this product has."""
-        told = subprocess.run(
+        """The stages whose commands `wherry --help` lists."""
+        help_text = subprocess.run(
             [*WHERRY, "--help"], env=self.environment, capture_output=True, text=True, check=True, timeout=60
         ).stdout
-        verbs = {line.split()[0] for line in told.splitlines() if line.startswith("    ") and line.split()}
+        verbs = {line.split()[0] for line in help_text.splitlines() if line.startswith("    ") and line.split()}
         return frozenset(stage for stage in Stage if _VERBS.get(stage, "start") in verbs)
 
     def begin(self, *arguments: str) -> Command:
-        """Begin a `wherry` command."""
+        """Start a `wherry` command."""
         return Command([*WHERRY, "--home", str(self.home), *arguments], self.environment)
 
     def wherry(self, *arguments: str, timeout_s: float | None = None) -> tuple[int | None, str]:
-        """Run one; returns its exit code (None: it hung) and what it said."""
+        """Run a `wherry` command. Returns its exit code (None: it timed out) and its output."""
         command = self.begin(*arguments)
         code = command.finish(timeout_s or self.command_s)
         return code, command.said
 
     def begin_stage(self, fault: Fault) -> Command | None:
-        """Set the stage's work going; None where there is none."""
+        """Start the command of the stage; None if it has none."""
         arguments = self.stage_command(fault)
         return self.begin(*arguments) if arguments else None
 
     def stage_command(self, fault: Fault) -> tuple[str, ...] | None:
-        """What a user types for the stage."""
+        """Arguments of the `wherry` command of a stage; None if it has none."""
         if fault.stage is Stage.RESTORE:
             return ("checkpoint", "restore", self.checkpoint, "--yes")
         return _COMMANDS.get(fault.stage)
 
     def take_checkpoint(self) -> str:
-        """Take one without a fault, and return its id. Raises Violation."""
+        """Take a checkpoint without a fault and return its id. Raises Violation."""
         code, said = self.wherry("checkpoint", "create", "before-fault")
         if code != 0:
             raise Violation(f"checkpoint create ended with {code}: {said}")
         return said.split()[-1]
 
     def check_checkpoints(self) -> None:
-        """They can be listed and deleted. Raises Violation."""
+        """Check that checkpoints can be listed and deleted. Raises Violation."""
         with self.client() as client:
-            found = client.request(messages.ListCheckpoints(), reply_timeout_s=self.command_s)
-        if found.problem is not None and not found.problem.summary.startswith(_SETTLED):
-            raise Violation(f"checkpoints: {found.problem}")
-        for entry in found.checkpoints[:-_KEPT_CHECKPOINTS]:
+            listing = client.request(messages.ListCheckpoints(), reply_timeout_s=self.command_s)
+        if listing.problem is not None and not listing.problem.summary.startswith(_RESTORE_INTERRUPTED):
+            raise Violation(f"checkpoints: {listing.problem}")
+        for entry in listing.checkpoints[:-_KEPT_CHECKPOINTS]:
             code, said = self.wherry("checkpoint", "delete", entry.id, "--yes")
             if code != 0:
                 raise Violation(f"checkpoint delete ended with {code}: {said}")
 
     @contextlib.contextmanager
     def client(self) -> Iterator[MachineClient]:
-        """What any client of the user's does first: find the agent, start one if there is none."""
+        """Connect to the agent, and start one if there is none."""
         with MachineClient.open(self.home) as client:
             yield client
 
     def status(self) -> MachineStatus:
-        """The machine's state, as any client sees it that is opened now. Raises WherryError."""
+        """The status, from a new client. Raises WherryError."""
         with self.client() as client:
             return client.status
 
     def wait_status(self, what: str, holds: Callable[[MachineStatus], bool], *, timeout_s: float) -> MachineStatus:
-        """Return the first state for which `holds`. Raises Violation at the deadline."""
+        """Wait for a status for which `holds` and return it. Raises Violation at the deadline, with `what`."""
         deadline = time.monotonic() + timeout_s
         last = "no agent answered"
         while time.monotonic() < deadline:
@@ -223,7 +223,7 @@ class Target(ABC):
         raise Violation(f"not within {timeout_s:g} s: {what}; last: {last}")
 
     def bring_to(self, phase: Phase) -> None:
-        """Have the machine running, stopped or suspended, by the ordinary commands. Raises Violation."""
+        """Bring the machine into this phase with `wherry` commands. Raises Violation."""
         if self.status().phase is phase:
             return
         if phase is Phase.SUSPENDED:
@@ -239,7 +239,7 @@ class Target(ABC):
 
     # -- its processes --------------------------------------------------------------------------------------------
     def processes(self) -> list[psutil.Process]:
-        """Every process that has this home among its arguments, but for what this driver started."""
+        """All other processes with this home in their arguments."""
         found = []
         for process in psutil.process_iter(["cmdline", "status"]):
             arguments = process.info["cmdline"] or []
@@ -250,15 +250,15 @@ class Target(ABC):
         return found
 
     def agents(self) -> list[psutil.Process]:
-        """The agents of this machine."""
+        """The agent processes of this machine."""
         return [process for process in self.processes() if "backend.agent" in (process.info["cmdline"] or [])]
 
     def machines(self) -> list[psutil.Process]:
-        """The QEMUs of this machine."""
+        """The QEMU processes of this machine."""
         return [process for process in self.processes() if "-uuid" in (process.info["cmdline"] or [])]
 
     def inject(self, fault: Fault, command: Command | None) -> bool:
-        """Make a fault of those on the host; returns whether there was anything to hit."""
+        """Inject a fault on the host. Returns whether there was a process to hit."""
         match fault.kind:
             case Kind.AGENT_KILL:
                 return _signal(self.agents(), signal.SIGKILL)
@@ -281,10 +281,10 @@ class Target(ABC):
 
     @abstractmethod
     def inject_other(self, fault: Fault) -> bool:
-        """The same for the kinds that are this target's own."""
+        """As `inject`, for the kinds that are specific to this target."""
 
     def arm(self, fault: Fault, delay_s: float) -> bool:
-        """Prepare a fault inside the guest to happen after the delay; False: it is made by `inject`."""
+        """Schedule a fault in the guest after the delay. False: `inject` is used instead."""
         return False
 
     def _stop(self, processes: list[psutil.Process]) -> bool:
@@ -292,33 +292,33 @@ class Target(ABC):
         return _signal(processes, signal.SIGSTOP)
 
     def release(self) -> None:
-        """Let everything that was stopped go on."""
+        """Continue all stopped processes."""
         _signal(self.stopped_for_now, signal.SIGCONT)
         self.stopped_for_now.clear()
 
     # -- what must always hold ------------------------------------------------------------------------------------
     @abstractmethod
     def check_running(self, fault: Fault) -> None:
-        """Of a machine that runs: its engine, its containers, its data, its clients. Raises Violation."""
+        """Check the engine, containers, data and clients of a running machine. Raises Violation."""
 
     @abstractmethod
     def pause(self) -> None:
-        """Let nothing come or go until the next check: what is there now is to be known."""
+        """Pause the workload until the next check, so that its state is known."""
 
     @abstractmethod
     def note_before(self, fault: Fault) -> None:
-        """Called when the stage is about to begin."""
+        """Called before the stage begins."""
 
     @abstractmethod
     def note_end(self, fault: Fault, came: float) -> None:
-        """Called when the machine is as it should be, before it is checked.
+        """Called when the machine has recovered, before the checks.
 
         Args:
-            came: when the fault came (time.monotonic).
+            came: time.monotonic() of the fault.
         """
 
     def deaths(self) -> int:
-        """How many QEMUs the agents have found dead, or have given up, that nobody asked to end."""
+        """Number of unexpected ends of QEMU in the agent's log."""
         text = (
             self.paths.agent_log.read_text(encoding="utf-8", errors="replace") if self.paths.agent_log.exists() else ""
         )
@@ -327,32 +327,32 @@ class Target(ABC):
         )
 
     def check_disk(self) -> str:
-        """After a full stop: the data disk is whole. Returns a word on it. Raises Violation."""
+        """Check the data disk of a stopped machine. Returns a description. Raises Violation: it is damaged."""
         done = subprocess.run(
             ["qemu-img", "check", "--output=json", str(data_disk_path(self.paths))],
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         try:
-            found = json.loads(done.stdout)
+            report = json.loads(done.stdout)
         except ValueError as error:
             raise Violation(f"qemu-img check: {done.stdout}{done.stderr}") from error
-        if found.get("corruptions") or found.get("check-errors"):
+        if report.get("corruptions") or report.get("check-errors"):
             raise Violation(f"the data disk is damaged: {done.stdout}")
-        return f"{found.get('leaks', 0)} leaked clusters"
+        return f"{report.get('leaks', 0)} leaked clusters"
 
     def check_leftovers(self, status: MachineStatus) -> None:
-        """No process too many, no file too many. Raises Violation."""
+        """Check that no process and no temporary file is left. Raises Violation."""
         live = status.phase.is_live
-        deadline = time.monotonic() + 10  # what was replaced may take a moment to be gone
+        deadline = time.monotonic() + 10  # processes and files may take a moment to disappear
         while True:
-            complaint = self._complaint(live)
+            complaint = self._find_leftover(live)
             if complaint is None:
                 return
             if time.monotonic() > deadline:
                 raise Violation(complaint)
             time.sleep(0.1)
 
-    def _complaint(self, live: bool) -> str | None:
+    def _find_leftover(self, live: bool) -> str | None:
         if len(self.agents()) > 1:
             return f"there are {len(self.agents())} agents"
         if len(self.machines()) != int(live):
@@ -379,21 +379,21 @@ class Target(ABC):
     # -- the end --------------------------------------------------------------------------------------------------
     @abstractmethod
     def set_up(self) -> None:
-        """Make the machine, start it, and begin the workload."""
+        """Create and start the machine, and start the workload."""
 
     @abstractmethod
     def close(self) -> None:
-        """End everything, whatever state it is in."""
+        """End all processes, in every state."""
 
     def end_processes(self) -> None:
-        """Kill whatever of this home runs."""
+        """Kill all processes of this machine."""
         deadline = time.monotonic() + 30
         while (left := self.processes()) and time.monotonic() < deadline:
             _signal(left, signal.SIGKILL)
             psutil.wait_procs(left, timeout=1)
 
     def logs(self) -> str:
-        """The ends of the logs, for a failure."""
+        """The last part of each log, for the report of a failure."""
         parts = []
         for path in sorted(self.paths.logs.glob("*")):
             text = path.read_text(encoding="utf-8", errors="replace")
@@ -402,7 +402,7 @@ class Target(ABC):
 
 
 def describe(status: MachineStatus) -> str:
-    """One line."""
+    """The status as one line of text."""
     problems = "; ".join(f"{problem.code.value}: {problem.summary}" for problem in status.problems)
     operation = f" [{status.operation.name}]" if status.operation else ""
     wanted = "" if status.desired is Desired.RUNNING else " (not wanted)"

@@ -1,9 +1,9 @@
-"""What goes on in the real machine while it is broken, and what the outside knows of it: none of it may be missing.
+"""The workload of the real machine during faults, and a ledger of what must exist in it afterwards.
 
-Writers are containers with a restart policy. Each appends its next number to a file on a volume, has the disk confirm
-it, and only then says so; what the outside has heard is acknowledged. Beside them containers, volumes and tags of
-images come and go, by the ordinary docker command, and clients stay attached. A command that was told "done" has
-changed the model; one that failed may have done it or not.
+Writers are containers with a restart policy. Each appends the next number to a file on a volume, syncs it, and then
+prints it; a number that we have read is acknowledged and must not be lost. Besides, docker commands create and remove
+containers, volumes and image tags, and other docker clients stay attached. A command that succeeded has changed the
+ledger; one that failed may have taken effect or not.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ done
 """
 _MARKER = "made-after-the-checkpoint"
 _CLIENT_S = 240.0
-"""A docker command that has not ended by then hangs: nothing that it asks for takes so long, a start included."""
+"""Time limit of a docker command: nothing takes longer, a start of the machine included."""
 _RECENT_S = 12.0
-"""What dockerd did not have the disk confirm is written by the guest's kernel within this time: its journal's 5 s, and
-as long as an emulated disk may take. A crash may take back what is younger."""
+"""The guest's kernel writes unsynced data of dockerd within this time: the 5 s of its journal plus the time of an
+emulated disk. A crash may undo changes that are younger."""
 
 
 class Ledger:
-    """What the outside knows to exist in the machine, by kind and name."""
+    """Objects that are known to exist in the machine, by kind and name. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,7 +49,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def changing(self, kind: str, name: str, *, exists: bool) -> Iterator[Callable[[], None]]:
-        """A change under way: uncertain until the function that the block gets is called."""
+        """Record a change: it is uncertain until the yielded function is called."""
         before = self._facts.get((kind, name), (False, False, 0.0))[0]
         with self._lock:
             self._facts[kind, name] = (None, before, time.monotonic())
@@ -60,25 +60,25 @@ class Ledger:
 
         yield done
 
-    def remembered(self) -> dict[tuple[str, str], tuple[bool | None, bool | None, float]]:
-        """All that is known, for `recall`."""
+    def copy(self) -> dict[tuple[str, str], tuple[bool | None, bool | None, float]]:
+        """A copy of the ledger for `recall`."""
         with self._lock:
             return dict(self._facts)
 
     def recall(self, facts: dict[tuple[str, str], tuple[bool | None, bool | None, float]]) -> None:
-        """The machine was taken back to when this was known."""
+        """Restore a copy, after the machine was restored to that time."""
         with self._lock:
             self._facts = dict(facts)
 
     def crash(self, when_it_came: float) -> None:
-        """The guest lost what it had not written then (time.monotonic): changes of the seconds before are uncertain."""
+        """The guest lost unsynced data at this time.monotonic(): changes of the seconds before become uncertain."""
         with self._lock:
             for key, (_, before, when) in self._facts.items():
                 if when_it_came - when < _RECENT_S:
                     self._facts[key] = (None, before, when)
 
     def compare(self, kind: str, present: set[str]) -> None:
-        """Raise Violation unless what is `present` can be so; what was uncertain is known from now on."""
+        """Raise Violation if `present` contradicts the ledger. Uncertain objects become known."""
         with self._lock:
             facts = {name: fact for (of, name), fact in self._facts.items() if of == kind}
             wrong = [
@@ -93,24 +93,24 @@ class Ledger:
             raise Violation(f"{kind}: {', '.join(wrong)}; not made by anybody here: {sorted(unknown)}")
 
     def known(self, kind: str) -> list[str]:
-        """Names that may be there, oldest first."""
+        """Names that may exist, oldest first."""
         with self._lock:
             return [name for (of, name), fact in self._facts.items() if of == kind and fact[0] is not False]
 
 
 class Attached:
-    """A docker command that reads an answer without end; its lines are given to `heard`."""
+    """A docker command with endless output; `on_line` is called with each line, on a thread."""
 
-    def __init__(self, machine: Machine, *arguments: str, heard: Callable[[str], None]) -> None:
+    def __init__(self, machine: Machine, *arguments: str, on_line: Callable[[str], None]) -> None:
         self.arguments = arguments
         self.last = time.monotonic()
-        """When it said something last."""
+        """Time of the last line."""
         self.process = subprocess.Popen(
             [str(machine.tools.docker), *arguments],
             env=machine.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace",
         )  # fmt: skip
-        self._heard = heard
+        self._on_line = on_line
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -119,7 +119,7 @@ class Attached:
         with self.process.stdout:
             for line in self.process.stdout:
                 self.last = time.monotonic()
-                self._heard(line)
+                self._on_line(line)
 
     @property
     def ended(self) -> bool:
@@ -127,7 +127,7 @@ class Attached:
         return self.process.poll() is not None
 
     def close(self) -> None:
-        """End it."""
+        """Kill the command."""
         self.process.send_signal(signal.SIGCONT)
         self.process.kill()
         self.process.wait(10)
@@ -135,7 +135,7 @@ class Attached:
 
 
 class Workload:
-    """See the module."""
+    """Containers, commands and clients, and the ledger of their effects."""
 
     def __init__(self, machine: Machine, socket: Path) -> None:
         self.ledger = Ledger()
@@ -146,13 +146,13 @@ class Workload:
         self._may_run = threading.Event()
         self._over = threading.Event()
         self._idle = threading.Event()
-        self._complaints: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._churner = threading.Thread(target=self._churn, daemon=True)
+        self._failures: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._commands_thread = threading.Thread(target=self._run_commands, daemon=True)
         self._number = 0
         self._before: tuple[dict[tuple[str, str], tuple[bool | None, bool | None, float]], dict[str, int]] = ({}, {})
 
     def begin(self) -> None:
-        """Make the containers that stay, and set everything going."""
+        """Create the writers and start everything."""
         for name in WRITERS:
             self._machine.docker(
                 "run", "-d", "--init", "--restart", "always", "--name", name, "-v", f"{name}:/v", BUSYBOX, "sh", "-c",
@@ -163,45 +163,45 @@ class Workload:
                     done()
         with self.ledger.changing("images", BUSYBOX, exists=True) as done:
             done()
-        self._churner.start()
+        self._commands_thread.start()
         self.attach()
 
     def attach(self) -> None:
-        """Have every attached client that has ended come back, and let things come and go again."""
+        """Start attached clients that have ended again, and resume the commands."""
         for name in WRITERS:
-            self._attach(f"logs of {name}", "logs", "-f", "--tail", "1", name, heard=self._hear(name))
-        self._attach("events", "events", heard=lambda _: None)
+            self._attach(f"logs of {name}", "logs", "-f", "--tail", "1", name, on_line=self._line_handler(name))
+        self._attach("events", "events", on_line=lambda _: None)
         self._may_run.set()
 
-    def _attach(self, name: str, *arguments: str, heard: Callable[[str], None]) -> None:
+    def _attach(self, name: str, *arguments: str, on_line: Callable[[str], None]) -> None:
         old = self._attached.get(name)
         if old is None or old.ended:
-            self._attached[name] = Attached(self._machine, *arguments, heard=heard)
+            self._attached[name] = Attached(self._machine, *arguments, on_line=on_line)
 
-    def _hear(self, writer: str) -> Callable[[str], None]:
-        def heard(line: str) -> None:
+    def _line_handler(self, writer: str) -> Callable[[str], None]:
+        def on_line(line: str) -> None:
             word, _, number = line.partition(" ")
             if word == "acknowledged" and number.strip().isdigit():
                 self.acknowledged[writer] = max(self.acknowledged[writer], int(number))
 
-        return heard
+        return on_line
 
     def pause(self) -> None:
-        """Begin no new command until `attach`; the machine is going to stop."""
+        """Start no new command until `attach`."""
         self._may_run.clear()
 
     def settle(self) -> None:
-        """Wait until the last command has ended, too. Raises Violation."""
+        """Wait until the running command has ended. Raises Violation."""
         if not self._idle.wait(_CLIENT_S):
             raise Violation("a docker command does not end")
 
     def attached(self, choice: int) -> Attached:
-        """One of the attached clients."""
+        """One of the attached clients, selected by `choice`."""
         names = sorted(self._attached)
         return self._attached[names[choice % len(names)]]
 
     # -- what comes and goes --------------------------------------------------------------------------------------
-    def _churn(self) -> None:
+    def _run_commands(self) -> None:
         while not self._over.is_set():
             self._idle.set()
             self._may_run.wait(1)
@@ -230,7 +230,7 @@ class Workload:
             self._over.wait(0.3)
 
     def _remove(self, kind: str, *command: str) -> None:
-        """Remove the oldest of a kind when there are enough; a volume only after its container."""
+        """Remove the oldest objects of a kind when there are enough of them."""
         kept = {"containers": 2, "volumes": 4, "images": 4}[kind]
         made = [name for name in self.ledger.known(kind) if name.startswith(("guest-", "tag:"))]
         for name in made[: max(0, len(made) - kept)][:2]:
@@ -241,24 +241,24 @@ class Workload:
                     gone()
 
     def _docker(self, *arguments: str) -> bool:
-        """Whether the command says that it was done. One that does not end is a complaint."""
+        """Run a docker command. Returns whether it succeeded; one that does not end is recorded as a failure."""
         try:
             return self._machine.docker(*arguments, check=False, timeout_s=_CLIENT_S).returncode == 0
         except subprocess.TimeoutExpired:
-            self._complaints.put(f"docker {' '.join(arguments)} did not end within {_CLIENT_S:g} s")
+            self._failures.put(f"docker {' '.join(arguments)} did not end within {_CLIENT_S:g} s")
             return False
 
     # -- going back -----------------------------------------------------------------------------------------------
     def mark(self) -> None:
-        """Called when a checkpoint is about to be taken, with nothing coming or going."""
-        self._before = (self.ledger.remembered(), dict(self.acknowledged))
+        """Save the ledger before a checkpoint is taken, while the workload is paused."""
+        self._before = (self.ledger.copy(), dict(self.acknowledged))
 
     def set_marker(self) -> None:
-        """Make the volume that tells the present from what was at the checkpoint."""
+        """Create a volume after the checkpoint: it is missing once the checkpoint is restored."""
         self._machine.docker("volume", "create", _MARKER)
 
     def recall_if_gone_back(self) -> None:
-        """The machine may have gone back to the checkpoint or not: from now on what holds is what was known then."""
+        """Restore the saved ledger if the machine was restored to the checkpoint."""
         volumes = http.listing(self._socket, "/volumes", timeout_s=60)["Volumes"] or []
         if any(entry["Name"] == _MARKER for entry in volumes):
             self._machine.docker("volume", "rm", _MARKER)
@@ -269,15 +269,15 @@ class Workload:
 
     # -- what must hold -------------------------------------------------------------------------------------------
     def check(self, *, timeout_s: float) -> None:
-        """Raise Violation unless all that was acknowledged is there, and everybody goes on or has ended."""
+        """Raise Violation if acknowledged data or objects are missing, or a client hangs."""
         deadline = time.monotonic() + timeout_s
         self.pause()
         try:
             self._check_writers(deadline)
             if not self._idle.wait(max(1.0, deadline - time.monotonic())):
                 raise Violation("a docker command that the fault met does not end")
-            if not self._complaints.empty():
-                raise Violation(self._complaints.get())
+            if not self._failures.empty():
+                raise Violation(self._failures.get())
             self._check_lists(deadline)
             self._check_attached(deadline)
         finally:
@@ -313,7 +313,7 @@ class Workload:
         self.ledger.compare("images", {tag for entry in images for tag in entry["RepoTags"] or ()})
 
     def _check_attached(self, deadline: float) -> None:
-        """Each has ended, or says something new now: the writers write, and a network comes and goes for the events."""
+        """Check that each client has ended or prints new lines: writers write, and tags are changed for the events."""
         asked = time.monotonic()
         at = 0
         while waiting := [name for name, one in self._attached.items() if not one.ended and one.last < asked]:
@@ -331,5 +331,5 @@ class Workload:
         self._may_run.set()
         for client in self._attached.values():
             client.close()
-        if self._churner.is_alive():
-            self._churner.join(30)
+        if self._commands_thread.is_alive():
+            self._commands_thread.join(30)
