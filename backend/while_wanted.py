@@ -61,5 +61,5 @@ class WhileWanted:
                 task.cancel()
                 self._task = None
             if not task.cancelled() and (error := task.exception()) is not None:
-                _log.error("%s failed by a defect", self._name, exc_info=error)
+                _log.error("internal error in %s", self._name, exc_info=error)
                 await asyncio.sleep(_AFTER_A_DEFECT_S)

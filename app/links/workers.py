@@ -22,7 +22,7 @@ def start_thread(name: str, run: Callable[[], None]) -> threading.Thread:
         try:
             run()
         except Exception:  # noqa: BLE001 -- the border of a thread: nobody above could report it
-            _log.exception("thread %s ended by a defect", name)
+            _log.exception("thread %s ended with an internal error", name)
 
     thread = threading.Thread(target=guarded, name=name, daemon=True)
     thread.start()
@@ -75,4 +75,4 @@ class Workers:
             try:
                 job()
             except Exception:  # noqa: BLE001 -- the border of a thread: the pool must outlive one bad job
-                _log.exception("a job of %s failed by a defect", threading.current_thread().name)
+                _log.exception("internal error in a job of %s", threading.current_thread().name)

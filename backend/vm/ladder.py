@@ -29,7 +29,7 @@ words in loops. Reading a cached file of 80 MB took 0.05 s instead of 0.3 (QEMU 
 _TCG_OPTIONS: Final = ",thread=multi,tb-size=512"
 """A translation cache of 512 MiB: the default of a quarter of RAM (up to 1 GiB) stays resident on the host.
 
-Smaller ones are translated anew again and again: after a start and 6 `docker run` (2 GiB guest, QEMU 7.2) 824 MiB are
+Smaller caches make code be translated repeatedly: after a start and 6 `docker run` (2 GiB guest, QEMU 7.2) 824 MiB are
 resident with 512, 817 with 256 and 688 with 128, and a `docker run` takes 1.5 s, 4 s and 6 s."""
 
 _WHPX_PLAIN: Final = (11, 1, 1)

@@ -95,7 +95,7 @@ class ApiFront:
             if not self._closed:
                 await ClientConnection(watched, self._pool, self._hooks, self.activity).serve()
         except Exception:  # noqa: BLE001 -- the task's boundary: one client's failure is not the others'
-            _log.exception("a docker client's connection ended by a defect of ours")
+            _log.exception("internal error while serving a docker client")
         finally:
             with contextlib.suppress(ConnectionError):
                 await watched.aclose()

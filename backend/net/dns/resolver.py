@@ -147,7 +147,7 @@ class Resolver:
         if self._under_way.get(question) is task:
             del self._under_way[question]
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a name could not be resolved by a defect", exc_info=error)
+            _log.error("internal error while resolving a name", exc_info=error)
 
     async def _find(self, question: DnsQuestion) -> DnsAnswer:
         sources = self._sources
@@ -156,8 +156,8 @@ class Resolver:
                 answer, keep_s = await self._ask(question, sources)
         except (TimeoutError, BusyError):
             return SERVFAIL
-        except Exception:  # noqa: BLE001 -- logged; whoever asks gets an answer
-            _log.exception("a name could not be resolved by a defect")
+        except Exception:  # noqa: BLE001 -- logged; the client gets an answer
+            _log.exception("internal error while resolving a name")
             return SERVFAIL
         if sources is self._sources and keep_s > 0:
             now = self._clock()

@@ -115,8 +115,8 @@ class DnsServer:
         try:
             answer, age_s = await self._answers.resolve(query.question)
             return query.to_wire(answer, age_s=age_s, datagram=datagram)
-        except Exception:  # noqa: BLE001 -- logged; whoever asks gets an answer
-            _log.exception("a query could not be answered by a defect")
+        except Exception:  # noqa: BLE001 -- logged; the client gets an answer
+            _log.exception("internal error while answering a query")
             return query.refuse(Rcode.SERVFAIL)
 
     def _send(self, data: bytes, peer: tuple[str, int]) -> None:

@@ -80,7 +80,7 @@ class NameService:
         try:
             await self._follow()
         except Exception:  # noqa: BLE001 -- logged; `run` looks again
-            _log.exception("the network could not be looked at by a defect")
+            _log.exception("internal error while the network was checked")
         await self._listen()
 
     async def _listen(self) -> None:
@@ -108,17 +108,17 @@ class NameService:
                 elif now != settings or tick % _NETWORK_EVERY == 0:
                     settings = now
                     if await self._follow():
-                        _log.info("the network or its settings changed: names are asked for anew")
+                        _log.info("the network or its settings changed: the DNS cache was cleared")
                         await self._tell_guest(self.greeting)
-            except Exception:  # noqa: BLE001 -- logged; it is looked at again
-                _log.exception("the network could not be followed by a defect")
+            except Exception:  # noqa: BLE001 -- logged; checked again later
+                _log.exception("internal error while watching the network")
 
     async def aclose(self) -> None:
         """Stop listening. Lookups in progress end with the process."""
         await self._server.aclose()
         await self._resolver.aclose()
         if not await asyncio.to_thread(self._threads.close, within_s=_THREADS_END_S):
-            _log.info("a lookup of a name has not ended")
+            _log.info("a DNS lookup has not ended")
 
     async def _follow(self) -> bool:
         """Check settings and network. Returns whether anything has changed."""

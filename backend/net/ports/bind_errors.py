@@ -82,7 +82,7 @@ async def explain_with_holder(error: OSError, forward: Forward) -> Problem:
             async with asyncio.timeout(_HOLDER_S):
                 holder = await asyncio.to_thread(port_holder, forward.protocol, forward.host_ip, forward.host_port)
         except TimeoutError:
-            _log.warning("it was not found out within %.0f s who has %s", _HOLDER_S, forward.address)
+            _log.warning("the program that uses %s was not found within %.0f s", forward.address, _HOLDER_S)
     return explain(error, forward, holder)
 
 

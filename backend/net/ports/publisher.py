@@ -107,9 +107,9 @@ class Publisher:
                 try:
                     await self._follow()
                 except (WherryError, ConnectionError, TimeoutError) as error:
-                    _log.info("the engine's events broke off: %s", error)
-                except Exception:  # noqa: BLE001 -- logged; they are followed anew
-                    _log.exception("the engine's events could not be followed by a defect")
+                    _log.info("the engine's event stream ended: %s", error)
+                except Exception:  # noqa: BLE001 -- logged; then reconnected
+                    _log.exception("internal error while reading the engine's events")
                 await asyncio.sleep(_RECONNECT_S)
         finally:
             retrying.cancel()
@@ -126,7 +126,7 @@ class Publisher:
         except (WherryError, TimeoutError) as error:
             _log.warning("not all ports could be published: %s", error)
         except Exception:  # noqa: BLE001 -- logged; it is tried again
-            _log.exception("not all ports could be published by a defect")
+            _log.exception("internal error while publishing ports")
         self._restored.set()
 
     async def restored(self, *, timeout_s: float) -> None:
@@ -286,6 +286,6 @@ class Publisher:
                     await self._read_all()
                 await self._reconciler.retry()
             except WherryError as error:
-                _log.info("what runs in the engine is looked at again: %s", error.problem.summary)
+                _log.info("the state of the engine could not be read, retrying: %s", error.problem.summary)
             except Exception:  # noqa: BLE001 -- logged; it is tried again
-                _log.exception("ports could not be tried again by a defect")
+                _log.exception("internal error while retrying ports")

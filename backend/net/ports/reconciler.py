@@ -138,7 +138,7 @@ class Reconciler:
         if self._waiting is task:
             self._waiting = None
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, WherryError):
-            _log.error("ports could not be published by a defect", exc_info=error)
+            _log.error("internal error while publishing ports", exc_info=error)
 
     async def _adopt(self, wanted: Iterable[Forward]) -> None:
         await self._forwarder.adopt(wanted)
@@ -159,7 +159,7 @@ class Reconciler:
             await self._make_equal(wanted)
         except WherryError as error:  # QEMU's monitor failed: further commands would only wait for it too
             self._is_uncertain = True
-            _log.warning("ports are not as they are wanted: %s", error.problem.summary)
+            _log.warning("ports could not be updated: %s", error.problem.summary)
             for one in wanted.values():
                 if one.forward not in self._forwarder.opened:
                     self._failed[one.forward] = error.problem

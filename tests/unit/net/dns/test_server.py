@@ -191,7 +191,7 @@ async def test_garbage_over_tcp_ends_that_connection_alone() -> None:
 
 
 @on_loop
-@pytest.mark.expect_log("a query could not be answered by a defect")
+@pytest.mark.expect_log("internal error while answering a query")
 async def test_a_defect_and_too_many_queries_are_servfail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MOST_DATAGRAMS", 1)
     known = Known()

@@ -116,7 +116,7 @@ async def test_without_a_setting_the_system_is_asked(tmp_path: Path) -> None:
 
 
 @on_loop
-@pytest.mark.expect_log("the network could not be looked at")
+@pytest.mark.expect_log("internal error while the network was checked")
 async def test_a_network_that_cannot_be_looked_at_is_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

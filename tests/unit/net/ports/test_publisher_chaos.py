@@ -104,7 +104,7 @@ class Chaos:
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.expect_log("ports are not as they are wanted", at_least=0)
+@pytest.mark.expect_log("ports could not be updated", at_least=0)
 @pytest.mark.expect_log("not all ports could be published", at_least=0)
 def test_in_the_end_what_is_wanted_is_open(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("_RETRY_S", 0.02), ("_RECONNECT_S", 0.01), ("_START_S", 0.2)):

@@ -43,7 +43,7 @@ def test_a_client_that_leaves_while_ports_are_opened_leaves_nothing_open(ports: 
     play(story)
 
 
-@pytest.mark.expect_log("ports are not as they are wanted")
+@pytest.mark.expect_log("ports could not be updated")
 def test_what_cannot_be_closed_is_closed_later(ports: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_RETRY_S", 0.02)
 
@@ -63,7 +63,7 @@ def test_what_cannot_be_closed_is_closed_later(ports: list[int], monkeypatch: py
     play(story)
 
 
-@pytest.mark.expect_log("ports are not as they are wanted")
+@pytest.mark.expect_log("ports could not be updated")
 def test_what_qemu_opened_without_an_answer_is_taken_over(ports: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_RETRY_S", 0.02)
 
