@@ -1,4 +1,4 @@
-"""The engine's answers, and the user's own files: what is not understood is a Problem, never a crash."""
+"""Fuzz targets for the engine's answers and the user's files: invalid data is reported as a Problem."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _RECORDED = Path(__file__).parents[1] / "gui" / "recorded"
 
 @cache
 def recorded(name: str) -> Any:
-    """A real engine's answer."""
+    """A recorded answer of a real engine."""
     return json.loads((_RECORDED / f"{name}.json").read_text())
 
 
@@ -53,24 +53,24 @@ def _samples() -> dict[str, Any]:
 
 
 def _client(answers: Callable[[str], Any]) -> EngineClient:
-    """A client whose engine says what a test wants."""
+    """A client with a scripted engine."""
     client = EngineClient.__new__(EngineClient)
     client.call = lambda command, _method, path, **_options: Json(answers(path), engine_source(command))  # type: ignore[method-assign]  # no engine
     return client
 
 
 def make_answers(source: random.Random) -> dict[str, Any]:
-    """One answer of each kind."""
+    """An answer of each kind, one of them changed."""
     samples = _samples()
     chosen = source.choice(sorted(samples))
-    # The others are as they should be, so that what is odd in one is reached.
+    # The others are valid, so that the changed one is reached.
     return {name: changed(source, sample, 14) if name == chosen else sample for name, sample in samples.items()} | {
         "chosen": chosen
     }
 
 
 def run_answers(_loop: VirtualLoop, answers: dict[str, Any]) -> None:
-    """Clean values or a problem."""
+    """The client returns values or raises a problem."""
 
     def answer(path: str) -> Any:
         if path.startswith("/containers/json"):
@@ -106,7 +106,7 @@ def _through_spec(client: EngineClient) -> None:
 
 
 def make_events(source: random.Random) -> list[bytes]:
-    """An answer without end: events, or the steps of a pull."""
+    """An endless answer: events, or the progress of a pull."""
     samples = (
         recorded("event"),
         {"status": "Downloading", "progressDetail": {"current": 1, "total": 2}, "id": "a"},
@@ -117,7 +117,7 @@ def make_events(source: random.Random) -> list[bytes]:
 
 
 def run_events(_loop: VirtualLoop, blocks: list[bytes]) -> None:
-    """Events and steps, or a problem."""
+    """Reading gives items or a problem."""
     for items in (events, lambda found: pull_progress(found, command="docker pull x")):
         stream: EngineStream[Any] = EngineStream(cast(Any, None), items, "docker events", iter(blocks))
         try:
@@ -136,13 +136,13 @@ _LOG = (
 
 
 def make_log(source: random.Random) -> tuple[bool, bool, list[bytes]]:
-    """Bytes of a log's answer."""
+    """The answer to a request for logs: whether it is chunked, whether it is framed, and its pieces."""
     data = words(source, _LOG, 12)
     return source.randrange(2) == 0, source.randrange(2) == 0, pieces(source, data + noise(source, 20))
 
 
 def run_log(_loop: VirtualLoop, log: tuple[bool, bool, list[bytes]]) -> None:
-    """Records of bounded length at the places that are named, or an end with a problem."""
+    """Records have limited length and are at the given offsets, or reading fails."""
     chunked, framed, blocks = log
     records = LogRecords(chunked=chunked, framed=framed)
     try:
@@ -152,7 +152,7 @@ def run_log(_loop: VirtualLoop, log: tuple[bool, bool, list[bytes]]) -> None:
                 assert length <= LOG_LINE_BYTES + 1
                 assert block.untrusted_data[start + 7 + length : start + 8 + length] == b"\n"
     except (ValueError, OSError):
-        pass  # EngineStream makes problems of these
+        pass  # EngineStream turns these into problems
     assert len(records._rest) <= 140_000
     assert len(records._frame) <= 140_000
 
@@ -187,7 +187,7 @@ _TOML = (
 
 
 def make_files(source: random.Random) -> tuple[bytes, bytes]:
-    """A config.toml and a daemon.json."""
+    """Contents of a config.toml and a daemon.json."""
     deep = b"a = " + b"[" * source.choice((5, 3000)) + b"\n" if source.randrange(20) == 0 else b""
     options = {"dns": ["1.1.1.1"], "mtu": 1400, "debug": True, "log-opts": {"max-size": "1m"}, "hosts": [], "mtuu": 1}
     return words(source, _TOML, 8) + deep, json_bytes(source, options)
@@ -197,7 +197,7 @@ _FILES = tempfile.TemporaryDirectory(prefix="wherry-fuzz-")
 
 
 def run_files(_loop: VirtualLoop, files: tuple[bytes, bytes]) -> None:
-    """Settings or a problem; checking never fails."""
+    """Loading gives settings or a problem; checking raises nothing."""
     toml, daemon = Path(_FILES.name) / "config.toml", Path(_FILES.name) / "daemon.json"
     toml.write_bytes(files[0])
     daemon.write_bytes(files[1])
@@ -208,7 +208,7 @@ def run_files(_loop: VirtualLoop, files: tuple[bytes, bytes]) -> None:
 
 
 def make_version(source: random.Random) -> list[bytes]:
-    """What answers at the endpoint when the doctor asks it."""
+    """An answer at the endpoint to a request of the doctor, in pieces."""
     head = words(
         source,
         (
@@ -225,7 +225,7 @@ def make_version(source: random.Random) -> list[bytes]:
 
 
 class _Recorded:
-    """A connection whose other side has said all that it says."""
+    """A connection with recorded data of the peer."""
 
     def __init__(self, untrusted_pieces: list[bytes]) -> None:
         self._left = list(reversed(untrusted_pieces))
@@ -241,7 +241,7 @@ class _Recorded:
 
 
 def run_version(_loop: VirtualLoop, untrusted_pieces: list[bytes]) -> None:
-    """A response or an error that says why it is none; an answer or a problem."""
+    """Reading gives a response or an error; interpreting it gives an answer or a problem."""
     exchange = HttpExchange("GET", "/version", {"Host": "docker"})
     try:
         response = fetch_blocking(_Recorded(untrusted_pieces), exchange, timeout_s=60, max_bytes=1_000)
@@ -253,12 +253,12 @@ def run_version(_loop: VirtualLoop, untrusted_pieces: list[bytes]) -> None:
 
 
 def make_name(source: random.Random) -> str:
-    """A file's name in an archive of the engine's."""
+    """A file name in an archive from the engine."""
     return source.choice(ODD_TEXTS) + token(source, (b"/", b"\\", b"..", b"a", b"CON", b"\0")).decode("latin-1")
 
 
 def run_name(_loop: VirtualLoop, name: str) -> None:
-    """A part of a path that stays in its directory; nothing for a name that means a place."""
+    """The result is one path component without special meaning."""
     part = safe_part(name)
     assert part not in (".", "..")
     assert "/" not in part

@@ -1,4 +1,4 @@
-"""The API front between a hostile client and a hostile engine."""
+"""Fuzz targets for the API front, with a hostile client and a hostile engine."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ _CHUNKS = (
 )
 _BODIES = (b"hello", b"{}", b"x" * 300, b"\r\n\r\n", b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
 MOST_HELD_BYTES = 5 * 1024 * 1024
-"""More than a body that a hook wants to see, and less than anybody would miss."""
+"""More than the largest body that is buffered for a hook."""
 
 
 class _Silence(logging.Handler):
-    """Raises what the front logs as a defect of ours."""
+    """Raises an error if the front logs an exception, which is a defect."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info:
@@ -101,19 +101,19 @@ def _conversation(source: random.Random, one: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Play:
-    """Both sides' parts."""
+    """The scripts of both sides of a conversation."""
 
     client: list[bytes]
     client_ending: str
     client_pause_s: float
     client_fails_after: int | None
     engines: list[tuple[list[bytes], str, float, int | None]]
-    """What the engine says on each connection: pieces, ending, pause, bytes after which it reads no more."""
+    """The engine's script per connection: pieces, ending, pause, byte count after which it stops reading."""
     hook: bool
 
 
 def make_play(source: random.Random) -> Play:
-    """One conversation."""
+    """Generate a conversation."""
     said = b"".join(_conversation(source, _request(source)) for _ in range(source.choice((1, 1, 2, 3))))
     endings = ("eof", "eof", "reset", "silence")
     engines = []
@@ -145,7 +145,7 @@ class _Hooks(NoHooks):
 
 
 def run_play(loop: VirtualLoop, play: Play) -> None:
-    """The client is served to its end, whatever it and the engine do; nothing stays open, nothing is hoarded."""
+    """The client is served until it ends, and all connections are closed."""
 
     async def work() -> None:
         opened: list[Scripted] = []
@@ -166,7 +166,7 @@ def run_play(loop: VirtualLoop, play: Play) -> None:
 
         front = ApiFront(dial, hooks=_Hooks() if play.hook else None)
         if play.client_ending == "silence" or any(ending == "silence" for _, ending, _, _ in play.engines):
-            # Somebody who says nothing may be waited for: docker clients wait for days. The end of the front ends it.
+            # A silent peer is waited for without a limit, as docker clients wait for days. The front's end ends it.
             serving = loop.create_task(front.handle(client))
             loop.call_later(3600, serving.cancel)
             try:
@@ -194,13 +194,13 @@ def run_play(loop: VirtualLoop, play: Play) -> None:
 
 
 def make_head(source: random.Random) -> tuple[bytes, bytes]:
-    """A request's head, and a response's."""
+    """Heads of a request and of a response."""
     request = source.choice(_METHODS) + source.choice(_TARGETS) + source.choice(_VERSIONS)
     return spoil(source, _head(source, request)), spoil(source, _head(source, source.choice(_STATUS)))
 
 
 def run_head(_loop: VirtualLoop, heads: tuple[bytes, bytes]) -> None:
-    """It is a head or it is malformed; and what is sent on is a head with the same meaning."""
+    """A head is malformed, or is forwarded with the same meaning."""
     try:
         request = parse_request_head(heads[0])
         again = parse_request_head(request.wire)
@@ -221,13 +221,13 @@ def run_head(_loop: VirtualLoop, heads: tuple[bytes, bytes]) -> None:
 
 
 def make_chunks(source: random.Random) -> tuple[bytes, list[bytes]]:
-    """A chunked body, and the same in pieces."""
+    """A chunked body, whole and in pieces."""
     body = words(source, _CHUNKS, 6) + noise(source, 5)
     return body, pieces(source, body)
 
 
 def run_chunks(_loop: VirtualLoop, body: tuple[bytes, list[bytes]]) -> None:
-    """In one piece or in many, a body ends at the same place, or is refused."""
+    """A body ends at the same byte, whole or in pieces, or is refused."""
 
     def taken(parts: list[bytes]) -> tuple[int, bool] | None:
         tracker, count = ChunkedTracker(), 0

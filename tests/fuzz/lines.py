@@ -1,4 +1,4 @@
-"""The agent's lines: control channel, the guest's control port, its figures, QEMU's events."""
+"""Fuzz targets for what the agent reads: control channel, the guest's control port and statistics, QEMU's events."""
 
 from __future__ import annotations
 
@@ -72,18 +72,18 @@ _FROM_AGENT: tuple[dict[str, Any], ...] = (
 
 
 def make_client(source: random.Random) -> tuple[list[bytes], str, int | None]:
-    """What a client sends to the control channel, in pieces; how it ends; when it stops reading."""
+    """Data of a client on the control channel: pieces, ending, and the byte count after which it stops reading."""
     hello = json.dumps(_HELLO).encode() if source.randrange(5) else json_bytes(source, _HELLO)
     lines = [hello, *(json_bytes(source, source.choice(_REQUESTS)) for _ in range(source.randrange(6)))]
     if source.randrange(20) == 0:
         lines.append(noise(source, 400))
-    said = b"\n".join(lines) + (b"\n" if source.randrange(4) else b"")
+    data = b"\n".join(lines) + (b"\n" if source.randrange(4) else b"")
     fails = source.choice((None, None, None, 0, 300))
-    return pieces(source, said), source.choice(("eof", "reset", "silence")), fails
+    return pieces(source, data), source.choice(("eof", "reset", "silence")), fails
 
 
-def run_client(loop: VirtualLoop, said: tuple[list[bytes], str, int | None]) -> None:
-    """The server serves it to its end, holds back nothing, and leaves no task; a request's defect is its answer."""
+def run_client(loop: VirtualLoop, client: tuple[list[bytes], str, int | None]) -> None:
+    """The server serves the client, closes the connection and leaves no task. A defect of a handler is answered."""
 
     async def echo(request: messages.SetDaemonFile) -> messages.DaemonFileSaved:
         return messages.DaemonFileSaved(findings=(), valid=True, text=request.text)
@@ -110,9 +110,9 @@ def run_client(loop: VirtualLoop, said: tuple[list[bytes], str, int | None]) -> 
             lambda: STATUS,
             stats_wanted=wanted.append,
         )
-        stream = Scripted(said[0], ending=said[1], write_fails_after=said[2])
+        stream = Scripted(client[0], ending=client[1], write_fails_after=client[2])
         serving = loop.create_task(server.handle(stream))
-        if said[1] == "silence":
+        if client[1] == "silence":
             loop.call_later(3600, serving.cancel)
         with contextlib.suppress(asyncio.CancelledError, ConnectionError):
             await serving
@@ -126,12 +126,12 @@ def run_client(loop: VirtualLoop, said: tuple[list[bytes], str, int | None]) -> 
 
 
 def make_message(source: random.Random) -> bytes:
-    """One line of either side."""
+    """A line of a client or of the agent."""
     return json_bytes(source, source.choice((*_REQUESTS, *_FROM_AGENT, _HELLO)))
 
 
 def run_message(_loop: VirtualLoop, line: bytes) -> None:
-    """It is a message, or a problem; so are the arguments and the result in it, whatever request they belong to."""
+    """Decoding gives a message or a problem, also of its arguments and result for every type of request."""
     for decode in (decode_from_client, decode_from_agent):
         try:
             message = decode(line)
@@ -182,20 +182,20 @@ _GUEST = (
 
 
 def make_guest(source: random.Random) -> tuple[list[bytes], str]:
-    """What a guest writes to its control port."""
-    said = words(source, _GUEST, 60)
+    """Data of a guest on its control port: pieces and ending."""
+    data = words(source, _GUEST, 60)
     if source.randrange(15) == 0:
-        said += b"stage " + b"x" * source.choice((4000, 5000, 20_000)) + b" 1\nstage y 2\n"
+        data += b"stage " + b"x" * source.choice((4000, 5000, 20_000)) + b" 1\nstage y 2\n"
     if source.randrange(15) == 0:
-        said += b"".join(b"problem p%d x\nstage s%d 1\n" % (number, number) for number in range(150))
-    return pieces(source, said), source.choice(("eof", "reset"))
+        data += b"".join(b"problem p%d x\nstage s%d 1\n" % (number, number) for number in range(150))
+    return pieces(source, data), source.choice(("eof", "reset"))
 
 
-def run_guest(loop: VirtualLoop, said: tuple[list[bytes], str]) -> None:
-    """Followed to its end; what is kept of it is bounded, and can be shown."""
+def run_guest(loop: VirtualLoop, guest_data: tuple[list[bytes], str]) -> None:
+    """Events are read to the end; stored data is limited in size and printable."""
 
     async def work() -> None:
-        stream = Scripted(said[0], ending=said[1])
+        stream = Scripted(guest_data[0], ending=guest_data[1])
         guest = Guest(GuestControl(stream))
 
         async def follow() -> None:
@@ -240,21 +240,21 @@ _STATS = (
 
 
 def make_stats(source: random.Random) -> list[bytes]:
-    """What the guest's program prints."""
-    said = words(source, _STATS, 40)
+    """Output of the guest's stats program."""
+    data = words(source, _STATS, 40)
     if source.randrange(30) == 0:
-        said += (
+        data += (
             b"sample 1.00\n"
             + b"".join(b"docker/%064x/memory.current:1\n" % number for number in range(2100))
             + b"end\n"
         )
-    return pieces(source, spoil(source, said))
+    return pieces(source, spoil(source, data))
 
 
-def run_stats(_loop: VirtualLoop, said: list[bytes]) -> None:
-    """Samples of bounded size, and figures that can be sent."""
+def run_stats(_loop: VirtualLoop, data: list[bytes]) -> None:
+    """Samples have limited size and valid values."""
     reader = _Reader()
-    samples = [sample for piece in said for sample in reader.feed(piece)]
+    samples = [sample for piece in data for sample in reader.feed(piece)]
     assert len(reader._rest) <= 8192
     for before, now in itertools.pairwise(samples):
         usage = machine_usage(now, before)
@@ -272,13 +272,13 @@ _QMP: dict[str, Any] = {
 
 
 def make_event(source: random.Random) -> dict[str, Any]:
-    """An event as QEMU's library hands it on: an object with "event"; the rest may be anything."""
+    """An event as QEMU's library returns it: an object with "event" and any other fields."""
     made = changed(source, _QMP, 4)
     return {**(made if isinstance(made, dict) else {"data": made}), "event": value(source)}
 
 
 def run_event(_loop: VirtualLoop, message: dict[str, Any]) -> None:
-    """It has a name and a table of data, whatever was in it."""
+    """The event gets a name and a dictionary."""
     event = _event(message)  # type: ignore[arg-type]  # the library's Message is a mapping, as this is
     assert isinstance(event.name, str)
     assert isinstance(event.data, dict)

@@ -1,4 +1,4 @@
-"""Hostile bytes and JSON, made from a seeded random source: hypothesis's, which can shrink them, or Python's own."""
+"""Generators of hostile bytes and JSON from a random source: Python's, or hypothesis's, which shrinks failures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ODD_TEXTS = (
 
 
 def token(source: random.Random, choices: Sequence[bytes]) -> bytes:
-    """Mostly a word of the format, sometimes anything."""
+    """Usually one of `choices`, sometimes other bytes."""
     kind = source.randrange(10)
     if kind < 7:
         return source.choice(choices)
@@ -43,17 +43,17 @@ def token(source: random.Random, choices: Sequence[bytes]) -> bytes:
 
 
 def noise(source: random.Random, most: int) -> bytes:
-    """Any bytes at all."""
+    """Up to `most` random bytes."""
     return bytes(source.randrange(256) for _ in range(source.randrange(most + 1)))
 
 
 def words(source: random.Random, choices: Sequence[bytes], most: int) -> bytes:
-    """Some tokens in a row."""
+    """Up to `most` tokens, joined."""
     return b"".join(token(source, choices) for _ in range(source.randrange(most + 1)))
 
 
 def spoil(source: random.Random, data: bytes) -> bytes:
-    """Change a few places: bytes flipped, cut out, doubled, put in."""
+    """Change, remove, repeat or insert bytes in up to three places, or truncate."""
     for _ in range(source.randrange(4)):
         if not data:
             return data
@@ -73,7 +73,7 @@ def spoil(source: random.Random, data: bytes) -> bytes:
 
 
 def pieces(source: random.Random, data: bytes) -> list[bytes]:
-    """The same bytes, split anywhere."""
+    """The bytes, split into pieces of random sizes."""
     made = []
     while data:
         size = source.choice((1, 1, 2, 3, 7, 30, 200, 5000))
@@ -83,7 +83,7 @@ def pieces(source: random.Random, data: bytes) -> list[bytes]:
 
 
 def value(source: random.Random, depth: int = 3) -> Any:
-    """Any JSON value."""
+    """A random JSON value."""
     kind = source.randrange(8 if depth else 5)
     if kind == 0:
         return source.choice((None, True, False))
@@ -97,7 +97,7 @@ def value(source: random.Random, depth: int = 3) -> Any:
 
 
 def changed(source: random.Random, sample: Any, chance: int = 12) -> Any:
-    """The sample with a value here and there that is of another kind, missing or odd."""
+    """A copy of the sample in which some values have another type, are missing or unusual."""
     if source.randrange(chance) == 0:
         return value(source)
     if isinstance(sample, dict):
@@ -109,7 +109,7 @@ def changed(source: random.Random, sample: Any, chance: int = 12) -> Any:
 
 
 def json_bytes(source: random.Random, sample: Any) -> bytes:
-    """A changed sample as text, perhaps spoilt, perhaps nested too deeply."""
+    """A changed sample as JSON text, sometimes with changed bytes, sometimes nested too deeply."""
     kind = source.randrange(12)
     if kind == 0:
         bracket = source.choice((b"[", b'{"a":'))

@@ -1,6 +1,7 @@
-"""A loop whose time passes only when nobody has anything to do, and streams in memory that say what a test wants.
+"""An event loop with virtual time, and scripted streams in memory.
 
-With them an hour's deadline is over at once, and a hang is certain: nobody can go on, and no deadline is left.
+Time advances only when no task is ready, so that a deadline of an hour passes at once. A hang is detected with
+certainty: all tasks wait, and no timer is left.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 LONGEST_S = 24 * 3600.0
-"""Of the loop's own time. Nothing here may wait for longer."""
+"""Time limit of a run, in virtual seconds."""
 
 
 class HangError(AssertionError):
-    """Everything waits for something that cannot come."""
+    """All tasks wait, and no timer is left."""
 
 
 class _Selector(selectors.SelectSelector):
@@ -34,7 +35,7 @@ class _Selector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """See the module."""
+    """An event loop with virtual time."""
 
     def __init__(self) -> None:
         self._virtual = _Selector()
@@ -46,7 +47,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual.now
 
     def play(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run it to its end. Raises HangError, what it raises, AssertionError for tasks left or errors nobody saw."""
+        """Run a coroutine. Raises its exception, HangError, or AssertionError for tasks left or unhandled errors."""
 
         async def whole() -> None:
             async with asyncio.timeout(LONGEST_S):
@@ -64,7 +65,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class Scripted:
-    """A ByteStream. What is read from it is scripted; what is written to it is kept, up to a bound."""
+    """A ByteStream that returns scripted data and records what is written."""
 
     def __init__(
         self,
@@ -77,11 +78,11 @@ class Scripted:
     ) -> None:
         """
         Args:
-            pieces: what `read` gives, one after the other.
-            ending: what comes after them: "eof", "reset", or "silence" until the stream is closed.
-            wait_for_write: whether the first read waits until something was written, as an engine does.
-            write_fails_after: bytes after which writing breaks.
-            pause_s: time that passes before each piece.
+            pieces: results of `read`, in order.
+            ending: what follows: "eof", "reset", or "silence" until the stream is closed.
+            wait_for_write: whether the first read waits for a write, as an engine does.
+            write_fails_after: number of bytes after which writing fails.
+            pause_s: delay before each piece.
         """
         self._pieces = list(reversed([piece for piece in pieces if piece]))
         self._ending = ending
@@ -149,7 +150,7 @@ class Scripted:
 
 
 def virtual(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run one coroutine on a loop of its own."""
+    """Run a coroutine on a new VirtualLoop."""
     loop = VirtualLoop()
     try:
         loop.play(work())

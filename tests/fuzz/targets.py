@@ -1,4 +1,4 @@
-"""What is fuzzed, and how much of a long run each gets."""
+"""The fuzz targets, and their shares of a long run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.fuzz.streams import VirtualLoop
 
 @dataclass(frozen=True)
 class Target:
-    """`make` draws an input, `run` asserts what has to hold for it."""
+    """`make` generates an input, `run` processes it and asserts the invariants."""
 
     name: str
     make: Callable[[random.Random], Any]
     run: Callable[[VirtualLoop, Any], None]
     share: int
-    """Of the inputs of a long run."""
+    """Relative number of inputs in a long run."""
 
 
 TARGETS: Final = (

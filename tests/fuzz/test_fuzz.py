@@ -1,4 +1,4 @@
-"""The short run: some hundred inputs for each target, which hypothesis makes smaller when one fails."""
+"""A short run: 80 inputs per target, which hypothesis shrinks when one fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOGGED = {
     "control channel: server": "request reclaim failed",
     "guest: figures": "a line that is not understood",
 }
-"""Target -> what it logs: a handler that has a defect on purpose, and the first line of a feed that makes no sense."""
+"""Expected log messages by target: of a handler that fails on purpose, and of invalid lines of statistics."""
 
 
 def parameter(target: Target) -> object:

@@ -1,4 +1,4 @@
-"""Fixtures of the image's tests: the built image to boot, and machines that are ended whatever happens."""
+"""Fixtures: the built image, an empty disk, and machines that are killed after the test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Boot = Callable[..., Machine]
 
 @pytest.fixture(scope="session")
 def image() -> Path:
-    """The image named by WHERRY_TEST_IMAGE, whole; a test that needs one fails clearly without it."""
+    """The verified image in $WHERRY_TEST_IMAGE; the test fails if it is not set."""
     named = os.environ.get("WHERRY_TEST_IMAGE")
     if not named:
         pytest.fail(
@@ -30,7 +30,7 @@ def image() -> Path:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Path:
-    """A blank data disk."""
+    """An empty data disk."""
     return make_disk(tmp_path / "data.qcow2", "8G")
 
 

@@ -2,7 +2,7 @@
 
     python3 tests/vmimage/machine.py DIR [q35|microvm] [more QEMU arguments]
 
-Everything it needs lies in one temporary directory; all sockets are private, and ssh listens on loopback only.
+All files and sockets are in a private temporary directory; SSH is forwarded from loopback only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MACHINES = {"q35": (Q35, "pci"), "microvm": (MICROVM, "device"), "virt": (VIRT, 
 
 
 def make_disk(path: Path, size: str = "64G") -> Path:
-    """A blank qcow2 disk."""
+    """Create an empty qcow2 disk and return its path."""
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), size], check=True)
     return path
 
@@ -53,7 +53,7 @@ class Machine:
         manifest = json.loads((image / "manifest.json").read_text())
         self.key = self.directory / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
-        given = {"authorized-keys": self.key.with_suffix(".pub").read_bytes(), **(files or {})}
+        inputs = {"authorized-keys": self.key.with_suffix(".pub").read_bytes(), **(files or {})}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -111,7 +111,7 @@ class Machine:
             "-serial",
             "chardev:con",
         ]
-        for name, content in given.items():
+        for name, content in inputs.items():
             path = self.directory / f"fw-{name}"
             path.write_bytes(content)
             command += ["-fw_cfg", f"name=opt/io.wherry/{name},file={path}"]
@@ -134,26 +134,26 @@ class Machine:
                 time.sleep(0.02)
 
     def reconnect(self) -> None:
-        """Drop the control connection and make it anew, as a host that was restarted does."""
+        """Close the control connection and open a new one, as a new agent does."""
         self.control.close()
         self._rest = b""
         self.control = self._connect()
 
     def errors(self) -> str:
-        """What QEMU wrote to stderr."""
+        """The standard error of QEMU."""
         return (self.directory / "qemu.log").read_text(errors="replace")
 
     def console(self) -> str:
-        """All that the guest wrote to its console."""
+        """The guest's console output."""
         path = self.directory / "console.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def send(self, line: str) -> None:
-        """One line to the guest."""
+        """Send a line to the guest."""
         self.control.sendall(line.encode() + b"\n")
 
     def expect(self, pattern: str, timeout: float = 60, *, since: int = 0) -> str:
-        """The first line after number `since` that matches the whole regular expression; AssertionError in time."""
+        """Wait for a line after number `since` that matches the pattern. Raises AssertionError after `timeout`."""
         wanted = re.compile(pattern)
         deadline = time.monotonic() + timeout
         seen = since
@@ -162,11 +162,11 @@ class Machine:
                 if wanted.fullmatch(line):
                     return line
             seen = len(self.lines)
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._read(left):
-                said = "\n".join(line for _, line in self.lines)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not self._read(remaining):
+                received = "\n".join(line for _, line in self.lines)
                 raise AssertionError(
-                    f"the guest did not say {pattern!r} but:\n{said}\nconsole:\n"
+                    f"the guest did not say {pattern!r} but:\n{received}\nconsole:\n"
                     f"{self.console()[-3000:]}\n{self.errors()}"
                 )
 
@@ -183,7 +183,7 @@ class Machine:
         return bool(data)
 
     def ssh(self, command: str, timeout: float = 60) -> str:
-        """The output of a shell command in the guest; AssertionError if it fails."""
+        """Run a shell command in the guest and return its standard output. Raises AssertionError if it fails."""
         done = subprocess.run(
             [
                 "ssh",
@@ -212,14 +212,14 @@ class Machine:
         return done.stdout
 
     def poweroff(self, timeout: float = 60) -> None:
-        """Orderly shutdown; waits until QEMU has ended."""
+        """Shut the guest down and wait until QEMU has ended."""
         self.send("poweroff")
         self.process.wait(timeout)
         while self._read(1):
             pass
 
     def kill(self) -> None:
-        """As if the power failed."""
+        """Kill QEMU, as in a power failure."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
@@ -243,7 +243,7 @@ def _report(title: str, machine: Machine) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Two boots on one new disk: the first formats it, the second is what users see every day."""
+    """Boot twice with a new disk: the first boot formats it, the second one is the usual case."""
     image, kind, *extra = [*arguments, "q35"] if len(arguments) == 1 else arguments
     after: Callable[[Machine], None] = lambda machine: print(machine.ssh(os.environ["WHERRY_RUN"]))  # noqa: E731
     with tempfile.TemporaryDirectory(prefix="wherry-disk.") as directory:
