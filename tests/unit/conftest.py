@@ -1,4 +1,4 @@
-"""What tests of several modules have in common."""
+"""Fixtures of several modules' tests."""
 
 from __future__ import annotations
 

@@ -118,8 +118,8 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
         guest_inputs = await asyncio.to_thread(_kept_inputs, directory, saved)
     else:
         guest_inputs = await asyncio.to_thread(_make_inputs, config, host, directory, chosen)
-    if saved is None:  # else it goes on with the settings of then
-        await asyncio.to_thread(started_with.note_settings, directory, config)
+    if saved is None:  # a resumed machine keeps its settings
+        await asyncio.to_thread(started_with.save_settings, directory, config)
     facts = host.accelerators()
     plan = ladder.plan(
         arch=host.arch,
@@ -242,7 +242,7 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
         known=image.read_facts(image_directory).authorities,
     )
     directory.guest_inputs.mkdir(mode=0o700, exist_ok=True)
-    started_with.note_daemon_options(directory, user_options)
+    started_with.save_daemon_options(directory, user_options)
     contents = {
         "authorized-keys": (directory.guest_inputs / "authorized-keys", (keys.client.public_line + "\n").encode()),
         "daemon.json": (directory.engine_options, _json(options)),

@@ -1,6 +1,6 @@
-"""Waiting for something to become true inside the agent, without looking again and again.
+"""A condition variable for the agent's event loop: waits until a condition is true, without polling.
 
-Whoever changes what others wait for calls `notify`. Each who waits then looks once, at its own condition.
+Code that changes something calls `notify`; every waiting task then evaluates its condition once.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ Value = TypeVar("Value")
 
 
 class Changes:
-    """One per agent. Not for use by several loops, nor by threads."""
+    """For tasks of one event loop; not thread-safe."""
 
     def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiters: set[asyncio.Future[None]] = set()
 
     def notify(self) -> None:
-        """Something may be different now: whoever waits looks again, in the loop's next turn."""
-        waiting, self._waiting = self._waiting, set()
-        for one in waiting:
-            if not one.done():
-                one.set_result(None)
+        """Make all waiting tasks evaluate their conditions, in the next iteration of the loop."""
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def until(self, condition: Callable[[], Value], what: str, *, timeout_s: float | None) -> Value:
-        """Return the condition's first true value.
+        """Wait until `condition` returns a true value, and return it.
 
         Args:
-            condition: looked at now, and after each `notify`. Must be quick, and must not change anything.
-            what: is waited for, as it ends a sentence: "the machine is stopped".
-            timeout_s: how long it may take; None for what waits for a person.
+            condition: called now and after each `notify`. Must be quick and have no side effects.
+            what: the condition in words, for the error: "the machine is stopped".
+            timeout_s: deadline in seconds; None: no deadline, for waiting on a user.
 
         Raises:
-            WherryError: STEP_TIMED_OUT, naming what was waited for.
+            WherryError: STEP_TIMED_OUT, with `what`.
         """
         deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
-        while not (found := condition()):
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.add(turn)
+        while not (value := condition()):
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
             try:
                 async with asyncio.timeout_at(deadline):
-                    await turn
+                    await waiter
             except TimeoutError as error:
                 raise fail(
                     ProblemCode.STEP_TIMED_OUT,
@@ -53,5 +53,5 @@ class Changes:
                     retryable=True,
                 ) from error
             finally:
-                self._waiting.discard(turn)
-        return found
+                self._waiters.discard(waiter)
+        return value

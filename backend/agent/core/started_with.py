@@ -1,7 +1,7 @@
-"""What the machine was started with: its settings and the user's daemon.json, as they were then.
+"""The settings and daemon.json that the running machine was started with, saved to disk.
 
-The settings may change while the machine runs; these are what it has. One start writes them, and whoever gives the
-running machine another setting notes that here. All access is under one lock, from any thread.
+The user may change the settings while the machine runs; these files have those in use. Each start writes them, and a
+setting that is applied to the running machine is changed here, too. Functions may be called on any thread.
 """
 
 from __future__ import annotations
@@ -24,48 +24,48 @@ _lock: Final = threading.Lock()
 _Kind = TypeVar("_Kind")
 
 
-def note_settings(directory: MachineDir, settings: Config) -> None:
-    """The machine is being started with these. Raises OSError."""
+def save_settings(directory: MachineDir, settings: Config) -> None:
+    """Save the settings of a start. Raises OSError."""
     with _lock:
         write_private(directory.used_config, msgspec.json.encode(settings))
 
 
-def note_daemon_options(directory: MachineDir, options: dict[str, Any]) -> None:
-    """The machine is being started with this daemon.json of the user's. Raises OSError."""
+def save_daemon_options(directory: MachineDir, options: dict[str, Any]) -> None:
+    """Save the user's daemon.json of a start. Raises OSError."""
     with _lock:
         write_private(directory.used_daemon_json, (json.dumps(options, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def settings(directory: MachineDir) -> Config | None:
-    """The settings; None where they are not known: it was never started, or by a version that did not note them."""
+    """The settings in use; None if not known: the machine was never started, or by an older version."""
     with _lock:
         return _read(directory.used_config, Config)
 
 
 def daemon_options(directory: MachineDir) -> dict[str, Any] | None:
-    """The user's daemon.json; None where it is not known."""
+    """The user's daemon.json in use; None if not known."""
     with _lock:
         return _read(directory.used_daemon_json, dict[str, Any])
 
 
 def change(directory: MachineDir, key: str, value: int | str | bool) -> None:
-    """The running machine was given this setting, so no restart is needed for it.
+    """Save a setting that was applied to the running machine, so that no restart is suggested for it.
 
     Args:
-        directory: the machine's.
-        key: of the setting: "machine.disk_gib".
-        value: of the setting.
+        directory: of the machine.
+        key: of the setting, such as "machine.disk_gib".
+        value: the new value.
 
     Raises:
-        OSError: it could not be written. A restart is advised then that is not needed.
+        OSError: it cannot be written; an unnecessary restart is suggested.
     """
     section, _, name = key.partition(".")
     with _lock:
-        found = _read(directory.used_config, Config)
-        if found is None:
+        saved = _read(directory.used_config, Config)
+        if saved is None:
             return
-        changed = msgspec.structs.replace(getattr(found, section), **{name: value})
-        write_private(directory.used_config, msgspec.json.encode(msgspec.structs.replace(found, **{section: changed})))
+        changed = msgspec.structs.replace(getattr(saved, section), **{name: value})
+        write_private(directory.used_config, msgspec.json.encode(msgspec.structs.replace(saved, **{section: changed})))
 
 
 def _read(path: Path, kind: type[_Kind]) -> _Kind | None:

@@ -31,8 +31,8 @@ def clear(directory: MachineDir, *, own_pid: int) -> None:
     """
     for place in (directory.home, directory.machine, directory.keys, directory.guest_inputs):
         for path in _entries(place):
-            found = UNFINISHED.fullmatch(path.name)
-            if found and (int(found["pid"]) == own_pid or not exists(int(found["pid"]))):
+            match = UNFINISHED.fullmatch(path.name)
+            if match and (int(match["pid"]) == own_pid or not exists(int(match["pid"]))):
                 _remove(path)
     for path in _entries(directory.run):
         if _UNNAMED_SOCKET.fullmatch(path.name) and _is_socket(path):

@@ -224,8 +224,8 @@ def _is_path(path: str) -> bool:
 def _command(details: JsonObject, path: str, field: str, end: str) -> str:
     """The shell command for the guest. Raises WherryError: the storage driver is not supported."""
     graph = details.object("GraphDriver")
-    found = _UPPER.fullmatch(graph.object("Data").text("UpperDir"))
-    if found is None:
+    match = _UPPER.fullmatch(graph.object("Data").text("UpperDir"))
+    if match is None:
         driver = clean_text(graph.text("Name", "unknown"))
         raise fail(
             ProblemCode.ENGINE_ERROR,
@@ -239,7 +239,7 @@ def _command(details: JsonObject, path: str, field: str, end: str) -> str:
     ]
     # The slash at its end keeps a newline at the end of a name from being lost in quoting.
     inner = [INNER, "list", f"{path}/", field, end, str(_LISTING_BYTES), *(destination for destination, _ in mounts)]
-    outer = ["list", *found.groups(), str(len(mounts)), *(source for _, source in mounts), *inner]
+    outer = ["list", *match.groups(), str(len(mounts)), *(source for _, source in mounts), *inner]
     words = ["unshare", "-m", "sh", "-c", OUTER, *outer]
     return " ".join(_quoted(word) for word in words)
 

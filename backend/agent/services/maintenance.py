@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 _RESTART_S: Final = 40.0
 """dockerd stops its containers first; it is killed if that takes longer than 25 s."""
 _RECLAIM_S: Final = 300.0
-_TOLD_S: Final = 5.0
+_STATUS_S: Final = 5.0
 _SETTLE_S: Final = 20.0
 """The guest reports free memory in the background, every two seconds."""
 _STEADY_S: Final = 3.0
@@ -53,18 +53,18 @@ class Maintenance:
         guest, link = self._guest(), self._supervisor.link
         await guest.control.ask("restart dockerd", timeout_s=_RESTART_S)
         if link is not None:
-            await self._engine_is_back(link)
-            await self._status_is_back()
+            await self._wait_for_engine(link)
+            await self._wait_for_status()
         return messages.Accepted(seq=self._supervisor.status().seq)
 
-    async def _status_is_back(self) -> None:
+    async def _wait_for_status(self) -> None:
         """Wait until the status shows the engine as ready, up to 5 s."""
         with contextlib.suppress(WherryError):
             await self._supervisor.until(
-                lambda: self._supervisor.phase is not Phase.DEGRADED, "the engine is shown", timeout_s=_TOLD_S
+                lambda: self._supervisor.phase is not Phase.DEGRADED, "the engine is shown", timeout_s=_STATUS_S
             )
 
-    async def _engine_is_back(self, link: GuestLink) -> None:
+    async def _wait_for_engine(self, link: GuestLink) -> None:
         status = self._supervisor.status()
         hardware = status.accelerator is not None and status.accelerator.hardware
         within_s = self._deadlines.of(ENGINE, hardware=hardware) + _RESTART_S

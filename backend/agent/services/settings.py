@@ -137,7 +137,7 @@ class SettingsService:
             and config.get(used, key) != config.get(loaded, key)
         ]
         options = started_with.daemon_options(self._dir)
-        with contextlib.suppress(WherryError):  # a broken one is told by who reads it for the user
+        with contextlib.suppress(WherryError):  # an invalid one is reported by GetDaemonFile
             if options is not None and options != config.daemon_options(self._dir.daemon_json):
                 reasons.append("daemon")
         reasons.extend(sorted(set(self._host_changes()) - set(reasons)))

@@ -73,7 +73,7 @@ async def test_who_gives_up_is_forgotten_and_the_others_are_not() -> None:
     await turns()
     leaving.cancel()
     await asyncio.wait({leaving})
-    assert len(changes._waiting) == 1
+    assert len(changes._waiters) == 1
     condition.value = "yes"
     changes.notify()
     assert await staying == "yes"

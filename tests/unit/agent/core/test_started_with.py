@@ -29,20 +29,20 @@ def test_of_a_machine_that_was_never_started_nothing_is_known(directory: Machine
 
 
 def test_what_was_noted_is_given_back(directory: MachineDir) -> None:
-    started_with.note_settings(directory, Config())
-    started_with.note_daemon_options(directory, {"labels": ["ö"], "mtu": 1400})
+    started_with.save_settings(directory, Config())
+    started_with.save_daemon_options(directory, {"labels": ["ö"], "mtu": 1400})
     assert started_with.settings(directory) == Config()
     assert started_with.daemon_options(directory) == {"labels": ["ö"], "mtu": 1400}
 
 
 def test_changes_by_several_threads_are_all_kept(directory: MachineDir) -> None:
-    started_with.note_settings(directory, Config())
+    started_with.save_settings(directory, Config())
     changes: list[tuple[str, int | str]] = [
         *(("machine.disk_gib", 12), ("machine.cpus", 3), ("machine.memory_mib", 3000)),
         *(("image.directory", "/x"), ("checkpoints.keep_days", 3), ("checkpoints.keep_automatic", 4)),
     ]
     for _ in range(10):
-        started_with.note_settings(directory, Config())
+        started_with.save_settings(directory, Config())
         with ThreadPoolExecutor(len(changes)) as threads:
             for key, value in changes:
                 threads.submit(started_with.change, directory, key, value)

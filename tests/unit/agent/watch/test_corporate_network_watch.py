@@ -56,7 +56,7 @@ def directory(tmp_path: Path) -> MachineDir:
 def start(host: CompanyHost, directory: MachineDir) -> None:
     """What a start leaves behind."""
     directory.guest_inputs.mkdir(exist_ok=True)
-    started_with.note_settings(directory, Config())
+    started_with.save_settings(directory, Config())
     write_private(directory.engine_options, b"{}")
     record = run.RunRecord(
         uuid="u",

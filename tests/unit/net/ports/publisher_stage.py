@@ -1,4 +1,4 @@
-"""A publisher with its forwarder on real ports, an engine that answers by a script, and QEMU's network as a list."""
+"""A publisher and forwarder with real ports, a scripted engine, and QEMU's forwards as a list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SSH = HostForward(Protocol.TCP, "127.0.0.1", 40022, "10.0.2.15", 10055)
 
 
 class Qemu(Monitor):
-    """Its user network alone: a list of forwards."""
+    """Only the user network: a list of forwards."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Qemu(Monitor):
         self.is_gone = False
         self.adds = asyncio.Event()
         self.adds.set()
-        """Whether forwards are made at once."""
+        """Set: forwards are added at once."""
 
     async def usernet(self) -> UserNetTable:
         return UserNetTable(tuple(self.rows), {})
@@ -62,7 +62,7 @@ class Qemu(Monitor):
 
 
 class Engine:
-    """Containers by name, and what it was asked to do."""
+    """A scripted engine: containers by name, and the requests that it has received."""
 
     def __init__(self) -> None:
         self.containers: dict[str, dict[str, Any]] = {}
@@ -71,7 +71,7 @@ class Engine:
         self.services: tuple[int, Any] = (503, {"message": "This node is not a swarm manager."})
         self.is_down = False
         self.hold: Callable[[str], Awaitable[object]] | None = None
-        """Waited for, with the target, between an answer's making and its delivery."""
+        """Awaited with the request's target before an answer is delivered."""
         self.events: asyncio.Queue[bytes] = asyncio.Queue()
 
     def add(self, name: str, asked: dict[str, Any], given: dict[str, Any], *, running: bool = False) -> None:
