@@ -1,4 +1,4 @@
-"""The machine on the fake QEMU, and its end whatever becomes of the test."""
+"""Fixtures that create machines on the fake QEMU, and end them after each test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEADLINES = "idle=30,shutdown=20"
 
 @pytest.fixture
 def make_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Machine]]:
-    """Makes machines: `name` is the home's, `deadlines` as the agent takes them."""
+    """Creates machines: `name` is the home directory's, `deadlines` the value of the agent's variable."""
     base = Path(tempfile.mkdtemp(prefix="wherry-t-"))  # short, so that sockets stay in the home
     made: list[Machine] = []
     environment = {

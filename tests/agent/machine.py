@@ -1,4 +1,4 @@
-"""One machine on the fake QEMU, as the tests of this folder use it: a home of its own, the real agent, the real CLI."""
+"""A machine for the tests of this folder: its own home directory, the fake QEMU, the real agent and the real CLI."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.fakes import qemu
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60.0
-"""How long anything may take on a loaded computer; nothing ever sleeps for it."""
+"""Deadline for any wait on a loaded computer; waits end as soon as their condition holds."""
 
 
 def eventually(holds: Callable[[], Any], what: str, *, timeout_s: float = PATIENCE_S) -> Any:
@@ -39,7 +39,7 @@ def eventually(holds: Callable[[], Any], what: str, *, timeout_s: float = PATIEN
 
 
 def make_image(directory: Path, *, arch: str | None = None) -> Path:
-    """A guest image that passes every check and boots nothing."""
+    """Create a guest image that passes every check but cannot boot."""
     directory.mkdir(parents=True)
     manifest: dict[str, Any] = {
         "format": image.FORMAT,
@@ -57,17 +57,17 @@ def make_image(directory: Path, *, arch: str | None = None) -> Path:
 
 
 class Machine:
-    """Everything of one machine that a test looks at."""
+    """A machine under test: its processes, clients and files."""
 
     command = (sys.executable, "-m", "backend.cli")
 
     def __init__(self, home: Path, *, tools: Path, environment: Mapping[str, str]) -> None:
-        """Make the home with its settings.
+        """Create the home directory with its settings.
 
         Args:
-            home: of the machine; made here.
-            tools: where the fake QEMU and the fake image are kept.
-            environment: of every process that is started.
+            home: the machine's directory; created here.
+            tools: directory with the fake QEMU and the fake image.
+            environment: environment variables for every process started.
         """
         self.home = home
         self.environment = {**environment, "PYTHONPATH": str(ROOT)}
@@ -79,7 +79,7 @@ class Machine:
         self.configure(qemu={"binary": str(self.qemu)}, image={"directory": str(self.image)})
 
     def configure(self, **sections: Mapping[str, object]) -> None:
-        """Write config.toml anew; a section that is not named stays."""
+        """Write these sections of config.toml; other sections are kept."""
         self._sections = {**getattr(self, "_sections", {"machine": {"accelerator": "tcg"}}), **sections}
         lines = ["version = 1"]
         for name, values in self._sections.items():
@@ -89,24 +89,24 @@ class Machine:
 
     # -- the fake QEMU --------------------------------------------------------------------------------------------
     def cue(self, **cues: object) -> None:
-        """How the next QEMU is to misbehave; see tests/fakes/qemu.py."""
+        """Set how the next QEMU misbehaves; see tests/fakes/qemu.py."""
         (self.paths.machine / qemu.CUES).write_text(json.dumps(cues), encoding="utf-8")
 
     def hold(self, *steps: str) -> None:
-        """Make the next QEMU stand still at these steps until `release`."""
+        """Make the next QEMU wait at these steps until `release`."""
         self.cue(hold={step: str(self.gate(step)) for step in steps})
 
     def gate(self, step: str) -> Path:
-        """The file that lets a held step go on."""
+        """The file whose existence releases a held step."""
         return self.paths.machine / f"go-{step}"
 
     def release(self, step: str) -> None:
-        """Let a held step go on."""
+        """Release a held step."""
         self.gate(step).touch()
 
     @property
     def launches(self) -> list[tuple[int, str]]:
-        """Every QEMU that was ever started: pid and accelerator."""
+        """Process id and accelerator of every QEMU started so far."""
         try:
             lines = (self.paths.machine / qemu.LAUNCHES).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -114,7 +114,7 @@ class Machine:
         return [(int(pid), accelerator) for pid, accelerator in (line.split() for line in lines)]
 
     def lines_to_guest(self) -> list[str]:
-        """Every line that the guests got on their control port."""
+        """Every line that the guests received on their control port."""
         try:
             return (self.paths.machine / qemu.RECEIVED_LINES).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -122,11 +122,11 @@ class Machine:
 
     # -- clients --------------------------------------------------------------------------------------------------
     def client(self) -> MachineClient:
-        """A client of the agent, which is started if there is none."""
+        """Connect a client to the agent, which is started if none is running."""
         return MachineClient.open(self.home)
 
     def popen(self, *arguments: str) -> subprocess.Popen[str]:
-        """Begin a `wherry` command."""
+        """Start a `wherry` command."""
         child = subprocess.Popen(
             [*self.command, "--home", str(self.home), *arguments],
             env=self.environment, text=True, stdin=subprocess.DEVNULL,
@@ -136,25 +136,25 @@ class Machine:
         return child
 
     def wherry(self, *arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """Run a `wherry` command to its end; `code` None: any exit code will do."""
+        """Run a `wherry` command to its end and check its exit code; None accepts any."""
         child = self.popen(*arguments)
         out, err = child.communicate(timeout=2 * PATIENCE_S)
         assert code is None or child.returncode == code, f"{arguments} ended with {child.returncode}:\n{out}\n{err}"
         return subprocess.CompletedProcess(child.args, child.returncode, out, err)
 
     def started(self) -> MachineStatus:
-        """Start it, and return the status once it runs."""
+        """Start the machine, and return its status once it runs."""
         with self.client() as client:
             client.request(messages.Start())
             return until(client, Phase.RUNNING)
 
     def status_now(self) -> MachineStatus:
-        """The status, as a client sees it that is opened now."""
+        """The current status, from a new client."""
         with self.client() as client:
             return client.status
 
     def ended(self) -> None:
-        """Return once no agent is left, having asked it to go."""
+        """Ask the agent to exit, and wait until none is left."""
         with self.client() as client:
             pid = client.agent_pid
             client.request(messages.ShutDownAgent())
@@ -162,7 +162,7 @@ class Machine:
 
     # -- what is left ---------------------------------------------------------------------------------------------
     def processes(self) -> list[psutil.Process]:
-        """Every process that has this home, or a file of it, among its arguments."""
+        """Every process with this home directory, or a file in it, among its arguments."""
         found = []
         for process in psutil.process_iter(["cmdline", "status"]):
             arguments = process.info["cmdline"] or []
@@ -171,7 +171,7 @@ class Machine:
         return [process for process in found if process.info["status"] != psutil.STATUS_ZOMBIE]
 
     def assert_nothing_left(self) -> None:
-        """No process, no record, no socket; and the lock can be had."""
+        """Assert that no process, record or socket is left and the lock is free."""
         eventually(lambda: not self.processes(), "no process is left")
         assert not self.paths.run_record.exists()
         assert not self.paths.qemu_pid.exists()
@@ -179,7 +179,7 @@ class Machine:
         assert not left, f"sockets are left: {left}"
 
     def kill_all(self) -> None:
-        """End whatever this machine has running; for the end of a test."""
+        """Kill all processes of this machine, at the end of a test."""
         deadline = time.monotonic() + PATIENCE_S
         while (left := self.processes()) and time.monotonic() < deadline:
             for process in left:
@@ -192,14 +192,14 @@ class Machine:
             child.communicate()
 
     def log(self) -> str:
-        """The agent's log, for a failed assertion."""
+        """The agent's log, for assertion messages."""
         if not self.paths.agent_log.exists():
             return ""
         return self.paths.agent_log.read_text(encoding="utf-8", errors="replace")
 
 
 def until(client: MachineClient, *phases: Phase, step: str | None = None) -> MachineStatus:
-    """Follow the machine until it is in one of these phases (at this step of the start).
+    """Wait until the machine is in one of these phases (at this step of the start).
 
     Raises:
         AssertionError: at the deadline, or when it settles in another phase for good.
@@ -233,13 +233,13 @@ def alive(pid: int) -> bool:
 
 
 def kill(pid: int) -> None:
-    """kill -9, and wait until it is gone (reaped or not)."""
+    """Send SIGKILL, and wait until the process has ended (reaped or not)."""
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: not alive(pid), f"{pid} is gone")
 
 
 def refused(action: Callable[[], object]) -> ProblemCode:
-    """The code of the problem with which `action` is refused."""
+    """Run `action`, which must fail, and return its problem's code."""
     try:
         action()
     except WherryError as error:

@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.gui)
-            # Not of our making: the offscreen platform says so whenever a window is shown.
+            # Not our warning: Qt's offscreen platform logs it whenever a window is shown.
             item.add_marker(pytest.mark.qt_log_ignore("This plugin does not support", extend=True))
 
 

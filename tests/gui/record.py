@@ -1,6 +1,6 @@
-"""Record a real engine's answers for the tests: `DOCKER_HOST=unix://... python -m tests.gui.record`.
+"""Records a real engine's replies for the tests: `DOCKER_HOST=unix://... python -m tests.gui.record`.
 
-Needs an image `busybox`. Makes containers in every state, writes what the engine says of them, and removes them.
+Needs an image `busybox`. Creates containers in every state, saves the engine's replies, and removes the containers.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def main() -> None:
             _write("event", seen)
         _write("containers", api.containers(all=True))
         _write("version", api.version())
-        # Only what is read: the rest tells of the machine that recorded it.
+        # Only fields that are read; the others describe the recording machine.
         info = api.info()
         _write("info", {key: info[key] for key in _INFO})
         inspected = {name: api.inspect_container(name) for name in ("chatty", "terminal")}

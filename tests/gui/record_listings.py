@@ -1,6 +1,6 @@
-"""Record what a real engine lists, for the tests: `DOCKER_HOST=unix://... python -m tests.gui.record_listings`.
+"""Records a real engine's lists for the tests: `DOCKER_HOST=unix://... python -m tests.gui.record_listings`.
 
-Needs an image `busybox`. Makes images, volumes and networks that are used and unused, and removes them.
+Needs an image `busybox`. Creates used and unused images, volumes and networks, and removes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Render every view in every state, light and dark, for somebody to look at: `python -m tests.gui.screenshots DIR`."""
+"""Renders every view in every state, light and dark, for review: `python -m tests.gui.screenshots DIR`."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ _AGENT_PROBLEM = Problem(
 
 
 def running(store: AppStore) -> None:
-    """A machine that runs, with the recorded containers."""
+    """Show a running machine with the recorded containers."""
     machine(store, Phase.RUNNING)
     store.set_engine_link(LinkState.UP)
     store.set_containers(samples.containers())
 
 
 def machine(store: AppStore, phase: Phase) -> None:
-    """A machine in a phase."""
+    """Show a machine in a phase."""
     store.set_agent_link(LinkState.UP)
     store.set_machine(samples.status(phase))
 
@@ -90,7 +90,7 @@ def _many(store: AppStore, window: MainWindow) -> None:
 
 
 def _logs(names: tuple[str, ...] = ("web",), **switches: object) -> Callable[[AppStore, MainWindow], None]:
-    """The page of logs. `search`: words; `regex`, `only`: its switches; `wrap`: lines; `top`: scrolled up."""
+    """The Logs page. `search`: search text; `regex`, `only`, `wrap`: switches; `top`: scrolled up."""
 
     def show(store: AppStore, window: MainWindow) -> None:
         running(store)
@@ -194,7 +194,7 @@ def _palette(typed: str, containers: int = 0) -> Callable[[AppStore, MainWindow]
 
 
 def settings_page(window: MainWindow, section: str) -> SettingsPage:
-    """The settings, open at a section."""
+    """Open the settings at a section."""
     window.show_page("settings")
     page = window.page("settings")
     assert isinstance(page, SettingsPage)
@@ -205,7 +205,7 @@ def settings_page(window: MainWindow, section: str) -> SettingsPage:
 def _settings(section: str, phase: Phase = Phase.RUNNING, **values: object) -> Callable[[AppStore, MainWindow], None]:
     def show(store: AppStore, window: MainWindow) -> None:
         machine(store, phase)
-        settings_samples.told(store, **values)  # type: ignore[arg-type]  # settings by name
+        settings_samples.settings_loaded(store, **values)  # type: ignore[arg-type]  # settings by name
         settings_page(window, section)
 
     return show
@@ -218,21 +218,21 @@ def _settings_unknown(store: AppStore, window: MainWindow) -> None:
 
 def _settings_danger(store: AppStore, window: MainWindow) -> None:
     running(store)
-    settings_samples.told(store, reasons=("machine.memory_mib", "daemon"), machine_memory_mib=14_336)
+    settings_samples.settings_loaded(store, reasons=("machine.memory_mib", "daemon"), machine_memory_mib=14_336)
     page = settings_page(window, "resources")
     page.resources.rows.cpus.field.setValue(8)
 
 
 def _settings_problem(store: AppStore, window: MainWindow) -> None:
     machine(store, Phase.STOPPED)
-    settings_samples.told(store)
+    settings_samples.settings_loaded(store)
     store.part(SettingsStore).take(messages.GetSettings(), settings_samples.CONFIG_PROBLEM)
     settings_page(window, "resources")
 
 
 def _daemon_findings(store: AppStore, window: MainWindow) -> None:
     running(store)
-    settings_samples.told(store)
+    settings_samples.settings_loaded(store)
     page = settings_page(window, "engine")
     page.engine.editor.setPlainText(
         '{\n  "debug": "yes",\n  "registry-miror": [],\n  "hosts": ["tcp://0.0.0.0:2375"]\n}\n'
@@ -250,7 +250,7 @@ _CONSOLE = {
 def _first_run(phase: Phase, *, console: bool = False) -> Callable[[AppStore, MainWindow], None]:
     def show(store: AppStore, window: MainWindow) -> None:
         machine(store, Phase.STOPPED)
-        settings_samples.told(store, disk_gib=None)
+        settings_samples.settings_loaded(store, disk_gib=None)
         store.part(SettingsStore).take(*reply(messages.GetAutostart(), {"on": False, "place": "x"}))
         machine(store, phase)
         if console:
@@ -304,7 +304,7 @@ def _listing_problem(store: AppStore, window: MainWindow) -> None:
 
 
 def fill_listings(store: AppStore, *, empty: bool = False) -> None:
-    """What a real engine listed."""
+    """Fill the lists with those of a real engine."""
     store.part(ListingStore).set_entries("images", () if empty else samples.images())
     store.part(ListingStore).set_entries("volumes", () if empty else samples.volumes())
     store.part(ListingStore).set_entries("networks", () if empty else samples.networks())
@@ -374,12 +374,12 @@ SCENES: dict[str, Callable[[AppStore, MainWindow], None]] = {
     **maintenance_scenes.SCENES,
     **network_scenes.SCENES,
 }
-"""By name, how to bring the store and the window there."""
+"""Functions that set up the store and the window, by scene name."""
 
 
 def save(widget: QWidget, path: Path) -> None:
-    """Render one widget, with the dialogs that are open over it."""
-    # Where a layout changes the size of what is around it, that is settled some turns later.
+    """Render a widget with the dialogs open over it."""
+    # Nested layouts need several turns of the event loop to settle.
     for _ in range(4):
         QApplication.processEvents()
     picture = widget.grab()

@@ -1,4 +1,4 @@
-"""Everybody can use it: each control of each scene has a name and a role for screen readers, and Tab reaches it."""
+"""Accessibility: each control of each scene has a name and a role for screen readers, and Tab reaches it."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ KINDS: dict[type[QWidget], set[QAccessible.Role]] = {
     QProgressBar: {ROLE.ProgressBar},
     QAbstractButton: {ROLE.Button, ROLE.CheckBox, ROLE.RadioButton, ROLE.ButtonMenu, ROLE.ButtonDropDown},
 }
-"""What is a control, and as what a screen reader may announce it."""
+"""Widget classes that are controls, and their allowed roles for screen readers."""
 PRESSES = 80
 
 
 def shown(window: MainWindow) -> QWidget:
-    """What has the keyboard: the palette or a dialog while one is open, else the window."""
+    """The active window: the palette or a dialog while one is open, else the main window."""
     dialog = next((found for found in window.findChildren(QDialog) if found.isVisible()), None)
     return QApplication.activePopupWidget() or dialog or window
 

@@ -1,4 +1,4 @@
-"""One walk without a mouse through what people do all day: the whole window on a fake agent and a fake engine."""
+"""Typical tasks done by keyboard alone, in the whole window on a fake agent and a fake engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.features.maintenance.checkpoint_dialogs import CreateDialog
 from app.frame.quit_dialog import QuitDialog
 from app.links.link_state import LinkState
 from backend.model import Desired, EngineEndpoint, Phase
-from tests.gui.fakes.fake_agent import Asked, FakeAgent
+from tests.gui.fakes.fake_agent import FakeAgent, ReceivedRequest
 from tests.gui.fakes.fake_engine import FakeEngine
 from tests.gui.scenes import samples
 from tests.gui.scenes.maintenance_scenes import checkpoints_answer, machine_page
@@ -31,10 +31,10 @@ PRESSES = 60
 
 @pytest.fixture
 def whole(qapp: QApplication, agent: FakeAgent, engine: FakeEngine, qtbot: QtBot) -> Iterator[WherryApp]:
-    """A stopped machine that starts and stops when it is asked to."""
+    """The application with a stopped machine that starts and stops on request."""
     url = f"unix://{engine.path}"
 
-    def obey(request: Asked) -> None:
+    def obey(request: ReceivedRequest) -> None:
         if request.name == "start":
             agent.publish(samples.status(Phase.BOOTING, seq=2))
             agent.publish(samples.status(Phase.RUNNING, seq=3, endpoint=EngineEndpoint(url=url, ready=True)))
@@ -55,14 +55,14 @@ def whole(qapp: QApplication, agent: FakeAgent, engine: FakeEngine, qtbot: QtBot
 
 
 def press(key: Qt.Key, modifier: Qt.KeyboardModifier = NONE) -> None:
-    """To whatever has the keyboard."""
+    """Press a key in the focused widget."""
     focus = QApplication.focusWidget()
     assert focus is not None, "nothing has the keyboard"
     QTest.keyClick(focus, key, modifier)
 
 
 def tab_to(wanted: QWidget) -> None:
-    """By Tab alone."""
+    """Move the focus to a widget with Tab alone."""
     for _ in range(PRESSES):
         if QApplication.focusWidget() is wanted:
             return
@@ -162,7 +162,7 @@ def test_maintenance_without_a_mouse(whole: WherryApp, agent: FakeAgent, qtbot: 
     tab_to(window.header.suspend)
     press(Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: store.phase is Phase.SUSPENDED, timeout=PATIENCE_MS)
-    assert agent.asked("stop") == [{"policy": "suspend"}]
+    assert agent.received("stop") == [{"policy": "suspend"}]
     tab_to(window.header.start)
     press(Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: store.phase is Phase.RUNNING, timeout=PATIENCE_MS)
@@ -182,7 +182,7 @@ def test_maintenance_without_a_mouse(whole: WherryApp, agent: FakeAgent, qtbot: 
     QTest.keyClicks(dialog.name, "mine")
     QTest.keyClick(dialog.name, Qt.Key.Key_Return)
     qtbot.waitUntil(
-        lambda: agent.asked("checkpoints.create") == [{"name": "mine", "force": False}], timeout=PATIENCE_MS
+        lambda: agent.received("checkpoints.create") == [{"name": "mine", "force": False}], timeout=PATIENCE_MS
     )
 
     # Choose one and delete it: nothing is lost by a Return too many.
@@ -196,7 +196,7 @@ def test_maintenance_without_a_mouse(whole: WherryApp, agent: FakeAgent, qtbot: 
     assert box.defaultButton().text() == "Cancel"
     QTest.keyClick(box, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: not dialog_is_open(window), timeout=PATIENCE_MS)
-    assert agent.asked("checkpoints.delete") == []
+    assert agent.received("checkpoints.delete") == []
 
     # Quit: the question comes, and Escape takes it back.
     activate()

@@ -1,4 +1,4 @@
-"""Every value of the backend's enums has words, and durations are said."""
+"""Texts for every value of the backend's enums, and durations."""
 
 from __future__ import annotations
 

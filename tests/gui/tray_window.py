@@ -30,7 +30,7 @@ def main() -> int:
             places[action.text()] = (place.x(), place.y())
         print(json.dumps(places), flush=True)
 
-    # Once it is on the screen: before that it has no place.
+    # After it is on the screen: before that it has no position.
     menu.aboutToShow.connect(lambda: QTimer.singleShot(300, tell))
     signal.signal(signal.SIGTERM, lambda *_: whole.quit())
     awake = QTimer(interval=100)

@@ -29,7 +29,7 @@ def image_directory() -> Path:
 
 @pytest.fixture(scope="session")
 def tools() -> Tools:
-    """The docker CLI and its friends."""
+    """The docker CLI, buildx, Compose and the registry."""
     return find_tools()
 
 
@@ -56,7 +56,7 @@ def machine(image_directory: Path, tools: Tools, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def fresh(machine: Machine, tmp_path: Path) -> Iterator[Machine]:
-    """A machine that was never started; whatever becomes of it is gone after the test."""
+    """A machine that was never started; its processes and files are removed after the test."""
     docker_config = tmp_path / "docker"
     docker_config.mkdir()
     made = Machine(home=tmp_path / "home", image=machine.image, tools=machine.tools, docker_config=docker_config)

@@ -1,4 +1,4 @@
-"""What the guest and its containers can reach of the host's side, tried from inside on the real machine."""
+"""What the guest and its containers can reach on the host, tested from inside the real machine."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_from_a_container_only_the_guests_own_ssh_server_and_names_are_there(mac
 
 
 def octal(data: bytes) -> str:
-    """For printf."""
+    """Escape bytes for printf."""
     return "".join(f"\\{byte:03o}" for byte in data)
 
 
 WHAT_ARE_YOU = b"\0\x1e" + b"\0\1\1\0\0\1\0\0\0\0\0\0" + b"\7version\4bind\0" + b"\0\x10\0\3"
-"""version.bind in the class CHAOS, where name servers tell what they are."""
+"""A query for version.bind in class CHAOS, with which name servers report their version."""
 PROBES = (b"GET / HTTP/1.0\r\n\r\n", b'{"execute":"qmp_capabilities"}\n', b'{"type":"hello"}\n', b"status\n")
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of the real machine: what was acknowledged is there again, the file system is clean, room comes back."""
+"""Checkpoints of the real machine: acknowledged writes are restored, the file system is clean, space is freed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 pytestmark = pytest.mark.vm
 
 WRITER = "i=0; while :; do i=$((i+1)); echo $i >>/v/log; sync -d /v/log; echo $i; done"
-"""Acknowledges each line once it is on the disk."""
+"""Prints each line once it is written to the disk."""
 _STOCK = (("ps", "-aq", "--no-trunc"), ("images", "-q", "--no-trunc"), ("volume", "ls", "-q"))
 
 
@@ -79,7 +79,7 @@ def test_a_deleted_checkpoint_frees_its_space(machine: Machine) -> None:
 
 
 def test_a_freeze_ends_automatically(machine: Machine) -> None:
-    """As when the agent is killed between freezing and thawing: the guest needs nobody to go on."""
+    """As when the agent is killed between freezing and thawing: the guest continues without it."""
     # Its answer goes to the agent, who did not ask and passes it over.
     machine.wherry("shell", "/usr/lib/wherry/control-freeze freeze 00000000 </dev/null >/dev/null 2>&1")
     begun = time.monotonic()

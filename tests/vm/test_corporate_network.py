@@ -1,6 +1,6 @@
-"""A company's network: all goes by a proxy with a password, and the registry's certificate is the company's own.
+"""A corporate network: all traffic uses a proxy with a password, and the registry has a certificate of the company.
 
-One machine with these settings lives through it all: pulls, pushes, builds, containers, exceptions, a mirror.
+One machine with these settings is used for all: pulls, pushes, builds, containers, exceptions, a mirror.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.vm.support.tools import Tools
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
 
 ACCOUNT = "us%40er:s3cr3t%2Fword"
-"""As it is written in a URL."""
+"""User and password in URL encoding."""
 NAMES = ("registry.corp.test", "own.corp.test", "other.corp.test", "web.corp.test")
 
 

@@ -1,4 +1,4 @@
-"""A container's page on the live machine: terminal, debug shell, files, commit and export, as a person uses them."""
+"""A container's page on the real machine: terminal, debug shell, files, commit and export."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def bare(machine: Machine) -> Iterator[str]:
 
 
 class Page:
-    """What a person does on the page."""
+    """Actions of a user on the page."""
 
     def __init__(self, window: WherryApp, qtbot: QtBot) -> None:
         self.window = window
@@ -86,10 +86,10 @@ class Page:
         try:
             self.qtbot.waitUntil(lambda: bool(condition()), timeout=WAIT_MS)
         except WaitError:
-            raise AssertionError(f"it did not come to it\n{self.told()}") from None
+            raise AssertionError(f"it did not come to it\n{self.describe()}") from None
 
-    def told(self) -> str:
-        """What is known, for a failure."""
+    def describe(self) -> str:
+        """The state of the page, for failure messages."""
         detail = self.window.store.part(DetailStore)
         self.grab("failed")
         lines = [f"engine {self.window.store.engine_link} {self.window.store.engine_problem}"]
@@ -120,19 +120,19 @@ class Page:
                 QTest.keyClick(self.terminal.view, key)
 
     def wait_for_size(self) -> None:
-        """Until the program's terminal has the widget's size: it is told after the fact, as everywhere."""
+        """Wait until the program's terminal has the widget's size, which is sent asynchronously."""
         session = self.session()
         assert session is not None
 
-        def told() -> bool:
+        def has_size() -> bool:
             self.type("clear; stty size\r")
             self.qtbot.wait(500)
             return f"{session.screen.lines} {session.screen.columns}" in self.screen()
 
-        self.wait(told)
+        self.wait(has_size)
 
     def names(self) -> dict[str, str]:
-        """What the table shows: name and mark."""
+        """The rows of the table: change mark by name."""
         proxy = self.files.proxy
         return {str(proxy.index(row, 0).data()): str(proxy.index(row, 5).data()) for row in range(proxy.rowCount())}
 

@@ -1,4 +1,4 @@
-"""The ordinary docker CLI, unchanged, against the real machine: everything that people do with it all day."""
+"""The unmodified docker CLI on the real machine: everything that people commonly do with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real machine's life: adoption, death of every part, the command line's verbs."""
+"""The real machine: adoption, death of every process, and the command line's commands."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_a_guest_panic_is_named_and_survived(machine: Machine) -> None:
 
 @pytest.fixture
 def vpn(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A route of this computer to the default bridge's range, as the machine's agent sees it."""
+    """A fake route of this computer to the default bridge's range, visible to the agent."""
     route = "tun0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"  # 172.17.0.0/16
     (tmp_path / "route").write_text(Path("/proc/net/route").read_text() + route)
     monkeypatch.setenv(PROC_NET_VARIABLE, str(tmp_path))

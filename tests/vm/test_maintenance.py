@@ -1,4 +1,4 @@
-"""Updates, the disk and resets on the real machine: what the engine has is there afterwards, whatever went wrong."""
+"""Updates, disk operations and resets on the real machine: the engine's data survives, whatever fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.vm
 
 
 class OwnMachine(Machine):
-    """One whose image nobody names, so that it keeps and updates it by itself."""
+    """A machine without a configured image, so that it selects and updates its image automatically."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -28,7 +28,7 @@ class OwnMachine(Machine):
         return self.home.parent / "cache/wherry/images"
 
     def add_image(self, name: str, *, age_s: float, version: str | None = None, broken: bool = False) -> Path:
-        """Put an image into the cache: the one under test, by links, with another version or a root that is none."""
+        """Add a copy of the image under test to the cache, by links, with another version or a broken root."""
         place = self.images / f"{self.image.name.split('-')[0]}-{name}"
         place.mkdir(parents=True)
         manifest = json.loads((self.image / "manifest.json").read_text())
@@ -49,7 +49,7 @@ class OwnMachine(Machine):
         return place
 
     def fill(self) -> None:
-        """Give the engine something to lose."""
+        """Create containers, images and volumes."""
         self.import_busybox()
         self.docker("network", "create", "quay")
         self.docker("volume", "create", "hold")
@@ -59,7 +59,7 @@ class OwnMachine(Machine):
         self.docker("create", "--name", "idle", BUSYBOX, "true")
 
     def assert_full(self) -> None:
-        """All of it is there, and what ran runs."""
+        """Assert that everything from `fill` exists, and what ran is running."""
         names = set(self.docker("ps", "-a", "--format", "{{.Names}}").stdout.split())
         assert names == {"stays", "always", "idle"}
         assert set(self.docker("ps", "--format", "{{.Names}}").stdout.split()) == {"stays", "always"}
@@ -73,7 +73,7 @@ def own(fresh: Machine) -> OwnMachine:
 
 
 def test_nothing_is_lost_by_updates_a_larger_disk_a_move_and_a_reset(own: OwnMachine, tmp_path: Path) -> None:
-    """One machine's long life: each step starts it anew, which is what costs."""
+    """All steps use one machine, because each restart is expensive."""
     own.add_image("first", age_s=3000)
     own.wherry("config", "set", "machine.disk_gib", "8")
     own.wherry("start")

@@ -1,4 +1,4 @@
-"""Names from inside containers, and this computer as they see it, on the real machine."""
+"""Name resolution from inside containers, and access to this computer, on the real machine."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def greeter(address: str = "127.0.0.1") -> Iterator[int]:
 
 @contextmanager
 def named(machine: Machine, server: ZoneServer) -> Iterator[None]:
-    """The machine asks this server, from when it answers to a guest's query."""
+    """Make the machine use this DNS server; starts once the guest gets replies from it."""
     machine.wherry("config", "set", "network.dns", f"127.0.0.1#{server.port}")
     try:
         yield

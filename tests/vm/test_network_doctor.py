@@ -1,4 +1,4 @@
-"""The network's doctor on the real machine: what both reach, what neither does, what only this computer trusts."""
+"""The network check on the real machine: what both can reach, what neither can, what only this computer trusts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published ports, reached by clients that nobody here wrote: the docker CLI, Compose, Testcontainers, plain sockets.
+"""Published ports, reached by third-party clients: the docker CLI, Compose, Testcontainers, plain sockets.
 
 WHERRY_PORT_ROUNDS: how often a container is run and reached at once (4; the goal is held with 1,000).
 """
@@ -35,14 +35,14 @@ def image(machine: Machine) -> str:
 
 @pytest.fixture
 def containers(machine: Machine) -> Iterator[list[str]]:
-    """Names of containers to be removed."""
+    """Names of containers to remove after the test."""
     names: list[str] = []
     yield names
     machine.docker("rm", "-f", *names, check=False)
 
 
 def free_ports(count: int = 1) -> int:
-    """The first of so many ports that nobody has, one after the other, outside of what systems give to clients."""
+    """The first of `count` consecutive free ports, outside the range of ephemeral ports."""
     for first in range(11_000 + os.getpid() % 5_000, 20_000, count):
         try:
             for port in range(first, first + count):
@@ -56,7 +56,7 @@ def free_ports(count: int = 1) -> int:
 
 
 def await_server(machine: Machine, container: str) -> None:
-    """The program in the container listens: it says so."""
+    """Wait until the program in the container prints that it listens."""
     wait_until(
         f"the server in {container}",
         lambda: "ready" in machine.docker("logs", container).stdout,
@@ -66,7 +66,7 @@ def await_server(machine: Machine, container: str) -> None:
 
 
 def is_open(address: str, port: int) -> bool:
-    """Whether somebody takes a connection there."""
+    """Whether a connection is accepted there."""
     try:
         socket.create_connection((address, port), timeout=5).close()
     except ConnectionRefusedError:
@@ -75,7 +75,7 @@ def is_open(address: str, port: int) -> bool:
 
 
 def reach(port: int, counts: dict[str, int]) -> None:
-    """Connect at once: the port MUST take it. Until the container's program listens, it ends without an answer."""
+    """Connect immediately: the port must accept. Until the container's program listens, there is no reply."""
     deadline = time.monotonic() + _SERVER_S
     while True:
         try:
@@ -89,7 +89,7 @@ def reach(port: int, counts: dict[str, int]) -> None:
 
 
 def test_every_kind_of_port(machine: Machine, image: str, containers: list[str]) -> None:
-    """Single ones and ranges, TCP and UDP, both loopback addresses, chosen and random; gone at the end."""
+    """Single ports and ranges, TCP and UDP, both loopback addresses, fixed and random; closed at the end."""
     first = free_ports(16)
     containers.append("kinds")
     machine.docker(

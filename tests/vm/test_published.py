@@ -1,4 +1,4 @@
-"""Published ports on the real machine: at the address that was asked for, from the first connection on, for good."""
+"""Published ports on the real machine: at the requested address, from the first connection on, permanently."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def answer(address: str, port: int) -> str:
 
 
 def becomes(address: str, port: int, word: str) -> None:
-    """The server in the container needs a moment after the start; the port does not."""
+    """Wait for the reply `word`: the server in the container needs a moment to start, unlike the port."""
 
     def says() -> bool:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The figures of the real machine: a busy container is seen to be busy, its limits are known, its bytes are counted."""
+"""Statistics of the real machine: CPU use of a busy container, limits, and byte counters."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def samples(machine: Machine) -> Iterator[StatsSample]:
 
 
 def until(machine: Machine, identity: str, holds: Callable[[ContainerUsage], Any]) -> ContainerUsage:
-    """The first figures of a container that are as wanted."""
+    """Wait for figures of a container for which `holds` is true."""
     seen: list[ContainerUsage] = []
     for sample in samples(machine):
         for usage in sample.containers:

@@ -1,4 +1,4 @@
-"""The real machine suspended to disk and gone on from, with containers that must not notice."""
+"""Suspending the real machine to disk and resuming it, with containers that must not notice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COUNTER = "echo kept >/dev/shm/note; i=0; while :; do i=$((i+1)); echo $i; sleep
 
 
 def clock_offset(machine: Machine) -> float:
-    """The guest's clock less the host's, in seconds, as exact as a command allows."""
+    """The guest's clock minus the host's, in seconds, as exact as a command allows."""
     before = time.time()
     guest = float(machine.wherry("shell", "--", "/usr/bin/date", "+%s.%N").stdout)
     return guest - (before + time.time()) / 2
@@ -74,6 +74,6 @@ def test_a_suspended_machine_is_shut_down_in_order(machine: Machine) -> None:
 
 
 def inspected(machine: Machine, name: str) -> tuple[str, int]:
-    """When the container was started last, and its process id in the guest."""
+    """The container's start time, and its process id in the guest."""
     state = json.loads(machine.docker("inspect", name).stdout)[0]["State"]
     return state["StartedAt"], state["Pid"]

@@ -1,4 +1,4 @@
-"""What hangs in the real machine comes back by itself; its clock is right; what was removed goes back to the host."""
+"""Recovery of hangs in the real machine, its clock, and the return of freed memory and disk space to the host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.vm
 
 @pytest.fixture(autouse=True)
 def well(machine: Machine) -> Iterator[None]:
-    """Each begins and ends with a machine that is well."""
+    """Check that the machine is healthy before and after each test."""
 
     def ask() -> bool:
         status = machine.status()
@@ -28,7 +28,7 @@ def well(machine: Machine) -> Iterator[None]:
 
 
 def clock_is_right(machine: Machine) -> bool:
-    """Whether the guest's clock is within a second of the host's, as far as a look through SSH can tell."""
+    """Whether the guest's clock is within a second of the host's, measured through SSH."""
     before = time.time()
     said = float(machine.wherry("shell", "echo $EPOCHREALTIME").stdout)
     return before - 1 <= said <= time.time() + 1
@@ -37,7 +37,7 @@ def clock_is_right(machine: Machine) -> bool:
 @pytest.mark.parametrize("off_s", [-3600, 7200])
 def test_a_wrong_clock_is_right_again_in_ten_seconds(machine: Machine, off_s: int) -> None:
     machine.wherry("shell", f"/usr/bin/date -u -s @{time.time() + off_s:.0f}")
-    # Ten seconds are the promise; the look itself takes its time on a loaded computer.
+    # Ten seconds are promised; the measurement itself takes time on a loaded computer.
     wait_until("the guest's clock to be right", lambda: clock_is_right(machine), timeout_s=10 + 20)
     assert "is off by" in (machine.home / "logs/agent.log").read_text()
 

@@ -1,4 +1,4 @@
-"""The window on the live machine: what a person would see and press, with a screenshot kept for whoever looks."""
+"""The window on the real machine, used as a person would; screenshots are saved for review."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.vm.support.machine import ARTIFACTS, BUSYBOX, Machine
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.gui,
-    # Not of our making: the offscreen platform says so whenever a window is shown.
+    # Not our warning: Qt's offscreen platform logs it whenever a window is shown.
     pytest.mark.qt_log_ignore("This plugin does not support", extend=True),
 ]
 WAIT_MS = 120_000
@@ -33,7 +33,7 @@ WAIT_MS = 120_000
 
 @pytest.fixture
 def container(machine: Machine) -> Iterator[str]:
-    """A container that talks."""
+    """A container that prints lines."""
     name = "talker"
     script = "i=0; while true; do i=$((i+1)); echo saying $i; sleep 0.5; done"
     machine.docker("run", "-d", "--init", "--name", name, BUSYBOX, "sh", "-c", script)
@@ -59,7 +59,7 @@ def test_a_container_is_listed_opened_and_stopped(
     assert status.phase is Phase.RUNNING
     qtbot.waitUntil(lambda: row_of(container) is not None, timeout=WAIT_MS)
 
-    # It comes by the engine's events, not by asking again and again.
+    # It arrives by the engine's events, not by polling.
     machine.docker("run", "-d", "--name", "second", BUSYBOX, "sleep", "1000")
     qtbot.waitUntil(lambda: row_of("second") is not None, timeout=WAIT_MS)
     machine.docker("rm", "-f", "second")
@@ -113,7 +113,7 @@ def test_a_container_is_run_from_the_form_and_its_command_copied(
             return machine.docker(*wanted, check=False).stdout.strip() == 'true ["sleep","1000"]'
 
         qtbot.waitUntil(runs, timeout=WAIT_MS)
-        # The list shows what was made, and the form is gone.
+        # The list shows the new container, and the form is closed.
         qtbot.waitUntil(lambda: form() is None, timeout=WAIT_MS)
         qtbot.waitUntil(lambda: "from-form" in [entry.name for entry in window.store.containers or ()], timeout=WAIT_MS)
     finally:

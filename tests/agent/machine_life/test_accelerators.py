@@ -1,6 +1,6 @@
-"""The ladder of accelerators through the supervisor: each way in which hardware fails, the fall-back, the memory of it.
+"""Selection of accelerators by the supervisor: each way in which hardware fails, the fallback, and its persistence.
 
-In one process, because the host's facts are a test's own here: a computer whose KVM opens, wherever the test runs.
+In one process, so that tests can replace the host's facts: KVM appears available wherever the tests run.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ KVM = AcceleratorFact(name="kvm", title="KVM", available=True, reason="it opens"
 
 
 class KvmHost(LinuxHost):
-    """A computer whose KVM opens."""
+    """A host on which KVM appears available."""
 
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
         return (KVM,)
 
 
-class Watched:
-    """A supervisor, and all that it says."""
+class RecordedSupervisor:
+    """A supervisor with all its snapshots and notices."""
 
     def __init__(self, machine: Machine, deadlines: str = "kernel.hardware=0.4") -> None:
         async def nothing() -> None:
@@ -72,19 +72,19 @@ class Watched:
         return self._status
 
 
-async def start_once(machine: Machine, watched: Watched) -> MachineStatus:
-    """Start, wait for its end, stop; return the status that the start came to."""
-    serving = asyncio.create_task(watched.supervisor.run())
+async def start_once(machine: Machine, recorded: RecordedSupervisor) -> MachineStatus:
+    """Start, wait until the start is settled, stop; returns the settled status."""
+    serving = asyncio.create_task(recorded.supervisor.run())
     try:
-        await watched.supervisor.ask(StartRequested())
-        status = await watched.until(Phase.RUNNING, Phase.FAILED)
-        await watched.supervisor.ask(StopRequested(StopPolicy.KILL))
-        await watched.until(Phase.STOPPED)
+        await recorded.supervisor.ask(StartRequested())
+        status = await recorded.until(Phase.RUNNING, Phase.FAILED)
+        await recorded.supervisor.ask(StopRequested(StopPolicy.KILL))
+        await recorded.until(Phase.STOPPED)
         return status
     finally:
         serving.cancel()
         await asyncio.wait({serving})
-        await watched.supervisor.detach()
+        await recorded.supervisor.detach()
 
 
 @pytest.fixture
@@ -110,13 +110,13 @@ def test_hardware_that_fails_is_replaced_and_not_tried_again(
     kvm_machine: Machine, name: str, cues: dict[str, Any], words: str
 ) -> None:
     kvm_machine.cue(only={"kvm": cues})
-    watched = Watched(kvm_machine)
-    first = asyncio.run(start_once(kvm_machine, watched))
+    recorded = RecordedSupervisor(kvm_machine)
+    first = asyncio.run(start_once(kvm_machine, recorded))
     assert first.phase is Phase.RUNNING, first.problems
     assert first.accelerator is not None
     assert (first.accelerator.name, first.accelerator.hardware) == ("tcg", False)
     assert any(words in reason and reason.startswith("KVM: ") for reason in first.accelerator.reasons)
-    assert any(words in notice for notice in watched.notices)
+    assert any(words in notice for notice in recorded.notices)
     tried = [accelerator for _, accelerator in kvm_machine.launches]
     assert tried[-1] == "tcg"
     assert set(tried[:-1]) == {"kvm"}
@@ -124,14 +124,14 @@ def test_hardware_that_fails_is_replaced_and_not_tried_again(
     assert all(words in reason for reason in verdicts.values())
     assert len(verdicts) == len(tried) - 1
 
-    second = asyncio.run(start_once(kvm_machine, Watched(kvm_machine)))
+    second = asyncio.run(start_once(kvm_machine, RecordedSupervisor(kvm_machine)))
     assert [accelerator for _, accelerator in kvm_machine.launches][len(tried) :] == ["tcg"]
     assert second.accelerator is not None
     assert any(words in reason for reason in second.accelerator.reasons)
 
 
 def test_hardware_that_works_is_used(kvm_machine: Machine) -> None:
-    status = asyncio.run(start_once(kvm_machine, Watched(kvm_machine, "")))
+    status = asyncio.run(start_once(kvm_machine, RecordedSupervisor(kvm_machine, "")))
     assert status.accelerator is not None
     assert (status.accelerator.name, status.accelerator.title, status.accelerator.reasons) == ("kvm", "KVM", ())
     assert [accelerator for _, accelerator in kvm_machine.launches] == ["kvm"]
@@ -141,7 +141,7 @@ def test_hardware_that_works_is_used(kvm_machine: Machine) -> None:
 def test_failures_unrelated_to_the_accelerator_do_not_exclude_it(kvm_machine: Machine) -> None:
     words = 'Failed to get "write" lock\nIs another process using the image?'
     kvm_machine.cue(exit_early={"stderr": words, "code": 1})
-    status = asyncio.run(start_once(kvm_machine, Watched(kvm_machine)))
+    status = asyncio.run(start_once(kvm_machine, RecordedSupervisor(kvm_machine)))
     assert status.phase is Phase.FAILED
     assert status.problems[0].code is ProblemCode.DISK_LOCKED
     assert [accelerator for _, accelerator in kvm_machine.launches] == ["kvm"]
@@ -153,11 +153,11 @@ def test_a_forced_accelerator_has_no_fallback(make_machine: Callable[..., Machin
     machine = make_machine()
     machine.configure(machine={"accelerator": "kvm"})
     machine.cue(internal_error=True)
-    status = asyncio.run(start_once(machine, Watched(machine)))
+    status = asyncio.run(start_once(machine, RecordedSupervisor(machine)))
     assert status.phase is Phase.FAILED
     assert status.problems[0].code is ProblemCode.BOOT_FAILED
     assert {accelerator for _, accelerator in machine.launches} == {"kvm"}
-    status = asyncio.run(start_once(machine, Watched(machine)))
+    status = asyncio.run(start_once(machine, RecordedSupervisor(machine)))
     assert status.problems[0].code is ProblemCode.NO_ACCELERATOR
     assert status.problems[0].hint
 
@@ -168,17 +168,17 @@ def test_a_stop_during_the_fallback_is_obeyed(kvm_machine: Machine) -> None:
     kvm_machine.cue(only={"kvm": {"internal_error": True}, "tcg": {"hold": {"kernel": gate}}})
 
     async def story() -> None:
-        watched = Watched(kvm_machine)
-        serving = asyncio.create_task(watched.supervisor.run())
-        await watched.supervisor.ask(StartRequested())
+        recorded = RecordedSupervisor(kvm_machine)
+        serving = asyncio.create_task(recorded.supervisor.run())
+        await recorded.supervisor.ask(StartRequested())
         async with asyncio.timeout(PATIENCE_S):
             while "tcg" not in [accelerator for _, accelerator in kvm_machine.launches]:
                 await asyncio.sleep(0.01)
-        await watched.supervisor.ask(StopRequested())
-        await watched.until(Phase.STOPPED)
+        await recorded.supervisor.ask(StopRequested())
+        await recorded.until(Phase.STOPPED)
         serving.cancel()
         await asyncio.wait({serving})
-        await watched.supervisor.detach()
+        await recorded.supervisor.detach()
 
     asyncio.run(story())
     kvm_machine.assert_nothing_left()

@@ -1,4 +1,4 @@
-"""Killed processes: an agent's successor adopts the QEMU that runs, a QEMU that dies is brought back, not for ever."""
+"""Killed processes: the next agent adopts a running QEMU, and a QEMU that dies is restarted up to a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user is told: each thing that can be wrong, as text and as JSON, with its code, a hint and exit code 1."""
+"""Each problem that can occur, as reported to the user: as text and as JSON, with its code, a hint and exit code 1."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_a_start_that_must_fail_reports_why(
 
 
 def starts_badly(machine: Machine) -> tuple[str, dict[str, Any]]:
-    """Start twice, for people and for programs; return the text and the first problem."""
+    """Run a failing start twice, with text and with JSON output; returns the text and the first problem."""
     text = machine.wherry("start", code=1).stderr
     status = json.loads(machine.wherry("start", "--json", code=1).stdout)
     if "problem" in status:

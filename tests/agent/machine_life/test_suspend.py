@@ -1,4 +1,4 @@
-"""Suspending and going on, on the fake QEMU: what goes wrong in between, and who is killed in between."""
+"""Suspend and resume on the fake QEMU, with failures and killed processes at each point."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def suspended_machine(machine: Machine) -> None:
 
 
 def started_again(machine: Machine) -> tuple[MachineStatus, list[str]]:
-    """Start it; the status once it runs, and what was told meanwhile."""
+    """Start the machine; returns the status once it runs, and the texts of the notices until then."""
     told: list[str] = []
     with machine.client() as client:
         client.request(messages.Start())
@@ -222,12 +222,12 @@ def test_but_not_where_the_settings_say_no(machine: Machine) -> None:
 
 
 def ping(machine: Machine) -> bytes:
-    """Ask the endpoint as docker does first of all."""
+    """Send /_ping to the endpoint, as docker does first."""
     return ask(machine, "/_ping")
 
 
 def ask(machine: Machine, path: str) -> bytes:
-    """The endpoint's answer to one GET."""
+    """The endpoint's reply to a GET request."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(PATIENCE_S)
         client.connect(str(machine.paths.docker_socket))

@@ -1,4 +1,4 @@
-"""The watchdog on the fake QEMU: what hangs is named, acted on, and forgotten when it is over."""
+"""The watchdog on the fake QEMU: a hang is reported, acted on, and cleared when it is over."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def quick(make_machine: Callable[..., Machine]) -> Machine:
 
 
 def started_with(machine: Machine, **cues: str | bool) -> dict[str, Path]:
-    """Start it with cues that are files; they do not exist yet."""
+    """Start the machine with cues whose values are files that do not exist yet."""
     files = {name: machine.paths.machine / f"cue-{name}" for name, value in cues.items() if value == "file"}
     machine.cue(**{**cues, **{name: str(path) for name, path in files.items()}})
     machine.started()
     return files
 
 
-def told(machine: Machine, code: ProblemCode) -> MachineStatus:
-    """The status once its first problem is of that code."""
+def wait_for_problem(machine: Machine, code: ProblemCode) -> MachineStatus:
+    """Wait until the first problem has this code, and return the status."""
     with machine.client() as client:
         for update in client.updates(timeout_s=30):
             if isinstance(update, MachineStatus) and problem_of(update) is code:
@@ -40,7 +40,7 @@ def told(machine: Machine, code: ProblemCode) -> MachineStatus:
         raise AssertionError(f"{code} was not told: {client.status}\n{machine.log()[-3000:]}")
 
 
-def well_again(machine: Machine) -> None:
+def wait_until_healthy(machine: Machine) -> None:
     with machine.client() as client:
         for update in client.updates(timeout_s=40):
             if isinstance(update, MachineStatus) and update.phase is Phase.RUNNING and not update.problems:
@@ -51,13 +51,13 @@ def well_again(machine: Machine) -> None:
 def test_a_guest_that_hangs_is_reported_and_not_ended(quick: Machine) -> None:
     cue = started_with(quick, guest_hang="file")["guest_hang"]
     cue.touch()
-    status = told(quick, ProblemCode.GUEST_HUNG)
+    status = wait_for_problem(quick, ProblemCode.GUEST_HUNG)
     assert status.problems[0].action is Action.FORCE_RESTART
     assert "Linux system in it" in status.problems[0].summary
     with quick.client() as client:
         assert until(client, Phase.DEGRADED).problems[0].code is ProblemCode.GUEST_HUNG
     cue.unlink()
-    well_again(quick)
+    wait_until_healthy(quick)
     assert len(quick.launches) == 1
 
 
@@ -66,33 +66,33 @@ def test_a_stopped_qemu_is_reported_and_continues(quick: Machine) -> None:
     ((pid, _),) = quick.launches
     os.kill(pid, signal.SIGSTOP)
     try:
-        status = told(quick, ProblemCode.GUEST_HUNG)
+        status = wait_for_problem(quick, ProblemCode.GUEST_HUNG)
         assert "stopped by a signal" in status.problems[0].summary
     finally:
         os.kill(pid, signal.SIGCONT)
-    well_again(quick)
+    wait_until_healthy(quick)
 
 
 def test_an_unresponsive_monitor_is_reported(quick: Machine) -> None:
     cue = started_with(quick, deaf="file")["deaf"]
     cue.touch()
-    assert "QEMU does not answer" in told(quick, ProblemCode.GUEST_HUNG).problems[0].summary
+    assert "QEMU does not answer" in wait_for_problem(quick, ProblemCode.GUEST_HUNG).problems[0].summary
     cue.unlink()
-    well_again(quick)
+    wait_until_healthy(quick)
 
 
 def test_an_engine_that_hangs_is_restarted_automatically(quick: Machine) -> None:
     cue = started_with(quick, engine_hang="file")["engine_hang"]
     cue.touch()
     eventually(lambda: any("restart dockerd" in line for line in quick.lines_to_guest()), "dockerd is restarted")
-    well_again(quick)
+    wait_until_healthy(quick)
     assert not cue.exists()
 
 
 def test_where_a_restart_of_the_engine_does_not_help_the_user_is_offered_the_machines(quick: Machine) -> None:
     cue = started_with(quick, engine_hang="file", engine_hang_lasts=True)["engine_hang"]
     cue.touch()
-    status = told(quick, ProblemCode.ENGINE_DOWN)
+    status = wait_for_problem(quick, ProblemCode.ENGINE_DOWN)
     with quick.client() as client:
         eventually(
             lambda: any(problem.action is Action.RESTART for problem in _newest(client).problems), "an offer to restart"
@@ -100,7 +100,7 @@ def test_where_a_restart_of_the_engine_does_not_help_the_user_is_offered_the_mac
     assert len([line for line in quick.lines_to_guest() if "restart dockerd" in line]) == 1, "it is tried once"
     assert status.phase in (Phase.DEGRADED, Phase.RUNNING)
     cue.unlink()
-    well_again(quick)
+    wait_until_healthy(quick)
 
 
 def _newest(client: object) -> MachineStatus:
@@ -116,7 +116,7 @@ def test_a_guest_paused_by_a_full_disk_continues_when_there_is_space(quick: Mach
     cue = started_with(quick, io_error="file")["io_error"]
     cue.touch()
     eventually(lambda: not cue.exists(), "it is let go on")
-    well_again(quick)
+    wait_until_healthy(quick)
 
 
 def test_a_paused_machine_continues_by_request_and_by_start(quick: Machine) -> None:
@@ -135,7 +135,7 @@ def test_the_engine_is_restarted_by_request(quick: Machine) -> None:
     quick.started()
     quick.wherry("restart", "--engine")
     assert any(line.startswith("restart dockerd ") for line in quick.lines_to_guest())
-    well_again(quick)
+    wait_until_healthy(quick)
 
 
 def test_the_guests_clock_is_set_when_it_is_wrong_and_only_then(make_machine: Callable[..., Machine]) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints by the real agent on the fake QEMU and real disks: taken, refused, restored, and killed in between."""
+"""Checkpoints by the real agent on the fake QEMU and real disks: created, refused, restored, interrupted by kills."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tests.agent.machine import Machine, alive, eventually, kill, refused, until
 REAL_TOOL = shutil.which("qemu-img")
 
 
-def made(machine: Machine) -> None:
-    """Give a machine that was never started a disk."""
+def create_disk(machine: Machine) -> None:
+    """Create the disk of a machine that was never started."""
     data_disk_path(machine.paths).unlink(missing_ok=True)
     qemu_img("create", "-q", "-f", "qcow2", str(data_disk_path(machine.paths)), "64G")
     mark(machine, 0x11)
@@ -37,7 +37,7 @@ def qemu_img(*words: str) -> None:
 
 
 def mark(machine: Machine, value: int) -> None:
-    """Write to the disk of a machine that is stopped."""
+    """Write a pattern to the disk of a stopped machine."""
     command = ["qemu-io", "-f", "qcow2", "-c", f"write -P {value} 1G 64k", str(data_disk_path(machine.paths))]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)
 
@@ -66,7 +66,7 @@ def reasons(client: MachineClient) -> list[str]:
 
 
 def spoil_tool(machine: Machine, option: str, count: int = 1) -> None:
-    """Let this option of `qemu-img snapshot` fail, so many times."""
+    """Make this option of `qemu-img snapshot` fail `count` times."""
     script = machine.qemu.with_name("qemu-img")
     budget = machine.home / "spoilt"
     budget.write_text("x" * count)
@@ -85,7 +85,7 @@ def test_a_machine_that_was_never_started_has_none(machine: Machine) -> None:
 
 
 def test_a_stopped_machine_goes_back_and_the_present_is_kept(machine: Machine) -> None:
-    made(machine)
+    create_disk(machine)
     with machine.client() as client:
         first = client.request(messages.CreateCheckpoint(name="the first")).id
         mark(machine, 0x22)
@@ -161,7 +161,7 @@ def test_a_snapshot_that_fails_lets_the_guest_go_on(machine: Machine) -> None:
 
 
 def test_a_restore_that_fails_leaves_the_present(machine: Machine) -> None:
-    made(machine)
+    create_disk(machine)
     with machine.client() as client:
         first = client.request(messages.CreateCheckpoint()).id
         mark(machine, 0x22)
@@ -176,7 +176,7 @@ def test_a_restore_that_fails_leaves_the_present(machine: Machine) -> None:
 
 
 def test_a_start_waits_for_a_checkpoint_that_is_being_taken_for_whoever_has_left(machine: Machine) -> None:
-    made(machine)
+    create_disk(machine)
     begun, go = machine.home / "begun", machine.home / "go"
     script = machine.qemu.with_name("qemu-img")
     script.write_text(
@@ -242,7 +242,7 @@ def test_other_requests_are_refused_meanwhile(machine: Machine) -> None:
 def test_an_agent_that_was_killed_in_a_restore_is_followed_by_one_that_settles_it(
     machine: Machine, step: RestoreStep
 ) -> None:
-    made(machine)
+    create_disk(machine)
     with machine.client() as client:
         first = client.request(messages.CreateCheckpoint()).id
         mark(machine, 0x22)
@@ -295,7 +295,7 @@ def test_an_agent_killed_in_the_midst_leaves_a_machine_that_comes_back(machine: 
 
 
 def test_automatic_ones_are_pruned_and_those_by_hand_stay(machine: Machine) -> None:
-    made(machine)
+    create_disk(machine)
     machine.configure(checkpoints={"keep_automatic": 2})
     with machine.client() as client:
         first = client.request(messages.CreateCheckpoint(name="keep me")).id
@@ -313,7 +313,7 @@ def test_automatic_ones_are_pruned_and_those_by_hand_stay(machine: Machine) -> N
 
 def test_the_command_line(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no checkpoints" in machine.wherry("checkpoint", "list").stdout
-    made(machine)
+    create_disk(machine)
     first = machine.wherry("checkpoint", "create", "before the upgrade").stdout.strip()
     table = machine.wherry("checkpoint", "list").stdout
     assert first in table

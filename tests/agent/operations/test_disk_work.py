@@ -1,4 +1,4 @@
-"""The data disk grows, moves and is reset by the real agent on the fake QEMU; and the agent is killed meanwhile."""
+"""Growing, moving and resetting the data disk by the real agent on the fake QEMU, also when the agent is killed."""
 
 from __future__ import annotations
 
@@ -247,11 +247,11 @@ def test_a_reset_interrupted_while_it_blanks_is_taken_back(machine: Machine) -> 
 
 
 def spoil_the_blanking(machine: Machine, *, restores: bool) -> Path:
-    """Let qemu-img blank a part of the disk and then answer nonsense; gives the file for as long as which it does.
+    """Make qemu-img erase only a part of the disk and then fail. Returns the file that turns this on while it exists.
 
     Args:
-        machine: which one.
-        restores: whether it can go back to a checkpoint meanwhile.
+        machine: the machine whose tools are replaced.
+        restores: whether restoring a checkpoint still works meanwhile.
     """
     spoilt, script = machine.home / "spoilt", machine.qemu.with_name("qemu-img")
     spoilt.touch()

@@ -1,4 +1,4 @@
-"""The guest image is kept, offered, updated and taken back by the real agent on the fake QEMU."""
+"""The guest image is kept, offered, updated and rolled back by the real agent on the fake QEMU."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_missing_image_is_replaced_by_the_newest(machine: Machine) -> None:
 
 
 def to_be_updated(machine: Machine) -> Path:
-    """It ran, and its next start is to take a newer image by itself; returns where that is."""
+    """Prepare a machine that has run and whose next start updates automatically; returns the new image's directory."""
     machine.configure(image={"update": "auto"})
     add_image(machine, "one", age_s=200)
     machine.started()

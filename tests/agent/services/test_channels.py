@@ -1,4 +1,4 @@
-"""Who can reach the agent: nobody but its user, whatever the umask and whatever somebody opens later."""
+"""Access to the agent: only its own user, whatever the umask, and even if file modes are opened later."""
 
 from __future__ import annotations
 

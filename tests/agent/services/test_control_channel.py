@@ -1,4 +1,4 @@
-"""The agent's control channel under clients of another version, without manners, or without time."""
+"""The agent's control channel with clients of another version, and with clients that misbehave or are slow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HELLO = encode(Hello(protocol=PROTOCOL, version="test", pid=os.getpid()))
 
 
 def dial(machine: Machine) -> socket.socket:
-    """A raw connection to the agent, which is there."""
+    """A raw connection to the running agent."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(PATIENCE_S)
     connection.connect(str(machine.paths.agent_socket))
@@ -32,7 +32,7 @@ def dial(machine: Machine) -> socket.socket:
 
 
 def answers(connection: socket.socket) -> list[dict[str, object]]:
-    """Everything that the agent says until it hangs up."""
+    """All lines that the agent sends until it closes the connection."""
     return [json.loads(line) for line in connection.makefile("rb").read().splitlines()]
 
 
@@ -98,7 +98,7 @@ def test_clients_that_come_and_go_leave_no_descriptor(machine: Machine) -> None:
 
 
 class OtherAgent:
-    """A process's own idea of an agent, in a thread: says `first` to everybody who comes, then nothing."""
+    """A stand-in for another program on the agent's socket: sends `first` to each client, then nothing."""
 
     def __init__(self, address: Path, first: bytes) -> None:
         self._first = first
@@ -119,7 +119,7 @@ class OtherAgent:
             try:
                 client.sendall(self._first)
             except OSError:
-                continue  # it only looked whether somebody is there
+                continue  # it only checked for a listener
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""A published port that another program has when the machine comes up, on the fake QEMU."""
+"""A published port that another program holds when the machine starts, on the fake QEMU."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def put(path: Path, containers: list[dict[str, Any]]) -> None:
     fresh.replace(path)
 
 
-def told(machine: Machine, *, wanted: bool) -> tuple[Problem, ...]:
-    """The problems of ports, once there are some, or none."""
+def port_problems(machine: Machine, *, wanted: bool) -> tuple[Problem, ...]:
+    """Wait until there are port problems (or none), and return them."""
     with machine.client() as client:
         for update in client.updates(timeout_s=30):
             if isinstance(update, MachineStatus) and update.phase is Phase.RUNNING:
@@ -70,7 +70,7 @@ def test_a_taken_port_is_a_problem_until_it_is_published_or_its_container_is_gon
         port = holder.getsockname()[1]
         put(containers, [web(port)])
         machine.started()
-        (problem,) = told(machine, wanted=True)
+        (problem,) = port_problems(machine, wanted=True)
         assert problem.summary.startswith(f"web is not published at 127.0.0.1:{port}/tcp: ")
         assert f"(process {os.getpid()})" in problem.summary
         assert problem.hint is not None
@@ -82,14 +82,14 @@ def test_a_taken_port_is_a_problem_until_it_is_published_or_its_container_is_gon
         with machine.client() as client:
             agent = client.agent_pid
         kill(agent)
-        assert told(machine, wanted=True) == (problem,), "the next agent finds it, too"
-    told(machine, wanted=False)
+        assert port_problems(machine, wanted=True) == (problem,), "the next agent finds it, too"
+    port_problems(machine, wanted=False)
     assert listens(port)
 
     with socket.create_server(("127.0.0.1", 0)) as holder:
         put(containers, [{**web(holder.getsockname()[1]), "Id": "d" * 64}])
-        told(machine, wanted=True)
+        port_problems(machine, wanted=True)
         assert not listens(port)
         put(containers, [])
-        told(machine, wanted=False)
+        port_problems(machine, wanted=False)
     assert machine.wherry("status").stdout

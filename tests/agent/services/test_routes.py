@@ -1,4 +1,4 @@
-"""A VPN comes and goes while the machine runs on the fake QEMU; the next start keeps out of its way."""
+"""A VPN connects and disconnects while the machine runs on the fake QEMU; the next start avoids its ranges."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def routes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     return put
 
 
-def clash_told(machine: Machine, *, told: bool, user: str = "10.0.2.0/24") -> MachineStatus:
+def wait_for_conflict(machine: Machine, *, reported: bool, user: str = "10.0.2.0/24") -> MachineStatus:
     with machine.client() as client:
         for update in client.updates(timeout_s=30):
             if isinstance(update, MachineStatus) and update.networks is not None and update.networks.user == user:
                 codes = [problem.code for problem in update.problems]
-                if (ProblemCode.SUBNET_CLASH in codes) is told:
+                if (ProblemCode.SUBNET_CLASH in codes) is reported:
                     return update
-        raise AssertionError(f"clash told: {not told}\n{client.status}\n{machine.log()[-3000:]}")
+        raise AssertionError(f"conflict reported: {not reported}\n{client.status}\n{machine.log()[-3000:]}")
 
 
 def input_of(machine: Machine, name: str) -> str:
@@ -54,15 +54,15 @@ def test_a_vpn_with_the_same_ranges_is_reported_and_the_next_start_moves(
 ) -> None:
     machine = make_machine(deadlines="routes=0.3")
     machine.started()
-    status = clash_told(machine, told=False)
+    status = wait_for_conflict(machine, reported=False)
     assert status.networks is not None
     assert (status.networks.user, status.networks.bridge) == ("10.0.2.0/24", ("172.17.0.0/16",))
     assert "gateway=10.0.2.2\n" in input_of(machine, "network")
 
     routes(HOME + VPN + VPN_172)
-    told = clash_told(machine, told=True)
-    problem = told.problems[-1]
-    assert told.phase is Phase.RUNNING  # containers go on
+    reported = wait_for_conflict(machine, reported=True)
+    problem = reported.problems[-1]
+    assert reported.phase is Phase.RUNNING  # containers go on
     assert problem.action is Action.RESTART
     assert "10.0.0.0/8 (tun0) is in the way of the network to the machine (10.0.2.0/24)" in problem.summary
     assert "172.17.0.0/16 (tun0) is in the way of the default bridge (172.17.0.0/16)" in problem.summary
@@ -71,15 +71,15 @@ def test_a_vpn_with_the_same_ranges_is_reported_and_the_next_start_moves(
     # An agent that was not there then keeps the network that the machine was started with.
     with machine.client() as client:
         os.kill(client.agent_pid, signal.SIGKILL)
-    assert clash_told(machine, told=True).networks == status.networks
+    assert wait_for_conflict(machine, reported=True).networks == status.networks
     routes(HOME)
-    assert clash_told(machine, told=False).networks == status.networks
+    assert wait_for_conflict(machine, reported=False).networks == status.networks
 
     routes(HOME + VPN + VPN_172)
     with machine.client() as client:
         client.request(messages.Restart())
         until(client, Phase.RUNNING)
-    moved = clash_told(machine, told=True, user="192.168.213.0/24")  # the fake's bridge stays where it is
+    moved = wait_for_conflict(machine, reported=True, user="192.168.213.0/24")  # the fake's bridge stays where it is
     assert "network to the machine" not in moved.problems[-1].summary
     assert "gateway=192.168.213.2\n" in input_of(machine, "network")
     pools = json.loads(machine.paths.engine_options.read_text())["default-address-pools"]

@@ -1,4 +1,4 @@
-"""The figures through the whole agent: they come to who subscribed, from one program, and end with the last of them."""
+"""Statistics through the whole agent: one program in the guest serves all subscribers, and ends with the last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Window, links and wiring of a container's page on the fake engine."""
+"""The main window with a container's page, connected to the fake engine."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from app.state.parts import Parts
 from app.state.store import AppStore
 from app.terminal.session import TerminalSession
 from backend.model import Phase
-from tests.gui.fakes.asked_link import AskedLink
 from tests.gui.fakes.fake_engine import FakeEngine
+from tests.gui.fakes.recording_link import RecordingLink
 from tests.gui.scenes import samples
 
 
 class DetailWindow:
-    """Window, links and wiring on the fake engine."""
+    """The window, the links and the wirings that a container's page needs."""
 
     def __init__(self, store: AppStore, window: MainWindow, engine: FakeEngine, qtbot: QtBot) -> None:
         self.store, self.window, self.engine, self.qtbot = store, window, engine, qtbot
         self.link = EngineLink()
-        self.machine_link = AskedLink()
+        self.machine_link = RecordingLink()
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         parts = Parts(app, store, self.machine_link, self.link, window)

@@ -1,7 +1,7 @@
-"""An agent without a machine: serves the real protocol on a real local socket, and misbehaves on cue.
+"""An agent without a machine: serves the real protocol on a real local socket, and misbehaves on request.
 
 In a test: `with FakeAgent(path) as agent: agent.publish(...)`. By hand, to see the window live:
-`python -m tests.gui.fakes.fake_agent SOCKET [--engine URL]`; it starts and stops when asked, a step a second.
+`python -m tests.gui.fakes.fake_agent SOCKET [--engine URL]`; it starts and stops on request, one step per second.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ DONE: Final[dict[str, dict[str, Any]]] = {
     "disk.move": {"path": "/mnt/big/data.qcow2"},
     "reset": {"existed": True},
 }
-"""By request's name, how an agent says that it is done; all others have nothing to say."""
+"""Results of successful requests, by request name; the others have an empty result."""
 _FITS = 16_384
-"""So much is taken by a socket whose reader does not read."""
+"""Number of bytes that a socket accepts while its peer does not read."""
 
 
-class Asked(NamedTuple):
-    """A request as it came."""
+class ReceivedRequest(NamedTuple):
+    """A received request."""
 
     id: int
     name: str
@@ -55,21 +55,21 @@ class Asked(NamedTuple):
 
 
 class FakeAgent:
-    """One listener and a thread for each client. Cues are attributes and methods."""
+    """A listener and a thread for each client. Tests control it by attributes and methods."""
 
     def __init__(self, path: Path, status: MachineStatus | None = None) -> None:
         self.path = path
         self.status = status or samples.status(Phase.STOPPED)
-        self.requests: list[Asked] = []
+        self.requests: list[ReceivedRequest] = []
         self.greets = True
         self.protocol = PROTOCOL
         self.refuses: Problem | None = None
         self.answers: dict[str, dict[str, Any] | Problem] = {}
-        """By request's name, what it is answered with, where that is not DONE."""
+        """Replies other than DONE, by request name."""
         self.holds: set[str] = set()
-        """Names of requests that are not answered until `release`."""
-        self._held: list[tuple[socket.socket, Asked]] = []
-        self.on_request: Callable[[Asked], None] | None = None
+        """Names of requests that get no reply until `release`."""
+        self._held: list[tuple[socket.socket, ReceivedRequest]] = []
+        self.on_request: Callable[[ReceivedRequest], None] | None = None
         self.connections = 0
         self._lock = threading.Lock()
         self._clients: list[socket.socket] = []
@@ -84,7 +84,7 @@ class FakeAgent:
         self.die()
 
     def listen(self) -> None:
-        """Begin, or come back after `die`."""
+        """Start listening, also again after `die`."""
         self.path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(os.fspath(self.path))
@@ -93,7 +93,7 @@ class FakeAgent:
         self._spawn(lambda: self._accept(listener))
 
     def die(self) -> None:
-        """End without a word, as a killed process does."""
+        """Close all connections without a message, as a killed process does."""
         with self._lock:
             listener, self._listener = self._listener, None
             clients, self._clients = self._clients, []
@@ -110,33 +110,33 @@ class FakeAgent:
         self.path.unlink(missing_ok=True)
 
     def publish(self, status: MachineStatus) -> None:
-        """Say how the machine is from now on."""
+        """Set the machine's status and send it to all clients."""
         self.status = status
         self.send(encode(StatusPush(status=status)))
 
-    def asked(self, name: str) -> list[dict[str, Any]]:
+    def received(self, name: str) -> list[dict[str, Any]]:
         """The arguments of all requests of that name, oldest first."""
         return [request.args for request in self.requests if request.name == name]
 
     def release(self, name: str) -> None:
-        """Answer what was held."""
+        """Reply to the held requests of that name."""
         self.holds.discard(name)
         held, self._held = self._held, [pair for pair in self._held if pair[1].name != name]
         for client, request in held:
             if request.name == name:
                 self._send(client, encode(self._reply(request)))
 
-    def reply(self, request: Asked, answer: dict[str, Any] | Problem) -> None:
-        """Answer one that was held, out of its turn."""
+    def reply(self, request: ReceivedRequest, answer: dict[str, Any] | Problem) -> None:
+        """Reply to one held request, out of order."""
         held = next(pair for pair in self._held if pair[1] == request)
         self._held.remove(held)
         self._send(held[0], encode(_line(request, answer)))
 
-    def _reply(self, request: Asked) -> ReplyLine:
+    def _reply(self, request: ReceivedRequest) -> ReplyLine:
         return _line(request, self.answers.get(request.name, self.refuses or DONE.get(request.name, {})))
 
     def notice(self, words: str) -> None:
-        """Say something once."""
+        """Send a notice."""
         self.send(encode(NoticePush(notice=Notice(level="info", text=words))))
 
     def send(self, data: bytes) -> None:
@@ -145,7 +145,7 @@ class FakeAgent:
             clients = list(self._clients)
         for client in clients:
             if len(data) > _FITS:
-                # The reader is the thread that calls this: it would wait for itself.
+                # The reader is the calling thread, which would wait for itself.
                 self._spawn(lambda client=client: self._send(client, data))  # type: ignore[misc]
             else:
                 self._send(client, data)
@@ -183,17 +183,17 @@ class FakeAgent:
                     self._take(client, message)
 
     def _take(self, client: socket.socket, line: RequestLine) -> None:
-        asked = Asked(line.id, line.name, msgspec.json.decode(line.args))
-        self.requests.append(asked)
-        if asked.name in self.holds:
-            self._held.append((client, asked))
+        request = ReceivedRequest(line.id, line.name, msgspec.json.decode(line.args))
+        self.requests.append(request)
+        if request.name in self.holds:
+            self._held.append((client, request))
         else:
-            client.sendall(encode(self._reply(asked)))
+            client.sendall(encode(self._reply(request)))
         if self.on_request is not None:
-            self.on_request(asked)
+            self.on_request(request)
 
 
-def _line(request: Asked, answer: dict[str, Any] | Problem) -> ReplyLine:
+def _line(request: ReceivedRequest, answer: dict[str, Any] | Problem) -> ReplyLine:
     if isinstance(answer, Problem):
         return ReplyLine(id=request.id, problem=answer)
     return ReplyLine(id=request.id, result=msgspec.Raw(msgspec.json.encode(answer)))
@@ -205,13 +205,13 @@ _WISHES: Final = ("start", "stop", "restart", "operation.cancel", *_LONG)
 
 
 class Director:
-    """Plays a machine for somebody who watches: a second for each step of a start, a stop, or an operation."""
+    """Simulates a machine for manual tests: each step of a start, stop or operation takes a second."""
 
     def __init__(self, agent: FakeAgent, engine_url: str) -> None:
         self._agent = agent
         self._url = engine_url
         self._asked = threading.Event()
-        self._last = Asked(0, "stop", {})
+        self._last = ReceivedRequest(0, "stop", {})
         agent.on_request = self._on_request
         agent.holds.update(_LONG)
         agent.answers |= {
@@ -226,20 +226,20 @@ class Director:
         }
 
     def run(self) -> None:
-        """Until interrupted."""
+        """Run until interrupted."""
         while True:
             self._asked.wait()
             self._asked.clear()
-            asked = self._last
-            if asked.name in ("stop", "restart"):
+            request = self._last
+            if request.name in ("stop", "restart"):
                 self._show(samples.status(Phase.STOPPING, desired=Desired.STOPPED))
                 self._asked.wait(1)
-                suspends = asked.args.get("policy") == "suspend"
+                suspends = request.args.get("policy") == "suspend"
                 self._show(samples.status(Phase.SUSPENDED if suspends else Phase.STOPPED))
-            if asked.name in ("start", "restart"):
+            if request.name in ("start", "restart"):
                 self._start()
-            if asked.name in _LONG:
-                self._operate(asked)
+            if request.name in _LONG:
+                self._operate(request)
 
     def _start(self) -> None:
         for at, phase in enumerate((Phase.PREPARING, Phase.BOOTING, Phase.BOOTING, Phase.BOOTING, Phase.CONNECTING)):
@@ -252,32 +252,32 @@ class Director:
         running = samples.status(Phase.RUNNING, image_offer="2026.12.0")
         return dataclasses.replace(running, endpoint=EngineEndpoint(url=self._url, ready=True))
 
-    def _operate(self, asked: Asked) -> None:
-        """An operation, which `operation.cancel` ends early."""
+    def _operate(self, request: ReceivedRequest) -> None:
+        """Simulate an operation, which `operation.cancel` ends early."""
         was = self._agent.status
         for number in range(_STEPS):
             operation = OperationStatus(
-                name=asked.name,
-                title=asked.name,
+                name=request.name,
+                title=request.name,
                 step=f"Step {number + 1} of {_STEPS}",
                 fraction=number / _STEPS,
                 cancellable=True,
             )
             self._show(dataclasses.replace(was, operation=operation))
             if self._asked.wait(1):
-                self._agent.answers[asked.name] = Problem(code=ProblemCode.CANCELLED, summary="Cancelled.")
+                self._agent.answers[request.name] = Problem(code=ProblemCode.CANCELLED, summary="Cancelled.")
                 break
         self._show(was)
-        self._agent.release(asked.name)
-        self._agent.answers.pop(asked.name, None)
-        self._agent.holds.add(asked.name)
+        self._agent.release(request.name)
+        self._agent.answers.pop(request.name, None)
+        self._agent.holds.add(request.name)
         self._asked.clear()
 
     def _show(self, status: MachineStatus) -> None:
         assert all(step.state in StepState for step in status.steps)
         self._agent.publish(dataclasses.replace(status, seq=self._agent.status.seq + 1))
 
-    def _on_request(self, request: Asked) -> None:
+    def _on_request(self, request: ReceivedRequest) -> None:
         if request.name in _WISHES:
             self._last = request
             self._asked.set()

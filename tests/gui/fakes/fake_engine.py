@@ -1,4 +1,4 @@
-"""An engine that replays a real one's answers over a real unix socket, and can be killed, slowed and made to refuse."""
+"""A Docker engine that replays recorded replies over a real unix socket, and can be killed, slowed and made to fail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UP: Final = {"start": "running", "restart": "running", "unpause": "running", "p
 
 
 class FakeEngine:
-    """Its list is `entries`; `happen` changes it and tells those who listen for events."""
+    """The fake engine. Its containers are `entries`; `happen` changes one and sends the event."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,9 +38,9 @@ class FakeEngine:
         self.inside = Inside()
         self.log_queries: list[str] = []
         self.answers: dict[str, Any] = {}
-        """In place of the usual answer to a request: "POST /commit"; bytes are sent as they are."""
+        """Replies that replace the usual ones, by "POST /commit"; bytes are sent unchanged."""
         self.wire_logs: dict[str, bytes] = {}
-        """Chunks as they go over the wire, for logs too long to be made into one."""
+        """Encoded HTTP chunks of logs that are too long to build at once, by container."""
         self.follows = True
         self._streams: list[queue.SimpleQueue[bytes | None]] = []
         self._log_streams: list[queue.SimpleQueue[bytes | None]] = []
@@ -57,13 +57,13 @@ class FakeEngine:
         self.die()
 
     def listen(self) -> None:
-        """Begin, or come back after `die`."""
+        """Start listening, also again after `die`."""
         self.path.unlink(missing_ok=True)
         self._server = _Server(self)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def die(self) -> None:
-        """End as a killed engine does."""
+        """Close all connections, as a killed engine does."""
         server, self._server = self._server, None
         if server is None:
             return
@@ -74,7 +74,7 @@ class FakeEngine:
         self.path.unlink(missing_ok=True)
 
     def happen(self, action: str, name: str) -> None:
-        """Let something become of a container, and say so."""
+        """Change a container's state and send the event."""
         for entry in list(self.entries):
             if entry["Names"][0] == f"/{name}" or entry["Id"] == name:
                 if action == "destroy":
@@ -83,44 +83,44 @@ class FakeEngine:
                     entry["State"] = _UP.get(action, "exited")
                     entry["Status"] = "Up 1 second" if entry["State"] == "running" else "Exited (137) 1 second ago"
         event = dict(recorded("event")) | {"Action": action}
-        self._tell(self._streams, json.dumps(event).encode() + b"\n")
+        self._send_to(self._streams, json.dumps(event).encode() + b"\n")
 
     def event(self, kind: str, action: str) -> None:
-        """Tell of something else than a container."""
+        """Send an event that is not about a container."""
         event = {"Type": kind, "Action": action, "Actor": {"ID": "x", "Attributes": {}}, "time": 1, "timeNano": 10**9}
-        self._tell(self._streams, json.dumps(event).encode() + b"\n")
+        self._send_to(self._streams, json.dumps(event).encode() + b"\n")
 
     def write_event(self, untrusted: bytes) -> None:
-        """Let those who listen for events hear this."""
-        self._tell(self._streams, untrusted)
+        """Send raw bytes to all readers of events."""
+        self._send_to(self._streams, untrusted)
 
     def write_log(self, untrusted: bytes, container: str = "") -> None:
-        """Let the containers whose logs are open print something, or only one of them."""
+        """Send log output to all readers of logs, or only to those of one container."""
         with self._lock:
             chosen = [stream for stream in self._log_streams if container in ("", self._log_names[id(stream)])]
-        self._tell(chosen, untrusted)
+        self._send_to(chosen, untrusted)
 
     def end_streams(self) -> None:
-        """End all answers without end, cleanly."""
-        self._tell(self._streams, _END)
-        self._tell(self._log_streams, _END)
+        """End all streaming replies cleanly."""
+        self._send_to(self._streams, _END)
+        self._send_to(self._log_streams, _END)
 
     @property
     def listeners(self) -> int:
-        """How many read events."""
+        """Number of clients that read events."""
         return len(self._streams)
 
     @property
     def log_readers(self) -> int:
-        """How many read logs."""
+        """Number of clients that read logs."""
         return len(self._log_streams)
 
     def end_logs(self) -> None:
-        """End the open log, as when its container stops."""
-        self._tell(self._log_streams, _END)
+        """End all open logs, as when their containers stop."""
+        self._send_to(self._log_streams, _END)
 
     def subscribe(self, *, logs: bool, container: str = "") -> queue.SimpleQueue[bytes | None]:
-        """A queue of what is to be sent; None ends it."""
+        """Register a reader; returns the queue of data to send, ended by None."""
         made: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         with self._lock:
             (self._log_streams if logs else self._streams).append(made)
@@ -129,13 +129,13 @@ class FakeEngine:
         return made
 
     def unsubscribe(self, stream: queue.SimpleQueue[bytes | None]) -> None:
-        """The reader is gone."""
+        """Unregister a reader."""
         with self._lock:
             for streams in (self._streams, self._log_streams):
                 if stream in streams:
                     streams.remove(stream)
 
-    def _tell(self, streams: list[queue.SimpleQueue[bytes | None]], data: bytes | None) -> None:
+    def _send_to(self, streams: list[queue.SimpleQueue[bytes | None]], data: bytes | None) -> None:
         with self._lock:
             for stream in list(streams):
                 stream.put(data)
@@ -166,7 +166,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
                 one.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away in the middle of an answer is what is tested."""
+        """Ignore clients that disconnect in the middle of a reply; tests do that on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -177,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         return "client"
 
     def log_message(self, *_words: object) -> None:
-        """Silence."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         path, query = self._route()
@@ -235,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._change(path.split("/")[2], "remove", "destroy")
 
     def _is_odd(self, method: str, path: str) -> bool:
-        """Whether the test wants another answer; then it has been given."""
+        """Send the reply that the test set, if any; returns whether there was one."""
         if (asked := f"{method} {path}") not in self.server.engine.answers:
             return False
         if method == "POST":
@@ -244,7 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def _body(self) -> bytes:
-        """The whole body of the request, however it is sent."""
+        """The whole body of the request, chunked or not."""
         if self.headers.get("Transfer-Encoding") == "chunked":
             parts = []
             while size := int(self.rfile.readline(), 16):
@@ -311,10 +311,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def frame(data: bytes, stream: int = 1) -> bytes:
-    """As the engine frames the log of a container without a terminal."""
+    """Frame log data as the engine does for a container without a terminal."""
     return bytes((stream, 0, 0, 0)) + len(data).to_bytes(4, "big") + data
 
 
 def recorded_log(name: str) -> bytes:
-    """What the real engine sent for that container, framed or raw."""
+    """The recorded log of a container, framed or raw."""
     return base64.b64decode(recorded("logs")[name])

@@ -19,7 +19,7 @@ _GO_DIRECTORY = 1 << 31
 
 @dataclass
 class Program:
-    """What an exec or an attach talks to: it says a prompt, echoes lines, and ends at `exit CODE`."""
+    """A program behind an exec or attach: prints a prompt, echoes lines, and ends at `exit CODE`."""
 
     argv: list[str]
     exit_code: int | None = None
@@ -27,7 +27,7 @@ class Program:
     typed: bytes = b""
 
     def talk(self, handler: BaseHTTPRequestHandler) -> None:
-        """Until it ends or the client goes."""
+        """Run until the program ends or the client disconnects."""
         handler.wfile.write(b"shell# ")
         handler.wfile.flush()
         line = b""
@@ -48,11 +48,11 @@ class Program:
 
 @dataclass
 class Inside:
-    """Of all containers together."""
+    """The files, programs and processes of all containers together."""
 
     files: dict[str, bytes] = field(default_factory=lambda: {"/etc/motd": b"ahoy\n"})
     odd_members: list[tarfile.TarInfo] = field(default_factory=list)
-    """Put before the others in every archive that is sent."""
+    """Members added at the beginning of every archive sent."""
     has_shell: bool = True
     programs: dict[str, Program] = field(default_factory=dict)
     received: list[tarfile.TarInfo] = field(default_factory=list)
@@ -64,14 +64,14 @@ class Inside:
     commits: list[dict[str, list[str]]] = field(default_factory=list)
     export_size: int = 1_000_000
     hold: threading.Event = field(default_factory=threading.Event)
-    """While it is not set, a copy out of a container stops after its first block."""
+    """While not set, a copy out of a container stops after its first block."""
 
     def __post_init__(self) -> None:
         self.hold.set()
 
 
 def answer(inside: Inside, handler: Any, method: str, path: str, query: str) -> bool:
-    """Answer a request that is about the inside of a container; False for any other."""
+    """Reply to a request about the inside of a container; returns False for any other request."""
     parts = path.strip("/").split("/")
     values = {key: found[0] for key, found in parse_qs(query, keep_blank_values=True).items()}
     chosen: Callable[..., None] | None = None

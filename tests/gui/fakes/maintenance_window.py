@@ -1,4 +1,4 @@
-"""The application on a fake agent, as the tests of maintenance use it."""
+"""The whole application on a fake agent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE_MS = 60_000
 
 
 class MaintenanceWindow:
-    """The application, and a machine that is what a test says."""
+    """The application, and a machine whose status the test controls."""
 
     def __init__(self, app: WherryApp, agent: FakeAgent, qtbot: QtBot) -> None:
         self.app, self.agent, self._qtbot = app, agent, qtbot
@@ -33,7 +33,7 @@ class MaintenanceWindow:
         self._seq = 1
 
     def publish(self, phase: Phase, **changes: Any) -> None:
-        """The machine from now on; waits until the window knows."""
+        """Set the machine's status, and wait until the window has it."""
         self._seq += 1
         status = samples.status(phase, seq=self._seq, **changes)
         self.agent.publish(status)
@@ -42,36 +42,36 @@ class MaintenanceWindow:
     def wait(self, condition: Any) -> None:
         self._qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE_MS)
 
-    def asked(self, name: str, count: int = 1) -> list[dict[str, Any]]:
-        """The arguments of requests, once there are so many."""
-        self.wait(lambda: len(self.agent.asked(name)) >= count)
-        return self.agent.asked(name)
+    def received(self, name: str, count: int = 1) -> list[dict[str, Any]]:
+        """Wait for `count` requests of this name, and return the arguments of all."""
+        self.wait(lambda: len(self.agent.received(name)) >= count)
+        return self.agent.received(name)
 
     def confirm(self) -> str:
-        """Go on in the question that is open; gives its words."""
+        """Confirm the open question; returns its text."""
         box = self.box()
         words = f"{box.text()}\n{box.informativeText()}"
         self.press(go_on=True)
         return words
 
     def press(self, *, go_on: bool) -> None:
-        """Answer the question that is open."""
+        """Confirm or cancel the open question."""
         (button,) = [made for made in self.box().buttons() if (made.text() != "Cancel") is go_on]
         QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
     def box(self) -> QMessageBox:
-        """The question that is open."""
+        """The open question."""
         (box,) = [found for found in self.window.findChildren(QMessageBox) if found.isVisible()]
         return box
 
     def part(self, name: str) -> MachineView:
-        """The Machine page, open at a part of it."""
+        """The Machine page, opened at a tab."""
         self.window.show_machine(name)
         return machine_page(self.window)
 
 
 def started(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[MaintenanceWindow]:
-    """The window open on a machine that runs; ended when it is let go of."""
+    """The application with a running machine; closed at the end of the block."""
     agent.answers |= {
         "config.get": settings_samples.config_answer(),
         "daemon.get": settings_samples.daemon_answer(),

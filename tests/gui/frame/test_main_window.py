@@ -1,4 +1,4 @@
-"""The window in every state: what it shows, what it asks for, and that everything has a name and a key."""
+"""The main window in every state: what it shows, the requests it emits, and accessible names and shortcuts."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_problem_is_copied_whole(store: AppStore, window: MainWindow, qtbot: Q
 
 
 def test_keyboard_from_start_to_stop(store: AppStore, window: MainWindow, qtbot: QtBot) -> None:
-    """Start, choose a container, read its log, stop it: no mouse."""
+    """Start the machine, select a container, read its log and stop it, without a mouse."""
     machine(store, Phase.STOPPED)
     window.header.start.setFocus()
     with qtbot.waitSignal(store.intents.start_machine):

@@ -1,4 +1,4 @@
-"""Which failures are told: not what was asked for, several as one, a crash loop once in a while, off by a setting."""
+"""Notifications of failures: not for requested stops, several as one, limited for crash loops, off by a setting."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def event(action: str, name: str = "web", *, code: int | None = None, signal: in
 
 
 def settle(watch: ContainerWatch, qtbot: QtBot) -> None:
-    """Wait until nothing is gathered any more, and all is told that will be."""
+    """Wait until the batch timer has fired, so that all alarms were emitted."""
     qtbot.waitUntil(lambda: not watch._batch_timer.isActive())
 
 

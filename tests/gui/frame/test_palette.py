@@ -1,4 +1,4 @@
-"""The palette: what is found, in which order, by the keyboard alone, and quickly."""
+"""The palette: its matches and their order, use by keyboard, and speed."""
 
 from __future__ import annotations
 

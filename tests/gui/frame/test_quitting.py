@@ -1,4 +1,4 @@
-"""Quitting: what becomes of the machine, asked once or settled, and waited for."""
+"""Quitting: the question about the machine, remembered answers, and waiting for the machine."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from app.state.store import AppStore
 from backend.control import messages
 from backend.errors import Problem, ProblemCode
 from backend.model import Phase, StopPolicy
-from tests.gui.fakes.asked_link import AskedLink
+from tests.gui.fakes.recording_link import RecordingLink
 from tests.gui.scenes import samples
 from tests.gui.scenes.maintenance_scenes import MOVING, show_machine
 
 
-class Leaving:
-    """The wiring with links that note what they are asked, and an end that is only counted."""
+class Quitting:
+    """The wiring with a link that records requests, and a quit that is only counted."""
 
     def __init__(
         self, qapp: QApplication, store: AppStore, window: MainWindow, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.store, self.window = store, window
-        self.link, self.engine_link = AskedLink(), EngineLink()
-        self.asked = self.link.asked
+        self.link, self.engine_link = RecordingLink(), EngineLink()
+        self.requests = self.link.requests
         parts = Parts(qapp, store, self.link, self.engine_link, window)
         self.quits = 0
         self.machine = MachineWiring(parts, window)
@@ -41,105 +41,105 @@ class Leaving:
         self.quits += 1
 
     def dialog(self) -> QuitDialog | None:
-        return next((found for found in self.window.findChildren(QuitDialog) if found.isVisible()), None)
+        return next((dialog for dialog in self.window.findChildren(QuitDialog) if dialog.isVisible()), None)
 
 
 @pytest.fixture
-def leaving(qapp: QApplication, store: AppStore, window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Leaving:
-    return Leaving(qapp, store, window, monkeypatch)
+def quitting(qapp: QApplication, store: AppStore, window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Quitting:
+    return Quitting(qapp, store, window, monkeypatch)
 
 
-def close_links(leaving: Leaving) -> None:
-    leaving.link.close()
-    leaving.engine_link.close()
+def close_links(quitting: Quitting) -> None:
+    quitting.link.close()
+    quitting.engine_link.close()
 
 
 @pytest.mark.parametrize("phase", [Phase.STOPPED, Phase.SUSPENDED, Phase.FAILED])
-def test_no_question_if_the_machine_is_not_running(leaving: Leaving, phase: Phase) -> None:
-    show_machine(leaving.store, phase)
-    leaving.store.intents.quit.emit()
-    assert (leaving.quits, leaving.dialog()) == (1, None)
-    close_links(leaving)
+def test_no_question_if_the_machine_is_not_running(quitting: Quitting, phase: Phase) -> None:
+    show_machine(quitting.store, phase)
+    quitting.store.intents.quit.emit()
+    assert (quitting.quits, quitting.dialog()) == (1, None)
+    close_links(quitting)
 
 
 @pytest.mark.parametrize(
     ("choice", "policy"), [("keep", None), ("suspend", StopPolicy.SUSPEND), ("stop", StopPolicy.POWER_DOWN)]
 )
-def test_each_choice_does_what_it_says(leaving: Leaving, choice: str, policy: StopPolicy | None) -> None:
-    show_machine(leaving.store, Phase.RUNNING)
-    leaving.store.intents.quit.emit()
-    dialog = leaving.dialog()
+def test_each_choice_does_what_it_says(quitting: Quitting, choice: str, policy: StopPolicy | None) -> None:
+    show_machine(quitting.store, Phase.RUNNING)
+    quitting.store.intents.quit.emit()
+    dialog = quitting.dialog()
     assert dialog is not None
     assert dialog.choice == "keep", "nothing happens to the machine unless it is chosen"
     dialog.choices[choice].setChecked(True)
     dialog.confirm.click()
     if policy is None:
-        assert (leaving.quits, leaving.asked) == (1, [])
+        assert (quitting.quits, quitting.requests) == (1, [])
     else:
-        assert (leaving.quits, leaving.asked) == (0, [messages.Stop(policy=policy)])
+        assert (quitting.quits, quitting.requests) == (0, [messages.Stop(policy=policy)])
         ended = Phase.SUSPENDED if choice == "suspend" else Phase.STOPPED
-        leaving.link.status_changed.emit(samples.status(Phase.STOPPING))
-        assert leaving.quits == 0
-        leaving.link.status_changed.emit(samples.status(ended))
-        assert leaving.quits == 1
-    assert leaving.store.preferences.on_quit == "ask"
-    close_links(leaving)
+        quitting.link.status_changed.emit(samples.status(Phase.STOPPING))
+        assert quitting.quits == 0
+        quitting.link.status_changed.emit(samples.status(ended))
+        assert quitting.quits == 1
+    assert quitting.store.preferences.on_quit == "ask"
+    close_links(quitting)
 
 
-def test_a_remembered_choice_is_not_asked_again(leaving: Leaving) -> None:
-    show_machine(leaving.store, Phase.RUNNING)
-    leaving.store.intents.quit.emit()
-    dialog = leaving.dialog()
+def test_a_remembered_choice_is_not_asked_again(quitting: Quitting) -> None:
+    show_machine(quitting.store, Phase.RUNNING)
+    quitting.store.intents.quit.emit()
+    dialog = quitting.dialog()
     assert dialog is not None
     dialog.choices["suspend"].setChecked(True)
     dialog.remember.setChecked(True)
     dialog.confirm.click()
-    assert leaving.store.preferences.on_quit == "suspend"
-    leaving.asked.clear()
-    leaving.store.intents.quit.emit()
-    assert leaving.dialog() is None
-    assert leaving.asked == [messages.Stop(policy=StopPolicy.SUSPEND)]
-    close_links(leaving)
+    assert quitting.store.preferences.on_quit == "suspend"
+    quitting.requests.clear()
+    quitting.store.intents.quit.emit()
+    assert quitting.dialog() is None
+    assert quitting.requests == [messages.Stop(policy=StopPolicy.SUSPEND)]
+    close_links(quitting)
 
 
-def test_cancel_leaves_everything_as_it_is(leaving: Leaving) -> None:
-    show_machine(leaving.store, Phase.RUNNING)
-    leaving.store.intents.quit.emit()
-    dialog = leaving.dialog()
+def test_cancel_leaves_everything_as_it_is(quitting: Quitting) -> None:
+    show_machine(quitting.store, Phase.RUNNING)
+    quitting.store.intents.quit.emit()
+    dialog = quitting.dialog()
     assert dialog is not None
     dialog.cancel.click()
-    assert (leaving.quits, leaving.asked, leaving.dialog()) == (0, [], None)
-    leaving.store.intents.quit.emit()
-    assert leaving.dialog() is not None
-    close_links(leaving)
+    assert (quitting.quits, quitting.requests, quitting.dialog()) == (0, [], None)
+    quitting.store.intents.quit.emit()
+    assert quitting.dialog() is not None
+    close_links(quitting)
 
 
 @pytest.mark.expect_log("the agent refused stop")
-def test_a_refusal_keeps_the_window(leaving: Leaving) -> None:
-    show_machine(leaving.store, Phase.RUNNING)
-    leaving.store.intents.suspend_and_quit.emit()
+def test_a_refusal_keeps_the_window(quitting: Quitting) -> None:
+    show_machine(quitting.store, Phase.RUNNING)
+    quitting.store.intents.suspend_and_quit.emit()
     busy = Problem(code=ProblemCode.BUSY, summary="Moving the disk.")
-    leaving.link.answer(messages.Stop(policy=StopPolicy.SUSPEND), busy)
-    leaving.link.status_changed.emit(samples.status(Phase.STOPPED, seq=9))
-    assert leaving.quits == 0
-    assert leaving.store.problem is not None
-    close_links(leaving)
+    quitting.link.answer(messages.Stop(policy=StopPolicy.SUSPEND), busy)
+    quitting.link.status_changed.emit(samples.status(Phase.STOPPED, seq=9))
+    assert quitting.quits == 0
+    assert quitting.store.problem is not None
+    close_links(quitting)
 
 
-def test_during_an_operation_it_can_only_keep_running(leaving: Leaving) -> None:
-    leaving.store.preferences.on_quit = "stop"
-    show_machine(leaving.store, Phase.RUNNING, operation=MOVING)
-    leaving.store.intents.quit.emit()
-    dialog = leaving.dialog()
+def test_during_an_operation_it_can_only_keep_running(quitting: Quitting) -> None:
+    quitting.store.preferences.on_quit = "stop"
+    show_machine(quitting.store, Phase.RUNNING, operation=MOVING)
+    quitting.store.intents.quit.emit()
+    dialog = quitting.dialog()
     assert dialog is not None
     assert [name for name, choice in dialog.choices.items() if choice.isEnabled()] == ["keep"]
-    close_links(leaving)
+    close_links(quitting)
 
 
-def test_while_it_starts_it_cannot_be_suspended(leaving: Leaving, qtbot: QtBot) -> None:
-    show_machine(leaving.store, Phase.BOOTING)
-    leaving.store.intents.quit.emit()
-    dialog = leaving.dialog()
+def test_while_it_starts_it_cannot_be_suspended(quitting: Quitting, qtbot: QtBot) -> None:
+    show_machine(quitting.store, Phase.BOOTING)
+    quitting.store.intents.quit.emit()
+    dialog = quitting.dialog()
     assert dialog is not None
     assert [name for name, choice in dialog.choices.items() if choice.isEnabled()] == ["keep", "stop"]
-    close_links(leaving)
+    close_links(quitting)

@@ -1,4 +1,4 @@
-"""The status bar: what it says in each state, where it leads, and what gives way when there is no room."""
+"""The status bar: its text in each state, what a click opens, and what is hidden when there is no room."""
 
 from __future__ import annotations
 

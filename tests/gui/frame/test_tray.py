@@ -1,4 +1,4 @@
-"""The tray's menu is a function of the store."""
+"""The tray's menu for each state of the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tray icon in a real tray on a real display: clicked with a mouse, as a user does. A screenshot is kept."""
+"""The tray icon in a real tray on a real display, clicked with a mouse. A screenshot is saved."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Screen:
             **{name: value for name, value in os.environ.items() if not name.startswith(("QT_", "WAYLAND"))},
             "DISPLAY": f":{number}",
             "QT_QPA_PLATFORM": "xcb",
-            # Of the two kinds of trays this is the old one; no desktop's notifier must take the icon away from it.
+            # This is the older tray protocol (XEmbed); a desktop's StatusNotifier host must not take the icon.
             "DBUS_SESSION_BUS_ADDRESS": "disabled:",
             "PYTHONPATH": str(ROOT),
         }
@@ -130,7 +130,7 @@ def screen() -> Iterator[Screen]:
 
 
 def line(child: subprocess.Popen[str]) -> dict[str, Any]:
-    """The next line that the window prints."""
+    """Read the next JSON line that the window prints."""
     assert child.stdout is not None
     ready, _, _ = select.select([child.stdout], [], [], PATIENCE_S)
     assert ready, "the window said nothing"

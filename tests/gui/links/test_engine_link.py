@@ -20,8 +20,8 @@ from tests.gui.fakes.fake_engine import FakeEngine
 from tests.gui.scenes.samples import recorded
 
 
-class Heard:
-    """All that a link said."""
+class LinkSignals:
+    """Records all signals of a link."""
 
     def __init__(self, link: EngineLink) -> None:
         self.states: list[LinkState] = []
@@ -54,88 +54,92 @@ def link(qtbot: QtBot) -> Iterator[EngineLink]:
 
 
 @pytest.fixture
-def heard(link: EngineLink) -> Heard:
-    return Heard(link)
+def signals(link: EngineLink) -> LinkSignals:
+    return LinkSignals(link)
 
 
-def connected(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+def connected(link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot) -> None:
     link.set_endpoint(engine.url)
-    qtbot.waitUntil(lambda: LinkState.UP in heard.states and heard.containers is not None)
+    qtbot.waitUntil(lambda: LinkState.UP in signals.states and signals.containers is not None)
 
 
-def test_it_connects_and_lists(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
-    connected(link, heard, engine, qtbot)
-    assert heard.states[:2] == [LinkState.CONNECTING, LinkState.UP]
-    assert heard.named("web").state.is_up
+def test_it_connects_and_lists(link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, signals, engine, qtbot)
+    assert signals.states[:2] == [LinkState.CONNECTING, LinkState.UP]
+    assert signals.named("web").state.is_up
 
 
-def test_an_event_refreshes_the_list(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
-    connected(link, heard, engine, qtbot)
+def test_an_event_refreshes_the_list(link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, signals, engine, qtbot)
     engine.happen("die", "web")
-    qtbot.waitUntil(lambda: not heard.named("web").state.is_up)
+    qtbot.waitUntil(lambda: not signals.named("web").state.is_up)
 
 
-def test_a_thousand_events_are_few_lists(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
-    connected(link, heard, engine, qtbot)
+def test_a_thousand_events_are_few_lists(
+    link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, signals, engine, qtbot)
     before = engine.lists
     for _ in range(500):
         engine.happen("die", "web")
         engine.happen("start", "web")
     engine.happen("die", "web")
-    qtbot.waitUntil(lambda: not heard.named("web").state.is_up)
+    qtbot.waitUntil(lambda: not signals.named("web").state.is_up)
     assert engine.lists - before < 40
 
 
-def test_an_action_is_done_and_the_list_new(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
-    connected(link, heard, engine, qtbot)
-    web = heard.named("web")
+def test_an_action_is_done_and_the_list_new(
+    link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, signals, engine, qtbot)
+    web = signals.named("web")
     link.act(web.id, ContainerAction.STOP)
-    qtbot.waitUntil(lambda: bool(heard.finished))
-    assert heard.finished == [(web.id, ContainerAction.STOP, None)]
-    assert not heard.named("web").state.is_up, "the new list comes before the answer"
+    qtbot.waitUntil(lambda: bool(signals.finished))
+    assert signals.finished == [(web.id, ContainerAction.STOP, None)]
+    assert not signals.named("web").state.is_up, "the new list comes before the answer"
 
 
-def test_a_refused_action_says_why(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
-    connected(link, heard, engine, qtbot)
+def test_a_refused_action_says_why(link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, signals, engine, qtbot)
     engine.refuses = (500, "no space left on device")
-    link.act(heard.named("web").id, ContainerAction.START)
-    qtbot.waitUntil(lambda: bool(heard.finished))
-    problem = heard.finished[0][2]
+    link.act(signals.named("web").id, ContainerAction.START)
+    qtbot.waitUntil(lambda: bool(signals.finished))
+    problem = signals.finished[0][2]
     assert problem is not None
     assert "no space left" in problem.summary
 
 
-def test_an_action_without_an_engine_fails(link: EngineLink, heard: Heard, qtbot: QtBot) -> None:
+def test_an_action_without_an_engine_fails(link: EngineLink, signals: LinkSignals, qtbot: QtBot) -> None:
     link.act("ab" * 32, ContainerAction.START)
-    qtbot.waitUntil(lambda: bool(heard.finished))
-    assert heard.finished[0][2] is not None
+    qtbot.waitUntil(lambda: bool(signals.finished))
+    assert signals.finished[0][2] is not None
 
 
 def test_an_engine_that_restarts_is_reconnected(
-    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+    link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot
 ) -> None:
-    connected(link, heard, engine, qtbot)
+    connected(link, signals, engine, qtbot)
     engine.die()
-    qtbot.waitUntil(lambda: heard.states[-1] is LinkState.RECONNECTING)
-    assert heard.problems
-    assert heard.containers, "the list stays while the engine is away"
+    qtbot.waitUntil(lambda: signals.states[-1] is LinkState.RECONNECTING)
+    assert signals.problems
+    assert signals.containers, "the list stays while the engine is away"
     engine.entries = engine.entries[:1]
     engine.listen()
-    qtbot.waitUntil(lambda: heard.states[-1] is LinkState.UP and len(heard.containers or ()) == 1)
+    qtbot.waitUntil(lambda: signals.states[-1] is LinkState.UP and len(signals.containers or ()) == 1)
 
 
-def test_an_engine_that_comes_late(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
+def test_an_engine_that_comes_late(link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot) -> None:
     engine.die()
     link.set_endpoint(engine.url)
-    qtbot.waitUntil(lambda: LinkState.RECONNECTING in heard.states)
+    qtbot.waitUntil(lambda: LinkState.RECONNECTING in signals.states)
     engine.listen()
-    qtbot.waitUntil(lambda: heard.states[-1] is LinkState.UP)
+    qtbot.waitUntil(lambda: signals.states[-1] is LinkState.UP)
 
 
-def test_no_endpoint_ends_everything(link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot) -> None:
-    connected(link, heard, engine, qtbot)
+def test_no_endpoint_ends_everything(link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot) -> None:
+    connected(link, signals, engine, qtbot)
     link.set_endpoint(None)
-    assert heard.states[-1] is LinkState.OFF
+    assert signals.states[-1] is LinkState.OFF
     qtbot.waitUntil(lambda: engine.listeners == 0 or not any(thread.is_alive() for thread in link._old))
     asked = len(engine.requests)
     engine.happen("die", "web")
@@ -144,9 +148,9 @@ def test_no_endpoint_ends_everything(link: EngineLink, heard: Heard, engine: Fak
 
 
 def test_a_job_is_run_elsewhere_and_answered_here(
-    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+    link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot
 ) -> None:
-    connected(link, heard, engine, qtbot)
+    connected(link, signals, engine, qtbot)
     threads: list[threading.Thread] = []
     answers: list[object] = []
 
@@ -167,9 +171,9 @@ def test_a_job_is_run_elsewhere_and_answered_here(
 
 
 def test_a_job_that_the_engine_refuses_is_answered_with_the_problem(
-    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+    link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot
 ) -> None:
-    connected(link, heard, engine, qtbot)
+    connected(link, signals, engine, qtbot)
     answers: list[object] = []
     link.run(lambda client: client.inspect("no-such"), answers.append)
     qtbot.waitUntil(lambda: bool(answers))
@@ -186,9 +190,9 @@ def test_a_job_without_an_engine_is_answered(link: EngineLink, qtbot: QtBot) -> 
 
 
 def test_an_answer_of_the_engine_before_is_not_given(
-    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+    link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot
 ) -> None:
-    connected(link, heard, engine, qtbot)
+    connected(link, signals, engine, qtbot)
     answers: list[object] = []
     begun, go = threading.Event(), threading.Event()
 
@@ -206,7 +210,7 @@ def test_an_answer_of_the_engine_before_is_not_given(
 
 
 def test_an_answer_for_a_view_that_is_gone_is_dropped(
-    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot
+    link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot
 ) -> None:
     class View(QObject):
         answers: ClassVar[list[object]] = []
@@ -214,7 +218,7 @@ def test_an_answer_for_a_view_that_is_gone_is_dropped(
         def done(self, answer: object) -> None:
             self.answers.append(answer)
 
-    connected(link, heard, engine, qtbot)
+    connected(link, signals, engine, qtbot)
     view, others = View(), list[object]()
     go = threading.Event()
     link.run(lambda _client: go.wait(10), view.done)
@@ -229,7 +233,7 @@ def test_an_answer_for_a_view_that_is_gone_is_dropped(
 
 @pytest.mark.expect_log("a defect in what watches the engine")
 def test_a_defect_while_watching_is_reported_and_survived(
-    link: EngineLink, heard: Heard, engine: FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = EngineClient.events
     calls = 0
@@ -242,7 +246,7 @@ def test_a_defect_while_watching_is_reported_and_survived(
         return whole(client)
 
     monkeypatch.setattr(EngineClient, "events", broken_once)
-    connected(link, heard, engine, qtbot)
-    assert LinkState.RECONNECTING in heard.states
-    assert heard.problems[0].code is ProblemCode.INTERNAL
-    assert "a mistake of ours" in heard.problems[0].summary
+    connected(link, signals, engine, qtbot)
+    assert LinkState.RECONNECTING in signals.states
+    assert signals.problems[0].code is ProblemCode.INTERNAL
+    assert "a mistake of ours" in signals.problems[0].summary

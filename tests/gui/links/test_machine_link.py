@@ -26,7 +26,7 @@ from tests.gui.scenes import samples
 
 
 class Finder:
-    """Stands for `ensure_agent`."""
+    """Replaces `ensure_agent`, and counts its calls."""
 
     def __init__(self, agent: FakeAgent) -> None:
         self.agent = agent
@@ -96,19 +96,19 @@ def test_changes_and_notices_are_pushed(link: MachineLink, agent: FakeAgent, qtb
 
 
 @pytest.fixture
-def asker(link: MachineLink) -> Asker:
-    return Asker(link)
+def requester(link: MachineLink) -> Requester:
+    return Requester(link)
 
 
-class Asker(QObject):
-    """Asks, and notes what it is answered."""
+class Requester(QObject):
+    """Sends requests, and records the replies."""
 
     def __init__(self, link: MachineLink) -> None:
         super().__init__()
         self._link = link
         self.answers: list[tuple[Request[Any], object]] = []
 
-    def ask(self, *requests: Request[Any]) -> None:
+    def send(self, *requests: Request[Any]) -> None:
         for request in requests:
             self._link.request(request, partial(self._note, request), self)
 
@@ -124,41 +124,41 @@ def listed(path: str) -> messages.FileList:
     return messages.FileList(container="c", path=path, resolved=path)
 
 
-def test_requests_are_answered(link: MachineLink, agent: FakeAgent, asker: Asker, qtbot: QtBot) -> None:
+def test_requests_are_answered(link: MachineLink, agent: FakeAgent, requester: Requester, qtbot: QtBot) -> None:
     opened(link, qtbot)
     stop = messages.Stop(policy=StopPolicy.KILL)
-    asker.ask(stop)
-    qtbot.waitUntil(lambda: asker.answers == [(stop, messages.Accepted())])
+    requester.send(stop)
+    qtbot.waitUntil(lambda: requester.answers == [(stop, messages.Accepted())])
     assert (agent.requests[0].name, agent.requests[0].args) == ("stop", {"policy": "kill"})
     agent.refuses = samples.BOOT_PROBLEM
-    asker.ask(messages.Start())
-    qtbot.waitUntil(lambda: asker.answers[1:] == [(messages.Start(), samples.BOOT_PROBLEM)])
+    requester.send(messages.Start())
+    qtbot.waitUntil(lambda: requester.answers[1:] == [(messages.Start(), samples.BOOT_PROBLEM)])
 
 
 def test_each_request_gets_its_own_answer_in_whatever_order_they_come(
-    link: MachineLink, agent: FakeAgent, asker: Asker, qtbot: QtBot
+    link: MachineLink, agent: FakeAgent, requester: Requester, qtbot: QtBot
 ) -> None:
     opened(link, qtbot)
     agent.holds.add("files.list")
     one, two, three = directory("/one"), directory("/two"), directory("/three")
-    asker.ask(one, two, three)
+    requester.send(one, two, three)
     qtbot.waitUntil(lambda: len(agent.requests) == 3)
     first, second, third = agent.requests
     agent.reply(second, samples.BOOT_PROBLEM)
     agent.reply(third, msgspec.to_builtins(listed("/three")))
     agent.reply(first, msgspec.to_builtins(listed("/one")))
-    qtbot.waitUntil(lambda: len(asker.answers) == 3)
-    assert asker.answers == [(two, samples.BOOT_PROBLEM), (three, listed("/three")), (one, listed("/one"))]
+    qtbot.waitUntil(lambda: len(requester.answers) == 3)
+    assert requester.answers == [(two, samples.BOOT_PROBLEM), (three, listed("/three")), (one, listed("/one"))]
 
 
 def test_an_answer_of_another_form_is_a_problem_of_its_request_only(
-    link: MachineLink, agent: FakeAgent, asker: Asker, qtbot: QtBot
+    link: MachineLink, agent: FakeAgent, requester: Requester, qtbot: QtBot
 ) -> None:
     opened(link, qtbot)
     agent.answers["files.list"] = {"entries": 3}
-    asker.ask(directory("/one"), messages.Start())
-    qtbot.waitUntil(lambda: len(asker.answers) == 2)
-    (_, problem), (_, started) = asker.answers
+    requester.send(directory("/one"), messages.Start())
+    qtbot.waitUntil(lambda: len(requester.answers) == 2)
+    (_, problem), (_, started) = requester.answers
     assert isinstance(problem, Problem)
     assert problem.code is ProblemCode.AGENT_TOO_OLD
     assert started == messages.Accepted()
@@ -166,33 +166,35 @@ def test_an_answer_of_another_form_is_a_problem_of_its_request_only(
 
 
 def test_an_answer_never_reaches_who_was_deleted_meanwhile(
-    link: MachineLink, agent: FakeAgent, asker: Asker, qtbot: QtBot
+    link: MachineLink, agent: FakeAgent, requester: Requester, qtbot: QtBot
 ) -> None:
     opened(link, qtbot)
     reached: list[object] = []
     page = QObject()
     agent.holds.add("files.list")
     link.request(directory("/one"), reached.append, page)
-    asker.ask(directory("/two"))
+    requester.send(directory("/two"))
     qtbot.waitUntil(lambda: len(agent.requests) == 2)
     shiboken6.delete(page)
     for asked in tuple(agent.requests):
         agent.reply(asked, msgspec.to_builtins(listed("/")))
-    qtbot.waitUntil(lambda: len(asker.answers) == 1)  # answered after it
+    qtbot.waitUntil(lambda: len(requester.answers) == 1)  # answered after it
     assert reached == []
 
 
-def test_a_request_without_an_agent_is_refused_after_it_was_made(link: MachineLink, asker: Asker, qtbot: QtBot) -> None:
-    asker.ask(messages.Start())
-    assert asker.answers == [], "who asks is not called back in the middle of asking"
-    qtbot.waitUntil(lambda: len(asker.answers) == 1)
-    assert unreachable(asker) == [messages.Start()]
+def test_a_request_without_an_agent_is_refused_after_it_was_made(
+    link: MachineLink, requester: Requester, qtbot: QtBot
+) -> None:
+    requester.send(messages.Start())
+    assert requester.answers == [], "who asks is not called back in the middle of asking"
+    qtbot.waitUntil(lambda: len(requester.answers) == 1)
+    assert unreachable(requester) == [messages.Start()]
 
 
-def unreachable(asker: Asker) -> list[Request[Any]]:
+def unreachable(requester: Requester) -> list[Request[Any]]:
     return [
         request
-        for request, answer in asker.answers
+        for request, answer in requester.answers
         if isinstance(answer, Problem) and answer.code is ProblemCode.AGENT_UNREACHABLE
     ]
 
@@ -209,20 +211,20 @@ def test_an_agent_that_dies_is_started_again(link: MachineLink, agent: FakeAgent
 
 
 def test_requests_under_way_when_the_agent_dies_are_refused_once_each(
-    link: MachineLink, agent: FakeAgent, asker: Asker, finder: Finder, qtbot: QtBot
+    link: MachineLink, agent: FakeAgent, requester: Requester, finder: Finder, qtbot: QtBot
 ) -> None:
     opened(link, qtbot)
     problems = lost(link)
     finder.revives = True
     agent.holds |= {"start", "files.list"}
-    asker.ask(messages.Start(), directory("/one"))
+    requester.send(messages.Start(), directory("/one"))
     qtbot.waitUntil(lambda: len(agent.requests) == 2)
     with qtbot.waitSignal(link.connected):
         agent.die()
-    assert unreachable(asker) == [messages.Start(), directory("/one")]
-    assert asker.answers[0][1] == problems[0]
-    asker.ask(messages.Restart())
-    qtbot.waitUntil(lambda: asker.answers[2:] == [(messages.Restart(), messages.Accepted())])
+    assert unreachable(requester) == [messages.Start(), directory("/one")]
+    assert requester.answers[0][1] == problems[0]
+    requester.send(messages.Restart())
+    qtbot.waitUntil(lambda: requester.answers[2:] == [(messages.Restart(), messages.Accepted())])
 
 
 @pytest.mark.parametrize(

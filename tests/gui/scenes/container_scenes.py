@@ -39,7 +39,7 @@ SPEC = ContainerSpec(
 
 
 def running(store: AppStore) -> None:
-    """A machine that runs, with the recorded containers and figures for them."""
+    """Show a running machine with the recorded containers and their figures."""
     store.set_agent_link(LinkState.UP)
     store.set_machine(samples.status(Phase.RUNNING))
     store.set_engine_link(LinkState.UP)
@@ -48,7 +48,7 @@ def running(store: AppStore) -> None:
 
 
 def figures(store: AppStore, containers: tuple[Container, ...]) -> None:
-    """Statistics for all that run."""
+    """Add a stats sample for all running containers."""
     usages = tuple(
         ContainerUsage(id=entry.id, cpu_percent=0.3 + 17.7 * (number % 7), memory_bytes=(9 + 61 * (number % 11)) << 20)
         for number, entry in enumerate(containers)
@@ -104,7 +104,7 @@ def _rename(store: AppStore, window: MainWindow) -> None:
 def open_form(
     store: AppStore, window: MainWindow, spec: ContainerSpec, replaces: Container | None = None
 ) -> ContainerForm:
-    """The form, with an engine that has some images."""
+    """Open the form, with an engine that has some images."""
 
     def answer(job: object, done: Callable[[object], None]) -> None:
         if getattr(job, "__name__", "") == "local_images":

@@ -39,7 +39,7 @@ def page(window: MainWindow) -> DetailPage:
 
 
 def open_page(store: AppStore, window: MainWindow, tab: str, *, hostile: bool = False, stopped: bool = False) -> str:
-    """Open a container's page; gives its id."""
+    """Open a container's page; returns the container's id."""
     store.set_agent_link(LinkState.UP)
     store.set_machine(samples.status(Phase.RUNNING))
     store.set_engine_link(LinkState.UP)
@@ -54,7 +54,7 @@ def open_page(store: AppStore, window: MainWindow, tab: str, *, hostile: bool = 
 
 
 def inspected(container_id: str, *, hostile: bool = False) -> dict[str, Any]:
-    """What the engine says of a container that has everything."""
+    """The `docker inspect` output of a container with all kinds of settings."""
     answer = dict(samples.recorded("inspect")["chatty"])
     answer["Id"] = container_id
     answer["Config"] = {
@@ -85,7 +85,7 @@ def _entry(name: str, mode: int, size: int = 0, target: str = "") -> FileEntry:
 
 
 def listing(container_id: str, path: str = "/", names: tuple[str, ...] = ()) -> Listing:
-    """A root directory as images have it, or one with these names."""
+    """A typical root directory, or one with these names."""
     made = (
         *(
             _entry(name, 0o40755)

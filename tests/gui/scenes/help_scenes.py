@@ -1,4 +1,4 @@
-"""The Help window and About, as they are opened from the window."""
+"""Scenes of the Help and About windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs that are open, with lines in them, without an engine."""
+"""Open logs with lines, without an engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAMPLE = (
 
 
 def lines(count: int, start: int = 0) -> list[bytes]:
-    """Numbered ones."""
+    """Numbered log lines."""
     return [
         b"2026-11-23T22:52:%02d.%09dZ line %d" % (number // 1000 % 60, number, number)
         for number in range(start, start + count)
@@ -33,7 +33,7 @@ def lines(count: int, start: int = 0) -> list[bytes]:
 
 
 def requests(count: int) -> list[bytes]:
-    """Of a web server."""
+    """Log lines of a web server."""
     levels = (b"INFO ", b"INFO ", b"DEBUG", b"WARN ", b"INFO ", b"ERROR")
     return [
         b"2026-11-23T22:51:34.%09dZ %b GET /boats/%d 200 %d ms" % (number, levels[number % 6], number, number % 97)
@@ -42,7 +42,7 @@ def requests(count: int) -> list[bytes]:
 
 
 def open_log(names: Sequence[str] = ("web",), directory: Path | None = None, max_lines: int = 5_000_000) -> FollowedLog:
-    """An empty one, being followed."""
+    """An empty log that is being followed."""
     ids = tuple(f"{number + 1:064x}" for number in range(len(names)))
     log = FollowedLog(ids, tuple(names), LogBuffer(Spill(directory), max_lines))
     for number in range(len(names)):
@@ -51,7 +51,7 @@ def open_log(names: Sequence[str] = ("web",), directory: Path | None = None, max
 
 
 def write(log: FollowedLog, untrusted_lines: Iterable[bytes], source: int = 0, *, cut: int = 0) -> None:
-    """As a feed does."""
+    """Append lines to a log, as a feed does."""
     records = [log_record(line, cut=cut) for line in untrusted_lines]
     at = log.buffer.keep(b"".join(records))
     entries = []

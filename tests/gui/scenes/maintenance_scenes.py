@@ -1,4 +1,4 @@
-"""What is done to keep the machine: scenes for `screenshots`, and the values that they show."""
+"""Scenes of maintenance (checkpoints, updates, disk, diagnostics), and the values that they show."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ UPDATE: dict[str, Any] = {
 
 
 def checkpoint(number: int, **changes: Any) -> dict[str, Any]:
-    """One entry of an agent's list."""
+    """One entry of the list of checkpoints."""
     entry = {
         "id": f"c{number}",
         "name": f"before the experiment {number}",
@@ -85,7 +85,7 @@ def checkpoint(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def checkpoints_answer(count: int = 5) -> dict[str, Any]:
-    """An agent's list: made by hand, by itself and by somebody else."""
+    """A list of checkpoints: manual, automatic, and created outside Wherry."""
     kinds: tuple[dict[str, Any], ...] = (
         {},
         {"name": "", "reason": "before-update", "automatic": True},
@@ -99,7 +99,7 @@ def checkpoints_answer(count: int = 5) -> dict[str, Any]:
 
 
 def show_machine(store: AppStore, phase: Phase, **changes: Any) -> None:
-    """A machine with what an operation or the watchdog says of it."""
+    """Show a machine in a phase, with an operation or problems in `changes`."""
     store.set_agent_link(LinkState.UP)
     store.set_machine(samples.status(phase, **changes))
     if phase in (Phase.RUNNING, Phase.DEGRADED):
@@ -112,7 +112,7 @@ def show_machine(store: AppStore, phase: Phase, **changes: Any) -> None:
 def _page(name: str, phase: Phase = Phase.RUNNING, **changes: Any) -> Scene:
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, phase, **changes)
-        settings_samples.told(store)
+        settings_samples.settings_loaded(store)
         window.show_page(name)
 
     return show
@@ -126,7 +126,7 @@ def machine_page(window: MainWindow) -> MachineView:
 def _checkpoints(count: int, *, selected: int = 0, phase: Phase = Phase.RUNNING, **changes: Any) -> Scene:
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, phase, **changes)
-        settings_samples.told(store)
+        settings_samples.settings_loaded(store)
         store.part(MaintenanceStore).take(*reply(messages.ListCheckpoints(), checkpoints_answer(count)))
         window.show_machine("checkpoints")
         view = machine_page(window).checkpoints
@@ -167,7 +167,7 @@ def _restoring(store: AppStore, page: MachineView) -> None:
 def _overview(phase: Phase = Phase.RUNNING, **changes: Any) -> Scene:
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, phase, **changes)
-        settings_samples.told(store)
+        settings_samples.settings_loaded(store)
         store.part(MaintenanceStore).take(*reply(messages.CheckUpdate(), UPDATE))
         if phase is Phase.RUNNING:
             for sample in stats_samples.history():
@@ -192,7 +192,7 @@ def _reclaimed(store: AppStore, window: MainWindow) -> None:
 def _settings(section: str, then: Callable[[AppStore, SettingsPage], object] | None = None) -> Scene:
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, Phase.RUNNING)
-        settings_samples.told(store)
+        settings_samples.settings_loaded(store)
         for sample in stats_samples.history():
             store.part(StatsStore).add(sample)
         window.show_page("settings")
@@ -215,7 +215,7 @@ def _quitting(phase: Phase = Phase.RUNNING, **changes: Any) -> Scene:
 
 
 def checks_scene(then: Callable[[AppStore, MachineView], object]) -> Scene:
-    """The diagnostics, with what they found."""
+    """The diagnostics with results."""
 
     def show(store: AppStore, window: MainWindow) -> None:
         show_machine(store, Phase.RUNNING)

@@ -1,4 +1,4 @@
-"""Ports and network: scenes for `screenshots`, and what an agent answers about them."""
+"""Scenes of ports and network, and the agent's replies for them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def twins(number: int, container: Container | None = None, **changes: Any) -> li
 
 
 def ports_answer(*, conflicts: bool = True, more: int = 0) -> dict[str, Any]:
-    """What an agent answers to `ports.list`."""
+    """The agent's reply to `ports.list`."""
     web, db, *others = [entry for entry in samples.containers() if entry.state.is_up]
     listed = [
         *twins(8080, web, connections=2, received_bytes=48_213, sent_bytes=3 << 20),
@@ -85,7 +85,7 @@ def ports_answer(*, conflicts: bool = True, more: int = 0) -> dict[str, Any]:
 
 
 def ports_page(window: MainWindow) -> PortsView:
-    """The page, open."""
+    """Open the Ports page."""
     window.show_page("ports")
     page = window.page("ports")
     assert isinstance(page, PortsView)
@@ -93,7 +93,7 @@ def ports_page(window: MainWindow) -> PortsView:
 
 
 def up(store: AppStore) -> None:
-    """A machine that runs, with the recorded containers."""
+    """Show a running machine with the recorded containers."""
     store.set_agent_link(LinkState.UP)
     networks = MachineNetworks(user="10.0.2.0/24", bridge=("172.17.0.0/16",))
     store.set_machine(samples.status(Phase.RUNNING, networks=networks))
@@ -139,7 +139,7 @@ def _ports_old(store: AppStore, window: MainWindow) -> None:
 
 
 def network_settings(window: MainWindow) -> NetworkSettings:
-    """The settings, open at Network."""
+    """Open the settings at Network."""
     window.show_page("settings")
     page = window.page("settings")
     assert isinstance(page, SettingsPage)
@@ -151,7 +151,7 @@ def _settings(*, refused: Problem | None = None, bottom: bool = False, **values:
     def show(store: AppStore, window: MainWindow) -> None:
         up(store)
         reasons = tuple(key.replace("_", ".", 1) for key in values)
-        settings_samples.told(store, reasons=reasons, **values)  # type: ignore[arg-type]  # settings by name
+        settings_samples.settings_loaded(store, reasons=reasons, **values)  # type: ignore[arg-type]  # settings by name
         section = network_settings(window)
         if refused is not None:
             section.texts["network.subnet"].field.setText("10.0.2.0/23")
@@ -200,7 +200,7 @@ VERDICT = (
 
 
 def check_dialog(window: MainWindow, image: str = "") -> NetworkCheckDialog:
-    """The check of the network, opened."""
+    """Open the network check."""
     window.check_network(image)
     (dialog,) = [found for found in window.findChildren(NetworkCheckDialog) if found.isVisible()]
     return dialog

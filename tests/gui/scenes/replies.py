@@ -1,4 +1,4 @@
-"""What an agent answers, written as on the wire."""
+"""Replies of the agent, decoded from their form on the wire."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from backend.control.messages.request import AnswerT, Request, answer_type
 
 
 def reply(request: Request[AnswerT], result: Mapping[str, Any]) -> tuple[Request[AnswerT], AnswerT]:
-    """The request, and what this result is read as by who made it."""
+    """The request, and its reply decoded from `result`."""
     return request, msgspec.convert(result, type=answer_type(type(request)))
 
 
 def answer_to(request: Request[AnswerT], result: Mapping[str, Any]) -> AnswerT:
-    """What this result is read as by who made the request."""
+    """The reply to a request, decoded from `result`."""
     return reply(request, result)[1]

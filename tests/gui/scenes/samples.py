@@ -1,4 +1,4 @@
-"""Values to show: a machine in each phase, problems, and containers as a real engine listed them."""
+"""Sample values: a machine in each phase, problems, and containers recorded from a real engine."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ ENGINE_PROBLEM = Problem(
 
 
 def steps(active: int | None = None, *, failed: bool = False) -> tuple[StepStatus, ...]:
-    """The ladder with the step of number `active` under way or failed; None: all done."""
+    """The startup steps, with the step number `active` in progress or failed; None: all done."""
     made = []
     for number, (name, title, elapsed_s) in enumerate(_LADDER):
         if active is None or number < active:
@@ -85,7 +85,7 @@ def steps(active: int | None = None, *, failed: bool = False) -> tuple[StepStatu
 
 
 def status(phase: Phase, **changes: Any) -> MachineStatus:
-    """A machine that is credible in that phase."""
+    """A plausible status of a machine in this phase."""
     values: dict[str, Any] = {
         "seq": 1,
         "phase": phase,
@@ -128,7 +128,7 @@ def status(phase: Phase, **changes: Any) -> MachineStatus:
 
 
 def recorded(name: str) -> Any:
-    """What a real dockerd answered."""
+    """A recorded reply of a real dockerd."""
     return json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
 
 
@@ -138,7 +138,7 @@ def containers() -> tuple[Container, ...]:
 
 
 def many(count: int = 200) -> tuple[Container, ...]:
-    """The recorded list, over and over under other names."""
+    """The recorded list, repeated under other names."""
     entries = recorded("containers")
     made = []
     for number in range(count):
@@ -159,7 +159,7 @@ HOSTILE = {
     "lines": "one\ntwo\u2028three",
     "surrogate": "lone\ud800",
 }
-"""Names that no engine should give, by what is wrong with them."""
+"""Names that no engine should return, by what is wrong with them."""
 
 
 def hostile() -> tuple[Container, ...]:
@@ -181,25 +181,25 @@ def hostile() -> tuple[Container, ...]:
 
 
 def images() -> tuple[ImageEntry, ...]:
-    """As a real engine listed them."""
+    """The recorded list of a real engine."""
     listed = recorded("listings")
     return images_from(answer(listed["images"]), uses_from(answer(listed["containers"])))
 
 
 def volumes() -> tuple[VolumeEntry, ...]:
-    """As a real engine listed them."""
+    """The recorded list of a real engine."""
     listed = recorded("listings")
     return volumes_from(answer(listed["volumes"]), uses_from(answer(listed["containers"])))
 
 
 def networks() -> tuple[NetworkEntry, ...]:
-    """As a real engine listed them."""
+    """The recorded list of a real engine."""
     listed = recorded("listings")
     return networks_from(answer(listed["networks"]), uses_from(answer(listed["containers"])))
 
 
 def volume_sizes() -> dict[str, int]:
-    """As a real engine added them up."""
+    """Recorded volume sizes in bytes, by name."""
     return sizes_from(answer(recorded("listings")["df"]))
 
 
@@ -211,7 +211,7 @@ def hostile_images() -> tuple[ImageEntry, ...]:
 
 
 def check_entries() -> tuple[CheckEntry, ...]:
-    """What the doctor could find, as the window holds it."""
+    """Possible results of the diagnostics, as the window stores them."""
     return (
         CheckEntry(id="home", title="Home directory", state=CheckState.GOOD, finding="/home/ana/.local/share/wherry"),
         CheckEntry(
@@ -252,7 +252,7 @@ def check_entries() -> tuple[CheckEntry, ...]:
 
 
 def check_results() -> tuple[CheckResult, ...]:
-    """What the doctor could find."""
+    """Possible results of the diagnostics."""
     return (
         CheckResult(id="home", title="Home directory", passed=True, finding="/home/ana/.local/share/wherry"),
         CheckResult(

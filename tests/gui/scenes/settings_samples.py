@@ -1,4 +1,4 @@
-"""What an agent answers about settings."""
+"""Replies of the agent about settings."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ LIFECYCLE: dict[str, object] = {
     "checkpoints.keep_days": 14,
     "image.update": "ask",
 }
-"""What an agent says of the machine's lifecycle."""
+"""Values of the lifecycle settings."""
 
 
 def config_answer(*, disk_gib: int | None = 64, reasons: tuple[str, ...] = (), **values: object) -> dict[str, Any]:
-    """To config.get and config.set; values by key with a _ for its dot."""
+    """The reply to config.get and config.set; `values` by key, with `_` in place of dots."""
     names = config.keys()
     defaults = {**LIFECYCLE, **{key: config.get(config.Config(), key) for key in names}}
     given = {key.replace("_", ".", 1): value for key, value in values.items()}
@@ -66,12 +66,12 @@ DAEMON_TEXT = """\
 
 
 def daemon_answer(text: str = DAEMON_TEXT, **changes: Any) -> dict[str, Any]:
-    """To daemon.get and daemon.set."""
+    """The reply to daemon.get and daemon.set."""
     return {"text": text, "findings": [], "valid": True, **changes}
 
 
 def context_answer(**changes: Any) -> dict[str, Any]:
-    """To the context's requests."""
+    """The reply to requests about the Docker context."""
     answer = {
         "name": "wherry",
         "exists": True,
@@ -85,8 +85,10 @@ def context_answer(**changes: Any) -> dict[str, Any]:
     return answer | changes
 
 
-def told(store: AppStore, *, disk_gib: int | None = 64, reasons: tuple[str, ...] = (), **values: object) -> None:
-    """An agent that has answered all that is asked at first."""
+def settings_loaded(
+    store: AppStore, *, disk_gib: int | None = 64, reasons: tuple[str, ...] = (), **values: object
+) -> None:
+    """Put the replies to all initial settings requests into the store."""
     store.part(SettingsStore).take(
         *reply(messages.GetSettings(), config_answer(disk_gib=disk_gib, reasons=reasons, **values))
     )

@@ -1,4 +1,4 @@
-"""Ten minutes of figures, of a machine and of containers, that look like life."""
+"""Ten minutes of realistic statistics of a machine and its containers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def container_usage(container_id: str, at: int = 0, *, limits: bool = True) -> C
 
 
 def history(*, gap: bool = False, limits: bool = True, containers: bool = True) -> list[StatsSample]:
-    """The whole history, oldest first; with `gap`, nothing came for a while in its middle."""
+    """The whole history, oldest first; with `gap`, samples are missing in the middle."""
     ids = [entry.id for entry in samples.containers() if entry.state.is_up] if containers else []
     return [
         StatsSample(

@@ -1,4 +1,4 @@
-"""What the window remembers: kept, checked, saved whole; a file that cannot be read is kept aside."""
+"""Preferences: stored, validated and saved atomically; an unreadable file is renamed."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_another_language_or_zoom_rebuilds_the_window(
         window.show_page("containers")
         words = {label.text() for label in window.findChildren(QLabel)}
         assert texts._("Containers") in words
-        # Whatever the old views were connected to is let go of: a slot of theirs would raise here.
+        # The old views must be disconnected: a slot of theirs would raise here.
         running(store)
         store.set_containers(())
         store.machine_changed.emit()

@@ -1,4 +1,4 @@
-"""The store announces what changed, once, and only that."""
+"""The store emits a signal once for each change, and only for changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What programs write to a terminal, on streams of real ones and on hostile ones."""
+"""The terminal screen, with recorded output of real programs and with hostile output."""
 
 from __future__ import annotations
 

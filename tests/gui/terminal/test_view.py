@@ -1,4 +1,4 @@
-"""The terminal as a widget: keys, mouse, clipboard, scrolling, floods, and what a screen reader is told."""
+"""The terminal widget: keys, mouse, clipboard, scrolling, floods, and screen readers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Modifier = Qt.KeyboardModifier
 
 
 class Shown:
-    """A terminal between two fields, and what was sent to its program."""
+    """A terminal between two fields, and the input sent to its program."""
 
     def __init__(self) -> None:
         self.sent = b""

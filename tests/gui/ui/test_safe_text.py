@@ -1,4 +1,4 @@
-"""Bytes of containers to lines that may be shown."""
+"""Conversion of containers' output to lines that are safe to show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contrast, the style sheet, and whether this Qt and this Python go together."""
+"""Contrast, the style sheet, and compatibility of Qt and Python."""
 
 from __future__ import annotations
 

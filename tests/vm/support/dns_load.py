@@ -1,6 +1,6 @@
-"""Queries at a steady rate from inside a container, each from a port of its own, as programs do.
+"""DNS queries at a steady rate from inside a container, each from its own port, as programs send them.
 
-The load is made by Debian's perl-base, which every Debian has: a process for each query would measure the processes.
+The load is generated with Debian's perl-base, which every Debian has; one process per query would distort the result.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.vm.support.machine import Machine
 
 PERL = "perl:test"
 PATIENCE_S = 5.0
-"""A query without an answer for so long is lost, as to glibc."""
+"""A query without a reply within this time counts as lost, as with glibc."""
 
 PROGRAM = r"""
 use strict; use warnings; use Socket; use POSIX ();
@@ -71,22 +71,22 @@ printf qq({"sent":%d,"good":%d,"bad":%d,"lost":%d,"p50":%.2f,"p99":%.2f,"most":%
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one run; times in milliseconds."""
+    """Results of one run; times in milliseconds."""
 
     sent: int
     good: int
     bad: int
-    """Refused, or answered without an address."""
+    """Number of replies that were refusals or had no address."""
     lost: int
     p50: float
     p99: float
     most: float
     rate: float
-    """Queries a second that were really sent."""
+    """Queries per second actually sent."""
 
 
 def import_perl(machine: Machine) -> None:
-    """Make the image `perl:test` out of this computer's perl-base."""
+    """Create the image `perl:test` from this computer's perl-base."""
     files = subprocess.run(["dpkg", "-L", "perl-base"], capture_output=True, text=True, check=True).stdout.split()
     modules = [Path(name) for name in files if "/perl-base/" in name and Path(name).is_file()]
     linked = subprocess.run(["ldd", "/usr/bin/perl"], capture_output=True, text=True, check=True).stdout
@@ -108,12 +108,12 @@ def run_load(machine: Machine, *options: str, server: str, rate: int, seconds: f
     """Ask for A records of *.load.test.
 
     Args:
-        machine: where; `import_perl` was called.
-        options: of docker run.
-        server: whom to ask.
-        rate: queries a second.
-        seconds: for how long.
-        names: how many different ones; 0: a new one each time.
+        machine: the machine; `import_perl` must have been called.
+        options: options of `docker run`.
+        server: address of the DNS server.
+        rate: queries per second.
+        seconds: duration.
+        names: number of different names; 0: a new one for each query.
     """
     limits = ("--ulimit", "nofile=20000:20000")
     said = machine.docker(

@@ -1,4 +1,4 @@
-"""A real machine for tests: driven by the real command line, asked by the real docker CLI."""
+"""A real machine for tests, controlled by the real command line and used by the real docker CLI."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARTIFACTS = ROOT / "artifacts"
 
 
 def wait_until(what: str, condition: Callable[[], Any], *, timeout_s: float, every_s: float = 0.1) -> Any:
-    """Return the first true value of `condition`; fail, saying what was waited for, when none comes in time."""
+    """Return the first true value of `condition`; fail with `what` at the timeout."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if value := condition():
@@ -35,7 +35,7 @@ def wait_until(what: str, condition: Callable[[], Any], *, timeout_s: float, eve
 
 @dataclass
 class Machine:
-    """One home, with the tools that work on it."""
+    """One home directory, with the tools that work on it."""
 
     home: Path
     image: Path
@@ -45,8 +45,8 @@ class Machine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For every program: our image, and a docker configuration of its own."""
-        others = ("WHERRY_HOME", "DOCKER_HOST", "DOCKER_CONTEXT")  # of who runs the tests
+        """Environment variables for every program: the image under test, and a separate docker configuration."""
+        others = ("WHERRY_HOME", "DOCKER_HOST", "DOCKER_CONTEXT")  # set by the user who runs the tests
         return {
             **{name: value for name, value in os.environ.items() if name not in others},
             "WHERRY_IMAGE": str(self.image),
@@ -58,11 +58,11 @@ class Machine:
 
     @property
     def socket(self) -> str:
-        """DOCKER_HOST."""
+        """The value for DOCKER_HOST."""
         return str(self.json("env")["DOCKER_HOST"])
 
     def wherry(self, *arguments: str, check: bool = True, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
-        """Run the command line."""
+        """Run a `wherry` command."""
         done = subprocess.run(
             [*WHERRY, "--home", str(self.home), *arguments],
             env=self.environment, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL,
@@ -75,19 +75,19 @@ class Machine:
         return done
 
     def json(self, *arguments: str, check: bool = False) -> dict[str, Any]:
-        """Run the command line with --json."""
+        """Run a `wherry` command with --json and decode its output."""
         loaded = json.loads(self.wherry(*arguments, "--json", check=check).stdout)
         assert isinstance(loaded, dict)
         return loaded
 
     def status(self) -> dict[str, Any]:
-        """The status."""
+        """The output of `wherry status --json`."""
         return self.json("status")
 
     def docker(
         self, *arguments: str, check: bool = True, input_: str | bytes | None = None, timeout_s: float = 240
     ) -> subprocess.CompletedProcess[str]:
-        """Run the docker CLI, which finds the engine by the context that Wherry made."""
+        """Run the docker CLI, which finds the engine by the context that Wherry created."""
         data = input_.encode() if isinstance(input_, str) else input_ or b""
         done = subprocess.run(
             [str(self.tools.docker), *arguments],
@@ -102,7 +102,7 @@ class Machine:
 
     @contextlib.contextmanager
     def docker_stream(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """A docker command that goes on; ended with the block."""
+        """A running docker command; ended with the block."""
         process = subprocess.Popen(
             [str(self.tools.docker), *arguments],
             env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE, text=True,
@@ -115,11 +115,11 @@ class Machine:
             process.communicate(timeout=30)
 
     def import_busybox(self) -> None:
-        """Make the image `busybox:test` out of Debian's static busybox."""
+        """Create the image `busybox:test` from Debian's static busybox."""
         self.docker("import", "--change", 'CMD ["/bin/sh"]', "-", BUSYBOX, input_=busybox_tar(self.tools.busybox))
 
     def agent_pid(self) -> int | None:
-        """The agent of this home, by its command line."""
+        """Process id of this home's agent, found by its command line."""
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
@@ -129,7 +129,7 @@ class Machine:
         return None
 
     def logs(self) -> str:
-        """The ends of all logs, for a failure."""
+        """The last lines of all logs, for failure messages."""
         parts = []
         for path in sorted((self.home / "logs").glob("*")):
             text = path.read_text(errors="replace")
@@ -138,7 +138,7 @@ class Machine:
 
 
 def busybox_tar(busybox: Path) -> bytes:
-    """A root file system with nothing but busybox and its names."""
+    """A root file system with only busybox and links for its commands, as a tar archive."""
     names = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, check=True).stdout.split()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:

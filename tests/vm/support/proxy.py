@@ -1,4 +1,4 @@
-"""A real HTTP proxy on the loopback: CONNECT and absolute URLs, with a password, and it counts what passes."""
+"""A real HTTP proxy on the loopback: CONNECT and absolute URLs, with a password, and counters of requests."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _TIMEOUT_S = 60.0
 
 
 class Proxy:
-    """Running; ended by `running_proxy`."""
+    """A running proxy; ended by `running_proxy`."""
 
     def __init__(self, account: str, names: Mapping[str, str]) -> None:
         """
         Args:
-            account: "user:password" that clients have to give.
-            names: what it resolves: host name -> address. Others are refused.
+            account: "user:password" that clients must send.
+            names: addresses by host name. Other names are refused.
         """
         self.names = dict(names)
         self.wanted = f"Basic {base64.b64encode(account.encode()).decode()}"
         self.passed: Counter[str] = Counter()
-        """Requests let through, by "host:port"."""
+        """Number of forwarded requests, by "host:port"."""
         self.refused: Counter[str] = Counter()
-        """Likewise those without the right account, or to names that it does not know."""
+        """Number of refused requests, by "host:port": wrong account or unknown name."""
         self.port = 0
 
 
@@ -81,7 +81,7 @@ class _Server(socketserver.ThreadingTCPServer):
     proxy: Proxy
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that leave are nothing to be told of."""
+        """Ignore clients that disconnect."""
 
 
 @contextlib.contextmanager

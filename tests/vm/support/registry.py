@@ -1,4 +1,4 @@
-"""A real registry (Debian's docker-registry) on the loopback, plain or with TLS by an authority made here."""
+"""A real registry (Debian's docker-registry) on the loopback, plain or with TLS from an authority created here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LISTENING = re.compile(r"listening on .*?:(\d+)")
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate authority that nobody knows yet."""
+    """A new certificate authority that no system trusts."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
@@ -80,7 +80,7 @@ def _certificate(
 
 @contextlib.contextmanager
 def serve_registry(tools: Tools, base: Path, *, tls: tuple[Path, Path] | None = None) -> Iterator[int]:
-    """Run one; gives its port on 127.0.0.1."""
+    """Run a registry; yields its port on 127.0.0.1."""
     base.mkdir(parents=True, exist_ok=True)
     config = base / "config.yml"
     certificate = f", tls: {{certificate: {tls[0]}, key: {tls[1]}}}" if tls is not None else ""

@@ -1,6 +1,6 @@
-"""An image with a server for whatever a test wants to reach: any number of TCP and UDP ports that give back what comes.
+"""An image with an echo server on any number of TCP and UDP ports.
 
-The program is Perl, out of the package perl-base, which every Debian machine has: busybox has no server for UDP.
+The server is written in Perl (package perl-base, which every Debian has), because busybox has no UDP server.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ while (1) {
 
 
 def make_image(machine: Machine) -> str:
-    """Import the image, once for each machine; gives its name. Its command are the words of `SERVER`."""
+    """Import the image, once for each machine; returns its name. Its command is `SERVER`."""
     if machine.docker("image", "inspect", IMAGE, check=False).returncode != 0:
         entrypoint = 'ENTRYPOINT ["perl", "/server.pl"]'
         machine.docker("import", "--change", entrypoint, "-", IMAGE, input_=_root(machine.tools.busybox))
@@ -110,7 +110,7 @@ def _perl() -> list[Path]:
 
 
 def call(address: str, port: int, data: bytes = b"hello") -> bytes:
-    """Connect, send, and return what comes back, all of it if it is as long. Raises OSError."""
+    """Connect, send `data`, and return the reply, up to the same length. Raises OSError."""
     with socket.create_connection((address, port), timeout=_TIMEOUT_S) as connection:
         connection.sendall(data)
         answer = b""
@@ -120,7 +120,7 @@ def call(address: str, port: int, data: bytes = b"hello") -> bytes:
 
 
 def call_udp(address: str, port: int, data: bytes = b"hello") -> bytes:
-    """The same by UDP; sends again each second, as UDP's users do."""
+    """As `call`, by UDP; resends each second, as UDP clients do."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as connection:
         connection.connect((address, port))
         connection.settimeout(1)

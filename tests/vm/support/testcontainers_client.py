@@ -1,4 +1,4 @@
-"""Testcontainers as its users write it, in a process of its own; prints what it got, as JSON.
+"""A typical Testcontainers program, run in its own process; prints its results as JSON.
 
 Arguments: the image of `servers`. DOCKER_HOST names the engine.
 """
@@ -16,7 +16,7 @@ from tests.vm.support.servers import call
 
 
 def main() -> int:
-    """Entry of the program."""
+    """Run the program."""
     image = sys.argv[1]
     got: dict[str, object] = {}
 

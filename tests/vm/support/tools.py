@@ -1,6 +1,6 @@
-"""Programs that nobody here wrote, to drive the product with: Debian's docker CLI, buildx, Compose and registry.
+"""Third-party programs for the tests: Debian's docker CLI, buildx, Compose and registry.
 
-They are unpacked from Debian packages into the user's cache, beside the guest images, once; nothing is installed.
+They are unpacked once from Debian packages into the user's cache, beside the guest images; nothing is installed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Tools:
 
 
 def find_tools() -> Tools:
-    """Find them in the cache, or fetch them into it."""
+    """Find the programs in the cache, or download them into it."""
     key = hashlib.sha256(repr((SUITE, PACKAGES)).encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wherry" / "test-tools"
     root = cache / key

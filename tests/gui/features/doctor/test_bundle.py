@@ -1,4 +1,4 @@
-"""The support bundle in the window: made in a thread, cancelled, and what is said of it."""
+"""The support bundle in the window: created in a thread, cancelled, and its result shown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def card(qapp: QApplication, store: AppStore, window: MainWindow, tmp_path: Path
 def test_it_is_created_and_its_path_and_contents_are_shown(
     card: BundleCard, store: AppStore, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    """The real one, of a home that is not there: what cannot be had is said, and the file is there all the same."""
+    """A real bundle of a missing home directory: missing items are reported, and the file is created anyway."""
     target = tmp_path / "a folder" / "support.zip"
     target.parent.mkdir()
     store.intents.make_bundle.emit(str(target))

@@ -1,4 +1,4 @@
-"""The check of the network: from where it is opened, what is shown while it runs, and that it can be cancelled."""
+"""The network check dialog: where it is opened, what it shows while it runs, and cancelling it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 class Doctor:
-    """In place of the backend's: tells what a test says, and waits where it says so."""
+    """Replaces the backend's check: reports the hops that the test sets, and waits where the test says so."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -1,4 +1,4 @@
-"""The Help menu: the manual opens at the page's topic, is searched and followed, and names every key of the window."""
+"""The Help menu: the manual opens at the page's topic, can be searched and browsed, and lists every shortcut."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def action_with(window: MainWindow, keys: str) -> QAction:
 
 
 def listed(shown: HelpWindow) -> list[str]:
-    """Names of the topics that the list shows."""
+    """Names of the topics visible in the list."""
     items = [shown.topics.item(row) for row in range(shown.topics.count())]
     return [
         item.data(Qt.ItemDataRole.UserRole)

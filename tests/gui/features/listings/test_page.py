@@ -1,4 +1,4 @@
-"""The pages of images, volumes and networks, and how their lists come from the engine."""
+"""The pages of images, volumes and networks, and loading their lists from the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first run: said once, started with what was chosen, followed step by step, gone when the engine is up."""
+"""The first-run page: shown once, starts with the chosen settings, shows the steps, closes when the engine is up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from backend.control.messages.request import Request
 from backend.model import Phase
 from tests.gui.scenes import samples, settings_samples
 from tests.gui.scenes.replies import reply
-from tests.gui.scenes.settings_samples import config_answer, told
+from tests.gui.scenes.settings_samples import config_answer, settings_loaded
 from tests.gui.screenshots import SCENES, machine, running
 
 LEFT = Qt.MouseButton.LeftButton
@@ -43,7 +43,7 @@ def page(store: AppStore, window: MainWindow, asked: list[Any]) -> FirstRunView:
 
 def test_a_machine_with_a_disk_has_no_first_run(store: AppStore, window: MainWindow) -> None:
     machine(store, Phase.STOPPED)
-    told(store)
+    settings_loaded(store)
     assert window.first_run is None
     assert window.containers.isVisible()
 
@@ -86,7 +86,7 @@ def test_the_first_boot_is_followed_to_the_list(store: AppStore, window: MainWin
     machine(store, Phase.BOOTING)
     assert page.steps.isVisible()
     assert not page.start.isVisible()
-    told(store)  # the disk is there now; it is the first run all the same
+    settings_loaded(store)  # the disk exists now, but it is still the first run
     assert page.isVisible()
     running(store)
     assert window.first_run is None
@@ -126,7 +126,7 @@ def test_the_console_is_read_while_it_is_shown(
     assert asked[0] == SERIAL
     QTest.mouseClick(console.toggle, LEFT)
     asked.clear()
-    qtbot.wait(100)  # a timer that still ran would have come first
+    qtbot.wait(100)  # a timer that still ran would have fired first
     assert asked == []
 
 

@@ -1,4 +1,4 @@
-"""The Machine page: what the machine uses, and the checks of what it needs."""
+"""The Machine page: use of resources, and diagnostics."""
 
 from __future__ import annotations
 

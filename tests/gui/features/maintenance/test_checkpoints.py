@@ -1,4 +1,4 @@
-"""The list of checkpoints: made, gone back to, deleted, and what is said of each."""
+"""The list of checkpoints: creating, restoring and deleting them, and what is shown of each."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_checkpoint_is_made(whole: MaintenanceWindow, checkpoints: Checkpoints
     (dialog,) = whole.window.findChildren(CreateDialog)
     QTest.keyClicks(dialog.name, "before I try it")
     QTest.keyClick(dialog.name, Qt.Key.Key_Return)
-    assert whole.asked("checkpoints.create") == [{"name": "before I try it", "force": False}]
+    assert whole.received("checkpoints.create") == [{"name": "before I try it", "force": False}]
     whole.wait(lambda: checkpoints.proxy.rowCount() == 6)
     assert "Checkpoint created." in whole.notices
 
@@ -86,12 +86,12 @@ def test_restoring_asks_once_and_explains_what_is_lost_and_kept(
 ) -> None:
     choose(checkpoints, 0)
     checkpoints.restore_button.click()
-    assert whole.agent.asked("checkpoints.restore") == []
+    assert whole.agent.received("checkpoints.restore") == []
     words = whole.confirm()
     assert "before the experiment 0" in words
     assert "will be undone" in words
     assert "saved as a checkpoint first" in words
-    assert whole.asked("checkpoints.restore") == [{"id": "c0"}]
+    assert whole.received("checkpoints.restore") == [{"id": "c0"}]
 
 
 def test_several_are_deleted_one_after_the_other(whole: MaintenanceWindow, checkpoints: CheckpointsView) -> None:
@@ -100,10 +100,10 @@ def test_several_are_deleted_one_after_the_other(whole: MaintenanceWindow, check
     assert not checkpoints.restore_button.isEnabled(), "one can be gone back to, not three"
     checkpoints.delete_button.click()
     assert "Delete 3 checkpoints?" in whole.confirm()
-    assert whole.asked("checkpoints.delete") == [{"id": "c0"}], "the agent refuses a second one meanwhile"
+    assert whole.received("checkpoints.delete") == [{"id": "c0"}], "the agent refuses a second one meanwhile"
     whole.agent.answers["checkpoints.list"] = checkpoints_answer(2)
     whole.agent.release("checkpoints.delete")
-    assert whole.asked("checkpoints.delete", 3) == [{"id": "c0"}, {"id": "c2"}, {"id": "c3"}]
+    assert whole.received("checkpoints.delete", 3) == [{"id": "c0"}, {"id": "c2"}, {"id": "c3"}]
     whole.wait(lambda: checkpoints.proxy.rowCount() == 2)
 
 
@@ -115,7 +115,7 @@ def test_a_refused_deletion_ends_the_queue_and_is_reported(
     checkpoints.delete_button.click()
     whole.confirm()
     whole.wait(lambda: whole.store.problem is not None)
-    assert len(whole.agent.asked("checkpoints.delete")) == 1
+    assert len(whole.agent.received("checkpoints.delete")) == 1
 
 
 def test_return_and_delete_are_keys_of_the_list(
@@ -127,14 +127,14 @@ def test_return_and_delete_are_keys_of_the_list(
     QTest.keyClick(checkpoints.table, Qt.Key.Key_Delete)
     whole.press(go_on=False)
     whole.wait(lambda: not whole.window.findChildren(QMessageBox))
-    # The offscreen platform gives the keyboard to nobody when a dialog was closed.
+    # The offscreen platform gives the focus to no window after a dialog was closed.
     with qtbot.waitActive(whole.window):
         whole.window.activateWindow()
     checkpoints.table.setFocus()
     QTest.keyClick(checkpoints.table, Qt.Key.Key_Return)
     assert "Restore “" in whole.box().text()
     whole.box().reject()
-    assert whole.agent.asked("checkpoints.delete") == []
+    assert whole.agent.received("checkpoints.delete") == []
 
 
 def test_a_list_that_cannot_be_read_is_a_problem_and_not_empty(whole: MaintenanceWindow) -> None:
@@ -151,17 +151,17 @@ def test_a_list_that_cannot_be_read_is_a_problem_and_not_empty(whole: Maintenanc
 def test_the_list_is_reloaded_after_an_operation_started_elsewhere(
     whole: MaintenanceWindow, checkpoints: CheckpointsView
 ) -> None:
-    before = len(whole.agent.asked("checkpoints.list"))
+    before = len(whole.agent.received("checkpoints.list"))
     whole.publish(Phase.RUNNING, operation=UPDATING)
     assert not checkpoints.create_button.isEnabled()
     whole.publish(Phase.RUNNING)
-    whole.asked("checkpoints.list", before + 1)
+    whole.received("checkpoints.list", before + 1)
 
 
 def test_it_is_not_loaded_while_hidden(whole: MaintenanceWindow) -> None:
     whole.publish(Phase.RUNNING, operation=UPDATING)
     whole.publish(Phase.RUNNING)
-    assert whole.agent.asked("checkpoints.list") == []
+    assert whole.agent.received("checkpoints.list") == []
 
 
 def test_a_hundred_scroll_and_hostile_names_are_plain(store: AppStore, window: MainWindow) -> None:

@@ -46,7 +46,7 @@ def whole(qapp: QApplication, agent: FakeAgent, qtbot: QtBot) -> Iterator[Mainte
 
 
 def usable(window: MainWindow) -> list[str]:
-    """Words on the buttons of the header that can be pressed."""
+    """Labels of the enabled buttons in the header."""
     header = window.header
     buttons = (header.start, header.suspend, header.restart, header.stop, header.cancel)
     return [made.accessibleName() for made in buttons if made.isVisible() and made.isEnabled()]
@@ -58,7 +58,7 @@ def usable(window: MainWindow) -> list[str]:
 def test_suspend_and_resume(whole: MaintenanceWindow) -> None:
     assert usable(whole.window) == ["Suspend", "Restart", "Stop"]
     whole.window.header.suspend.click()
-    assert whole.asked("stop") == [{"policy": "suspend"}]
+    assert whole.received("stop") == [{"policy": "suspend"}]
     whole.publish(Phase.STOPPING)
     assert "Saving memory" in whole.window.header._detail.whole
     whole.publish(Phase.SUSPENDED)
@@ -66,12 +66,12 @@ def test_suspend_and_resume(whole: MaintenanceWindow) -> None:
     assert not whole.store.machine_keeps_running
     assert whole.window.containers.empty.isVisible()
     buttons_of(whole.window.containers.empty)["Resume"].click()
-    assert len(whole.asked("start")) == 1
+    assert len(whole.received("start")) == 1
 
 
 def test_a_stop_is_not_called_a_suspension(whole: MaintenanceWindow) -> None:
     whole.window.header.stop.click()
-    assert whole.asked("stop") == [{"policy": "power-down"}]
+    assert whole.received("stop") == [{"policy": "power-down"}]
     whole.publish(Phase.STOPPING)
     assert "Stopping containers" in whole.window.header._detail.whole
 
@@ -109,7 +109,7 @@ def test_an_operation_is_shown_everywhere_and_nothing_else_is_offered(whole: Mai
     assert not whole.window.restart_action.isEnabled()
     assert not whole.window.stop_and_quit_action.isEnabled()
     card.cancel.click()
-    assert whole.asked("operation.cancel") == [{}]
+    assert whole.received("operation.cancel") == [{}]
     whole.publish(Phase.RUNNING)
     assert usable(whole.window) == ["Suspend", "Restart", "Stop"]
     assert not card.isVisible()
@@ -148,7 +148,7 @@ def test_what_a_problem_offers_is_one_click(
     whole.publish(Phase.DEGRADED, problems=(problem,))
     (button,) = whole.window.alert.findChildren(ActionButton)
     button.click()
-    assert whole.asked(request_) == [args]
+    assert whole.received(request_) == [args]
     assert not button.isEnabled(), "a second click would ask a second time"
 
 
@@ -218,7 +218,7 @@ def test_an_update_is_offered_applied_and_reported(whole: MaintenanceWindow) -> 
     assert "From 2026.11.1 to 2026.12.0" in banner.text.text()
     whole.agent.holds.add("update.apply")
     banner.apply.click()
-    assert whole.asked("update.apply") == [{"directory": None}]
+    assert whole.received("update.apply") == [{"directory": None}]
     assert not banner.apply.isEnabled()
     whole.publish(Phase.BOOTING, operation=UPDATING)
     assert not banner.isVisible()
@@ -271,7 +271,7 @@ def test_memory_and_disk_are_reclaimed(whole: MaintenanceWindow) -> None:
         "memory_before": 3 * GIB, "memory_after": GIB, "disk_before": GIB, "disk_after": GIB,
     }  # fmt: skip
     usage.reclaim.click()
-    assert whole.asked("reclaim") == [{}]
+    assert whole.received("reclaim") == [{}]
     whole.wait(lambda: "Reclaimed. Memory: 3 GiB → 1 GiB, Disk: nothing to reclaim" in whole.notices)
     assert usage._last_result["memory"].text() == "Last time: 3 GiB → 1 GiB"
     assert not usage._last_result["disk"].isVisible()
@@ -292,8 +292,8 @@ def test_the_disk_grows_at_once_and_the_rest_is_saved(whole: MaintenanceWindow) 
     whole.agent.answers["config.set"] = settings_samples.config_answer(machine_cpus=3)
     whole.agent.answers["config.get"] = settings_samples.config_answer(disk_gib=96, machine_cpus=3)
     resources.apply.click()
-    assert whole.asked("disk.grow") == [{"size_gib": 96}]
-    assert whole.asked("config.set") == [{"values": {"machine.cpus": 3}}]
+    assert whole.received("disk.grow") == [{"size_gib": 96}]
+    assert whole.received("config.set") == [{"values": {"machine.cpus": 3}}]
     whole.wait(lambda: "Disk size increased." in whole.notices)
     whole.wait(lambda: not resources.apply.isEnabled())
     whole.publish(Phase.RUNNING, operation=MOVING)
@@ -316,7 +316,7 @@ def test_the_disk_is_moved(whole: MaintenanceWindow) -> None:
     assert rows.place.whole == settings_samples.DISK_PATH
     ask_move(rows, whole.store, "/mnt/big")
     assert "Move the data disk to /mnt/big?" in whole.confirm()
-    assert whole.asked("disk.move") == [{"directory": "/mnt/big"}]
+    assert whole.received("disk.move") == [{"directory": "/mnt/big"}]
     whole.wait(lambda: "Disk moved." in whole.notices)
 
 
@@ -330,7 +330,7 @@ def test_a_reset_creates_a_checkpoint_unless_unchecked(whole: MaintenanceWindow,
     kept.setChecked(keep)
     assert box.defaultButton().text() == "Cancel", "Return must not delete anything"
     assert "All containers, images, volumes" in whole.confirm()
-    assert whole.asked("reset") == [{"keep": keep}]
+    assert whole.received("reset") == [{"keep": keep}]
 
 
 # Settings
@@ -361,7 +361,7 @@ def test_the_lifecycle_is_set(whole: MaintenanceWindow) -> None:
     page.idle_action.box.activated.emit(1)
     page.keep_automatic.box.setValue(9)
     page.image_update.box.activated.emit(1)
-    assert whole.asked("config.set", 5) == [
+    assert whole.received("config.set", 5) == [
         {"values": {"machine.start_on_demand": False}},
         {"values": {"machine.idle_minutes": 0}},
         {"values": {"machine.idle_action": "stop"}},
@@ -377,15 +377,18 @@ def test_the_lifecycle_is_set(whole: MaintenanceWindow) -> None:
 def test_a_machine_problem_is_notified_once(store: AppStore, qtbot: QtBot) -> None:
     from app.frame.notifications import Alarm, MachineWatch
 
-    told: list[Alarm] = []
+    alarms: list[Alarm] = []
     watch = MachineWatch(store, store)
-    watch.alarm.connect(told.append)
+    watch.alarm.connect(alarms.append)
     show_machine(store, Phase.RUNNING, problems=(DISK_FULL,))
     show_machine(store, Phase.RUNNING)
     show_machine(store, Phase.RUNNING, problems=(DISK_FULL,), seq=2)
     show_machine(store, Phase.DEGRADED, problems=(DISK_FULL, HUNG))
-    assert [alarm.title for alarm in told] == ["The machine's disk is almost full", "The machine isn't responding"]
+    assert [alarm.title for alarm in alarms] == [
+        "The machine's disk is almost full",
+        "The machine isn't responding",
+    ]
     store.preferences.notifications = False
     show_machine(store, Phase.DEGRADED, problems=(ENGINE_DOWN,))
-    assert len(told) == 2
+    assert len(alarms) == 2
     store.notice(Notice(level="info", text="x"))

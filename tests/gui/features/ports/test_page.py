@@ -1,4 +1,4 @@
-"""Published ports: what is one row, the page, and how the list comes from the agent."""
+"""Published ports: grouping into rows, the page, and loading the list from the agent."""
 
 from __future__ import annotations
 
@@ -338,20 +338,20 @@ def whole(
 
 
 def test_polled_only_while_visible(whole: MaintenanceWindow, qtbot: QtBot) -> None:
-    whole.asked("ports.list")
+    whole.received("ports.list")
     whole.wait(lambda: whole.store.part(PortsStore).rows)
     qtbot.wait(200)
-    assert len(whole.agent.asked("ports.list")) <= 2, "nobody looks, nothing changes"
+    assert len(whole.agent.received("ports.list")) <= 2, "nobody looks, nothing changes"
     page = ports_page(whole.window)
-    whole.asked("ports.list", 6)
+    whole.received("ports.list", 6)
     assert cells(page) == ["localhost:8080"]
     whole.window.show_page("containers")
     qtbot.wait(60)
-    count = len(whole.agent.asked("ports.list"))
+    count = len(whole.agent.received("ports.list"))
     qtbot.wait(200)
-    assert len(whole.agent.asked("ports.list")) <= count + 1
+    assert len(whole.agent.received("ports.list")) <= count + 1
     whole.store.set_containers(samples.containers())
-    whole.asked("ports.list", count + 1)
+    whole.received("ports.list", count + 1)
 
 
 def test_a_conflict_is_shown_everywhere_and_polled_until_it_is_resolved(whole: MaintenanceWindow) -> None:
@@ -360,7 +360,7 @@ def test_a_conflict_is_shown_everywhere_and_polled_until_it_is_resolved(whole: M
     whole.wait(lambda: whole.window._rail.badge("ports") == 1)
     whole.agent.answers["ports.list"] = {"ports": twins(8080)}
     whole.wait(lambda: whole.window._rail.badge("ports") == 0)
-    # Nothing happened to any container: a port that failed later stands among the problems of the machine.
+    # No container changed: a port that failed later is among the machine's problems.
     whole.agent.answers["ports.list"] = {"ports": twins(8080, state="taken", problem=TAKEN)}
     whole.publish(Phase.RUNNING, problems=(PORT_TAKEN,))
     whole.wait(lambda: whole.window._rail.badge("ports") == 1)
@@ -371,13 +371,13 @@ def test_a_conflict_is_shown_everywhere_and_polled_until_it_is_resolved(whole: M
     whole.agent.answers["ports.list"] = {"ports": twins(8080)}
     whole.publish(Phase.RUNNING)
     whole.wait(lambda: whole.window._rail.badge("ports") == 0)
-    # And what listens on the host's network does so when it likes: then there is a notice.
+    # Programs in the host's network can listen at any time: a notice reports them.
     whole.agent.answers["ports.list"] = {"ports": twins(8080, state="taken", problem=TAKEN)}
     whole.agent.notice("web: nginx (process 4711) listens there.")
     whole.wait(lambda: whole.window._rail.badge("ports") == 1)
-    # Longer on the page than until the next look from elsewhere.
+    # Longer on the page than the polling interval of other pages.
     ports_page(whole.window)
-    whole.asked("ports.list", len(whole.agent.asked("ports.list")) + 5)
+    whole.received("ports.list", len(whole.agent.received("ports.list")) + 5)
     whole.window.show_page("containers")
     whole.agent.answers["ports.list"] = {"ports": twins(8080)}
     whole.wait(lambda: whole.window._rail.badge("ports") == 0)
@@ -401,7 +401,7 @@ def test_a_refusal_an_agent_that_is_silent_and_a_stop(whole: MaintenanceWindow) 
     whole.wait(lambda: page.problem.problem is None and page.empty.command.isVisible())
     whole.agent.holds.add("ports.list")
     whole.wait(lambda: page.problem.problem is not None and "has not told" in page.problem.problem.summary)
-    whole.asked("ports.list", len(whole.agent.asked("ports.list")) + 1)  # "Try again" would do nothing else
+    whole.received("ports.list", len(whole.agent.received("ports.list")) + 1)  # "Try again" would do nothing else
     whole.agent.release("ports.list")
     whole.wait(lambda: page.problem.problem is None)
     whole.publish(Phase.STOPPED)

@@ -1,4 +1,4 @@
-"""The settings of the network: sent one by one, refused at the field, and no password in clear."""
+"""The network settings: sent one by one, errors at their fields, and masked passwords."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from backend.settings import config
 from tests.gui.scenes import samples, settings_samples
 from tests.gui.scenes.network_scenes import PROXIES, SUBNET_REFUSED, network_settings, up
 from tests.gui.scenes.replies import reply
-from tests.gui.scenes.settings_samples import config_answer, told
+from tests.gui.scenes.settings_samples import config_answer, settings_loaded
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -45,7 +45,7 @@ def asked(store: AppStore) -> list[dict[str, Any]]:
 def section(store: AppStore, window: MainWindow, asked: list[dict[str, Any]], qtbot: QtBot) -> NetworkSettings:
     del asked  # before the first click
     up(store)
-    told(store)
+    settings_loaded(store)
     made = network_settings(window)
     with qtbot.waitActive(window):  # focus is the active window's
         window.activateWindow()
@@ -71,7 +71,7 @@ def test_every_setting_of_the_file_can_be_changed_here(section: NetworkSettings,
     assert set(section.controls) == set(NETWORK_KEYS)
     assert "network.dns" in offered_settings(store)
     assert "network.http_proxy" not in offered_settings(store), "it cannot be seen now"
-    told(store, **PROXIES)
+    settings_loaded(store, **PROXIES)
     assert "network.http_proxy" in offered_settings(store)
 
 
@@ -156,13 +156,13 @@ def test_an_error_is_shown_at_its_setting(section: NetworkSettings, store: AppSt
 def test_a_change_made_elsewhere_updates_an_untouched_field(
     section: NetworkSettings, store: AppStore, asked: list[dict[str, Any]]
 ) -> None:
-    told(store, **PROXIES)
+    settings_loaded(store, **PROXIES)
     field = section.texts["network.https_proxy"].field
     field.setFocus()
-    told(store, **PROXIES | {"network_https_proxy": "http://newer.example:3128"})
+    settings_loaded(store, **PROXIES | {"network_https_proxy": "http://newer.example:3128"})
     assert field.text() == "http://newer.example:3128"
     QTest.keyClicks(field, "9")
-    told(store, **PROXIES | {"network_https_proxy": "http://newest.example:3128"})
+    settings_loaded(store, **PROXIES | {"network_https_proxy": "http://newest.example:3128"})
     assert field.text() == "http://newer.example:31289", "what is typed is not taken away"
     field.setText("http://newest.example:3128")
     section.texts["network.dns"].field.setFocus()
@@ -185,18 +185,18 @@ def test_a_proxy_of_ones_own_is_sent_with_its_address(
     assert asked == [], "there is nothing to be set yet"
     assert section.missing.isVisible()
     assert field.hasFocus()
-    told(store)
+    settings_loaded(store)
     assert section.choices["network.proxy"].box.currentIndex() == 1, "news change nothing of it"
     write(section, "network.http_proxy", "http://proxy.example:3128")
     assert asked == [{"network.http_proxy": "http://proxy.example:3128", "network.proxy": "manual"}]
-    told(store, network_proxy="manual", network_http_proxy="http://proxy.example:3128")
+    settings_loaded(store, network_proxy="manual", network_http_proxy="http://proxy.example:3128")
     assert not section.missing.isVisible()
-    told(store, network_proxy="manual")
+    settings_loaded(store, network_proxy="manual")
     assert section.missing.text() == "No address is set, so the engine uses no proxy."
-    told(store, network_proxy="manual", network_http_proxy="http://proxy.example:3128")
+    settings_loaded(store, network_proxy="manual", network_http_proxy="http://proxy.example:3128")
     choose(section, "network.proxy", 2)
     assert asked[1] == {"network.proxy": "none"}
-    told(store, network_proxy="none", network_http_proxy="http://proxy.example:3128")
+    settings_loaded(store, network_proxy="none", network_http_proxy="http://proxy.example:3128")
     assert not field.isVisible()
     choose(section, "network.proxy", 1)
     assert asked[2] == {"network.proxy": "manual"}, "its addresses are still there"
@@ -205,7 +205,7 @@ def test_a_proxy_of_ones_own_is_sent_with_its_address(
 def test_a_password_is_shown_only_when_revealed(
     section: NetworkSettings, store: AppStore, asked: list[dict[str, Any]]
 ) -> None:
-    told(store, **PROXIES)
+    settings_loaded(store, **PROXIES)
     row = section.texts["network.http_proxy"]
     assert isinstance(row, ProxyRow)
     assert "s3cret" not in row.field.text()
@@ -219,7 +219,7 @@ def test_a_password_is_shown_only_when_revealed(
     assert row.field.text() == "http://ana:s3cret@proxy.example.com:3128"
     write(section, "network.http_proxy", "http://ana:newer@proxy.example.com:3128")
     assert asked == [{"network.http_proxy": "http://ana:newer@proxy.example.com:3128"}]
-    told(store, **PROXIES | {"network_http_proxy": "http://ana:newer@proxy.example.com:3128"})
+    settings_loaded(store, **PROXIES | {"network_http_proxy": "http://ana:newer@proxy.example.com:3128"})
     QTest.mouseClick(row.reveal, LEFT)
     assert "newer" not in row.field.text()
     assert row.value == "http://ana:newer@proxy.example.com:3128"

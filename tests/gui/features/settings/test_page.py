@@ -1,4 +1,4 @@
-"""The Settings page: what it shows, what it asks of the agent, and that it loses nothing that was typed."""
+"""The Settings page: what it shows, the requests it sends, and that typed text is never lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from backend.control.messages.request import Request
 from backend.model import Phase
 from tests.gui.scenes import settings_samples
 from tests.gui.scenes.replies import reply
-from tests.gui.scenes.settings_samples import config_answer, daemon_answer, told
+from tests.gui.scenes.settings_samples import config_answer, daemon_answer, settings_loaded
 from tests.gui.screenshots import machine, running, settings_page
 
 LEFT = Qt.MouseButton.LeftButton
@@ -37,7 +37,7 @@ def asked(store: AppStore) -> list[Request[Any]]:
 @pytest.fixture
 def page(store: AppStore, window: MainWindow, asked: list[Request[Any]]) -> SettingsPage:
     running(store)
-    told(store)
+    settings_loaded(store)
     return settings_page(window, "general")
 
 
@@ -80,7 +80,7 @@ def test_only_what_was_changed_is_applied(store: AppStore, page: SettingsPage, a
 def test_pending_changes_offer_a_restart(store: AppStore, page: SettingsPage, qtbot: QtBot) -> None:
     page.tabs.setCurrentWidget(page.resources)
     assert not page.restart.isVisible()
-    told(store, reasons=("machine.cpus", "daemon"))
+    settings_loaded(store, reasons=("machine.cpus", "daemon"))
     assert page.restart.isVisible()
     with qtbot.waitSignal(store.intents.restart_machine):
         QTest.mouseClick(page.restart.button, LEFT)
@@ -101,7 +101,7 @@ def test_the_disk_can_only_grow_and_much_is_marked(page: SettingsPage) -> None:
 
 def test_an_unapplied_choice_survives_updates(store: AppStore, page: SettingsPage) -> None:
     page.resources.rows.cpus.field.setValue(6)
-    told(store)
+    settings_loaded(store)
     assert page.resources.rows.cpus.value == 6
     page.tabs.setCurrentWidget(page.resources)
     QTest.mouseClick(page.resources.discard, LEFT)
@@ -110,7 +110,7 @@ def test_an_unapplied_choice_survives_updates(store: AppStore, page: SettingsPag
 
 def test_letting_wherry_choose(store: AppStore, page: SettingsPage, asked: list[Any]) -> None:
     assert not page.resources.automatic.isEnabled()
-    told(store, machine_cpus=2)
+    settings_loaded(store, machine_cpus=2)
     page.tabs.setCurrentWidget(page.resources)
     QTest.mouseClick(page.resources.automatic, LEFT)
     assert asked == [messages.SetSettings(values={"machine.cpus": 0, "machine.memory_mib": 0})]
@@ -120,7 +120,7 @@ def test_a_refusal_is_shown_in_place(store: AppStore, page: SettingsPage) -> Non
     store.part(SettingsStore).take(messages.SetSettings(values={}), settings_samples.CONFIG_PROBLEM)
     assert page.resources.problem.problem == settings_samples.CONFIG_PROBLEM
     assert store.problem is None
-    told(store)
+    settings_loaded(store)
     assert page.resources.problem.problem is None
 
 
@@ -234,7 +234,7 @@ def test_the_docker_context(store: AppStore, page: SettingsPage, asked: list[Any
 @pytest.mark.parametrize("key", SETTINGS)
 def test_every_setting_can_be_opened(store: AppStore, window: MainWindow, key: str) -> None:
     running(store)
-    told(store)
+    settings_loaded(store)
     store.part(SettingsStore).take(*reply(messages.GetContext(), settings_samples.context_answer(selected=False)))
     store.intents.show_setting.emit(key)
     assert window.page_name == "settings"

@@ -1,4 +1,4 @@
-"""The graphs: their lines out of samples, what they say, and that they cost nothing while nobody looks."""
+"""The graphs: lines from samples, texts, and no work while hidden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures on their way from the agent to the store: when they are asked for, and what becomes of them."""
+"""Statistics from the agent to the store: when they are subscribed to, and when they are cleared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A container's page on the fake engine: what is asked, what is shown, what becomes of it when things go wrong."""
+"""A container's page on the fake engine: requests, display, and failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page of a container asks, and whose answer is whose."""
+"""Requests of a container's page, and the assignment of replies to them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ID = "ab" * 32
 def detail(
     qapp: QApplication, store: AppStore, window: MainWindow, agent: FakeAgent, qtbot: QtBot
 ) -> Iterator[DetailStore]:
-    """With a link to an agent that keeps requests for directories until it is told otherwise."""
+    """The store, connected to an agent that holds requests for directories until released."""
     link, engine_link = MachineLink(lambda: str(agent.path)), EngineLink()
     wiring = DetailWiring(Parts(qapp, store, link, engine_link, window), window)
     agent.holds.add("files.list")

@@ -1,4 +1,4 @@
-"""Files of a container on its page: walking, editing, copying both ways, commit and export."""
+"""The Files tab: browsing, editing, copying both ways, commit and export."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def asked(whole: DetailWindow, path: str) -> messages.ListFiles:
 
 
 def listed(whole: DetailWindow, path: str, *entries: list[Any]) -> None:
-    """Let the agent answer."""
+    """Let the agent reply with a listing."""
     directory = [".", 0o40755, 4096, 1, 5, 6, ""]
     result = {"container": whole.id, "path": path, "resolved": path, "directory": directory, "entries": list(entries)}
     whole.machine_link.answer(*reply(asked(whole, path), result))
@@ -48,7 +48,7 @@ def names(tab: FilesTab) -> dict[str, str]:
 
 def test_directories_are_walked_with_marks(whole: DetailWindow) -> None:
     tab: FilesTab = whole.open("files")
-    assert whole.machine_link.asked[-1] == asked(whole, "/")
+    assert whole.machine_link.requests[-1] == asked(whole, "/")
     listed(whole, "/", ["etc", 0o40755, 0, 1, 0, 0, ""], ["b\xff", 0o100644, 5, 1, 0, 0, ""])
     whole.wait(lambda: names(tab).get("etc") == "modified")
     assert list(names(tab)) == ["etc", "b\N{REPLACEMENT CHARACTER}"]
@@ -58,11 +58,11 @@ def test_directories_are_walked_with_marks(whole: DetailWindow) -> None:
     tab.table.setFocus()
     tab.table.setCurrentIndex(tab.proxy.index(0, 0))
     QTest.keyClick(tab.table, Qt.Key.Key_Return)
-    assert whole.machine_link.asked[-1] == asked(whole, "/etc")
+    assert whole.machine_link.requests[-1] == asked(whole, "/etc")
     listed(whole, "/etc", ["motd", 0o100644, 5, 1, 0, 0, ""])
     assert names(tab) == {"motd": "added"}
     QTest.keyClick(tab.table, Qt.Key.Key_Backspace)
-    assert whole.machine_link.asked[-1] == asked(whole, "/")
+    assert whole.machine_link.requests[-1] == asked(whole, "/")
 
 
 def test_an_answer_that_is_late_or_a_refusal(whole: DetailWindow) -> None:

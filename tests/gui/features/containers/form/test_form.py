@@ -1,4 +1,4 @@
-"""The form: what is typed is asked for, faults are said where they are, pulls are cancelled, nothing is lost."""
+"""The container form: requests from typed values, errors at their fields, cancelled pulls, and no lost input."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NOTHING = EngineFacts()
 
 
 class Engine:
-    """Hears what the form asks; answers when the test says so."""
+    """Records the form's requests; replies when the test says so."""
 
     def __init__(self, store: AppStore) -> None:
         self.asked: list[tuple[Any, Callable[[object], None]]] = []
@@ -53,7 +53,7 @@ class Engine:
             self.asked.append((job, done))
 
     def answer(self, value: object) -> Any:
-        """Answer the oldest, and give its job."""
+        """Reply to the oldest request; returns its job."""
         job, done = self.asked.pop(0)
         done(value)
         return job

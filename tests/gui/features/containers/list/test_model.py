@@ -1,4 +1,4 @@
-"""The table's model: two hundred rows, hostile names, and rows that keep their identity."""
+"""The list's model: two hundred rows, hostile names, and rows that keep their identity."""
 
 from __future__ import annotations
 

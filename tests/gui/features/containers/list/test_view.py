@@ -1,4 +1,4 @@
-"""The list as its user has it: groups, columns, selection, keys, menus, figures."""
+"""The container list: groups, columns, selection, keys, menus and figures."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_the_selection_survives_sorting_and_change(store: AppStore, view: Contai
 
 @pytest.mark.parametrize("seed", range(8))
 def test_any_change_is_notified_as_a_correct_difference(store: AppStore, seed: int) -> None:
-    """Rows come, go, change and move at random; Qt's own tester watches, and the outcome is what was set."""
+    """Rows are inserted, removed, changed and moved at random; Qt's model tester checks every notification."""
     chance = random.Random(seed)
     model = ContainerModel(store, store)
     QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal, model)
