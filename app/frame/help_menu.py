@@ -65,9 +65,9 @@ class HelpMenu(QObject):
 
     def open(self, name: str) -> None:
         """Open a help topic; "" for the open page's topic."""
-        found = self._open_one(HelpWindow) or HelpWindow(self._store, self._window)
-        found.show_topic(name or self._page_topic())
-        _raise(found)
+        help_window = self._open_one(HelpWindow) or HelpWindow(self._store, self._window)
+        help_window.show_topic(name or self._page_topic())
+        _raise(help_window)
 
     def open_about(self) -> None:
         """Open the About window."""
@@ -102,7 +102,7 @@ class HelpMenu(QObject):
 
     def _open_one(self, kind: type[_Dialog]) -> _Dialog | None:
         # A closed dialog may not be deleted yet.
-        return next((found for found in self._window.findChildren(kind) if found.isVisible()), None)
+        return next((child for child in self._window.findChildren(kind) if child.isVisible()), None)
 
 
 def _raise(dialog: QWidget) -> None:

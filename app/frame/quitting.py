@@ -36,7 +36,7 @@ class QuittingWiring(QObject):
         machine.settled.connect(self._on_machine_settled)
         machine.refused.connect(self._on_request_refused)
         intents = parts.store.intents
-        intents.quit.connect(self._ask)
+        intents.quit.connect(self._on_quit)
         intents.quit_only.connect(self.quit)
         intents.suspend_and_quit.connect(lambda: self._quit_with("suspend"))
         intents.stop_and_quit.connect(lambda: self._quit_with("stop"))
@@ -53,7 +53,7 @@ class QuittingWiring(QObject):
         self._window.close_for_good()
         self._parts.app.quit()
 
-    def _ask(self) -> None:
+    def _on_quit(self) -> None:
         """Quit; first ask what to do with a running machine, unless the preferences say."""
         store = self._parts.store
         settled = store.preferences.on_quit
@@ -106,7 +106,7 @@ class QuittingWiring(QObject):
     def _on_closing(self) -> None:
         # Checked each time: the tray may have appeared or vanished since the start.
         if not self._parts.store.preferences.close_to_tray or not desktop.tray_is_shown():
-            self._ask()
+            self._on_quit()
             return
         self._tray.show()
         self._window.hide()

@@ -81,7 +81,7 @@ def test_a_day_without_a_mouse(whole: WherryApp, agent: FakeAgent, engine: FakeE
     # Start the machine.
     tab_to(window.header.start)
     press(Qt.Key.Key_Return)
-    # The list is there a moment before the link counts as up, and until then nothing can be asked of a container.
+    # The list arrives shortly before the link is up, and until then no action on a container is possible.
     qtbot.waitUntil(lambda: store.engine_link is LinkState.UP and bool(store.containers), timeout=PATIENCE_MS)
     assert asked("start")
 
@@ -137,7 +137,7 @@ def test_a_day_without_a_mouse(whole: WherryApp, agent: FakeAgent, engine: FakeE
     assert asked("stop")
 
     # Quit, with the window in sight: it must not only hide itself.
-    # The offscreen platform gives the keyboard to nobody when a popup was closed.
+    # The offscreen platform gives the focus to no window after a popup was closed.
     with qtbot.waitActive(window):
         window.activateWindow()
     with qtbot.waitSignal(store.intents.quit):
@@ -151,7 +151,7 @@ def test_maintenance_without_a_mouse(whole: WherryApp, agent: FakeAgent, qtbot: 
     agent.answers["checkpoints.create"] = {"id": "new"}
 
     def activate() -> None:
-        # The offscreen platform gives the keyboard to nobody when a dialog was closed.
+        # The offscreen platform gives the focus to no window after a dialog was closed.
         with qtbot.waitActive(window):
             window.activateWindow()
 

@@ -96,7 +96,7 @@ def test_a_company_network(fresh: Machine, tools: Tools, tmp_path: Path, monkeyp
         assert "unknown authority" in refused.stderr
         assert f"other.corp.test:{own_port}" in proxy.passed
 
-        # This computer's loopback is never asked by the proxy, and needs no TLS; a mirror there stands for Docker Hub.
+        # This computer's loopback never uses the proxy and needs no TLS; a mirror there replaces Docker Hub.
         fresh.docker("tag", BUSYBOX, f"10.0.2.2:{plain_port}/library/mirrored:1")
         fresh.docker("push", f"10.0.2.2:{plain_port}/library/mirrored:1")
         fresh.docker("pull", "mirrored:1")
@@ -153,7 +153,7 @@ def test_a_company_network(fresh: Machine, tools: Tools, tmp_path: Path, monkeyp
         assert "not found" in fresh.docker("pull", f"localhost:{published}/nothing", check=False).stderr.lower()
         fresh.docker("rm", "-f", "registry")
 
-        # Neither logs nor what is shown have the password.
+        # Neither logs nor output contain the password.
         assert "s3cr3t" not in fresh.wherry("doctor", "proxies", "certificates", check=False).stdout
         shown = fresh.docker("info").stdout + fresh.logs() + fresh.wherry("logs", "engine").stdout
         assert "s3cr3t" not in shown

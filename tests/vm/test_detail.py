@@ -176,7 +176,7 @@ def test_a_terminal_runs_vi_and_top_and_follows_the_size(machine: Machine, page:
     page.type("echo s$((40+4))s\r")
     page.wait_for("s44s")
 
-    # It outlives a look at another tab, and is ended with all that it started.
+    # It survives a switch to another tab, and is ended with all its child processes.
     page.type("sleep 54321 &\r")
     page.open(container, "processes")
     page.wait(lambda: isinstance(page.window.store.part(DetailStore).processes, ProcessTable))

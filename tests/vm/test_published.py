@@ -163,7 +163,7 @@ def test_a_port_that_the_engine_chose_and_the_host_has_not_becomes_another(
     number = int(given(machine, "first")["80/tcp"][0]["HostPort"])
     with contextlib.ExitStack() as taken:
         for port in range(number + 1, number + 4):
-            with contextlib.suppress(OSError):  # somebody else has it: as good
+            with contextlib.suppress(OSError):  # another program holds it, which is fine too
                 taken.enter_context(socket.create_server(("127.0.0.1", port)))
         serve(machine, "second", "-p", "80", word="second")
         (row,) = given(machine, "second")["80/tcp"]

@@ -130,10 +130,10 @@ class ChecksCard(Card):
                 row.show_entry(results[number], running=checks.running, fixing=results[number].id in checks.fixing)
 
     def _fix(self, entry: CheckEntry) -> None:
-        ask_fix(self, self._store, (entry,))
+        confirm_fix(self, self._store, (entry,))
 
     def _fix_all(self) -> None:
-        ask_fix(self, self._store, self._store.part(ChecksStore).fixable)
+        confirm_fix(self, self._store, self._store.part(ChecksStore).fixable)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -141,7 +141,7 @@ class ChecksCard(Card):
             self.refresh()
 
 
-def ask_fix(parent: QWidget, store: AppStore, entries: tuple[CheckEntry, ...]) -> QMessageBox:
+def confirm_fix(parent: QWidget, store: AppStore, entries: tuple[CheckEntry, ...]) -> QMessageBox:
     """Ask for confirmation to apply the automatic fixes of `entries`, and list what they change."""
     return ask(
         parent,

@@ -66,7 +66,7 @@ class CreateDialog(QDialog):
         self._confirmed(name)
 
 
-def ask_restore(parent: QWidget, store: AppStore, entry: messages.CheckpointEntry) -> QMessageBox:
+def confirm_restore(parent: QWidget, store: AppStore, entry: messages.CheckpointEntry) -> QMessageBox:
     """Confirm restoring a checkpoint; explains what is lost and what is kept."""
     lines = [
         _(
@@ -98,7 +98,7 @@ def ask_restore(parent: QWidget, store: AppStore, entry: messages.CheckpointEntr
     )
 
 
-def ask_deletion(parent: QWidget, store: AppStore, entries: list[messages.CheckpointEntry]) -> QMessageBox:
+def confirm_deletion(parent: QWidget, store: AppStore, entries: list[messages.CheckpointEntry]) -> QMessageBox:
     """Confirm deleting one or several checkpoints."""
     count = len(entries)
     size = figures.size(round(sum(entry.size_gib for entry in entries) * 1024**3))

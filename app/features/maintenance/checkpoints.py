@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 
 from app.features.maintenance.checkpoint_dialogs import (
     CreateDialog,
-    ask_deletion,
-    ask_restore,
+    confirm_deletion,
+    confirm_restore,
     display_name,
     size_text,
 )
@@ -217,11 +217,11 @@ class CheckpointsView(QWidget):
         if not self.restore_button.isEnabled():
             return
         (entry,) = self.selected
-        ask_restore(self, self._store, entry)
+        confirm_restore(self, self._store, entry)
 
     def _delete(self) -> None:
         if self.delete_button.isEnabled():
-            ask_deletion(self, self._store, self.selected)
+            confirm_deletion(self, self._store, self.selected)
 
     def _make_table(self) -> None:
         table = self.table

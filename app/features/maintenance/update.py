@@ -86,12 +86,12 @@ class UpdateBanner(QFrame):
     def _confirm(self) -> None:
         store = self._store
         if store.running:
-            ask_update(self, store)
+            confirm_update(self, store)
         else:
             store.intents.request_maintenance.emit(messages.ApplyUpdate())
 
 
-def ask_update(parent: QWidget, store: AppStore) -> QMessageBox:
+def confirm_update(parent: QWidget, store: AppStore) -> QMessageBox:
     """Confirm updating now, which restarts the running containers."""
     lines = [
         ngettext(

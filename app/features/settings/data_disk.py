@@ -29,7 +29,7 @@ class DataDiskRows(QWidget):
         self.place = ElidedLabel()
         self.takes = label("", "muted")
         self.move_disk = button(_("Move to another folder…"), self._choose_folder)
-        self.reset = button(_("Erase…"), lambda: ask_reset(self, store), "danger")
+        self.reset = button(_("Erase…"), lambda: confirm_reset(self, store), "danger")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, theme.px(10), 0, 0)
         column.setSpacing(theme.px(8))
@@ -72,7 +72,7 @@ class DataDiskRows(QWidget):
         machine = self._store.part(SettingsStore).machine
         if machine is not None and machine.disk.path:
             dialog.setDirectory(str(Path(machine.disk.path).parent))
-        dialog.fileSelected.connect(lambda folder: ask_move(self, self._store, folder))
+        dialog.fileSelected.connect(lambda folder: confirm_move(self, self._store, folder))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
@@ -85,7 +85,7 @@ def disk_size(store: AppStore) -> int | None:
     return machine.disk.used_bytes if machine is not None else None
 
 
-def ask_move(parent: QWidget, store: AppStore, folder: str) -> QMessageBox:
+def confirm_move(parent: QWidget, store: AppStore, folder: str) -> QMessageBox:
     """Confirm moving the disk. The copy is verified before the original is deleted."""
     size = disk_size(store)
     lines = [
@@ -118,7 +118,7 @@ def ask_move(parent: QWidget, store: AppStore, folder: str) -> QMessageBox:
     )
 
 
-def ask_reset(parent: QWidget, store: AppStore) -> QMessageBox:
+def confirm_reset(parent: QWidget, store: AppStore) -> QMessageBox:
     """Confirm erasing the machine. Its state is saved as a checkpoint unless the user unchecks that."""
     return ask(
         parent,

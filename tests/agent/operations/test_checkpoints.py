@@ -146,7 +146,7 @@ def test_an_answer_that_is_lost_does_no_harm(make_machine: Callable[..., Machine
     machine.cue(thaw_lost=True)
     machine.started()
     with machine.client() as client:
-        client.request(messages.CreateCheckpoint(), reply_timeout_s=60)  # the freeze held; it ends by itself
+        client.request(messages.CreateCheckpoint(), reply_timeout_s=60)  # the freeze is active; it ends automatically
         assert reasons(client) == ["manual"]
 
 

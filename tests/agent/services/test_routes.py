@@ -62,7 +62,7 @@ def test_a_vpn_with_the_same_ranges_is_reported_and_the_next_start_moves(
     routes(HOME + VPN + VPN_172)
     reported = wait_for_conflict(machine, reported=True)
     problem = reported.problems[-1]
-    assert reported.phase is Phase.RUNNING  # containers go on
+    assert reported.phase is Phase.RUNNING  # containers keep running
     assert problem.action is Action.RESTART
     assert "10.0.0.0/8 (tun0) is in the way of the network to the machine (10.0.2.0/24)" in problem.summary
     assert "172.17.0.0/16 (tun0) is in the way of the default bridge (172.17.0.0/16)" in problem.summary

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from app.features.doctor.bundle_store import BundleInfo, BundleStore
-from app.features.doctor.checks import ask_fix
+from app.features.doctor.checks import confirm_fix
 from app.features.doctor.checks_store import ChecksStore
 from app.features.machine.page import MachineView
-from app.features.maintenance.checkpoint_dialogs import CreateDialog, ask_deletion, ask_restore
-from app.features.maintenance.update import ask_update
-from app.features.settings.data_disk import ask_move, ask_reset
+from app.features.maintenance.checkpoint_dialogs import CreateDialog, confirm_deletion, confirm_restore
+from app.features.maintenance.update import confirm_update
+from app.features.settings.data_disk import confirm_move, confirm_reset
 from app.features.settings.page import SettingsPage
 from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
@@ -161,7 +161,7 @@ def _checkpoint_dialog(open_it: Callable[[AppStore, MachineView], object]) -> Sc
 def _restoring(store: AppStore, page: MachineView) -> None:
     entries = store.part(MaintenanceStore).checkpoints
     assert entries is not None
-    ask_restore(page.checkpoints, store, entries[0])
+    confirm_restore(page.checkpoints, store, entries[0])
 
 
 def _overview(phase: Phase = Phase.RUNNING, **changes: Any) -> Scene:
@@ -179,7 +179,7 @@ def _overview(phase: Phase = Phase.RUNNING, **changes: Any) -> Scene:
 
 def _update_question(store: AppStore, window: MainWindow) -> None:
     _overview(image_offer="2026.12.0")(store, window)
-    ask_update(machine_page(window).overview.update_banner, store)
+    confirm_update(machine_page(window).overview.update_banner, store)
 
 
 def _reclaimed(store: AppStore, window: MainWindow) -> None:
@@ -255,7 +255,9 @@ SCENES: dict[str, Scene] = {
     "checks-never": lambda _store, window: window.show_machine("checks"),
     "checks-found": checks_scene(lambda _store, _page: None),
     "checks-fixing": checks_scene(lambda store, _page: store.part(ChecksStore).begin(frozenset({"lock"}))),
-    "checks-fix": checks_scene(lambda store, page: ask_fix(page.checks.card, store, store.part(ChecksStore).fixable)),
+    "checks-fix": checks_scene(
+        lambda store, page: confirm_fix(page.checks.card, store, store.part(ChecksStore).fixable)
+    ),
     "suspended-containers": _page("containers", Phase.SUSPENDED),
     "suspended-images": _page("images", Phase.SUSPENDED),
     "suspended-logs": _page("logs", Phase.SUSPENDED),
@@ -280,14 +282,14 @@ SCENES: dict[str, Scene] = {
     "checkpoints-create": _checkpoint_dialog(lambda _store, page: CreateDialog(page, lambda _name: None).open()),
     "checkpoints-restore": _checkpoint_dialog(_restoring),
     "checkpoints-delete": _checkpoint_dialog(
-        lambda store, page: ask_deletion(page.checkpoints, store, page.checkpoints.selected)
+        lambda store, page: confirm_deletion(page.checkpoints, store, page.checkpoints.selected)
     ),
     "settings-lifecycle": _settings("lifecycle"),
     "settings-disk": _settings("resources"),
     "settings-disk-move": _settings(
-        "resources", lambda store, page: ask_move(page.resources.data_disk, store, "/mnt/a large disk/wherry")
+        "resources", lambda store, page: confirm_move(page.resources.data_disk, store, "/mnt/a large disk/wherry")
     ),
-    "settings-disk-reset": _settings("resources", lambda store, page: ask_reset(page.resources.data_disk, store)),
+    "settings-disk-reset": _settings("resources", lambda store, page: confirm_reset(page.resources.data_disk, store)),
     "quit": _quitting(),
     "quit-busy": _quitting(operation=MOVING),
     "quit-starting": _quitting(Phase.BOOTING),

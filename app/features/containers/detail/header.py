@@ -10,7 +10,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app import texts
-from app.features.containers.list.dialogs import ask_removal
+from app.features.containers.list.dialogs import confirm_removal
 from app.state.store import AppStore
 from app.texts import _
 from app.ui import icons, theme
@@ -26,8 +26,8 @@ class DetailHeader(QFrame):
     """The header for one container."""
 
     left = Signal()  # the user returns to the list
-    commit_wanted = Signal()
-    export_wanted = Signal()
+    commit_requested = Signal()
+    export_requested = Signal()
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -136,8 +136,8 @@ class DetailHeader(QFrame):
         if self._container is not None:
             self._store.intents.act_on_containers.emit((self._container.id,), action)
 
-    def _ask_removal(self, container: Container) -> None:
-        ask_removal(self, (container,), self._store.intents.act_on_containers.emit)
+    def _confirm_removal(self, container: Container) -> None:
+        confirm_removal(self, (container,), self._store.intents.act_on_containers.emit)
 
     def _enable(self) -> None:
         container = self._container
@@ -166,11 +166,11 @@ class DetailHeader(QFrame):
         if container.state.is_up:
             add(texts.action(ContainerAction.KILL), "close-octagon-outline", partial(self._act, ContainerAction.KILL))
         self.menu.addSeparator()
-        add(_("Commit to image…"), "package-variant-closed", self.commit_wanted.emit)
-        add(_("Export to tar file…"), "archive-arrow-down-outline", self.export_wanted.emit)
+        add(_("Commit to image…"), "package-variant-closed", self.commit_requested.emit)
+        add(_("Export to tar file…"), "archive-arrow-down-outline", self.export_requested.emit)
         self.menu.addSeparator()
         board = QGuiApplication.clipboard()
-        add(_("Remove…"), "trash-can-outline", partial(self._ask_removal, container))
+        add(_("Remove…"), "trash-can-outline", partial(self._confirm_removal, container))
         self.menu.addSeparator()
         add(_("Copy ID"), "content-copy", partial(board.setText, container.id))
         add(_("Copy name"), "content-copy", partial(board.setText, container.name))

@@ -11,7 +11,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QMenu, QWidget
 
 from app import texts
-from app.features.containers.list.dialogs import ask_removal, ask_rename
+from app.features.containers.list.dialogs import confirm_removal, open_rename_dialog
 from app.features.containers.list.rows import is_startable
 from app.links.link_state import LinkState
 from app.state.store import AppStore
@@ -113,7 +113,7 @@ class ContainerActions(QObject):
         if not chosen or self._store.engine_link is not LinkState.UP:
             return
         if kind is ContainerAction.REMOVE:
-            ask_removal(self._owner, chosen, self._act)
+            confirm_removal(self._owner, chosen, self._act)
         else:
             self._act(tuple(entry.id for entry in chosen), kind)
 
@@ -168,7 +168,7 @@ class ContainerActions(QObject):
 
     def _rename(self) -> None:
         if len(target := self._target()) == 1:
-            ask_rename(self._owner, self._store, target[0])
+            open_rename_dialog(self._owner, self._store, target[0])
 
     def _edit(self) -> None:
         if len(target := self._target()) == 1:

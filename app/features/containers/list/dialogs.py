@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from backend.api import EngineClient
 
 
-def ask_removal(
+def confirm_removal(
     parent: QWidget, containers: Sequence[Container], confirmed: Callable[[tuple[str, ...], ContainerAction], None]
 ) -> QMessageBox:
     """Confirm removal and explain what is lost; calls `confirmed` with the ids and the kind of removal."""
@@ -96,7 +96,7 @@ def ask_removal(
     return box
 
 
-def ask_rename(parent: QWidget, store: AppStore, container: Container) -> RenameDialog:
+def open_rename_dialog(parent: QWidget, store: AppStore, container: Container) -> RenameDialog:
     """Open the dialog to rename a container."""
     dialog = RenameDialog(parent, store, container)
     dialog.open()

@@ -105,10 +105,10 @@ class ContainerModel(QAbstractTableModel):
             return None
         column = ContainerColumn(section)
         if role == Qt.ItemDataRole.DisplayRole:
-            words_of_it = "" if column is ContainerColumn.SELECT else column.title
+            title = "" if column is ContainerColumn.SELECT else column.title
             # Right-aligned text would be covered by the sort indicator.
             marked = column in FIGURES and column is self.arrangement.column
-            return words_of_it + _ROOM_FOR_MARK if marked else words_of_it
+            return title + _ROOM_FOR_MARK if marked else title
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return column.title
         if role == Qt.ItemDataRole.ToolTipRole and column in SORTABLE:

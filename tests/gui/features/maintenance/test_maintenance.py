@@ -310,11 +310,11 @@ def test_a_disk_that_grows_later_is_not_reported_as_grown(whole: MaintenanceWind
 
 
 def test_the_disk_is_moved(whole: MaintenanceWindow) -> None:
-    from app.features.settings.data_disk import ask_move
+    from app.features.settings.data_disk import confirm_move
 
     rows = settings(whole, "resources").resources.data_disk
     assert rows.place.whole == settings_samples.DISK_PATH
-    ask_move(rows, whole.store, "/mnt/big")
+    confirm_move(rows, whole.store, "/mnt/big")
     assert "Move the data disk to /mnt/big?" in whole.confirm()
     assert whole.received("disk.move") == [{"directory": "/mnt/big"}]
     whole.wait(lambda: "Disk moved." in whole.notices)

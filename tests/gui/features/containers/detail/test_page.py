@@ -126,7 +126,7 @@ def test_debug_shells_are_not_in_the_list_and_those_of_dead_windows_are_removed(
     whole.wait(lambda: whole.store.engine_link is LinkState.RECONNECTING)
     whole.engine.listen()
     whole.wait(lambda: whole.engine.inside.removed == ["helper"])
-    assert len(whole.engine.entries) == before + 1  # nothing but the helper was asked to go
+    assert len(whole.engine.entries) == before + 1  # only the debug shell was removed
 
 
 # -- inspect, processes, facts -----------------------------------------------------------------------------------
