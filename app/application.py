@@ -34,7 +34,7 @@ from app.links.machine_link import MachineLink
 from app.state.parts import Parts
 from app.state.preferences import Preferences
 from app.state.store import AppStore
-from app.texts import _
+from app.texts import message
 from app.ui import desktop
 from backend.api import Notice
 
@@ -114,7 +114,8 @@ class WherryApp(QObject):
         if not has_tray:
             self.store.notice(
                 Notice(
-                    level="info", text=_("This desktop doesn't show tray icons, so closing the window quits Wherry.")
+                    level="info",
+                    text=message("This desktop doesn't show tray icons, so closing the window quits Wherry."),
                 )
             )
             self._tray_timer.start()

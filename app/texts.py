@@ -18,7 +18,6 @@ from backend.api import (
     Phase,
     ProblemCode,
     StepState,
-    StepStatus,
     _,
     choose_language,
     count_message,
@@ -27,7 +26,9 @@ from backend.api import (
     ngettext,
     npgettext,
     pgettext,
+    problem_text,
     say,
+    sentences,
     verbatim,
 )
 
@@ -47,10 +48,11 @@ __all__ = [
     "npgettext",
     "pgettext",
     "phase",
+    "problem_text",
     "problem_title",
     "say",
     "seconds",
-    "step",
+    "sentences",
     "step_state",
     "verbatim",
 ]
@@ -71,15 +73,6 @@ _STEP_STATES: Final = {
     StepState.ACTIVE: message("In progress"),
     StepState.DONE: message("Done"),
     StepState.FAILED: message("Failed"),
-}
-_STEPS: Final = {
-    "restore": message("Resuming"),
-    "prepare": message("Checking the machine's files"),
-    "launch": message("Starting the virtual machine"),
-    "kernel": message("Booting the Linux kernel"),
-    "guest": message("Starting guest services"),
-    "ssh": message("Connecting to the machine"),
-    "engine": message("Starting the Docker engine"),
 }
 _CONTAINER_STATES: Final = {
     ContainerState.CREATED: message("Created"),
@@ -170,12 +163,6 @@ def phase(value: Phase | None) -> str:
 def problem_title(code: ProblemCode) -> str:
     """The title shown above problems with this code."""
     return say(_PROBLEMS[code])
-
-
-def step(status: StepStatus) -> str:
-    """Name of a startup step; the agent's own title for a step that this table does not list."""
-    known = _STEPS.get(status.name)
-    return say(known) if known else status.title
 
 
 def step_state(value: StepState) -> str:

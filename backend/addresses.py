@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from backend.messages import Message
+
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})
 
 
@@ -100,7 +102,7 @@ class PortStatus:
     received_bytes: int | None = None
     """Bytes received by the container on open connections; None: unknown."""
     sent_bytes: int | None = None
-    problem: str = ""
+    problem: Message | None = None
     """Why it is not open, and what to do, as in "nginx (process 4711) listens there"."""
 
 

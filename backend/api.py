@@ -97,9 +97,10 @@ from backend.engine.types import (
     PortBinding,
     RemovePolicy,
     clean_text,
+    cleaned,
 )
 from backend.errors import Action, Cancelled, Problem, ProblemCode, WherryError, WrongPhase, fail
-from backend.messages import Message, Value, count_message, message, message_in, verbatim
+from backend.messages import Message, Value, count_message, message, message_in, sentences, verbatim
 from backend.model import (
     AcceleratorStatus,
     Desired,
@@ -120,7 +121,7 @@ from backend.settings.daemon_json import Severity as FindingSeverity
 from backend.settings.daemon_json import check as check_daemon_json
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
 from backend.support.manual import HelpTopic, help_text, help_topics
-from backend.texts import LANGUAGES, _, choose_language, ngettext, npgettext, pgettext, say
+from backend.texts import LANGUAGES, _, choose_language, ngettext, npgettext, pgettext, problem_text, say
 
 if TYPE_CHECKING:
     from backend.control.launch import ensure_agent
@@ -239,6 +240,7 @@ __all__ = [
     "check_results_as_text",
     "choose_language",
     "clean_text",
+    "cleaned",
     "count_message",
     "create_container",
     "decode_from_agent",
@@ -271,6 +273,7 @@ __all__ = [
     "npgettext",
     "pgettext",
     "preferences_file",
+    "problem_text",
     "programs",
     "read_reply",
     "recreate_container",
@@ -278,6 +281,7 @@ __all__ = [
     "request_line",
     "run_command",
     "say",
+    "sentences",
     "spec_of",
     "split_image_name",
     "user_cache_dir",

@@ -3,7 +3,8 @@
 WherryError                 carries a Problem; the only exception raised across modules on purpose ├── WrongPhase
 the request is not possible in the machine's present phase └── Cancelled               the user cancelled the request
 
-An exception of a library is converted in the module that imports the library. This module imports nothing of ours.
+An exception of a library is converted in the module that imports the library. This module imports nothing of ours but
+`messages`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from backend.messages import Message
 
 
 class ProblemCode(StrEnum):
@@ -101,9 +104,9 @@ class Problem:
     """A problem, with everything that is needed to show it and act on it."""
 
     code: ProblemCode
-    summary: str
+    summary: Message
     """One sentence without jargon: what happened."""
-    hint: str | None = None
+    hint: Message | None = None
     """What the user can do about it."""
     command: str | None = None
     """The command that failed, as the user could type it."""
@@ -115,8 +118,8 @@ class Problem:
     """What Wherry can do about it when the user agrees."""
 
     def as_text(self) -> str:
-        """The problem as plain text, for the command line and for copying from the window."""
-        lines = [self.summary]
+        """The whole problem in English as plain lines, for logs and files; `texts.problem_text` says it to a person."""
+        lines = [str(self.summary)]
         if self.command:
             lines.append(f"  ran: {self.command}")
         lines.extend(f"  | {line}" for line in self.tail)
@@ -130,7 +133,7 @@ class WherryError(Exception):
     """Carries the Problem to show. MUST NOT be caught only to be ignored."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.summary)
+        super().__init__(str(problem.summary))
         self.problem = problem
 
 
@@ -144,15 +147,15 @@ class Cancelled(WherryError):  # noqa: N818 -- likewise
 
 def fail(
     code: ProblemCode,
-    summary: str,
+    summary: Message,
     *,
-    hint: str | None = None,
+    hint: Message | None = None,
     command: str | None = None,
     tail: Sequence[str] = (),
     retryable: bool = False,
     action: Action | None = None,
 ) -> WherryError:
-    """Build the error to raise: ``raise fail(ProblemCode.X, "...", hint="...")``."""
+    """Build the error to raise: ``raise fail(ProblemCode.X, message("..."), hint=message("..."))``."""
     return WherryError(
         Problem(
             code=code, summary=summary, hint=hint, command=command, tail=tuple(tail), retryable=retryable, action=action

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.errors import Problem, ProblemCode
+from backend.messages import message
 
 UNFINISHED: Final = re.compile(r"\..+\.(?P<pid>[0-9]{1,10})\.new")
 """Names of files that are being written, with the writer's process id; one whose writer is gone is of no use."""
@@ -58,14 +59,14 @@ def explain_os_error(error: OSError) -> Problem:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Problem(
             code=ProblemCode.HOST_DISK_FULL,
-            summary="The disk that holds the machine is full.",
+            summary=message("This computer's disk is full."),
             command=str(error.filename or ""),
-            hint="Free some space, then start the machine again. Nothing of it was lost.",
+            hint=message("Free up some space, then start the machine again. Nothing was lost."),
             retryable=True,
         )
     return Problem(
         code=ProblemCode.PATH_UNUSABLE,
-        summary=f"A file of the machine cannot be used: {error.strerror or error}.",
+        summary=message("A file of the machine can't be used: {error}.", error=error.strerror or error),
         command=str(error.filename or ""),
-        hint="Check that the machine's home belongs to you: wherry doctor",
+        hint=message("Check that the machine's folder belongs to you: wherry doctor"),
     )

@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 
 from backend.errors import Problem, ProblemCode, WherryError
+from backend.messages import Message
 
 MAX_LINE_BYTES: Final = 1_048_576
 _MAX_DIGITS: Final = 20
@@ -35,12 +36,12 @@ _KINDS: Final[Mapping[type, str]] = {
 class JsonSource:
     """Where JSON came from, for error messages."""
 
-    summary: str
+    summary: Message
     """One sentence: "The Docker engine's answer was not understood."."""
     code: ProblemCode
     command: str
     """The equivalent command of the user."""
-    hint: str | None = None
+    hint: Message | None = None
 
 
 class NotUnderstood(WherryError):  # noqa: N818 -- named as what it is

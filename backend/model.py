@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from backend.errors import Problem
+from backend.messages import Message
 
 
 class Phase(StrEnum):
@@ -65,7 +66,7 @@ class StepStatus:
     """A step of the start."""
 
     name: str
-    title: str
+    title: Message
     """Description for the user: "Booting the Linux kernel"."""
     state: StepState
     elapsed_s: float | None = None
@@ -84,10 +85,10 @@ class AcceleratorStatus:
 
     name: str
     """QEMU's name: "kvm", "hvf", "whpx" or "tcg"."""
-    title: str
+    title: Message
     """Name for the user: "KVM", "software emulation"."""
     hardware: bool
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Message, ...] = ()
     """Why each better accelerator is not used, best first."""
 
 
@@ -126,9 +127,9 @@ class OperationStatus:
 
     name: str
     """Name of the request that started it: "update.apply", "checkpoints.restore", "disk.move"..."""
-    title: str
+    title: Message
     """Description for the user: "Updating the guest image"."""
-    step: str = ""
+    step: Message | None = None
     """The current step: "Copying the disk"."""
     fraction: float | None = None
     """Progress of this step, 0 to 1; None: unknown."""
@@ -178,4 +179,4 @@ class Notice:
 
     level: str
     """"info", "warning" or "error"."""
-    text: str
+    text: Message

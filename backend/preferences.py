@@ -11,6 +11,7 @@ from typing import Final
 
 from backend.errors import Problem, ProblemCode, fail
 from backend.files import write_private
+from backend.messages import message
 
 _MAX_BYTES: Final = 1_048_576
 
@@ -52,21 +53,23 @@ class PreferencesFile:
         except OSError as error:
             raise fail(
                 ProblemCode.PATH_UNUSABLE,
-                f"The window's preferences could not be saved: {error.strerror or error}.",
+                message("Couldn't save the window's preferences: {error}.", error=error.strerror or error),
                 command=str(self.path),
-                hint="Check that the machine's home belongs to you and that its disk has room.",
+                hint=message("Check that the machine's folder belongs to you and that its disk has free space."),
             ) from error
 
     def _broken(self, error: Exception) -> Problem:
         aside = self.path.with_name(f"{self.path.name}.broken")
         try:
             self.path.replace(aside)
-            kept = f"The old file is kept as {aside}."
+            kept = message("The old file is kept as {path}.", path=aside)
         except OSError:
-            kept = "Correct the file, or move it away; it is written over when a preference changes."
+            kept = message("Correct or move the file. It is overwritten when a preference changes.")
         return Problem(
             code=ProblemCode.CONFIG_BROKEN,
-            summary=f"The window's preferences could not be read and are the defaults now: {error}.",
+            summary=message(
+                "The window's preferences can't be read, so the defaults are used: {error}.", error=str(error)
+            ),
             command=str(self.path),
             hint=kept,
         )

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLay
 from app import texts
 from app.features.problems.problem import ActionButton, is_warning, related_pages
 from app.state.store import AppStore
-from app.texts import _, ngettext
+from app.texts import _, ngettext, say
 from app.ui import icons, theme
 from app.ui.ports import is_of_ports
 from app.ui.widgets import button, label
@@ -63,7 +63,7 @@ class AlertBar(QFrame):
         first = min(problems, key=lambda problem: is_warning(problem, store.phase))
         warns = is_warning(first, store.phase)
         self.title.setText(texts.problem_title(first.code))
-        self.summary.setText(first.summary)
+        self.summary.setText(say(first.summary))
         self.setAccessibleName(_("Problem: {title}", title=self.title.text()))
         self.setProperty("level", "warning" if warns else "error")
         self.style().polish(self)

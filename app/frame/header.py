@@ -17,7 +17,7 @@ from app.state.machine_actions import machine_actions, operation, operation_line
 from app.state.maintenance_store import MaintenanceStore
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
-from app.texts import _
+from app.texts import _, say
 from app.ui import icons, theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import ElidedLabel, SearchButton, StateDot, button, label
@@ -177,7 +177,7 @@ def machine_detail(store: AppStore) -> str:
     machine = store.machine
     if store.agent_link is not LinkState.UP:
         if store.agent_problem is not None and machine is None:
-            return store.agent_problem.summary
+            return say(store.agent_problem.summary)
         return (
             _("Connecting to the machine…")
             if machine is None
@@ -195,7 +195,7 @@ def machine_detail(store: AppStore) -> str:
         case Phase.STOPPING:
             return _("Saving memory to disk…") if store.is_suspending else _("Stopping containers…")
         case Phase.FAILED:
-            return machine.problems[0].summary if machine.problems else ""
+            return say(machine.problems[0].summary) if machine.problems else ""
         case Phase.RUNNING | Phase.DEGRADED:
             return _running_detail(store, machine)
         case _:
@@ -207,7 +207,7 @@ def _step_detail(machine: MachineStatus) -> str:
     if step is None:
         return _("Waiting for the Docker engine…")
     elapsed = step.elapsed_at(time.monotonic()) or 0.0
-    return _("{step} · {elapsed}", step=texts.step(step), elapsed=texts.seconds(elapsed))
+    return _("{step} · {elapsed}", step=say(step.title), elapsed=texts.seconds(elapsed))
 
 
 def _running_detail(store: AppStore, machine: MachineStatus) -> str:
@@ -218,7 +218,7 @@ def _running_detail(store: AppStore, machine: MachineStatus) -> str:
     if machine.engine_version:
         parts.append(_("Docker {version}", version=machine.engine_version))
     if machine.accelerator is not None:
-        parts.append(machine.accelerator.title)
+        parts.append(say(machine.accelerator.title))
     if machine.boot_seconds is not None:
         parts.append(_("started in {elapsed}", elapsed=texts.seconds(machine.boot_seconds)))
     return " · ".join(parts)

@@ -166,14 +166,14 @@ class MainWindow(QMainWindow):
 
     def show_notice(self, notice: Notice) -> None:
         """Show a notice, unless the window shows the same text as a problem."""
-        if notice.text not in self._visible_problems:
+        if say(notice.text) not in self._visible_problems:
             self._notice.show_notice(notice)
 
     @property
     def _visible_problems(self) -> set[str]:
         """Summaries of the machine's problems, which are visible anyway."""
         machine = self._store.machine
-        return {problem.summary for problem in machine.problems} if machine is not None else set()
+        return {say(problem.summary) for problem in machine.problems} if machine is not None else set()
 
     def allow_close(self) -> None:
         """Let the window close from now on, without emitting `closing`."""
@@ -423,7 +423,7 @@ class _NoticeBar(QFrame):
 
     def show_notice(self, notice: Notice) -> None:
         self._level = notice.level
-        self._text.setText(notice.text)
+        self._text.setText(say(notice.text))
         self._mark.setAccessibleName(say(_LEVELS[notice.level]) if notice.level in _LEVELS else "")
         self._colour()
         self.show()

@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app import texts
 from app.state.store import AppStore
-from app.texts import _, ngettext
+from app.texts import _, ngettext, say
 from backend.api import EngineEvent, Phase, ProblemCode
 
 GATHER_MS: Final = 1_500
@@ -150,7 +150,7 @@ class MachineWatch(QObject):
             notified_at = self._notified.get(problem.code)
             if notified_at is None or self._clock() - notified_at >= QUIET_S:
                 self._notified[problem.code] = self._clock()
-                self.alarm.emit(Alarm(texts.problem_title(problem.code), problem.summary, ()))
+                self.alarm.emit(Alarm(texts.problem_title(problem.code), say(problem.summary), ()))
 
 
 def _alarm(failures: Mapping[str, _Failure]) -> Alarm:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject
 from app.frame.notifications import Alarm, ContainerWatch, MachineWatch
 from app.frame.tray import Tray
 from app.state.parts import Parts
-from app.texts import _
+from app.texts import message, say
 from app.ui import desktop
 from backend.api import Notice
 
@@ -41,7 +41,7 @@ class NotificationsWiring(QObject):
             self._tray.message(alarm.title, alarm.text)
         else:
             self._parts.store.notice(
-                Notice(level="warning", text=_("{title}. {words}", title=alarm.title, words=alarm.text))
+                Notice(level="warning", text=message("{title}. {words}", title=alarm.title, words=alarm.text))
             )
 
     def _notify_of_machine(self, alarm: Alarm) -> None:
@@ -55,7 +55,7 @@ class NotificationsWiring(QObject):
     def _on_notice(self, notice: Notice) -> None:
         """Notify of an error that the agent reports once, such as a process killed because memory ran out."""
         if notice.level == "error" and self._parts.store.preferences.notifications:
-            self._notify_of_machine(Alarm("Wherry", notice.text, ()))
+            self._notify_of_machine(Alarm("Wherry", say(notice.text), ()))
 
     def _open(self) -> None:
         """Open the failed container's log, or the container list if several failed."""

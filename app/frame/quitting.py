@@ -12,7 +12,7 @@ from app.frame.quit_dialog import QuitDialog
 from app.frame.tray import Tray
 from app.state.machine_actions import refusal
 from app.state.parts import Parts
-from app.texts import _
+from app.texts import _, message
 from app.ui import desktop
 from backend.api import Notice, Phase, Problem, ProblemCode
 
@@ -84,9 +84,9 @@ class QuittingWiring(QObject):
             Notice(
                 level="info",
                 text=(
-                    _("Suspending the machine before quitting…")
+                    message("Suspending the machine before quitting…")
                     if suspends
-                    else _("Stopping the machine before quitting…")
+                    else message("Stopping the machine before quitting…")
                 ),
             )
         )
@@ -119,11 +119,11 @@ class QuittingWiring(QObject):
         self._parts.store.set_problem(
             Problem(
                 code=ProblemCode.STEP_TIMED_OUT,
-                summary=_(
+                summary=message(
                     "The machine didn't stop within {elapsed} seconds, so Wherry stays open.",
                     elapsed=STOP_DEADLINE_MS // 1000,
                 ),
-                hint=_("Try again, or choose Machine > Force stop."),
+                hint=message("Try again, or choose Machine > Force stop."),
                 retryable=True,
             )
         )

@@ -100,13 +100,13 @@ class StatusBar(QAbstractButton):
             self.accelerator.setText("")
             return
         if accelerator.hardware:
-            text, tip, role = accelerator.title, _("The machine uses hardware virtualization."), None
+            text, tip, role = say(accelerator.title), _("The machine uses hardware virtualization."), None
         else:
             text, role = _("Software emulation"), "warning"
             tip = "\n".join(
                 (
                     _("The machine runs in slow software emulation. Hardware virtualization isn't available because:"),
-                    *accelerator.reasons,
+                    *(say(reason) for reason in accelerator.reasons),
                 )
             )
         self.accelerator.setText(text)

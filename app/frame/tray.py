@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 from app import texts
 from app.state.machine_actions import machine_actions, operation, operation_line, refusal
 from app.state.store import AppStore
-from app.texts import _, ngettext
+from app.texts import _, ngettext, say
 from app.ui import icons
 from app.ui.ports import port_links
 from app.ui.safe_text import menu_text, tooltip
@@ -126,7 +126,7 @@ class Tray(QObject):
             return _("Machine: {phase} · {step}", phase=phase, step=operation_line(under_way))
         step = store.machine.active_step if store.machine is not None and store.phase is not None else None
         if step is not None:
-            return _("Machine: {phase} · {step}", phase=phase, step=texts.step(step))
+            return _("Machine: {phase} · {step}", phase=phase, step=say(step.title))
         return _("Machine: {phase}", phase=phase)
 
     def _add_containers(self) -> None:

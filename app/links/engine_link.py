@@ -22,6 +22,7 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from app.links.link_state import LinkState
 from app.links.workers import Workers, join_threads, start_thread
+from app.texts import message
 from backend.api import Container, ContainerAction, Problem, ProblemCode, WherryError, fail
 
 if TYPE_CHECKING:
@@ -108,7 +109,11 @@ class EngineLink(QObject):
             problem = None
             try:
                 if session is None:
-                    raise fail(ProblemCode.ENGINE_DOWN, "The Docker engine is not running.", hint="Start the machine.")
+                    raise fail(
+                        ProblemCode.ENGINE_DOWN,
+                        message("The Docker engine isn't running."),
+                        hint=message("Start the machine."),
+                    )
                 session.client().act(action, container_id)
                 # List before signalling the result, so that a row never shows its old state as final.
                 session.refresh_now()
@@ -133,7 +138,11 @@ class EngineLink(QObject):
             answer: _Answer | Problem
             try:
                 if session is None:
-                    raise fail(ProblemCode.ENGINE_DOWN, "The Docker engine is not running.", hint="Start the machine.")
+                    raise fail(
+                        ProblemCode.ENGINE_DOWN,
+                        message("The Docker engine isn't running."),
+                        hint=message("Start the machine."),
+                    )
                 answer = job(session.client())
             except WherryError as error:
                 answer = error.problem
@@ -179,15 +188,15 @@ class EngineLink(QObject):
         if isinstance(receiver, QObject) and not shiboken6.isValid(receiver):
             return
         if session is not self._session and not isinstance(answer, Problem):
-            answer = fail(ProblemCode.CANCELLED, "The Docker engine was changed or stopped meanwhile.").problem
+            answer = fail(ProblemCode.CANCELLED, message("The Docker engine restarted or stopped meanwhile.")).problem
         done(answer)
 
 
 def _defect() -> Problem:
     return Problem(
         code=ProblemCode.INTERNAL,
-        summary="The request failed by a defect.",
-        hint="The window's log tells more: start wherry-desktop in a terminal to see it.",
+        summary=message("Internal error in a request."),
+        hint=message("The window's log has details: start wherry-desktop in a terminal to see it."),
     )
 
 
@@ -240,7 +249,7 @@ class _Session:
         """
         with self._lock:
             if self._client is None:
-                raise fail(ProblemCode.ENGINE_DOWN, "The Docker engine is not connected yet.", retryable=True)
+                raise fail(ProblemCode.ENGINE_DOWN, message("Not connected to the Docker engine yet."), retryable=True)
             return self._client
 
     def refresh_now(self) -> None:
@@ -340,7 +349,7 @@ def _problem_of(error: Exception) -> Problem:
     _log.error("a defect in what watches the engine", exc_info=error)
     return Problem(
         code=ProblemCode.INTERNAL,
-        summary=f"Wherry made a mistake while it watched the Docker engine: {error!r}.",
-        hint="It tries again by itself. Please report it with the window's output.",
+        summary=message("Internal error while watching the Docker engine: {error}", error=str(error)),
+        hint=message("Wherry tries again automatically. Please report it with the window's output."),
         retryable=True,
     )

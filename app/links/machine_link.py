@@ -17,6 +17,7 @@ from PySide6.QtCore import QCoreApplication, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtNetwork import QLocalSocket
 
 from app.links.workers import Workers
+from app.texts import Message, message
 from backend.api import (
     PROTOCOL,
     VERSION,
@@ -135,7 +136,7 @@ class MachineLink(QObject):
         """
         pending = _Pending(request, done, context)
         if not self._is_up:
-            self._unsent.emit(pending, _unreachable("The machine's agent is not connected."))
+            self._unsent.emit(pending, _unreachable(message("Not connected to the machine's agent.")))
             return
         number = self._next_id
         self._next_id += 1
@@ -154,7 +155,10 @@ class MachineLink(QObject):
                 self._not_found.emit(attempt, error.problem)
             except Exception as error:
                 self._not_found.emit(
-                    attempt, fail(ProblemCode.INTERNAL, f"Looking for the agent failed: {error!r}").problem
+                    attempt,
+                    fail(
+                        ProblemCode.INTERNAL, message("Couldn't look for the agent: {error}", error=str(error))
+                    ).problem,
                 )
                 raise
             else:
@@ -195,41 +199,49 @@ class MachineLink(QObject):
             self._give_up(error.problem)
 
     def _on_message(self, untrusted_line: bytes) -> None:
-        message = decode_from_agent(untrusted_line)
-        if isinstance(message, Hello):
-            check_protocol(message)
+        received = decode_from_agent(untrusted_line)
+        if isinstance(received, Hello):
+            check_protocol(received)
             self._deadline.stop()
             self._failures = 0
             self._is_up = True
             self.connected.emit()
             return
         if not self._is_up:
-            raise fail(ProblemCode.BAD_REQUEST, "The agent did not begin with a greeting.")
-        if isinstance(message, StatusPush):
-            self.status_changed.emit(message.status)
-        elif isinstance(message, StatsPush):
-            self.stats_changed.emit(message)
-        elif isinstance(message, NoticePush):
-            self.noticed.emit(message.notice)
-        elif isinstance(message, ReplyLine):
-            pending = self._pending.pop(message.id, None)
+            raise fail(ProblemCode.BAD_REQUEST, message("The agent didn't send a greeting first."))
+        if isinstance(received, StatusPush):
+            self.status_changed.emit(received.status)
+        elif isinstance(received, StatsPush):
+            self.stats_changed.emit(received)
+        elif isinstance(received, NoticePush):
+            self.noticed.emit(received.notice)
+        elif isinstance(received, ReplyLine):
+            pending = self._pending.pop(received.id, None)
             if pending is not None:
-                pending.end(_answer(pending.request, message))
+                pending.end(_answer(pending.request, received))
 
     @Slot()
     def _disconnected(self) -> None:
         if self._is_up:
-            self._give_up(_unreachable("The machine's agent ended."))
+            self._give_up(_unreachable(message("The machine's agent stopped.")))
 
     @Slot(QLocalSocket.LocalSocketError)
     def _failed(self, error: QLocalSocket.LocalSocketError) -> None:
         # For an open connection `disconnected` is signalled too: do not handle it twice.
         if error is not QLocalSocket.LocalSocketError.PeerClosedError or not self._is_up:
-            self._give_up(_unreachable(f"The machine's agent does not answer: {self._socket.errorString()}."))
+            self._give_up(
+                _unreachable(
+                    message("The machine's agent isn't responding: {error}.", error=self._socket.errorString())
+                )
+            )
 
     @Slot()
     def _on_deadline(self) -> None:
-        self._give_up(_unreachable(f"The machine's agent said nothing for {HELLO_DEADLINE_MS // 1000} seconds."))
+        self._give_up(
+            _unreachable(
+                message("The machine's agent didn't respond within {seconds} s.", seconds=HELLO_DEADLINE_MS // 1000)
+            )
+        )
 
     def _give_up(self, problem: Problem) -> None:
         """Drop this connection, report the reason, and retry after a pause."""
@@ -255,10 +267,10 @@ def _answer(request: Request[AnswerT], reply: ReplyLine) -> AnswerT | Problem:
         return error.problem
 
 
-def _unreachable(summary: str) -> Problem:
+def _unreachable(summary: Message) -> Problem:
     return Problem(
         code=ProblemCode.AGENT_UNREACHABLE,
         summary=summary,
-        hint="It is started again by itself; the machine is not affected.",
+        hint=message("It restarts automatically. The machine isn't affected."),
         retryable=True,
     )

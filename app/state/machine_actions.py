@@ -10,18 +10,6 @@ from app.state.store import AppStore
 from app.texts import Message, _, message, say
 from backend.api import OperationStatus, Phase
 
-_OPERATIONS: Final = {
-    "update.apply": message("Updating the guest image"),
-    "checkpoints.create": message("Creating a checkpoint"),
-    "checkpoints.restore": message("Restoring a checkpoint"),
-    "checkpoints.delete": message("Deleting checkpoints"),
-    "disk.grow": message("Growing the disk"),
-    "disk.move": message("Moving the disk"),
-    "reset": message("Erasing the machine"),
-    "reclaim": message("Reclaiming memory and disk space"),
-    "engine.restart": message("Restarting the Docker engine"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class MachineAction:
@@ -82,14 +70,13 @@ def refusal(store: AppStore) -> str:
 
 
 def operation_title(status: OperationStatus) -> str:
-    """The operation's translated title; the agent's own title for an unknown operation."""
-    known = _OPERATIONS.get(status.name)
-    return say(known) if known else status.title
+    """The operation's title, translated."""
+    return say(status.title)
 
 
 def operation_line(status: OperationStatus) -> str:
     """Title, step and progress: "Moving the disk · Copying · 40%"."""
-    parts = [operation_title(status), status.step]
+    parts = [operation_title(status), say(status.step) if status.step is not None else ""]
     if status.fraction is not None:
         parts.append(_("{value}%", value=int(status.fraction * 100)))
     return " · ".join(part for part in parts if part)

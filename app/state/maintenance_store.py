@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import structs
 from PySide6.QtCore import QObject, Signal
 
-from backend.api import Problem, Request, clean_text, messages
+from backend.api import Problem, Request, clean_text, cleaned, messages
 
 REQUESTS: Final = (
     messages.ListCheckpoints,
@@ -103,8 +103,8 @@ def _clean_problem(untrusted: Problem) -> Problem:
 
     return replace(
         untrusted,
-        summary=clean_text(untrusted.summary, limit=_PROBLEM_LIMIT),
-        hint=clean(untrusted.hint),
+        summary=cleaned(untrusted.summary, limit=_PROBLEM_LIMIT),
+        hint=untrusted.hint and cleaned(untrusted.hint, limit=_PROBLEM_LIMIT),
         command=clean(untrusted.command),
         tail=tuple(clean_text(line, limit=_PROBLEM_LIMIT) for line in untrusted.tail),
     )

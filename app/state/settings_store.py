@@ -11,7 +11,7 @@ from msgspec import structs
 from PySide6.QtCore import QObject, Signal
 
 from app.ui.safe_text import clean_line
-from backend.api import DaemonFinding, Phase, Problem, ProblemCode, Request, clean_text, messages
+from backend.api import DaemonFinding, Phase, Problem, ProblemCode, Request, clean_text, cleaned, messages
 
 
 class Topic(StrEnum):
@@ -77,7 +77,7 @@ class SettingsStore(QObject):
         problem = self.problem(Topic.MACHINE)
         if problem is None or problem.code is not ProblemCode.BAD_REQUEST or self.machine is None:
             return problem
-        named = [key for key in self.machine.values if key in problem.summary]
+        named = [key for key in self.machine.values if key in str(problem.summary)]
         return problem if not named or any(key in keys for key in named) else None
 
     def take(self, request: Request[Any], answer: object) -> None:
@@ -135,7 +135,9 @@ class SettingsStore(QObject):
 
     def _take_context(self, untrusted: messages.ContextState) -> None:
         self.context = structs.replace(
-            untrusted, current=clean_text(untrusted.current), note=clean_text(untrusted.note, limit=_NOTE_LIMIT)
+            untrusted,
+            current=clean_text(untrusted.current),
+            note=untrusted.note and cleaned(untrusted.note, limit=_NOTE_LIMIT),
         )
         self.context_changed.emit()
 
@@ -148,4 +150,4 @@ class SettingsStore(QObject):
 
 
 def _clean_finding(untrusted: DaemonFinding) -> DaemonFinding:
-    return replace(untrusted, message=clean_text(untrusted.message, limit=_FINDING_LIMIT))
+    return replace(untrusted, message=cleaned(untrusted.message, limit=_FINDING_LIMIT))

@@ -47,6 +47,7 @@ from backend.engine.front.proxy import ApiFront
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host, Listener
 from backend.host.process import resident_bytes
+from backend.messages import message, sentences
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
 from backend.net import subnets
 from backend.net.dns.service import NameService
@@ -211,7 +212,7 @@ class Agent:
             with contextlib.suppress(WherryError):  # it waits until then for a QEMU that does not answer
                 await self._changes.until(
                     lambda: self._supervisor.has_begun or supervising.done(),
-                    "it is known whether the machine runs",
+                    message("The agent doesn't know yet whether the machine is running."),
                     timeout_s=_BEGIN_S,
                 )
             self._control = await self._host.listen(self._dir.agent_socket, self._server.handle)
@@ -243,9 +244,13 @@ class Agent:
         """An agent without a machine and without clients is of no use to anybody."""
         is_idle = False
         while not is_idle or not self._server.retire():
-            await self._changes.until(lambda: not self._is_needed, "nobody needs the agent", timeout_s=None)
+            await self._changes.until(
+                lambda: not self._is_needed, message("The agent is still needed."), timeout_s=None
+            )
             try:
-                await self._changes.until(lambda: self._is_needed, "somebody comes", timeout_s=self._idle_s)
+                await self._changes.until(
+                    lambda: self._is_needed, message("Nobody needs the agent."), timeout_s=self._idle_s
+                )
             except WherryError:
                 # Docker clients may come where they bring the machine up: there has to be somebody who hears them.
                 is_idle = not await self._may_start_on_demand()
@@ -279,7 +284,7 @@ class Agent:
     async def _follow(self, command: str) -> AsyncIterator[FollowedCommand]:
         link = self._supervisor.link
         if link is None:
-            raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
+            raise fail(ProblemCode.SSH_FAILED, message("Not connected to the guest."), retryable=True)
         async with link.follow(command) as running:
             yield running
 
@@ -301,8 +306,8 @@ class Agent:
 
     def _crashed(self, problem: Problem) -> None:
         """A part of the agent ended by a defect of ours: the rest goes on without it."""
-        told = f"{problem.summary} {problem.hint}. Until then: wherry restart --agent"
-        self._notify(Notice(level="error", text=told))
+        meanwhile = message("Until then, restart the agent: wherry restart --agent")
+        self._notify(Notice(level="error", text=sentences(problem.summary, problem.hint, meanwhile)))
 
     def _notify(self, notice: Notice) -> None:
         _log.info("notice: %s", notice.text)
@@ -350,7 +355,7 @@ class Agent:
                 return
             change = await asyncio.to_thread(context.install, self._host.docker_url(self._dir.docker_socket))
         except WherryError as error:
-            self._notify(Notice(level="warning", text=f"{error.problem.summary} {error.problem.hint or ''}".strip()))
+            self._notify(Notice(level="warning", text=sentences(error.problem.summary, error.problem.hint)))
             return
         if change.changed:
             self._notify(Notice(level="info", text=change.note))

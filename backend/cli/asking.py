@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from backend.errors import ProblemCode, fail
+from backend.messages import message
 
 
 def confirmed(options: argparse.Namespace, verb: str, question: str) -> bool:
@@ -23,8 +24,8 @@ def confirmed(options: argparse.Namespace, verb: str, question: str) -> bool:
     if not sys.stdin.isatty():
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"wherry {verb} takes something away and asks first, and there is no terminal to ask on.",
-            hint=f"Confirm with: wherry {verb} --yes",
+            message("wherry {verb} needs confirmation, but there is no terminal to ask on.", verb=verb),
+            hint=message("Confirm with: wherry {verb} --yes", verb=verb),
         )
     print(question)
     try:

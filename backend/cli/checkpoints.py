@@ -19,6 +19,7 @@ from backend.control.messages import (
     RestoreCheckpoint,
 )
 from backend.errors import ProblemCode, fail
+from backend.messages import message
 
 _CHANGE_S: Final = 600.0
 _GIB: Final = 1024**3
@@ -101,8 +102,8 @@ def _find(client: MachineClient, identity: str) -> CheckpointEntry:
             return entry
     raise fail(
         ProblemCode.BAD_REQUEST,
-        f"There is no checkpoint {identity[:40]!r}.",
-        hint="See which there are: wherry checkpoint list",
+        message("There is no checkpoint “{name}”.", name=identity[:40]),
+        hint=message("List all checkpoints: wherry checkpoint list"),
     )
 
 

@@ -11,6 +11,7 @@ from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.output import print_json
 from backend.doctor import CheckSeverity
 from backend.errors import ProblemCode, fail
+from backend.messages import message
 from backend.support.bundle import default_name, make_support_bundle
 
 
@@ -33,7 +34,7 @@ def _network(options: argparse.Namespace) -> int:
     from backend.doctor.network import NetworkHop, diagnose_network, hop_as_text
 
     if len(options.checks) > 2 or options.fix:
-        raise fail(ProblemCode.BAD_REQUEST, "It is: wherry doctor network [IMAGE]")
+        raise fail(ProblemCode.BAD_REQUEST, message("Usage: wherry doctor network [IMAGE]"))
 
     def show(hop: NetworkHop) -> None:
         if not options.json:

@@ -19,6 +19,7 @@ from backend.cli.output import stopped
 from backend.control.client import MachineClient
 from backend.control.launch import machine_directory
 from backend.errors import ProblemCode, fail
+from backend.messages import message
 from backend.model import MachineStatus
 from backend.ssh.command import ssh_command
 
@@ -38,17 +39,17 @@ def console(options: argparse.Namespace) -> int:
     if not sys.stdin.isatty():
         raise fail(
             ProblemCode.BAD_REQUEST,
-            "The console needs a terminal.",
-            hint="Run it in one, or read what was printed so far with: wherry logs guest",
+            message("The console needs a terminal."),
+            hint=message("Run it in a terminal, or read the output so far: wherry logs guest"),
         )
     try:
         connection = host.current().connect_blocking(directory.console_socket, timeout_s=5)
     except OSError as error:
         raise fail(
             ProblemCode.MACHINE_STOPPED,
-            "The guest's console does not answer: the machine is not running, or its console is open elsewhere.",
+            message("The guest's console doesn't respond: the machine is stopped, or its console is open elsewhere."),
             command=f"connect {directory.console_socket}",
-            hint="Start the machine with: wherry start",
+            hint=message("Start the machine: wherry start"),
         ) from error
     print("Connected to the guest's console. Leave it with Ctrl-].")
     try:
@@ -73,8 +74,8 @@ def logs(options: argparse.Namespace) -> int:
     except FileNotFoundError as error:
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"There is no such log yet: {path}.",
-            hint="It is written by the first start: wherry start",
+            message("This log doesn't exist yet: {path}", path=path),
+            hint=message("It is created at the first start: wherry start"),
         ) from error
     except KeyboardInterrupt:
         pass

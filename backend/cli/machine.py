@@ -17,6 +17,7 @@ from backend.control.client import MachineClient, end_agent
 from backend.control.launch import agent_answers, machine_directory
 from backend.control.messages import Restart, Start, Stop
 from backend.errors import Problem, ProblemCode
+from backend.messages import Message, message
 from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
 from backend.vm import suspended
 
@@ -55,7 +56,11 @@ def suspend(options: argparse.Namespace) -> int:
         client.request(Stop(policy=StopPolicy.SUSPEND))
         final = _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         if final is None:
-            return _report_timeout("suspend", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
+            return _report_timeout(
+                message("The machine didn't suspend within {seconds:g} s.", seconds=_STOP_TIMEOUT_S),
+                message("Force it to stop: wherry stop --kill"),
+                options,
+            )
         return _report(final, options)
 
 
@@ -68,7 +73,11 @@ def stop(options: argparse.Namespace) -> int:
         client.request(Stop(policy=policy))
         final = _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         if final is None:
-            return _report_timeout("stop", _STOP_TIMEOUT_S, "Stop it at once with: wherry stop --kill", options)
+            return _report_timeout(
+                message("The machine didn't stop within {seconds:g} s.", seconds=_STOP_TIMEOUT_S),
+                message("Force it to stop: wherry stop --kill"),
+                options,
+            )
         if options.quit:
             end_agent(options.home)
         return _report(final, options)
@@ -156,7 +165,11 @@ def _until_started(
         _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         return EXIT_INTERRUPTED
     if final is None:
-        return _report_timeout("start", _START_TIMEOUT_S, "See `wherry status` and `wherry logs guest`.", options)
+        return _report_timeout(
+            message("The machine didn't start within {seconds:g} s.", seconds=_START_TIMEOUT_S),
+            message("Check: wherry status, wherry logs guest"),
+            options,
+        )
     return _report(final, options)
 
 
@@ -196,9 +209,11 @@ def _report(status: MachineStatus, options: argparse.Namespace) -> int:
     return EXIT_PROBLEM if status.phase in (Phase.FAILED, Phase.DEGRADED) else EXIT_OK
 
 
-def _report_timeout(verb: str, timeout_s: float, hint: str, options: argparse.Namespace) -> int:
+def _report_timeout(summary: Message, hint: Message, options: argparse.Namespace) -> int:
     problem = Problem(
-        code=ProblemCode.STEP_TIMED_OUT, summary=f"The machine did not {verb} within {timeout_s:g} s.", hint=hint
+        code=ProblemCode.STEP_TIMED_OUT,
+        summary=summary,
+        hint=hint,
     )
     print_problem(problem, as_json=options.json)
     return EXIT_PROBLEM

@@ -13,6 +13,7 @@ from typing import Final
 from backend.cli.exits import EXIT_OK, EXIT_USAGE
 from backend.cli.output import print_json, print_problem
 from backend.errors import Problem, ProblemCode
+from backend.messages import message, sentences
 from backend.support import manual
 
 _LINK: Final = re.compile(r"\[([^\]]+)\]\((?:([a-z-]+)\.md|[^)]+)\)")
@@ -61,11 +62,13 @@ def _show_index(options: argparse.Namespace) -> int:
 
 def _report_unknown(options: argparse.Namespace) -> int:
     near = _suggestions(options.topic.lower(), options.commands)
-    hint = f"Did you mean: {', '.join(near)}? " if near else ""
+    hint = message("See all topics with: wherry help")
+    if near:
+        hint = sentences(message("Did you mean {names}?", names=tuple(near)), hint)
     problem = Problem(
         code=ProblemCode.BAD_REQUEST,
-        summary=f"There is no help topic {options.topic[:60]!r}.",
-        hint=f"{hint}See all topics with: wherry help",
+        summary=message("There is no help topic “{topic}”.", topic=options.topic[:60]),
+        hint=hint,
     )
     print_problem(problem, as_json=options.json)
     return EXIT_USAGE

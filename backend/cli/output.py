@@ -10,9 +10,14 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.messages import Message, message
 from backend.model import MachineStatus, Notice, OperationStatus, Phase, StepState
+from backend.texts import _, problem_text, say
 
 _TICK_S: Final = 0.2
+
+
+_MESSAGE_FIELDS: Final = frozenset({"text", "values", "plural", "context"})
 
 
 class ProgressPrinter:
@@ -32,7 +37,8 @@ class ProgressPrinter:
         self._printed: set[str] = set()
         self._open_line = False
         self._active_since = time.monotonic()
-        self._active: str | None = None
+        self._active: object = None
+        """Name of the step, or the message of the operation's."""
 
     def show(self, status: MachineStatus) -> None:
         """Print what is new in a status."""
@@ -43,7 +49,7 @@ class ProgressPrinter:
                 self._printed.discard(step.name)  # a step that is repeated is printed again
             elif step.name not in self._printed:
                 mark = "✓" if step.state is StepState.DONE else "✗"
-                self._line(f"{mark} {step.title}  {step.elapsed_s or 0:.1f} s")
+                self._line(f"{mark} {say(step.title)}  {step.elapsed_s or 0:.1f} s")
                 self._printed.add(step.name)
         if status.operation is not None and status.operation.step:
             self._operation(status.operation)
@@ -53,22 +59,23 @@ class ProgressPrinter:
             if active.name != self._active:
                 self._active_since = active.began_at or time.monotonic()
             self._active = active.name
-            self._tick(active.title)
+            self._tick(say(active.title))
         elif status.phase is Phase.STOPPING:
-            self._tick("Shutting the machine down")
+            self._tick(_("Stopping the machine"))
 
     def _operation(self, operation: OperationStatus) -> None:
+        step = say(operation.step) if operation.step is not None else ""
         if operation.step != self._active:
             self._active, self._active_since = operation.step, time.monotonic()
             if not self._live:
-                self._line(f"… {operation.step}")
+                self._line(f"… {step}")
         done = "" if operation.fraction is None else f"  {operation.fraction:.0%}"
-        self._tick(f"{operation.step}{done}")
+        self._tick(f"{step}{done}")
 
     def note(self, notice: Notice) -> None:
         """Print a notice."""
         if not self._quiet:
-            self._line(notice.text if notice.level == "info" else f"! {notice.text}")
+            self._line(say(notice.text) if notice.level == "info" else f"! {say(notice.text)}")
 
     def close(self) -> None:
         """Erase the line of the active step."""
@@ -92,7 +99,9 @@ class ProgressPrinter:
 
 def stopped() -> WherryError:
     """The error of commands that need a running machine."""
-    return fail(ProblemCode.MACHINE_STOPPED, "The machine is not running.", hint="Start it with: wherry start")
+    return fail(
+        ProblemCode.MACHINE_STOPPED, message("The machine is stopped."), hint=message("Start it with: wherry start")
+    )
 
 
 def print_problem(problem: Problem, *, as_json: bool) -> None:
@@ -100,13 +109,22 @@ def print_problem(problem: Problem, *, as_json: bool) -> None:
     if as_json:
         print_json({"problem": msgspec.to_builtins(problem)})
     else:
-        sys.stderr.write(problem.as_text() + "\n")
+        sys.stderr.write(problem_text(problem) + "\n")
 
 
 def print_json(value: Any) -> None:
-    """Print a struct, list or dictionary as JSON to standard output."""
-    json.dump(msgspec.to_builtins(value), sys.stdout, ensure_ascii=False, indent=2)
+    """Print a struct, list or dictionary as JSON to standard output. Messages are English, whatever the language is."""
+    json.dump(as_plain(msgspec.to_builtins(value)), sys.stdout, ensure_ascii=False, indent=2)
     sys.stdout.write("\n")
+
+
+def as_plain(value: Any) -> Any:
+    """Builtin types with every message among them as its English sentence."""
+    if isinstance(value, dict):
+        if value.keys() == _MESSAGE_FIELDS:
+            return str(msgspec.convert(value, type=Message))
+        return {name: as_plain(member) for name, member in value.items()}
+    return [as_plain(member) for member in value] if isinstance(value, list | tuple) else value
 
 
 def describe(status: MachineStatus, *, usage: str | None = None) -> str:

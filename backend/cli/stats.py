@@ -13,6 +13,7 @@ import msgspec
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK
 from backend.cli.machine import running
 from backend.errors import ProblemCode, WherryError, fail
+from backend.messages import message
 from backend.model import MachineStatus
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
 
@@ -40,7 +41,11 @@ def stats(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             return EXIT_OK if received else EXIT_INTERRUPTED
         if not received:
-            raise fail(ProblemCode.GUEST_FAULT, f"The machine gave no figures within {_FIRST_S:g} s.", retryable=True)
+            raise fail(
+                ProblemCode.GUEST_FAULT,
+                message("The machine sent no stats within {seconds:g} s.", seconds=_FIRST_S),
+                retryable=True,
+            )
     return EXIT_OK
 
 

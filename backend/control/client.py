@@ -32,6 +32,7 @@ from backend.control.protocol import (
     request_line,
 )
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.messages import message
 from backend.model import MachineStatus, Notice
 
 _REPLY_TIMEOUT_S: Final = 20.0
@@ -86,9 +87,9 @@ class MachineClient:
         if not isinstance(hello, Hello):
             raise fail(
                 ProblemCode.AGENT_UNREACHABLE,
-                "What answers in the agent's place is no agent of a machine.",
+                message("Another program answered instead of the machine's agent."),
                 command=f"connect {self._address}",
-                hint="End that program, or start Wherry with another --home.",
+                hint=message("Stop that program, or start Wherry with another --home."),
             )
         self.agent_pid = hello.pid
         try:
@@ -133,14 +134,14 @@ class MachineClient:
         """
         number = self._send_request(request)
         while True:
-            message = self._receive_reply(reply_timeout_s)
-            if isinstance(message, ReplyLine) and message.id in (number, 0):
-                answer = read_reply(request, message)
+            received = self._receive_reply(reply_timeout_s)
+            if isinstance(received, ReplyLine) and received.id in (number, 0):
+                answer = read_reply(request, received)
                 if isinstance(answer, Accepted):
                     while self.status.seq < answer.seq:
                         self._store(self._receive_reply())
                 return answer
-            self._store(message)
+            self._store(received)
 
     def operate(
         self, request: Request[AnswerT], *, show: Callable[[MachineStatus | Notice], None], timeout_s: float
@@ -162,23 +163,23 @@ class MachineClient:
         cancelled = False
         while True:
             try:
-                message = self._receive_reply(timeout_s)
+                received = self._receive_reply(timeout_s)
             except KeyboardInterrupt:
                 if cancelled:
                     raise
                 cancelled = True
                 self._send_request(CancelOperation())
                 continue
-            if isinstance(message, ReplyLine) and message.id in (number, 0):
-                return read_reply(request, message)
-            if isinstance(message, ReplyLine) and message.problem is not None:  # it cannot be cancelled any more
-                show(Notice(level="warning", text=message.problem.summary))
-            if isinstance(message, StatusPush):
-                show(message.status)
-            if isinstance(message, NoticePush):
-                show(message.notice)
+            if isinstance(received, ReplyLine) and received.id in (number, 0):
+                return read_reply(request, received)
+            if isinstance(received, ReplyLine) and received.problem is not None:  # it cannot be cancelled any more
+                show(Notice(level="warning", text=received.problem.summary))
+            if isinstance(received, StatusPush):
+                show(received.status)
+            if isinstance(received, NoticePush):
+                show(received.notice)
             else:
-                self._store(message)
+                self._store(received)
 
     def updates(self, *, timeout_s: float) -> Iterator[MachineStatus | Notice]:
         """Yield the current status, then each new status and notice. Returns after `timeout_s`.
@@ -192,12 +193,12 @@ class MachineClient:
             while self._notices:
                 yield self._notices.pop(0)
             try:
-                message = self._receive(remaining)
+                received = self._receive(remaining)
             except TimeoutError:
                 return
-            self._store(message)
-            if isinstance(message, StatusPush):
-                yield message.status
+            self._store(received)
+            if isinstance(received, StatusPush):
+                yield received.status
 
     def stats(self, *, timeout_s: float) -> Iterator[StatsPush]:
         """Subscribe to the statistics and yield each push. Returns after `timeout_s`.
@@ -230,13 +231,13 @@ class MachineClient:
     ) -> None:
         self.close()
 
-    def _store(self, message: object) -> None:
-        if isinstance(message, StatusPush):
-            self._status = message.status
-        elif isinstance(message, NoticePush):
-            self._notices.append(message.notice)
-        elif isinstance(message, StatsPush):
-            self._stats.append(message)
+    def _store(self, received: object) -> None:
+        if isinstance(received, StatusPush):
+            self._status = received.status
+        elif isinstance(received, NoticePush):
+            self._notices.append(received.notice)
+        elif isinstance(received, StatsPush):
+            self._stats.append(received)
 
     def _send_request(self, request: Request[Any]) -> int:
         """Send a request and return its number."""
@@ -245,9 +246,9 @@ class MachineClient:
         self._send(request_line(number, request))
         return number
 
-    def _send(self, message: Hello | RequestLine) -> None:
+    def _send(self, sent: Hello | RequestLine) -> None:
         try:
-            self._socket.sendall(encode(message))
+            self._socket.sendall(encode(sent))
         except OSError as error:
             raise self._connection_lost(error) from error
 
@@ -259,9 +260,12 @@ class MachineClient:
         except TimeoutError as error:
             raise fail(
                 ProblemCode.AGENT_UNREACHABLE,
-                f"The agent did not answer within {timeout_s:g} s.",
+                message("The agent didn't respond within {seconds:g} s.", seconds=timeout_s),
                 command=f"connect {self._address}",
-                hint="It may be suspended or hang. End its process, then run the command again: the machine goes on.",
+                hint=message(
+                    "It may be suspended or hanging. Stop its process, then run the command again. "
+                    "The machine keeps running."
+                ),
                 retryable=True,
             ) from error
 
@@ -284,13 +288,14 @@ class MachineClient:
         return decode_from_agent(line)
 
     def _connection_lost(self, error: OSError | None) -> Exception:
-        why = f" ({error.strerror or error})" if error is not None else ""
         return AgentLeft(
             Problem(
                 code=ProblemCode.AGENT_UNREACHABLE,
-                summary=f"The connection to the agent was lost{why}.",
+                summary=message("Lost the connection to the agent: {error}.", error=error)
+                if error is not None
+                else message("Lost the connection to the agent."),
                 command=f"connect {self._address}",
-                hint="Run the command again: it starts a new agent, which takes over the machine.",
+                hint=message("Run the command again. It starts a new agent, which takes over the machine."),
                 retryable=True,
             )
         )

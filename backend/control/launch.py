@@ -12,6 +12,7 @@ from typing import Final
 from backend import host
 from backend.errors import ProblemCode, fail
 from backend.host.base import DetachedProcess, Host
+from backend.messages import Message, message
 from backend.paths import MachineDir
 
 HOME_VARIABLE: Final = "WHERRY_HOME"
@@ -60,22 +61,30 @@ def ensure_agent(home: Path | None) -> str:
                 time.sleep(_RESPAWN_S)
                 process = _spawn(machine_host, directory)
             elif code is not None:
-                raise _unreachable(directory, f"The agent ended at once (code {code}).")
+                raise _unreachable(directory, message("The agent stopped immediately (code {code}).", code=code))
             time.sleep(_POLL_S)
     except OSError as error:
         raise fail(
             ProblemCode.PATH_UNUSABLE,
-            f"The machine's home {directory.home} cannot be used: {error.strerror}.",
+            message("The machine's folder {path} can't be used: {error}.", path=directory.home, error=error.strerror),
             command=str(error.filename or ""),
-            hint="Check that it belongs to you and that its disk has room, or name another with --home.",
+            hint=message(
+                "Check that it belongs to you and that its disk has free space, or choose another one with --home."
+            ),
         ) from error
     if owned_by_other:
         raise _unreachable(
             directory,
-            f"Another process holds {directory.agent_lock}, and no agent has answered for {_TIMEOUT_S:g} s.",
-            hint="An agent hangs, or something else has that file open: end it, then run the command again.",
+            message(
+                "Another process holds {path}, but no agent responded within {seconds:g} s.",
+                path=directory.agent_lock,
+                seconds=_TIMEOUT_S,
+            ),
+            hint=message(
+                "An agent is hanging, or another program has this file open. Stop it, then run the command again."
+            ),
         )
-    raise _unreachable(directory, f"The agent did not answer within {_TIMEOUT_S:g} s.")
+    raise _unreachable(directory, message("The agent didn't respond within {seconds:g} s.", seconds=_TIMEOUT_S))
 
 
 def _spawn(machine_host: Host, directory: MachineDir) -> DetachedProcess:
@@ -109,7 +118,7 @@ def desktop_program(directory: MachineDir) -> list[str]:
     return [*program, "--login", *home]
 
 
-def _unreachable(directory: MachineDir, summary: str, *, hint: str | None = None) -> Exception:
+def _unreachable(directory: MachineDir, summary: Message, *, hint: Message | None = None) -> Exception:
     try:
         printed = directory.agent_output.read_text(errors="replace").splitlines()
     except OSError:
@@ -119,6 +128,6 @@ def _unreachable(directory: MachineDir, summary: str, *, hint: str | None = None
         summary,
         command=subprocess.list2cmdline([*_agent_program(), "--home", str(directory.home)]),
         tail=printed[-12:],
-        hint=hint or f"See the agent's log: {directory.agent_log}",
+        hint=(hint or message("Check the agent's log: {path}", path=directory.agent_log)),
         retryable=True,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from backend.errors import ProblemCode, fail
+from backend.messages import message
 
 MAX_LINE_BYTES: Final = 1_048_576
 """Longest allowed line. Neither side has a reason to send a longer one."""
@@ -35,7 +36,7 @@ class LineBuffer:
         """
         end = self._buffer.find(b"\n", self._searched)
         if (end if end >= 0 else len(self._buffer)) > MAX_LINE_BYTES:
-            raise fail(ProblemCode.BAD_REQUEST, "A line on the control channel is too long.")
+            raise fail(ProblemCode.BAD_REQUEST, message("A line on the control channel is too long."))
         if end < 0:
             self._searched = len(self._buffer)
             return None

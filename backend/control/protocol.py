@@ -18,10 +18,11 @@ import msgspec
 from backend.control.lines import MAX_LINE_BYTES
 from backend.control.messages.request import AnswerT, Request, answer_type
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.messages import message
 from backend.model import MachineStatus, Notice
 from backend.stats import StatsSample
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 _EMPTY: Final = b"{}"
 _MAX_ERROR_TEXT: Final = 300
 """Longest text of a decoder's error, which may repeat parts of the message."""
@@ -117,7 +118,11 @@ def read_request(kind: type[_RequestT], untrusted: RequestLine) -> _RequestT:
     except _DECODE_ERRORS as error:
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"The agent does not understand what is asked with {kind.wire_name!r}: {_error_text(error)}.",
+            message(
+                "The agent didn't understand the request “{name}”: {error}.",
+                name=kind.wire_name,
+                error=_error_text(error),
+            ),
         ) from error
     return decoded
 
@@ -135,8 +140,14 @@ def read_reply(request: Request[AnswerT], untrusted: ReplyLine) -> AnswerT:
     except _DECODE_ERRORS as error:
         raise fail(
             ProblemCode.AGENT_TOO_OLD,
-            f"The agent's answer to {request.wire_name!r} was not understood: {_error_text(error)}.",
-            hint="The app and the agent may be of different versions. Restart the agent: wherry restart --agent",
+            message(
+                "The agent's answer to “{name}” wasn't understood: {error}.",
+                name=request.wire_name,
+                error=_error_text(error),
+            ),
+            hint=message(
+                "The app and the agent may have different versions. Restart the agent: wherry restart --agent"
+            ),
         ) from error
 
 
@@ -160,14 +171,19 @@ def decode_from_agent(untrusted_line: bytes) -> FromAgent:
 
 def _decode(decoder: msgspec.json.Decoder[_Message], untrusted_line: bytes) -> _Message:
     if len(untrusted_line) > MAX_LINE_BYTES:
-        raise fail(ProblemCode.BAD_REQUEST, f"A message of {len(untrusted_line)} bytes is longer than allowed.")
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            message("A message of {count} bytes is too long.", count=len(untrusted_line)),
+        )
     try:
         return decoder.decode(untrusted_line)
     except _DECODE_ERRORS as error:
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"A message on the control channel was not understood: {_error_text(error)}.",
-            hint="If the app was updated while the machine ran, restart the agent: wherry restart --agent",
+            message("A message on the control channel wasn't understood: {error}.", error=_error_text(error)),
+            hint=message(
+                "If the app was updated while the machine was running, restart the agent: wherry restart --agent"
+            ),
         ) from error
 
 
@@ -186,6 +202,10 @@ def check_protocol(hello: Hello) -> None:
     if hello.protocol != PROTOCOL:
         raise fail(
             ProblemCode.AGENT_TOO_OLD,
-            f"This program speaks version {PROTOCOL} of the control protocol, the other side {hello.protocol}.",
-            hint="Restart the agent with: wherry restart --agent (the machine keeps running and is adopted).",
+            message(
+                "This program uses version {own} of the control protocol, the other side version {other}.",
+                own=PROTOCOL,
+                other=hello.protocol,
+            ),
+            hint=message("Restart the agent; the machine keeps running: wherry restart --agent"),
         )

@@ -32,6 +32,7 @@ from backend.control.protocol import (
     reply_line,
 )
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.messages import message
 from backend.model import MachineStatus, Notice
 from backend.stream import ByteStream
 
@@ -149,8 +150,12 @@ class ControlServer:
             raise WherryError(
                 Problem(
                     code=ProblemCode.AGENT_TOO_OLD,
-                    summary=f"This agent speaks version {PROTOCOL} of the control protocol, the client {theirs}.",
-                    hint="Restart the agent with: wherry restart --agent",
+                    summary=message(
+                        "This agent uses version {own} of the control protocol, the client version {other}.",
+                        own=PROTOCOL,
+                        other=theirs,
+                    ),
+                    hint=message("Restart the agent: wherry restart --agent"),
                 )
             )
         self._clients.add(client)
@@ -158,9 +163,9 @@ class ControlServer:
         while self._unsent_notices:
             client.send(encode(NoticePush(notice=self._unsent_notices.popleft())))
         while (line := await _next_line(stream, lines)) is not None:
-            message = decode_from_client(line)
-            if isinstance(message, RequestLine):
-                client.spawn(self._answer(client, message))
+            received = decode_from_client(line)
+            if isinstance(received, RequestLine):
+                client.spawn(self._answer(client, received))
                 await client.has_room()
 
     def _subscribe(self, client: _Client, wanted: bool) -> None:
@@ -179,15 +184,22 @@ class ControlServer:
         try:
             line = encode(await self._reply(client, request))
             if len(line) > MAX_LINE_BYTES:  # the client would take it for a defect and disconnect
-                raise fail(ProblemCode.INTERNAL, f"The answer to {request.name!r} is too long: {len(line)} bytes.")
+                raise fail(
+                    ProblemCode.INTERNAL,
+                    message("The answer to “{name}” is too long: {count} bytes.", name=request.name, count=len(line)),
+                )
         except WherryError as error:
             line = encode(ReplyLine(id=request.id, problem=error.problem))
         except Exception as error:  # noqa: BLE001 -- outermost code of a task: the client needs an answer after a defect, too
             _log.exception("request %s failed", request.name)
             problem = Problem(
                 code=ProblemCode.INTERNAL,
-                summary=f"Wherry made a mistake while it answered {request.name!r}: {error}.",
-                hint="Please report it with the agent's log: wherry logs agent",
+                summary=message(
+                    "Internal error while answering “{name}”: {error}.",
+                    name=request.name,
+                    error=str(error),
+                ),
+                hint=message("Report it with the agent's log: wherry logs agent"),
             )
             line = encode(ReplyLine(id=request.id, problem=problem))
         client.send(line)
@@ -202,8 +214,8 @@ class ControlServer:
         if handler is None:
             raise fail(
                 ProblemCode.BAD_REQUEST,
-                f"The agent does not know the request {request.name[:80]!r}.",
-                hint="It may be of another version: wherry restart --agent",
+                message("The agent doesn't know the request “{name}”.", name=request.name[:80]),
+                hint=message("It may have another version. Restart it: wherry restart --agent"),
             )
         return reply_line(request.id, await handler.handle(read_request(handler.kind, request)))
 

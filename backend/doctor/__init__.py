@@ -26,6 +26,7 @@ from backend.doctor.subject import Subject
 from backend.errors import ProblemCode, fail
 from backend.host import current as current_host
 from backend.host.base import Host
+from backend.messages import message
 from backend.paths import MachineDir
 
 __all__ = [
@@ -74,8 +75,8 @@ def examine(
     if unknown := sorted(set(only) - known):
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"There is no check {unknown[0]!r}.",
-            hint="There are: " + ", ".join(check.id for check in CHECKS) + ".",
+            message("There is no check “{name}”.", name=unknown[0]),
+            hint=message("Available checks: {names}.", names=tuple(check.id for check in CHECKS)),
         )
     subject = Subject(host, directory, agent_alive=agent_alive)
     results = []

@@ -149,7 +149,7 @@ def _look(check: Check, subject: Subject) -> CheckOutcome:
     try:
         return check.look(subject)
     except WherryError as error:
-        return failure(error.problem.summary, error.problem.hint)
+        return failure(str(error.problem.summary), str(error.problem.hint) if error.problem.hint else None)
     except OSError as error:
         return failure(f"It cannot be looked at: {error.strerror or error}", str(error.filename or "") or None)
     except subprocess.TimeoutExpired as error:

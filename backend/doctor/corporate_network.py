@@ -43,7 +43,7 @@ def _proxies(subject: Subject) -> CheckOutcome:
         text = f"the machine was started with: {text}. From here it would be: {_proxies_as_text(present)}"
         return warning(text, "To take that over: wherry stop --quit, then wherry start")
     if shown.proxy_notes:
-        return warning(f"{text}. {' '.join(shown.proxy_notes)}")
+        return warning(f"{text}. {' '.join(str(one) for one in shown.proxy_notes)}")
     if shown.http and not shown.https:
         hint = "Where pulls need the proxy too, name it for https as well (HTTPS_PROXY, or network.https_proxy)."
         return note(f"{text}. Registries are asked by https, which goes directly", hint)
@@ -80,10 +80,10 @@ def _certificates(subject: Subject) -> CheckOutcome:
         text += "; containers and builds trust them too"
     if record.registries:
         text += f"; registries with certificates of their own: {', '.join(record.registries)}"
-    if any("cannot be read" in one or "left out" in one for one in record.certificate_notes):
-        return warning(f"{text}. {' '.join(record.certificate_notes)}")
+    if any(sign in str(one) for sign in ("can't be read", "left out", "skipped") for one in record.certificate_notes):
+        return warning(f"{text}. {' '.join(str(one) for one in record.certificate_notes)}")
     if record.certificate_notes:
-        return note(f"{text}. {' '.join(record.certificate_notes)}")
+        return note(f"{text}. {' '.join(str(one) for one in record.certificate_notes)}")
     return ok(text)
 
 

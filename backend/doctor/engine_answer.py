@@ -14,6 +14,7 @@ from backend.errors import ProblemCode, fail
 from backend.host.base import Host
 from backend.http_exchange import HttpExchange, HttpResponse, InvalidResponse, fetch_blocking
 from backend.json_reader import NotUnderstood, decode
+from backend.messages import message
 
 _TIMEOUT_S: Final = 15.0
 _MAX_BYTES: Final = 262_144
@@ -80,7 +81,7 @@ def _plain(untrusted: str) -> str:
 def _down(endpoint: Path, why: str) -> Exception:
     return fail(
         ProblemCode.ENGINE_DOWN,
-        f"The engine does not answer on {endpoint}: {why}.",
-        hint="See its own words: wherry logs engine. Start it anew with: wherry restart --engine",
+        message("The Docker engine doesn't respond on {path}: {error}.", path=endpoint, error=why),
+        hint=message("Check its log (wherry logs engine), or restart it: wherry restart --engine"),
         retryable=True,
     )

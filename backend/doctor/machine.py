@@ -16,6 +16,7 @@ from backend.doctor.subject import Subject
 from backend.errors import ProblemCode, fail
 from backend.host.process import total_memory_mib
 from backend.json_reader import JsonSource, NotUnderstood, decode
+from backend.messages import message
 from backend.settings.disk import data_disk_path
 from backend.vm import image, suspended
 from backend.vm.disk import disks
@@ -96,14 +97,16 @@ def _qemu_img_check(subject: Subject, *options: str) -> tuple[int, str]:
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise fail(
-            ProblemCode.STEP_TIMED_OUT, f"{argv[0]} did not finish within {_CHECK_TIMEOUT_S} s.", command=" ".join(argv)
+            ProblemCode.STEP_TIMED_OUT,
+            message("{program} didn't finish within {seconds} s.", program=argv[0], seconds=_CHECK_TIMEOUT_S),
+            command=" ".join(argv),
         ) from error
     if disks.is_lock_message(done.stderr):
         raise fail(
             ProblemCode.DISK_LOCKED,
-            "Another process uses the data disk.",
+            message("Another process uses the data disk."),
             command=" ".join(argv),
-            hint="Stop the machine, then run the check again.",
+            hint=message("Stop the machine, then run the check again."),
         )
     return done.returncode, done.stdout
 
@@ -111,7 +114,9 @@ def _qemu_img_check(subject: Subject, *options: str) -> tuple[int, str]:
 def _count(report: str, name: str) -> int | str:
     """A number of the report; "an unknown number of" where qemu-img does not say it: the exit code tells enough."""
     source = JsonSource(
-        summary="qemu-img's report was not understood.", code=ProblemCode.DISK_DAMAGED, command="qemu-img check"
+        summary=message("The report of qemu-img wasn't understood."),
+        code=ProblemCode.DISK_DAMAGED,
+        command="qemu-img check",
     )
     try:
         return decode(report, source).object().required_integer(name)

@@ -9,6 +9,7 @@ from typing import Final
 from backend.doctor.check import Check, CheckOutcome, Fix, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.errors import WherryError
+from backend.messages import Message
 from backend.vm import ladder
 
 _GROUP: Final = "QEMU"
@@ -46,7 +47,7 @@ def _has_qemu(subject: Subject) -> bool:
         return False  # that it is missing is said once
 
 
-def _plan(subject: Subject, verdicts: dict[str, str]) -> ladder.Plan:
+def _plan(subject: Subject, verdicts: dict[str, Message]) -> ladder.Plan:
     return ladder.plan(
         arch=subject.host.arch,
         qemu=subject.qemu,
@@ -61,9 +62,9 @@ def _accelerator(subject: Subject) -> CheckOutcome:
     if not plan.candidates:
         return failure("none can be used", "Let Wherry choose: wherry config set machine.accelerator auto")
     first = plan.candidates[0]
-    hints = [fact.hint for fact in subject.host.accelerators() if not fact.available and fact.hint]
+    hints = [str(fact.hint) for fact in subject.host.accelerators() if not fact.available and fact.hint]
     if first.accelerator == "tcg":
-        reasons = "; ".join(plan.rejected)
+        reasons = "; ".join(str(reason) for reason in plan.rejected)
         return warning(f"only software emulation, many times slower{': ' if reasons else ''}{reasons}", " ".join(hints))
     return ok(f"{first.accelerator} will be tried first")
 

@@ -23,7 +23,7 @@ _BANNER: Final = b"SSH-2.0-"
 def _agent(subject: Subject) -> CheckOutcome:
     status, problem = subject.agent
     if problem is not None:
-        return failure(problem.summary, problem.hint)
+        return failure(str(problem.summary), str(problem.hint) if problem.hint else None)
     if status is not None:
         return ok(f"answers on {subject.directory.agent_socket}, of the same protocol as Wherry {VERSION}")
     if subject.directory.run_record.exists() and subject.qemu_runs:
@@ -35,8 +35,8 @@ def _machine(subject: Subject) -> CheckOutcome:
     status = subject.status
     assert status is not None
     if status.problems:
-        said = "; ".join(problem.summary for problem in status.problems)
-        hints = [problem.action.command if problem.action else problem.hint for problem in status.problems]
+        said = "; ".join(str(problem.summary) for problem in status.problems)
+        hints = [problem.action.command if problem.action else str(problem.hint or "") for problem in status.problems]
         words = " ".join(hint for hint in hints if hint)
         found = failure if status.phase in (Phase.FAILED, Phase.DEGRADED) else warning
         return found(f"{status.phase.value}: {said}", words or None)
@@ -89,7 +89,7 @@ def _networks(subject: Subject) -> CheckOutcome:
         (problem for problem in (status.problems if status else ()) if problem.code is ProblemCode.SUBNET_CLASH), None
     )
     if clash is not None:
-        return warning(clash.summary, clash.hint)
+        return warning(str(clash.summary), str(clash.hint) if clash.hint else None)
     if status is not None and status.networks is not None:
         bridge = f", {', '.join(status.networks.bridge)} for containers" if status.networks.bridge else ""
         return ok(f"{status.networks.user} between this computer and the machine{bridge}; no route needs them")

@@ -23,6 +23,7 @@ from backend.http_exchange import (
     open_response,
 )
 from backend.json_reader import Json, JsonLines, JsonObject
+from backend.messages import message
 from backend.stream import ByteStream, Dial
 
 ANSWER_BYTES: Final = 67_108_864
@@ -124,7 +125,9 @@ def _exchange(method: str, target: str) -> HttpExchange:
         return HttpExchange(method, target, _HEADERS)
     except ValueError as error:
         raise fail(
-            ProblemCode.BAD_REQUEST, f"The engine cannot be asked for that: {error}.", command=f"{method} {target}"
+            ProblemCode.BAD_REQUEST,
+            message("The request to the Docker engine isn't valid: {error}.", error=str(error)),
+            command=f"{method} {target}",
         ) from error
 
 
@@ -146,39 +149,46 @@ def _problems(exchange: HttpExchange, timeout_s: float = 0.0) -> Iterator[None]:
     except TimeoutError as error:
         raise fail(
             ProblemCode.ENGINE_DOWN,
-            f"The engine did not answer within {timeout_s:g} s.",
+            message("The Docker engine didn't respond within {seconds:g} s.", seconds=timeout_s),
             command=exchange.what,
-            hint="Restart it with: wherry restart --engine",
+            hint=message("Restart it: wherry restart --engine"),
             retryable=True,
         ) from error
     except IncompleteResponse as error:
         raise fail(
-            ProblemCode.ENGINE_DOWN, "The engine ended before it answered.", command=exchange.what, retryable=True
+            ProblemCode.ENGINE_DOWN,
+            message("The Docker engine closed the connection before answering."),
+            command=exchange.what,
+            retryable=True,
         ) from error
     except ConnectionError as error:
         raise fail(
             ProblemCode.ENGINE_DOWN,
-            f"The connection to the engine broke: {error}.",
+            message("The connection to the Docker engine was lost: {error}.", error=str(error)),
             command=exchange.what,
             retryable=True,
         ) from error
     except ResponseTooLong as error:
         raise fail(
             ProblemCode.ENGINE_ERROR,
-            "The engine's answer is too long.",
+            message("The Docker engine's answer is too long."),
             command=exchange.what,
             tail=(str(error),),
         ) from error
     except InvalidResponse as error:
         raise fail(
             ProblemCode.ENGINE_ERROR,
-            "The engine's answer was not understood.",
+            message("The Docker engine's answer wasn't understood."),
             command=exchange.what,
             tail=(clean_text(str(error), 300),),
-            hint="Restart it with: wherry restart --engine",
+            hint=message("Restart it: wherry restart --engine"),
             retryable=True,
         ) from error
 
 
 def _refused(status: int, untrusted_body: bytes, command: str) -> WherryError:
-    return fail(ProblemCode.ENGINE_ERROR, f"The engine refuses ({status}): {refusal(untrusted_body)}.", command=command)
+    return fail(
+        ProblemCode.ENGINE_ERROR,
+        message("The Docker engine refused ({status}): {reason}.", status=status, reason=refusal(untrusted_body)),
+        command=command,
+    )

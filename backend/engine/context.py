@@ -19,6 +19,7 @@ from typing import Final
 from backend.errors import ProblemCode, fail
 from backend.files import write_private
 from backend.json_reader import JsonObject, JsonSource, NotUnderstood, decode
+from backend.messages import Message, message
 
 NAME: Final = "wherry"
 _DEFAULT_SOCKET: Final = Path("/var/run/docker.sock")
@@ -32,7 +33,7 @@ class ContextChange:
     """Whether the context was created, changed or removed."""
     selected: bool
     """Whether it is (for `remove`: was) docker's current context."""
-    note: str
+    note: Message
     """A sentence for the user."""
 
 
@@ -66,15 +67,17 @@ def install(url: str, *, config_directory: Path | None = None, default_socket: P
             write_private(meta, json.dumps(content).encode())
         current = config.get("currentContext") or "default"
         if current == NAME:
-            return ContextChange(changed=changed, selected=True, note=f"The docker context {NAME!r} is in use.")
+            return ContextChange(
+                changed=changed, selected=True, note=message("The docker context “{name}” is in use.", name=NAME)
+            )
         other = _other_engine(str(current), default_socket)
         if other is not None:
-            note = f"{other}, so it stays in use; docker uses Wherry with: docker context use {NAME}"
+            note = message("{other} To use Wherry with docker: docker context use {name}", other=other, name=NAME)
             return ContextChange(changed=changed, selected=False, note=note)
         _write_config(directory, {**config, "currentContext": NAME})
     except OSError as error:
         raise _failed(directory, error) from error
-    return ContextChange(changed=True, selected=True, note=f"docker uses Wherry now, by its context {NAME!r}.")
+    return ContextChange(changed=True, selected=True, note=message("The docker command now uses Wherry."))
 
 
 def select(url: str, *, config_directory: Path | None = None) -> ContextChange:
@@ -87,9 +90,13 @@ def select(url: str, *, config_directory: Path | None = None) -> ContextChange:
             _write_config(directory, {**config, "currentContext": NAME})
         except OSError as error:
             raise _failed(directory, error) from error
-    note = f"docker uses Wherry now, by its context {NAME!r}."
+    note = message("The docker command now uses Wherry.")
     if variable := overriding_variable():
-        note = f"The docker context {NAME!r} was chosen, but ${variable} is set and goes before it."
+        note = message(
+            "The docker context “{name}” is selected, but ${variable} is set and takes precedence.",
+            name=NAME,
+            variable=variable,
+        )
     return ContextChange(changed=change.changed or not change.selected, selected=True, note=note)
 
 
@@ -122,7 +129,7 @@ def remove(*, config_directory: Path | None = None) -> ContextChange:
             shutil.rmtree(meta.parent)
     except OSError as error:
         raise _failed(directory, error) from error
-    note = "The docker context was removed." if existed else "There was no docker context of Wherry's."
+    note = message("Docker context removed.") if existed else message("There is no docker context to remove.")
     return ContextChange(changed=existed or selected, selected=selected, note=note)
 
 
@@ -145,12 +152,12 @@ def _meta_file(directory: Path) -> Path:
     return directory / "contexts" / "meta" / hashlib.sha256(NAME.encode()).hexdigest() / "meta.json"
 
 
-def _other_engine(current: str, default_socket: Path) -> str | None:
-    """Description of the user's other engine, as the first half of a sentence; None when there is none."""
+def _other_engine(current: str, default_socket: Path) -> Message | None:
+    """Why the user's other engine stays in use; None when there is none."""
     if variable := overriding_variable():
-        return f"${variable} is set"
+        return message("${variable} is set and stays in use.", variable=variable)
     if current != "default":
-        return f"The docker context {current!r} was chosen before"
+        return message("The docker context “{name}” stays in use.", name=current)
     if hasattr(socket, "AF_UNIX"):
         probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         probe.settimeout(1)
@@ -159,7 +166,7 @@ def _other_engine(current: str, default_socket: Path) -> str | None:
         except OSError:
             return None
         else:
-            return f"Another engine answers on {default_socket}"
+            return message("Another engine answers on {path} and stays in use.", path=default_socket)
         finally:
             probe.close()
     return None
@@ -174,11 +181,11 @@ def _read_config(directory: Path) -> dict[str, object]:
     except (OSError, ValueError, RecursionError) as error:
         raise fail(
             ProblemCode.CONTEXT_FAILED,
-            f"docker's own settings in {path} cannot be read: {error}.",
-            hint="Correct the file. Until then use: eval $(wherry env)",
+            message("docker's settings in {path} can't be read: {error}.", path=path, error=str(error)),
+            hint=message("Correct the file. Until then, use: eval $(wherry env)"),
         ) from error
     if not isinstance(loaded, dict):
-        raise fail(ProblemCode.CONTEXT_FAILED, f"docker's own settings in {path} do not hold a JSON object.")
+        raise fail(ProblemCode.CONTEXT_FAILED, message("docker's settings in {path} aren't a JSON object.", path=path))
     return loaded
 
 
@@ -190,7 +197,7 @@ def _write_config(directory: Path, config: dict[str, object]) -> None:
 
 def _load(path: Path) -> JsonObject | None:
     source = JsonSource(
-        summary="A docker context is not understood.", code=ProblemCode.CONTEXT_FAILED, command=f"read {path}"
+        summary=message("A docker context wasn't understood."), code=ProblemCode.CONTEXT_FAILED, command=f"read {path}"
     )
     try:
         return decode(path.read_bytes(), source).object()
@@ -201,7 +208,11 @@ def _load(path: Path) -> JsonObject | None:
 def _failed(directory: Path, error: OSError) -> Exception:
     return fail(
         ProblemCode.CONTEXT_FAILED,
-        f"The docker context in {directory} could not be changed: {error.strerror or error}.",
+        message(
+            "The docker context in {folder} couldn't be changed: {error}.",
+            folder=directory,
+            error=error.strerror or error,
+        ),
         command=str(error.filename or ""),
-        hint="Until that is mended use: eval $(wherry env)",
+        hint=message("Until this is fixed, use: eval $(wherry env)"),
     )

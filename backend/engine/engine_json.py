@@ -7,6 +7,7 @@ from typing import Final
 from backend.engine.types import NAME_CHARS, clean_text
 from backend.errors import ProblemCode, WherryError
 from backend.json_reader import Json, JsonObject, JsonSource, decode
+from backend.messages import message
 
 _REASON_CHARS: Final = 300
 
@@ -14,10 +15,10 @@ _REASON_CHARS: Final = 300
 def engine_source(command: str) -> JsonSource:
     """The source name for answers to a docker command."""
     return JsonSource(
-        summary="The Docker engine's answer was not understood.",
+        summary=message("The Docker engine's answer wasn't understood."),
         code=ProblemCode.ENGINE_ERROR,
         command=command,
-        hint="Check that nothing else listens at the engine's address.",
+        hint=message("Check that no other program listens at the engine's address."),
     )
 
 

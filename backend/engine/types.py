@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from backend.messages import Message
+
 NAME_CHARS: Final = 256
 """Limit for names, images and labels; the engine does not limit labels."""
 _KEPT_LABELS: Final = 64
@@ -38,6 +40,11 @@ def clean_text(untrusted_text: str, limit: int = NAME_CHARS) -> str:
     if len(text) > limit or len(untrusted_text) > limit * 4:
         return text[: limit - 1] + "…"
     return text
+
+
+def cleaned(untrusted: Message, limit: int = NAME_CHARS) -> Message:
+    """The same with each of its values as `clean_text` makes it."""
+    return untrusted.with_values(lambda text: clean_text(text, limit))
 
 
 class ContainerState(StrEnum):

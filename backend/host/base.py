@@ -15,6 +15,7 @@ from backend.host.autostart import Autostart
 from backend.host.certificates import CertificateSource
 from backend.host.proxies import SystemProxies
 from backend.host.routes import Route
+from backend.messages import Message
 from backend.stream import ByteStream
 
 
@@ -26,9 +27,9 @@ class AcceleratorFact:
     """QEMU's name: "kvm", "hvf", "whpx"."""
     title: str
     available: bool
-    reason: str
+    reason: Message
     """Why it is or is not available, for the user."""
-    hint: str | None = None
+    hint: Message | None = None
     """What the user can do to make it available."""
     suspect: bool = False
     """It opens, but on hosts of this kind it often cannot run a kernel, so it is tried with a short deadline."""
@@ -112,7 +113,7 @@ class Host(Protocol):
         """Existing programs that may be the QEMU for `arch`, best first."""
         ...
 
-    def qemu_hint(self, arch: str) -> str:
+    def qemu_hint(self, arch: str) -> Message:
         """How to install QEMU on this system, for the user."""
         ...
 

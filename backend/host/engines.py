@@ -11,11 +11,12 @@ from typing import Final
 from backend.errors import ProblemCode
 from backend.host.process import names_of_processes
 from backend.json_reader import JsonSource, NotUnderstood, decode
+from backend.messages import message
 
 _MAX_META_BYTES: Final = 65_536
 _PROBE_S: Final = 1.0
 _CONTEXT: Final = JsonSource(
-    summary="A docker context was not understood.", code=ProblemCode.CONTEXT_FAILED, command="docker context ls"
+    summary=message("A docker context wasn't understood."), code=ProblemCode.CONTEXT_FAILED, command="docker context ls"
 )
 
 

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final
 
 from backend.errors import ProblemCode, WherryError, fail
+from backend.messages import message
 
 Net = IPv4Network | IPv6Network
 
@@ -177,9 +178,9 @@ def routes_unreadable(command: str, why: str) -> WherryError:
     """The error for routes that cannot be read."""
     return fail(
         ProblemCode.TOOL_MISSING,
-        f"This computer's routes are not known: {why.rstrip('.')}.",
+        message("The routes of this computer can't be read: {error}.", error=why.rstrip(".")),
         command=command,
-        hint="Name a range that nothing else uses: wherry config set network.subnet 10.0.2.0/24",
+        hint=message("Set a subnet that nothing else uses: wherry config set network.subnet 10.0.2.0/24"),
     )
 
 

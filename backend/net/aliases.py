@@ -17,6 +17,7 @@ from typing import Final
 
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.files import write_private
+from backend.messages import message
 
 NETWORK: Final = IPv4Network("127.66.0.0/16")
 _LIMIT: Final = 4096
@@ -43,10 +44,13 @@ class Aliases:
             self._by_alias.clear()
             self.problem = Problem(
                 code=ProblemCode.CONFIG_BROKEN,
-                summary=f"The table of published addresses cannot be read: {error}.",
+                summary=message("The table of published addresses can't be read: {error}.", error=str(error)),
                 command=f"read {path}",
-                hint=f"Put {path} back from a copy, or remove it and create those containers again that publish on "
-                "::1 or on one address of this computer; then: wherry restart --agent",
+                hint=message(
+                    "Restore {path} from a copy. Or delete it, recreate containers that publish on "
+                    "::1 or on a single address, then run: wherry restart --agent",
+                    path=path,
+                ),
             )
         self._by_address = {address: alias for alias, address in self._by_alias.items()}
         self._growing = threading.Lock()
@@ -77,8 +81,11 @@ class Aliases:
         if len(self._by_alias) >= _LIMIT:
             raise fail(
                 ProblemCode.BAD_REQUEST,
-                f"Containers have been published on {_LIMIT} different addresses; there is no room for another.",
-                hint="Publish on 127.0.0.1 or 0.0.0.0.",
+                message(
+                    "Containers are published on {limit} different addresses, which is the maximum.",
+                    limit=_LIMIT,
+                ),
+                hint=message("Publish on 127.0.0.1 or 0.0.0.0."),
             )
         alias = next(str(address) for address in NETWORK.hosts() if str(address) not in self._by_alias)
         rows = self._by_alias | {alias: host_ip}
@@ -87,7 +94,7 @@ class Aliases:
         except OSError as error:
             raise fail(
                 ProblemCode.PATH_UNUSABLE,
-                f"The table of published addresses cannot be written: {error.strerror}.",
+                message("The table of published addresses can't be saved: {error}.", error=error.strerror),
                 command=f"write {self._path}",
             ) from error
         self._by_alias = rows

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from backend.host.certificates import CertificateSource
+from backend.messages import Message, count_message, message
 
 MAX_BYTES: Final = 524_288
 """Limit for all certificates together: some 300 authorities."""
@@ -45,7 +46,7 @@ class Authorities:
     """Number of authorities left out because the guest has them."""
     places: tuple[str, ...] = ()
     """The stores that were read."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     """What was skipped, and why, as sentences."""
 
     @property
@@ -64,17 +65,21 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
     """
     usable: dict[str, Authority] = {}
     seen: set[str] = set()
-    skipped: Counter[str] = Counter()
-    notes: list[str] = []
+    skipped: Counter[Message] = Counter()
+    notes: list[Message] = []
     places: list[str] = []
     for source in sources:
         if source.problem:
-            notes.append(f"The certificates of {source.place} cannot be read: {source.problem}.")
+            notes.append(
+                message(
+                    "The certificates in {place} can't be read: {problem}", place=source.place, problem=source.problem
+                )
+            )
         for text in _PEM.findall(source.pem):
             try:
                 der = ssl.PEM_cert_to_DER_cert(text)
             except ValueError:
-                skipped[f"broken, in {source.place}"] += 1
+                skipped[message("damaged, in {place}", place=source.place)] += 1
                 continue
             fingerprint = hashlib.sha256(der).hexdigest()
             is_new = fingerprint not in seen
@@ -83,14 +88,20 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
                 continue
             authority, wrong = _parse(der, fingerprint, now)
             if authority is None:
-                skipped[f"{wrong}, in {source.place}"] += 1
+                skipped[message("{reason}, in {place}", reason=wrong, place=source.place)] += 1
             else:
                 usable[fingerprint] = authority
         if source.pem:
             places.append(source.place)
     for why, count in list(skipped.items())[:_MOST_NOTES]:
-        verb = "is" if count == 1 else "are"
-        notes.append(f"{count} of this computer's certificates {verb} not used: {why}.")
+        notes.append(
+            count_message(
+                "{count} certificate of this computer isn't used: {reason}.",
+                "{count} certificates of this computer aren't used: {reason}.",
+                count,
+                reason=why,
+            )
+        )
     digest = hashlib.sha256("".join(sorted(seen)).encode()).hexdigest()
     chosen: list[Authority] = []
     size = 0
@@ -98,7 +109,12 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
         size += len(authority.pem) + 1
         if size > MAX_BYTES:
             notes.append(
-                f"The machine takes {MAX_BYTES // 1024} KiB of certificates: {len(usable) - len(chosen)} are left out."
+                count_message(
+                    "The machine accepts {size} KiB of certificates: {count} is left out.",
+                    "The machine accepts {size} KiB of certificates: {count} are left out.",
+                    len(usable) - len(chosen),
+                    size=MAX_BYTES // 1024,
+                )
             )
             break
         chosen.append(authority)
@@ -107,27 +123,27 @@ def choose(sources: Iterable[CertificateSource], *, known: Collection[str], now:
     )
 
 
-def _parse(der: bytes, fingerprint: str, now: float) -> tuple[Authority | None, str]:
+def _parse(der: bytes, fingerprint: str, now: float) -> tuple[Authority | None, Message | None]:
     """Parse a certificate. Returns the authority, or None and the reason."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=der)
     except ssl.SSLError:
-        return None, "broken"
+        return None, message("damaged")
     stated = context.get_ca_certs()
     if not stated:
-        return None, "not of an authority"
+        return None, message("not from an authority")
     facts = stated[0]
     try:
         begins, ends = (ssl.cert_time_to_seconds(str(facts[key])) for key in ("notBefore", "notAfter"))
     except (KeyError, ValueError):
-        return None, "broken"
+        return None, message("damaged")
     if now > ends:
-        return None, "expired"
+        return None, message("expired")
     if now < begins:
-        return None, "not valid yet"
+        return None, message("not valid yet")
     # Encoded again, to drop any text around the base64 in the file.
-    return Authority(name=_name(facts), pem=ssl.DER_cert_to_PEM_cert(der), fingerprint=fingerprint), ""
+    return Authority(name=_name(facts), pem=ssl.DER_cert_to_PEM_cert(der), fingerprint=fingerprint), None
 
 
 def _name(facts: Mapping[str, object]) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 from backend.engine.types import clean_text
 from backend.errors import Action, Problem, ProblemCode
 from backend.json_reader import Json
+from backend.messages import Message, message, sentences, verbatim
 from backend.net.subnets import Clash
 
 BRIDGE: Final = "bridge"
@@ -53,30 +54,34 @@ def problem_of(
     if not clashes:
         return None
     projects = {network.name: network.project for network in networks}
-    by_route: dict[str, list[str]] = {}
+    by_route: dict[str, list[Message]] = {}
     for clash in clashes:
         by_route.setdefault(str(clash.route), []).append(_label(clash))
-    parts = [f"{route} is in the way of {_and(names)}" for route, names in by_route.items()]
+    parts = tuple(
+        message("{route} overlaps {networks}", route=route, networks=tuple(names)) for route, names in by_route.items()
+    )
     own = list(dict.fromkeys(clash.name for clash in clashes if clash.name not in ("", BRIDGE)))
     movable = [
         clash
         for clash in clashes
         if _changes_on_restart(clash, subnet_is_set=subnet_is_set, bridge_is_set=bridge_is_set)
     ]
-    hints = []
+    hints: list[Message] = []
     if movable:
-        what = _and(["its network" if not clash.name else "the default bridge" for clash in movable])
-        hints.append(f"A restart of the machine moves {what}; containers keep their data: wherry restart")
+        what = tuple(
+            message("the machine's network") if not clash.name else message("the default bridge") for clash in movable
+        )
+        hints.append(message("Restart the machine (wherry restart) to move {networks}.", networks=what))
     if subnet_is_set and any(not clash.name for clash in clashes):
-        hints.append('The settings name its network. To let Wherry choose: wherry config set network.subnet ""')
+        hints.append(message("The setting network.subnet sets the machine's network. Clear it to let Wherry choose."))
     if bridge_is_set and any(clash.name == BRIDGE for clash in clashes):
-        hints.append("daemon.json names the default bridge (bip or default-address-pools): change it there.")
+        hints.append(message("daemon.json sets the default bridge (bip or default-address-pools). Change it there."))
     if own:
         hints.append(_recreate(own, projects, after_restart=bool(movable)))
     return Problem(
         code=ProblemCode.SUBNET_CLASH,
-        summary=f"Containers do not reach everything that this computer reaches: {'; '.join(parts)}.",
-        hint=" ".join(hint if hint.endswith(".") else f"{hint}." for hint in hints),
+        summary=message("Containers can't reach some networks of this computer: {overlaps}.", overlaps=parts),
+        hint=sentences(*hints) if hints else None,
         retryable=True,
         action=Action.RESTART if movable else None,
     )
@@ -86,14 +91,15 @@ def _changes_on_restart(clash: Clash, *, subnet_is_set: bool, bridge_is_set: boo
     return (not clash.name and not subnet_is_set) or (clash.name == BRIDGE and not bridge_is_set)
 
 
-def _label(clash: Clash) -> str:
+def _label(clash: Clash) -> Message:
     if not clash.name:
-        return f"the network to the machine ({clash.net})"
-    kind = "the default bridge" if clash.name == BRIDGE else f"the docker network {clash.name}"
-    return f"{kind} ({clash.net})"
+        return message("the machine's network ({subnet})", subnet=str(clash.net))
+    if clash.name == BRIDGE:
+        return message("the default bridge ({subnet})", subnet=str(clash.net))
+    return message("the docker network {name} ({subnet})", name=clash.name, subnet=str(clash.net))
 
 
-def _recreate(names: Sequence[str], projects: Mapping[str, str], *, after_restart: bool) -> str:
+def _recreate(names: Sequence[str], projects: Mapping[str, str], *, after_restart: bool) -> Message:
     commands: dict[str, None] = {}
     for name in names[:_MOST_NAMED]:
         project, quoted = shlex.quote(projects.get(name, "")), shlex.quote(name)
@@ -101,11 +107,13 @@ def _recreate(names: Sequence[str], projects: Mapping[str, str], *, after_restar
             commands[f"docker compose -p {project} down && docker compose -p {project} up -d"] = None
         else:
             commands[f"docker network rm {quoted} && docker network create {quoted}"] = None
-    more = f" (and {len(names) - _MOST_NAMED} more)" if len(names) > _MOST_NAMED else ""
-    when = "After that, make" if after_restart else "Make"
-    again = "" if after_restart else " (restart the machine first, if it has run since before that route came)"
-    return f"{when} your own networks anew{again}: {'; '.join(commands)}{more}"
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    listed = verbatim("; ".join(commands))
+    if len(names) > _MOST_NAMED:
+        listed = message("{commands} (and {count} more)", commands="; ".join(commands), count=len(names) - _MOST_NAMED)
+    if after_restart:
+        return message("Then recreate your own networks: {commands}", commands=listed)
+    return message(
+        "Recreate your own networks (restart the machine first if it was started before the other network appeared): "
+        "{commands}",
+        commands=listed,
+    )

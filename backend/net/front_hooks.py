@@ -11,6 +11,7 @@ from typing import Final
 
 from backend.engine.front.hooks import Headers, Rewrite
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.messages import message
 from backend.net import swarm
 from backend.net.aliases import Aliases, needs_alias
 from backend.net.ports.publisher import Publisher
@@ -131,8 +132,10 @@ class NetworkHooks:
             if str(key).endswith("/sctp") and rows:
                 raise fail(
                     ProblemCode.BAD_REQUEST,
-                    f"Port {key} cannot be published: the machine's network carries TCP and UDP.",
-                    hint="Containers of one network reach each other by SCTP without publishing.",
+                    message(
+                        "Port {port} can't be published: the machine's network supports only TCP and UDP.", port=key
+                    ),
+                    hint=message("Containers on the same network can use SCTP without publishing."),
                 )
             for row in rows if isinstance(rows, list) else ():
                 address = needs_alias(str(row.get("HostIp") or "")) if isinstance(row, dict) else None
@@ -148,7 +151,10 @@ def _in_docker_wording(problem: Problem | None) -> Problem | None:
         return problem
     return Problem(
         code=problem.code,
-        summary=f"driver failed programming external connectivity: port is already allocated: {problem.summary}",
+        summary=message(
+            "driver failed programming external connectivity: port is already allocated: {summary}",
+            summary=problem.summary,
+        ),
         command=problem.command,
         hint=problem.hint,
         retryable=problem.retryable,
@@ -159,7 +165,9 @@ def _in_docker_wording(problem: Problem | None) -> Problem | None:
 def _too_slow(name: str) -> Problem:
     return Problem(
         code=ProblemCode.NETWORK_FAILED,
-        summary=f"The ports of {name[:80]} could not be published within {_HOLD_S:g} s.",
-        hint="See `wherry status`; a busy computer may only need more time: start the container again.",
+        summary=message(
+            "The ports of {name} couldn't be published within {seconds:g} s.", name=name[:80], seconds=_HOLD_S
+        ),
+        hint=message("Check wherry status. A busy computer may only need more time: start the container again."),
         retryable=True,
     )

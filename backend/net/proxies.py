@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from backend.host.proxies import SystemProxies
+from backend.messages import Message, message, sentences
 from backend.settings.proxy_syntax import check_setting, proxy_error, with_scheme
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Proxies:
     """Exceptions in the syntax of HTTP clients: names, ".domain" for all names below it, addresses, CIDRs, "*"."""
     source: str = ""
     """Where they come from: "the settings", "the environment"."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     """Settings that could not be used, and why, as sentences."""
     pac: str = ""
     """URL of the system's PAC file, which is not supported; "" for none."""
@@ -76,15 +77,23 @@ def choose(network: NetworkSection, system: SystemProxies) -> Proxies:
     for key, url in (("http", system.http), ("https", system.https)):
         wrong = proxy_error(url) if url else None
         if wrong is not None:
-            notes.append(f"The proxy for {key} in {system.source} is not used: {wrong}.")
+            notes.append(
+                message(
+                    "The {key} proxy from {source} isn't used. {reason}", key=key, source=system.source, reason=wrong
+                )
+            )
         usable[key] = with_scheme(url) if wrong is None else ""
     if system.pac:
-        where = "looks for a PAC file by itself" if system.pac == "automatic" else f"names a PAC file ({_pac(system)})"
-        notes.append(
-            f"{system.source[:1].upper()}{system.source[1:]} {where}, a script that names the proxy for each address; "
-            "Wherry cannot follow one. Where a proxy is needed, name it: wherry config set network.proxy manual, and "
-            "network.http_proxy and network.https_proxy"
+        found = (
+            message("Automatic proxy discovery is set in {source}.", source=system.source)
+            if system.pac == "automatic"
+            else message("A PAC file is set in {source}: {file}.", source=system.source, file=_pac(system))
         )
+        unsupported = message(
+            "Wherry doesn't support PAC files. If a proxy is needed, set network.proxy to manual, and set "
+            "network.http_proxy and network.https_proxy."
+        )
+        notes.append(sentences(found, unsupported))
     return Proxies(
         http=usable["http"],
         https=usable["https"],
@@ -221,7 +230,7 @@ def _pac(system: SystemProxies) -> str:
     return masked(system.pac)[:200]
 
 
-def _unclear_notes(unclear: Sequence[str]) -> tuple[str, ...]:
+def _unclear_notes(unclear: Sequence[str]) -> tuple[Message, ...]:
     if not unclear:
         return ()
-    return (f"Exceptions from the proxy that cannot be written for programs in the machine: {', '.join(unclear)}.",)
+    return (message("Some proxy exceptions can't be used in the machine: {names}.", names=tuple(unclear)),)

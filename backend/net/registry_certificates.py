@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from backend.messages import Message, message
+
 MAX_BYTES: Final = 262_144
 _MOST_HOSTS: Final = 200
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-\[\]_]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:]+\](?::\d{1,5})?")
@@ -27,7 +29,7 @@ class RegistryCertificates:
     """A tar archive; b"" when there are none. The same files give the same bytes."""
     hosts: tuple[str, ...] = ()
     """Registries that have certificates."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     """What was left out, and why."""
 
 
@@ -40,7 +42,7 @@ def directories() -> tuple[Path, ...]:
 def collect(places: tuple[Path, ...]) -> RegistryCertificates:
     """Read the certificates. Unreadable files are listed in the notes."""
     files: dict[str, bytes] = {}
-    notes: list[str] = []
+    notes: list[Message] = []
     size = 0
     for place in places:
         try:
@@ -48,11 +50,11 @@ def collect(places: tuple[Path, ...]) -> RegistryCertificates:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            notes.append(f"{place} cannot be read: {error.strerror}.")
+            notes.append(message("{path} can't be read: {error}.", path=place, error=error))
             continue
         for host in hosts[:_MOST_HOSTS]:
             if not _HOST.fullmatch(host.name) or host.name in (".", ".."):
-                notes.append(f"{host} is not named for a registry and is left out.")
+                notes.append(message("{path} isn't named after a registry and is skipped.", path=host))
                 continue
             try:
                 for path in sorted(host.iterdir()):
@@ -60,11 +62,11 @@ def collect(places: tuple[Path, ...]) -> RegistryCertificates:
                         content = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
                         size += len(content)
                         if not content or size > MAX_BYTES:
-                            notes.append(f"{path} is empty, or more than the machine takes, and is left out.")
+                            notes.append(message("{path} is empty or too large and is skipped.", path=path))
                             continue
                         files[f"{host.name}/{path.name}"] = content
             except OSError as error:
-                notes.append(f"{error.filename or host} cannot be read: {error.strerror}.")
+                notes.append(message("{path} can't be read: {error}.", path=str(error.filename or host), error=error))
     hosts_found = tuple(dict.fromkeys(name.partition("/")[0] for name in files))
     return RegistryCertificates(tar=_tar(files) if files else b"", hosts=hosts_found, notes=tuple(notes))
 

@@ -22,6 +22,7 @@ import msgspec
 
 from backend.errors import ProblemCode, fail
 from backend.files import write_private
+from backend.messages import Message, message
 from backend.settings import daemon_json
 from backend.settings import dns_servers as servers
 from backend.settings.proxy_syntax import check_setting
@@ -206,8 +207,11 @@ def _change(path: Path, values: Mapping[str, int | str | bool], *, moved: bool) 
     if not moved and values.get(DISK_DIRECTORY, before.machine.disk_directory) != before.machine.disk_directory:
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"{DISK_DIRECTORY} says where the data disk is, and follows when that is moved.",
-            hint="Move it with: wherry disk move DIR",
+            message(
+                "{key} follows the data disk when it is moved.",
+                key=DISK_DIRECTORY,
+            ),
+            hint=message("Move it with: wherry disk move DIR"),
         )
     document = tomlkit.parse(_read(path) or f"version = {VERSION}\n")
     for key, value in values.items():
@@ -220,8 +224,13 @@ def _change(path: Path, values: Mapping[str, int | str | bool], *, moved: bool) 
         wrong = next((key for key in values if key in str(error)), next(iter(values)))
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"{values[wrong]!r} is not a value for {wrong}: {_plain(error)}.",
-            hint=f"It is {get(before, wrong)!r} now, and stays so.",
+            message(
+                "“{value}” isn't valid for {key}: {error}.",
+                value=values[wrong],
+                key=wrong,
+                error=_plain(error),
+            ),
+            hint=message("It is unchanged: “{value}”.", value=get(before, wrong)),
         ) from error
     _check_ranges(config, ", ".join(values))
     try:
@@ -256,7 +265,10 @@ def daemon_options(path: Path) -> dict[str, object]:
     text = _read(path)
     for finding in daemon_json.check(text):
         if finding.severity is daemon_json.Severity.ERROR:
-            raise _broken(path, f"line {finding.line}: {finding.message.removesuffix('.')}")
+            raise _broken(
+                path,
+                message("Line {line}: {problem}", line=finding.line, problem=finding.message),
+            )
     options: dict[str, object] = json.loads(text) if text.strip() else {}
     return options
 
@@ -268,22 +280,22 @@ def _read(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise _broken(path, error.strerror or str(error)) from error
+        raise _broken(path, message("{error}.", error=error)) from error
     if len(content) > _MAX_BYTES:
-        raise _broken(path, f"it is longer than {_MAX_BYTES} bytes")
+        raise _broken(path, message("It is longer than {count} bytes.", count=_MAX_BYTES))
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _broken(path, "it is not UTF-8 text") from error
+        raise _broken(path, message("It isn't UTF-8 text.")) from error
 
 
 def _parse(path: Path, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _broken(path, str(error)) from error
+        raise _broken(path, message("{error}.", error=error)) from error
     except RecursionError as error:
-        raise _broken(path, "it is nested too deeply") from error
+        raise _broken(path, message("It is nested too deeply.")) from error
 
 
 def _check(values: dict[str, object], path: Path) -> Config:
@@ -291,13 +303,18 @@ def _check(values: dict[str, object], path: Path) -> Config:
     if isinstance(version, int) and version > VERSION:
         raise fail(
             ProblemCode.CONFIG_TOO_NEW,
-            f"The settings in {path} were written by a newer Wherry (version {version}; this one reads {VERSION}).",
-            hint="Update Wherry, or move the file away to start from the defaults.",
+            message(
+                "The settings in {path} come from a newer Wherry (version {other}; this one supports {own}).",
+                path=path,
+                other=version,
+                own=VERSION,
+            ),
+            hint=message("Update Wherry, or move the file away to use the defaults."),
         )
     try:
         config = msgspec.convert(values, type=Config)
     except msgspec.ValidationError as error:
-        raise _broken(path, _plain(error)) from error
+        raise _broken(path, message("{error}.", error=_plain(error))) from error
     _check_ranges(config, str(path))
     return config
 
@@ -307,8 +324,13 @@ def _check_ranges(config: Config, where: str) -> None:
     if 0 < memory < MINIMUM_MEMORY_MIB:
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"machine.memory_mib = {memory} in {where} is less than the engine needs.",
-            hint=f"Give it {MINIMUM_MEMORY_MIB} or more, or 0 to let Wherry choose.",
+            message(
+                "machine.memory_mib = {memory} in {where} is less than the engine needs.", memory=memory, where=where
+            ),
+            hint=message(
+                "Use {least} or more, or 0 to let Wherry choose.",
+                least=MINIMUM_MEMORY_MIB,
+            ),
         )
     for key in ("http_proxy", "https_proxy"):
         check_setting(f"network.{key}", getattr(config.network, key))
@@ -320,7 +342,9 @@ def _check_ranges(config: Config, where: str) -> None:
 def _split(key: str) -> tuple[str, str]:
     if key not in keys():
         raise fail(
-            ProblemCode.BAD_REQUEST, f"There is no setting {key!r}.", hint="There are: " + ", ".join(keys()) + "."
+            ProblemCode.BAD_REQUEST,
+            message("There is no setting “{key}”.", key=key),
+            hint=message("Available settings: {names}.", names=tuple(keys())),
         )
     section, _, name = key.partition(".")
     return section, name
@@ -332,13 +356,19 @@ def _typed(present: int | str | bool, text: str, key: str) -> int | str | bool:
             return True
         if text.lower() in ("false", "no", "off", "0"):
             return False
-        raise fail(ProblemCode.BAD_REQUEST, f"{text!r} is not a value for {key}.", hint="It takes true or false.")
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            message("“{text}” isn't valid for {key}.", text=text, key=key),
+            hint=message("Use true or false."),
+        )
     if isinstance(present, int):
         try:
             return int(text)
         except ValueError as error:
             raise fail(
-                ProblemCode.BAD_REQUEST, f"{text!r} is not a value for {key}.", hint="It takes a whole number."
+                ProblemCode.BAD_REQUEST,
+                message("“{text}” isn't valid for {key}.", text=text, key=key),
+                hint=message("Use a whole number."),
             ) from error
     return text
 
@@ -351,15 +381,17 @@ def _plain(error: msgspec.ValidationError) -> str:
 def _unwritable(path: Path, error: OSError) -> Exception:
     return fail(
         ProblemCode.HOST_DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else ProblemCode.PATH_UNUSABLE,
-        f"The settings could not be saved: {error.strerror or error}.",
+        message("Couldn't save the settings: {error}.", error=error.strerror or error),
         command=str(path),
-        hint="Check that the machine's home belongs to you and that its disk has room. Nothing was changed.",
+        hint=message(
+            "Check that the machine's folder belongs to you and that its disk has free space. Nothing was changed."
+        ),
     )
 
 
-def _broken(path: Path, what: str) -> Exception:
+def _broken(path: Path, what: Message) -> Exception:
     return fail(
         ProblemCode.CONFIG_BROKEN,
-        f"The settings in {path} cannot be used: {what}.",
-        hint="Correct the file, or move it away to start from the defaults. It was not changed.",
+        message("The settings in {path} can't be used. {what}", path=path, what=what),
+        hint=message("Correct the file, or move it away to use the defaults."),
     )

@@ -13,26 +13,28 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from backend.messages import Message, message
+
 MAX_BYTES: Final = 131_072
 """Limit for one message of the control channel, and for fw_cfg."""
 
 MAX_FINDINGS: Final = 100
 
 FORBIDDEN: Final = {
-    "hosts": "the machine decides where the engine listens; Wherry's endpoint is on this computer",
-    "data-root": "the engine's data belong on the machine's data disk",
-    "exec-root": "it belongs to the machine",
-    "pidfile": "it belongs to the machine",
-    "containerd": "the machine runs its own containerd",
+    "hosts": message("Wherry decides where the engine listens."),
+    "data-root": message("the engine's data is on the machine's data disk."),
+    "exec-root": message("the machine manages it."),
+    "pidfile": message("the machine manages it."),
+    "containerd": message("the machine runs its own containerd."),
 }
 """Options that the machine sets itself, with the reason."""
 
 _KINDS: Final = {
-    bool: "true or false",
-    int: "a whole number",
-    str: "a text in quotes",
-    list: "a list in [ ]",
-    dict: "an object in { }",
+    bool: message("true or false"),
+    int: message("a whole number"),
+    str: message("text in quotes"),
+    list: message("a list in [ ]"),
+    dict: message("an object in curly brackets"),
 }
 _OPTIONS: Final[dict[type, str]] = {
     bool: "allow-direct-routing debug experimental icc init ip-forward ip-forward-no-drop ip-masq ip6tables iptables "
@@ -68,23 +70,23 @@ class Finding:
     severity: Severity
     line: int
     column: int
-    message: str
+    message: Message
 
 
 def check(text: str) -> tuple[Finding, ...]:
     """All findings for a daemon.json, in text order. An empty text is valid."""
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        return (_error(1, 1, f"It is longer than {MAX_BYTES // 1024} KiB."),)
+        return (_error(1, 1, message("The text is longer than {size} KiB.", size=MAX_BYTES // 1024)),)
     if not text.strip():
         return ()
     try:
         options = json.loads(text)
     except json.JSONDecodeError as error:
-        return (_error(error.lineno, error.colno, f"This is not JSON: {_plain(error.msg)}."),)
+        return (_error(error.lineno, error.colno, message("Invalid JSON: {error}.", error=_plain(error.msg))),)
     except RecursionError:
-        return (_error(1, 1, "It is nested too deeply."),)
+        return (_error(1, 1, message("The text is nested too deeply.")),)
     if not isinstance(options, dict):
-        return (_error(1, 1, "It has to hold one object: { ... }."),)
+        return (_error(1, 1, message("The text must be a JSON object.")),)
     return tuple(_check_options(text, options))
 
 
@@ -95,19 +97,24 @@ def _check_options(text: str, options: dict[str, object]) -> list[Finding]:
         if len(findings) >= MAX_FINDINGS:
             break
         if name in seen:
-            findings.append(_error(line, column, f"{name!r} is said twice."))
+            findings.append(_error(line, column, message("“{name}” is set twice.", name=name)))
         seen.add(name)
         kind = KNOWN.get(name)
         value = options.get(name)
         if name in FORBIDDEN:
-            findings.append(_error(line, column, f"{name!r} cannot be set: {FORBIDDEN[name]}."))
+            findings.append(
+                _error(line, column, message("“{name}” can't be set: {reason}", name=name, reason=FORBIDDEN[name]))
+            )
         elif kind is None:
             likely = _similar(name)
-            meant = f" Did you mean {likely!r}?" if likely else ""
-            message = f"{name!r} is no option that Wherry knows; dockerd refuses what it does not know.{meant}"
-            findings.append(Finding(severity=Severity.WARNING, line=line, column=column, message=message))
+            words = (
+                message("Unknown option “{name}”. Did you mean “{likely}”?", name=name, likely=likely)
+                if likely
+                else message("Unknown option “{name}”. dockerd rejects options that it doesn't know.", name=name)
+            )
+            findings.append(Finding(severity=Severity.WARNING, line=line, column=column, message=words))
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            findings.append(_error(line, column, f"{name!r} takes {_KINDS[kind]}."))
+            findings.append(_error(line, column, message("“{name}” must be {kind}.", name=name, kind=_KINDS[kind])))
     return findings
 
 
@@ -138,9 +145,9 @@ def _similar(name: str) -> str | None:
     return close[0] if close else None
 
 
-def _plain(message: str) -> str:
-    return message[:1].lower() + message[1:]
+def _plain(words: str) -> str:
+    return words[:1].lower() + words[1:]
 
 
-def _error(line: int, column: int, message: str) -> Finding:
-    return Finding(severity=Severity.ERROR, line=line, column=column, message=message)
+def _error(line: int, column: int, words: Message) -> Finding:
+    return Finding(severity=Severity.ERROR, line=line, column=column, message=words)

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
 from backend.errors import ProblemCode, fail
+from backend.messages import message
 
 MOST: Final = 8
 
@@ -41,13 +42,17 @@ def parse(text: str) -> tuple[Server, ...]:
             raise _bad(part)
         servers.append(Server(str(parsed), port))
     if len(servers) > MOST:
-        raise fail(ProblemCode.BAD_REQUEST, f"network.dns names more than {MOST} servers.", hint="Leave some out.")
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            message("network.dns has more than {most} servers.", most=MOST),
+            hint=message("Use fewer servers."),
+        )
     return tuple(servers)
 
 
 def _bad(part: str) -> Exception:
     return fail(
         ProblemCode.BAD_REQUEST,
-        f"{part.strip()[:80]!r} in network.dns is not the address of a DNS server.",
-        hint='Write addresses with commas between, each with #PORT if it is not 53: "192.0.2.1, 192.0.2.2#5353".',
+        message("“{text}” in network.dns isn't the address of a DNS server.", text=part.strip()[:80]),
+        hint=message('Separate addresses with commas, and add #PORT if it isn\'t 53: "192.0.2.1, 192.0.2.2#5353".'),
     )

@@ -6,23 +6,24 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from backend.errors import ProblemCode, fail
+from backend.messages import Message, message
 
 _SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 
 
-def proxy_error(url: str) -> str | None:
+def proxy_error(url: str) -> Message | None:
     """Why a proxy's address ("host:port" or a URL) is invalid, without its password; None when it is valid."""
     if any(character.isspace() or not character.isprintable() for character in url):
-        return "it has a space or a line end in it"
+        return message("It contains a space or line break.")
     try:
         parts = urlsplit(with_scheme(url))
         port = parts.port
     except ValueError as error:
-        return f"it is no URL ({error})" if "@" not in url else "it is no URL"
+        return message("It isn't a URL: {error}.", error=error) if "@" not in url else message("It isn't a URL.")
     if parts.scheme not in _SCHEMES:
-        return f"{parts.scheme!r} is none of {', '.join(_SCHEMES)}"
+        return message("The scheme must be one of {names}, not “{scheme}”.", names=_SCHEMES, scheme=parts.scheme)
     if not parts.hostname or port == 0:
-        return "it names no host"
+        return message("It has no host.")
     return None
 
 
@@ -32,9 +33,11 @@ def check_setting(key: str, value: str) -> None:
     if wrong is not None:
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"{key} cannot be used: {wrong}.",
-            hint="It is a proxy's address, as in http://proxy.example.com:3128; signs in a password are written as in "
-            "URLs: %40 for @, %2F for /, %3A for a colon.",
+            message("{key} can't be used. {reason}", key=key, reason=wrong),
+            hint=message(
+                "Enter an address such as http://proxy.example.com:3128. Write special characters in a password as in "
+                "URLs: %40 for @, %2F for /, %3A for a colon."
+            ),
         )
 
 

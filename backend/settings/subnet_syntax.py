@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from backend.errors import ProblemCode, fail
+from backend.messages import Message, message
 
 LENGTH: Final = 24
 
@@ -19,19 +20,19 @@ def parse_subnet(text: str) -> IPv4Network:
     try:
         net = IPv4Network(text.strip())
     except ValueError as error:
-        raise _bad(text, f"{error}") from error
+        raise _bad(text, message("{error}.", error=error)) from error
     if net.prefixlen != LENGTH:
-        raise _bad(text, f"it is a /{net.prefixlen}, and has to be a /{LENGTH}")
+        raise _bad(text, message("It is a /{length} but must be a /{wanted}.", length=net.prefixlen, wanted=LENGTH))
     first = net.network_address
     shared = net.subnet_of(IPv4Network("100.64.0.0/10"))
     if first.is_loopback or first.is_link_local or not (first.is_private or shared) or first.packed[0] == 0:
-        raise _bad(text, "it is no private range, and would hide a part of the Internet")
+        raise _bad(text, message("It isn't a private range and would hide part of the internet."))
     return net
 
 
-def _bad(text: str, why: str) -> Exception:
+def _bad(text: str, why: Message) -> Exception:
     return fail(
         ProblemCode.BAD_REQUEST,
-        f"{text!r} is not a value for network.subnet: {why.rstrip('.')}.",
-        hint='Give a private /24 as in "10.0.2.0/24", or "" to let Wherry choose.',
+        message("“{text}” isn't valid for network.subnet. {reason}", text=text, reason=why),
+        hint=message('Enter a private /24 such as "10.0.2.0/24", or "" to let Wherry choose.'),
     )

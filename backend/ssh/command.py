@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from backend.errors import ProblemCode, fail
+from backend.messages import message
 from backend.ssh.keys import CLIENT_KEY_NAME
 
 
@@ -24,14 +25,14 @@ def ssh_command(keys: Path, ssh_port: int | None, command: list[str]) -> list[st
     if program is None:
         raise fail(
             ProblemCode.TOOL_MISSING,
-            "The ssh program is not installed; `wherry shell` uses it for the terminal.",
-            hint="Install it: sudo apt install openssh-client. Meanwhile `wherry console` works without it.",
+            message("The ssh program, which wherry shell needs, isn't installed."),
+            hint=message("Install it: sudo apt install openssh-client. wherry console works without it."),
         )
     if ssh_port is None:
         raise fail(
             ProblemCode.MACHINE_STOPPED,
-            "The guest cannot be reached by SSH yet.",
-            hint="Wait for `wherry status` to say running, or look at `wherry console`.",
+            message("The guest can't be reached by SSH yet."),
+            hint=message("Wait until wherry status says running, or check wherry console."),
             retryable=True,
         )
     settings = {

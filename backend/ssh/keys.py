@@ -12,6 +12,7 @@ from pathlib import Path
 
 from backend.errors import ProblemCode, fail
 from backend.files import write_private
+from backend.messages import message
 
 CLIENT_KEY_NAME = "client_ed25519"
 HOST_KEY_NAME = "host_ed25519"
@@ -37,7 +38,10 @@ class KeyPair:
         try:
             return self.private_path.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
-            raise fail(ProblemCode.PATH_UNUSABLE, f"The key {self.private_path} cannot be read: {error}.") from error
+            raise fail(
+                ProblemCode.PATH_UNUSABLE,
+                message("The key {path} can't be read: {error}.", path=self.private_path, error=str(error)),
+            ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +71,12 @@ def ensure_keys(directory: Path) -> MachineKeys:
     except OSError as error:
         raise fail(
             ProblemCode.PATH_UNUSABLE,
-            f"The machine's keys cannot be kept in {directory}: {error.strerror or error}.",
-            hint="Check that the directory belongs to you and that the disk is not full.",
+            message(
+                "The machine's keys can't be saved in {folder}: {error}.",
+                folder=directory,
+                error=error.strerror or error,
+            ),
+            hint=message("Check that the folder belongs to you and that its disk has free space."),
         ) from error
     return MachineKeys(client=client, host=host)
 

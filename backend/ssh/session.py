@@ -20,6 +20,7 @@ from pathlib import Path
 import paramiko
 
 from backend.errors import ProblemCode, WherryError, fail
+from backend.messages import message
 from backend.ssh.channel import Inbox, LoopChannel
 from backend.ssh.stream import SshStream
 from backend.ssh.transport import HostKeyMismatch, SshTransport
@@ -182,7 +183,7 @@ class SshSession:
         except TimeoutError as error:
             raise fail(
                 ProblemCode.SSH_FAILED,
-                f"The virtual machine did not finish a command within {timeout_s:g} s.",
+                message("The virtual machine didn't finish a command within {seconds:g} s.", seconds=timeout_s),
                 command=command,
                 retryable=True,
             ) from error
@@ -289,7 +290,9 @@ class SshSession:
         except TimeoutError as error:
             raise fail(
                 ProblemCode.SSH_FAILED,
-                f"The virtual machine did not open {target} within {timeout_s:g} s.",
+                message(
+                    "The virtual machine didn't open {target} within {seconds:g} s.", target=target, seconds=timeout_s
+                ),
                 retryable=True,
             ) from error
         finally:
@@ -298,7 +301,7 @@ class SshSession:
         if pending.refusal is not None:
             raise fail(
                 ProblemCode.SSH_FAILED,
-                f"The virtual machine refused to open {target}.",
+                message("The virtual machine refused to open {target}.", target=target),
                 tail=(pending.refusal,),
                 retryable=True,
             )
@@ -315,7 +318,9 @@ class SshSession:
         if not channel.event_ready:
             if not self._transport.is_active():
                 raise ConnectionResetError("the connection ended before the command began")
-            raise fail(ProblemCode.SSH_FAILED, "The virtual machine refused to run a command.", command=command)
+            raise fail(
+                ProblemCode.SSH_FAILED, message("The virtual machine refused to run a command."), command=command
+            )
 
     async def _run_on(self, channel: LoopChannel, command: str, stdin: bytes, output_limit: int) -> Result:
         await self._begin_command(channel, command)
@@ -341,7 +346,7 @@ class SshSession:
     def _lost_problem(self, command: str | None) -> WherryError:
         return fail(
             ProblemCode.SSH_FAILED,
-            "The connection to the virtual machine was lost.",
+            message("Lost the connection to the virtual machine."),
             command=command,
             retryable=True,
         )
@@ -381,8 +386,8 @@ def _load_keys(key_path: Path, host_key_public: str) -> tuple[paramiko.PKey, byt
     except (OSError, paramiko.SSHException, IndexError, binascii.Error, ValueError) as error:
         raise fail(
             ProblemCode.SSH_FAILED,
-            f"The key for the virtual machine cannot be used: {error}.",
-            hint=f"Remove {key_path} and start the machine again: new keys are made.",
+            message("The key for the virtual machine can't be used: {error}.", error=str(error)),
+            hint=message("Delete {path} and start the machine again: new keys are created.", path=key_path),
         ) from error
 
 
@@ -440,26 +445,37 @@ def _translate(error: BaseException, where: str, timeout_s: float) -> WherryErro
     if isinstance(error, TimeoutError):
         return fail(
             ProblemCode.SSH_FAILED,
-            f"The virtual machine's SSH server at {where} did not answer within {timeout_s:g} s.",
+            message(
+                "The virtual machine's SSH server at {address} didn't respond within {seconds:g} s.",
+                address=where,
+                seconds=timeout_s,
+            ),
             retryable=True,
         )
     if isinstance(error, HostKeyMismatch | paramiko.ssh_exception.IncompatiblePeer):
         return fail(
             ProblemCode.SSH_FAILED,
-            f"Something else than the virtual machine answered at {where}: its host key is not the one made for it.",
-            hint="Another program may have taken the port. Stop the machine and start it again.",
+            message(
+                "Something else answered at {address}: its host key isn't the virtual machine's.",
+                address=where,
+            ),
+            hint=message("Another program may use the port. Stop the machine and start it again."),
         )
     if isinstance(error, paramiko.AuthenticationException):
         return fail(
             ProblemCode.SSH_FAILED,
-            "The virtual machine did not accept our key.",
-            hint="Stop the machine and start it again: it is given the keys when it starts.",
+            message("The virtual machine didn't accept Wherry's key."),
+            hint=message("Stop the machine and start it again: it gets the keys when it starts."),
         )
     if isinstance(error, paramiko.SSHException | OSError | EOFError):
         detail = str(error) or type(error).__name__
         return fail(
             ProblemCode.SSH_FAILED,
-            f"The virtual machine's SSH server at {where} cannot be reached yet: {detail}.",
+            message(
+                "The virtual machine's SSH server at {address} can't be reached yet: {error}.",
+                address=where,
+                error=detail,
+            ),
             retryable=True,
         )
     return None

@@ -18,6 +18,7 @@ from typing import Final
 from backend.control.launch import agent_answers, machine_directory
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
 from backend.host import current as current_host
+from backend.messages import message
 from backend.support.gather import PIECE_BYTES, Gatherer
 
 MAX_BYTES: Final = 24 * 1024**2
@@ -89,9 +90,9 @@ def make_support_bundle(
     except OSError as error:
         raise fail(
             ProblemCode.HOST_DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else ProblemCode.PATH_UNUSABLE,
-            f"The support bundle cannot be written: {error.strerror or error}.",
+            message("Couldn't save the support bundle: {error}.", error=error.strerror or error),
             command=str(error.filename or target),
-            hint="Name another place for it: wherry support-bundle FILE",
+            hint=message("Save it to another place: wherry support-bundle FILE"),
         ) from error
     finally:
         with contextlib.suppress(OSError):
@@ -112,7 +113,7 @@ def _fill(
     remaining = MAX_BYTES
     for number, piece in enumerate(pieces):
         if cancelled():
-            raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary="The support bundle was not made."))
+            raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary=message("The support bundle was canceled.")))
         progress(piece.name, number / len(pieces))
         try:
             content = gatherer.clean(piece).encode("utf-8", "replace")[-PIECE_BYTES:]

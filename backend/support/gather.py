@@ -27,6 +27,7 @@ from backend.errors import ProblemCode, WherryError, fail
 from backend.host import engines
 from backend.host.base import Host
 from backend.host.process import total_memory_mib
+from backend.messages import message
 from backend.net.proxies import secrets_of
 from backend.paths import MachineDir
 from backend.settings.disk import data_disk_path
@@ -151,7 +152,10 @@ class Gatherer:
     def _command(self) -> str:
         record = run.load(self._dir.run_record)
         if record is None:
-            raise fail(ProblemCode.MACHINE_STOPPED, "The machine does not run; see the agent's log for its last start.")
+            raise fail(
+                ProblemCode.MACHINE_STOPPED,
+                message("The machine isn't running. The agent's log has its last start."),
+            )
         return shlex.join(record.argv)
 
     def _disk(self) -> str:
@@ -162,7 +166,9 @@ class Gatherer:
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise fail(ProblemCode.STEP_TIMED_OUT, "qemu-img did not answer.", command=shlex.join(argv)) from error
+            raise fail(
+                ProblemCode.STEP_TIMED_OUT, message("qemu-img didn't respond."), command=shlex.join(argv)
+            ) from error
         return done.stdout or done.stderr
 
     def _files(self) -> str:
@@ -179,7 +185,7 @@ class Gatherer:
     def _guest_log(self, name: str) -> str:
         status = self._subject.status
         if status is None:
-            raise fail(ProblemCode.MACHINE_STOPPED, "The machine does not run.")
+            raise fail(ProblemCode.MACHINE_STOPPED, message("The machine isn't running."))
         command = ssh_command(
             self._dir.keys, status.ssh_port, ["tail", "-c", str(PIECE_BYTES), f"/data/log/{name}.log"]
         )
@@ -188,10 +194,13 @@ class Gatherer:
                 command, capture_output=True, timeout=_GUEST_TIMEOUT_S, check=False, stdin=subprocess.DEVNULL
             )
         except subprocess.TimeoutExpired as error:
-            raise fail(ProblemCode.SSH_FAILED, f"The guest did not answer within {_GUEST_TIMEOUT_S} s.") from error
+            raise fail(
+                ProblemCode.SSH_FAILED,
+                message("The guest didn't respond within {seconds} s.", seconds=_GUEST_TIMEOUT_S),
+            ) from error
         if done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip()[:300]
-            raise fail(ProblemCode.SSH_FAILED, f"The guest did not give it: {said}")
+            raise fail(ProblemCode.SSH_FAILED, message("The guest reported an error: {error}", error=said))
         return done.stdout[-PIECE_BYTES:].decode(errors="replace")
 
     def clean(self, piece: Piece) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from backend.errors import Problem
 from backend.messages import Message, Value, count_message, filled, message, message_in, verbatim
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ngettext",
     "npgettext",
     "pgettext",
+    "problem_text",
     "say",
     "verbatim",
 ]
@@ -109,6 +111,18 @@ def say(words: Message) -> str:
             return npgettext(words.context, words.text, words.plural, count, **values)
         return ngettext(words.text, words.plural, count, **values)
     return pgettext(words.context, words.text, **words.values) if words.context else _(words.text, **words.values)
+
+
+def problem_text(problem: Problem) -> str:
+    """A whole problem as plain lines, as the command line prints it and the window copies it."""
+    lines = [say(problem.summary)]
+    if problem.command:
+        lines.append("  " + _("command: {command}", command=problem.command))
+    lines.extend(f"  | {line}" for line in problem.tail)
+    if problem.hint is not None:
+        lines.append("  " + _("what to do: {hint}", hint=problem.hint))
+    lines.append(f"  ({problem.code.value})")
+    return "\n".join(lines)
 
 
 def _fill(translated: str, english: str, values: Mapping[str, Value]) -> str:

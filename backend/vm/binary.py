@@ -12,11 +12,12 @@ from typing import Final
 
 from backend.errors import ProblemCode, fail
 from backend.host.base import Host
+from backend.messages import message
 from backend.vm.spec import QemuFacts
 
 MINIMUM: Final = (7, 2, 0)
 _TIMEOUT_S: Final = 20
-_OTHER: Final = "Install QEMU anew, or name another one: wherry config set qemu.binary PROGRAM"
+_OTHER: Final = message("Reinstall QEMU, or choose another one: wherry config set qemu.binary PROGRAM")
 _VERSION: Final = re.compile(r"QEMU emulator version (\d+)\.(\d+)\.(\d+)")
 
 
@@ -36,8 +37,8 @@ def find(host: Host, arch: str, *, configured: str = "") -> QemuFacts:
         if program is None:
             raise fail(
                 ProblemCode.QEMU_MISSING,
-                f"The setting qemu.binary names {configured}, which is not a program.",
-                hint='Correct it, or let Wherry look by itself: wherry config set qemu.binary ""',
+                message("The setting qemu.binary is {path}, which isn't a program.", path=configured),
+                hint=message('Correct it, or let Wherry find QEMU: wherry config set qemu.binary ""'),
             )
         candidates: tuple[Path, ...] = (Path(program),)
     else:
@@ -45,14 +46,20 @@ def find(host: Host, arch: str, *, configured: str = "") -> QemuFacts:
     if not candidates:
         raise fail(
             ProblemCode.QEMU_MISSING,
-            "QEMU is not installed, and Wherry runs its machine with it.",
+            message("QEMU isn't installed. Wherry needs it to run its machine."),
             hint=host.qemu_hint(arch),
         )
     facts = inspect(candidates[0])
     if facts.version < MINIMUM:
         raise fail(
             ProblemCode.QEMU_TOO_OLD,
-            f"{facts.binary} is QEMU {facts.version_text}; Wherry needs {MINIMUM[0]}.{MINIMUM[1]} or newer.",
+            message(
+                "{path} is QEMU {version}; Wherry needs {major}.{minor} or newer.",
+                path=facts.binary,
+                version=facts.version_text,
+                major=MINIMUM[0],
+                minor=MINIMUM[1],
+            ),
             command=f"{facts.binary} -version",
             hint=host.qemu_hint(arch),
         )
@@ -68,7 +75,11 @@ def inspect(binary: Path) -> QemuFacts:
     try:
         information = binary.stat()
     except OSError as error:
-        raise fail(ProblemCode.QEMU_UNUSABLE, f"{binary} cannot be read: {error.strerror}.", hint=_OTHER) from error
+        raise fail(
+            ProblemCode.QEMU_UNUSABLE,
+            message("{path} can't be read: {error}.", path=binary, error=error.strerror),
+            hint=_OTHER,
+        ) from error
     return _inspect(binary, information.st_mtime_ns, information.st_size)
 
 
@@ -79,7 +90,7 @@ def _inspect(binary: Path, _mtime_ns: int, _size: int) -> QemuFacts:
     if match is None:
         raise fail(
             ProblemCode.QEMU_UNUSABLE,
-            f"{binary} did not say which QEMU it is.",
+            message("{path} didn't report its QEMU version.", path=binary),
             command=f"{binary} -version",
             tail=version_text.splitlines()[-5:],
             hint=_OTHER,
@@ -105,8 +116,10 @@ def find_image_tool(qemu: QemuFacts) -> Path:
     if program is None:
         raise fail(
             ProblemCode.TOOL_MISSING,
-            "qemu-img is not installed; Wherry makes the machine's disk with it.",
-            hint="Install it: sudo apt install qemu-utils (Debian, Ubuntu), sudo dnf install qemu-img (Fedora).",
+            message("qemu-img isn't installed. Wherry needs it to create the machine's disk."),
+            hint=message(
+                "Install it: sudo apt install qemu-utils (Debian, Ubuntu) or sudo dnf install qemu-img (Fedora)."
+            ),
         )
     return Path(program)
 
@@ -125,16 +138,25 @@ def _ask(binary: Path, *arguments: str) -> str:
         )
     except OSError as error:
         raise fail(
-            ProblemCode.QEMU_UNUSABLE, f"{binary} does not start: {error.strerror}.", command=command, hint=_OTHER
+            ProblemCode.QEMU_UNUSABLE,
+            message("{path} doesn't start: {error}.", path=binary, error=error.strerror),
+            command=command,
+            hint=_OTHER,
         ) from error
     except subprocess.TimeoutExpired as error:
         raise fail(
-            ProblemCode.QEMU_UNUSABLE, f"{binary} did not answer within {_TIMEOUT_S} s.", command=command
+            ProblemCode.QEMU_UNUSABLE,
+            message("{path} didn't respond within {seconds} s.", path=binary, seconds=_TIMEOUT_S),
+            command=command,
         ) from error
     if answer.returncode != 0:
         raise fail(
             ProblemCode.QEMU_UNUSABLE,
-            f"{binary} ended with code {answer.returncode} when asked for its features.",
+            message(
+                "{path} exited with code {code} when asked for its features.",
+                path=binary,
+                code=answer.returncode,
+            ),
             command=command,
             tail=answer.stderr.splitlines()[-5:],
             hint=_OTHER,

@@ -23,6 +23,7 @@ from typing import Final
 
 from backend.errors import ProblemCode, fail
 from backend.host.base import Host
+from backend.messages import message
 from backend.stream import ByteStream
 from backend.vm.spec import SocketAddress, UnixAddress
 
@@ -152,21 +153,26 @@ class GuestControl:
         except TimeoutError as error:
             raise fail(
                 ProblemCode.GUEST_HUNG,
-                f"The guest did not answer {command!r} within {timeout_s:g} s.",
-                hint="It may hang, or have too much to do. See its console: wherry logs guest",
+                message(
+                    "The guest didn't respond to “{command}” within {seconds:g} s.", command=command, seconds=timeout_s
+                ),
+                hint=message("It may be hanging or overloaded. Check its console: wherry logs guest"),
                 retryable=True,
             ) from error
         except ConnectionError as error:
-            raise fail(ProblemCode.MACHINE_DIED, f"The guest's control port closed before {command!r}.") from error
+            raise fail(
+                ProblemCode.MACHINE_DIED,
+                message("The guest's control port closed before “{command}”.", command=command),
+            ) from error
         finally:
             del self._asked[identity]
         text = "".join(c for c in answer.untrusted_text if c.isprintable())
         if not answer.ok:
             raise fail(
                 ProblemCode.GUEST_FAULT,
-                f"The guest could not do {command!r}.",
+                message("The guest couldn't run “{command}”.", command=command),
                 tail=(text,) if text else (),
-                hint="See the guest's console: wherry logs guest",
+                hint=message("Check the guest's console: wherry logs guest"),
                 retryable=True,
             )
         return text

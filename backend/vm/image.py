@@ -12,11 +12,12 @@ import msgspec
 
 from backend.errors import ProblemCode, fail
 from backend.files import write_private
+from backend.messages import Message, message, sentences
 from backend.vm.spec import SSH_PORT, GuestImage
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
-_REBUILD: Final = "Build or fetch the image again: python3 packaging/dev.py image"
+_REBUILD: Final = message("Build the image again: python3 packaging/dev.py image")
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -68,7 +69,7 @@ def read_facts(directory: Path) -> ImageFacts:
     try:
         digest = hashlib.sha256((directory / MANIFEST).read_bytes()).hexdigest()
     except OSError as error:
-        raise _damaged(directory, f"its manifest cannot be read: {error.strerror}") from error
+        raise _damaged(directory, message("Its manifest can't be read: {error}.", error=error.strerror)) from error
     return ImageFacts(
         directory=directory,
         version=manifest.version,
@@ -93,14 +94,21 @@ def load(directory: Path, *, arch: str, stamp: Path) -> GuestImage:
     if manifest.arch != arch:
         raise fail(
             ProblemCode.IMAGE_DAMAGED,
-            f"The guest image in {directory} is for {manifest.arch}, this computer needs {arch}.",
+            message(
+                "The guest image in {folder} is for {other}, but this computer needs {own}.",
+                folder=directory,
+                other=manifest.arch,
+                own=arch,
+            ),
             hint=_REBUILD,
         )
     verified = _load_stamp(stamp)
     fresh: dict[str, _Identity] = {}
     for entry in (manifest.kernel, manifest.initramfs, manifest.root):
         if Path(entry.file).name != entry.file:
-            raise _damaged(directory, f"the manifest names the file {entry.file!r}, outside its directory")
+            raise _damaged(
+                directory, message("The manifest names the file “{path}” outside its folder.", path=entry.file)
+            )
         path = directory / entry.file
         fresh[str(path)] = _verify(path, entry, verified.get(str(path)))
     if fresh != verified:
@@ -127,17 +135,24 @@ def _read_manifest(directory: Path) -> _Manifest:
     except OSError as error:
         raise fail(
             ProblemCode.IMAGE_MISSING,
-            f"There is no guest image in {directory}: {error.strerror}.",
+            message("There is no guest image in {folder}: {error}.", folder=directory, error=error.strerror),
             command=f"cat {path}",
-            hint=_REBUILD + ", or name another with: wherry config set image.directory DIR",
+            hint=sentences(_REBUILD, message("Or choose another one: wherry config set image.directory DIR")),
         ) from error
     try:
         version = msgspec.json.decode(content, type=_AnyManifest).format
         if version != FORMAT:
-            raise _damaged(directory, f"its manifest has format {version!r}, this Wherry reads {FORMAT}")
+            raise _damaged(
+                directory,
+                message(
+                    "Its manifest has the format “{other}”, but this Wherry reads {own}.",
+                    other=str(version),
+                    own=FORMAT,
+                ),
+            )
         return msgspec.json.decode(content, type=_Manifest)
     except msgspec.DecodeError as error:
-        raise _damaged(directory, f"its manifest cannot be read: {error}") from error
+        raise _damaged(directory, message("Its manifest can't be read: {error}.", error=str(error))) from error
 
 
 def _verify(path: Path, entry: _File, known: _Identity | None) -> _Identity:
@@ -145,7 +160,15 @@ def _verify(path: Path, entry: _File, known: _Identity | None) -> _Identity:
     try:
         information = path.stat()
         if information.st_size != entry.size:
-            raise _damaged(path.parent, f"{path.name} has {information.st_size} bytes, the manifest says {entry.size}")
+            raise _damaged(
+                path.parent,
+                message(
+                    "{path} has {actual} bytes, but the manifest says {size}.",
+                    path=path.name,
+                    actual=information.st_size,
+                    size=entry.size,
+                ),
+            )
         identity = (information.st_size, information.st_mtime_ns, information.st_ino, entry.sha256)
         if known == identity:
             return identity
@@ -154,12 +177,18 @@ def _verify(path: Path, entry: _File, known: _Identity | None) -> _Identity:
     except OSError as error:
         raise fail(
             ProblemCode.IMAGE_MISSING,
-            f"The guest image's file {path} cannot be read: {error.strerror}.",
+            message("The guest image's file {path} can't be read: {error}.", path=path, error=error.strerror),
             hint=_REBUILD,
         ) from error
     if digest != entry.sha256:
         raise _damaged(
-            path.parent, f"{path.name} has the digest {digest[:16]}…, the manifest says {entry.sha256[:16]}…"
+            path.parent,
+            message(
+                "{path} has the digest {actual}…, but the manifest says {digest}….",
+                path=path.name,
+                actual=digest[:16],
+                digest=entry.sha256[:16],
+            ),
         )
     return identity
 
@@ -171,5 +200,9 @@ def _load_stamp(path: Path) -> dict[str, _Identity]:
         return {}  # Without a stamp the files are hashed, which is always correct.
 
 
-def _damaged(directory: Path, what: str) -> Exception:
-    return fail(ProblemCode.IMAGE_DAMAGED, f"The guest image in {directory} is damaged: {what}.", hint=_REBUILD)
+def _damaged(directory: Path, what: Message) -> Exception:
+    return fail(
+        ProblemCode.IMAGE_DAMAGED,
+        message("The guest image in {folder} is damaged. {reason}", folder=directory, reason=what),
+        hint=_REBUILD,
+    )

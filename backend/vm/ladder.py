@@ -7,7 +7,6 @@ it depends on changes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,13 @@ import msgspec
 
 from backend.files import write_private
 from backend.host.base import AcceleratorFact
+from backend.messages import Message, message, sentences, verbatim
 from backend.model import AcceleratorStatus
 from backend.vm.spec import Candidate, QemuFacts
 
 QBOOT: Final = "qboot.rom"
 """A minimal firmware that only starts the kernel; part of QEMU since 5.0."""
-TCG_TITLE: Final = "software emulation"
+TCG_TITLE: Final = message("software emulation")
 _TCG_CPU_X86: Final = "max,-erms"
 """Without the "enhanced" string instructions, which emulation executes byte by byte: the guest's kernel then copies
 words in loops. Reading a cached file of 80 MB took 0.05 s instead of 0.3 (QEMU 7.2)."""
@@ -41,7 +41,7 @@ class Plan:
     """The candidates to try, in order, and why others were rejected."""
 
     candidates: tuple[Candidate, ...]
-    rejected: tuple[str, ...]
+    rejected: tuple[Message, ...]
     """Reasons for the user, best accelerator first."""
 
 
@@ -50,7 +50,7 @@ def plan(
     arch: str,
     qemu: QemuFacts,
     facts: Sequence[AcceleratorFact],
-    verdicts: Mapping[str, str],
+    verdicts: Mapping[str, Message],
     wanted: str = "auto",
 ) -> Plan:
     """Order the candidates for a guest of the host's own architecture.
@@ -63,26 +63,32 @@ def plan(
         wanted: "auto", or the only accelerator that the user allows.
     """
     candidates: list[Candidate] = []
-    rejected: list[str] = []
+    rejected: list[Message] = []
     for fact in facts:
         if wanted not in ("auto", fact.name):
-            rejected.append(f"{fact.title}: switched off by the setting machine.accelerator")
+            rejected.append(message("{title}: turned off by the setting machine.accelerator.", title=fact.title))
             continue
         if not fact.available:
-            rejected.append(f"{fact.title}: {fact.reason}" + (f". {fact.hint}" if fact.hint else ""))
+            rejected.append(_of(fact, sentences(fact.reason, fact.hint)))
             continue
         if fact.name not in qemu.accelerators:
-            rejected.append(f"{fact.title}: QEMU {qemu.version_text} was built without it")
+            rejected.append(
+                message("{title}: QEMU {version} was built without it.", title=fact.title, version=qemu.version_text)
+            )
             continue
         for candidate in hardware_candidates(fact.name, arch, qemu):
             verdict = verdicts.get(verdict_key(candidate, qemu, fact))
             if verdict is None:
                 candidates.append(candidate)
             else:
-                rejected.append(f"{fact.title}: {verdict}")
+                rejected.append(_of(fact, verdict))
     if wanted in ("auto", "tcg"):
         candidates.extend(software_candidates(arch))
     return Plan(candidates=tuple(candidates), rejected=tuple(dict.fromkeys(rejected)))
+
+
+def _of(fact: AcceleratorFact, reason: Message) -> Message:
+    return message("{title}: {reason}", title=fact.title, reason=reason)
 
 
 def hardware_candidates(accelerator: str, arch: str, qemu: QemuFacts) -> tuple[Candidate, ...]:
@@ -126,13 +132,13 @@ def software_candidates(arch: str) -> tuple[Candidate, ...]:
     return (Candidate(accelerator="tcg", cpu=cpu, machine="virt", accelerator_options=_TCG_OPTIONS),)
 
 
-def status(candidate: Candidate, facts: Sequence[AcceleratorFact], reasons: Sequence[str]) -> AcceleratorStatus:
+def status(candidate: Candidate, facts: Sequence[AcceleratorFact], reasons: Sequence[Message]) -> AcceleratorStatus:
     """Describe the running candidate for the user."""
-    titles = {fact.name: fact.title for fact in facts}
+    titles = {fact.name: verbatim(fact.title) for fact in facts}
     hardware = candidate.accelerator != "tcg"
     return AcceleratorStatus(
         name=candidate.accelerator,
-        title=titles.get(candidate.accelerator, TCG_TITLE if not hardware else candidate.accelerator.upper()),
+        title=titles.get(candidate.accelerator, TCG_TITLE if not hardware else verbatim(candidate.accelerator.upper())),
         hardware=hardware,
         reasons=() if hardware else tuple(dict.fromkeys(reasons)),
     )
@@ -143,15 +149,15 @@ def verdict_key(candidate: Candidate, qemu: QemuFacts, fact: AcceleratorFact) ->
     return f"{candidate.key} | qemu {qemu.version_text} | {fact.fingerprint}"
 
 
-def load_verdicts(path: Path) -> dict[str, str]:
+def load_verdicts(path: Path) -> dict[str, Message]:
     """Read the remembered failures; empty when the file is missing or unreadable, which only costs another try."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    except (OSError, msgspec.DecodeError, RecursionError, UnicodeError):
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Message])
+    except (OSError, msgspec.MsgspecError, RecursionError, UnicodeError):
         return {}
 
 
-def remember_failure(path: Path, key: str, reason: str) -> None:
+def remember_failure(path: Path, key: str, reason: Message) -> None:
     """Add a verdict. Raises OSError."""
     verdicts = load_verdicts(path)
     verdicts[key] = reason
@@ -160,6 +166,6 @@ def remember_failure(path: Path, key: str, reason: str) -> None:
     save_verdicts(path, recent)
 
 
-def save_verdicts(path: Path, verdicts: Mapping[str, str]) -> None:
+def save_verdicts(path: Path, verdicts: Mapping[str, Message]) -> None:
     """Replace all verdicts. Raises OSError."""
-    write_private(path, json.dumps(dict(verdicts), indent=2, ensure_ascii=False).encode())
+    write_private(path, msgspec.json.format(msgspec.json.encode(dict(verdicts)), indent=2))

@@ -17,6 +17,7 @@ from typing import Final
 
 from backend.errors import ProblemCode, WherryError, fail
 from backend.json_reader import JsonObject
+from backend.messages import Message, message
 from backend.vm.monitor import Monitor
 
 _POLL_S: Final = 0.02
@@ -44,13 +45,13 @@ async def save(monitor: Monitor, path: Path, *, timeout_s: float) -> None:
         await _hand_over(monitor, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         await monitor.execute("migrate-set-parameters", {"max-bandwidth": _UNBOUNDED})
         await monitor.execute("migrate", {"uri": f"fd:{_NAME}"})
-        await _completed(monitor, "Saving the machine's state", timeout_s=timeout_s)
+        await _completed(monitor, message("Saving the machine's state"), timeout_s=timeout_s)
     except OSError as error:
         raise fail(
             ProblemCode.SUSPEND_FAILED,
-            f"The machine's state cannot be written: {error.strerror or error}.",
+            message("Couldn't save the machine's state: {error}.", error=error.strerror or error),
             command=str(path),
-            hint="Check that the machine's home belongs to you and that its disk has room.",
+            hint=message("Check that the machine's folder belongs to you and that its disk has free space."),
         ) from error
     except BaseException:
         await asyncio.shield(cancel(monitor))
@@ -69,11 +70,11 @@ async def load(monitor: Monitor, path: Path, *, timeout_s: float) -> None:
     except OSError as error:
         raise fail(
             ProblemCode.SUSPEND_FAILED,
-            f"The saved state cannot be read: {error.strerror or error}.",
+            message("Couldn't read the saved state: {error}.", error=error.strerror or error),
             command=str(path),
         ) from error
     await monitor.execute("migrate-incoming", {"uri": f"fd:{_NAME}"})
-    await _completed(monitor, "Restoring the machine's state", timeout_s=timeout_s)
+    await _completed(monitor, message("Restoring the machine's state"), timeout_s=timeout_s)
 
 
 async def cancel(monitor: Monitor) -> None:
@@ -94,7 +95,7 @@ async def _hand_over(monitor: Monitor, path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
-async def _completed(monitor: Monitor, what: str, *, timeout_s: float) -> None:
+async def _completed(monitor: Monitor, what: Message, *, timeout_s: float) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             while True:
@@ -107,17 +108,23 @@ async def _completed(monitor: Monitor, what: str, *, timeout_s: float) -> None:
                     full = "No space left" in words
                     raise fail(
                         ProblemCode.HOST_DISK_FULL if full else ProblemCode.SUSPEND_FAILED,
-                        f"{what} failed" + (f": {words}." if words else "."),
+                        message("{title}: failed ({error}).", title=what, error=words)
+                        if words
+                        else message("{title}: failed.", title=what),
                         command="migrate",
-                        hint="Free some space on this computer's disk." if full else "See wherry logs qemu.",
+                        hint=(
+                            message("Free up some space on this computer's disk.")
+                            if full
+                            else message("Check QEMU's log: wherry logs qemu")
+                        ),
                     )
                 await asyncio.sleep(_POLL_S)
     except TimeoutError as error:
         raise fail(
             ProblemCode.STEP_TIMED_OUT,
-            f"{what}: not done within {timeout_s:g} s.",
+            message("{title}: not finished within {seconds:g} s.", title=what, seconds=timeout_s),
             command="migrate",
-            hint="The disk of this computer may be very slow or failing.",
+            hint=message("This computer's disk may be very slow or failing."),
         ) from error
 
 

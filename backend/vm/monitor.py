@@ -18,6 +18,7 @@ from qemu.qmp import ExecuteError, Message, QMPClient, QMPError
 from backend.addresses import Protocol
 from backend.errors import ProblemCode, fail
 from backend.json_reader import Json, JsonSource
+from backend.messages import message
 from backend.vm import usernet
 from backend.vm.spec import SocketAddress, UnixAddress
 from backend.vm.usernet import HostForward, UserNetTable
@@ -55,7 +56,7 @@ class Monitor:
             WherryError: MACHINE_DIED when `has_exited`, STEP_TIMED_OUT at the deadline.
         """
         if not isinstance(address, UnixAddress):
-            raise fail(ProblemCode.INTERNAL, "A monitor over TLS is not served by this system's host module yet.")
+            raise fail(ProblemCode.INTERNAL, message("A QEMU monitor over TLS isn't supported on this system yet."))
         deadline = asyncio.get_running_loop().time() + timeout_s
         last: Exception | None = None
         while (remaining_s := deadline - asyncio.get_running_loop().time()) > 0:
@@ -72,12 +73,16 @@ class Monitor:
                 last = error
                 await self._reset()
                 if has_exited():
-                    raise fail(ProblemCode.MACHINE_DIED, "QEMU ended before its monitor answered.") from error
+                    raise fail(
+                        ProblemCode.MACHINE_DIED, message("QEMU stopped before its monitor responded.")
+                    ) from error
                 await asyncio.sleep(_RETRY_S)
         raise fail(
             ProblemCode.STEP_TIMED_OUT,
-            f"QEMU's monitor did not answer within {timeout_s:g} s.",
-            hint="Another program may be connected to it: end that, or stop the machine with: wherry stop --kill",
+            message("QEMU's monitor didn't respond within {seconds:g} s.", seconds=timeout_s),
+            hint=message(
+                "Another program may be connected to it. Stop that program, or stop the machine: wherry stop --kill"
+            ),
         ) from last
 
     async def execute(
@@ -93,13 +98,24 @@ class Monitor:
             async with asyncio.timeout(timeout_s):
                 return Json(await self._client.execute(command, arguments), _source(command))
         except ExecuteError as error:
-            raise fail(ProblemCode.INTERNAL, f"QEMU refused {command}: {error}.", command=command) from error
+            raise fail(
+                ProblemCode.INTERNAL,
+                message("QEMU refused {command}: {error}.", command=command, error=str(error)),
+                command=command,
+            ) from error
         except TimeoutError as error:
             raise fail(
-                ProblemCode.STEP_TIMED_OUT, f"QEMU did not answer {command} within {timeout_s:g} s.", command=command
+                ProblemCode.STEP_TIMED_OUT,
+                message("QEMU didn't respond to {command} within {seconds:g} s.", command=command, seconds=timeout_s),
+                command=command,
             ) from error
         except (QMPError, OSError) as error:
-            raise fail(ProblemCode.MACHINE_DIED, f"QEMU's monitor is gone ({command}: {error}).") from error
+            raise fail(
+                ProblemCode.MACHINE_DIED,
+                message(
+                    "Lost the connection to QEMU's monitor ({command}: {error}).", command=command, error=str(error)
+                ),
+            ) from error
 
     async def status(self, *, timeout_s: float = _EXECUTE_TIMEOUT_S) -> str:
         """QEMU's word for what the guest's processors do: "running", "paused", "io-error". Raises as `execute`."""
@@ -114,7 +130,10 @@ class Monitor:
         try:
             self._client.send_fd_scm(descriptor)
         except (QMPError, OSError, AttributeError, NotImplementedError) as error:
-            raise fail(ProblemCode.SUSPEND_FAILED, f"QEMU cannot be given a file here: {error}.") from error
+            raise fail(
+                ProblemCode.SUSPEND_FAILED,
+                message("QEMU can't receive a file on this system: {error}.", error=str(error)),
+            ) from error
         await self.execute("getfd", {"fdname": name})
 
     async def forward_tcp(self, guest_port: int) -> int:
@@ -127,7 +146,10 @@ class Monitor:
             return existing
         await self.add_forward(HostForward(Protocol.TCP, "127.0.0.1", 0, "", guest_port))
         if (port := _existing_forward(await self.usernet(), "", guest_port)) is None:
-            raise fail(ProblemCode.INTERNAL, f"QEMU does not list its forward to port {guest_port}.")
+            raise fail(
+                ProblemCode.INTERNAL,
+                message("QEMU doesn't list its forward to port {port}.", port=guest_port),
+            )
         return port
 
     async def usernet(self) -> UserNetTable:
@@ -142,7 +164,11 @@ class Monitor:
         """
         command = usernet.add_command(forward)
         if answer := (await self._human(command)).strip():
-            raise fail(ProblemCode.PORT_REFUSED, f"QEMU cannot forward the port: {answer}", command=command)
+            raise fail(
+                ProblemCode.PORT_REFUSED,
+                message("QEMU can't forward the port: {error}", error=answer),
+                command=command,
+            )
 
     async def remove_forward(self, forward: HostForward) -> None:
         """Remove a port forward; its open connections stay. Does nothing when there is no such forward.
@@ -181,7 +207,7 @@ class Monitor:
 
 
 def _source(command: str) -> JsonSource:
-    return JsonSource(summary="QEMU's answer was not understood.", code=ProblemCode.INTERNAL, command=command)
+    return JsonSource(summary=message("QEMU's answer wasn't understood."), code=ProblemCode.INTERNAL, command=command)
 
 
 def _event(received: Message) -> MonitorEvent:

@@ -13,6 +13,7 @@ from typing import Final
 from backend.errors import ProblemCode, WherryError, fail
 from backend.host.base import DetachedProcess, Host
 from backend.host.process import ProcessIdentity
+from backend.messages import message
 from backend.paths import MachineDir
 from backend.settings.disk import data_disk_path
 from backend.vm import run
@@ -70,7 +71,7 @@ class QemuDriver:
             self._dir.run_record.unlink(missing_ok=True)
             raise fail(
                 ProblemCode.QEMU_UNUSABLE,
-                f"{argv[0]} does not start: {error.strerror}.",
+                message("{program} doesn't start: {error}.", program=argv[0], error=error.strerror),
                 command=shlex.join(argv),
             ) from error
         self._own()
@@ -92,32 +93,36 @@ class QemuDriver:
         if disks.is_lock_message(text):
             return fail(
                 ProblemCode.DISK_LOCKED,
-                f"Another process uses the data disk {data_disk_path(self._dir)}.",
+                message("Another process uses the data disk {path}.", path=data_disk_path(self._dir)),
                 command=command,
                 tail=tail,
-                hint="Stop that process (wherry doctor names it where the system tells), then start again.",
+                hint=message("Stop that process, then start the machine again. To find it: wherry doctor"),
                 retryable=True,
             )
         if "No space left" in text:
             return fail(
                 ProblemCode.HOST_DISK_FULL,
-                "QEMU could not start: the host's disk is full.",
+                message("QEMU couldn't start: this computer's disk is full."),
                 command=command,
                 tail=tail,
-                hint="Free some space, then start again.",
+                hint=message("Free up some space, then start the machine again."),
                 retryable=True,
             )
         console = _tail(self._dir.serial_log)
         if any(PANIC in line for line in console):
             return fail(
                 ProblemCode.KERNEL_PANIC,
-                "The guest's Linux kernel panicked before QEMU's monitor answered.",
+                message("The guest's Linux kernel crashed before QEMU's monitor responded."),
                 command=command,
                 tail=console,
-                hint="Start it again; if it happens again, the guest image may be damaged: wherry doctor",
+                hint=message(
+                    "Start the machine again. If this happens again, the guest image may be damaged: wherry doctor"
+                ),
                 retryable=True,
             )
-        hint = error.problem.hint or "See QEMU's own messages: wherry logs qemu. Is it complete? wherry doctor"
+        hint = error.problem.hint or message(
+            "Check QEMU's log (wherry logs qemu) and its installation (wherry doctor)."
+        )
         return fail(error.problem.code, error.problem.summary, command=command, tail=tail, hint=hint)
 
     async def adopt(self, *, timeout_s: float) -> RunRecord | None:
@@ -146,9 +151,9 @@ class QemuDriver:
     def _not_ours(self, command: str) -> WherryError:
         return fail(
             ProblemCode.NOT_OURS,
-            "A QEMU that Wherry did not start answers on the machine's monitor; it was left alone.",
+            message("A QEMU that Wherry didn't start uses the machine's monitor. It was left alone."),
             command=command,
-            hint="End that QEMU, then start the machine again.",
+            hint=message("Stop that QEMU, then start the machine again."),
         )
 
     def _own(self) -> None:

@@ -13,12 +13,16 @@ from typing import Final
 
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.json_reader import JsonObject
+from backend.messages import Message, message, sentences
 from backend.vm.disk import checkpoint_tags
 from backend.vm.disk.checkpoint_tags import Checkpoint
 from backend.vm.disk.disks import run_tool, run_tool_json
 from backend.vm.monitor import Monitor
 from backend.vm.spec import DATA_NODE
 
+_NOT_CREATED: Final = message("Couldn't create the checkpoint.")
+_NOT_RESTORED: Final = message("Couldn't restore the checkpoint.")
+_NOT_DELETED: Final = message("Couldn't delete the checkpoint.")
 _TIMEOUT_S: Final = 300.0
 """Deleting frees every cluster that only the snapshot uses, which takes time on a slow disk."""
 
@@ -37,11 +41,11 @@ class OfflineDisk:
 
     def take(self, tag: str) -> None:
         """Take a snapshot. On WherryError there is none."""
-        self._snapshot("-c", tag, "taken")
+        self._snapshot("-c", tag, _NOT_CREATED)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore the disk's contents and size. Raises WherryError."""
-        self._snapshot("-a", checkpoint.tag, "restored")
+        self._snapshot("-a", checkpoint.tag, _NOT_RESTORED)
 
     def delete(self, checkpoint: Checkpoint) -> None:
         """Delete it and release the space that only it used. Raises WherryError."""
@@ -52,12 +56,17 @@ class OfflineDisk:
         if first.number != checkpoint.number:
             raise fail(
                 ProblemCode.CHECKPOINT_FAILED,
-                "Two snapshots of another program have this name, and qemu-img can only delete the first of them.",
-                hint=f"Delete {first.id} first, or start the machine: while it runs, each can be deleted.",
+                message(
+                    "Two snapshots from another program have this name, and qemu-img can delete only the first of them."
+                ),
+                hint=message(
+                    "Delete {name} first, or start the machine: while it is running, either can be deleted.",
+                    name=first.id,
+                ),
             )
-        self._snapshot("-d", checkpoint.tag, "deleted")
+        self._snapshot("-d", checkpoint.tag, _NOT_DELETED)
 
-    def _snapshot(self, option: str, tag: str, done: str) -> None:
+    def _snapshot(self, option: str, tag: str, failed: Message) -> None:
         try:
             run_tool(
                 [str(self._tool), "snapshot", "-q", option, tag, str(self._path)], self._path, timeout_s=_TIMEOUT_S
@@ -65,7 +74,7 @@ class OfflineDisk:
         except WherryError as error:
             if error.problem.code is not ProblemCode.DISK_DAMAGED:
                 raise
-            raise _failed(done, error.problem) from error
+            raise _failed(failed, error.problem) from error
 
 
 class RunningDisk:
@@ -81,44 +90,44 @@ class RunningDisk:
         if node is None or "image" not in node:
             raise fail(
                 ProblemCode.CHECKPOINT_FAILED,
-                "QEMU does not tell the data disk's checkpoints.",
+                message("QEMU doesn't list the data disk's checkpoints."),
                 command="query-named-block-nodes",
             )
         return _read(node.object("image"))
 
     async def take(self, tag: str) -> None:
         """Take a snapshot. Raises WherryError; after a timeout QEMU may still complete it."""
-        await self._execute("blockdev-snapshot-internal-sync", {"name": tag}, "taken")
+        await self._execute("blockdev-snapshot-internal-sync", {"name": tag}, _NOT_CREATED)
 
     async def delete(self, checkpoint: Checkpoint) -> None:
         """Delete it and release the space that only it used. Raises WherryError."""
         which: dict[str, object] = {"id": checkpoint.number, "name": checkpoint.tag}
-        await self._execute("blockdev-snapshot-delete-internal-sync", which, "deleted")
+        await self._execute("blockdev-snapshot-delete-internal-sync", which, _NOT_DELETED)
 
-    async def _execute(self, command: str, arguments: dict[str, object], done: str) -> None:
+    async def _execute(self, command: str, arguments: dict[str, object], failed: Message) -> None:
         try:
             await self._monitor.execute(command, {"device": DATA_NODE, **arguments}, timeout_s=_TIMEOUT_S)
         except WherryError as error:
-            if "No space left" in error.problem.summary:
+            if "No space left" in str(error.problem.summary):
                 raise fail(
                     ProblemCode.HOST_DISK_FULL,
-                    f"The checkpoint could not be {done}: the host's disk is full.",
+                    sentences(failed, message("This computer's disk is full.")),
                     command=command,
-                    hint="Free some space, then try again. The machine's disk is as it was.",
+                    hint=message("Free up some space, then try again. The machine's disk is unchanged."),
                     retryable=True,
                 ) from error
             if error.problem.code is not ProblemCode.INTERNAL:
                 raise
-            raise _failed(done, error.problem) from error
+            raise _failed(failed, error.problem) from error
 
 
-def _failed(done: str, why: Problem) -> WherryError:
+def _failed(failed: Message, why: Problem) -> WherryError:
     return fail(
         ProblemCode.CHECKPOINT_FAILED,
-        f"The checkpoint could not be {done}.",
+        failed,
         command=why.command,
-        tail=why.tail or (why.summary,),
-        hint="The machine's disk is as it was. `wherry doctor` checks it.",
+        tail=why.tail or (str(why.summary),),
+        hint=message("The machine's disk is unchanged. Check it with: wherry doctor"),
         retryable=True,
     )
 

@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from backend.files import sync_directory, write_private
+from backend.messages import Message, message
 from backend.paths import MachineDir
 from backend.vm.run import RunRecord
 from backend.vm.spec import QemuFacts
@@ -78,7 +79,7 @@ def discard(directory: MachineDir) -> None:
     sync_directory(directory.machine)
 
 
-def incompatibility(suspended: Suspended, qemu: QemuFacts, disk: Path, *, cpu: str) -> str | None:
+def incompatibility(suspended: Suspended, qemu: QemuFacts, disk: Path, *, cpu: str) -> Message | None:
     """Why the saved state cannot be resumed; None when it can.
 
     Args:
@@ -89,25 +90,25 @@ def incompatibility(suspended: Suspended, qemu: QemuFacts, disk: Path, *, cpu: s
     """
     run = suspended.run
     if run.qemu_version != qemu.version_text:
-        return f"it was saved by QEMU {run.qemu_version or 'of another kind'}, and this is QEMU {qemu.version_text}"
+        return message("It was saved by another version of QEMU than {version}.", version=qemu.version_text)
     if run.argv[:1] != [str(qemu.binary)]:
-        return f"it was saved by {run.argv[0] if run.argv else 'another program'}, and QEMU is now {qemu.binary}"
+        return message("It was saved by another QEMU than {path}.", path=qemu.binary)
     if run.accelerator.hardware and suspended.cpu != cpu:
-        return "it was saved on another processor"
+        return message("It was saved on another processor.")
     try:
         written = disk.stat().st_mtime
     except OSError:
-        return "its data disk is gone"
+        return message("Its data disk is missing.")
     if written > suspended.saved_at + _CLOSING_S:
-        return "the data disk was changed since"
+        return message("The data disk has changed since.")
     if f"filename={str(disk).replace(',', ',,')}," not in " ".join(run.argv):
-        return "the data disk was moved since"
+        return message("The data disk was moved since.")
     for path in _image_files(run.argv):
         try:
             if path.stat().st_mtime > suspended.saved_at:
-                return f"{path} of the guest image was changed since"
+                return message("A file of the guest image has changed since: {path}.", path=path)
         except OSError:
-            return f"{path} of the guest image is gone"
+            return message("A file of the guest image is missing: {path}.", path=path)
     return None
 
 

@@ -207,7 +207,7 @@ def until(client: MachineClient, *phases: Phase, step: str | None = None) -> Mac
     seen: list[str] = []
     for update in client.updates(timeout_s=PATIENCE_S):
         if not isinstance(update, MachineStatus):
-            seen.append(update.text)
+            seen.append(str(update.text))
             continue
         active = update.active_step.name if update.active_step else None
         seen.append(f"{update.phase}:{active}")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from backend.engine.front.hooks import Headers, NoHooks, Rewrite
 from backend.errors import Problem, ProblemCode, fail
+from backend.messages import verbatim
 from backend.stream import ByteStream
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ def message(response: bytes) -> tuple[int, str]:
 
 def test_a_stopped_machine_is_told_in_dockers_words_and_the_connection_stays(stage: MakeStage, run: Run) -> None:
     async def dial() -> ByteStream:
-        raise fail(ProblemCode.MACHINE_STOPPED, "The virtual machine is stopped.", hint="Start it with: wherry start")
+        raise fail(
+            ProblemCode.MACHINE_STOPPED,
+            verbatim("The virtual machine is stopped."),
+            hint=verbatim("Start it with: wherry start"),
+        )
 
     async def main() -> None:
         async with stage(answering(OK), dial=dial) as on:
@@ -102,7 +107,7 @@ class RecordingHooks(NoHooks):
     async def rewrite_request(self, method: str, target: str, headers: Headers, body: bytes) -> bytes | None:
         assert ("host", "d") in headers
         if body == b"refuse":
-            raise fail(ProblemCode.BAD_REQUEST, "That path cannot be mounted.")
+            raise fail(ProblemCode.BAD_REQUEST, verbatim("That path cannot be mounted."))
         return body.replace(b"C:\\\\x", b"/mnt/c/x") if b"C:" in body else None
 
     async def before_response(self, method: str, target: str, status: int) -> Problem | None:
@@ -147,7 +152,7 @@ def test_hooks_hold_a_response(stage: MakeStage, run: Run, fails: bool) -> None:
     async def main() -> None:
         hooks = RecordingHooks()
         if fails:
-            hooks.problem = Problem(code=ProblemCode.ENGINE_ERROR, summary="Port 8080 is taken.")
+            hooks.problem = Problem(code=ProblemCode.ENGINE_ERROR, summary=verbatim("Port 8080 is taken."))
         async with stage(answering(response), hooks=hooks) as on:
             reader, writer = await on.client()
             writer.write(b"POST /containers/x/start HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n")
@@ -165,7 +170,11 @@ def test_hooks_hold_a_response(stage: MakeStage, run: Run, fails: bool) -> None:
 
 class ChangingHooks(NoHooks):
     async def before_request(self, method: str, target: str) -> Problem | None:
-        return Problem(code=ProblemCode.PORT_TAKEN, summary="Taken.", hint="Go.") if target.endswith("/start") else None
+        return (
+            Problem(code=ProblemCode.PORT_TAKEN, summary=verbatim("Taken."), hint=verbatim("Go."))
+            if target.endswith("/start")
+            else None
+        )
 
     def rewrite_response(self, method: str, target: str, status: int) -> Rewrite | None:
         return (lambda body: body.replace(b"alias", b"the host's address")) if target.endswith("/json") else None

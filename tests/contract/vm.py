@@ -12,6 +12,7 @@ import pytest
 from backend import host
 from backend.agent.boot.prepare import prepare
 from backend.files import write_private
+from backend.messages import verbatim
 from backend.model import AcceleratorStatus
 from backend.paths import MachineDir
 from backend.vm import command
@@ -60,7 +61,9 @@ class Bench:
         argv = command.build(spec)
         record = RunRecord(
             uuid=spec.uuid,
-            accelerator=AcceleratorStatus(name=candidate.accelerator, title="software emulation", hardware=False),
+            accelerator=AcceleratorStatus(
+                name=candidate.accelerator, title=verbatim("software emulation"), hardware=False
+            ),
             resources=prepared.resources,
             image_version=prepared.image.version,
             engine_version=prepared.image.engine_version,

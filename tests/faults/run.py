@@ -126,7 +126,7 @@ class _Attempt:
             try:
                 status = target.status()
             except WherryError as error:
-                last = error.problem.summary
+                last = str(error.problem.summary)
                 time.sleep(_POLL_S)
                 continue
             last = describe(status)

@@ -37,7 +37,7 @@ _COMMANDS = {
     Stage.RESUME: ("start",),
 }
 _KEPT_CHECKPOINTS = 3
-_RESTORE_INTERRUPTED = "The restore of a checkpoint was interrupted."
+_RESTORE_INTERRUPTED = "Restoring a checkpoint was interrupted."
 """Problem after a restore whose agent was killed: reported even when the recovery succeeded."""
 _VERBS = {
     Stage.CHECKPOINT: "checkpoint",
@@ -187,7 +187,7 @@ class Target(ABC):
         """Check that checkpoints can be listed and deleted. Raises Violation."""
         with self.client() as client:
             listing = client.request(messages.ListCheckpoints(), reply_timeout_s=self.command_s)
-        if listing.problem is not None and not listing.problem.summary.startswith(_RESTORE_INTERRUPTED):
+        if listing.problem is not None and not str(listing.problem.summary).startswith(_RESTORE_INTERRUPTED):
             raise Violation(f"checkpoints: {listing.problem}")
         for entry in listing.checkpoints[:-_KEPT_CHECKPOINTS]:
             code, said = self.wherry("checkpoint", "delete", entry.id, "--yes")
@@ -218,7 +218,7 @@ class Target(ABC):
                             if holds(update):
                                 return update
             except WherryError as error:
-                last = error.problem.summary
+                last = str(error.problem.summary)
                 time.sleep(0.1)
         raise Violation(f"not within {timeout_s:g} s: {what}; last: {last}")
 
@@ -323,7 +323,8 @@ class Target(ABC):
             self.paths.agent_log.read_text(encoding="utf-8", errors="replace") if self.paths.agent_log.exists() else ""
         )
         return sum(
-            text.count(f"notice: {words}") for words in ("The virtual machine ended by itself", "The machine was lost")
+            text.count(f"notice: {words}")
+            for words in ("The virtual machine stopped unexpectedly", "The machine was lost")
         )
 
     def check_disk(self) -> str:
@@ -403,7 +404,7 @@ class Target(ABC):
 
 def describe(status: MachineStatus) -> str:
     """The status as one line of text."""
-    problems = "; ".join(f"{problem.code.value}: {problem.summary}" for problem in status.problems)
+    problems = "; ".join(f"{problem.code.value}: {problem.summary!s}" for problem in status.problems)
     operation = f" [{status.operation.name}]" if status.operation else ""
     wanted = "" if status.desired is Desired.RUNNING else " (not wanted)"
     return f"{status.phase.value}{wanted}{operation} {problems}".strip()

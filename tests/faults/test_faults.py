@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ProblemCode, fail
+from backend.messages import verbatim
 from backend.model import MachineStatus
 from tests.fakes import qemu
 from tests.faults import plan
@@ -149,7 +150,7 @@ class Abandoned(FakeTarget):
 
     def status(self) -> MachineStatus:
         if self.is_abandoned:
-            raise fail(ProblemCode.AGENT_UNREACHABLE, "There is nobody.")
+            raise fail(ProblemCode.AGENT_UNREACHABLE, verbatim("There is nobody."))
         return super().status()
 
 

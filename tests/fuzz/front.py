@@ -11,6 +11,7 @@ from backend.engine.front.http_body import BadFraming, ChunkedTracker, dechunk
 from backend.engine.front.http_head import MalformedHead, parse_request_head, parse_response_head
 from backend.engine.front.proxy import ApiFront
 from backend.errors import ProblemCode, fail
+from backend.messages import verbatim
 from backend.stream import ByteStream
 from tests.fuzz.material import noise, pieces, spoil, words
 from tests.fuzz.streams import Scripted, VirtualLoop
@@ -158,7 +159,7 @@ def run_play(loop: VirtualLoop, play: Play) -> None:
 
         async def dial() -> ByteStream:
             if len(opened) >= len(play.engines):
-                raise fail(ProblemCode.MACHINE_STOPPED, "No more engines.")
+                raise fail(ProblemCode.MACHINE_STOPPED, verbatim("No more engines."))
             said, ending, pause, fails = play.engines[len(opened)]
             stream = Scripted(said, ending=ending, pause_s=pause, wait_for_write=True, write_fails_after=fails)
             opened.append(stream)

@@ -27,6 +27,7 @@ from backend.control.protocol import (
 )
 from backend.control.server import ControlServer
 from backend.errors import ProblemCode, WherryError, fail
+from backend.messages import verbatim
 from backend.model import Desired, MachineStatus, Phase
 from backend.vm.guest import GuestControl
 from backend.vm.monitor import _event
@@ -89,7 +90,7 @@ def run_client(loop: VirtualLoop, client: tuple[list[bytes], str, int | None]) -
         return messages.DaemonFileSaved(findings=(), valid=True, text=request.text)
 
     async def refuse(request: messages.DeleteCheckpoint) -> messages.CheckpointDeleted:
-        raise fail(ProblemCode.BUSY, f"Not now: {request.id}.")
+        raise fail(ProblemCode.BUSY, verbatim(f"Not now: {request.id}."))
 
     async def slow(_request: messages.ListPorts) -> messages.PortList:
         await asyncio.sleep(100)
@@ -136,7 +137,7 @@ def run_message(_loop: VirtualLoop, line: bytes) -> None:
         try:
             message = decode(line)
         except WherryError as error:
-            assert error.problem.summary.isprintable()
+            assert str(error.problem.summary).isprintable()
             continue
         assert len(line) <= MAX_LINE_BYTES
         for kind in messages.REQUESTS.values():
@@ -146,7 +147,7 @@ def run_message(_loop: VirtualLoop, line: bytes) -> None:
                 elif isinstance(message, ReplyLine):
                     assert isinstance(read_reply(_SAMPLES[kind], message), answer_type(kind))
             except WherryError as error:
-                assert len(error.problem.summary) < 1_000 or (isinstance(message, ReplyLine) and message.problem)
+                assert len(str(error.problem.summary)) < 1_000 or (isinstance(message, ReplyLine) and message.problem)
 
 
 _GUEST = (

@@ -34,6 +34,7 @@ from app.ui import theme
 from backend.control import messages
 from backend.engine.types import ContainerAction
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import Notice, Phase
 from tests.gui.scenes import (
     detail_scenes,
@@ -50,8 +51,8 @@ from tests.gui.scenes.replies import reply
 
 _AGENT_PROBLEM = Problem(
     code=ProblemCode.AGENT_UNREACHABLE,
-    summary="The agent did not answer within 20 s.",
-    hint="See the agent's log: wherry logs agent",
+    summary=verbatim("The agent did not answer within 20 s."),
+    hint=verbatim("See the agent's log: wherry logs agent"),
     retryable=True,
 )
 
@@ -150,7 +151,9 @@ def _reconnecting(store: AppStore, _window: MainWindow) -> None:
 def _request_problem(store: AppStore, _window: MainWindow) -> None:
     running(store)
     store.set_problem(samples.ENGINE_PROBLEM)
-    store.notice(Notice(level="info", text="This desktop doesn't show tray icons, so closing the window quits Wherry."))
+    store.notice(
+        Notice(level="info", text=verbatim("This desktop doesn't show tray icons, so closing the window quits Wherry."))
+    )
 
 
 def _machine_page(phase: Phase) -> Callable[[AppStore, MainWindow], None]:

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from app import texts
-from backend.agent.boot.readiness import LADDER
 from backend.engine.types import ContainerAction, ContainerState
 from backend.errors import ProblemCode
-from backend.model import Phase, StepState, StepStatus
+from backend.model import Phase, StepState
 
 
 @pytest.mark.parametrize(
@@ -29,17 +28,6 @@ from backend.model import Phase, StepState, StepStatus
 def test_every_member_has_a_text(values: type[StrEnum], words: Callable[[Any], str]) -> None:
     for value in values:
         assert words(value)
-
-
-def test_every_startup_step_has_a_text() -> None:
-    for step in LADDER:
-        status = StepStatus(name=step.name, title="", state=StepState.ACTIVE)
-        assert texts.step(status)
-
-
-def test_an_unknown_step_has_the_agents_title() -> None:
-    step = StepStatus(name="new", title="Doing something new", state=StepState.ACTIVE)
-    assert texts.step(step) == "Doing something new"
 
 
 @pytest.mark.parametrize(("value", "words"), [(0.04, "0.0 s"), (4.23, "4.2 s"), (59.2, "59 s"), (90.0, "1 min 30 s")])

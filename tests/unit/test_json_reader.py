@@ -9,9 +9,15 @@ import pytest
 
 from backend.errors import ProblemCode
 from backend.json_reader import MAX_LINE_BYTES, Json, JsonLines, JsonObject, JsonSource, NotUnderstood, decode
+from backend.messages import verbatim
 from tests.fuzz.material import json_bytes, pieces
 
-SOURCE = JsonSource(summary="It was not understood.", code=ProblemCode.ENGINE_ERROR, command="docker x", hint="Look.")
+SOURCE = JsonSource(
+    summary=verbatim("It was not understood."),
+    code=ProblemCode.ENGINE_ERROR,
+    command="docker x",
+    hint=verbatim("Look."),
+)
 KINDS = {"text": "a", "integer": 1, "number": 1.5, "flag": True, "object": {"a": 1}, "list": ["a"], "null": None}
 
 
@@ -65,7 +71,7 @@ def test_the_error_is_a_whole_problem_that_says_where() -> None:
     with pytest.raises(NotUnderstood, match="It was not understood") as raised:
         read('{"Mounts": [{}, {"RW": "yes"}]}').objects("Mounts")[1].flag("RW")
     problem = raised.value.problem
-    assert (problem.code, problem.command, problem.hint) == (ProblemCode.ENGINE_ERROR, "docker x", "Look.")
+    assert (problem.code, problem.command, str(problem.hint)) == (ProblemCode.ENGINE_ERROR, "docker x", "Look.")
     assert problem.tail == ("Mounts[1].RW: expected true or false, found a text.",)
     assert detail(lambda: decode("[]", SOURCE).object()) == "The whole: expected an object, found a list."
     name = "\x1b[2J" + "x" * 500

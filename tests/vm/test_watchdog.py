@@ -47,7 +47,7 @@ def test_a_stopped_qemu_is_named_and_its_clock_is_right_afterwards(machine: Mach
     os.kill(pid, signal.SIGSTOP)
     try:
         wait_until("it to be noticed", lambda: machine.status()["phase"] == "degraded", timeout_s=60, every_s=0.5)
-        assert "stopped by a signal" in machine.status()["problems"][0]["summary"]
+        assert "paused by a signal" in machine.status()["problems"][0]["summary"]
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_until("the guest's clock to be right", lambda: clock_is_right(machine), timeout_s=10 + 20)

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from app.features.doctor.bundle_store import BundleInfo, BundleStore
 from app.links.workers import Workers
 from app.state.parts import Parts
+from app.texts import message
 from backend.api import Problem, ProblemCode, WherryError, clean_text
 
 if TYPE_CHECKING:
@@ -65,8 +66,10 @@ class BundleWiring(QObject):
         except WherryError as error:
             self._over.emit(error.problem)
         except Exception as error:
-            summary = f"The support bundle failed by a defect: {error!r}."
-            self._over.emit(Problem(code=ProblemCode.INTERNAL, summary=summary, hint="Try: wherry support-bundle"))
+            summary = message("Internal error: {error}", error=repr(error))
+            self._over.emit(
+                Problem(code=ProblemCode.INTERNAL, summary=summary, hint=message("Try: wherry support-bundle"))
+            )
             raise
 
     def _on_progress(self, what: str, fraction: float) -> None:

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from app.features.doctor.checks_store import CheckEntry, ChecksStore, CheckState
 from app.links.workers import Workers
 from app.state.parts import Parts
+from app.texts import message
 from backend.api import Problem, ProblemCode, WherryError, clean_text
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class ChecksWiring(QObject):
             except WherryError as error:
                 self._over.emit(error.problem)
             except Exception as error:
-                summary = f"The checks failed by a defect: {error!r}."
-                self._over.emit(Problem(code=ProblemCode.INTERNAL, summary=summary, hint="Try: wherry doctor"))
+                summary = message("Internal error: {error}", error=repr(error))
+                self._over.emit(Problem(code=ProblemCode.INTERNAL, summary=summary, hint=message("Try: wherry doctor")))
                 raise
 
         self._workers.submit(run)

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from app.features.doctor.network_check_store import Hop, HopState, NetworkCheckStore
 from app.links.workers import Workers
 from app.state.parts import Parts
+from app.texts import message
 from backend.api import Problem, ProblemCode, WherryError, clean_text
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ class NetworkCheckWiring(QObject):
         except WherryError as error:
             self._over.emit(number, error.problem, "")
         except Exception as error:
-            summary = f"The check of the network failed by a defect: {error!r}."
-            hint = f"Try: wherry doctor network {image}".rstrip()
+            summary = message("Internal error: {error}", error=repr(error))
+            hint = message("Try: {command}", command=f"wherry doctor network {image}".rstrip())
             self._over.emit(number, Problem(code=ProblemCode.INTERNAL, summary=summary, hint=hint), "")
             raise
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
-from app.texts import _
+from app.texts import _, say
 from app.ui import theme
 from app.ui.widgets import MONOSPACE, CopyButton, button, label
 from backend.api import messages
@@ -73,7 +73,7 @@ class ConsoleView(QWidget):
         self._shown = console
         self.text.setPlaceholderText(_("No console output yet."))
         problem = self._store.part(SettingsStore).problem(Topic.LOGS)
-        self.problem.setText(problem.summary if problem else "")
+        self.problem.setText(say(problem.summary) if problem else "")
         self.problem.setVisible(problem is not None and not self.text.isHidden())
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -13,7 +13,7 @@ from app.features.maintenance.update import UpdateBanner, VersionsCard
 from app.features.problems.problem import ProblemView, is_warning
 from app.features.stats.graphs import GraphGrid
 from app.state.store import AppStore
-from app.texts import _, ngettext, pgettext
+from app.texts import _, ngettext, pgettext, say
 from app.ui import theme
 from app.ui.widgets import Card, CopyableCommand, label
 from backend.api import Action, MachineStatus, Phase
@@ -104,14 +104,15 @@ class MachineOverview(QScrollArea):
         if accelerator is None:
             self._accelerator.show_lines([(_("Detected when the machine starts."), "muted")])
         else:
-            title = accelerator.title[:1].upper() + accelerator.title[1:]
+            title = say(accelerator.title)
+            title = title[:1].upper() + title[1:]
             text = (
                 _("{title} (hardware virtualization)", title=title)
                 if accelerator.hardware
                 else _("{title} (works everywhere, but slowly)", title=title)
             )
             lines: list[_Line] = [(text, None)]
-            lines += [(reason, "muted") for reason in accelerator.reasons]
+            lines += [(say(reason), "muted") for reason in accelerator.reasons]
             self._accelerator.show_lines(lines)
         endpoint = machine.endpoint if machine else None
         self._command.setVisible(endpoint is not None)

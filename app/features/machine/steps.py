@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app import texts
 from app.state.store import AppStore
-from app.texts import _
+from app.texts import _, say
 from app.ui import icons, theme
 from app.ui.widgets import Card, label
 from backend.api import StepState, StepStatus
@@ -78,7 +78,7 @@ class StepsCard(Card):
         }[step.state]
         mark.setPixmap(icons.glyph(_GLYPHS[step.state], colour).pixmap(QSize(theme.px(18), theme.px(18))))
         mark.setAccessibleName(texts.step_state(step.state))
-        name.setText(texts.step(step))
+        name.setText(say(step.title))
         name.setEnabled(step.state is not StepState.PENDING)
         seconds = step.elapsed_at(time.monotonic())
         elapsed.setText(texts.seconds(seconds) if seconds is not None else "")

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QW
 from app.state.machine_actions import operation, operation_line, operation_title
 from app.state.maintenance_store import MaintenanceStore
 from app.state.store import AppStore
-from app.texts import _
+from app.texts import _, say
 from app.ui import theme
 from app.ui.widgets import button, label
 from backend.api import OperationStatus, messages
@@ -53,7 +53,7 @@ class OperationCard(QFrame):
         if under_way is None:
             return
         self.title.setText(operation_title(under_way))
-        self.step.setText(under_way.step)
+        self.step.setText(say(under_way.step) if under_way.step is not None else "")
         is_known = under_way.fraction is not None
         self.percent.setText(_("{value}%", value=int((under_way.fraction or 0.0) * 100)) if is_known else "")
         show_fraction(self.bar, under_way)

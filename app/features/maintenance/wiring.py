@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject
 from app.links.link_state import LinkState
 from app.state.maintenance_store import QUESTIONS, REQUESTS, MaintenanceStore
 from app.state.parts import Parts
-from app.texts import Message, _, message, say
+from app.texts import Message, message
 from app.ui import figures
 from backend.api import Notice, OperationStatus, Phase, Problem, ProblemCode, Request, messages
 
@@ -96,9 +96,9 @@ class MaintenanceWiring(QObject):
         if isinstance(answer, messages.Reclaimed):
             store.notice(Notice(level="info", text=self._reclaimed(answer)))
         elif isinstance(answer, messages.DiskGrown) and not answer.now:
-            store.notice(Notice(level="info", text=_("The disk size increases at the next start.")))
+            store.notice(Notice(level="info", text=message("The disk size increases at the next start.")))
         elif notice_text is not None:
-            store.notice(Notice(level="info", text=say(notice_text)))
+            store.notice(Notice(level="info", text=notice_text))
         if isinstance(request, messages.DeleteCheckpoint) and self._deletions:
             self._request(self._deletions.popleft())
         elif isinstance(request, _CHANGE_CHECKPOINTS):
@@ -113,32 +113,34 @@ class MaintenanceWiring(QObject):
         if isinstance(request, messages.DeleteCheckpoint):
             self._deletions.clear()
         if problem.code is ProblemCode.CANCELLED:
-            store.notice(Notice(level="info", text=_("Canceled. Nothing was changed.")))
+            store.notice(Notice(level="info", text=message("Canceled. Nothing was changed.")))
         elif not isinstance(request, QUESTIONS):
             store.set_problem(problem)
         if isinstance(request, _CHANGE_CHECKPOINTS):
             self._list()
 
-    def _reclaimed(self, reclaimed: messages.Reclaimed) -> str:
+    def _reclaimed(self, reclaimed: messages.Reclaimed) -> Message:
         parts = [
             _memory_reclaimed(reclaimed.memory_before, reclaimed.memory_after),
             _disk_reclaimed(reclaimed.disk_before, reclaimed.disk_after),
         ]
-        parts = [part for part in parts if part]
-        return _("Reclaimed. {figures}", figures=", ".join(parts)) if parts else _("Reclaimed. The amount is unknown.")
+        known = tuple(part for part in parts if part is not None)
+        if not known:
+            return message("Reclaimed. The amount is unknown.")
+        return message("Reclaimed. {figures}", figures=known)
 
 
-def _memory_reclaimed(before: int | None, after: int | None) -> str:
+def _memory_reclaimed(before: int | None, after: int | None) -> Message | None:
     if before is None or after is None:
-        return ""
+        return None
     if after >= before:
-        return _("Memory: nothing to reclaim")
-    return _("Memory: {before} → {after}", before=figures.size(before), after=figures.size(after))
+        return message("Memory: nothing to reclaim")
+    return message("Memory: {before} → {after}", before=figures.size(before), after=figures.size(after))
 
 
-def _disk_reclaimed(before: int | None, after: int | None) -> str:
+def _disk_reclaimed(before: int | None, after: int | None) -> Message | None:
     if before is None or after is None:
-        return ""
+        return None
     if after >= before:
-        return _("Disk: nothing to reclaim")
-    return _("Disk: {before} → {after}", before=figures.size(before), after=figures.size(after))
+        return message("Disk: nothing to reclaim")
+    return message("Disk: {before} → {after}", before=figures.size(before), after=figures.size(after))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.texts import _
+from app.texts import _, say
 from app.ui.ports import LOOPBACK, WILDCARD, bracketed, browser_url
 from backend.api import PortOrigin, PortProtocol, PortState, PortStatus
 
@@ -107,12 +107,12 @@ class PortRow:
     @property
     def problem(self) -> str:
         """Why it cannot be reached, with the address if only one of two is affected; "" if it can."""
-        affected = [status for status in self.statuses if status.problem]
-        if len({status.problem for status in affected}) == 1 and len(affected) == len(self.statuses):
-            return affected[0].problem
+        affected = [(status, status.problem) for status in self.statuses if status.problem is not None]
+        if len({problem for _status, problem in affected}) == 1 and len(affected) == len(self.statuses):
+            return say(affected[0][1])
         return " ".join(
-            _("{address}: {problem}", address=f"{bracketed(status.address)}:{status.port}", problem=status.problem)
-            for status in affected
+            _("{address}: {problem}", address=f"{bracketed(status.address)}:{status.port}", problem=problem)
+            for status, problem in affected
         )
 
 

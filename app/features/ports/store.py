@@ -7,7 +7,7 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, Signal
 
 from app.features.ports.rows import PortRow, port_rows
-from backend.api import PortStatus, Problem, clean_text, messages
+from backend.api import PortStatus, Problem, clean_text, cleaned, messages
 
 _NAME_LIMIT = 300
 _PROBLEM_LIMIT = 900
@@ -56,5 +56,5 @@ def _clean(untrusted: PortStatus) -> PortStatus:
         address=clean_text(untrusted.address, limit=_NAME_LIMIT),
         container_id=clean_text(untrusted.container_id, limit=_NAME_LIMIT),
         container=clean_text(untrusted.container, limit=_NAME_LIMIT),
-        problem=clean_text(untrusted.problem, limit=_PROBLEM_LIMIT),
+        problem=untrusted.problem and cleaned(untrusted.problem, limit=_PROBLEM_LIMIT),
     )

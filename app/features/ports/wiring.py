@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, QTimer
 from app.features.ports.store import PortsStore
 from app.links.link_state import LinkState
 from app.state.parts import Parts
+from app.texts import message
 from app.ui.ports import is_of_ports
 from backend.api import Phase, Problem, ProblemCode, messages
 
@@ -110,8 +111,11 @@ class PortsWiring(QObject):
         self._parts.store.part(PortsStore).fail(
             Problem(
                 code=ProblemCode.AGENT_UNREACHABLE,
-                summary=f"The machine's agent has not told of its ports for {ANSWER_DEADLINE_MS // 1000} seconds.",
-                hint="See the agent's log: wherry logs agent",
+                summary=message(
+                    "The machine's agent sent no port list within {seconds} s.",
+                    seconds=ANSWER_DEADLINE_MS // 1000,
+                ),
+                hint=message("Check the agent's log: wherry logs agent"),
                 retryable=True,
             )
         )

@@ -10,7 +10,7 @@ from app.features.problems.problem import ProblemView
 from app.features.settings.fields.rows import CheckRow, SettingsSection, line_of, muted
 from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
-from app.texts import _
+from app.texts import _, say
 from app.ui.widgets import CopyableCommand, button, label
 from backend.api import messages
 
@@ -84,5 +84,5 @@ class DockerSettings(SettingsSection):
             self.state.setText(_("The docker command uses Wherry."))
         else:
             self.state.setText(_("The docker command uses another engine (context “{name}”).", name=context.current))
-        self.note.setText(context.note)
-        self.note.setVisible(bool(context.note))
+        self.note.setText(say(context.note) if context.note is not None else "")
+        self.note.setVisible(context.note is not None)

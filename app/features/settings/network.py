@@ -16,7 +16,7 @@ from app.features.settings.fields.rows import CheckRow, ChoiceRow, SettingsSecti
 from app.features.settings.fields.text_row import ProxyRow, TextRow
 from app.state.settings_store import SettingsStore, Topic
 from app.state.store import AppStore
-from app.texts import _, message, say
+from app.texts import _, message, say, sentences
 from app.ui import theme
 from app.ui.widgets import button, label
 from backend.api import Phase, Problem, ProblemCode, messages
@@ -222,13 +222,13 @@ class NetworkSettings(SettingsSection):
         key = self._refused_key(problem) if problem is not None else None
         self.problem.show_problem(problem if key is None else None)
         if problem is not None and key is not None:
-            self.texts[key].show_fault(" ".join(part for part in (problem.summary, problem.hint) if part))
+            self.texts[key].show_fault(say(sentences(problem.summary, problem.hint)))
 
     def _refused_key(self, problem: Problem) -> str | None:
         """Key of the setting that a problem is about: one that it names, or else the one sent last."""
         if problem.code is not ProblemCode.BAD_REQUEST:
             return None
-        named = next((key for key in self.texts if key in problem.summary), None)
+        named = next((key for key in self.texts if key in str(problem.summary)), None)
         return named or (self._sent if self._sent in self.texts else None)
 
     def _lay_out(self) -> None:

@@ -19,6 +19,7 @@ from backend.agent.boot.readiness import GUEST, KERNEL, LAUNCH, Deadlines, Step
 from backend.agent.core.guest import Guest
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
+from backend.messages import Message, message
 from backend.model import AcceleratorStatus
 from backend.paths import MachineDir
 from backend.vm import command, ladder
@@ -34,7 +35,7 @@ SERVICES_STAGE = "sshd"
 class CandidateFailed(WherryError):  # noqa: N818 -- an event, and no mistake
     """A launch candidate failed. `try_next`: whether another one may work."""
 
-    def __init__(self, problem: Problem, *, try_next: bool, reason: str | None = None) -> None:
+    def __init__(self, problem: Problem, *, try_next: bool, reason: Message | None = None) -> None:
         super().__init__(problem)
         self.try_next = try_next
         self.reason = reason
@@ -51,7 +52,7 @@ async def boot(
     progress: Progress,
     deadlines: Deadlines,
     requested_at: float,
-    earlier: tuple[str, ...],
+    earlier: tuple[Message, ...],
 ) -> RunRecord:
     """Start QEMU with this candidate and wait until the guest's kernel runs.
 
@@ -71,7 +72,11 @@ async def boot(
     try:
         argv = command.build(spec)
     except ValueError as error:
-        problem = Problem(code=ProblemCode.PATH_UNUSABLE, summary=f"{error}.", hint="Start Wherry with another --home.")
+        problem = Problem(
+            code=ProblemCode.PATH_UNUSABLE,
+            summary=message("The machine's folder can't be used: {error}.", error=error),
+            hint=message("Start Wherry with another --home."),
+        )
         raise CandidateFailed(problem, try_next=False) from error
     record = RunRecord(
         uuid=spec.uuid,
@@ -136,12 +141,12 @@ async def watched(
         if stopping in done:
             raise fail(
                 ProblemCode.BOOT_FAILED,
-                f"The virtual machine's processors stopped: {await stopping}.",
+                message("The virtual machine's processors stopped ({state}).", state=await stopping),
                 hint=step.hint,
             )
         raise fail(
             ProblemCode.STEP_TIMED_OUT,
-            f"{step.title}: nothing came within {deadline_s:g} s.",
+            message("{title}: no response within {seconds:g} s.", title=step.title, seconds=deadline_s),
             hint=step.hint,
             retryable=True,
         )
@@ -172,17 +177,24 @@ def explain_exit(exit_: VmExit) -> Problem:
     if exit_.panicked:
         return Problem(
             code=ProblemCode.KERNEL_PANIC,
-            summary="The guest's Linux kernel panicked.",
+            summary=message("The guest's Linux kernel crashed."),
             tail=exit_.console_tail,
-            hint="Start it again; if it happens again, the guest image may be damaged: wherry doctor",
+            hint=message(
+                "Start the machine again. If this happens again, the guest image may be damaged: wherry doctor"
+            ),
             retryable=True,
         )
-    how = f"killed by signal {-exit_.code}" if exit_.code is not None and exit_.code < 0 else f"code {exit_.code}"
+    if exit_.code is None:
+        summary = message("The virtual machine stopped unexpectedly.")
+    elif exit_.code < 0:
+        summary = message("The virtual machine was killed by signal {signal}.", signal=-exit_.code)
+    else:
+        summary = message("The virtual machine stopped unexpectedly with code {code}.", code=exit_.code)
     return Problem(
         code=ProblemCode.MACHINE_DIED,
-        summary="The virtual machine ended by itself" + (f" ({how})." if exit_.code is not None else "."),
+        summary=summary,
         tail=exit_.tail or exit_.console_tail,
-        hint="See QEMU's messages and the guest's console: wherry logs qemu, wherry logs guest",
+        hint=message("Check QEMU's log and the guest's console: wherry logs qemu, wherry logs guest"),
         retryable=True,
     )
 
@@ -195,7 +207,7 @@ def _candidate_failed(
     accelerator: AcceleratorStatus,
 ) -> CandidateFailed:
     """Make the error, and save the failure of a hardware accelerator, so that the next start does not try it again."""
-    reason: str | None = None
+    reason: Message | None = None
     unrelated = (
         ProblemCode.DISK_LOCKED,
         ProblemCode.HOST_DISK_FULL,
@@ -203,12 +215,12 @@ def _candidate_failed(
         ProblemCode.NOT_OURS,
     )
     if accelerator.hardware and problem.code not in unrelated:
-        reason = f"it opens, but does not run a Linux kernel here ({problem.summary.rstrip('.')})"
+        reason = message("It doesn't run a Linux kernel here. {summary}", summary=problem.summary)
         for fact in preparation.facts:
             if fact.name == candidate.accelerator:
                 key = ladder.verdict_key(candidate, preparation.qemu, fact)
                 with contextlib.suppress(OSError):  # not saved: the next start tries it again
                     ladder.remember_failure(directory.verdicts, key, reason)
-        reason = f"{accelerator.title}: {reason}"
+        reason = message("{title}: {reason}", title=accelerator.title, reason=reason)
         _log.warning("%s", reason)
     return CandidateFailed(problem, try_next=problem.code not in unrelated, reason=reason)

@@ -24,6 +24,7 @@ import msgspec
 from backend.files import write_private
 from backend.host.base import Host
 from backend.host.proxies import SystemProxies
+from backend.messages import Message
 from backend.net import certificates, proxies, registry_certificates
 from backend.settings.config import NetworkSection
 from backend.vm.spec import UserNetwork
@@ -68,9 +69,9 @@ class CorporateNetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
     authorities_in_containers: bool = False
     registries: tuple[str, ...] = ()
     """Registries with certificates of their own."""
-    proxy_notes: tuple[str, ...] = ()
+    proxy_notes: tuple[Message, ...] = ()
     """Settings that cannot be used, each with the reason."""
-    certificate_notes: tuple[str, ...] = ()
+    certificate_notes: tuple[Message, ...] = ()
     proxies_digest: str = ""
     """Differs if the guest would get other proxies."""
     certificates_digest: str = ""

@@ -20,6 +20,7 @@ from backend.control import messages
 from backend.errors import ProblemCode, WherryError, fail
 from backend.files import explain_os_error, write_private
 from backend.host.base import Host
+from backend.messages import message
 from backend.paths import MachineDir
 from backend.settings.config import Config
 from backend.vm import image
@@ -87,8 +88,8 @@ def directory_of(config: Config, host: Host, directory: MachineDir) -> Path:
     if not found:
         raise fail(
             ProblemCode.IMAGE_MISSING,
-            f"There is no guest image for {host.arch} in {host.image_cache()}.",
-            hint="Build it: python3 packaging/dev.py image",
+            message("There is no guest image for {arch} in {folder}.", arch=host.arch, folder=host.image_cache()),
+            hint=message("Build one: python3 packaging/dev.py image"),
         )
     return found[-1]
 

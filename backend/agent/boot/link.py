@@ -18,6 +18,7 @@ from backend.agent.boot.readiness import ENGINE, SSH, Deadlines
 from backend.engine.ask import answers_ping
 from backend.errors import Action, Problem, ProblemCode, WherryError, fail
 from backend.files import write_private
+from backend.messages import message
 from backend.ssh.keys import MachineKeys, known_hosts_line
 from backend.ssh.session import FollowedCommand, Result, SshSession
 from backend.stream import ByteStream
@@ -74,7 +75,7 @@ class GuestLink:
         """Open a stream to the engine. Raises WherryError: ENGINE_DOWN, SSH_FAILED."""
         session = self._session
         if session is None:
-            raise fail(ProblemCode.ENGINE_DOWN, "The way to the engine was just lost.", retryable=True)
+            raise fail(ProblemCode.ENGINE_DOWN, message("Lost the connection to the Docker engine."), retryable=True)
         return await session.open_unix(ENGINE_SOCKET, timeout_s=_CONNECT_TIMEOUT_S)
 
     async def establish(self, *, hardware: bool, slow: Callable[[Problem], None]) -> None:
@@ -117,7 +118,7 @@ class GuestLink:
         """
         session = self._session
         if session is None:
-            raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
+            raise fail(ProblemCode.SSH_FAILED, message("Not connected to the guest."), retryable=True)
         stream = await session.open_unix(ENGINE_SOCKET, timeout_s=_PROBE_S)
         opened()
         try:
@@ -146,21 +147,21 @@ class GuestLink:
     async def run(self, command: str, *, timeout_s: float) -> str:
         """Run a command in the guest and return its standard output. Raises WherryError."""
         if self._session is None:
-            raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
+            raise fail(ProblemCode.SSH_FAILED, message("Not connected to the guest."), retryable=True)
         result = await self._session.run(command, timeout_s=timeout_s)
         return result.untrusted_stdout.decode("utf-8", errors="replace")
 
     async def execute(self, command: str, *, stdin: bytes, timeout_s: float) -> Result:
         """Run a command in the guest with this standard input, and return its result. Raises WherryError."""
         if self._session is None:
-            raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
+            raise fail(ProblemCode.SSH_FAILED, message("Not connected to the guest."), retryable=True)
         return await self._session.run(command, timeout_s=timeout_s, stdin=stdin)
 
     @contextlib.asynccontextmanager
     async def follow(self, command: str) -> AsyncIterator[FollowedCommand]:
         """Run a command in the guest for the duration of the block and read its output. Raises WherryError."""
         if self._session is None:
-            raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.", retryable=True)
+            raise fail(ProblemCode.SSH_FAILED, message("Not connected to the guest."), retryable=True)
         async with self._session.follow(command) as running:
             yield running
 
@@ -248,8 +249,11 @@ class GuestLink:
     async def _ssh_slow(self, deadline_s: float) -> Problem:
         return Problem(
             code=ProblemCode.SSH_FAILED,
-            summary=f"The guest runs, but its SSH server did not let Wherry in within {deadline_s:g} s.",
-            tail=(self._last_refusal.summary,) if self._last_refusal else (),
+            summary=message(
+                "The guest is running, but its SSH server didn't accept a connection within {seconds:g} s.",
+                seconds=deadline_s,
+            ),
+            tail=(str(self._last_refusal.summary),) if self._last_refusal else (),
             hint=SSH.hint,
             retryable=True,
             action=Action.RESTART,
@@ -260,10 +264,12 @@ class GuestLink:
         try:
             tail = tuple((await self.run(command, timeout_s=5)).splitlines())
         except WherryError as error:
-            tail = (error.problem.summary,)
+            tail = (str(error.problem.summary),)
         return Problem(
             code=ProblemCode.ENGINE_DOWN,
-            summary=f"The machine runs, but its Docker engine did not answer within {deadline_s:g} s.",
+            summary=message(
+                "The machine is running, but its Docker engine didn't respond within {seconds:g} s.", seconds=deadline_s
+            ),
             command=f"wherry shell {command}",
             tail=tail,
             hint=ENGINE.hint,

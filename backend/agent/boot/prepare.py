@@ -18,6 +18,7 @@ from backend.host.base import AcceleratorFact, Host
 from backend.host.network import has_ipv6
 from backend.host.process import total_memory_mib
 from backend.host.routes import Route
+from backend.messages import Message, message
 from backend.model import MachineResources
 from backend.net import ipv6, subnets
 from backend.net.engine_options import merged, publishing, with_loopback_registries
@@ -51,11 +52,11 @@ class Preparation:
     """Identifies this run of QEMU."""
     routes_unknown: Problem | None = None
     """Set if this computer's routes could not be read, so that the network may overlap with one."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     """For the user: settings of this computer that the guest cannot use."""
     suspended: Suspended | None = None
     """The saved state to resume."""
-    given_up: str | None = None
+    given_up: Message | None = None
     """Why a saved state could not be used and was deleted."""
 
     def spec(self, host: Host, directory: MachineDir, candidate: Candidate) -> LaunchSpec:
@@ -91,7 +92,7 @@ async def prepare_within(deadline_s: float, host: Host, directory: MachineDir) -
     except TimeoutError as error:
         raise fail(
             ProblemCode.STEP_TIMED_OUT,
-            f"{PREPARE.title}: not done within {deadline_s:g} s.",
+            message("{title}: not finished within {seconds:g} s.", title=PREPARE.title, seconds=deadline_s),
             hint=PREPARE.hint,
             retryable=True,
         ) from error
@@ -131,9 +132,12 @@ async def prepare(host: Host, directory: MachineDir) -> Preparation:
     if not plan.candidates:
         raise fail(
             ProblemCode.NO_ACCELERATOR,
-            f"The accelerator that the settings ask for ({config.machine.accelerator}) cannot be used here.",
-            tail=plan.rejected,
-            hint="Let Wherry choose: wherry config set machine.accelerator auto",
+            message(
+                "The accelerator chosen in the settings ({accelerator}) can't be used on this computer.",
+                accelerator=config.machine.accelerator,
+            ),
+            tail=tuple(str(reason) for reason in plan.rejected),
+            hint=message("Let Wherry choose: wherry config set machine.accelerator auto"),
         )
     return Preparation(
         config=config,
@@ -166,7 +170,7 @@ def resources(config: Config, *, disk_gib: int) -> MachineResources:
 
 def _find_qemu(
     config: Config, host: Host, directory: MachineDir
-) -> tuple[QemuFacts, int, Suspended | None, str | None]:
+) -> tuple[QemuFacts, int, Suspended | None, Message | None]:
     """QEMU, the disk size in GiB, the saved state to resume, or else why a saved state could not be used."""
     qemu = binary.find(host, host.arch, configured=config.qemu.binary)
     saved, why = suspended.load(directory), None
@@ -178,9 +182,11 @@ def _find_qemu(
     if config.machine.disk_directory and not data_disk_path(directory).exists():
         raise fail(
             ProblemCode.PATH_UNUSABLE,
-            f"The data disk was moved to {data_disk_path(directory).parent}, and is not there.",
+            message("The data disk was moved to {folder} but isn't there.", folder=data_disk_path(directory).parent),
             command=f"ls -l {data_disk_path(directory)}",
-            hint="Connect the drive that has it. To give it up and begin anew: wherry reset --no-checkpoint",
+            hint=message(
+                "Connect the drive that contains it. To give it up and start fresh: wherry reset --no-checkpoint"
+            ),
         )
     size = disks.ensure_data_disk(
         data_disk_path(directory),
@@ -199,7 +205,7 @@ class _GuestInputs:
     inputs: tuple[tuple[str, Path], ...]
     network: UserNetwork
     routes_unknown: Problem | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def _kept_inputs(directory: MachineDir, saved: Suspended) -> _GuestInputs:

@@ -10,57 +10,63 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from backend.messages import Message, message
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of a start."""
 
     name: str
-    title: str
+    title: Message
     hardware_s: float
     """Deadline with a hardware accelerator, in seconds."""
     software_s: float
     """Deadline under software emulation, in seconds."""
-    hint: str
+    hint: Message
     """What the user can do when the deadline has passed."""
 
 
 PREPARE: Final = Step(
     "prepare",
-    "Checking the guest image, the disk and QEMU",
+    message("Checking the machine's files"),
     120,
     120,
-    "The disk of this computer may be very slow or failing; see the agent's log: wherry logs agent",
+    message("This computer's disk may be very slow or failing. Check the agent's log: wherry logs agent"),
 )
-LAUNCH: Final = Step("launch", "Starting the virtual machine", 15, 30, "See QEMU's own messages: wherry logs qemu")
+LAUNCH: Final = Step(
+    "launch", message("Starting the virtual machine"), 15, 30, message("Check QEMU's log: wherry logs qemu")
+)
 KERNEL: Final = Step(
     "kernel",
-    "Booting the Linux kernel",
+    message("Booting the Linux kernel"),
     6,
     90,
-    "See the guest's console: wherry logs guest",
+    message("Check the guest's console: wherry logs guest"),
 )
 RESTORE: Final = Step(
     "restore",
-    "Going on from the suspended state",
+    message("Resuming"),
     60,
     120,
-    "The disk of this computer may be very slow or failing; see QEMU's own messages: wherry logs qemu",
+    message("This computer's disk may be very slow or failing. Check QEMU's log: wherry logs qemu"),
 )
 GUEST: Final = Step(
     "guest",
-    "Starting the guest's services",
+    message("Starting guest services"),
     60,
     240,
-    "The data disk may be under repair after an unclean stop. See the guest's console: wherry logs guest",
+    message("The data disk may be under repair after an unclean stop. Check the guest's console: wherry logs guest"),
 )
-SSH: Final = Step("ssh", "Opening the secure connection", 30, 120, "See the guest's console: wherry logs guest")
+SSH: Final = Step(
+    "ssh", message("Connecting to the machine"), 30, 120, message("Check the guest's console: wherry logs guest")
+)
 ENGINE: Final = Step(
     "engine",
-    "Waiting for the Docker engine",
+    message("Waiting for the Docker engine"),
     120,
     300,
-    "The engine's own words: wherry logs engine. A setting in daemon.json may be the cause.",
+    message("Check the engine's log: wherry logs engine. A setting in daemon.json may be the cause."),
 )
 
 LADDER: Final = (PREPARE, LAUNCH, KERNEL, GUEST, SSH, ENGINE)

@@ -22,6 +22,7 @@ from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.files import explain_os_error
 from backend.host.base import Host
 from backend.host.process import resident_bytes
+from backend.messages import Message, message
 from backend.paths import MachineDir
 from backend.vm import migration, suspended
 from backend.vm.driver import VmDriver
@@ -59,7 +60,13 @@ async def suspend(
     if blocked is not None or not record.qemu_version:
         raise fail(
             ProblemCode.SUSPEND_FAILED,
-            f"{record.accelerator.title} cannot suspend it: {blocked or 'it was started by an older Wherry'}.",
+            message(
+                "{accelerator} can't suspend this machine: {reason}.",
+                accelerator=record.accelerator.title,
+                reason=blocked,
+            )
+            if blocked is not None
+            else message("This machine can't be suspended because it was started by an older Wherry."),
             command="query-migrate",
         )
     await asyncio.to_thread(_check_room, directory, driver.pid)
@@ -79,7 +86,7 @@ async def suspend(
         if isinstance(error, OSError):
             raise fail(
                 ProblemCode.SUSPEND_FAILED,
-                f"The machine's state cannot be kept: {error.strerror or error}.",
+                message("Couldn't save the machine's state: {error}.", error=error.strerror or error),
                 command=str(error.filename or directory.suspended_state),
             ) from error
         raise
@@ -128,9 +135,12 @@ async def resume(
     except OSError as error:
         raise fail(
             ProblemCode.PATH_UNUSABLE,
-            f"The saved state could not be removed, so the machine must not go on from it: {error.strerror}.",
+            message(
+                "Couldn't delete the saved state, so the machine can't start: {error}.",
+                error=error.strerror,
+            ),
             command=str(error.filename or directory.suspended_state),
-            hint="Check that the machine's home belongs to you.",
+            hint=message("Check that the machine's folder belongs to you."),
         ) from error
     await driver.monitor.execute("cont")
     return record
@@ -153,7 +163,7 @@ async def settle(directory: MachineDir, driver: VmDriver) -> bool:
     if status in _STOPPED and saved is not None:
         return False
     if status == "inmigrate":
-        raise fail(ProblemCode.MACHINE_DIED, "The agent ended while it restored the machine.", retryable=True)
+        raise fail(ProblemCode.MACHINE_DIED, message("The agent stopped while resuming the machine."), retryable=True)
     if status in _STOPPED:
         _log.warning("the adopted machine stands still (%s); it goes on", status)
         await _undo_suspend(directory, driver)
@@ -188,17 +198,21 @@ def _check_room(directory: MachineDir, pid: int | None) -> None:
     if free < held + _SPARE_BYTES:
         raise fail(
             ProblemCode.HOST_DISK_FULL,
-            f"To suspend the machine takes up to {held // 1024**2} MiB on this computer's disk, where "
-            f"{free // 1024**2} MiB are free.",
+            message(
+                "Suspending the machine needs up to {needed} MiB on this computer's disk, but "
+                "only {free} MiB are free.",
+                needed=held // 1024**2,
+                free=free // 1024**2,
+            ),
             command=f"df -h {directory.machine}",
-            hint="Free some space.",
+            hint=message("Free up some space."),
         )
 
 
-def misfit_problem(why: str) -> Problem:
+def misfit_problem(why: Message) -> Problem:
     """The problem for the user when a saved state cannot be used and was deleted."""
     return Problem(
         code=ProblemCode.SUSPEND_FAILED,
-        summary=f"The suspended state was given up, because {why}. The machine is started anew.",
-        hint="Its disk is untouched: containers start again as after a power cut.",
+        summary=message("The suspended state was discarded. {why} The machine is started from scratch.", why=why),
+        hint=message("The disk is unchanged. Containers start as after a power failure."),
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from backend.errors import ProblemCode, fail
+from backend.messages import Message, message
 
 Value = TypeVar("Value")
 
@@ -27,12 +28,12 @@ class Changes:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def until(self, condition: Callable[[], Value], what: str, *, timeout_s: float | None) -> Value:
+    async def until(self, condition: Callable[[], Value], what: Message, *, timeout_s: float | None) -> Value:
         """Wait until `condition` returns a true value, and return it.
 
         Args:
             condition: called now and after each `notify`. Must be quick and have no side effects.
-            what: the condition in words, for the error: "the machine is stopped".
+            what: first sentence of the error, for when the deadline has passed: "The machine didn't stop."
             timeout_s: deadline in seconds; None: no deadline, for waiting on a user.
 
         Raises:
@@ -48,8 +49,8 @@ class Changes:
             except TimeoutError as error:
                 raise fail(
                     ProblemCode.STEP_TIMED_OUT,
-                    f"Wherry waited until {what}, but not for longer than {timeout_s:g} s.",
-                    hint="See what it does: wherry status. Its own words: wherry logs agent",
+                    message("{what} Wherry waited for {seconds:g} s.", what=what, seconds=timeout_s or 0),
+                    hint=message("Check: wherry status, wherry logs agent"),
                     retryable=True,
                 ) from error
             finally:

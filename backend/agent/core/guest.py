@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
 from backend.errors import Action, Problem, ProblemCode
+from backend.messages import Message, message
 from backend.model import Notice
 from backend.vm.guest import (
     BootStage,
@@ -29,8 +30,8 @@ _MAX_PROBLEMS: Final = 20
 
 class _Meaning(NamedTuple):
     code: ProblemCode
-    summary: str
-    hint: str
+    summary: Message
+    hint: Message
     action: Action | None = None
     warning: bool = False
     """The engine still works."""
@@ -39,44 +40,48 @@ class _Meaning(NamedTuple):
 _MEANINGS: Final = {
     "data-disk": _Meaning(
         ProblemCode.DISK_DAMAGED,
-        "The guest cannot use its data disk, so the engine was not started. The disk was left as it is.",
-        "Look at it with `wherry shell`, put back a copy, or give up its contents with: wherry reset",
+        message("The guest can't use its data disk, so the Docker engine wasn't started. The disk is unchanged."),
+        message("Inspect it with wherry shell, restore a copy, or erase everything: wherry reset"),
     ),
     "data-full": _Meaning(
         ProblemCode.DATA_DISK_FULL,
-        "The machine's data disk is almost full.",
-        "Remove what is not needed (docker system prune), or give the machine a larger disk in the settings.",
+        message("The machine's data disk is almost full."),
+        message("Remove unused data (docker system prune), or increase the disk size in Settings."),
         warning=True,
     ),
     "data-full-now": _Meaning(
         ProblemCode.DATA_DISK_FULL,
-        "The machine's data disk is full: containers and the engine can hardly write any more.",
-        "Remove what is not needed (docker system prune), or give the machine a larger disk in the settings.",
+        message("The machine's data disk is full. Containers and the engine can hardly write anymore."),
+        message("Remove unused data (docker system prune), or increase the disk size in Settings."),
     ),
     "memory-low": _Meaning(
         ProblemCode.MEMORY_LOW,
-        "The machine is running out of memory: soon the kernel ends containers.",
-        "Stop containers that are not needed, or give the machine more memory in the settings.",
+        message("The machine is running out of memory. Containers may be killed soon."),
+        message("Stop containers that you don't need, or give the machine more memory in Settings."),
         Action.RECLAIM,
         warning=True,
     ),
     "engine-crash": _Meaning(
         ProblemCode.ENGINE_DOWN,
-        "A service of the engine keeps ending and is started again and again.",
-        "The engine's own words: wherry logs engine. A setting in daemon.json may be the cause.",
+        message("A service of the Docker engine keeps crashing and restarting."),
+        message("Check the engine's log: wherry logs engine. A setting in daemon.json may be the cause."),
         Action.RESTART,
     ),
     "names-crash": _Meaning(
         ProblemCode.GUEST_FAULT,
-        "The machine's DNS forwarder keeps ending. Names are asked of QEMU's resolver meanwhile, which knows less.",
-        "Its own words: wherry shell cat /data/log/dns.log. It is started again by itself.",
+        message(
+            "The machine's DNS forwarder keeps crashing. Names are resolved by QEMU meanwhile, which supports less."
+        ),
+        message("It restarts automatically. Check its log: wherry shell cat /data/log/dns.log"),
         warning=True,
     ),
 }
 """By the guest's problem code. Other codes are shown with the text of the guest."""
 
 _UNKNOWN: Final = _Meaning(
-    ProblemCode.GUEST_FAULT, "The guest reports a fault.", "See the guest's console: wherry logs guest"
+    ProblemCode.GUEST_FAULT,
+    message("The guest reports a problem."),
+    message("Check the guest's console: wherry logs guest"),
 )
 _OOM_LINE: Final = re.compile(
     r"constraint=(\w+).*?task_memcg=(?:[^,]*?/([0-9a-f]{64}))?[^,]*,task=(.{1,15}?),pid=(\d+)"
@@ -165,13 +170,16 @@ def explain_oom(event: OutOfMemory) -> Notice:
     """The notice for the user about processes that the guest's kernel has killed because memory ran out."""
     found = _OOM_LINE.search(event.untrusted_text)
     if found is None:
-        return Notice(level="error", text="Memory ran out in the machine, and its kernel ended a process.")
+        return Notice(level="error", text=message("The machine ran out of memory, and a process was killed."))
     constraint, container, untrusted_task, pid = found.groups()
     task = "".join(c for c in untrusted_task if c.isprintable())
-    of = f" of the container {container[:12]}" if container else ""
-    others = f" and {event.count - 1} more" if event.count > 1 else ""
+    process = message("{name} ({pid})", name=task, pid=pid)
+    if container:
+        process = message("{process} in the container {container}", process=process, container=container[:12])
+    if event.count > 1:
+        process = message("{process} and {count} more", process=process, count=event.count - 1)
     if constraint == "CONSTRAINT_MEMCG":
-        text = f"The process {task} ({pid}){of}{others} was ended by the kernel: its memory limit was reached."
+        text = message("A process was killed because its memory limit was reached: {process}.", process=process)
         return Notice(level="warning", text=text)
-    text = f"The machine ran out of memory, and its kernel ended the process {task} ({pid}){of}{others}."
+    text = message("The machine ran out of memory, and a process was killed: {process}.", process=process)
     return Notice(level="error", text=text)

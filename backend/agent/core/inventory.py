@@ -16,6 +16,7 @@ from backend.engine.engine_json import listed_name, refusal
 from backend.engine.types import clean_text, is_anonymous_volume
 from backend.errors import ProblemCode, fail
 from backend.json_reader import Json
+from backend.messages import message
 from backend.stream import Dial
 
 _ANSWER_S: Final = 120.0
@@ -112,5 +113,9 @@ async def get(dial: Dial, path: str) -> Json:
     """The engine's JSON answer to GET `path`. Raises WherryError (ENGINE_DOWN, ENGINE_ERROR)."""
     value = await ask_json(dial, path, timeout_s=_ANSWER_S)
     if value is None:
-        raise fail(ProblemCode.ENGINE_ERROR, "The engine does not know what it has just listed.", command=f"GET {path}")
+        raise fail(
+            ProblemCode.ENGINE_ERROR,
+            message("The Docker engine's answers contradict each other."),
+            command=f"GET {path}",
+        )
     return value

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from backend.errors import Action, Problem, ProblemCode
+from backend.messages import message
 from backend.model import Desired, Phase, StopPolicy
 
 MAX_REVIVALS: Final = 3
@@ -327,7 +328,7 @@ def _exited(state: State, event: Exited) -> Result:
         stopped = replace(state, phase=Phase.STOPPED, desired=Desired.STOPPED, problems=(), closing=False)
         return stopped, (CancelWork(),)
     problem = event.problem or Problem(
-        code=ProblemCode.MACHINE_DIED, summary="The virtual machine ended by itself.", retryable=True
+        code=ProblemCode.MACHINE_DIED, summary=message("The virtual machine stopped unexpectedly."), retryable=True
     )
     if state.revivals >= MAX_REVIVALS or state.phase is Phase.BOOTING:
         failed, effects = _failed(state, problem)

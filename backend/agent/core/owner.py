@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from filelock import FileLock, Timeout
 
 from backend.errors import ProblemCode, fail
+from backend.messages import message
 from backend.paths import MachineDir
 
 
@@ -24,8 +25,8 @@ def hold(directory: MachineDir) -> Iterator[None]:
     except Timeout as error:
         raise fail(
             ProblemCode.BUSY,
-            "An agent has taken the machine meanwhile, so nothing was changed.",
-            hint="Stop the machine first: wherry stop",
+            message("Another agent took over the machine. Nothing was changed."),
+            hint=message("Stop the machine first: wherry stop"),
             retryable=True,
         ) from error
     try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from backend.errors import Problem, ProblemCode, WherryError
+from backend.messages import message
 
 _log = logging.getLogger(__name__)
 _CANCEL_S: Final = 15.0
@@ -121,6 +122,8 @@ def defect(what: str, error: BaseException) -> Problem:
     """The problem for the user about an unexpected exception."""
     return Problem(
         code=ProblemCode.INTERNAL,
-        summary=f"Wherry made a mistake while it worked on: {what} ({type(error).__name__}: {error}).",
-        hint="Please report it with the agent's log: wherry logs agent",
+        summary=message(
+            "Internal error ({task}: {name}: {error}).", task=what, name=type(error).__name__, error=str(error)
+        ),
+        hint=message("Report it with the agent's log: wherry logs agent"),
     )

@@ -39,6 +39,7 @@ from backend.agent.watch.watchdog import Watchdog, WatchedMachine
 from backend.errors import Action, Problem, ProblemCode, WherryError, fail
 from backend.files import explain_os_error
 from backend.host.base import Host
+from backend.messages import Message, message, sentences
 from backend.model import AcceleratorStatus, MachineResources, Notice, Phase, StopPolicy
 from backend.paths import MachineDir
 from backend.settings.disk import data_disk_path
@@ -111,7 +112,7 @@ class Effects:
         self._is_adopted = False
         self.guest: Guest | None = None
         self.link: GuestLink | None = None
-        self.failed_before: tuple[str, ...] = ()
+        self.failed_before: tuple[Message, ...] = ()
         self.peaks = Peaks(host, directory)
         self.watchdog = Watchdog(
             WatchedMachine(
@@ -158,7 +159,11 @@ class Effects:
             _log.warning("the running QEMU cannot be adopted: %s", error.problem.as_text())
             await self.driver.abandon()
             if not self.has_saved_state:  # else nothing is: the state is read again
-                self._notify(Notice(level="error", text=f"The machine was lost: {error.problem.summary}"))
+                self._notify(
+                    Notice(
+                        level="error", text=message("The machine was lost. {summary}", summary=error.problem.summary)
+                    )
+                )
             return Found.LOST
         self.record = record
         self._is_adopted = True
@@ -180,7 +185,7 @@ class Effects:
         self.tasks.spawn(self._give_up(self._run(), problem), "give up")
 
     def _crashed_beside(self, problem: Problem) -> None:
-        self._notify(Notice(level="error", text=f"{problem.summary} {problem.hint}"))
+        self._notify(Notice(level="error", text=sentences(problem.summary, problem.hint)))
 
     async def _give_up(self, run: int, problem: Problem) -> None:
         await self.end(problem)
@@ -229,9 +234,9 @@ class Effects:
             self.resources = self.preparation.resources
             if self.preparation.given_up is not None:
                 told = suspending.misfit_problem(self.preparation.given_up)
-                self._notify(Notice(level="warning", text=f"{told.summary} {told.hint}"))
+                self._notify(Notice(level="warning", text=sentences(told.summary, told.hint)))
             if (unknown := self.preparation.routes_unknown) is not None:
-                self._notify(Notice(level="warning", text=f"{unknown.summary} {unknown.hint}"))
+                self._notify(Notice(level="warning", text=sentences(unknown.summary, unknown.hint)))
             for text in self.preparation.notes:
                 self._notify(Notice(level="warning", text=text))
             self._post(Prepared(run, len(self.preparation.plan.candidates)))
@@ -258,7 +263,9 @@ class Effects:
         except CandidateFailed as error:
             if error.reason:
                 self.failed_before = (*self.failed_before, error.reason)
-                self._notify(Notice(level="warning", text=f"{error.reason}. Trying the next way."))
+                self._notify(
+                    Notice(level="warning", text=message("{reason} Trying another accelerator…", reason=error.reason))
+                )
             self._post(LaunchFailed(run, error.problem, error.try_next))
             return
         except OSError as error:
@@ -286,8 +293,8 @@ class Effects:
             await asyncio.shield(self.driver.kill())
             await self.discard()
             problem = error.problem if isinstance(error, WherryError) else explain_os_error(error)
-            told = suspending.misfit_problem(f"it could not be restored ({problem.summary.rstrip('.')})")
-            self._notify(Notice(level="warning", text=f"{told.summary} {told.hint}"))
+            told = suspending.misfit_problem(problem.summary)
+            self._notify(Notice(level="warning", text=sentences(told.summary, told.hint)))
             self._progress.set_steps(LADDER)
             return False
         self.accelerator = self.record.accelerator
@@ -316,9 +323,9 @@ class Effects:
         except (TimeoutError, OSError) as error:
             raise fail(
                 ProblemCode.BOOT_FAILED,
-                "The guest's control port does not open.",
+                message("The guest's control port doesn't respond."),
                 command=f"connect {self._dir.control_socket}",
-                hint="Stop the machine at once and start it again: wherry stop --kill",
+                hint=message("Force the machine to stop and start it again: wherry stop --kill"),
                 retryable=True,
             ) from error
         self.guest = guest = Guest(control)
@@ -358,8 +365,9 @@ class Effects:
         why = await link.until_lost()
         problem = Problem(
             code=ProblemCode.ENGINE_DOWN,
-            summary=f"The Docker engine does not answer: {why}. Wherry is reconnecting.",
-            hint="It is started again by itself. If that does not help: wherry restart",
+            summary=message("The Docker engine isn't responding. Reconnecting…"),
+            tail=(why,),
+            hint=message("It restarts automatically. If that doesn't help: wherry restart"),
             retryable=True,
             action=Action.RESTART,
         )
@@ -402,7 +410,7 @@ class Effects:
             if run != self._run():
                 return
             _log.warning("the guest did not shut down in time")
-            self._notify(Notice(level="warning", text="The guest did not shut down in time and was ended."))
+            self._notify(Notice(level="warning", text=message("The guest didn't shut down in time and was stopped.")))
         await self.driver.kill()
         if not self._is_watched and run == self._run():  # it was stopped before its kernel showed life
             await self._release()
@@ -413,14 +421,15 @@ class Effects:
         record = self.record
         try:
             if record is None or await self._listening_guest(run) is None:
-                raise fail(ProblemCode.SUSPEND_FAILED, "The machine is not up yet.")
+                raise fail(ProblemCode.SUSPEND_FAILED, message("The machine hasn't started yet."))
             await suspending.suspend(
                 self._host, self._dir, self.driver, record, link=self.link, deadlines=self._deadlines
             )
         except WherryError as error:
             _log.warning("not suspended: %s", error.problem.as_text())
-            told = f"The machine is shut down instead of suspended. {error.problem.summary} {error.problem.hint or ''}"
-            self._notify(Notice(level="warning", text=told.strip()))
+            instead = message("The machine is shut down instead of suspended.")
+            told = sentences(instead, error.problem.summary, error.problem.hint)
+            self._notify(Notice(level="warning", text=told))
             return False
         self._saved = True
         return True

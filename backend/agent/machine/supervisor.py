@@ -46,6 +46,7 @@ from backend.agent.watch.peaks import Peaks
 from backend.agent.watch.watchdog import Watchdog
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
+from backend.messages import Message, message, sentences
 from backend.model import (
     Desired,
     EngineEndpoint,
@@ -154,7 +155,7 @@ class Supervisor:
         """Whether there is a machine, on its way up or down too."""
         return self._state.phase.is_live
 
-    async def until(self, condition: Callable[[], Value], what: str, *, timeout_s: float | None) -> Value:
+    async def until(self, condition: Callable[[], Value], what: Message, *, timeout_s: float | None) -> Value:
         """Wait for something that is true of the machine; see `Changes.until`."""
         return await self._changes.until(condition, what, timeout_s=timeout_s)
 
@@ -208,15 +209,15 @@ class Supervisor:
             return self._is_down or self._ready_link() is not None or is_worse
 
         with contextlib.suppress(WherryError):  # whoever asked sees how it is
-            await self._changes.until(is_decided, "the engine answers", timeout_s=timeout_s)
+            await self._changes.until(is_decided, message("The Docker engine didn't respond."), timeout_s=timeout_s)
 
     def _why_down(self) -> WherryError:
         if self._state.phase is Phase.FAILED and self._state.problems:
             return WherryError(self._state.problems[0])
         return fail(
             ProblemCode.MACHINE_STOPPED,
-            "The Wherry machine is not running.",
-            hint="Start it with `wherry start` or in the Wherry window.",
+            message("The Wherry machine is stopped."),
+            hint=message("Start it in the Wherry window or with: wherry start"),
             retryable=True,
         )
 
@@ -225,8 +226,8 @@ class Supervisor:
             return WherryError(self._state.problems[0])
         return fail(
             ProblemCode.ENGINE_DOWN,
-            f"The engine did not answer within {_DIAL_S:g} s.",
-            hint="See `wherry status` for what it waits for.",
+            message("The Docker engine didn't respond within {seconds:g} s.", seconds=_DIAL_S),
+            hint=message("Check what it is waiting for: wherry status"),
             retryable=True,
         )
 
@@ -243,11 +244,13 @@ class Supervisor:
             if self._state.policy is not StopPolicy.SUSPEND:
                 return False
             await self._changes.until(
-                lambda: self._state.phase is not Phase.STOPPING, "the machine is suspended", timeout_s=_DIAL_S
+                lambda: self._state.phase is not Phase.STOPPING,
+                message("The machine didn't suspend."),
+                timeout_s=_DIAL_S,
             )
             return True
         if self._state.desired is Desired.STOPPED:
-            self._notify(Notice(level="info", text="The machine is started, because a docker client asked for it."))
+            self._notify(Notice(level="info", text=message("Started automatically by a docker command.")))
         await self.ask(StartRequested())
         return True
 
@@ -365,8 +368,8 @@ class Supervisor:
                     self._boot_seconds = round(self._progress.seconds, 3)
                 self._effects.tasks.spawn(self._tell_ran_well(self._state.run), "ran well")
             case Exited(problem=problem) if problem is not None and before.phase is not Phase.STOPPING:
-                again = " It is being started again." if self._state.phase is Phase.PREPARING else ""
-                self._notify(Notice(level="error", text=problem.summary + again))
+                again = message("Starting it again…") if self._state.phase is Phase.PREPARING else None
+                self._notify(Notice(level="error", text=sentences(problem.summary, again)))
         if not self._state.phase.is_live:
             self._running_since = None
         if self._state.phase is Phase.FAILED and before.phase is not Phase.FAILED:

@@ -29,6 +29,7 @@ from backend.control import messages
 from backend.control.messages.request import Handler
 from backend.errors import Action, Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
+from backend.messages import Message, message
 from backend.model import Notice, Phase
 from backend.paths import MachineDir
 from backend.settings import config
@@ -50,7 +51,7 @@ _SETTLE_S: Final = 15.0
 _PRUNE_EVERY_S: Final = 86_400.0
 _DAY_S: Final = 86_400.0
 _RESTORE: Final = messages.RestoreCheckpoint.wire_name
-_RESTORE_TITLE: Final = "Going back to a checkpoint"
+_RESTORE_TITLE: Final = message("Restoring a checkpoint")
 _GIB: Final = 1024**3
 
 Result = TypeVar("Result")
@@ -188,8 +189,8 @@ class Checkpoints:
                 return checkpoint
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"There is no checkpoint {identity[:40]!r}.",
-            hint="See which there are: wherry checkpoint list",
+            message("There is no checkpoint “{name}”.", name=identity[:40]),
+            hint=message("List all checkpoints: wherry checkpoint list"),
         )
 
     async def offline(self) -> OfflineDisk:
@@ -211,22 +212,21 @@ class Checkpoints:
         if phase.is_live:
             raise fail(
                 ProblemCode.BUSY,
-                "The machine is on its way up or down.",
-                hint="Try again when it runs or is stopped.",
+                message("The machine is starting or stopping."),
+                hint=message("Try again when it is running or stopped."),
                 retryable=True,
             )
         if phase is Phase.SUSPENDED or await asyncio.to_thread(suspended.load, self._dir) is not None:
             raise fail(
                 ProblemCode.WRONG_PHASE,
-                "The machine is suspended: its saved memory, with the containers that were running, goes with the disk "
-                "as it is, and would be lost.",
-                hint="Go on with it (wherry start), or give the saved memory up (wherry stop); then try again.",
+                message("The machine is suspended. Its saved memory, with running containers, would be lost."),
+                hint=message("Resume it (wherry start) or stop it (wherry stop), then try again."),
             )
         if not data_disk_path(self._dir).exists():
             raise fail(
                 ProblemCode.CHECKPOINT_FAILED,
-                "There is no disk yet of which a checkpoint could be taken.",
-                hint="The first start makes it: wherry start",
+                message("There is no disk to create a checkpoint of yet."),
+                hint=message("The disk is created at the first start: wherry start"),
             )
         yield await self.offline()
 
@@ -236,7 +236,7 @@ class Checkpoints:
         asked_at = time.monotonic()
         refusal: Problem | None = None
         if guest is None:
-            refusal = Problem(code=ProblemCode.GUEST_HUNG, summary="The guest's control port is not open.")
+            refusal = Problem(code=ProblemCode.GUEST_HUNG, summary=message("The guest's control port isn't open."))
         else:
             try:
                 await guest.control.ask("freeze", timeout_s=self._freeze_s)
@@ -256,7 +256,9 @@ class Checkpoints:
             made = next((one for one in await disk.list() if one.tag == tag), None)
             if made is not None:
                 await disk.delete(made)
-            raise _not_held(Problem(code=ProblemCode.STEP_TIMED_OUT, summary=f"It took {lasted:.0f} s."))
+            raise _not_held(
+                Problem(code=ProblemCode.STEP_TIMED_OUT, summary=message("It took {lasted:.0f} s.", lasted=lasted))
+            )
 
     async def _restore(self, operation: Operation, identity: str) -> messages.CheckpointRestored:
         operation.holds_clients = True
@@ -265,8 +267,8 @@ class Checkpoints:
             if checkpoint.foreign:
                 raise fail(
                     ProblemCode.BAD_REQUEST,
-                    "Wherry did not take this checkpoint, and does not know what is in it.",
-                    hint="Stop the machine and use qemu-img snapshot -a, or delete it here.",
+                    message("This checkpoint was created outside Wherry, so its content is unknown."),
+                    hint=message("Delete it here, or stop the machine and use qemu-img snapshot -a."),
                 )
             if self._supervisor.phase not in (Phase.RUNNING, Phase.DEGRADED):
                 async with self._disk():
@@ -275,7 +277,7 @@ class Checkpoints:
             await self._prune(spare=result.present)
             return result
 
-    async def _recover(self, operation: Operation, left: Journal, why: BaseException | None) -> str | None:
+    async def _recover(self, operation: Operation, left: Journal, why: BaseException | None) -> Message | None:
         async with self._changing:
             try:
                 told = await self._restoring.settle(operation, left, why)
@@ -301,7 +303,12 @@ class Checkpoints:
             if error.problem.code in (ProblemCode.BUSY, ProblemCode.WRONG_PHASE):
                 return  # another day
             _log.warning("pruning failed: %s", error.problem.as_text())
-            self._notify(Notice(level="warning", text=f"Old checkpoints were not deleted: {error.problem.summary}"))
+            self._notify(
+                Notice(
+                    level="warning",
+                    text=message("Couldn't delete old checkpoints. {summary}", summary=error.problem.summary),
+                )
+            )
 
     # -- requests -------------------------------------------------------------------------------------------------
     async def _list(self, _request: messages.ListCheckpoints) -> messages.CheckpointList:
@@ -384,8 +391,8 @@ async def _thaw(ask: Callable[..., Any], timeout_s: float) -> bool:
 def _another() -> WherryError:
     return fail(
         ProblemCode.BUSY,
-        "A checkpoint is being taken or deleted.",
-        hint="Try again when that is done.",
+        message("A checkpoint is being created or deleted."),
+        hint=message("Try again when it is finished."),
         retryable=True,
     )
 
@@ -393,10 +400,11 @@ def _another() -> WherryError:
 def _not_held(why: Problem) -> WherryError:
     return fail(
         ProblemCode.CHECKPOINT_FAILED,
-        "The guest did not hold its writes, so that the checkpoint would have been like after a power cut. "
-        "None was taken.",
-        tail=(why.summary, *why.tail),
-        hint="Restart the machine, or take it as it is: wherry checkpoint create --force",
+        message(
+            "The guest didn't pause its writes, so no checkpoint was created: it would be like after a power failure."
+        ),
+        tail=(str(why.summary), *why.tail),
+        hint=message("Restart the machine, or create one anyway: wherry checkpoint create --force"),
         retryable=True,
         action=Action.RESTART,
     )
@@ -407,8 +415,12 @@ def _check_room(directory: Path) -> None:
     if free < _SPARE_BYTES:
         raise fail(
             ProblemCode.HOST_DISK_FULL,
-            f"Only {free // 1024**2} MiB are free on the host; with a checkpoint, everything that changes takes more.",
+            message(
+                "Only {free} MiB are free on this computer. A checkpoint needs space for "
+                "everything that changes later.",
+                free=free // 1024**2,
+            ),
             command=f"df -h {directory}",
-            hint="Free some space, or delete other checkpoints: wherry checkpoint list",
+            hint=message("Free up some space, or delete other checkpoints: wherry checkpoint list"),
             retryable=True,
         )

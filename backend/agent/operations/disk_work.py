@@ -30,6 +30,7 @@ from backend.control.messages.request import Handler
 from backend.errors import ProblemCode, WherryError, fail
 from backend.files import explain_os_error, sync_directory
 from backend.host.base import Host
+from backend.messages import Message, message, sentences
 from backend.model import Phase
 from backend.paths import MachineDir
 from backend.settings import config
@@ -45,7 +46,11 @@ _log = logging.getLogger(__name__)
 GROW: Final = messages.GrowDisk.wire_name
 MOVE: Final = messages.MoveDisk.wire_name
 RESET: Final = messages.ResetMachine.wire_name
-_TITLES: Final = {GROW: "Growing the disk", MOVE: "Moving the disk", RESET: "Resetting the machine"}
+_TITLES: Final = {
+    GROW: message("Growing the disk"),
+    MOVE: message("Moving the disk"),
+    RESET: message("Erasing the machine"),
+}
 _COPYING: Final = "copying"
 _SWITCHING: Final = "switching"
 _BLANKING: Final = "blanking"
@@ -105,16 +110,16 @@ class DiskWork:
         if phase is Phase.SUSPENDED:
             raise fail(
                 ProblemCode.WRONG_PHASE,
-                "The machine is suspended, and its saved memory knows the disk as it is.",
-                hint="Go on with it (wherry start), or stop it (wherry stop); then try again.",
+                message("The machine is suspended, and its saved memory depends on the disk."),
+                hint=message("Resume it (wherry start) or stop it (wherry stop), then try again."),
             )
         if phase.is_live and phase not in (Phase.RUNNING, Phase.DEGRADED):
-            raise fail(ProblemCode.WRONG_PHASE, "The machine is on its way up or down.", retryable=True)
+            raise fail(ProblemCode.WRONG_PHASE, message("The machine is starting or stopping."), retryable=True)
         if present is None or size_gib == present:
             await self._set({"machine.disk_gib": size_gib})
             return messages.DiskGrown(size_gib=size_gib, now=present is not None)
         await operation.note("growing", was_running=phase.is_live, before=present)
-        operation.step("Taking a checkpoint")
+        operation.step(message("Creating a checkpoint"))
         # A guest that cannot hold its writes may grow all the same: the file system's journal mends the checkpoint.
         await self._checkpoints.take(BEFORE_RESIZE, force=True)
         loaded = await asyncio.to_thread(config.load, self._dir.config)
@@ -122,10 +127,10 @@ class DiskWork:
         await self._set({"machine.disk_gib": size_gib})
         if not phase.is_live:
             return messages.DiskGrown(size_gib=size_gib, now=False)
-        operation.step("Growing the disk")
+        operation.step(message("Growing the disk"))
         await self._supervisor.monitor.execute("block_resize", {"node-name": DATA_NODE, "size": size_gib * _GIB})
         await operation.note(_GROWN)
-        operation.step("Growing the file system")
+        operation.step(message("Growing the file system"))
         grown = False
         with contextlib.suppress(WherryError):  # told by `now`: it grows at the next start
             result = await self._execute(_GROW_FILE_SYSTEM, stdin=b"", timeout_s=_GROW_S)
@@ -151,7 +156,7 @@ class DiskWork:
         except OSError as error:  # at worst a restart is advised that is not needed
             _log.warning("what the machine runs with was not noted: %s", error)
 
-    async def _recover_grow(self, operation: Operation, left: Journal, why: BaseException | None) -> str | None:
+    async def _recover_grow(self, operation: Operation, left: Journal, why: BaseException | None) -> Message | None:
         """After a kill the disk is grown by the next start: it is either size now, and what was asked is known."""
         if why is not None and left.stage == _SETTING:
             await self._set({"machine.disk_gib": int(left.details["setting"])})
@@ -163,7 +168,10 @@ class DiskWork:
     async def _ask_move(self, request: messages.MoveDisk) -> messages.DiskMoved:
         place = Path(request.directory)
         if not place.is_absolute():
-            raise fail(ProblemCode.BAD_REQUEST, f"The path of the disk's new folder must be absolute; {place} is not.")
+            raise fail(
+                ProblemCode.BAD_REQUEST,
+                message("The path of the new disk folder must be absolute: {path}", path=place),
+            )
         return await self._operations.run(MOVE, _TITLES[MOVE], lambda operation: self._move(operation, place))
 
     async def _move(self, operation: Operation, place: Path) -> messages.DiskMoved:
@@ -172,8 +180,8 @@ class DiskWork:
         if not source.is_file():
             raise fail(
                 ProblemCode.BAD_REQUEST,
-                "There is no disk yet that could be moved.",
-                hint="The first start makes it: wherry start",
+                message("There is no disk to move yet."),
+                hint=message("The disk is created at the first start: wherry start"),
             )
         operation.cancellable = True
         await asyncio.to_thread(disk_copy.check_target, source, place, target)
@@ -184,18 +192,18 @@ class DiskWork:
             if self._supervisor.phase is Phase.RUNNING:
                 found = await operation.unless_cancelled(inventory.take(self._supervisor.dial))
                 await operation.note(_COPYING, ran=list(found.ran))
-            operation.step("Stopping the machine")
+            operation.step(message("Stopping the machine"))
             await self._power.stop()
             operation.check_cancelled()
             tool = await asyncio.to_thread(self._image_tool)
-            operation.step("Checking the disk")
+            operation.step(message("Checking the disk"))
             await asyncio.to_thread(disks.check, source, image_tool=tool)
             await self._copy(operation, source, partial)
-            operation.step("Checking the copy")
+            operation.step(message("Checking the copy"))
             await asyncio.to_thread(disks.check, partial, image_tool=tool)
             operation.check_cancelled()
             operation.cancellable = False
-            operation.step("Changing over")
+            operation.step(message("Switching to the copy"))
             await operation.note(_SWITCHING, inode=partial.stat().st_ino)
             await asyncio.to_thread(_settle_name, partial, target)
             home = place.resolve() == self._dir.machine.resolve()
@@ -213,7 +221,7 @@ class DiskWork:
         """Copy and compare. Raises WherryError, OSError."""
         loop = asyncio.get_running_loop()
 
-        def tell(text: str) -> Callable[[float], None]:
+        def tell(text: Message) -> Callable[[float], None]:
             def tick(fraction: float) -> None:
                 operation.check_cancelled()
                 loop.call_soon_threadsafe(operation.step, text, fraction)
@@ -221,27 +229,30 @@ class DiskWork:
             return tick
 
         await asyncio.to_thread(lambda: partial.unlink(missing_ok=True))
-        copied = await asyncio.to_thread(disk_copy.copy, source, partial, tell("Copying the disk"))
-        read = await asyncio.to_thread(disk_copy.digest_of, partial, tell("Comparing the copy"))
+        copied = await asyncio.to_thread(disk_copy.copy, source, partial, tell(message("Copying the disk")))
+        read = await asyncio.to_thread(disk_copy.digest_of, partial, tell(message("Verifying the copy")))
         if read != copied:
             raise fail(
                 ProblemCode.DISK_DAMAGED,
-                f"What was written to {partial.parent} is not what is read from it: that drive is not to be trusted.",
-                hint="The disk stays where it was, untouched. Choose another drive.",
+                message(
+                    "The data read back from {folder} differs from the data written. The drive isn't reliable.",
+                    folder=partial.parent,
+                ),
+                hint=message("The disk is unchanged at its old place. Choose another drive."),
             )
 
-    async def _recover_move(self, operation: Operation, left: Journal, _why: BaseException | None) -> str | None:
+    async def _recover_move(self, operation: Operation, left: Journal, _why: BaseException | None) -> Message | None:
         source, place = Path(str(left.details["source"])), Path(str(left.details["directory"]))
         target, partial = self._dir.disk_in(place), self._dir.moving_disk_in(place)
-        told = "The move of the data disk was interrupted: it is where it was."
+        told = message("Moving the data disk was interrupted. The disk is at its old place.")
         try:
             if left.stage == _SWITCHING and data_disk_path(self._dir) == target and target.is_file():
                 await asyncio.to_thread(_remove, source)
-                told = f"The data disk is in {place} now."
+                told = message("The data disk is now in {folder}.", folder=place)
             else:
                 await asyncio.to_thread(_clear_away, source, partial, target, left)
         except OSError as error:  # a drive that went takes its half copy with it
-            told = f"{told} {explain_os_error(error).summary} ({error.filename})"
+            told = sentences(told, explain_os_error(error).summary)
         await operation.end_journal()
         await self._bring_back(operation, left)
         return told
@@ -254,7 +265,7 @@ class DiskWork:
 
     async def _reset(self, operation: Operation, *, keep: bool) -> messages.MachineReset:
         existed = data_disk_path(self._dir).exists()
-        operation.step("Stopping the machine")
+        operation.step(message("Stopping the machine"))
         if not keep or not existed:
             await operation.note(_DELETING, was_running=False)
             await self._power.stop(at_once=True)
@@ -264,14 +275,14 @@ class DiskWork:
         await self._power.stop()
         size = (await asyncio.to_thread(config.load, self._dir.config)).machine.disk_gib
         tool = await asyncio.to_thread(self._image_tool)
-        operation.step("Taking a checkpoint")
+        operation.step(message("Creating a checkpoint"))
         try:
             await asyncio.to_thread(disks.check, data_disk_path(self._dir), image_tool=tool)
             checkpoint = await self._checkpoints.take(BEFORE_RESET)
         except WherryError as error:
             raise _not_kept(error) from error
         await operation.note(_BLANKING, checkpoint=checkpoint)
-        operation.step("Blanking the disk")
+        operation.step(message("Erasing the disk"))
         await asyncio.to_thread(
             disks.blank, data_disk_path(self._dir), empty=self._dir.blank_disk, size_gib=size, image_tool=tool
         )
@@ -295,14 +306,14 @@ class DiskWork:
 
         await asyncio.to_thread(delete)
 
-    async def _recover_reset(self, operation: Operation, left: Journal, _why: BaseException | None) -> str | None:
+    async def _recover_reset(self, operation: Operation, left: Journal, _why: BaseException | None) -> Message | None:
         if left.stage == _DELETING:
             return None  # the disk is one file, which is there or not
         if left.stage == _BLANKING:
-            operation.step("Putting the disk back")
+            operation.step(message("Restoring the disk"))
             await self._put_back(operation, str(left.details["checkpoint"]))
         await self._bring_back(operation, left)
-        return "The reset of the machine was interrupted: it is as it was before."
+        return message("Erasing the machine was interrupted. Nothing was changed.")
 
     async def _put_back(self, operation: Operation, checkpoint: str) -> None:
         """Raises WherryError (CHECKPOINT_FAILED), which says where everything is."""
@@ -314,10 +325,15 @@ class DiskWork:
         except WherryError as error:
             raise fail(
                 ProblemCode.CHECKPOINT_FAILED,
-                f"The reset failed half way, and the disk could not be put back: {error.problem.summary}",
+                message(
+                    "Erasing failed, and the disk couldn't be restored. {summary}",
+                    summary=error.problem.summary,
+                ),
                 command=error.problem.command,
                 tail=error.problem.tail,
-                hint=f"Nothing is lost: wherry checkpoint restore {checkpoint}",
+                hint=message(
+                    "Nothing is lost. Restore it with: wherry checkpoint restore {checkpoint}", checkpoint=checkpoint
+                ),
             ) from error
         with contextlib.suppress(WherryError):
             await self._checkpoints.delete(checkpoint)
@@ -326,7 +342,7 @@ class DiskWork:
     async def _bring_back(self, operation: Operation, journal: Journal) -> None:
         """Have the machine be as it was, with what ran in it; what fails is shown by the machine itself."""
         if journal.was_running:
-            operation.step("Starting the machine")
+            operation.step(message("Starting the machine"))
         try:
             await self._power.bring_back(running=journal.was_running)
             ran = tuple(str(identity) for identity in journal.details.get("ran", ()) if journal.was_running)
@@ -346,7 +362,10 @@ class DiskWork:
 def _settle_name(partial: Path, target: Path) -> None:
     """Raises OSError, WherryError; never overwrites."""
     if target.exists():
-        raise fail(ProblemCode.BAD_REQUEST, f"{target} has appeared in the meantime; it is left alone.")
+        raise fail(
+            ProblemCode.BAD_REQUEST,
+            message("{path} was created by another program and isn't overwritten.", path=target),
+        )
     partial.rename(target)
     sync_directory(target.parent)
 
@@ -368,9 +387,11 @@ def _remove(path: Path) -> None:
 def _not_kept(error: WherryError) -> WherryError:
     return fail(
         ProblemCode.CHECKPOINT_FAILED,
-        f"The machine was not reset, because its disk could not be kept as a checkpoint: {error.problem.summary}",
+        message(
+            "The machine wasn't erased because its disk couldn't be saved as a checkpoint. {summary}",
+            summary=error.problem.summary,
+        ),
         command=error.problem.command,
         tail=error.problem.tail,
-        hint="See what is wrong with the disk: wherry doctor. To give up everything on it: wherry reset "
-        "--no-checkpoint",
+        hint=message("Check the disk: wherry doctor. To erase it without a checkpoint: wherry reset --no-checkpoint"),
     )

@@ -30,6 +30,7 @@ from backend.agent.core.tasks import Background, defect
 from backend.control import messages
 from backend.control.messages.request import Handler, Request
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
+from backend.messages import Message, message, sentences, verbatim
 from backend.model import Notice, OperationStatus
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Stage(Protocol):
         """True once adoption has been attempted."""
         ...
 
-    async def until(self, condition: Callable[[], Value], what: str, *, timeout_s: float | None) -> Value:
+    async def until(self, condition: Callable[[], Value], what: Message, *, timeout_s: float | None) -> Value:
         """See `Changes.until`."""
         ...
 
@@ -63,7 +64,7 @@ class Stage(Protocol):
 class Operation:
     """The handle that an operation is given."""
 
-    def __init__(self, name: str, title: str, journal_file: Path, show: Callable[[OperationStatus], None]) -> None:
+    def __init__(self, name: str, title: Message, journal_file: Path, show: Callable[[OperationStatus], None]) -> None:
         self.status = OperationStatus(name=name, title=title)
         self.journal: Journal | None = None
         """As last noted; None: nothing is to be undone."""
@@ -75,7 +76,7 @@ class Operation:
         self._show = show
         self._cancel = asyncio.Event()
 
-    def step(self, text: str, fraction: float | None = None) -> None:
+    def step(self, text: Message, fraction: float | None = None) -> None:
         """Tell what is being done now, and how much of it is done (0 to 1; None: nobody knows)."""
         shown = self.status.fraction
         is_same = text == self.status.step and fraction is not None and shown is not None
@@ -103,7 +104,7 @@ class Operation:
             raise Cancelled(
                 Problem(
                     code=ProblemCode.CANCELLED,
-                    summary=f"{self.status.title}: cancelled. Nothing was changed.",
+                    summary=message("{title}: canceled. Nothing was changed.", title=self.status.title),
                     retryable=True,
                 )
             )
@@ -113,8 +114,8 @@ class Operation:
         if not self.cancellable:
             raise fail(
                 ProblemCode.WRONG_PHASE,
-                f"{self.status.title}: this cannot be taken back any more.",
-                hint="It will end soon; `wherry status` tells.",
+                message("{title}: can't be canceled anymore.", title=self.status.title),
+                hint=message("It will finish soon. Check: wherry status"),
             )
         self._cancel.set()
 
@@ -171,7 +172,7 @@ class Operation:
 
 
 Work = Callable[[Operation], Awaitable[Result]]
-Recovery = Callable[[Operation, Journal, BaseException | None], Awaitable[str | None]]
+Recovery = Callable[[Operation, Journal, BaseException | None], Awaitable[Message | None]]
 """Puts in order what an operation left half done. Gets the journal, and what was raised (None: its agent was killed).
 
 Returns what the user is told after a kill. Raises WherryError: it is tried again, unless the journal was ended before.
@@ -197,7 +198,7 @@ class Operations:
         self._journal_file = journal_file
         self._supervisor = supervisor
         self._notify = notify
-        self._recoveries: dict[str, tuple[str, Recovery]] = {}
+        self._recoveries: dict[str, tuple[Message, Recovery]] = {}
         self._left = journals.load(journal_file)
         """What is not in order yet: of an earlier agent, or since a recovery failed."""
         self._unsettled: Problem | None = None
@@ -223,7 +224,7 @@ class Operations:
 
         return tuple(refusing(handler) for handler in handlers)
 
-    def register(self, name: str, title: str, recovery: Recovery) -> None:
+    def register(self, name: str, title: Message, recovery: Recovery) -> None:
         """Say who decides about a journal of this name; before `run_recovery`."""
         self._recoveries[name] = (title, recovery)
 
@@ -247,8 +248,8 @@ class Operations:
         if self.is_under_way:
             raise fail(
                 ProblemCode.BUSY,
-                f"Wherry is busy: {self._title()}.",
-                hint="Wait until that has ended (wherry status), or cancel it where it can be cancelled.",
+                message("Not available now: {title}", title=self._title()),
+                hint=message("Wait until it is finished (wherry status), or cancel it if possible."),
                 retryable=True,
             )
 
@@ -258,7 +259,12 @@ class Operations:
         if self._unsettled is not None:
             why = self._unsettled
             raise WherryError(
-                replace(why, summary=f"{self._title()} was interrupted and is not put in order yet. {why.summary}")
+                replace(
+                    why,
+                    summary=sentences(
+                        message("{title}: interrupted and not finished yet.", title=self._title()), why.summary
+                    ),
+                )
             )
 
     async def admit(self) -> None:
@@ -270,13 +276,13 @@ class Operations:
         with contextlib.suppress(WherryError):  # what is under way is told instead
             await self._supervisor.until(
                 lambda: not is_held() or self._unsettled is not None,
-                "the operation under way has ended",
+                message("The current operation didn't finish."),
                 timeout_s=_HOLD_S,
             )
         if is_held():
             self.refuse_meanwhile()
 
-    async def run(self, name: str, title: str, work: Work[Result], *, replaces: bool = False) -> Result:
+    async def run(self, name: str, title: Message, work: Work[Result], *, replaces: bool = False) -> Result:
         """Do it, and return its result. Goes on when the caller is cancelled.
 
         Args:
@@ -294,13 +300,15 @@ class Operations:
         else:
             self.refuse_meanwhile()
         operation = self._begin(name, title)
-        self._task = task = self._tasks.spawn(self._perform(operation, work), title)
+        self._task = task = self._tasks.spawn(self._perform(operation, work), str(title))
         return await asyncio.shield(task)
 
     async def run_recovery(self) -> None:
         """Put in order what an earlier agent left, if anything; once, when the agent starts."""
         await self._supervisor.until(
-            lambda: self._supervisor.has_begun, "it is known whether the machine runs", timeout_s=_BEGIN_S
+            lambda: self._supervisor.has_begun,
+            message("The agent doesn't know yet whether the machine is running."),
+            timeout_s=_BEGIN_S,
         )
         if self._left is not None:
             _log.warning("an earlier agent was ended during %s (%s)", self._left.name, self._left.stage)
@@ -317,13 +325,13 @@ class Operations:
         self._is_closing = True
         await self._tasks.aclose()
 
-    def _title(self) -> str:
+    def _title(self) -> Message:
         if self._current is not None:
             return self._current.status.title
         assert self._left is not None
-        return self._recoveries.get(self._left.name, (self._left.name, None))[0]
+        return self._recoveries.get(self._left.name, (verbatim(self._left.name), None))[0]
 
-    def _begin(self, name: str, title: str) -> Operation:
+    def _begin(self, name: str, title: Message) -> Operation:
         operation = self._current = Operation(name, title, self._journal_file, self._supervisor.show_operation)
         self._supervisor.show_operation(operation.status)
         return operation
@@ -339,7 +347,7 @@ class Operations:
                 await self._put_in_order(operation, operation.journal, error)
             self._end(operation)
             if isinstance(error, asyncio.CancelledError):  # of nobody's that is known: whoever asked is to hear of it
-                raise WherryError(defect(operation.status.title, error)) from error
+                raise WherryError(defect(str(operation.status.title), error)) from error
             raise
         await self._end_journal(operation)
         self._end(operation)
@@ -355,19 +363,19 @@ class Operations:
         async def recover() -> None:
             told = await self._put_in_order(operation, left, None)
             self._end(operation)
-            if told:
+            if told is not None:
                 self._notify(Notice(level="warning", text=told))
 
-        await asyncio.shield(self._tasks.spawn(recover(), title))
+        await asyncio.shield(self._tasks.spawn(recover(), str(title)))
 
-    async def _put_in_order(self, operation: Operation, journal: Journal, why: BaseException | None) -> str | None:
+    async def _put_in_order(self, operation: Operation, journal: Journal, why: BaseException | None) -> Message | None:
         """Run the recovery, and end the journal with it.
 
         Raises:
             WherryError: what the recovery raised. If the journal is still there, that is tried again later.
         """
-        title, recovery = self._recoveries.get(journal.name, (journal.name, None))
-        told: str | None = f"{title} was interrupted, by another version of Wherry. Nothing was done about it."
+        title, recovery = self._recoveries.get(journal.name, (verbatim(journal.name), None))
+        told: Message | None = message("{title}: interrupted by another version of Wherry.", title=title)
         operation.cancellable, operation.holds_clients = False, True
         try:
             if recovery is not None:
@@ -375,13 +383,13 @@ class Operations:
         except BaseException as error:
             if self._is_closing:
                 raise
-            problem = error.problem if isinstance(error, WherryError) else defect(title, error)
+            problem = error.problem if isinstance(error, WherryError) else defect(str(title), error)
             _log.error("%s", problem.as_text(), exc_info=None if isinstance(error, WherryError) else error)
             unsettled = operation.journal
             self._end(operation)
             if unsettled is not None:
                 self._left, self._unsettled = unsettled, problem
-            text = f"{title} was interrupted. {problem.summary} {problem.hint or ''}".strip()
+            text = sentences(message("{title}: interrupted.", title=title), problem.summary, problem.hint)
             self._notify(Notice(level="error", text=text))
             raise WherryError(problem) from error
         await self._end_journal(operation)
@@ -391,7 +399,7 @@ class Operations:
         try:
             await operation.end_journal()
         except WherryError as error:
-            self._notify(Notice(level="error", text=f"{error.problem.summary} {error.problem.command or ''}".strip()))
+            self._notify(Notice(level="error", text=error.problem.summary))
 
     def _end(self, operation: Operation) -> None:
         """It is no longer under way. What was left before it stands, unless it has taken that one's place."""
@@ -402,6 +410,6 @@ class Operations:
 
     async def _ask_cancel(self, _request: messages.CancelOperation) -> messages.OperationCancelled:
         if self._current is None:
-            raise fail(ProblemCode.WRONG_PHASE, "Nothing is under way that could be cancelled.")
+            raise fail(ProblemCode.WRONG_PHASE, message("There is nothing to cancel."))
         self._current.cancel()
         return messages.OperationCancelled(operation=self._current.status)

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from backend.agent.core.changes import Value
 from backend.agent.core.lifecycle import Event, StartRequested, StopRequested
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.messages import Message, message
 from backend.model import MachineStatus, Phase, StopPolicy
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class Machine(Protocol):
         """Hand over a request; it has been heeded when this returns."""
         ...
 
-    async def until(self, condition: Callable[[], Value], what: str, *, timeout_s: float | None) -> Value:
+    async def until(self, condition: Callable[[], Value], what: Message, *, timeout_s: float | None) -> Value:
         """See `Changes.until`."""
         ...
 
@@ -71,13 +72,13 @@ class Power:
                 await self._until_down(_KILL_S)
             match self._phase:
                 case Phase.FAILED:
-                    raise _why(self._machine.status().problems, "The machine could not be brought down in order.")
+                    raise _why(self._machine.status().problems, message("The machine couldn't be stopped cleanly."))
                 case Phase.STOPPED:
                     return
         raise fail(
             ProblemCode.WRONG_PHASE,
-            "The machine is suspended and could not be stopped in order.",
-            hint="Start it once (wherry start) and stop it, then try again.",
+            message("The machine is suspended and couldn't be stopped cleanly."),
+            hint=message("Start it (wherry start), stop it, then try again."),
         )
 
     async def start(self) -> None:
@@ -90,21 +91,23 @@ class Power:
         clock = asyncio.get_running_loop().time
         deadline = clock() + _START_S
         while True:
-            phase = await self._machine.until(self._decided, "the machine has started", timeout_s=deadline - clock())
+            phase = await self._machine.until(
+                self._decided, message("The machine didn't start."), timeout_s=deadline - clock()
+            )
             if phase is Phase.RUNNING:
                 return
             if phase is not Phase.DEGRADED:
-                raise _why(self._machine.status().problems, "The machine ended while it started.")
+                raise _why(self._machine.status().problems, message("The machine stopped while starting."))
             try:
                 await self._machine.until(
                     lambda: self._phase is not Phase.DEGRADED or self._is_hopeless,
-                    "the engine answers",
+                    message("The Docker engine didn't respond."),
                     timeout_s=self._degraded_s,
                 )
             except WherryError as error:
-                raise _why(self._machine.status().problems, "The engine did not answer.") from error
+                raise _why(self._machine.status().problems, message("The Docker engine didn't respond.")) from error
             if self._phase is Phase.DEGRADED:
-                raise _why(self._machine.status().problems, "The engine did not answer.")
+                raise _why(self._machine.status().problems, message("The Docker engine didn't respond."))
 
     async def bring_back(self, *, running: bool) -> None:
         """Have it be as it was before: `start` it, or see that it is down. Raises WherryError."""
@@ -128,10 +131,14 @@ class Power:
         return self._phase if self._phase in settled else None
 
     async def _until_down(self, timeout_s: float) -> None:
-        await self._machine.until(lambda: not self._phase.is_live, "the machine is stopped", timeout_s=timeout_s)
+        await self._machine.until(
+            lambda: not self._phase.is_live, message("The machine didn't stop."), timeout_s=timeout_s
+        )
 
 
-def _why(problems: tuple[Problem, ...], otherwise: str) -> WherryError:
+def _why(problems: tuple[Problem, ...], otherwise: Message) -> WherryError:
     if problems:
         return WherryError(problems[0])
-    return fail(ProblemCode.ENGINE_DOWN, otherwise, hint="See what it said: wherry logs guest", retryable=True)
+    return fail(
+        ProblemCode.ENGINE_DOWN, otherwise, hint=message("Check the guest's console: wherry logs guest"), retryable=True
+    )

@@ -19,6 +19,7 @@ from backend.agent.operations.operations import Operation
 from backend.agent.operations.power import Power
 from backend.control.messages import CheckpointRestored
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.messages import Message, message
 from backend.vm.disk.checkpoint_tags import BEFORE_RESTORE, Checkpoint
 from backend.vm.snapshots import OfflineDisk
 
@@ -65,16 +66,16 @@ class Restoring:
             WherryError: CHECKPOINT_FAILED; the disk is as before, and the machine runs again if it ran.
         """
         was_running = self._power.is_wanted
-        outcome = "Nothing was changed."
+        outcome = message("Nothing was changed.")
         try:
             await operation.note(RestoreStep.STOPPING, was_running=was_running, target=target.id)
-            operation.step("Stopping the machine")
+            operation.step(message("Stopping the machine"))
             await self._power.stop()
-            operation.step("Keeping the present as a checkpoint")
+            operation.step(message("Saving the current state as a checkpoint"))
             present = await self._checkpoints.take_now(BEFORE_RESTORE, prune=False)
             await operation.note(RestoreStep.APPLYING, present=present)
-            outcome = "The machine's disk is as it was before."
-            operation.step("Going back")
+            outcome = message("The machine's disk was not changed.")
+            operation.step(message("Restoring the checkpoint"))
             await asyncio.to_thread((await self._checkpoints.offline()).restore, target)
             if was_running:
                 await operation.note(RestoreStep.PROVING)
@@ -98,10 +99,10 @@ class Restoring:
         Raises:
             WherryError: the present is not put back; it is still among the checkpoints.
         """
-        outcome = "The machine's disk is as it was before."
+        outcome = message("The machine's disk was not changed.")
         if left.stage == RestoreStep.STOPPING:
             await self._start_if(left.was_running)
-            return _interrupted("Nothing was changed.")
+            return _interrupted(message("Nothing was changed."))
         if left.stage == RestoreStep.PROVING and why is None:
             try:
                 await self._prove(operation)
@@ -114,7 +115,7 @@ class Restoring:
 
     async def _prove(self, operation: Operation) -> None:
         """Start the machine and wait for its engine's answer. Raises WherryError."""
-        operation.step("Starting the machine")
+        operation.step(message("Starting the machine"))
         await self._power.start()
 
     async def _undo(self, operation: Operation) -> None:
@@ -125,7 +126,7 @@ class Restoring:
         """
         assert operation.journal is not None
         kept = str(operation.journal.details.get("present", ""))
-        operation.step("Putting the present back")
+        operation.step(message("Restoring the previous state"))
         try:
             await operation.note(RestoreStep.UNDOING)
             await self._power.stop(at_once=True)
@@ -134,10 +135,16 @@ class Restoring:
         except WherryError as error:
             raise fail(
                 ProblemCode.CHECKPOINT_FAILED,
-                f"The restore failed, and the disk could not be put back as it was: {error.problem.summary}",
+                message(
+                    "The restore failed, and the previous disk couldn't be restored. {summary}",
+                    summary=error.problem.summary,
+                ),
                 command=error.problem.command,
                 tail=error.problem.tail,
-                hint=f"Nothing is lost. Stop the machine, then: wherry checkpoint restore {kept}",
+                hint=message(
+                    "Nothing is lost. Stop the machine, then run: wherry checkpoint restore {checkpoint}",
+                    checkpoint=kept,
+                ),
             ) from error
         await self._start_if(operation.journal.was_running)
 
@@ -146,10 +153,10 @@ class Restoring:
             await self._supervisor.ask(StartRequested())
 
 
-def _failed(why: Problem, outcome: str) -> WherryError:
+def _failed(why: Problem, outcome: Message) -> WherryError:
     return fail(
         ProblemCode.CHECKPOINT_FAILED,
-        f"The checkpoint was not restored: {why.summary} {outcome}",
+        message("Couldn't restore the checkpoint. {summary} {outcome}", summary=why.summary, outcome=outcome),
         command=why.command,
         tail=why.tail,
         hint=why.hint,
@@ -157,10 +164,10 @@ def _failed(why: Problem, outcome: str) -> WherryError:
     )
 
 
-def _interrupted(outcome: str) -> Problem:
+def _interrupted(outcome: Message) -> Problem:
     return Problem(
         code=ProblemCode.CHECKPOINT_FAILED,
-        summary=f"The restore of a checkpoint was interrupted. {outcome}",
-        hint="Restore it again if you still want it: wherry checkpoint list",
+        summary=message("Restoring a checkpoint was interrupted. {outcome}", outcome=outcome),
+        hint=message("Restore it again if you still want to: wherry checkpoint list"),
         retryable=True,
     )

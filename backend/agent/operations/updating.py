@@ -35,6 +35,7 @@ from backend.control import messages
 from backend.control.messages.request import Handler
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
+from backend.messages import Message, count_message, message, sentences, verbatim
 from backend.model import MachineStatus, Notice, Phase
 from backend.paths import MachineDir
 from backend.settings import config
@@ -44,7 +45,7 @@ from backend.vm.image import ImageFacts
 
 _log = logging.getLogger(__name__)
 
-_TITLE: Final = "Updating the guest image"
+_TITLE: Final = message("Updating the guest image")
 _PREPARING: Final = "preparing"
 _ROLLING_BACK: Final = "rolling-back"
 _COMMITTED: Final = "committed"
@@ -138,13 +139,16 @@ class Updates:
     async def _apply(self, request: messages.ApplyUpdate) -> messages.UpdateApplied:
         place = Path(request.directory) if request.directory is not None else None
         if place is not None and not place.is_absolute():
-            raise fail(ProblemCode.BAD_REQUEST, f"The path of a guest image must be absolute; {place} is not.")
+            raise fail(
+                ProblemCode.BAD_REQUEST,
+                message("The path of a guest image must be absolute: {path}", path=place),
+            )
         return await self._operations.run(UPDATE, _TITLE, lambda operation: self._work(operation, place))
 
     # -- the work -------------------------------------------------------------------------------------------------
     async def _work(self, operation: Operation, place: Path | None, *, wanted: bool = False) -> messages.UpdateApplied:
         operation.cancellable = True
-        operation.step("Checking the new image")
+        operation.step(message("Checking the new image"))
         try:
             old, new = await asyncio.to_thread(self._choose, place)
         except Exception:
@@ -155,21 +159,21 @@ class Updates:
         try:
             await operation.note(_PREPARING, was_running=was_running)
             if self._supervisor.phase is not Phase.RUNNING:
-                operation.step("Starting the machine with the present image")
+                operation.step(message("Starting the machine with the current image"))
                 await operation.unless_cancelled(self._power.start())
             operation.holds_clients = True
-            operation.step("Noting what the engine has")
+            operation.step(message("Recording containers, images and volumes"))
             before = await operation.unless_cancelled(inventory.take(self._supervisor.dial))
             await operation.note(_PREPARING, ran=list(before.ran))
-            operation.step("Stopping the machine")
+            operation.step(message("Stopping the machine"))
             await self._power.stop()
             operation.check_cancelled()
-            operation.step("Taking a checkpoint")
+            operation.step(message("Creating a checkpoint"))
             checkpoint = await self._checkpoints.take(BEFORE_UPDATE)
             await operation.note(TRYING, directory=str(new.directory), old=str(old), checkpoint=checkpoint)
-            operation.step(f"Starting the machine with the image {new.version}")
+            operation.step(message("Starting the machine with the image {version}", version=new.version))
             await operation.unless_cancelled(self._power.start())
-            operation.step("Looking whether everything is there")
+            operation.step(message("Checking containers, images and volumes"))
             await operation.unless_cancelled(self._prove(before, new))
             operation.check_cancelled()
             operation.cancellable = False
@@ -181,11 +185,13 @@ class Updates:
         except WherryError as error:  # `_recover` takes it back
             raise _failed(error.problem, new.version) from error
         if not was_running:
-            operation.step("Stopping the machine")
+            operation.step(message("Stopping the machine"))
             await self._power.stop()
         if before.passing:
             names = ", ".join(before.passing.values())
-            told = f"These containers were run with --rm and ended with the machine's restart: {names}."
+            told = message(
+                "These containers were run with --rm and ended when the machine restarted: {names}.", names=names
+            )
             self._notify(Notice(level="warning", text=told))
         return messages.UpdateApplied(
             version=new.version,
@@ -200,8 +206,14 @@ class Updates:
         if os.environ.get(IMAGE_VARIABLE):
             raise fail(
                 ProblemCode.BAD_REQUEST,
-                f"${IMAGE_VARIABLE} names the image that this machine starts with, whatever it is updated to.",
-                hint=f"Unset {IMAGE_VARIABLE}, restart the agent (wherry restart --agent), and try again.",
+                message(
+                    "${variable} sets the image that this machine starts with, so an update has no effect.",
+                    variable=IMAGE_VARIABLE,
+                ),
+                hint=message(
+                    "Unset {variable}, restart the agent (wherry restart --agent), and try again.",
+                    variable=IMAGE_VARIABLE,
+                ),
             )
         old = self._running_image() or images.directory_of(loaded, self._host, self._dir)
         if place is None:
@@ -209,30 +221,44 @@ class Updates:
             if found is None:
                 raise fail(
                     ProblemCode.BAD_REQUEST,
-                    f"There is no newer guest image than the one in {old}.",
-                    hint="Name one with: wherry update --image DIR",
+                    message("There is no newer guest image than {old}.", old=old),
+                    hint=message("Choose one with: wherry update --image DIR"),
                 )
             place = found.directory
         image.load(place, arch=self._host.arch, stamp=self._dir.image_stamp)
         new = image.read_facts(place)
         if place.resolve() == old.resolve():
-            raise fail(ProblemCode.BAD_REQUEST, f"The machine has this image already: {new.version}.")
+            raise fail(
+                ProblemCode.BAD_REQUEST, message("The machine already uses this image: {version}.", version=new.version)
+            )
         return old, new
 
     async def _prove(self, before: Inventory, new: ImageFacts) -> None:
         """Raises WherryError (UPDATE_FAILED) when anything is not as it was."""
         if (running := self._running_image()) != new.directory:
-            raise fail(ProblemCode.UPDATE_FAILED, f"The machine started with the image in {running}.")
+            raise fail(
+                ProblemCode.UPDATE_FAILED, message("The machine started with the image in {folder}.", folder=running)
+            )
         lost = inventory.missing(before, await inventory.take(self._supervisor.dial))
         if lost:
             raise fail(
-                ProblemCode.UPDATE_FAILED, f"With the new image, {len(lost)} things are missing.", tail=lost[:_TAIL]
+                ProblemCode.UPDATE_FAILED,
+                count_message(
+                    "With the new image, {count} container, image, volume or network is missing.",
+                    "With the new image, {count} containers, images, volumes or networks are missing.",
+                    len(lost),
+                ),
+                tail=lost[:_TAIL],
             )
         refused = await inventory.run_again(self._supervisor.dial, before.ran)
         if refused:
             raise fail(
                 ProblemCode.UPDATE_FAILED,
-                f"With the new image, {len(refused)} containers that ran do not start.",
+                count_message(
+                    "With the new image, {count} container that was running doesn't start.",
+                    "With the new image, {count} containers that were running don't start.",
+                    len(refused),
+                ),
                 tail=refused[:_TAIL],
             )
 
@@ -248,7 +274,7 @@ class Updates:
             images.pin(self._dir, new)
 
     # -- back -----------------------------------------------------------------------------------------------------
-    async def _recover(self, operation: Operation, left: Journal, why: BaseException | None) -> str | None:
+    async def _recover(self, operation: Operation, left: Journal, why: BaseException | None) -> Message | None:
         """Take back an update that did not come to its end; one that was proved is kept if its agent was killed."""
         match left.stage:
             case "committed" if why is None:
@@ -258,23 +284,25 @@ class Updates:
                     with contextlib.suppress(WherryError):
                         await asyncio.to_thread(self._refuse, Path(str(left.details.get("directory"))))
                 await self._roll_back(operation, left, why)
-                return "The update of the guest image was interrupted and has been taken back. Nothing is lost."
+                return message("The guest image update was interrupted and rolled back. Nothing was lost.")
             case _:
-                operation.step("Bringing the machine back")
+                operation.step(message("Restoring the machine"))
                 try:
                     await self._bring_back(left)
                 except WherryError as error:  # nothing of it was changed, and it shows itself what is wrong with it
                     _log.error("the machine did not come back: %s", error.problem.as_text())
-                return "The update of the guest image was interrupted before it began. Nothing was changed."
+                return message("The guest image update was interrupted before it started. Nothing was changed.")
 
-    async def _keep_proved(self, operation: Operation, left: Journal) -> str:
+    async def _keep_proved(self, operation: Operation, left: Journal) -> Message:
         try:
             new = await asyncio.to_thread(image.read_facts, Path(str(left.details.get("directory"))))
         except WherryError as error:
-            told = f"The guest image was updated, and is gone now: {error.problem.summary} The one of before is used."
+            told = message(
+                "The new guest image is missing, so the previous one is used. {reason}", reason=error.problem.summary
+            )
         else:
             await asyncio.to_thread(self._commit, new)
-            told = f"The update of the guest image to {new.version} is done."
+            told = message("Guest image updated to {version}.", version=new.version)
         await operation.end_journal()
         await self._power.bring_back(running=left.was_running)
         return told
@@ -282,7 +310,7 @@ class Updates:
     async def _roll_back(self, operation: Operation, left: Journal, why: BaseException | None) -> None:
         """Restore disk and image, and the machine to what it was. Raises WherryError (UPDATE_FAILED): it is not."""
         checkpoint = str(left.details.get("checkpoint", ""))
-        operation.step("Going back to the image of before")
+        operation.step(message("Rolling back to the previous image"))
         try:
             if left.stage == _COMMITTED:  # it may have been kept already
                 await asyncio.to_thread(lambda: self._commit(image.read_facts(Path(str(left.details.get("old"))))))
@@ -292,16 +320,23 @@ class Updates:
             await asyncio.to_thread(disk.restore, found)
             await operation.end_journal()
             if left.was_running:
-                operation.step("Starting the machine with the image of before")
+                operation.step(message("Starting the machine with the previous image"))
                 await self._bring_back(left)
         except WherryError as error:
             raise fail(
                 ProblemCode.UPDATE_FAILED,
-                f"The update failed{_reason(why)} and the machine did not come back: {error.problem.summary}",
+                sentences(
+                    message("The update failed, and the machine couldn't be restored."),
+                    _reason(why),
+                    error.problem.summary,
+                ),
                 command=error.problem.command,
                 tail=error.problem.tail,
-                hint=f"Nothing is lost: all is in the checkpoint {checkpoint}. `wherry start` tries again; "
-                f"`wherry checkpoint restore {checkpoint}` goes back once more.",
+                hint=message(
+                    "Nothing is lost: everything is in the checkpoint {checkpoint}. Try again with "
+                    "wherry start, or restore it: wherry checkpoint restore {checkpoint}",
+                    checkpoint=checkpoint,
+                ),
             ) from error
         with contextlib.suppress(WherryError):  # the present is what it holds: at worst it takes a little room
             await self._checkpoints.delete(checkpoint)
@@ -313,7 +348,12 @@ class Updates:
             ran = tuple(str(identity) for identity in left.details.get("ran", ()))
             refused = await inventory.run_again(self._supervisor.dial, ran)
             if refused:
-                self._notify(Notice(level="warning", text="These did not start again: " + "; ".join(refused[:_TAIL])))
+                self._notify(
+                    Notice(
+                        level="warning",
+                        text=message("These containers didn't start again: {names}", names="; ".join(refused[:_TAIL])),
+                    )
+                )
 
     def _refuse(self, directory: Path) -> None:
         images.refuse(self._dir, image.read_facts(directory))
@@ -341,7 +381,7 @@ class Updates:
     async def _keep(self) -> None:
         """Pin the image that runs. Raises WherryError."""
 
-        def keep() -> str | None:
+        def keep() -> Message | None:
             running, before = self._running_image(), images.pinned(self._dir)
             if running is None or images.named(config.load(self._dir.config)) is not None:
                 return None
@@ -351,16 +391,22 @@ class Updates:
             images.pin(self._dir, facts)
             if before is None or not before.directory or (Path(before.directory) / image.MANIFEST).is_file():
                 return None
-            return f"The guest image {before.version} is gone; the machine runs with {facts.version} now."
+            return message(
+                "The guest image {old} is missing; the machine now uses {new}.", old=before.version, new=facts.version
+            )
 
-        if told := await asyncio.to_thread(keep):
+        if (told := await asyncio.to_thread(keep)) is not None:
             self._notify(Notice(level="warning", text=told))
 
 
 def _failed(why: Problem, version: str) -> WherryError:
     return fail(
         ProblemCode.UPDATE_FAILED,
-        f"The guest image was not updated to {version}: {why.summary} The machine is as it was before.",
+        message(
+            "Couldn't update the guest image to {version}. {summary} Nothing was changed.",
+            version=version,
+            summary=why.summary,
+        ),
         command=why.command,
         tail=why.tail,
         hint=why.hint,
@@ -368,11 +414,12 @@ def _failed(why: Problem, version: str) -> WherryError:
     )
 
 
-def _reason(why: BaseException | None) -> str:
-    """In brackets, what was raised first; "" when the agent was killed."""
+def _reason(why: BaseException | None) -> Message | None:
+    """What was raised first; None when the agent was killed."""
     first = why.__cause__ or why if why is not None else None
-    text = first.problem.summary if isinstance(first, WherryError) else repr(first)
-    return f" ({text})" if first is not None else ""
+    if first is None:
+        return None
+    return first.problem.summary if isinstance(first, WherryError) else verbatim(repr(first))
 
 
 def _version_of(directory: Path) -> str:

@@ -29,6 +29,7 @@ from backend.engine.ask import ask_json
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, fail
 from backend.json_reader import JsonObject
+from backend.messages import message
 from backend.ssh.session import Result
 from backend.stream import ByteStream
 
@@ -154,13 +155,13 @@ class ContainerFiles:
         shown = clean_text(path.encode("latin-1", "replace").decode("utf-8", "replace"))
         command = f"ls -la {shown}  (in {clean_text(container)[:12]})"
         if not _CONTAINER.fullmatch(container) or not _is_path(path):
-            raise fail(ProblemCode.BAD_REQUEST, "That is not a container and an absolute path.", command=command)
+            raise fail(ProblemCode.BAD_REQUEST, message("Enter a container and an absolute path."), command=command)
         details = await self._inspect(container)
         field, end = secrets.token_hex(4), secrets.token_hex(4)
         script = _command(details, path, field, end)
         result = await self._execute(script, stdin=b"", timeout_s=_TIMEOUT_S)
         if result is None:
-            raise fail(ProblemCode.ENGINE_DOWN, "The machine cannot be reached just now.", retryable=True)
+            raise fail(ProblemCode.ENGINE_DOWN, message("The machine can't be reached now."), retryable=True)
         _check(result, command)
         return parse(result.untrusted_stdout, field, end, request=request)
 
@@ -170,9 +171,9 @@ class ContainerFiles:
         if details is None:
             raise fail(
                 ProblemCode.ENGINE_ERROR,
-                "The engine does not know that container any more.",
+                message("The container no longer exists."),
                 command=f"docker inspect {container[:12]}",
-                hint="It was removed in the meantime.",
+                hint=message("It was removed in the meantime."),
             )
         return details.object()
 
@@ -229,8 +230,8 @@ def _command(details: JsonObject, path: str, field: str, end: str) -> str:
         driver = clean_text(graph.text("Name", "unknown"))
         raise fail(
             ProblemCode.ENGINE_ERROR,
-            f"Files cannot be listed: the engine keeps them with the storage driver {driver}.",
-            hint="Wherry can look into containers of the driver overlay2, the engine's usual one.",
+            message("Files can't be listed: the engine uses the storage driver {driver}.", driver=driver),
+            hint=message("Wherry supports overlay2, the default storage driver."),
         )
     mounts = [
         (_as_bytes(str(PurePosixPath(mount.text("Destination")))), _as_bytes(mount.text("Source")))
@@ -264,13 +265,13 @@ def _check(result: Result, command: str) -> None:
         case 0:
             return
         case code if code == NO_DIRECTORY:
-            raise fail(ProblemCode.ENGINE_ERROR, "There is no such directory in the container.", command=command)
+            raise fail(ProblemCode.ENGINE_ERROR, message("There is no such folder in the container."), command=command)
         case code if code == TOO_MANY_LINKS:
-            raise fail(ProblemCode.ENGINE_ERROR, "That path is a circle of links.", command=command)
+            raise fail(ProblemCode.ENGINE_ERROR, message("The links in this path form a loop."), command=command)
         case _:
             raise fail(
                 ProblemCode.GUEST_FAULT,
-                "The machine could not look into the container.",
+                message("Couldn't list the container's files."),
                 command=command,
                 tail=said,
                 retryable=True,

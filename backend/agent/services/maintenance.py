@@ -17,6 +17,7 @@ from backend.agent.watch.peaks import Peaks
 from backend.control import messages
 from backend.control.messages.request import Handler
 from backend.errors import Action, ProblemCode, WherryError, fail
+from backend.messages import message
 from backend.model import Phase
 
 _log = logging.getLogger(__name__)
@@ -61,7 +62,9 @@ class Maintenance:
         """Wait until the status shows the engine as ready, up to 5 s."""
         with contextlib.suppress(WherryError):
             await self._supervisor.until(
-                lambda: self._supervisor.phase is not Phase.DEGRADED, "the engine is shown", timeout_s=_STATUS_S
+                lambda: self._supervisor.phase is not Phase.DEGRADED,
+                message("The status didn't show the Docker engine as ready."),
+                timeout_s=_STATUS_S,
             )
 
     async def _wait_for_engine(self, link: GuestLink) -> None:
@@ -70,15 +73,19 @@ class Maintenance:
         within_s = self._deadlines.of(ENGINE, hardware=hardware) + _RESTART_S
         try:
             await self._supervisor.until(
-                lambda: not link.is_ready, "the guest tells that dockerd has ended", timeout_s=_RESTART_S
+                lambda: not link.is_ready,
+                message("The guest didn't report that dockerd stopped."),
+                timeout_s=_RESTART_S,
             )
-            await self._supervisor.until(lambda: link.is_ready, "the engine answers", timeout_s=within_s)
+            await self._supervisor.until(
+                lambda: link.is_ready, message("The Docker engine didn't respond."), timeout_s=within_s
+            )
         except WherryError as error:
             raise fail(
                 ProblemCode.ENGINE_DOWN,
-                "The Docker engine did not come back after it was restarted.",
+                message("The Docker engine didn't respond after it was restarted."),
                 command="restart dockerd",
-                hint="Restart the machine. The engine's own words: wherry logs engine",
+                hint=message("Restart the machine. Check the engine's log: wherry logs engine"),
                 retryable=True,
                 action=Action.RESTART,
             ) from error
@@ -127,8 +134,8 @@ class Maintenance:
         if guest is None or not guest.stages:
             raise fail(
                 ProblemCode.MACHINE_STOPPED,
-                "The Wherry machine is not running.",
-                hint="Start it with `wherry start` or in the Wherry window.",
+                message("The Wherry machine is stopped."),
+                hint=message("Start it in the Wherry window or with: wherry start"),
                 retryable=True,
                 action=Action.START,
             )

@@ -14,6 +14,7 @@ from backend.control.messages.request import Handler
 from backend.errors import Problem, ProblemCode
 from backend.host import network
 from backend.host.base import Host
+from backend.messages import sentences
 from backend.model import MachineStatus, Notice, Phase
 from backend.net.aliases import Aliases
 from backend.net.front_hooks import NetworkHooks, Rewriter
@@ -153,5 +154,5 @@ def _status(one: Published, problem: Problem | None, traffic: Traffic | None, *,
         connections=traffic.connections if traffic is not None else None,
         received_bytes=traffic.received_bytes if traffic is not None else None,
         sent_bytes=traffic.sent_bytes if traffic is not None else None,
-        problem=f"{problem.summary} {problem.hint or ''}".strip() if problem is not None and not is_open else "",
+        problem=sentences(problem.summary, problem.hint) if problem is not None and not is_open else None,
     )

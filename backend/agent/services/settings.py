@@ -23,6 +23,7 @@ from backend.engine import context
 from backend.errors import ProblemCode, WherryError, fail
 from backend.host.base import Host
 from backend.host.process import total_memory_mib
+from backend.messages import Message, message
 from backend.paths import MachineDir
 from backend.settings import config, daemon_json
 from backend.settings.config import Config
@@ -189,7 +190,9 @@ class SettingsService:
             words = " ".join("".join(c if c.isprintable() else " " for c in said).split())[-600:]
             # It begins with the name of a file that only the guest has.
             words = words.partition(": ")[2] or words
-            refusal = Finding(severity=Severity.ERROR, line=1, column=1, message=f"dockerd refuses it: {words}")
+            refusal = Finding(
+                severity=Severity.ERROR, line=1, column=1, message=message("dockerd rejects it: {words}", words=words)
+            )
             findings = (*findings, refusal)
         return messages.DaemonVerdict(findings=findings, valid=_is_valid(findings), asked_dockerd=result is not None)
 
@@ -218,7 +221,7 @@ class SettingsService:
     def _url(self) -> str:
         return self._host.docker_url(self._dir.docker_socket)
 
-    def _describe_context(self, note: str = "") -> messages.ContextState:
+    def _describe_context(self, note: Message | None = None) -> messages.ContextState:
         url = context.current_url()
         current = context.current_name()
         return messages.ContextState(
@@ -266,9 +269,9 @@ def set_autostart(host: Host, directory: MachineDir, *, on: bool) -> None:
     except OSError as error:
         raise fail(
             ProblemCode.PATH_UNUSABLE,
-            f"Starting at login could not be changed: {error.strerror or error}.",
+            message("Couldn't change starting at login: {error}.", error=error.strerror or error),
             command=autostart.place,
-            hint="Check that this place belongs to you.",
+            hint=message("Check that this file belongs to you."),
         ) from error
 
 
@@ -282,7 +285,9 @@ def _tail(path: Path) -> bytes:
         return b""
     except OSError as error:
         raise fail(
-            ProblemCode.PATH_UNUSABLE, f"The log cannot be read: {error.strerror}.", command=str(path)
+            ProblemCode.PATH_UNUSABLE,
+            message("The log can't be read: {error}.", error=error.strerror),
+            command=str(path),
         ) from error
 
 

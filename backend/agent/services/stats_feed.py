@@ -25,6 +25,7 @@ from backend.agent.services.stats_lines import (
 )
 from backend.control.protocol import StatsPush
 from backend.errors import Problem, ProblemCode, WherryError
+from backend.messages import message
 from backend.stats import StatsSample
 from backend.stream import CommandOutput
 from backend.while_wanted import WhileWanted
@@ -42,8 +43,8 @@ _NO_SUCH_PROGRAM: Final = (126, 127)
 
 TOO_OLD: Final = Problem(
     code=ProblemCode.GUEST_FAULT,
-    summary="The running machine cannot give figures: its image is older than this version of Wherry.",
-    hint="Restart the machine: it then starts from the newest image that is installed.",
+    summary=message("Stats aren't available: the running machine's image is older than this version of Wherry."),
+    hint=message("Restart the machine to use the newest image."),
 )
 
 
@@ -200,8 +201,9 @@ class _Reader:
 def _ended(why: str) -> Problem:
     return Problem(
         code=ProblemCode.GUEST_FAULT,
-        summary=f"The machine's figures do not come: {why}.",
+        summary=message("Couldn't load the machine's stats."),
+        tail=(why,),
         command=f"wherry shell {COMMAND}",
-        hint="They are asked for again by themselves.",
+        hint=message("Wherry tries again automatically."),
         retryable=True,
     )

@@ -17,6 +17,7 @@ from backend.agent.boot import corporate_network
 from backend.agent.core import started_with
 from backend.errors import WherryError
 from backend.host.base import Host
+from backend.messages import message, sentences
 from backend.model import Notice
 from backend.paths import MachineDir
 from backend.vm import run
@@ -28,9 +29,11 @@ _EVERY_S: Final = 60.0
 _CERTIFICATES_EVERY: Final = 10
 """Proxies are checked this many times for each check of the certificates, which is slower and rarely differs."""
 _NOTICES: Final = {
-    frozenset({PROXIES}): "This computer's proxies have changed",
-    frozenset({CERTIFICATES}): "This computer's certificate authorities have changed",
-    frozenset({PROXIES, CERTIFICATES}): "This computer's proxies and certificate authorities have changed",
+    frozenset({PROXIES}): message("The proxy settings of this computer have changed."),
+    frozenset({CERTIFICATES}): message("The certificate authorities of this computer have changed."),
+    frozenset({PROXIES, CERTIFICATES}): message(
+        "The proxy settings and certificate authorities of this computer have changed."
+    ),
 }
 
 _log = logging.getLogger(__name__)
@@ -90,8 +93,8 @@ class CorporateNetworkWatch:
             changed |= self._changed & {CERTIFICATES}
         before, self._changed = self._changed, frozenset(changed)
         if self._changed - before:
-            text = f"{_NOTICES[self._changed]} since the machine was started. It takes that over with: wherry restart"
-            self._notify(Notice(level="info", text=text))
+            restart = message("Restart the machine to apply: wherry restart")
+            self._notify(Notice(level="info", text=sentences(_NOTICES[self._changed], restart)))
 
     def _current_record(self, with_certificates: bool) -> corporate_network.CorporateNetworkRecord:
         """What the running machine, with its settings, would be given if it were started now."""

@@ -18,6 +18,7 @@ from backend.engine.ask import ask
 from backend.engine.engine_json import read_answer
 from backend.engine.front.activity import Activity
 from backend.errors import WherryError
+from backend.messages import message
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
 from backend.settings.config import Config
 from backend.stream import ByteStream
@@ -87,12 +88,12 @@ class Idleness:
             needed_s = minutes * self._minute_s
             if time.monotonic() - idle_since >= needed_s and self._activity.idle_s >= needed_s:
                 idle_since = None
-                what = "suspended" if policy is StopPolicy.SUSPEND else "stopped"
                 self._notify(
                     Notice(
                         level="info",
-                        text=f"The machine is {what}: no container has run for {minutes} minutes. "
-                        "The next docker command brings it back.",
+                        text=message("Suspended after {minutes} idle minutes.", minutes=minutes)
+                        if policy is StopPolicy.SUSPEND
+                        else message("Stopped after {minutes} idle minutes.", minutes=minutes),
                     )
                 )
                 await self._machine.ask(StopRequested(policy))

@@ -16,6 +16,7 @@ from backend.agent.core import inventory
 from backend.agent.watch.guest_clock import Clock, HostClock, TimeJumps
 from backend.errors import Problem, WherryError
 from backend.host.routes import Route
+from backend.messages import message
 from backend.model import MachineNetworks, Notice, Phase
 from backend.net import clash, subnets
 from backend.net.clash import DockerNetwork
@@ -137,4 +138,4 @@ class RouteWatch:
             _log.warning("%s", problem.as_text())
             self._sources.notify(Notice(level="warning", text=problem.summary))
         elif problem is None and before[1] is not None and networks is not None:
-            self._sources.notify(Notice(level="info", text=f"This is over: {before[1].summary}"))
+            self._sources.notify(Notice(level="info", text=message("Solved: {summary}", summary=before[1].summary)))

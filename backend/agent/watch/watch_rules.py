@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final
 
 from backend.errors import Action, Problem, ProblemCode
+from backend.messages import message
 
 MIB: Final = 1024**2
 CONTINUE_FREE_BYTES: Final = 512 * MIB
@@ -188,52 +189,52 @@ def _failure(problem: Problem, why: str) -> Diagnosis:
 
 _STOPPED: Final = Problem(
     code=ProblemCode.GUEST_HUNG,
-    summary="QEMU's process is stopped by a signal, so everything in the machine stands still.",
-    hint="It goes on where it was when it is continued (kill -CONT). If you did not stop it, restart the machine.",
+    summary=message("QEMU was paused by a signal, so the whole machine is paused."),
+    hint=message("Continue it with kill -CONT. If you didn't pause it, restart the machine."),
     retryable=True,
     action=Action.FORCE_RESTART,
 )
 _DEAF: Final = Problem(
     code=ProblemCode.GUEST_HUNG,
-    summary="QEMU does not answer. This computer may be out of memory, or its disk may not answer.",
-    hint="If it does not go on by itself, close other programs, then restart the machine.",
+    summary=message("QEMU isn't responding. This computer may be out of memory, or its disk may not respond."),
+    hint=message("If it doesn't recover, close other programs, then restart the machine."),
     command="query-status",
     retryable=True,
     action=Action.FORCE_RESTART,
 )
 _HUNG: Final = Problem(
     code=ProblemCode.GUEST_HUNG,
-    summary="The virtual machine runs, but the Linux system in it does not answer any more.",
-    hint="If it does not come back by itself, restart the machine. See the guest's console: wherry logs guest",
+    summary=message("The virtual machine is running, but its Linux system isn't responding."),
+    hint=message("If it doesn't recover, restart the machine. Check the guest's console: wherry logs guest"),
     command="ping",
     retryable=True,
     action=Action.FORCE_RESTART,
 )
 _ENGINE_DEAD: Final = Problem(
     code=ProblemCode.ENGINE_DOWN,
-    summary="The Docker engine was restarted because it did not answer, and still does not.",
-    hint="Restart the machine. The engine's own words: wherry logs engine",
+    summary=message("The Docker engine was restarted because it didn't respond, and it still doesn't."),
+    hint=message("Restart the machine. Check the engine's log: wherry logs engine"),
     retryable=True,
     action=Action.RESTART,
 )
 _DISK_FULL: Final = Problem(
     code=ProblemCode.HOST_DISK_FULL,
-    summary="This computer's disk is full. The machine stands still until there is room again; nothing is lost.",
-    hint="Free some space: the machine then goes on by itself.",
+    summary=message("This computer's disk is full. The machine is paused until there is free space. Nothing is lost."),
+    hint=message("Free up some space. The machine then continues automatically."),
     retryable=True,
     action=Action.CONTINUE,
 )
 _DISK_ERROR: Final = Problem(
     code=ProblemCode.DISK_DAMAGED,
-    summary="The file of the data disk cannot be read or written. The machine stands still.",
-    hint="See QEMU's messages (wherry logs qemu), mend the cause, then let it go on.",
+    summary=message("The data disk file can't be read or written. The machine is paused."),
+    hint=message("Check QEMU's log (wherry logs qemu), fix the cause, then continue."),
     retryable=True,
     action=Action.CONTINUE,
 )
 _PAUSED: Final = Problem(
     code=ProblemCode.GUEST_HUNG,
-    summary="The virtual machine is paused: somebody stopped its processors.",
-    hint="Let it go on.",
+    summary=message("The virtual machine is paused: something stopped its processors."),
+    hint=message("Continue the machine."),
     retryable=True,
     action=Action.CONTINUE,
 )
@@ -242,8 +243,8 @@ _PAUSED: Final = Problem(
 def _broken(state: str) -> Problem:
     return Problem(
         code=ProblemCode.GUEST_HUNG,
-        summary=f"The virtual machine's processors stopped and cannot go on ({state}).",
-        hint="Restart the machine. See QEMU's messages: wherry logs qemu",
+        summary=message("The virtual machine's processors stopped and can't continue ({state}).", state=state),
+        hint=message("Restart the machine. Check QEMU's log: wherry logs qemu"),
         command="query-status",
         retryable=True,
         action=Action.FORCE_RESTART,
@@ -252,9 +253,11 @@ def _broken(state: str) -> Problem:
 
 _DISK_LOW: Final = Problem(
     code=ProblemCode.HOST_DISK_FULL,
-    summary=f"This computer's disk is almost full: less than {LOW_FREE_BYTES // MIB // 1024} GiB are left where "
-    "the data disk is.",
-    hint="Free some space. When it is full, the machine stands still until there is room again.",
+    summary=message(
+        "This computer's disk is almost full: less than {size} GiB are free on the data disk's drive.",
+        size=LOW_FREE_BYTES // MIB // 1024,
+    ),
+    hint=message("Free up some space. If it runs out, the machine is paused until there is space again."),
     retryable=True,
     action=Action.RECLAIM,
 )

@@ -23,6 +23,7 @@ from backend.agent.watch.guest_clock import Clock, GuestClock, HostClock, TimeJu
 from backend.agent.watch.watch_rules import Act, Diagnosis, Observation, SilenceLimits, WatchState, judge
 from backend.errors import Problem, WherryError
 from backend.host.process import is_stopped
+from backend.messages import message, sentences
 from backend.model import Notice, Phase
 from backend.vm.qemu import QemuDriver
 
@@ -137,7 +138,7 @@ class Watchdog:
                 self._diagnosis = Diagnosis()
 
     def _crashed(self, problem: Problem) -> None:
-        self._machine.notify(Notice(level="error", text=f"{problem.summary} {problem.hint}"))
+        self._machine.notify(Notice(level="error", text=sentences(problem.summary, problem.hint)))
 
     async def _handle_events(self, clock: GuestClock) -> None:
         async for event in self._machine.driver.monitor.events():
@@ -245,7 +246,9 @@ class Watchdog:
             _log.warning("%s", diagnosis.problem.as_text())
             self._machine.notify(Notice(level="error", text=diagnosis.problem.summary))
         elif diagnosis.problem is None and before.problem is not None:
-            self._machine.notify(Notice(level="info", text=f"This is over: {before.problem.summary}"))
+            self._machine.notify(
+                Notice(level="info", text=message("Solved: {summary}", summary=before.problem.summary))
+            )
         if diagnosis.warning is not None and before.warning is None:
             self._machine.notify(Notice(level="warning", text=diagnosis.warning.summary))
         self._machine.changed()
@@ -270,8 +273,14 @@ class Watchdog:
             await self._machine.driver.monitor.execute("cont", timeout_s=_ACT_S)
 
     async def _restart_service(self, act: Act) -> None:
-        name, title = ("dockerd", "Docker engine") if act is Act.REVIVE_ENGINE else ("sshd", "guest's SSH server")
-        self._machine.notify(Notice(level="warning", text=f"The {title} does not answer; it is being restarted."))
+        is_engine = act is Act.REVIVE_ENGINE
+        name = "dockerd" if is_engine else "sshd"
+        told = (
+            message("The Docker engine isn't responding. Restarting it…")
+            if is_engine
+            else message("The guest's SSH server isn't responding. Restarting it…")
+        )
+        self._machine.notify(Notice(level="warning", text=told))
         if self._guest is not None:
             await self._guest.control.ask(f"restart {name}", timeout_s=_ACT_S)
 

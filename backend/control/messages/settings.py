@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from backend.control.messages.request import Request
+from backend.messages import Message
 from backend.model import MachineResources
 from backend.settings.daemon_json import Finding
 
@@ -134,7 +135,7 @@ class ContextState(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the context that docker uses."""
     overridden_by: str = ""
     """Environment variable that takes precedence over it; "" for none."""
-    note: str = ""
+    note: Message | None = None
     """Result of the last change, for the user."""
 
 

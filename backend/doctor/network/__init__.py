@@ -25,6 +25,7 @@ from backend.doctor.network.types import HopState, NetworkDiagnosis, NetworkHop
 from backend.doctor.network.way import Way
 from backend.errors import Cancelled, Problem, ProblemCode
 from backend.host import current as current_host
+from backend.messages import message
 
 __all__ = [
     "DEFAULT_IMAGE",
@@ -69,9 +70,7 @@ async def _unless(work: Coroutine[Any, Any, NetworkDiagnosis], cancelled: thread
     try:
         while not task.done():
             if cancelled is not None and cancelled.is_set():
-                raise Cancelled(
-                    Problem(code=ProblemCode.CANCELLED, summary="The network was not looked at to the end.")
-                )
+                raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary=message("The network check was canceled.")))
             await asyncio.wait({task}, timeout=_LOOK_S)
         return task.result()
     finally:

@@ -12,6 +12,7 @@ from typing import Final
 
 from backend.errors import ProblemCode
 from backend.json_reader import JsonObject, JsonSource, NotUnderstood, decode
+from backend.messages import message
 
 _HUB_KEY: Final = "https://index.docker.io/v1/"
 _MAX_BYTES: Final = 4_194_304
@@ -54,7 +55,9 @@ def find(domain: str, *, is_hub: bool, path: Path) -> Credentials:
     except OSError as error:
         return Credentials(trouble=f"{path} cannot be read: {error.strerror or error}")
     source = JsonSource(
-        summary=f"{path} is not understood.", code=ProblemCode.CONFIG_BROKEN, command=f"docker login {domain}"
+        summary=message("{path} wasn't understood.", path=path),
+        code=ProblemCode.CONFIG_BROKEN,
+        command=f"docker login {domain}",
     )
     try:
         return _find(decode(content, source).object(), domain, is_hub=is_hub, path=path)

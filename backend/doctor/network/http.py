@@ -16,11 +16,12 @@ from backend.engine.types import clean_text
 from backend.errors import ProblemCode
 from backend.http_exchange import HttpExchange, HttpHead, HttpResponse, InvalidResponse, fetch, open_response
 from backend.json_reader import JsonObject, JsonSource, NotUnderstood, decode
+from backend.messages import message
 from backend.stream import ByteStream
 
 _CHUNK: Final = 65_536
 _SOURCE: Final = JsonSource(
-    summary="What answers there is no registry: its answer was not understood.",
+    summary=message("The server isn't a registry: its answer wasn't understood."),
     code=ProblemCode.NETWORK_FAILED,
     command="docker pull",
 )

@@ -95,11 +95,11 @@ async def look(host: Host, directory: MachineDir, domain: str) -> AsyncIterator[
         found.config = await asyncio.to_thread(settings.load, directory.config)
         found.options = await asyncio.to_thread(settings.daemon_options, directory.daemon_json)
     except WherryError as error:
-        found.trouble = error.problem.summary
+        found.trouble = str(error.problem.summary)
     try:
         found.host_rules, found.notes = await asyncio.to_thread(_host_rules, found.config, host, found.options)
     except WherryError as error:
-        found.trouble = found.trouble or error.problem.summary
+        found.trouble = found.trouble or str(error.problem.summary)
     session: SshSession | None = None
     try:
         session = await _open_session(found)
@@ -116,7 +116,7 @@ def _host_rules(config: Config, host: Host, options: Mapping[str, object]) -> tu
     """What the machine would be given, as this computer reaches it; and notes. Raises WherryError (BAD_REQUEST)."""
     network = config.network
     chosen = proxies.choose(network, host.system_proxies() if network.proxy == "system" else SystemProxies())
-    return _rules(proxies.with_engine_options(chosen, options)), chosen.notes
+    return _rules(proxies.with_engine_options(chosen, options)), tuple(str(note) for note in chosen.notes)
 
 
 def _rules(used: proxies.Proxies) -> ProxyRules:

@@ -22,6 +22,7 @@ from backend.engine.types import (
 )
 from backend.errors import ProblemCode, WherryError, fail
 from backend.json_reader import JsonLines, JsonObject, NotUnderstood
+from backend.messages import Message, message, verbatim
 
 NOT_UNDERSTOOD: Final = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError),
@@ -134,15 +135,16 @@ def _whole(text: str) -> int | None:
 def refused(command: str, status: int, untrusted_message: str) -> WherryError:
     """The error for an answer with an error status."""
     message_lines = [clean_text(line, 500) for line in untrusted_message.splitlines()[:20] if line.strip()]
-    hint: str | None
+    hint: Message | None = None
     if status == 404 and "No such container" in untrusted_message:
-        summary, hint = "The engine does not know that container any more.", "It was removed in the meantime."
+        summary = message("The container no longer exists.")
     elif status == 409:
-        summary, hint = "The container's state does not allow that.", "Look at its state in the list, then try again."
+        summary = message("This action isn't possible in the container's current state.")
+        hint = message("Check the container's state and try again.")
     else:
-        summary, hint = message_lines.pop(0) if message_lines else "It gave no reason.", None
+        summary = verbatim(message_lines.pop(0)) if message_lines else message("The Docker engine gave no reason.")
         if "port is already allocated" in untrusted_message or "address already in use" in untrusted_message:
-            hint = "Another container or program uses that port: stop it, or publish another port."
+            hint = message("Another container or program uses this port. Stop it, or publish another port.")
     return fail(
         ProblemCode.ENGINE_ERROR,
         summary,

@@ -50,6 +50,7 @@ from backend.engine.types import (
 )
 from backend.errors import ProblemCode, WherryError, fail
 from backend.json_reader import Json
+from backend.messages import message
 
 REQUEST_TIMEOUT_S: Final = 15
 UPLOAD_TIMEOUT_S: Final = 600
@@ -328,7 +329,7 @@ class EngineClient:
                     raise
                 # The answer to HEAD has no body with a message.
                 raise fail(
-                    ProblemCode.ENGINE_ERROR, "There is no such path in the container.", command=command
+                    ProblemCode.ENGINE_ERROR, message("There is no such path in the container."), command=command
                 ) from error
             with contextlib.closing(response):
                 return response.headers
@@ -426,7 +427,7 @@ def _wait_for_ever(response: requests.Response) -> None:
 def check_id(container_id: str, command: str) -> None:
     """Raise BAD_REQUEST for an invalid id or name, which would change the request's path."""
     if not _CONTAINER_ID.fullmatch(container_id):
-        raise fail(ProblemCode.BAD_REQUEST, "That is not the id of a container.", command=clean_text(command))
+        raise fail(ProblemCode.BAD_REQUEST, message("Enter a valid container ID."), command=clean_text(command))
 
 
 def _message(response: requests.Response) -> str:

@@ -10,6 +10,7 @@ from backend.engine.engine_json import engine_source
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, fail
 from backend.json_reader import JsonLines, JsonObject
+from backend.messages import message, verbatim
 
 _DONE: Final = ("Pull complete", "Already exists")
 
@@ -80,14 +81,14 @@ def pull_progress(blocks: Iterator[bytes], *, command: str) -> Iterator[PullProg
 def _refused(untrusted_message: str, command: str) -> Exception:
     lowered = untrusted_message.lower()
     if "denied" in lowered or "unauthorized" in lowered or "authentication required" in lowered:
-        hint = "Check the name; for a private image, log in first: docker login"
+        hint = message("Check the name. For a private image, log in first: docker login")
     elif "not found" in lowered or "manifest unknown" in lowered:
-        hint = "Check the name and the tag."
+        hint = message("Check the name and the tag.")
     else:
-        hint = "Check that the computer is online and that the registry can be reached."
+        hint = message("Check the internet connection and that the registry is reachable.")
     return fail(
         ProblemCode.ENGINE_ERROR,
-        clean_text(untrusted_message, 500),
+        verbatim(clean_text(untrusted_message, 500)),
         command=command,
         hint=hint,
         retryable=True,

@@ -13,6 +13,7 @@ import urllib3
 from backend.engine.client.answers import NOT_UNDERSTOOD, not_understood
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, WherryError, fail
+from backend.messages import message
 
 _BLOCK_BYTES: Final = 65_536
 _BROKEN: Final = (OSError, ValueError, AttributeError, urllib3.exceptions.HTTPError)
@@ -100,9 +101,13 @@ def down(command: str, error: Exception) -> WherryError:
     late = isinstance(error, requests.Timeout | TimeoutError)
     return fail(
         ProblemCode.ENGINE_DOWN,
-        "The Docker engine did not answer in time." if late else "The Docker engine cannot be reached.",
+        (
+            message("The Docker engine didn't respond in time.")
+            if late
+            else message("The Docker engine can't be reached.")
+        ),
         command=command,
         tail=(clean_text(str(error), 300),),
-        hint="Check that the machine runs; if it does, restart it.",
+        hint=message("Check that the machine is running. If it is, restart it."),
         retryable=True,
     )

@@ -30,6 +30,7 @@ from backend.engine.engine_json import engine_source, read_answer
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, WherryError, fail
 from backend.json_reader import NotUnderstood
+from backend.messages import message
 
 if TYPE_CHECKING:
     from backend.engine.client.engine_client import EngineClient
@@ -79,7 +80,7 @@ def read_file(client: EngineClient, container_id: str, path: str, limit: int) ->
         member = archive.next()
         content = archive.extractfile(member) if member is not None and member.isfile() else None
         if member is None or content is None:
-            raise fail(ProblemCode.ENGINE_ERROR, "That is not a file that can be shown.", command=command)
+            raise fail(ProblemCode.ENGINE_ERROR, message("This isn't a file that can be shown."), command=command)
         data = content.read(limit)
         return RemoteFile(
             path=path,
@@ -111,9 +112,9 @@ def write_file(
     if not overwrite and stat_path(client, container_id, file.path).changed_at != file.changed_at:
         raise fail(
             ProblemCode.WRONG_PHASE,
-            "The file was changed in the container since you opened it.",
+            message("The file has changed in the container since you opened it."),
             command=command,
-            hint="Save again to overwrite it, or reload it.",
+            hint=message("Save again to overwrite it, or reload it."),
         )
     entry = tarfile.TarInfo(PurePosixPath(file.path).name)
     entry.size, entry.mode, entry.uid, entry.gid = len(data), file.mode, file.user_id, file.group_id
@@ -186,7 +187,7 @@ def upload(
     check_id(container_id, command)
     status = stat_path(client, container_id, directory)
     if not status.is_directory and not status.is_link:
-        raise fail(ProblemCode.ENGINE_ERROR, "That is not a directory.", command=command)
+        raise fail(ProblemCode.ENGINE_ERROR, message("This isn't a folder."), command=command)
     sources = tuple(sources)
     transfer.total_bytes = sum(_size_of(source) for source in sources)
     params = {**_query(directory), "noOverwriteDirNonDir": 1}
@@ -385,7 +386,7 @@ def _members(stream: EngineStream[bytes], command: str) -> Iterator[tarfile.TarF
     except (tarfile.TarError, EOFError) as error:
         raise fail(
             ProblemCode.ENGINE_ERROR,
-            "The container's files did not arrive whole.",
+            message("The container's files didn't arrive completely."),
             command=command,
             tail=(clean_text(str(error), 300),),
             retryable=True,
@@ -440,6 +441,6 @@ def _host_problem(error: OSError, path: Path) -> WherryError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return fail(
         ProblemCode.HOST_DISK_FULL if full else ProblemCode.PATH_UNUSABLE,
-        f"{clean_text(str(error.filename or path), 500)}: {error.strerror or error}",
-        hint="Free some space, or choose another place." if full else "Choose another place.",
+        message("{path}: {error}", path=clean_text(str(error.filename or path), 500), error=error.strerror or error),
+        hint=(message("Free up some space, or choose another place.") if full else message("Choose another place.")),
     )

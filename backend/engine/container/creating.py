@@ -18,6 +18,7 @@ from backend.engine.spec.request import create_body
 from backend.engine.types import RemovePolicy, clean_text
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.json_reader import Json, JsonObject
+from backend.messages import message
 
 if TYPE_CHECKING:
     from backend.engine.client.engine_client import EngineClient
@@ -109,9 +110,9 @@ def recreate_container(
     if runs and old.auto_remove:
         raise fail(
             ProblemCode.ENGINE_ERROR,
-            "This container was started with --rm: the engine deletes it as soon as it stops.",
+            message("This container was started with --rm: the engine deletes it as soon as it stops."),
             command=f"docker stop {old.id[:12]}",
-            hint="It could not be brought back if the new one failed. Copy it as docker run, and run that instead.",
+            hint=message("It couldn't be restored if the new one failed. Copy it as docker run and run that instead."),
         )
     aside = f"{old.name[:200]}-old-{old.id[:6]}"
     created: Created | None = None
@@ -173,8 +174,14 @@ def _undone(problem: Problem, undo: Callable[[], object]) -> WherryError:
     try:
         undo()
     except WherryError as second:
-        tail = (*problem.tail, f"Undoing it failed too: {second.problem.summary}", *second.problem.tail)
-        return WherryError(replace(problem, tail=tail, hint="The old container still exists: look for it in the list."))
+        tail = (*problem.tail, str(second.problem.summary), *second.problem.tail)
+        return WherryError(
+            replace(
+                problem,
+                tail=tail,
+                hint=message("Undoing failed too. The old container still exists: look for it in the list."),
+            )
+        )
     return WherryError(problem)
 
 
@@ -200,4 +207,4 @@ def _image(client: EngineClient, reference: str) -> JsonObject | None:
 
 
 def _is_missing(problem: Problem) -> bool:
-    return any("no such image" in line.lower() for line in (problem.summary, *problem.tail))
+    return any("no such image" in line.lower() for line in (str(problem.summary), *problem.tail))

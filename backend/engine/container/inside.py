@@ -10,6 +10,7 @@ from backend.engine.container.page_types import ChangeKind, ProcessTable, check_
 from backend.engine.types import clean_text
 from backend.errors import ProblemCode, WherryError, fail
 from backend.json_reader import JsonObject, NotUnderstood
+from backend.messages import message
 
 if TYPE_CHECKING:
     from backend.engine.client.engine_client import EngineClient
@@ -58,7 +59,7 @@ def _change_kind(change: JsonObject) -> ChangeKind:
     return _KINDS[number]
 
 
-def commit(client: EngineClient, container_id: str, name: str, *, message: str = "", pause: bool = True) -> str:
+def commit(client: EngineClient, container_id: str, name: str, *, comment: str = "", pause: bool = True) -> str:
     """Create an image from a container's current state, without its volumes. Returns the image's id.
 
     Args:
@@ -75,12 +76,12 @@ def commit(client: EngineClient, container_id: str, name: str, *, message: str =
     command = clean_text(f"docker commit {container_id[:12]} {repository}:{tag}")
     check_id(container_id, command)
     if check_image_name(name) is not None:
-        raise fail(ProblemCode.BAD_REQUEST, "That is not a name for an image.", command=command)
+        raise fail(ProblemCode.BAD_REQUEST, message("Enter a valid image name."), command=command)
     params: dict[str, str | int | bytes] = {
         "container": container_id,
         "repo": repository,
         "tag": tag,
-        "comment": message,
+        "comment": comment,
         "pause": int(pause),
     }
     answer = client.call(command, "POST", "/commit", params=params, body={}, timeout_s=_COMMIT_TIMEOUT_S)

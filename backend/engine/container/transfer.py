@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from backend.errors import Cancelled, Problem, ProblemCode
+from backend.messages import message
 
 
 class Transfer:
@@ -31,7 +32,7 @@ class Transfer:
     def check(self) -> None:
         """Raise Cancelled after `cancel`."""
         if self._cancelled.is_set():
-            raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary="It was cancelled."))
+            raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary=message("Canceled.")))
 
     def skip(self, what: str) -> None:
         """Add an entry to `skipped`."""

@@ -26,6 +26,7 @@ from backend.engine.front.http_head import (
 from backend.engine.front.stream import WatchedStream, read_head, tunnel
 from backend.engine.front.upstream import UpstreamPool
 from backend.errors import Problem, WherryError
+from backend.messages import sentences
 
 SMALL_BODY_BYTES = 64 * 1024
 """A body up to this size is read before contacting the engine: it needs no task, and a slow client occupies no
@@ -376,4 +377,4 @@ class ClientConnection:
 
 
 def _text_of(problem: Problem) -> str:
-    return f"{problem.summary} {problem.hint}" if problem.hint else problem.summary
+    return str(sentences(problem.summary, problem.hint))

@@ -20,6 +20,7 @@ from backend.host.proxies import SystemProxies
 from backend.host.routes import Route, parse_linux_v4, parse_linux_v6, routes_unreadable
 from backend.host.systems import linux_sockets
 from backend.host.systems.posix import PosixHost
+from backend.messages import Message, message
 
 _KVM_GET_API_VERSION: Final = 0xAE00
 _KVM_API_VERSION: Final = 12
@@ -72,47 +73,60 @@ class LinuxHost(PosixHost):
     def _kvm(self) -> AcceleratorFact:
         import fcntl  # not on Windows, where this module must still be importable
 
-        def no(reason: str, hint: str | None) -> AcceleratorFact:
+        def no(reason: Message, hint: Message | None) -> AcceleratorFact:
             return AcceleratorFact(name="kvm", title="KVM", available=False, reason=reason, hint=hint)
 
         device = self._kvm_device
         if not device.exists():
             return no(
-                f"{device} does not exist",
-                "Turn on virtualisation (VT-x, AMD-V) in the firmware and load the kvm module; in a virtual machine, "
-                "allow nested virtualisation.",
+                message("{device} doesn't exist.", device=device),
+                message(
+                    "Turn on virtualization (VT-x or AMD-V) in the firmware and load the kvm module. In a virtual "
+                    "machine, turn on nested virtualization."
+                ),
             )
         try:
             descriptor = os.open(device, os.O_RDWR | os.O_CLOEXEC)
         except PermissionError:
-            return no(f"you may not open {device}", "Join its group: sudo usermod -aG kvm $USER, then log in again.")
+            return no(
+                message("You don't have permission to open {device}.", device=device),
+                message("Join its group (sudo usermod -aG kvm $USER), then log in again."),
+            )
         except OSError as error:
-            return no(f"{device} does not open: {error.strerror}", None)
+            return no(message("{device} can't be opened: {error}.", device=device, error=error), None)
         try:
             version = fcntl.ioctl(descriptor, _KVM_GET_API_VERSION, 0)
         except OSError as error:
-            return no(f"{device} does not answer as KVM: {error.strerror}", None)
+            return no(message("{device} doesn't respond as KVM: {error}.", device=device, error=error), None)
         finally:
             os.close(descriptor)
         if version != _KVM_API_VERSION:
-            return no(f"{device} has interface version {version}, not {_KVM_API_VERSION}", None)
+            return no(
+                message(
+                    "{device} has interface version {version} instead of {wanted}.",
+                    device=device,
+                    version=version,
+                    wanted=_KVM_API_VERSION,
+                ),
+                None,
+            )
         suspicion = self._suspicion()
         return AcceleratorFact(
             name="kvm",
             title="KVM",
             available=True,
-            reason=suspicion or f"{device} answers",
+            reason=suspicion or message("{device} is available.", device=device),
             suspect=suspicion is not None,
             fingerprint=f"{platform.release()}/{self._cpu_model()}/{psutil.boot_time():.0f}",
         )
 
-    def _suspicion(self) -> str | None:
+    def _suspicion(self) -> Message | None:
         """Why KVM may fail although it opens: in a guest without nested virtualisation it cannot run a kernel."""
         if (self._modules / "kvm_pvm").exists():
-            return "this computer is a virtual machine whose KVM works without hardware support"
+            return message("This computer is a virtual machine whose KVM works without hardware support.")
         flags = self._cpuinfo_field("flags").split()
         if self.arch == "amd64" and "hypervisor" in flags and not {"vmx", "svm"} & set(flags):
-            return "this computer is a virtual machine without nested virtualisation"
+            return message("This computer is a virtual machine without nested virtualization.")
         return None
 
     def _cpu_model(self) -> str:
@@ -159,10 +173,11 @@ class LinuxHost(PosixHost):
         program = shutil.which(_BINARIES[arch])
         return (Path(program),) if program else ()
 
-    def qemu_hint(self, arch: str) -> str:
+    def qemu_hint(self, arch: str) -> Message:
         """The distribution's package."""
         debian = {"amd64": "qemu-system-x86", "arm64": "qemu-system-arm"}[arch]
-        return (
-            f"Install QEMU: sudo apt install {debian} qemu-utils (Debian, Ubuntu), or "
-            f"sudo dnf install qemu-kvm qemu-img (Fedora)."
+        return message(
+            "Install QEMU: sudo apt install {package} qemu-utils (Debian, Ubuntu) "
+            "or sudo dnf install qemu-kvm qemu-img (Fedora).",
+            package=debian,
         )

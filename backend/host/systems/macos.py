@@ -16,6 +16,7 @@ from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.host.proxies import SystemProxies
 from backend.host.routes import Route, parse_mac, run_and_parse
 from backend.host.systems.posix import PosixHost
+from backend.messages import Message, message
 
 _BINARIES: Final = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
 _SYSCTL: Final = ("/usr/sbin/sysctl", "-n", "kern.hv_support")
@@ -46,16 +47,20 @@ class MacHost(PosixHost):
         try:
             answer = subprocess.run(_SYSCTL, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            return (AcceleratorFact(name="hvf", title=title, available=False, reason=f"sysctl did not run: {error}"),)
+            return (
+                AcceleratorFact(
+                    name="hvf", title=title, available=False, reason=message("sysctl failed: {error}", error=error)
+                ),
+            )
         if answer.stdout.strip() != "1":
-            reason = "kern.hv_support is not 1: this Mac is a virtual machine, or too old"
+            reason = message("kern.hv_support isn't 1: this Mac is a virtual machine or too old.")
             return (AcceleratorFact(name="hvf", title=title, available=False, reason=reason),)
         return (
             AcceleratorFact(
                 name="hvf",
                 title=title,
                 available=True,
-                reason="kern.hv_support is 1",
+                reason=message("kern.hv_support is 1."),
                 fingerprint=f"{platform.release()}/{platform.machine()}",
             ),
         )
@@ -84,7 +89,7 @@ class MacHost(PosixHost):
         places += [Path(prefix) / name for prefix in ("/opt/homebrew/bin", "/usr/local/bin")]
         return tuple(dict.fromkeys(place for place in places if place.exists()))
 
-    def qemu_hint(self, arch: str) -> str:
+    def qemu_hint(self, arch: str) -> Message:
         """Homebrew's package."""
         del arch
-        return "Install QEMU: brew install qemu"
+        return message("Install QEMU: brew install qemu")

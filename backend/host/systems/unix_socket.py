@@ -17,6 +17,7 @@ from pathlib import Path
 
 from backend.errors import ProblemCode, WherryError, fail
 from backend.host.base import StreamHandler
+from backend.messages import Message, message
 
 _BUFFER_BYTES = 256 * 1024
 _PROBE_S = 2.0
@@ -249,7 +250,9 @@ class UnixListener:
         except OSError as error:
             listener.close()
             temporary.unlink(missing_ok=True)
-            raise _unusable(path, f"The socket {path} cannot be made: {error.strerror or error}.") from error
+            raise _unusable(
+                path, message("The socket {path} can't be created: {error}.", path=path, error=error.strerror or error)
+            ) from error
         return server
 
     async def aclose(self) -> None:
@@ -289,16 +292,18 @@ def _check_private_parent(path: Path) -> None:
     try:
         directory, parent = path.parent.lstat(), path.parent.parent.lstat()
     except OSError as error:
-        raise _unusable(path, f"The directory {path.parent} cannot be used: {error.strerror}.") from error
+        raise _unusable(
+            path, message("The folder {path} can't be used: {error}.", path=path.parent, error=error.strerror)
+        ) from error
     not_ours = stat.S_ISLNK(directory.st_mode) or directory.st_uid != os.getuid() or directory.st_mode & 0o022
     # The owner of the parent directory can replace ours.
     parent_not_ours = parent.st_uid not in (os.getuid(), 0) or parent.st_mode & (0o002 | stat.S_ISVTX) == 0o002
     if not_ours or parent_not_ours:
         raise fail(
             ProblemCode.PATH_UNUSABLE,
-            f"The directory {path.parent} is not private to you, so no socket is put there.",
+            message("The folder {path} isn't private to you, so no socket is created there.", path=path.parent),
             command=f"ls -ld {path.parent} {path.parent.parent}",
-            hint="Remove it, or make it yours alone with chmod 700, and try again.",
+            hint=message("Delete it or make it private (chmod 700), then try again."),
         )
 
 
@@ -309,11 +314,17 @@ async def _check_free(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _unusable(path, f"{path} cannot be looked at: {error.strerror}.") from error
+        raise _unusable(path, message("{path} can't be read: {error}.", path=path, error=error.strerror)) from error
     if not stat.S_ISSOCK(status.st_mode):
-        raise _taken(path, f"{path} exists and is not a socket.", "Move it away and try again.")
+        raise _taken(
+            path, message("{path} exists and isn't a socket.", path=path), message("Move it away and try again.")
+        )
     if status.st_uid != os.geteuid():
-        raise _taken(path, f"The socket {path} belongs to another user.", "Start Wherry with another --home.")
+        raise _taken(
+            path,
+            message("The socket {path} belongs to another user.", path=path),
+            message("Start Wherry with another --home."),
+        )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -324,16 +335,18 @@ async def _check_free(path: Path) -> None:
         except (OSError, TimeoutError):
             pass  # a full queue, or no permission: a program may be listening
     raise _taken(
-        path, f"Another program already serves {path}.", "Stop that program, or start Wherry with another --home."
+        path,
+        message("Another program already uses {path}.", path=path),
+        message("Stop that program, or start Wherry with another --home."),
     )
 
 
-def _taken(path: Path, summary: str, hint: str) -> WherryError:
+def _taken(path: Path, summary: Message, hint: Message) -> WherryError:
     return fail(ProblemCode.ENDPOINT_TAKEN, summary, command=f"ls -l {path}", hint=hint)
 
 
-def _unusable(path: Path, summary: str) -> WherryError:
-    hint = (
-        "Choose a short path in a directory that exists, belongs to you and has room: start Wherry with another --home."
+def _unusable(path: Path, summary: Message) -> WherryError:
+    hint = message(
+        "Start Wherry with another --home: a short path in a folder that exists, belongs to you and has free space."
     )
     return fail(ProblemCode.PATH_UNUSABLE, summary, command=f"ls -ld {path.parent}", hint=hint)

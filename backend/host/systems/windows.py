@@ -31,6 +31,7 @@ from backend.host.certificates import CertificateSource
 from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.host.proxies import SystemProxies
 from backend.host.routes import Route, parse_windows, run_and_parse
+from backend.messages import Message, message
 from backend.stream import ByteStream
 
 _BINARIES: Final = {"amd64": "qemu-system-x86_64w.exe", "arm64": "qemu-system-aarch64w.exe"}
@@ -70,7 +71,7 @@ class WindowsHost:
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
         """WHPX, as reported by the Windows Hypervisor Platform."""
         title = "Windows Hypervisor Platform"
-        hint = (
+        hint = message(
             "Turn on the Windows feature in an administrator's terminal, then restart the computer: "
             "DISM /online /Enable-Feature /FeatureName:HypervisorPlatform /All"
         )
@@ -82,15 +83,19 @@ class WindowsHost:
                 _WHV_HYPERVISOR_PRESENT, ctypes.byref(present), ctypes.sizeof(present), ctypes.byref(written)
             )
         except (OSError, AttributeError):
-            reason = "WinHvPlatform.dll is not there"
+            reason = message("WinHvPlatform.dll is missing.")
             return (AcceleratorFact(name="whpx", title=title, available=False, reason=reason, hint=hint),)
         if result != 0 or not present.value:
-            reason = "Windows says that no hypervisor is present"
+            reason = message("Windows reports no hypervisor.")
             return (AcceleratorFact(name="whpx", title=title, available=False, reason=reason, hint=hint),)
         fingerprint = f"{platform.version()}/{platform.processor()}"
         return (
             AcceleratorFact(
-                name="whpx", title=title, available=True, reason="a hypervisor is present", fingerprint=fingerprint
+                name="whpx",
+                title=title,
+                available=True,
+                reason=message("A hypervisor is present."),
+                fingerprint=fingerprint,
             ),
         )
 
@@ -118,10 +123,10 @@ class WindowsHost:
         places.append(Path(os.environ.get("PROGRAMFILES", r"C:\Program Files")) / "qemu" / name)
         return tuple(dict.fromkeys(place for place in places if place.exists()))
 
-    def qemu_hint(self, arch: str) -> str:
+    def qemu_hint(self, arch: str) -> Message:
         """QEMU's installer."""
         del arch
-        return "Install QEMU 11.1.1 or newer for Windows."
+        return message("Install QEMU 11.1.1 or newer for Windows.")
 
     def spawn_detached(
         self, argv: Sequence[str], *, output: Path, environment: Mapping[str, str] | None = None
@@ -165,7 +170,11 @@ class WindowsHost:
     def bridge_terminal(self, connection: BlockingStream) -> None:
         """See Host."""
         del connection
-        raise fail(ProblemCode.INTERNAL, "The console is not offered on Windows yet.", hint="Use: wherry shell")
+        raise fail(
+            ProblemCode.INTERNAL,
+            message("The console isn't available on Windows yet."),
+            hint=message("Use: wherry shell"),
+        )
 
     def pipe_name(self, address: Path) -> str:
         r"""The pipe used in place of a socket: \\.\pipe\wherry-<digest of the directory>-<file name>."""
@@ -205,6 +214,9 @@ class WindowsHost:
     def _not_yet(self, address: Path) -> WherryError:
         return fail(
             ProblemCode.INTERNAL,
-            f"Wherry cannot serve {self.pipe_name(address)} yet: its Windows half is designed, not finished.",
-            hint="Use Wherry on Linux for now.",
+            message(
+                "Wherry can't serve {name} yet: Windows support isn't finished.",
+                name=self.pipe_name(address),
+            ),
+            hint=message("Use Wherry on Linux for now."),
         )

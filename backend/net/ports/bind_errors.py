@@ -16,6 +16,7 @@ from backend import host
 from backend.addresses import Forward, Holder, Protocol
 from backend.errors import Problem, ProblemCode
 from backend.host.ports import port_holder
+from backend.messages import message
 
 _log = logging.getLogger(__name__)
 
@@ -110,37 +111,49 @@ def explain(error: OSError, forward: Forward, holder: Holder | None, *, system: 
     if error.errno in _TOO_MANY:
         return Problem(
             code=ProblemCode.PORT_REFUSED,
-            summary=f"Port {where} cannot be opened: too many ports and connections are open already.",
-            hint="Publish fewer ports, or raise the limit of open files (ulimit -n) and restart Wherry.",
+            summary=message("Port {where} can't be opened: too many ports and connections are open.", where=where),
+            hint=message("Publish fewer ports, or raise the limit of open files (ulimit -n) and restart Wherry."),
             retryable=True,
         )
     return Problem(
         code=ProblemCode.PORT_REFUSED,
-        summary=f"Port {where} cannot be opened: {error.strerror or error}.",
-        hint="Publish another port.",
+        summary=message("Port {where} can't be opened: {error}.", where=where, error=error.strerror or error),
+        hint=message("Publish another port."),
         retryable=True,
     )
 
 
 def _taken(where: str, holder: Holder | None) -> Problem:
     if holder is None:
-        summary = f"Port {where} is used by another program."
-        hint = "End the program that uses it, or publish another port."
+        summary = message("Port {where} is used by another program.", where=where)
+        hint = message("Stop the program that uses it, or publish another port.")
     else:
-        summary = f"Port {where} is used by {holder}."
-        hint = f"End {holder.name or 'that program'}, or publish another port."
+        summary = message("Port {where} is used by {holder}.", where=where, holder=str(holder))
+        hint = (
+            message("Stop {program}, or publish another port.", program=holder.name)
+            if holder.name
+            else message("Stop the program that uses it, or publish another port.")
+        )
         if " of " in holder.name:  # a proxy of another engine: see `port_holder`
-            hint = "Stop the container that has it there, or publish another port."
+            hint = message("Stop the container that uses it there, or publish another port.")
     return Problem(code=ProblemCode.PORT_TAKEN, summary=summary, hint=hint, retryable=True)
 
 
 def _no_such_address(forward: Forward) -> Problem:
     if ":" in forward.host_ip and forward.host_ip in ("::", "::1"):
-        summary = f"Port {forward.host_port} cannot be opened on {forward.host_ip}: IPv6 is off on this computer."
-        hint = "Publish it on 127.0.0.1, or turn IPv6 on."
+        summary = message(
+            "Port {port} can't be opened on {address}: IPv6 is off on this computer.",
+            port=forward.host_port,
+            address=forward.host_ip,
+        )
+        hint = message("Publish it on 127.0.0.1, or turn on IPv6.")
     else:
-        summary = f"Port {forward.host_port} cannot be opened: this computer has no address {forward.host_ip} now."
-        hint = "Publish it on an address of this computer, or on 127.0.0.1."
+        summary = message(
+            "Port {port} can't be opened: this computer doesn't have the address {address}.",
+            port=forward.host_port,
+            address=forward.host_ip,
+        )
+        hint = message("Publish it on an address of this computer, or on 127.0.0.1.")
     return Problem(code=ProblemCode.PORT_REFUSED, summary=summary, hint=hint, retryable=True)
 
 
@@ -151,26 +164,40 @@ def _refused(where: str, forward: Forward, system: str) -> Problem:
         family = "ipv6" if ":" in forward.host_ip else "ipv4"
         return Problem(
             code=ProblemCode.PORT_REFUSED,
-            summary=f"Port {where} cannot be opened: Windows keeps it for something else.",
-            hint=f"The ranges that it keeps are shown by: netsh int {family} show excludedportrange protocol={kind}. "
-            "Publish a port outside of them; those of Hyper-V change when the computer is restarted.",
+            summary=message("Port {where} can't be opened: Windows reserves it.", where=where),
+            hint=message(
+                "Publish a port outside the reserved ranges, which change when the computer "
+                "restarts: netsh int {family} show excludedportrange protocol={protocol}",
+                family=family,
+                protocol=kind,
+            ),
             retryable=True,
         )
     if system == "linux":
         return Problem(
             code=ProblemCode.PORT_REFUSED,
-            summary=f"Port {where} cannot be opened: this system keeps ports below 1024 for root."
-            if port < 1024
-            else f"Port {where} cannot be opened: this system does not allow it.",
-            hint=f"Allow all users the ports from {port} on: sudo sysctl net.ipv4.ip_unprivileged_port_start={port} "
-            "(to keep it over a restart, put the last word into a file in /etc/sysctl.d). Or publish another port."
-            if port < 1024
-            else "Publish another port, or look at what net.ipv4.ip_unprivileged_port_start and SELinux allow.",
+            summary=(
+                message("Port {where} can't be opened: this system reserves ports below 1024 for root.", where=where)
+                if port < 1024
+                else message("Port {where} can't be opened: this system doesn't allow it.", where=where)
+            ),
+            hint=(
+                message(
+                    "Allow ports from {port}: sudo sysctl net.ipv4.ip_unprivileged_port_start={port} "
+                    "(add it to a file in /etc/sysctl.d to keep it). Or publish another port.",
+                    port=port,
+                )
+                if port < 1024
+                else message("Publish another port, or check net.ipv4.ip_unprivileged_port_start and SELinux.")
+            ),
             retryable=True,
         )
     return Problem(
         code=ProblemCode.PORT_REFUSED,
-        summary=f"Port {where} cannot be opened: this system keeps ports below 1024 on a single address for root.",
-        hint="Publish it on 127.0.0.1 or on 0.0.0.0, or publish a port from 1024 on.",
+        summary=message(
+            "Port {where} can't be opened: this system reserves ports below 1024 on a single address for root.",
+            where=where,
+        ),
+        hint=message("Publish it on 127.0.0.1 or 0.0.0.0, or publish a port above 1023."),
         retryable=True,
     )

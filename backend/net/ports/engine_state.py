@@ -17,6 +17,7 @@ from backend.engine.ask import ask, ask_json
 from backend.engine.engine_json import read_answer, refusal
 from backend.errors import ProblemCode, fail
 from backend.json_reader import JsonObject
+from backend.messages import message
 from backend.net.ports.bindings import Published, Reader, name_of
 from backend.net.ports.host_network import GuestListener, uses_host_network
 from backend.stream import Dial
@@ -109,7 +110,9 @@ class EngineState:
         number = next(self._reads)
         listed = await ask_json(self._dial, "/containers/json")
         if listed is None:
-            raise fail(ProblemCode.ENGINE_ERROR, "The engine does not list its containers.", retryable=True)
+            raise fail(
+                ProblemCode.ENGINE_ERROR, message("The Docker engine doesn't list its containers."), retryable=True
+            )
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def refresh_container(key: str) -> None:

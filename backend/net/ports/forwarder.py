@@ -21,6 +21,7 @@ from typing import Final
 
 from backend.addresses import Forward, Protocol
 from backend.errors import ProblemCode, WherryError, fail
+from backend.messages import message
 from backend.net.ports.bind_errors import try_bind
 from backend.net.ports.bindings import ANY, LOOPBACK
 from backend.net.ports.relay import Relay
@@ -289,4 +290,4 @@ def _made(table: UserNetTable, place: _Place, known: set[int]) -> HostForward:
     for row in table.forwards:
         if _place(row) == place and row.host_ip == LOOPBACK and row.host_port not in known:
             return row
-    raise fail(ProblemCode.INTERNAL, f"QEMU does not list its forward to port {place[2]}.")
+    raise fail(ProblemCode.INTERNAL, message("QEMU doesn't list its forward to port {port}.", port=place[2]))

@@ -107,7 +107,7 @@ class HostNetworkFeed:
                     self._tell(listeners)
                 why = "it ended"
             except WherryError as error:
-                why = error.problem.summary
+                why = str(error.problem.summary)
             except TimeoutError:
                 why = f"it said nothing for {SILENCE_S:g} s"
             except ConnectionError as error:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from backend.addresses import Forward, Origin, Protocol
 from backend.errors import Problem, ProblemCode, WherryError
+from backend.messages import message, sentences
 from backend.model import Notice
 from backend.net.ports import bind_errors
 from backend.net.ports.bindings import Published
@@ -23,6 +24,7 @@ _log = logging.getLogger(__name__)
 _FRESH_EVERY: Final = 12
 """Number of retries after which the holder of a port in use is searched again. That takes the system a while, and every
 start would have to wait for it."""
+_LATER: Final = message("Wherry publishes it as soon as possible.")
 _REPORTED: Final = (ProblemCode.PORT_TAKEN, ProblemCode.PORT_REFUSED)
 _SHOWN_ORIGINS: Final = (Origin.CONTAINER, Origin.SERVICE)
 """Origins whose failures are shown: the user asked for these ports. A container with the host's network also listens on
@@ -218,8 +220,8 @@ class Reconciler:
             level = logging.WARNING if is_new else logging.DEBUG
             _log.log(level, "%s: %s", one.forward.address, error.problem.summary)
             if is_new and one.origin not in _SHOWN_ORIGINS and not one.is_companion:
-                text = f"{one.owner_name}: {error.problem.summary} It is published as soon as it can be."
-                self._notify(Notice(level="warning", text=text))
+                named = message("{name}: {summary}", name=one.owner_name, summary=error.problem.summary)
+                self._notify(Notice(level="warning", text=sentences(named, _LATER)))
             return False
         self._failed.pop(one.forward, None)
         return True
@@ -239,7 +241,7 @@ class Reconciler:
             if key not in before:
                 self._notify(Notice(level="warning", text=problem.summary))
         for key in {one.owner_id for one in wanted} & (before.keys() - self._shown.keys()):
-            self._notify(Notice(level="info", text=f"This is over: {before[key].summary}"))
+            self._notify(Notice(level="info", text=message("Solved: {summary}", summary=before[key].summary)))
 
     def _is_shown(self, one: Published) -> bool:
         """Whether its failure is shown. While a client waits for the start, the engine's answer reports it instead."""
@@ -250,25 +252,40 @@ class Reconciler:
 
 
 def _published_already(forward: Forward, other: Published) -> Problem:
-    kind = "service" if other.origin is Origin.SERVICE else "container"
-    return Problem(
-        code=ProblemCode.PORT_TAKEN,
-        summary=f"Port {forward.host_port} on {forward.host_ip} is published by the {kind} "
-        f"{other.owner_name or other.owner_id[:12]} already, at {other.forward.address}.",
-        hint=f"Stop that {kind}, or publish another port.",
-        retryable=True,
-    )
+    owner, port = other.owner_name or other.owner_id[:12], f"{forward.host_ip}:{forward.host_port}"
+    if other.origin is Origin.SERVICE:
+        summary = message(
+            "Port {port} is already published by the service {name} at {address}.",
+            port=port,
+            name=owner,
+            address=other.forward.address,
+        )
+        hint = message("Stop that service, or publish another port.")
+    else:
+        summary = message(
+            "Port {port} is already published by the container {name} at {address}.",
+            port=port,
+            name=owner,
+            address=other.forward.address,
+        )
+        hint = message("Stop that container, or publish another port.")
+    return Problem(code=ProblemCode.PORT_TAKEN, summary=summary, hint=hint, retryable=True)
 
 
 def _problem_shown(failing: list[Published], problem: Problem) -> Problem:
     """The problem of a container that lacks these ports, with the first one's reason."""
     first = failing[0]
-    more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
+    name, address = first.owner_name or first.owner_id[:12], first.forward.address
+    if len(failing) > 1:
+        what = message(
+            "{name} isn't published at {address} and {count} more.", name=name, address=address, count=len(failing) - 1
+        )
+    else:
+        what = message("{name} isn't published at {address}.", name=name, address=address)
     return Problem(
         code=problem.code,
-        summary=f"{first.owner_name or first.owner_id[:12]} is not published at {first.forward.address}{more}: "
-        f"{problem.summary}",
-        hint=f"{problem.hint or ''} It is published as soon as it can be.".strip(),
+        summary=sentences(what, problem.summary),
+        hint=sentences(problem.hint, _LATER),
         retryable=True,
     )
 

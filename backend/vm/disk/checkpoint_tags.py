@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from backend.errors import ProblemCode, fail
+from backend.messages import message
 
 MANUAL: Final = "manual"
 BEFORE_UPDATE: Final = "before-update"
@@ -65,14 +66,18 @@ def check_name(name: str) -> str:
     if not all(character.isprintable() for character in cleaned):
         raise fail(
             ProblemCode.BAD_REQUEST,
-            "A checkpoint's name cannot have control characters in it.",
-            hint="Use letters, digits, signs and spaces.",
+            message("A checkpoint name can't contain control characters."),
+            hint=message("Use letters, digits, symbols and spaces."),
         )
     if len(cleaned.encode()) > MAX_NAME_BYTES:
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"This name is too long for a checkpoint: {len(cleaned.encode())} bytes; at most {MAX_NAME_BYTES} fit.",
-            hint="Choose a shorter one.",
+            message(
+                "This checkpoint name is too long: {count} bytes; the maximum is {most}.",
+                count=len(cleaned.encode()),
+                most=MAX_NAME_BYTES,
+            ),
+            hint=message("Choose a shorter name."),
         )
     return cleaned
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.errors import ProblemCode, fail
+from backend.messages import message
 
 _BLOCK: Final = 1_048_576
 _SPARE_BYTES: Final = 536_870_912
@@ -33,31 +34,41 @@ def check_target(source: Path, directory: Path, target: Path) -> None:
     """
     if not directory.is_dir():
         raise fail(
-            ProblemCode.BAD_REQUEST, f"{directory} is no directory.", hint="Make it first, or connect its drive."
+            ProblemCode.BAD_REQUEST,
+            message("{path} isn't a folder.", path=directory),
+            hint=message("Create it first, or connect its drive."),
         )
     is_own = not hasattr(os, "getuid") or directory.stat().st_uid == os.getuid()
     if not is_own or not os.access(directory, os.W_OK | os.X_OK):
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"{directory} is not yours, or cannot be written to.",
+            message("{path} isn't yours or isn't writable.", path=directory),
             command=f"ls -ld {directory}",
-            hint="Choose a directory that belongs to you: the disk holds everything of your containers.",
+            hint=message("Choose a folder that belongs to you: the disk contains all data of your containers."),
         )
     if target.exists() or target.is_symlink():
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"There is a {target.name} in {directory} already, and it is left alone.",
-            hint="Move it away, or choose another directory.",
+            message(
+                "{folder} already contains {name}, which isn't overwritten.",
+                name=target.name,
+                folder=directory,
+            ),
+            hint=message("Move it away, or choose another folder."),
         )
     required = _allocated_bytes(source) + _SPARE_BYTES
     free = shutil.disk_usage(directory).free
     if free < required:
         raise fail(
             ProblemCode.HOST_DISK_FULL,
-            f"The disk takes {required // 1024**2} MiB, with some to spare; in {directory}, {free // 1024**2} MiB are "
-            "free.",
+            message(
+                "The disk needs {required} MiB and some spare space; {folder} has {free} MiB free.",
+                required=required // 1024**2,
+                folder=directory,
+                free=free // 1024**2,
+            ),
             command=f"df -h {directory}",
-            hint="Free some space there, or choose another directory. Nothing was changed.",
+            hint=message("Free up some space there, or choose another folder. Nothing was changed."),
         )
 
 

@@ -13,11 +13,12 @@ from typing import Final
 from backend.errors import ProblemCode, WherryError, fail
 from backend.files import explain_os_error
 from backend.json_reader import JsonObject, JsonSource, decode
+from backend.messages import message
 
 MINIMUM_FREE_BYTES: Final = 512 * 1024**2
 """With less free space on the host, the engine could not even start its containers."""
 _TIMEOUT_S: Final = 60
-_HINT: Final = "Put back a copy of it, or give up its contents with: wherry reset"
+_HINT: Final = message("Restore a copy, or erase everything: wherry reset")
 _BLANK_S: Final = 300.0
 _CHECK_S: Final = 1800.0
 _GIB: Final = 1024**3
@@ -36,10 +37,15 @@ def check_room(directory: Path) -> None:
     if free < MINIMUM_FREE_BYTES:
         raise fail(
             ProblemCode.HOST_DISK_FULL,
-            f"Only {free // 1024**2} MiB are free on the disk that holds {directory}; the machine needs at least "
-            f"{MINIMUM_FREE_BYTES // 1024**2} MiB to start.",
+            message(
+                "Only {free} MiB are free on the drive of {folder}, but the machine needs at "
+                "least {needed} MiB to start.",
+                free=free // 1024**2,
+                folder=directory,
+                needed=MINIMUM_FREE_BYTES // 1024**2,
+            ),
             command=f"df -h {directory}",
-            hint="Free some space, then start the machine again. Nothing of it was lost.",
+            hint=message("Free up some space, then start the machine again. Nothing was lost."),
             retryable=True,
         )
 
@@ -66,13 +72,17 @@ def ensure_data_disk(path: Path, *, size_gib: int, image_tool: Path) -> int:
         return size_gib
     if not path.is_file():
         raise fail(
-            ProblemCode.DISK_DAMAGED, f"{path} is not a file.", hint="Move it away; the next start makes a new one."
+            ProblemCode.DISK_DAMAGED,
+            message("{path} isn't a file.", path=path),
+            hint=message("Move it away. The next start creates a new one."),
         )
     info = run_tool_json([str(image_tool), "info", "--output=json", "-U", str(path)], path)
     if (form := info.required_text("format")) != "qcow2":
         raise fail(
             ProblemCode.DISK_DAMAGED,
-            f"The data disk {path} is not what Wherry made: its format is {form}, not qcow2.",
+            message(
+                "The data disk {path} isn't a disk of Wherry: its format is {form}, not qcow2.", path=path, form=form
+            ),
             hint=_HINT,
         )
     present_gib = info.required_integer("virtual-size") // _GIB
@@ -134,9 +144,14 @@ def check(path: Path, *, image_tool: Path) -> None:
     if corruptions or errors:
         raise fail(
             ProblemCode.DISK_DAMAGED,
-            f"The data disk {path} is damaged: {corruptions} faults, {errors} places that cannot be read.",
+            message(
+                "The data disk {path} is damaged: {corruptions} errors, {unreadable} unreadable places.",
+                path=path,
+                corruptions=corruptions,
+                unreadable=errors,
+            ),
             command=f"{image_tool} check {path}",
-            hint="See what can be done: wherry doctor",
+            hint=message("Check what can be done: wherry doctor"),
         )
 
 
@@ -150,9 +165,15 @@ def check_size(path: Path, size_gib: int) -> None:
     if present is not None and size_gib < present:
         raise fail(
             ProblemCode.BAD_REQUEST,
-            f"The data disk has {present} GiB and cannot be made smaller: what is at its end would be lost.",
-            hint=f"Choose {present} or more. It takes only the room that is used. To begin anew with a smaller one, "
-            "giving up all containers, images and volumes: wherry reset",
+            message(
+                "The data disk has {present} GiB and can't be made smaller without losing data.",
+                present=present,
+            ),
+            hint=message(
+                "Choose {present} or more; space is used only as needed. To start fresh with a "
+                "smaller disk: wherry reset",
+                present=present,
+            ),
         )
 
 
@@ -166,7 +187,7 @@ def run_tool_json(
 ) -> JsonObject:
     """As `run_tool`, for what prints a JSON object; reading that raises DISK_DAMAGED where it is of another shape."""
     source = JsonSource(
-        summary=f"What qemu-img says of the data disk {path} was not understood.",
+        summary=message("The report of qemu-img on the data disk {path} wasn't understood.", path=path),
         code=ProblemCode.DISK_DAMAGED,
         command=shlex.join(argv),
         hint=_HINT,
@@ -189,16 +210,16 @@ def run_tool(argv: list[str], path: Path, *, timeout_s: float = _TIMEOUT_S, acce
     except OSError as error:
         raise fail(
             ProblemCode.TOOL_MISSING,
-            f"{argv[0]} does not start: {error.strerror}.",
+            message("{program} doesn't start: {error}.", program=argv[0], error=error.strerror),
             command=command,
-            hint="Install QEMU's tools anew; `wherry doctor` says whether they are complete.",
+            hint=message("Reinstall QEMU's tools, and check them: wherry doctor"),
         ) from error
     except subprocess.TimeoutExpired as error:
         raise fail(
             ProblemCode.STEP_TIMED_OUT,
-            f"{argv[0]} did not answer within {timeout_s:g} s.",
+            message("{program} didn't respond within {seconds:g} s.", program=argv[0], seconds=timeout_s),
             command=command,
-            hint=f"The disk that holds {path} may be very slow or failing.",
+            hint=message("The disk that contains {path} may be very slow or failing.", path=path),
             retryable=True,
         ) from error
     if answer.returncode in accepted:
@@ -207,24 +228,24 @@ def run_tool(argv: list[str], path: Path, *, timeout_s: float = _TIMEOUT_S, acce
     if "No space left" in answer.stderr:
         raise fail(
             ProblemCode.HOST_DISK_FULL,
-            f"The disk that should hold {path} is full.",
+            message("The disk for {path} is full.", path=path),
             command=command,
             tail=tail,
-            hint="Free some space, then start the machine again.",
+            hint=message("Free up some space, then start the machine again."),
         )
     if is_lock_message(answer.stderr):
         raise fail(
             ProblemCode.DISK_LOCKED,
-            f"Another process uses the data disk {path}.",
+            message("Another process uses the data disk {path}.", path=path),
             command=command,
             tail=tail,
-            hint="Stop that process; `wherry doctor` names it where the system tells.",
+            hint=message("Stop that process. To find it: wherry doctor"),
             retryable=True,
         )
     raise fail(
         ProblemCode.DISK_DAMAGED,
-        f"qemu-img could not work with the data disk {path}.",
+        message("qemu-img can't use the data disk {path}.", path=path),
         command=command,
         tail=tail,
-        hint="Put back a copy of the disk, or give up its contents with: wherry reset",
+        hint=message("Restore a copy of the disk, or erase everything: wherry reset"),
     )

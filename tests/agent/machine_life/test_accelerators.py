@@ -19,10 +19,11 @@ from backend.errors import ProblemCode
 from backend.host import current
 from backend.host.base import AcceleratorFact
 from backend.host.systems.linux import LinuxHost
+from backend.messages import verbatim
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
 from tests.agent.machine import PATIENCE_S, Machine
 
-KVM = AcceleratorFact(name="kvm", title="KVM", available=True, reason="it opens", fingerprint="this boot")
+KVM = AcceleratorFact(name="kvm", title="KVM", available=True, reason=verbatim("it opens"), fingerprint="this boot")
 
 
 class KvmHost(LinuxHost):
@@ -61,7 +62,7 @@ class RecordedSupervisor:
         self._changed.set()
 
     def _note(self, notice: Notice) -> None:
-        self.notices.append(notice.text)
+        self.notices.append(str(notice.text))
 
     async def until(self, *phases: Phase) -> MachineStatus:
         """The first snapshot in one of these phases."""
@@ -100,7 +101,7 @@ FAILURES: list[tuple[str, dict[str, Any], str]] = [
     ("internal error", {"internal_error": True}, "internal-error"),
     ("hangs", {"kernel_hang": True}, "nothing came within 0.4 s"),
     ("panics", {"guest_panic": "kernel"}, "panicked"),
-    ("dies", {"hold": {"kernel": "/nonexistent"}, "die_after": 0.1}, "ended by itself"),
+    ("dies", {"hold": {"kernel": "/nonexistent"}, "die_after": 0.1}, "stopped unexpectedly"),
 ]
 
 
@@ -115,25 +116,25 @@ def test_hardware_that_fails_is_replaced_and_not_tried_again(
     assert first.phase is Phase.RUNNING, first.problems
     assert first.accelerator is not None
     assert (first.accelerator.name, first.accelerator.hardware) == ("tcg", False)
-    assert any(words in reason and reason.startswith("KVM: ") for reason in first.accelerator.reasons)
+    assert any(words in str(reason) and str(reason).startswith("KVM: ") for reason in first.accelerator.reasons)
     assert any(words in notice for notice in recorded.notices)
     tried = [accelerator for _, accelerator in kvm_machine.launches]
     assert tried[-1] == "tcg"
     assert set(tried[:-1]) == {"kvm"}
     verdicts = json.loads(kvm_machine.paths.verdicts.read_text(encoding="utf-8"))
-    assert all(words in reason for reason in verdicts.values())
+    assert all(words in str(reason) for reason in verdicts.values())
     assert len(verdicts) == len(tried) - 1
 
     second = asyncio.run(start_once(kvm_machine, RecordedSupervisor(kvm_machine)))
     assert [accelerator for _, accelerator in kvm_machine.launches][len(tried) :] == ["tcg"]
     assert second.accelerator is not None
-    assert any(words in reason for reason in second.accelerator.reasons)
+    assert any(words in str(reason) for reason in str(second.accelerator.reasons))
 
 
 def test_hardware_that_works_is_used(kvm_machine: Machine) -> None:
     status = asyncio.run(start_once(kvm_machine, RecordedSupervisor(kvm_machine, "")))
     assert status.accelerator is not None
-    assert (status.accelerator.name, status.accelerator.title, status.accelerator.reasons) == ("kvm", "KVM", ())
+    assert (status.accelerator.name, str(status.accelerator.title), status.accelerator.reasons) == ("kvm", "KVM", ())
     assert [accelerator for _, accelerator in kvm_machine.launches] == ["kvm"]
     assert not kvm_machine.paths.verdicts.exists()
 

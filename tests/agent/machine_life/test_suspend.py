@@ -33,7 +33,7 @@ def started_again(machine: Machine) -> tuple[MachineStatus, list[str]]:
         client.request(messages.Start())
         for update in client.updates(timeout_s=PATIENCE_S):
             if isinstance(update, Notice):
-                told.append(update.text)
+                told.append(str(update.text))
             elif update.phase is Phase.RUNNING:
                 return update, told
     raise AssertionError(f"it did not run again: {told}")
@@ -68,7 +68,7 @@ def test_where_it_cannot_be_suspended_it_is_shut_down_in_order(machine: Machine,
         client.request(messages.Stop(policy=StopPolicy.SUSPEND))
         for update in client.updates(timeout_s=PATIENCE_S):
             if isinstance(update, Notice):
-                told.append(update.text)
+                told.append(str(update.text))
             elif not update.phase.is_live:
                 break
         assert client.status.phase is Phase.STOPPED

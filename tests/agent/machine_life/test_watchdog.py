@@ -53,7 +53,7 @@ def test_a_guest_that_hangs_is_reported_and_not_ended(quick: Machine) -> None:
     cue.touch()
     status = wait_for_problem(quick, ProblemCode.GUEST_HUNG)
     assert status.problems[0].action is Action.FORCE_RESTART
-    assert "Linux system in it" in status.problems[0].summary
+    assert "Linux system isn't responding" in str(status.problems[0].summary)
     with quick.client() as client:
         assert until(client, Phase.DEGRADED).problems[0].code is ProblemCode.GUEST_HUNG
     cue.unlink()
@@ -67,7 +67,7 @@ def test_a_stopped_qemu_is_reported_and_continues(quick: Machine) -> None:
     os.kill(pid, signal.SIGSTOP)
     try:
         status = wait_for_problem(quick, ProblemCode.GUEST_HUNG)
-        assert "stopped by a signal" in status.problems[0].summary
+        assert "paused by a signal" in str(status.problems[0].summary)
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_until_healthy(quick)
@@ -76,7 +76,7 @@ def test_a_stopped_qemu_is_reported_and_continues(quick: Machine) -> None:
 def test_an_unresponsive_monitor_is_reported(quick: Machine) -> None:
     cue = started_with(quick, deaf="file")["deaf"]
     cue.touch()
-    assert "QEMU does not answer" in wait_for_problem(quick, ProblemCode.GUEST_HUNG).problems[0].summary
+    assert "QEMU isn't responding" in str(wait_for_problem(quick, ProblemCode.GUEST_HUNG).problems[0].summary)
     cue.unlink()
     wait_until_healthy(quick)
 

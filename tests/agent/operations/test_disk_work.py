@@ -88,7 +88,7 @@ def test_a_missing_moved_disk_is_never_recreated(machine: Machine) -> None:
     machine.wherry("stop")
     (place / "data.qcow2").rename(place / "away")
     done = machine.wherry("start", code=1)
-    assert "is not there" in done.stderr
+    assert "isn't there" in done.stderr
     assert not (place / "data.qcow2").exists()
     (place / "away").rename(place / "data.qcow2")
     machine.wherry("start")
@@ -285,11 +285,11 @@ def test_what_could_not_be_taken_back_is_tried_again_by_a_start(machine: Machine
     fill(path, "0xaa")
     spoilt = spoil_the_blanking(machine, restores=False)
     launches = len(machine.launches)
-    assert "could not be put back" in machine.wherry("reset", "--yes", code=1).stderr
+    assert "couldn't be restored" in machine.wherry("reset", "--yes", code=1).stderr
     assert machine.paths.operation_journal.exists()
-    assert "could not be put back" in machine.wherry("start", code=1).stderr
+    assert "couldn't be restored" in machine.wherry("start", code=1).stderr
     machine.ended()
-    eventually(lambda: "could not be put back" in machine.wherry("start", code=1).stderr, "so says the next agent")
+    eventually(lambda: "couldn't be restored" in machine.wherry("start", code=1).stderr, "so says the next agent")
     assert len(machine.launches) == launches
     spoilt.unlink()
     machine.wherry("start")

@@ -82,7 +82,7 @@ def test_a_missing_image_is_replaced_by_the_newest(machine: Machine) -> None:
     shutil.rmtree(one)
     assert machine.started().image_version == "two"
     eventually(lambda: pinned(machine) == "two", "the other one is kept")
-    eventually(lambda: "The guest image one is gone" in machine.log(), "it is told")
+    eventually(lambda: "The guest image one is missing" in machine.log(), "it is told")
 
 
 def to_be_updated(machine: Machine) -> Path:

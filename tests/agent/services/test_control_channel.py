@@ -136,7 +136,7 @@ def test_an_agent_of_another_version_is_named_and_can_be_replaced(machine: Machi
         with pytest.raises(OtherVersion) as caught:
             MachineClient.open(machine.home)
         assert caught.value.problem.code is ProblemCode.AGENT_TOO_OLD
-        assert "restart --agent" in (caught.value.problem.hint or "")
+        assert "restart --agent" in (str(caught.value.problem.hint) or "")
         done = machine.wherry("start", "--json", code=1)
         assert json.loads(done.stdout)["problem"]["code"] == "agent-too-old"
         with pytest.raises(OtherVersion):

@@ -50,7 +50,9 @@ def test_a_table_of_addresses_that_cannot_be_read_keeps_nothing_from_working(mac
         eventually(
             lambda: (
                 list(client.updates(timeout_s=0.1))
-                and any(str(machine.paths.published_addresses) in (one.hint or "") for one in client.status.problems)
+                and any(
+                    str(machine.paths.published_addresses) in (str(one.hint) or "") for one in client.status.problems
+                )
             ),
             "the table to be told of",
         )
@@ -71,12 +73,12 @@ def test_a_taken_port_is_a_problem_until_it_is_published_or_its_container_is_gon
         put(containers, [web(port)])
         machine.started()
         (problem,) = port_problems(machine, wanted=True)
-        assert problem.summary.startswith(f"web is not published at 127.0.0.1:{port}/tcp: ")
-        assert f"(process {os.getpid()})" in problem.summary
+        assert str(problem.summary).startswith(f"web isn't published at 127.0.0.1:{port}/tcp. ")
+        assert f"(process {os.getpid()})" in str(problem.summary)
         assert problem.hint is not None
-        assert "It is published as soon as it can be." in problem.hint
+        assert "Wherry publishes it as soon as possible." in str(problem.hint)
         said = machine.wherry("status", code=1).stdout
-        assert problem.summary in said
+        assert str(problem.summary) in said
         assert "port-taken" in said
 
         with machine.client() as client:

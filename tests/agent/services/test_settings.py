@@ -112,7 +112,7 @@ def test_a_running_machines_dockerd_is_asked(machine: Machine) -> None:
     with machine.client() as client:
         answer = client.request(messages.SetDaemonFile(text='{"no-such-option": 1}'))
         assert (answer.saved, answer.asked_dockerd) == (False, True)
-        assert "don't match any configuration option: no-such-option" in answer.findings[-1].message
+        assert "don't match any configuration option: no-such-option" in str(answer.findings[-1].message)
         assert not machine.paths.daemon_json.exists()
         verdict = client.request(messages.CheckDaemonFile(text='{"debug": true}'))
         assert (verdict.valid, verdict.asked_dockerd) == (True, True)
@@ -131,7 +131,7 @@ def test_the_context_is_chosen_left_and_removed(machine: Machine) -> None:
 
         assert state() == (False, False, "other")
         answer = client.request(messages.InstallContext())
-        assert "stays in use" in answer.note
+        assert "stays in str(use)" in str(answer.note)
         assert state() == (True, False, "other")
         assert client.request(messages.SelectContext()).selected
         assert state() == (True, True, "wherry")

@@ -29,6 +29,7 @@ from backend.control.protocol import (
     encode,
 )
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import Desired, EngineEndpoint, MachineStatus, Notice, OperationStatus, Phase, StepState
 from tests.gui.scenes import maintenance_scenes, samples, settings_samples
 
@@ -137,7 +138,7 @@ class FakeAgent:
 
     def notice(self, words: str) -> None:
         """Send a notice."""
-        self.send(encode(NoticePush(notice=Notice(level="info", text=words))))
+        self.send(encode(NoticePush(notice=Notice(level="info", text=verbatim(words)))))
 
     def send(self, data: bytes) -> None:
         """Send any bytes to every client."""
@@ -258,14 +259,14 @@ class Director:
         for number in range(_STEPS):
             operation = OperationStatus(
                 name=request.name,
-                title=request.name,
-                step=f"Step {number + 1} of {_STEPS}",
+                title=verbatim(request.name),
+                step=verbatim(f"Step {number + 1} of {_STEPS}"),
                 fraction=number / _STEPS,
                 cancellable=True,
             )
             self._show(dataclasses.replace(was, operation=operation))
             if self._asked.wait(1):
-                self._agent.answers[request.name] = Problem(code=ProblemCode.CANCELLED, summary="Cancelled.")
+                self._agent.answers[request.name] = Problem(code=ProblemCode.CANCELLED, summary=verbatim("Cancelled."))
                 break
         self._show(was)
         self._agent.release(request.name)

@@ -16,6 +16,7 @@ from app.state.parts import Parts
 from app.state.store import AppStore
 from backend.control import messages
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import Phase, StopPolicy
 from tests.gui.fakes.recording_link import RecordingLink
 from tests.gui.scenes import samples
@@ -118,7 +119,7 @@ def test_cancel_leaves_everything_as_it_is(quitting: Quitting) -> None:
 def test_a_refusal_keeps_the_window(quitting: Quitting) -> None:
     show_machine(quitting.store, Phase.RUNNING)
     quitting.store.intents.suspend_and_quit.emit()
-    busy = Problem(code=ProblemCode.BUSY, summary="Moving the disk.")
+    busy = Problem(code=ProblemCode.BUSY, summary=verbatim("Moving the disk."))
     quitting.link.answer(messages.Stop(policy=StopPolicy.SUSPEND), busy)
     quitting.link.status_changed.emit(samples.status(Phase.STOPPED, seq=9))
     assert quitting.quits == 0

@@ -106,7 +106,7 @@ def test_a_refused_action_says_why(link: EngineLink, signals: LinkSignals, engin
     qtbot.waitUntil(lambda: bool(signals.finished))
     problem = signals.finished[0][2]
     assert problem is not None
-    assert "no space left" in problem.summary
+    assert "no space left" in str(problem.summary)
 
 
 def test_an_action_without_an_engine_fails(link: EngineLink, signals: LinkSignals, qtbot: QtBot) -> None:
@@ -249,4 +249,4 @@ def test_a_defect_while_watching_is_reported_and_survived(
     connected(link, signals, engine, qtbot)
     assert LinkState.RECONNECTING in signals.states
     assert signals.problems[0].code is ProblemCode.INTERNAL
-    assert "a mistake of ours" in signals.problems[0].summary
+    assert "a mistake of ours" in str(signals.problems[0].summary)

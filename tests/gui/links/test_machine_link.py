@@ -20,6 +20,7 @@ from backend.control.lines import MAX_LINE_BYTES
 from backend.control.messages.request import Request
 from backend.control.protocol import Hello, encode
 from backend.errors import Problem, ProblemCode, WherryError, fail
+from backend.messages import verbatim
 from backend.model import MachineStatus, Phase, StopPolicy
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.scenes import samples
@@ -247,7 +248,7 @@ def test_a_status_of_nearly_the_longest_line_is_taken(link: MachineLink, agent: 
     statuses = seen(link)
     opened(link, qtbot)
     tail = ("x" * 1000,) * 1000
-    problem = Problem(code=ProblemCode.BOOT_FAILED, summary="long", tail=tail)
+    problem = Problem(code=ProblemCode.BOOT_FAILED, summary=verbatim("long"), tail=tail)
     agent.publish(samples.status(Phase.FAILED, problems=(problem,)))
     qtbot.waitUntil(lambda: statuses[-1].phase is Phase.FAILED)
     assert statuses[-1].problems[0].tail == tail
@@ -272,7 +273,7 @@ def test_an_agent_that_says_nothing_is_left(
     with qtbot.waitSignal(link.lost) as told:
         link.open()
     assert told.args is not None
-    assert "said nothing" in told.args[0].summary
+    assert "said nothing" in str(told.args[0].summary)
     link.close()
 
 
@@ -286,7 +287,7 @@ def test_an_agent_that_speaks_before_it_greets(link: MachineLink, agent: FakeAge
 
 
 def test_an_unavailable_agent_is_reported_and_retried(link: MachineLink, finder: Finder, qtbot: QtBot) -> None:
-    finder.error = fail(ProblemCode.AGENT_UNREACHABLE, "It ends at once.")
+    finder.error = fail(ProblemCode.AGENT_UNREACHABLE, verbatim("It ends at once."))
     problems = lost(link)
     link.open()
     qtbot.waitUntil(lambda: len(problems) == 2)

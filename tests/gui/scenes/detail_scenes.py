@@ -20,6 +20,7 @@ from app.terminal.session import TerminalSession, TerminalState
 from backend.engine.client.details import details_from_answer
 from backend.engine.container.page_types import ChangeKind, ProcessTable, RemoteFile
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import Phase
 from tests.fakes.answers import entry
 from tests.gui.scenes import samples
@@ -28,7 +29,7 @@ Scene = Callable[[AppStore, MainWindow], None]
 
 _REFUSED = Problem(
     code=ProblemCode.ENGINE_ERROR,
-    summary="There is no such directory in the container.",
+    summary=verbatim("There is no such directory in the container."),
     command="ls -la /nowhere  (in de2974551930)",
 )
 

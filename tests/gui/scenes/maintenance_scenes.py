@@ -22,6 +22,7 @@ from app.state.maintenance_store import MaintenanceStore
 from app.state.store import AppStore
 from backend.control import messages
 from backend.errors import Action, Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import OperationStatus, Phase
 from tests.gui.scenes import samples, settings_samples, stats_samples
 from tests.gui.scenes.replies import reply
@@ -31,36 +32,42 @@ DAY = 86_400.0
 
 HUNG = Problem(
     code=ProblemCode.GUEST_HUNG,
-    summary="The machine has not answered for 30 s, although it is running.",
-    hint="Force a restart: the disk stays consistent, running containers are cut off.",
+    summary=verbatim("The machine has not answered for 30 s, although it is running."),
+    hint=verbatim("Force a restart: the disk stays consistent, running containers are cut off."),
     action=Action.FORCE_RESTART,
 )
 ENGINE_DOWN = Problem(
     code=ProblemCode.ENGINE_DOWN,
-    summary="The Docker engine was restarted twice and does not answer.",
-    hint="Restart the machine.",
+    summary=verbatim("The Docker engine was restarted twice and does not answer."),
+    hint=verbatim("Restart the machine."),
     action=Action.RESTART,
 )
 DISK_FULL = Problem(
     code=ProblemCode.DATA_DISK_FULL,
-    summary="The machine's disk is 93% full: 59 of 64 GiB are used.",
-    hint="Remove images and volumes that nobody uses (docker system prune), or make the disk larger in the settings.",
+    summary=verbatim("The machine's disk is 93% full: 59 of 64 GiB are used."),
+    hint=verbatim(
+        "Remove images and volumes that nobody uses (docker system prune), or make the disk larger in the settings."
+    ),
     action=Action.RECLAIM,
 )
 MEMORY_LOW = Problem(
     code=ProblemCode.MEMORY_LOW,
-    summary="The kernel killed the process java of the container api: the machine's 4 GiB of memory were used up.",
-    hint="Give the machine more memory in the settings.",
+    summary=verbatim(
+        "The kernel killed the process java of the container api: the machine's 4 GiB of memory were used up."
+    ),
+    hint=verbatim("Give the machine more memory in the settings."),
     action=Action.DOCTOR,
 )
 MOVING = OperationStatus(
     name="disk.move",
-    title="Moving the disk",
-    step="Copying the disk to /mnt/big/wherry",
+    title=verbatim("Moving the disk"),
+    step=verbatim("Copying the disk to /mnt/big/wherry"),
     fraction=0.42,
     cancellable=True,
 )
-UPDATING = OperationStatus(name="update.apply", title="Updating the guest image", step="Starting the new image")
+UPDATING = OperationStatus(
+    name="update.apply", title=verbatim("Updating the guest image"), step=verbatim("Starting the new image")
+)
 UPDATE: dict[str, Any] = {
     "current": {"version": "2026.11.1", "engine_version": "28.5.1", "directory": "/x"},
     "offer": {"version": "2026.12.0", "engine_version": "29.0.2", "directory": "/y"},
@@ -142,7 +149,7 @@ def _checkpoints_refused(store: AppStore, window: MainWindow) -> None:
     window.show_machine("checkpoints")
     problem = Problem(
         code=ProblemCode.CHECKPOINT_FAILED,
-        summary="The list of checkpoints could not be read from the data disk.",
+        summary=verbatim("The list of checkpoints could not be read from the data disk."),
         command="qemu-img snapshot -l data.qcow2",
         tail=("qemu-img: Could not open 'data.qcow2': Could not read snapshots: Input/output error",),
         action=Action.DOCTOR,
@@ -244,7 +251,7 @@ def _bundling(store: AppStore, page: MachineView) -> None:
 
 def _bundle_refused(store: AppStore, page: MachineView) -> None:
     store.part(ChecksStore).finish((), "")
-    store.part(BundleStore).fail(Problem(code=ProblemCode.PATH_UNUSABLE, summary="/root cannot be written."))
+    store.part(BundleStore).fail(Problem(code=ProblemCode.PATH_UNUSABLE, summary=verbatim("/root cannot be written.")))
     page.checks.ensureWidgetVisible(page.checks.bundle)
 
 

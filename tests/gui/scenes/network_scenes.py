@@ -19,6 +19,7 @@ from backend.control import messages
 from backend.engine.spec.container_spec import ContainerSpec
 from backend.engine.types import Container
 from backend.errors import Action, Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import MachineNetworks, Phase
 from tests.gui.scenes import samples, settings_samples
 from tests.gui.scenes.container_scenes import open_form
@@ -30,8 +31,8 @@ TAKEN = "nginx (process 4711) listens there. Stop it, or publish another port of
 REFUSED = "Only an administrator may listen on ports below 1024 here. Publish a port from 1024 on: -p 8443:443."
 LIST_PROBLEM = Problem(
     code=ProblemCode.NETWORK_FAILED,
-    summary="QEMU did not say what it forwards within 5 s.",
-    hint="Restart the machine if that does not pass.",
+    summary=verbatim("QEMU did not say what it forwards within 5 s."),
+    hint=verbatim("Restart the machine if that does not pass."),
     retryable=True,
 )
 
@@ -167,8 +168,8 @@ def _settings(*, refused: Problem | None = None, bottom: bool = False, **values:
 
 SUBNET_REFUSED = Problem(
     code=ProblemCode.BAD_REQUEST,
-    summary="'10.0.2.0/23' is not a value for network.subnet: it is not a /24.",
-    hint="Write it as in 10.0.2.0/24.",
+    summary=verbatim("'10.0.2.0/23' is not a value for network.subnet: it is not a /24."),
+    hint=verbatim("Write it as in 10.0.2.0/24."),
 )
 PROXIES: dict[str, Any] = {
     "network_proxy": "manual",
@@ -240,20 +241,26 @@ def _clash(*problems: Problem, page: str = "containers") -> Scene:
 
 PULL_PROBLEM = Problem(
     code=ProblemCode.ENGINE_ERROR,
-    summary="Get “https://registry-1.docker.io/v2/”: tls: failed to verify certificate: x509: certificate signed by "
-    "unknown authority",
+    summary=verbatim(
+        "Get “https://registry-1.docker.io/v2/”: tls: failed to verify certificate: x509: certificate signed by "
+        "unknown authority"
+    ),
     command="docker pull postgres:17",
 )
-CHECK_PROBLEM = Problem(code=ProblemCode.INTERNAL, summary="The check of the network failed by a defect: KeyError(3).")
+CHECK_PROBLEM = Problem(
+    code=ProblemCode.INTERNAL, summary=verbatim("The check of the network failed by a defect: KeyError(3).")
+)
 PORT_TAKEN = Problem(
     code=ProblemCode.PORT_TAKEN,
-    summary="Port 5432 of the container db cannot be published: nginx (process 4711) listens on 127.0.0.1:5432.",
-    hint="Stop it, or publish another port. It is tried again until it works.",
+    summary=verbatim(
+        "Port 5432 of the container db cannot be published: nginx (process 4711) listens on 127.0.0.1:5432."
+    ),
+    hint=verbatim("Stop it, or publish another port. It is tried again until it works."),
 )
 SUBNET_CLASH = Problem(
     code=ProblemCode.SUBNET_CLASH,
-    summary="The VPN that was connected uses 10.0.2.0/24, as the machine's network does.",
-    hint="Restart the machine: it takes another network.",
+    summary=verbatim("The VPN that was connected uses 10.0.2.0/24, as the machine's network does."),
+    hint=verbatim("Restart the machine: it takes another network."),
     action=Action.RESTART,
 )
 

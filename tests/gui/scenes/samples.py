@@ -22,6 +22,7 @@ from backend.engine.client.listings import (
 )
 from backend.engine.types import Container
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import (
     AcceleratorStatus,
     Desired,
@@ -38,7 +39,7 @@ RECORDED = Path(__file__).parents[1] / "recorded"
 URL = "unix:///home/ana/.local/share/wherry/run/docker.sock"
 
 _LADDER = (
-    ("prepare", "Checking the guest image, the disk and QEMU", 0.4),
+    ("prepare", "Checking the machine's files", 0.4),
     ("launch", "Starting the virtual machine", 0.2),
     ("kernel", "Booting the Linux kernel", 1.9),
     ("guest", "Starting guest services", 1.1),
@@ -48,8 +49,10 @@ _LADDER = (
 
 BOOT_PROBLEM = Problem(
     code=ProblemCode.STEP_TIMED_OUT,
-    summary="Booting the Linux kernel took longer than 90 s.",
-    hint="See the guest's console: wherry logs guest. Restarting the computer often helps after a kernel update.",
+    summary=verbatim("Booting the Linux kernel took longer than 90 s."),
+    hint=verbatim(
+        "See the guest's console: wherry logs guest. Restarting the computer often helps after a kernel update."
+    ),
     command="qemu-system-x86_64 -M microvm,acpi=on -accel kvm -cpu host -m 2048 -smp 4 -kernel vmlinux -nodefaults",
     tail=(
         "qemu-system-x86_64: warning: host doesn't support requested feature: CPUID.07H:EBX.hle [bit 4]",
@@ -61,9 +64,11 @@ BOOT_PROBLEM = Problem(
 )
 ENGINE_PROBLEM = Problem(
     code=ProblemCode.ENGINE_ERROR,
-    summary="driver failed programming external connectivity on endpoint web: Bind for 0.0.0.0:8080 failed: port is "
-    "already allocated",
-    hint="Another container or program uses that port: stop it, or publish another port.",
+    summary=verbatim(
+        "driver failed programming external connectivity on endpoint web: Bind for 0.0.0.0:8080 failed: port is "
+        "already allocated"
+    ),
+    hint=verbatim("Another container or program uses that port: stop it, or publish another port."),
     command="docker start de2974551930",
 )
 
@@ -80,7 +85,7 @@ def steps(active: int | None = None, *, failed: bool = False) -> tuple[StepStatu
             state = StepState.FAILED if failed else StepState.ACTIVE
         began_at = time.monotonic() - elapsed_s if state is StepState.ACTIVE else None
         shown = {StepState.DONE: elapsed_s, StepState.FAILED: 90.0}.get(state)
-        made.append(StepStatus(name=name, title=title, state=state, elapsed_s=shown, began_at=began_at))
+        made.append(StepStatus(name=name, title=verbatim(title), state=state, elapsed_s=shown, began_at=began_at))
     return tuple(made)
 
 
@@ -94,7 +99,7 @@ def status(phase: Phase, **changes: Any) -> MachineStatus:
     }
     if phase not in (Phase.STOPPED, Phase.PREPARING):
         values |= {
-            "accelerator": AcceleratorStatus(name="kvm", title="KVM", hardware=True),
+            "accelerator": AcceleratorStatus(name="kvm", title=verbatim("KVM"), hardware=True),
             "endpoint": EngineEndpoint(url=URL, ready=phase in (Phase.RUNNING, Phase.DEGRADED)),
             "resources": MachineResources(cpus=4, memory_mib=4096, disk_gib=64),
             "steps": steps(),
@@ -110,15 +115,17 @@ def status(phase: Phase, **changes: Any) -> MachineStatus:
     if phase is Phase.DEGRADED:
         values["accelerator"] = AcceleratorStatus(
             name="tcg",
-            title="software emulation",
+            title=verbatim("software emulation"),
             hardware=False,
-            reasons=("KVM: /dev/kvm belongs to the group kvm, and you are not in it: sudo usermod -aG kvm $USER",),
+            reasons=(
+                verbatim("KVM: /dev/kvm belongs to the group kvm, and you are not in it: sudo usermod -aG kvm $USER"),
+            ),
         )
         values["problems"] = (
             Problem(
                 code=ProblemCode.CONTEXT_FAILED,
-                summary="The docker context could not be written.",
-                hint="Check that ~/.docker belongs to you.",
+                summary=verbatim("The docker context could not be written."),
+                hint=verbatim("Check that ~/.docker belongs to you."),
             ),
         )
     if phase is Phase.FAILED:

@@ -8,13 +8,14 @@ from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from backend.control import messages
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.settings import config
 from tests.gui.scenes.replies import reply
 
 CONFIG_PROBLEM = Problem(
     code=ProblemCode.CONFIG_BROKEN,
-    summary="The settings in /home/ana/.local/share/wherry/config.toml cannot be used: Expected `int` >= 0.",
-    hint="Correct the file, or move it away to start from the defaults. It was not changed.",
+    summary=verbatim("The settings in /home/ana/.local/share/wherry/config.toml cannot be used: Expected `int` >= 0."),
+    hint=verbatim("Correct the file, or move it away to start from the defaults. It was not changed."),
 )
 
 

@@ -35,5 +35,5 @@ def test_what_fails_once_the_engine_answers_is_told_and_keeps_nothing_from_going
     monkeypatch.setattr(agent, "_announce_endpoint", announce)
     asyncio.run(agent._engine_answers())
     assert [notice.level for notice in notices] == ["error"]
-    assert "KeyError" in notices[0].text
+    assert "KeyError" in str(notices[0].text)
     assert announced == [True]

@@ -9,6 +9,7 @@ import pytest
 
 from backend.cli.output import ProgressPrinter, describe, print_problem
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import (
     AcceleratorStatus,
     Desired,
@@ -23,15 +24,15 @@ from backend.model import (
 
 PROBLEM = Problem(
     code=ProblemCode.IMAGE_DAMAGED,
-    summary="The image is damaged.",
-    hint="Build it again.",
+    summary=verbatim("The image is damaged."),
+    hint=verbatim("Build it again."),
     command="cat it",
     tail=("one", "two"),
 )
 
 
 def step(name: str, state: StepState, elapsed_s: float | None = None) -> StepStatus:
-    return StepStatus(name=name, title=f"Doing {name}", state=state, elapsed_s=elapsed_s)
+    return StepStatus(name=name, title=verbatim(f"Doing {name}"), state=state, elapsed_s=elapsed_s)
 
 
 def status(*steps: StepStatus, phase: Phase = Phase.BOOTING) -> MachineStatus:
@@ -61,8 +62,8 @@ def test_a_step_that_is_tried_again_is_told_again() -> None:
 def test_notices_stand_out_unless_they_only_inform() -> None:
     stream = io.StringIO()
     printer = ProgressPrinter(quiet=False, stream=stream)
-    printer.note(Notice(level="warning", text="careful"))
-    printer.note(Notice(level="info", text="by the way"))
+    printer.note(Notice(level="warning", text=verbatim("careful")))
+    printer.note(Notice(level="info", text=verbatim("by the way")))
     assert stream.getvalue() == "! careful\nby the way\n"
 
 
@@ -70,7 +71,7 @@ def test_quiet_is_quiet() -> None:
     stream = io.StringIO()
     printer = ProgressPrinter(quiet=True, stream=stream)
     printer.show(status(step("a", StepState.DONE, 1)))
-    printer.note(Notice(level="error", text="x"))
+    printer.note(Notice(level="error", text=verbatim("x")))
     printer.close()
     assert stream.getvalue() == ""
 
@@ -95,7 +96,7 @@ def test_a_problem_goes_whole_to_people_and_programs(capsys: pytest.CaptureFixtu
     assert out == ""
     assert err.splitlines() == [
         "The image is damaged.",
-        "  ran: cat it",
+        "  command: cat it",
         "  | one",
         "  | two",
         "  what to do: Build it again.",
@@ -121,7 +122,9 @@ def test_a_status_tells_what_runs_and_why_not_better() -> None:
             seq=1,
             phase=Phase.DEGRADED,
             desired=Desired.RUNNING,
-            accelerator=AcceleratorStatus(name="tcg", title="software emulation", hardware=False, reasons=("KVM: no",)),
+            accelerator=AcceleratorStatus(
+                name="tcg", title=verbatim("software emulation"), hardware=False, reasons=(verbatim("KVM: no"),)
+            ),
             endpoint=EngineEndpoint(url="unix:///x", ready=False),
             resources=MachineResources(cpus=2, memory_mib=1024, disk_gib=64),
             problems=(PROBLEM,),

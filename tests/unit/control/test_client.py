@@ -17,10 +17,11 @@ from backend.control import messages
 from backend.control.client import AgentLeft, MachineClient, OtherVersion
 from backend.control.protocol import PROTOCOL, Hello, NoticePush, ReplyLine, StatusPush, encode, reply_line
 from backend.errors import Problem, ProblemCode, WherryError
+from backend.messages import verbatim
 from backend.model import Desired, MachineStatus, Notice, OperationStatus, Phase
 
 STOPPED = MachineStatus(seq=1, phase=Phase.STOPPED, desired=Desired.STOPPED)
-BUSY = Problem(code=ProblemCode.BUSY, summary="Moving the disk.")
+BUSY = Problem(code=ProblemCode.BUSY, summary=verbatim("Moving the disk."))
 Asked = dict[str, Any]
 
 
@@ -72,7 +73,7 @@ def status(seq: int, phase: Phase) -> bytes:
 def test_the_answer_is_the_requests_own_and_pushes_are_kept(peer: Peer) -> None:
     peer.answers = lambda asked: [
         status(2, Phase.BOOTING),
-        encode(NoticePush(notice=Notice(level="info", text="hello"))),
+        encode(NoticePush(notice=Notice(level="info", text=verbatim("hello")))),
         encode(ReplyLine(id=asked["id"] + 1, problem=BUSY)),
         encode(reply_line(asked["id"], messages.CheckpointCreated(id="c0"))),
     ]
@@ -81,7 +82,7 @@ def test_the_answer_is_the_requests_own_and_pushes_are_kept(peer: Peer) -> None:
         assert made.id == "c0"
         assert client.status.phase is Phase.BOOTING
         updates = client.updates(timeout_s=0.05)
-        assert [update.text for update in updates if isinstance(update, Notice)] == ["hello"]
+        assert [str(update.text) for update in updates if isinstance(update, Notice)] == ["hello"]
     assert [(asked["name"], asked["args"]) for asked in peer.asked] == [
         ("checkpoints.create", {"name": "mine", "force": False})
     ]
@@ -118,17 +119,17 @@ def test_an_answer_of_another_form_names_the_version(peer: Peer) -> None:
 
 
 def test_an_operation_shows_what_happens_meanwhile(peer: Peer) -> None:
-    moving = dataclasses.replace(STOPPED, seq=2, operation=OperationStatus(name="disk.move", title="Moving"))
+    moving = dataclasses.replace(STOPPED, seq=2, operation=OperationStatus(name="disk.move", title=verbatim("Moving")))
     peer.answers = lambda asked: [
         encode(StatusPush(status=moving)),
-        encode(NoticePush(notice=Notice(level="info", text="half way"))),
+        encode(NoticePush(notice=Notice(level="info", text=verbatim("half way")))),
         encode(reply_line(asked["id"], messages.DiskMoved(path="/mnt/data"))),
     ]
     shown: list[MachineStatus | Notice] = []
     with MachineClient(str(peer.address)) as client:
         done = client.operate(messages.MoveDisk(directory="/mnt"), show=shown.append, timeout_s=20)
     assert done.path == "/mnt/data"
-    assert shown == [moving, Notice(level="info", text="half way")]
+    assert shown == [moving, Notice(level="info", text=verbatim("half way"))]
 
 
 def test_an_agent_that_leaves_is_told_of(peer: Peer) -> None:

@@ -23,6 +23,7 @@ from backend.control.protocol import (
     request_line,
 )
 from backend.errors import Action, Problem, ProblemCode, WherryError
+from backend.messages import verbatim
 from backend.model import MachineResources, OperationStatus, Phase, StopPolicy
 
 ON_THE_WIRE: list[tuple[str, dict[str, Any], Request[Any]]] = [
@@ -72,7 +73,7 @@ ON_THE_WIRE: list[tuple[str, dict[str, Any], Request[Any]]] = [
 ]
 """Of version 1 of the protocol, as its first clients wrote them."""
 
-PROBLEM = Problem(code=ProblemCode.BUSY, summary="x", tail=("a",), action=Action.RESTART)
+PROBLEM = Problem(code=ProblemCode.BUSY, summary=verbatim("x"), tail=("a",), action=Action.RESTART)
 ANSWERS: list[tuple[msgspec.Struct, dict[str, Any]]] = [
     (messages.Done(), {}),
     (messages.Accepted(seq=4), {"seq": 4}),
@@ -214,13 +215,13 @@ def test_arguments_of_another_type_are_refused_in_words(name: str, arguments: An
     with pytest.raises(WherryError) as caught:
         read_request(messages.REQUESTS[name], asked(name, arguments))
     assert caught.value.problem.code is ProblemCode.BAD_REQUEST
-    assert name in caught.value.problem.summary
+    assert name in str(caught.value.problem.summary)
 
 
 def test_what_the_decoder_repeats_of_a_message_is_short_and_printable() -> None:
     with pytest.raises(WherryError) as caught:
         read_request(messages.ReadLog, asked("logs.tail", {"which": "\x1b[2J" + "x" * 100_000}))
-    summary = caught.value.problem.summary
+    summary = str(caught.value.problem.summary)
     assert summary.isprintable()
     assert len(summary) < 500
 
@@ -232,8 +233,9 @@ def reply(text: str) -> ReplyLine:
 
 
 def test_a_reply_is_read_as_its_requests() -> None:
-    answer = read_reply(messages.CancelOperation(), reply('"result":{"operation":{"name":"reset","title":"Reset"}}'))
-    assert answer.operation == OperationStatus(name="reset", title="Reset")
+    told = '"title":{"text":"{text}","values":{"text":"Reset"}}'
+    answer = read_reply(messages.CancelOperation(), reply('"result":{"operation":{"name":"reset",' + told + "}}"))
+    assert answer.operation == OperationStatus(name="reset", title=verbatim("Reset"))
     listed = read_reply(
         messages.ListPorts(),
         reply('"result":{"ports":[{"protocol":"tcp","address":"::1","port":80,"state":"open","origin":"container"}]}'),
@@ -263,7 +265,7 @@ def test_an_answer_of_another_form_is_a_problem_of_versions(result: str) -> None
     with pytest.raises(WherryError) as caught:
         read_reply(messages.ListPorts(), line)
     assert caught.value.problem.code is ProblemCode.AGENT_TOO_OLD
-    assert "wherry restart --agent" in (caught.value.problem.hint or "")
+    assert "wherry restart --agent" in (str(caught.value.problem.hint) or "")
 
 
 def test_a_handler_knows_its_request() -> None:

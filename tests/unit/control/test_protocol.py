@@ -27,6 +27,7 @@ from backend.control.protocol import (
     encode,
 )
 from backend.errors import Problem, ProblemCode, WherryError
+from backend.messages import count_message, verbatim
 from backend.model import (
     AcceleratorStatus,
     Desired,
@@ -41,13 +42,16 @@ from backend.model import (
 
 NUMBERS = st.integers(0, 2**53)
 SECONDS = st.none() | st.floats(0, 1e9, allow_nan=False)
+MESSAGES = st.builds(verbatim, st.text()) | st.builds(
+    lambda count: count_message("{count} port", "{count} ports", count), NUMBERS
+)
 VALUES = st.dictionaries(st.text(max_size=8), st.none() | st.booleans() | NUMBERS | st.text(max_size=20), max_size=4)
 RAW = VALUES.map(lambda value: msgspec.Raw(msgspec.json.encode(value)))
 PROBLEMS = st.builds(
     Problem,
     code=st.sampled_from(ProblemCode),
-    summary=st.text(),
-    hint=st.none() | st.text(),
+    summary=MESSAGES,
+    hint=st.none() | MESSAGES,
     command=st.none() | st.text(),
     tail=st.lists(st.text(), max_size=3).map(tuple),
     retryable=st.booleans(),
@@ -58,11 +62,13 @@ STATUSES = st.builds(
     phase=st.sampled_from(Phase),
     desired=st.sampled_from(Desired),
     steps=st.lists(
-        st.builds(StepStatus, name=st.text(), title=st.text(), state=st.sampled_from(StepState), elapsed_s=SECONDS),
+        st.builds(StepStatus, name=st.text(), title=MESSAGES, state=st.sampled_from(StepState), elapsed_s=SECONDS),
         max_size=3,
     ).map(tuple),
     accelerator=st.none()
-    | st.builds(AcceleratorStatus, name=st.text(), title=st.text(), hardware=st.booleans(), reasons=st.just(("no",))),
+    | st.builds(
+        AcceleratorStatus, name=st.text(), title=MESSAGES, hardware=st.booleans(), reasons=st.just((verbatim("no"),))
+    ),
     endpoint=st.none() | st.builds(EngineEndpoint, url=st.text(), ready=st.booleans()),
     resources=st.none() | st.builds(MachineResources, cpus=NUMBERS, memory_mib=NUMBERS, disk_gib=NUMBERS),
     problems=st.lists(PROBLEMS, max_size=2).map(tuple),
@@ -76,7 +82,7 @@ FROM_AGENT = (
     | st.builds(ReplyLine, id=NUMBERS, result=RAW, problem=st.none() | PROBLEMS)
     | st.builds(StatusPush, status=STATUSES)
     | st.builds(StatsPush, problem=st.none() | PROBLEMS)
-    | st.builds(NoticePush, notice=st.builds(Notice, level=st.text(), text=st.text()))
+    | st.builds(NoticePush, notice=st.builds(Notice, level=st.text(), text=MESSAGES))
 )
 
 
@@ -124,7 +130,7 @@ def test_a_kind_that_is_not_known_is_refused() -> None:
 
 
 def test_a_line_that_is_too_long_is_not_even_parsed() -> None:
-    with pytest.raises(WherryError, match="longer than allowed"):
+    with pytest.raises(WherryError, match="too long"):
         decode_from_client(b" " * (MAX_LINE_BYTES + 1))
 
 
@@ -140,4 +146,4 @@ def test_another_protocol_is_refused_with_the_way_out() -> None:
     with pytest.raises(WherryError) as caught:
         check_protocol(Hello(protocol=PROTOCOL + 1, version="1", pid=1))
     assert caught.value.problem.code is ProblemCode.AGENT_TOO_OLD
-    assert "wherry restart --agent" in (caught.value.problem.hint or "")
+    assert "wherry restart --agent" in (str(caught.value.problem.hint) or "")

@@ -19,6 +19,7 @@ from backend.control.protocol import PROTOCOL, Hello, ReplyLine, StatsPush, deco
 from backend.control.server import ControlServer
 from backend.errors import ProblemCode, WherryError
 from backend.host.systems.linux import LinuxHost
+from backend.messages import verbatim
 from backend.model import Desired, MachineStatus, Notice, Phase
 from backend.stats import MachineUsage, StatsSample
 from backend.stream import ByteStream
@@ -251,7 +252,7 @@ def test_a_client_that_lets_even_its_replies_pile_up_is_cut_off() -> None:
         await settle()
         wire.flowing.clear()
         for number in range(1000):
-            serving.notify(Notice(level="info", text=str(number)))
+            serving.notify(Notice(level="info", text=verbatim(str(number))))
         await asyncio.wait({handling})
         assert handling.cancelled()
         assert serving.clients == 0
@@ -353,7 +354,7 @@ def test_a_request_that_is_not_known_or_not_understood_is_answered_and_the_next_
         for refused, name in ((one, "machine.fold"), (two, "checkpoints.delete")):
             assert refused.problem is not None
             assert refused.problem.code is ProblemCode.BAD_REQUEST
-            assert name in refused.problem.summary
+            assert name in str(refused.problem.summary)
         assert (three.problem, bytes(three.result)) == (None, b'{"disk_bytes":2,"freed_bytes":0}')
         await wire.incoming.put(b"")
         await handling

@@ -9,6 +9,7 @@ import pytest
 from backend.doctor import CheckResult, CheckSeverity, check_results_as_text, examine
 from backend.host.base import AcceleratorFact
 from backend.host.systems.linux import LinuxHost
+from backend.messages import verbatim
 from backend.paths import MachineDir
 from backend.settings.disk import data_disk_path
 from tests.agent.machine import make_image
@@ -29,7 +30,7 @@ class TestHost(LinuxHost):
         return self.cache
 
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
-        return (AcceleratorFact(name="kvm", title="KVM", available=self.kvm, reason="the test says so"),)
+        return (AcceleratorFact(name="kvm", title="KVM", available=self.kvm, reason=verbatim("the test says so")),)
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_a_damaged_disk_is_named_and_kept(host: TestHost, directory: MachineDir)
 def test_an_agent_that_does_not_answer_is_named(host: TestHost, directory: MachineDir) -> None:
     agent = examined(host, directory, agent_alive=True)["agent"]
     assert agent.severity is CheckSeverity.FAILURE
-    assert "lost" in agent.finding
+    assert "Lost" in agent.finding
 
 
 def test_software_emulation_is_a_warning_with_its_reason(host: TestHost, directory: MachineDir) -> None:

@@ -15,6 +15,7 @@ from backend.doctor import CheckResult, CheckSeverity, check_results_as_text, ex
 from backend.doctor.engine_answer import ask_engine
 from backend.engine import context
 from backend.errors import ProblemCode, WherryError
+from backend.messages import verbatim
 from backend.paths import MachineDir
 from backend.settings.disk import data_disk_path
 from backend.ssh.keys import ensure_keys
@@ -75,9 +76,11 @@ def test_keys_are_closed_and_a_damaged_pair_is_made_anew(host: TestHost, directo
 
 def test_only_verdicts_that_count_no_more_are_forgotten(host: TestHost, directory: MachineDir) -> None:
     fresh = "kvm/host | qemu 7.2.22 | "
-    ladder.save_verdicts(directory.verdicts, {"kvm/host | qemu 6.0.0 | old": "died", fresh: "died too"})
+    ladder.save_verdicts(
+        directory.verdicts, {"kvm/host | qemu 6.0.0 | old": verbatim("died"), fresh: verbatim("died too")}
+    )
     mended(host, directory, "verdicts")
-    assert ladder.load_verdicts(directory.verdicts) == {fresh: "died too"}
+    assert ladder.load_verdicts(directory.verdicts) == {fresh: verbatim("died too")}
 
 
 def test_leftovers_of_a_crash_are_removed_and_nothing_else(host: TestHost, directory: MachineDir) -> None:
@@ -166,12 +169,12 @@ def test_an_agent_that_takes_the_machine_meanwhile_keeps_its_files(host: TestHos
     with hold(directory):
         result = one(host, directory, "leftovers", fix=True)
     assert not result.fixed
-    assert "nothing was changed" in result.finding
+    assert "Nothing was changed" in result.finding
     assert directory.run_record.exists()
 
 
 def test_an_unknown_check_is_refused(host: TestHost, directory: MachineDir) -> None:
-    with pytest.raises(WherryError, match="no check 'nonsense'"):
+    with pytest.raises(WherryError, match="no check “nonsense”"):
         examine(host, directory, agent_alive=False, only=["nonsense"])
 
 

@@ -83,7 +83,7 @@ def test_a_context_that_was_chosen_stays_chosen(directory: Path, nobody: Path) -
     write_config(directory, '{"currentContext": "work"}')
     change = context.install(URL, config_directory=directory, default_socket=nobody)
     assert (change.changed, change.selected) == (True, False)
-    assert "docker context use wherry" in change.note
+    assert "docker context use wherry" in str(change.note)
     assert config(directory) == {"currentContext": "work"}
     assert context.remove(config_directory=directory).changed
     assert config(directory) == {"currentContext": "work"}

@@ -138,7 +138,7 @@ def test_a_kernel_that_does_not_tell_is_a_problem_and_one_without_ipv6_is_none(t
     with pytest.raises(WherryError) as caught:
         host.routes()
     assert caught.value.problem.code is ProblemCode.TOOL_MISSING
-    assert "network.subnet" in (caught.value.problem.hint or "")
+    assert "network.subnet" in (str(caught.value.problem.hint) or "")
     (tmp_path / "route").write_text(LINUX)
     assert len(host.routes()) == 5
     (tmp_path / "ipv6_route").write_text(LINUX_V6)

@@ -72,7 +72,7 @@ def test_a_conflict_is_said_as_docker_says_it(tmp_path: Path, ports: list[int]) 
         assert problem is not None
         assert problem.code is ProblemCode.PORT_TAKEN
         words = "driver failed programming external connectivity: port is already allocated: Port "
-        assert problem.summary.startswith(words)
+        assert str(problem.summary).startswith(words)
 
     play(story)
 

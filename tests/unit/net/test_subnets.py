@@ -78,7 +78,7 @@ def test_the_setting_wins_and_a_bad_one_is_refused() -> None:
         with pytest.raises(WherryError) as caught:
             subnets.choose_user_network((), wanted=bad)
         assert caught.value.problem.code is ProblemCode.BAD_REQUEST
-        assert why in caught.value.problem.summary
+        assert why in str(caught.value.problem.summary)
     assert str(parse_subnet("100.64.7.0/24")) == "100.64.7.0/24"
 
 

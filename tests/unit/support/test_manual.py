@@ -226,7 +226,7 @@ def test_an_unknown_topic_names_the_nearest(asked: str, meant: str, capsys: pyte
     assert main(["help", asked]) == exits.EXIT_USAGE
     failed = capsys.readouterr()
     assert not failed.out
-    assert f"There is no help topic {asked!r}." in failed.err
+    assert f"There is no help topic “{asked}”." in failed.err
     assert meant in failed.err
 
 

@@ -20,7 +20,7 @@ from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.terminal.session import TerminalSession, TerminalState
 from app.terminal.view import MAX_PASTE_CHARS, TerminalView
-from app.texts import _
+from app.texts import _, message
 from app.ui import icons, theme
 from app.ui.empty import EmptyState
 from app.ui.widgets import ElidedLabel, IconButton, button, label
@@ -255,7 +255,7 @@ class TerminalTab(QWidget):
         self._store.notice(
             Notice(
                 level="warning",
-                text=_(
+                text=message(
                     "The clipboard has {length} characters. You can paste at most {limit} into a terminal.",
                     length=length,
                     limit=MAX_PASTE_CHARS,

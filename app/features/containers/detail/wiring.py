@@ -19,6 +19,7 @@ from app.links.link_state import LinkState
 from app.links.workers import Workers
 from app.state.parts import Parts
 from app.terminal.session import TerminalSession
+from app.texts import message
 from backend.api import Problem, ProblemCode, RemoteFile, WherryError, clean_text, fail, messages
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class DetailWiring(QObject):
         job = Job(JobKind.COMMIT, container_id, clean_text(name))
 
         def make(client: EngineClient) -> str:
-            inside.commit(client, container_id, name, message=message, pause=pause)
+            inside.commit(client, container_id, name, comment=message, pause=pause)
             if job.transfer.is_cancelled:
                 # The engine cannot stop a commit half-way, so the image is removed afterwards.
                 inside.forget_image(client, name)
@@ -210,7 +211,11 @@ class DetailWiring(QObject):
             except WherryError as error:
                 problem = error.problem
             except Exception:
-                defect = fail(ProblemCode.INTERNAL, "Wherry made a mistake while it copied.", hint="Please report it.")
+                defect = fail(
+                    ProblemCode.INTERNAL,
+                    message("Internal error while copying."),
+                    hint=message("Please report it."),
+                )
                 self._over.emit(job, defect.problem, "")
                 raise
             self._over.emit(job, problem, result)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
+from app.texts import message
 from backend.api import ProblemCode, PullProgress, fail, has_image
 
 if TYPE_CHECKING:
@@ -69,12 +70,12 @@ class Pull(QObject):
                 self._stream = None
             stream.release()
         if self._cancelled:
-            raise fail(ProblemCode.CANCELLED, "The pull was cancelled.")
+            raise fail(ProblemCode.CANCELLED, message("The pull was canceled."))
         if not has_image(client, self.reference):
             raise fail(
                 ProblemCode.ENGINE_ERROR,
-                "The pull ended before the image was complete.",
+                message("The pull stopped before the image was complete."),
                 command=f"docker pull {self.reference}",
-                hint="Try again: what came is kept.",
+                hint=message("Try again. What was pulled is kept."),
                 retryable=True,
             )

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject
 
 from app.features.containers.form.form import ContainerForm
 from app.state.parts import Parts
-from app.texts import _
+from app.texts import message, sentences, verbatim
 from backend.api import Container, ContainerSpec, Created, Notice, Problem, spec_of
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ class ContainerFormWiring(QObject):
 
     def _on_created(self, created: Created) -> None:
         store = self._parts.store
-        warnings = list(created.warnings)
+        warnings = [verbatim(warning) for warning in created.warnings]
         if created.kept_as and created.ended_at_once is not None:
             warnings.append(
-                _(
+                message(
                     "The new container exited immediately with code {code}. Check its logs. The old "
                     "container is kept as “{name}”.",
                     code=created.ended_at_once,
@@ -69,10 +69,12 @@ class ContainerFormWiring(QObject):
             )
         elif created.ended_at_once is not None:
             warnings.append(
-                _("The container exited immediately with code {code}. Check its logs.", code=created.ended_at_once)
+                message(
+                    "The container exited immediately with code {code}. Check its logs.", code=created.ended_at_once
+                )
             )
         if warnings:
-            store.notice(Notice(level="warning", text=" ".join(warnings)))
+            store.notice(Notice(level="warning", text=sentences(*warnings)))
         if created.ended_at_once is not None:
             store.intents.open_container.emit(created.id, "logs")
 

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.state.store import AppStore
-from app.texts import _, ngettext
+from app.texts import _, ngettext, say
 from app.ui import theme
 from app.ui.widgets import label
 from backend.api import Container, ContainerAction, Problem, is_container_name
@@ -157,7 +157,7 @@ class RenameDialog(QDialog):
             return
         self._check()
         # A name in use is a 409, whose general summary only mentions a conflict.
-        self.fault.setText("\n".join(answer.tail) or answer.summary)
+        self.fault.setText("\n".join(answer.tail) or say(answer.summary))
 
 
 def _rename(client: EngineClient, *, container_id: str, name: str) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QGuiApplication
 
 from app.features.containers.list.restarts import RestartsWiring
 from app.state.parts import Parts
-from app.texts import ngettext
+from app.texts import count_message
 from backend.api import ContainerAction, Notice, Problem, run_command, spec_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ContainersWiring(QObject):
         store.notice(
             Notice(
                 level="info",
-                text=ngettext(
+                text=count_message(
                     "Copied the docker run command of {count} container.",
                     "Copied the docker run commands of {count} containers.",
                     len(answer),

@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Signal
 from app.features.logs.data.buffer import LogBuffer
 from app.features.logs.data.lines import LogLine, local_time, log_line
 from app.links.workers import start_thread
+from app.texts import message
 from backend.api import Problem, ProblemCode
 
 _BATCH: Final = 2_000
@@ -111,8 +112,8 @@ class LogExport(QObject):
                 part.unlink(missing_ok=True)
             return Problem(
                 code=ProblemCode.PATH_UNUSABLE,
-                summary=f"The log could not be saved: {error.strerror or error}.",
-                hint="Choose another folder, or make room on that disk.",
+                summary=message("Couldn't save the log: {error}.", error=error.strerror or error),
+                hint=message("Choose another folder, or free up space on that disk."),
                 tail=(str(path),),
             )
         return None

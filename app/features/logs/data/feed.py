@@ -24,6 +24,7 @@ from app.features.logs.data.followed import FollowedLog, LogState
 from app.features.logs.data.lines import merge_key, seconds
 from app.features.logs.data.merge import Merger
 from app.links.workers import start_thread
+from app.texts import message
 from backend.api import LOG_HEADER_BYTES, LOG_TIME_BYTES, Container, Problem, ProblemCode, WherryError
 
 if TYPE_CHECKING:
@@ -236,8 +237,8 @@ class LogFeed:
         except OSError as error:
             return Problem(
                 code=ProblemCode.HOST_DISK_FULL,
-                summary=f"The log could not be kept on disk: {error.strerror}.",
-                hint="Make room on the disk that holds the cache directory, then open the log again.",
+                summary=message("Couldn't keep the log on disk: {error}.", error=error.strerror),
+                hint=message("Free up space on the disk of the cache folder, then open the log again."),
             )
         finally:
             with self._changed:

@@ -17,7 +17,7 @@ from app.features.logs.data.followed import FollowedLog, LogState
 from app.features.logs.data.spill import DISK_LIMIT_BYTES
 from app.features.logs.view.layouts import utf16_slice
 from app.features.logs.view.lines_view import LinesView
-from app.texts import _, message, ngettext, say
+from app.texts import _, message, ngettext, problem_text, say
 from app.ui import theme
 from app.ui.safe_text import tooltip
 from app.ui.widgets import button, label
@@ -92,7 +92,7 @@ class Exporting(QFrame):
     @staticmethod
     def _states(log: FollowedLog) -> tuple[str, str]:
         problems = [
-            _("{name}: {summary}", name=name, summary=each.problem.as_text())
+            _("{name}: {summary}", name=name, summary=problem_text(each.problem))
             for name, each in zip(log.names, log.states, strict=True)
             if each.problem is not None
         ]
@@ -175,7 +175,7 @@ class Exporting(QFrame):
             if (ended := self._drop_job()) is None:
                 return
             if problem is not None:
-                self._say(problem.summary)
+                self._say(say(problem.summary))
             elif ended.is_cancelled:
                 self._say(_("Canceled. Nothing was saved."))
             else:

@@ -19,6 +19,7 @@ from app.links.machine_link import MachineLink
 from app.state.parts import Parts
 from app.state.store import AppStore
 from backend.errors import Cancelled, Problem, ProblemCode, fail
+from backend.messages import verbatim
 from backend.support.bundle import BundleEntry, SupportBundle
 from tests.gui.scenes.maintenance_scenes import machine_page
 
@@ -67,7 +68,7 @@ def test_progress_is_shown_and_it_can_be_cancelled(
         progress("logs/agent.log", 0.4)
         while not cancelled():
             assert not gone.wait(0.01)
-        raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary="Not made."))
+        raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary=verbatim("Not made.")))
 
     monkeypatch.setattr("backend.support.bundle.make_support_bundle", slow)
     store.intents.make_bundle.emit("/x.zip")
@@ -84,7 +85,7 @@ def test_a_file_that_cannot_be_written_is_a_problem(
     card: BundleCard, store: AppStore, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_home: Path | None, _target: Path, *, progress: Progress, cancelled: object) -> SupportBundle:
-        raise fail(ProblemCode.PATH_UNUSABLE, "It cannot be written.")
+        raise fail(ProblemCode.PATH_UNUSABLE, verbatim("It cannot be written."))
 
     monkeypatch.setattr("backend.support.bundle.make_support_bundle", refuse)
     store.intents.make_bundle.emit("/x.zip")

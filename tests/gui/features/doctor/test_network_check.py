@@ -23,6 +23,7 @@ from backend import api
 from backend.doctor.network.types import HopState as FoundState
 from backend.doctor.network.types import NetworkDiagnosis, NetworkHop
 from backend.errors import Cancelled, Problem, ProblemCode, fail
+from backend.messages import verbatim
 from backend.model import Phase
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.fakes.maintenance_window import MaintenanceWindow, buttons_of, started
@@ -71,7 +72,7 @@ class Doctor:
         while not self.go_on.wait(0.01):
             if cancelled.is_set():
                 self.saw_cancel.set()
-                raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary="Cancelled."))
+                raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary=verbatim("Cancelled.")))
         on_hop(self.hops[1])
         return NetworkDiagnosis(image="docker.io/library/x:latest", hops=self.hops, verdict="TLS fails. Mend it.")
 
@@ -143,7 +144,7 @@ def test_it_can_be_cancelled_restarted_and_closed(whole: MaintenanceWindow, doct
 @pytest.mark.parametrize(
     "error",
     [
-        fail(ProblemCode.NETWORK_FAILED, "No network."),
+        fail(ProblemCode.NETWORK_FAILED, verbatim("No network.")),
         pytest.param(ValueError("a defect"), marks=pytest.mark.expect_log("a job of network-check-0 failed")),
     ],
     ids=str,
@@ -198,5 +199,5 @@ def test_network_problems_offer_the_check(store: AppStore, window: MainWindow, q
         QTest.mouseClick(publish(PORT_TAKEN, SUBNET_CLASH)["Restart the machine"], LEFT)
     assert asked.args == [SUBNET_CLASH.action]
     with qtbot.waitSignal(store.intents.check_network):
-        failed = Problem(code=ProblemCode.NETWORK_FAILED, summary="x")
+        failed = Problem(code=ProblemCode.NETWORK_FAILED, summary=verbatim("x"))
         QTest.mouseClick(publish(failed)["Check network…"], LEFT)

@@ -24,6 +24,7 @@ from app.state.parts import Parts
 from app.state.store import AppStore
 from backend import doctor
 from backend.errors import ProblemCode, fail
+from backend.messages import verbatim
 from backend.model import Phase
 from backend.stats import MachineUsage, StatsSample
 from tests.gui.scenes import samples, stats_samples
@@ -148,7 +149,7 @@ def test_checks_that_fail_themselves_are_a_problem(
     store: AppStore, wired: MachineView, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_home: Path | None) -> list[doctor.CheckResult]:
-        raise fail(ProblemCode.PATH_UNUSABLE, "No.")
+        raise fail(ProblemCode.PATH_UNUSABLE, verbatim("No."))
 
     monkeypatch.setattr("backend.doctor.examine_home", broken)
     store.intents.run_checks.emit()

@@ -17,6 +17,7 @@ from app.state.maintenance_store import MaintenanceStore
 from app.state.store import AppStore
 from backend.control import messages
 from backend.errors import Action, Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import Phase
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.fakes.maintenance_window import MaintenanceWindow, buttons_of, started
@@ -110,7 +111,9 @@ def test_several_are_deleted_one_after_the_other(whole: MaintenanceWindow, check
 def test_a_refused_deletion_ends_the_queue_and_is_reported(
     whole: MaintenanceWindow, checkpoints: CheckpointsView
 ) -> None:
-    whole.agent.answers["checkpoints.delete"] = Problem(code=ProblemCode.BUSY, summary="An update is under way.")
+    whole.agent.answers["checkpoints.delete"] = Problem(
+        code=ProblemCode.BUSY, summary=verbatim("An update is under way.")
+    )
     choose(checkpoints, 0, 1)
     checkpoints.delete_button.click()
     whole.confirm()
@@ -138,7 +141,9 @@ def test_return_and_delete_are_keys_of_the_list(
 
 
 def test_a_list_that_cannot_be_read_is_a_problem_and_not_empty(whole: MaintenanceWindow) -> None:
-    whole.agent.answers["checkpoints.list"] = Problem(code=ProblemCode.CHECKPOINT_FAILED, summary="Unreadable.")
+    whole.agent.answers["checkpoints.list"] = Problem(
+        code=ProblemCode.CHECKPOINT_FAILED, summary=verbatim("Unreadable.")
+    )
     view = whole.part("checkpoints").checkpoints
     whole.wait(view.problem.isVisible)
     assert not view.empty.isVisible()

@@ -20,6 +20,7 @@ from app.state.store import AppStore
 from backend.control import messages
 from backend.control.messages.request import Request
 from backend.errors import Action, Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import Notice, OperationStatus, Phase
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.fakes.maintenance_window import MaintenanceWindow, buttons_of, started
@@ -122,7 +123,7 @@ def test_an_operation_that_cannot_be_taken_back_has_no_cancel(whole: Maintenance
 
 
 def test_an_unknown_operation_has_the_agents_title(whole: MaintenanceWindow) -> None:
-    whole.publish(Phase.RUNNING, operation=OperationStatus(name="new.thing", title="Doing something new"))
+    whole.publish(Phase.RUNNING, operation=OperationStatus(name="new.thing", title=verbatim("Doing something new")))
     assert whole.window.header._detail.whole == "Doing something new"
 
 
@@ -143,7 +144,7 @@ def test_an_unknown_operation_has_the_agents_title(whole: MaintenanceWindow) -> 
 def test_what_a_problem_offers_is_one_click(
     whole: MaintenanceWindow, action: Action, request_: str, args: dict[str, Any]
 ) -> None:
-    problem = Problem(code=ProblemCode.GUEST_HUNG, summary="It hangs.", action=action)
+    problem = Problem(code=ProblemCode.GUEST_HUNG, summary=verbatim("It hangs."), action=action)
     whole.agent.holds.add(request_)
     whole.publish(Phase.DEGRADED, problems=(problem,))
     (button,) = whole.window.alert.findChildren(ActionButton)
@@ -153,7 +154,7 @@ def test_what_a_problem_offers_is_one_click(
 
 
 def test_the_diagnostics_open_and_run(whole: MaintenanceWindow, qtbot: QtBot) -> None:
-    problem = Problem(code=ProblemCode.ENGINE_DOWN, summary="No.", action=Action.DOCTOR)
+    problem = Problem(code=ProblemCode.ENGINE_DOWN, summary=verbatim("No."), action=Action.DOCTOR)
     whole.publish(Phase.DEGRADED, problems=(problem,))
     with qtbot.waitSignal(whole.store.intents.run_checks):
         whole.window.alert.findChildren(ActionButton)[0].click()
@@ -162,8 +163,10 @@ def test_the_diagnostics_open_and_run(whole: MaintenanceWindow, qtbot: QtBot) ->
 
 
 def test_a_refused_action_can_be_requested_again(whole: MaintenanceWindow) -> None:
-    whole.agent.answers["engine.restart"] = Problem(code=ProblemCode.ENGINE_DOWN, summary="It does not come back.")
-    problem = Problem(code=ProblemCode.ENGINE_DOWN, summary="No.", action=Action.RESTART_ENGINE)
+    whole.agent.answers["engine.restart"] = Problem(
+        code=ProblemCode.ENGINE_DOWN, summary=verbatim("It does not come back.")
+    )
+    problem = Problem(code=ProblemCode.ENGINE_DOWN, summary=verbatim("No."), action=Action.RESTART_ENGINE)
     whole.publish(Phase.DEGRADED, problems=(problem,))
     (button,) = whole.window.alert.findChildren(ActionButton)
     button.click()
@@ -189,11 +192,11 @@ def test_all_problems_are_reached_and_broken_ones_come_first(whole: MaintenanceW
 
 
 def test_a_visible_problem_is_not_repeated_as_a_notice(whole: MaintenanceWindow) -> None:
-    whole.agent.notice(HUNG.summary)
+    whole.agent.notice(str(HUNG.summary))
     whole.wait(whole.window._notice.isVisible)
     whole.publish(Phase.DEGRADED, problems=(HUNG,))
     assert not whole.window._notice.isVisible()
-    whole.agent.notice(HUNG.summary)
+    whole.agent.notice(str(HUNG.summary))
     whole.wait(lambda: len(whole.notices) == 2)
     assert not whole.window._notice.isVisible()
     assert whole.window.alert.isVisible()
@@ -243,7 +246,9 @@ def test_with_containers_it_asks_before(store: AppStore, window: MainWindow) -> 
 
 
 def test_an_update_that_rolled_back_is_a_problem(whole: MaintenanceWindow) -> None:
-    problem = Problem(code=ProblemCode.UPDATE_FAILED, summary="The new image did not start; the old one runs again.")
+    problem = Problem(
+        code=ProblemCode.UPDATE_FAILED, summary=verbatim("The new image did not start; the old one runs again.")
+    )
     whole.agent.answers["update.apply"] = problem
     whole.store.intents.request_maintenance.emit(messages.ApplyUpdate())
     whole.wait(lambda: whole.store.problem == problem)
@@ -251,7 +256,7 @@ def test_an_update_that_rolled_back_is_a_problem(whole: MaintenanceWindow) -> No
 
 
 def test_a_cancelled_operation_is_no_problem(whole: MaintenanceWindow) -> None:
-    whole.agent.answers["disk.move"] = Problem(code=ProblemCode.CANCELLED, summary="Cancelled.")
+    whole.agent.answers["disk.move"] = Problem(code=ProblemCode.CANCELLED, summary=verbatim("Cancelled."))
     whole.store.intents.request_maintenance.emit(messages.MoveDisk(directory="/x"))
     whole.wait(lambda: any("Canceled" in words for words in whole.notices))
     assert whole.store.problem is None
@@ -391,4 +396,4 @@ def test_a_machine_problem_is_notified_once(store: AppStore, qtbot: QtBot) -> No
     store.preferences.notifications = False
     show_machine(store, Phase.DEGRADED, problems=(ENGINE_DOWN,))
     assert len(alarms) == 2
-    store.notice(Notice(level="info", text="x"))
+    store.notice(Notice(level="info", text=verbatim("x")))

@@ -28,6 +28,7 @@ from backend.addresses import Protocol as PortProtocol
 from backend.control import messages
 from backend.engine.client.answers import container_from_answer
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import Phase
 from tests.fakes import answers
 from tests.gui.fakes.fake_agent import FakeAgent
@@ -99,7 +100,7 @@ def test_what_the_agent_writes_is_what_the_window_reads(store: AppStore) -> None
         container="dns",
         container_port=5353,
         sent_bytes=7,
-        problem="Not allowed.",
+        problem=verbatim("Not allowed."),
     )
     store.part(PortsStore).take(messages.PortList(ports=(told,)))
     rows = store.part(PortsStore).rows
@@ -293,7 +294,7 @@ def test_stopped_suspended_failed_unknown_and_empty_are_five_things(
     assert page.empty.command.isVisible()
     seen.add(page.empty._title.text())
     assert len(seen) == 5
-    lost = Problem(code=ProblemCode.AGENT_UNREACHABLE, summary="Gone.")
+    lost = Problem(code=ProblemCode.AGENT_UNREACHABLE, summary=verbatim("Gone."))
     store.part(PortsStore).take(answer_to(messages.ListPorts(), ports_answer()))
     store.set_agent_link(LinkState.RECONNECTING, lost)
     assert page.problem.problem == lost
@@ -400,7 +401,7 @@ def test_a_refusal_an_agent_that_is_silent_and_a_stop(whole: MaintenanceWindow) 
     whole.agent.answers["ports.list"] = {"ports": []}
     whole.wait(lambda: page.problem.problem is None and page.empty.command.isVisible())
     whole.agent.holds.add("ports.list")
-    whole.wait(lambda: page.problem.problem is not None and "has not told" in page.problem.problem.summary)
+    whole.wait(lambda: page.problem.problem is not None and "no port list" in str(page.problem.problem.summary))
     whole.received("ports.list", len(whole.agent.received("ports.list")) + 1)  # "Try again" would do nothing else
     whole.agent.release("ports.list")
     whole.wait(lambda: page.problem.problem is None)

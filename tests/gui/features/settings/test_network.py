@@ -19,6 +19,7 @@ from app.ui.masking import without_password
 from backend.control import messages
 from backend.control.messages.request import Request
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import Phase
 from backend.settings import config
 from tests.gui.scenes import samples, settings_samples
@@ -149,7 +150,7 @@ def test_an_error_is_shown_at_its_setting(section: NetworkSettings, store: AppSt
 
     assert said(SUBNET_REFUSED) == [], "it is said at its field"
     for name, key in (("resources", "machine.cpus"), ("lifecycle", "image.update"), ("docker", "docker.context")):
-        assert said(Problem(code=ProblemCode.BAD_REQUEST, summary=f"'x' is not a value for {key}.")) == [name]
+        assert said(Problem(code=ProblemCode.BAD_REQUEST, summary=verbatim(f"'x' is not a value for {key}."))) == [name]
     assert said(settings_samples.CONFIG_PROBLEM) == ["resources", "lifecycle", "docker", "network"]
 
 

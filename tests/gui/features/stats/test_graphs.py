@@ -18,6 +18,7 @@ from app.features.stats.series import GAP_S, SPAN_S, StatsSeries, round_top
 from app.features.stats.store import StatsStore
 from app.state.store import AppStore
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import Phase
 from backend.stats import ContainerUsage, StatsSample
 from tests.gui.scenes import samples, stats_samples
@@ -165,7 +166,9 @@ def test_loading_and_problems_are_shown(store: AppStore, graphs: StatsGraphs) ->
     running(store)
     graphs.show_container(None)
     assert "Loading" in graphs.status.text()
-    store.part(StatsStore).fail(Problem(code=ProblemCode.GUEST_FAULT, summary="The image is older.", hint="Restart."))
+    store.part(StatsStore).fail(
+        Problem(code=ProblemCode.GUEST_FAULT, summary=verbatim("The image is older."), hint=verbatim("Restart."))
+    )
     assert graphs.status.text() == "The image is older. Restart."
 
 

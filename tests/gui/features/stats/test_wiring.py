@@ -20,13 +20,14 @@ from app.state.parts import Parts
 from app.state.store import AppStore
 from backend.control.protocol import StatsPush, encode
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import Phase
 from backend.stats import StatsSample
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.scenes import samples, stats_samples
 
-GONE = Problem(code=ProblemCode.GUEST_FAULT, summary="The image is older.")
-OLD = Problem(code=ProblemCode.BAD_REQUEST, summary="The agent does not know the request.")
+GONE = Problem(code=ProblemCode.GUEST_FAULT, summary=verbatim("The image is older."))
+OLD = Problem(code=ProblemCode.BAD_REQUEST, summary=verbatim("The agent does not know the request."))
 
 
 def push(at: float) -> StatsPush:

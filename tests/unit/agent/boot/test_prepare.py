@@ -125,7 +125,7 @@ def test_proxies_and_authorities_of_this_computer_are_given_and_noted(
     assert "NODE_EXTRA_CA_CERTS=/dev/.wherry/authorities.crt" in variables
     assert "r.test:5000/ca.crt" in given["registry-certificates"]
     assert f"{gateway}/32" in json.loads(given["daemon.json"])["insecure-registries"]
-    assert "PAC file" in preparation.notes[0]
+    assert "PAC file" in str(preparation.notes[0])
     record = corporate_network.load_record(directory.used_corporate_network)
     assert record is not None
     assert (record.http, record.authorities) == ("http://[hidden]@localhost:3128", ("The Root",))

@@ -8,6 +8,7 @@ import pytest
 
 from backend.agent.core.changes import Changes
 from backend.errors import ProblemCode, WherryError
+from backend.messages import message
 from tests.fakes.loop import on_loop, turns
 
 
@@ -27,13 +28,13 @@ class Condition:
 async def test_what_is_true_already_is_not_waited_for() -> None:
     condition = Condition()
     condition.value = "yes"
-    assert await Changes().until(condition, "it is", timeout_s=0) == "yes"
+    assert await Changes().until(condition, message("It isn't."), timeout_s=0) == "yes"
 
 
 @on_loop
 async def test_a_condition_is_looked_at_once_for_each_change() -> None:
     changes, condition = Changes(), Condition()
-    waiting = asyncio.create_task(changes.until(condition, "it is", timeout_s=20))
+    waiting = asyncio.create_task(changes.until(condition, message("It isn't."), timeout_s=20))
     await turns()
     assert condition.looks == 1
     changes.notify()
@@ -58,18 +59,18 @@ async def test_the_deadline_says_what_was_waited_for() -> None:
 
     changing = asyncio.create_task(change_all_the_time())
     with pytest.raises(WherryError) as caught:
-        await changes.until(lambda: False, "the machine is stopped", timeout_s=0.1)
+        await changes.until(lambda: False, message("The machine didn't stop."), timeout_s=0.1)
     changing.cancel()
     assert caught.value.problem.code is ProblemCode.STEP_TIMED_OUT
-    assert "until the machine is stopped" in caught.value.problem.summary
-    assert "0.1 s" in caught.value.problem.summary
+    assert "The machine didn't stop." in str(caught.value.problem.summary)
+    assert "0.1 s" in str(caught.value.problem.summary)
 
 
 @on_loop
 async def test_who_gives_up_is_forgotten_and_the_others_are_not() -> None:
     changes, condition = Changes(), Condition()
-    leaving = asyncio.create_task(changes.until(condition, "it is", timeout_s=None))
-    staying = asyncio.create_task(changes.until(condition, "it is", timeout_s=None))
+    leaving = asyncio.create_task(changes.until(condition, message("It isn't."), timeout_s=None))
+    staying = asyncio.create_task(changes.until(condition, message("It isn't."), timeout_s=None))
     await turns()
     leaving.cancel()
     await asyncio.wait({leaving})
@@ -86,7 +87,7 @@ async def test_a_condition_may_bring_about_the_next_change() -> None:
     seen: list[int] = []
 
     async def step(number: int) -> None:
-        await changes.until(lambda: len(seen) == number, f"step {number}", timeout_s=20)
+        await changes.until(lambda: len(seen) == number, message("step {number}", number=number), timeout_s=20)
         seen.append(number)
         changes.notify()
 

@@ -10,9 +10,10 @@ import pytest
 from backend.agent.core import lifecycle as lc
 from backend.agent.core.lifecycle import State, reduce
 from backend.errors import Action, Problem, ProblemCode
+from backend.messages import verbatim
 from backend.model import Desired, Phase, StopPolicy
 
-PROBLEM = Problem(code=ProblemCode.BOOT_FAILED, summary="It did not boot.")
+PROBLEM = Problem(code=ProblemCode.BOOT_FAILED, summary=verbatim("It did not boot."))
 
 
 def play(state: State, *events: lc.Event) -> tuple[State, list[lc.Effect]]:

@@ -8,6 +8,7 @@ import pytest
 
 from backend.agent.core.tasks import Background, Tasks
 from backend.errors import Problem, ProblemCode, fail
+from backend.messages import verbatim
 from tests.fakes.loop import turns
 
 
@@ -29,7 +30,7 @@ def test_what_fails_is_told_and_the_rest_goes_on() -> None:
         await asyncio.sleep(0)
         assert not other.done()
         assert [problem.code for problem in beside] == [ProblemCode.INTERNAL]
-        assert "the figures" in beside[0].summary
+        assert "the figures" in str(beside[0].summary)
         assert of_the_work == []
         tasks.begin(fail(), "prepare")
         tasks.shut_down(go_on())
@@ -50,7 +51,7 @@ def test_of_work_in_the_background_only_defects_are_told() -> None:
         raise KeyError("a defect")
 
     async def refused() -> None:
-        raise fail(ProblemCode.BUSY, "Not now.")
+        raise fail(ProblemCode.BUSY, verbatim("Not now."))
 
     async def go_on() -> None:
         await asyncio.Event().wait()
@@ -66,4 +67,4 @@ def test_of_work_in_the_background_only_defects_are_told() -> None:
 
     asyncio.run(run())
     assert len(problems) == 1
-    assert "a checkpoint" in problems[0].summary
+    assert "a checkpoint" in str(problems[0].summary)

@@ -12,6 +12,7 @@ import pytest
 from backend import host
 from backend.agent.core.lifecycle import FoundSuspended, StopRequested
 from backend.agent.machine.supervisor import Supervisor
+from backend.messages import verbatim
 from backend.model import MachineStatus, Notice, OperationStatus, Phase, StopPolicy
 from backend.paths import MachineDir
 
@@ -95,7 +96,7 @@ def test_an_equal_snapshot_is_not_published_again(directory: MachineDir) -> None
             seq = await machine.ask(StopRequested())
             before = len(recorder.statuses)
             assert await machine.ask(StopRequested()) == seq, "what is known already heeds it"
-            operation = OperationStatus(name="reset", title="Resetting")
+            operation = OperationStatus(name="reset", title=verbatim("Resetting"))
             for _ in range(3):
                 machine.show_ports(())
                 machine.show_networks(None, None)

@@ -16,6 +16,7 @@ from backend.agent.core.journal import Journal
 from backend.agent.operations.operations import Operation, Operations
 from backend.control import messages
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
+from backend.messages import Message, verbatim
 from backend.model import Notice, OperationStatus
 
 
@@ -59,19 +60,19 @@ async def test_a_second_one_is_refused_and_told_which_is_first(tmp_path: Path) -
     go = asyncio.Event()
 
     async def first(operation: Operation) -> dict[str, Any]:
-        operation.step("Copying", 0.5)
+        operation.step(verbatim("Copying"), 0.5)
         await go.wait()
         return {"moved": True}
 
-    asked = asyncio.create_task(operations.run("disk.move", "Moving the disk", first))
+    asked = asyncio.create_task(operations.run("disk.move", verbatim("Moving the disk"), first))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     with pytest.raises(WherryError) as caught:
-        await operations.run("reset", "Resetting", first)
+        await operations.run("reset", verbatim("Resetting"), first)
     assert caught.value.problem.code is ProblemCode.BUSY
-    assert "Moving the disk" in caught.value.problem.summary
+    assert "Moving the disk" in str(caught.value.problem.summary)
     assert stage.shown[-1] == OperationStatus(
-        name="disk.move", title="Moving the disk", step="Copying", fraction=0.5, cancellable=False
+        name="disk.move", title=verbatim("Moving the disk"), step=verbatim("Copying"), fraction=0.5, cancellable=False
     )
     go.set()
     assert await asked == {"moved": True}
@@ -90,7 +91,7 @@ async def test_a_client_that_leaves_does_not_end_it(tmp_path: Path) -> None:
         ended.set()
         return {}
 
-    asked = asyncio.create_task(operations.run("reset", "Resetting", work))
+    asked = asyncio.create_task(operations.run("reset", verbatim("Resetting"), work))
     await asyncio.wait_for(begun.wait(), 20)
     asked.cancel()
     await asyncio.gather(asked, return_exceptions=True)
@@ -120,7 +121,7 @@ async def test_it_is_cancelled_where_it_says_so_and_nowhere_else(tmp_path: Path)
             raise
         return {}
 
-    asked = asyncio.create_task(operations.run("disk.move", "Moving the disk", work))
+    asked = asyncio.create_task(operations.run("disk.move", verbatim("Moving the disk"), work))
     await asyncio.wait_for(begun.wait(), 20)
     (canceller,) = operations.handlers()
 
@@ -141,8 +142,8 @@ async def test_it_is_cancelled_where_it_says_so_and_nowhere_else(tmp_path: Path)
 
 
 RAISED = (
-    fail(ProblemCode.HOST_DISK_FULL, "Full."),
-    Cancelled(Problem(code=ProblemCode.CANCELLED, summary="Cancelled.")),
+    fail(ProblemCode.HOST_DISK_FULL, verbatim("Full.")),
+    Cancelled(Problem(code=ProblemCode.CANCELLED, summary=verbatim("Cancelled."))),
     KeyError("a defect"),
     asyncio.CancelledError(),
 )
@@ -162,20 +163,22 @@ def test_whatever_it_raises_its_recovery_runs_and_the_journal_outlives_it(
         await operation.note("switching", size=3)
         raise raised
 
-    async def recover(operation: Operation, left: Journal, why: BaseException | None) -> str:
+    async def recover(operation: Operation, left: Journal, why: BaseException | None) -> Message:
         assert journals.load(path) == left, "a kill now is followed by the next agent's recovery"
         assert operation.holds_clients
         recovered.append((left, why))
-        return "It is where it was."
+        return verbatim("It is where it was.")
 
     async def run() -> None:
         operations, stage, notices = made(tmp_path)
-        operations.register("disk.move", "Moving the disk", recover)
+        operations.register("disk.move", verbatim("Moving the disk"), recover)
         with pytest.raises(WherryError if isinstance(raised, asyncio.CancelledError) else type(raised)):
-            await operations.run("disk.move", "Moving the disk", work)
+            await operations.run("disk.move", verbatim("Moving the disk"), work)
         assert not operations.is_busy
         assert stage.shown[-1] is None
-        assert not [notice for notice in notices if notice.text == "It is where it was."], "whoever asked is answered"
+        assert not [notice for notice in notices if str(notice.text) == "It is where it was."], (
+            "whoever asked is answered"
+        )
 
     asyncio.run(run())
     assert recovered == [
@@ -191,7 +194,10 @@ def test_whatever_it_raises_its_recovery_runs_and_the_journal_outlives_it(
 async def test_what_could_not_be_put_in_order_is_tried_again_and_nothing_begins_before(tmp_path: Path) -> None:
     path = tmp_path / "operation.json"
     operations, _, notices = made(tmp_path)
-    failures: list[Exception] = [KeyError("a defect"), fail(ProblemCode.HOST_DISK_FULL, "Full.", hint="Free some.")]
+    failures: list[Exception] = [
+        KeyError("a defect"),
+        fail(ProblemCode.HOST_DISK_FULL, verbatim("Full."), hint=verbatim("Free some.")),
+    ]
     tried: list[BaseException | None] = []
 
     async def recover(_operation: Operation, _left: Journal, why: BaseException | None) -> None:
@@ -206,15 +212,15 @@ async def test_what_could_not_be_put_in_order_is_tried_again_and_nothing_begins_
     async def nothing(_operation: Operation) -> dict[str, Any]:
         return {}
 
-    operations.register("disk.move", "Moving the disk", recover)
+    operations.register("disk.move", verbatim("Moving the disk"), recover)
     with pytest.raises(WherryError, match="Full"):
-        await operations.run("disk.move", "Moving the disk", fails)
+        await operations.run("disk.move", verbatim("Moving the disk"), fails)
     assert path.exists()
-    assert "Full. Free some." in notices[-1].text
-    assert (await refusal(operations)).problem.hint == "Free some."
-    with pytest.raises(WherryError, match="not put in order yet"):
-        await operations.run("update.apply", "Updating", nothing)
-    with pytest.raises(WherryError, match="not put in order yet"):
+    assert "Full. Free some." in str(notices[-1].text)
+    assert str((await refusal(operations)).problem.hint) == "Free some."
+    with pytest.raises(WherryError, match="not finished yet"):
+        await operations.run("update.apply", verbatim("Updating"), nothing)
+    with pytest.raises(WherryError, match="not finished yet"):
         async with asyncio.timeout(20):
             await operations.admit()
     operations.refuse_under_way()
@@ -237,28 +243,30 @@ async def test_what_gives_the_disk_a_content_of_its_own_takes_the_place_of_what_
     operations, _, _ = made(tmp_path)
 
     async def recover(_operation: Operation, _left: Journal, _why: BaseException | None) -> None:
-        raise fail(ProblemCode.BAD_REQUEST, "There is no such checkpoint.")
+        raise fail(ProblemCode.BAD_REQUEST, verbatim("There is no such checkpoint."))
 
     async def fails(operation: Operation) -> dict[str, Any]:
         await operation.note("blanking", was_running=False)
         raise KeyError("a defect")
 
     async def refuses(_operation: Operation) -> dict[str, Any]:
-        raise fail(ProblemCode.BAD_REQUEST, "Not this one.")
+        raise fail(ProblemCode.BAD_REQUEST, verbatim("Not this one."))
 
     async def restores(operation: Operation) -> dict[str, Any]:
         await operation.note("stopping", was_running=False)
         return {"restored": True}
 
-    operations.register("reset", "Resetting", recover)
+    operations.register("reset", verbatim("Resetting"), recover)
     with pytest.raises(WherryError):
-        await operations.run("reset", "Resetting", fails)
+        await operations.run("reset", verbatim("Resetting"), fails)
     with pytest.raises(WherryError, match="Not this one"):
-        await operations.run("checkpoints.restore", "Going back", refuses, replaces=True)
+        await operations.run("checkpoints.restore", verbatim("Going back"), refuses, replaces=True)
     left = journals.load(path)
     assert left is not None
     assert left.name == "reset"
-    assert await operations.run("checkpoints.restore", "Going back", restores, replaces=True) == {"restored": True}
+    assert await operations.run("checkpoints.restore", verbatim("Going back"), restores, replaces=True) == {
+        "restored": True
+    }
     assert not operations.is_busy
     assert not path.exists()
 
@@ -298,8 +306,8 @@ def test_the_end_of_the_agent_leaves_the_journal_wherever_it_comes(where: str, t
             reached.set()
             await never.wait()
 
-        operations.register("disk.move", "Moving the disk", recover)
-        asked = asyncio.create_task(operations.run("disk.move", "Moving the disk", work))
+        operations.register("disk.move", verbatim("Moving the disk"), recover)
+        asked = asyncio.create_task(operations.run("disk.move", verbatim("Moving the disk"), work))
         await asyncio.wait_for(reached.wait(), 20)
         await operations.aclose()
         await asyncio.gather(asked, return_exceptions=True)
@@ -319,19 +327,19 @@ async def test_the_next_agent_settles_what_was_left(tmp_path: Path) -> None:
     assert (await refusal(operations)).problem.code is ProblemCode.BUSY
     recovered: list[Journal] = []
 
-    async def recover(operation: Operation, left: Journal, why: BaseException | None) -> str:
+    async def recover(operation: Operation, left: Journal, why: BaseException | None) -> Message:
         assert why is None
         assert operation.holds_clients
         assert path.exists(), "until it is settled, another kill must be followed by another try"
         recovered.append(left)
-        return "The disk is where it was."
+        return verbatim("The disk is where it was.")
 
-    operations.register("disk.move", "Moving the disk", recover)
+    operations.register("disk.move", verbatim("Moving the disk"), recover)
     await operations.run_recovery()
     assert recovered[0].details == {"target": "/x"}
     assert not path.exists()
     assert not operations.has_left
-    assert [notice.text for notice in notices] == ["The disk is where it was."]
+    assert [str(notice.text) for notice in notices] == ["The disk is where it was."]
     assert stage.shown[-1] is None
     await operations.admit()
 
@@ -345,14 +353,14 @@ async def test_a_recovery_that_fails_is_told_and_the_journal_stays(tmp_path: Pat
     operations, _, notices = made(tmp_path)
 
     async def recover(_operation: Operation, _left: Journal, _why: BaseException | None) -> None:
-        raise fail(ProblemCode.DISK_DAMAGED, "It is damaged.", hint="Put back a copy.")
+        raise fail(ProblemCode.DISK_DAMAGED, verbatim("It is damaged."), hint=verbatim("Put back a copy."))
 
-    operations.register("reset", "Resetting", recover)
+    operations.register("reset", verbatim("Resetting"), recover)
     await operations.run_recovery()
-    assert "It is damaged. Put back a copy." in notices[0].text
+    assert "It is damaged. Put back a copy." in str(notices[0].text)
     assert path.exists()
     assert not operations.is_under_way
-    assert "It is damaged" in (await refusal(operations)).problem.summary
+    assert "It is damaged" in str((await refusal(operations)).problem.summary)
 
 
 @in_a_loop
@@ -365,11 +373,11 @@ async def test_a_recovery_may_fail_after_everything_is_in_order(tmp_path: Path) 
 
     async def recover(operation: Operation, _left: Journal, _why: BaseException | None) -> None:
         await operation.end_journal()
-        raise fail(ProblemCode.ENGINE_DOWN, "It did not start again.")
+        raise fail(ProblemCode.ENGINE_DOWN, verbatim("It did not start again."))
 
-    operations.register("reset", "Resetting", recover)
+    operations.register("reset", verbatim("Resetting"), recover)
     await operations.run_recovery()
-    assert "It did not start again." in notices[0].text
+    assert "It did not start again." in str(notices[0].text)
     assert not path.exists()
     assert not operations.is_busy
 
@@ -380,7 +388,7 @@ async def test_a_journal_of_an_unknown_kind_is_told(tmp_path: Path) -> None:
     journals.save(tmp_path / "operation.json", Journal(name="teleport", stage="half", was_running=True))
     operations, _, notices = made(tmp_path)
     await operations.run_recovery()
-    assert "teleport" in notices[0].text
+    assert "teleport" in str(notices[0].text)
     assert not operations.is_busy
 
 
@@ -402,7 +410,7 @@ async def test_a_defect_is_told_although_the_client_has_left(tmp_path: Path) -> 
         await go.wait()
         raise KeyError("a defect")
 
-    asked = asyncio.create_task(operations.run("reset", "Resetting", work))
+    asked = asyncio.create_task(operations.run("reset", verbatim("Resetting"), work))
     while not operations.is_busy:
         await asyncio.sleep(0)
     asked.cancel()
@@ -411,5 +419,5 @@ async def test_a_defect_is_told_although_the_client_has_left(tmp_path: Path) -> 
     async with asyncio.timeout(20):
         while not notices:
             await asyncio.sleep(0.005)
-    assert "Resetting" in notices[0].text
-    assert "KeyError" in notices[0].text
+    assert "Resetting" in str(notices[0].text)
+    assert "KeyError" in str(notices[0].text)

@@ -11,11 +11,12 @@ from backend.agent.core.changes import Changes
 from backend.agent.core.lifecycle import Event, StartRequested, StopRequested
 from backend.agent.operations.power import Power
 from backend.errors import Problem, ProblemCode, WherryError
+from backend.messages import verbatim
 from backend.model import Desired, MachineStatus, Phase, StopPolicy
 from tests.fakes.loop import on_loop
 
-DAMAGED = Problem(code=ProblemCode.DISK_DAMAGED, summary="The disk is damaged.")
-SLOW = Problem(code=ProblemCode.ENGINE_DOWN, summary="The engine is slow.")
+DAMAGED = Problem(code=ProblemCode.DISK_DAMAGED, summary=verbatim("The disk is damaged."))
+SLOW = Problem(code=ProblemCode.ENGINE_DOWN, summary=verbatim("The engine is slow."))
 
 
 def status(phase: Phase, *problems: Problem) -> MachineStatus:

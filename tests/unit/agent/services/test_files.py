@@ -183,7 +183,7 @@ def test_a_client_cannot_ask_for_something_else(machine: Machine, container: str
 
 
 def test_a_container_that_is_gone_and_a_driver_that_is_not_known() -> None:
-    with pytest.raises(WherryError, match="does not know that container"):
+    with pytest.raises(WherryError, match="no longer exists"):
         Machine(None).list("/")
     with pytest.raises(WherryError, match="storage driver btrfs"):
         Machine({"GraphDriver": {"Name": "btrfs", "Data": None}}).list("/")

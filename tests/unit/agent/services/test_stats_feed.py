@@ -12,6 +12,7 @@ from backend.agent.services import stats_feed
 from backend.agent.services.stats_feed import TOO_OLD, HostFigures, StatsFeed
 from backend.control.protocol import StatsPush
 from backend.errors import ProblemCode, fail
+from backend.messages import verbatim
 from backend.stream import CommandOutput
 from tests.fakes.loop import turns
 
@@ -146,7 +147,7 @@ def test_lines_cut_anywhere_and_odd_lines_make_no_difference(caplog: pytest.LogC
     (push,) = play(guest, story)
     assert push.sample is not None
     assert push.sample.machine.memory_total_bytes == 4000 * 1024
-    assert len([record for record in caplog.records if "not understood" in record.message]) == 1
+    assert len([record for record in caplog.records if "understood" in record.message]) == 1
 
 
 def test_a_program_that_ends_is_begun_again() -> None:
@@ -220,7 +221,7 @@ def test_a_guest_that_cannot_be_reached_is_asked_again() -> None:
     def refuse() -> CommandOutput:
         nonlocal tries
         tries += 1
-        raise fail(ProblemCode.SSH_FAILED, "There is no connection to the guest.")
+        raise fail(ProblemCode.SSH_FAILED, verbatim("There is no connection to the guest."))
 
     guest = Guest(refuse)
 

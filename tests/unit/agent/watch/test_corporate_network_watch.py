@@ -15,6 +15,7 @@ from backend.files import write_private
 from backend.host.certificates import CertificateSource
 from backend.host.proxies import SystemProxies
 from backend.host.systems.linux import LinuxHost
+from backend.messages import verbatim
 from backend.model import AcceleratorStatus, MachineResources, Notice
 from backend.paths import MachineDir
 from backend.settings.config import Config, NetworkSection
@@ -60,7 +61,7 @@ def start(host: CompanyHost, directory: MachineDir) -> None:
     write_private(directory.engine_options, b"{}")
     record = run.RunRecord(
         uuid="u",
-        accelerator=AcceleratorStatus(name="tcg", title="t", hardware=False),
+        accelerator=AcceleratorStatus(name="tcg", title=verbatim("t"), hardware=False),
         resources=MachineResources(cpus=1, memory_mib=512, disk_gib=1),
         image_version="v",
         engine_version="28",
@@ -101,9 +102,9 @@ def test_changes_are_told_once_and_a_restart_settles_them(host: CompanyHost, dir
             async with asyncio.timeout(30):
                 while looks < looked + 10:
                     await asyncio.sleep(0.001)
-            assert [notice.text.partition(" have")[0] for notice in notices] == [
-                "This computer's proxies",
-                "This computer's proxies and certificate authorities",
+            assert [str(notice.text).partition(" have")[0] for notice in notices] == [
+                "The proxy settings of this computer",
+                "The proxy settings and certificate authorities of this computer",
             ]
             start(host, directory)
             await until(set())

@@ -9,6 +9,7 @@ import pytest
 
 from backend.agent.watch.guest_clock import MAX_TRIP_S, GuestClock, TimeJumps, read_pong
 from backend.errors import ProblemCode, fail
+from backend.messages import verbatim
 
 
 class Clocks:
@@ -40,12 +41,12 @@ class GuestSide:
     async def ask(self, command: str, timeout_s: float) -> str:
         assert command == "ping"
         if self.until():
-            raise fail(ProblemCode.MACHINE_DIED, "gone")
+            raise fail(ProblemCode.MACHINE_DIED, verbatim("gone"))
         self.asked += 1
         trip = self.trips_s.pop(0) if self.trips_s else 0.01
         if trip > timeout_s:
             self.clocks.now += timeout_s
-            raise fail(ProblemCode.GUEST_HUNG, "silent")
+            raise fail(ProblemCode.GUEST_HUNG, verbatim("silent"))
         self.clocks.now += trip / 2
         answer = f"12.5 {self.clocks.wall() + self.ahead:.6f}"
         self.clocks.now += trip / 2

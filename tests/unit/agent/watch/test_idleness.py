@@ -12,6 +12,7 @@ from backend.agent.core.lifecycle import StopRequested
 from backend.agent.watch.idleness import Idleness
 from backend.engine.front.activity import Activity
 from backend.errors import ProblemCode, fail
+from backend.messages import verbatim
 from backend.model import Desired, MachineStatus, Notice, OperationStatus, Phase, StopPolicy
 from backend.settings.config import Config, MachineSection
 
@@ -62,7 +63,7 @@ class Machine:
     async def dial(self, *, wakes: bool = True) -> Stream:
         assert not wakes, "a look starts nothing"
         if not self.answer:
-            raise fail(ProblemCode.ENGINE_DOWN, "It is away.")
+            raise fail(ProblemCode.ENGINE_DOWN, verbatim("It is away."))
         self.operation = self.begins
         self.streams.append(Stream(self.answer))
         return self.streams[-1]
@@ -107,7 +108,7 @@ def test_an_idle_machine_is_put_away_once(action: str, policy: StopPolicy) -> No
     notices = watch(machine, action=action)
     assert machine.asked == [StopRequested(policy)]
     assert len(notices) == 1
-    assert "2 minutes" in notices[0].text
+    assert "2 idle minutes" in str(notices[0].text)
     assert all(stream.closed for stream in machine.streams)
 
 
@@ -120,7 +121,9 @@ def test_an_idle_machine_is_put_away_once(action: str, policy: StopPolicy) -> No
         pytest.param(Machine(answer=b"HTTP/1.0 200 OK\r\n\r\n{"), id="half an answer"),
         pytest.param(Machine(answer=b""), id="the engine is away"),
         pytest.param(Machine(phase=Phase.CONNECTING), id="it is on its way up"),
-        pytest.param(Machine(begins=OperationStatus(name="update.apply", title="Updating")), id="an update begins"),
+        pytest.param(
+            Machine(begins=OperationStatus(name="update.apply", title=verbatim("Updating"))), id="an update begins"
+        ),
     ],
 )
 def test_any_other_is_not(machine: Machine) -> None:

@@ -72,5 +72,5 @@ def test_a_part_that_dies_of_a_defect_is_told_and_the_watch_goes_on() -> None:
     asyncio.run(run())
     assert len(notices) == 1
     assert notices[0].level == "error"
-    assert "QEMU's events" in notices[0].text
-    assert "KeyError" in notices[0].text
+    assert "QEMU's events" in str(notices[0].text)
+    assert "KeyError" in str(notices[0].text)

@@ -134,4 +134,4 @@ def test_a_refusal_is_told_as_it_is(engine: FakeEngine, client: EngineClient) ->
     engine.listings = {}
     with pytest.raises(WherryError) as caught:
         list_networks(client)
-    assert "not to be had" in caught.value.problem.summary
+    assert "not to be had" in str(caught.value.problem.summary)

@@ -156,7 +156,7 @@ def test_servers_as_the_user_writes_them(text: str, found: tuple[Server, ...]) -
 def test_what_is_no_server_is_refused_with_what_to_write(text: str) -> None:
     with pytest.raises(WherryError) as caught:
         servers.parse(text)
-    assert "network.dns" in caught.value.problem.summary
+    assert "network.dns" in str(caught.value.problem.summary)
     assert caught.value.problem.hint
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from backend.addresses import Protocol
 from backend.errors import Problem, ProblemCode, fail
+from backend.messages import verbatim
 from backend.model import Notice
 from backend.net.ports.bindings import Reader
 from backend.net.ports.forwarder import Forwarder
@@ -45,11 +46,11 @@ class Qemu(Monitor):
         self.rows.append(row)
         await self.adds.wait()
         if self.is_gone:
-            raise fail(ProblemCode.STEP_TIMED_OUT, "QEMU did not answer.")
+            raise fail(ProblemCode.STEP_TIMED_OUT, verbatim("QEMU did not answer."))
 
     async def remove_forward(self, forward: HostForward) -> None:
         if self.is_gone:
-            raise fail(ProblemCode.STEP_TIMED_OUT, "QEMU did not answer.")
+            raise fail(ProblemCode.STEP_TIMED_OUT, verbatim("QEMU did not answer."))
         self.rows = [
             row
             for row in self.rows

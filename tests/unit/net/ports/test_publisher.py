@@ -153,10 +153,10 @@ def test_a_port_that_is_taken_when_the_machine_comes_is_told_and_opened_once_it_
             await stage.begin()
             assert stage.qemu.ports == set()
             assert [problem.code for problem in stage.problems] == [ProblemCode.PORT_TAKEN]
-            assert stage.problems[0].summary.startswith(f"web is not published at 127.0.0.1:{ports[0]}/tcp: Port ")
+            assert str(stage.problems[0].summary).startswith(f"web isn't published at 127.0.0.1:{ports[0]}/tcp. Port ")
             companion = stage.publisher.published()[1]
             assert stage.publisher.problem_of(companion) is not None, "it is not about to be opened"
-            assert [notice.text for notice in stage.notices] == [stage.problems[0].summary]
+            assert [str(notice.text) for notice in stage.notices] == [str(stage.problems[0].summary)]
             running = asyncio.create_task(stage.publisher.run())
             with socket.create_server(("127.0.0.1", ports[1])):
                 stage.engine.add("marker", *marker, running=True)
@@ -164,7 +164,7 @@ def test_a_port_that_is_taken_when_the_machine_comes_is_told_and_opened_once_it_
                 await until(lambda: len(stage.notices) == 2)
             # It is opened by what tries again, which has tried the other too.
             await until(lambda: ("127.0.0.1", ports[1]) in stage.qemu.ports)
-            assert [notice.text[:4] for notice in stage.notices[:2]] == ["web ", "mark"], "said once"
+            assert [str(notice.text)[:4] for notice in stage.notices[:2]] == ["web ", "mark"], "said once"
             stage.engine.run("marker", running=False)
             stage.engine.tell("marker", "die")
             await until(lambda: not stage.qemu.ports)
@@ -172,7 +172,7 @@ def test_a_port_that_is_taken_when_the_machine_comes_is_told_and_opened_once_it_
             await asyncio.sleep(0.01)
         while stage.problems:
             await asyncio.sleep(0.01)
-        assert stage.notices[-1].text == f"This is over: {stage.notices[0].text}"
+        assert str(stage.notices[-1].text) == f"Solved: {stage.notices[0].text}"
         running.cancel()
         await asyncio.wait({running})
 
@@ -207,8 +207,8 @@ def test_a_port_of_another_container_is_told_as_that(ports: list[int], first: st
             problem = await stage.publisher.prepare_start("other", stage.engine.dial)
         assert problem is not None
         assert problem.code is ProblemCode.PORT_TAKEN
-        assert "is published by the container web already" in problem.summary
-        assert problem.hint == "Stop that container, or publish another port."
+        assert "is already published by the container web" in str(problem.summary)
+        assert str(problem.hint) == "Stop that container, or publish another port."
         assert stage.qemu.ports == {(first, ports[0])}
 
     play(story)

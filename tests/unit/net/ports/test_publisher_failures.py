@@ -118,16 +118,16 @@ def test_a_problem_goes_with_its_container_and_counts_its_ports(ports: list[int]
             await stage.begin()
             (problem,) = stage.problems
             assert problem.code is ProblemCode.PORT_TAKEN
-            assert f"127.0.0.1:{ports[0]}/tcp and 1 more: " in problem.summary
-            assert "process" in problem.summary
+            assert f"127.0.0.1:{ports[0]}/tcp and 1 more. " in str(problem.summary)
+            assert "process" in str(problem.summary)
             assert problem.hint is not None
-            assert problem.hint.endswith("It is published as soon as it can be.")
+            assert str(problem.hint).endswith("Wherry publishes it as soon as possible.")
             assert await stage.publisher.prepare_start("web", stage.engine.dial) is not None
             assert [problem] == list(stage.problems), "a restart changes nothing"
             stage.engine.run("web", running=False)
             await stage.publisher.release("web")
             assert not stage.problems
-            assert [notice.text for notice in stage.notices] == [problem.summary], "said once"
+            assert [str(notice.text) for notice in stage.notices] == [str(problem.summary)], "said once"
 
     play(story)
 

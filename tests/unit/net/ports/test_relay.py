@@ -257,7 +257,7 @@ def test_a_taken_port_is_explained() -> None:
         with socket.create_server((LOOPBACK, 0)) as other, pytest.raises(WherryError) as caught:
             await Relay.open(Protocol.TCP, LOOPBACK, other.getsockname()[1], (LOOPBACK, 9))
         assert caught.value.problem.code is ProblemCode.PORT_TAKEN
-        assert "python" in caught.value.problem.summary
+        assert "python" in str(caught.value.problem.summary)
 
     run(story)
 

@@ -136,4 +136,4 @@ def test_room_is_asked_of_the_file_system(tmp_path: Path) -> None:
     with pytest.raises(WherryError) as caught:
         disks.check_room(Path("/proc"))  # a file system without any room
     assert caught.value.problem.code is ProblemCode.HOST_DISK_FULL
-    assert "0 MiB" in caught.value.problem.summary
+    assert "0 MiB" in str(caught.value.problem.summary)

@@ -198,7 +198,7 @@ def test_two_of_one_foreign_name_are_told_apart(path: Path, disk: OfflineDisk, t
     first, second = disk.list()
     assert first.foreign
     assert "\x1b" not in first.name
-    with pytest.raises(WherryError, match="only delete the first"):
+    with pytest.raises(WherryError, match="delete only the first"):
         disk.delete(second)
     disk.delete(first)
     disk.delete(second)

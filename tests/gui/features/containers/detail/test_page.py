@@ -24,6 +24,7 @@ from app.terminal.session import TerminalState
 from app.ui.masking import MASK, is_secret
 from backend.engine.container.page_types import RemoteFile
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from tests.gui.fakes.detail_window import DetailWindow
 from tests.gui.scenes import detail_scenes, samples
 
@@ -219,7 +220,7 @@ def test_the_head_follows_the_container(store: AppStore, window: MainWindow) -> 
 
 def test_a_failed_job_shows_its_problem(store: AppStore, window: MainWindow) -> None:
     detail_scenes.files(store, window)
-    problem = Problem(code=ProblemCode.HOST_DISK_FULL, summary="No space left on device")
+    problem = Problem(code=ProblemCode.HOST_DISK_FULL, summary=verbatim("No space left on device"))
     job = Job(JobKind.DOWNLOAD, "c", "/x", state=JobState.FAILED, problem=problem)
     store.part(DetailStore).add_job(job)
     assert detail_scenes.page(window).jobs._rows[job]._problem.problem is problem

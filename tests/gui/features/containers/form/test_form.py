@@ -29,6 +29,7 @@ from backend.engine.client.pulling import PullProgress
 from backend.engine.container.creating import Created, RecreateStep, local_images, network_names
 from backend.engine.spec.container_spec import ContainerSpec
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from tests.gui.scenes import samples
 from tests.gui.scenes.container_scenes import SPEC, running
 from tests.unit.engine.spec.test_container_spec import SPECS
@@ -207,7 +208,7 @@ def test_a_pull_is_cancelled_at_once(form: ContainerForm, engine: Engine) -> Non
     assert pull.cancelled
     assert not form.pull.isVisible()
     assert form.send.isEnabled()
-    engine.answer(Problem(code=ProblemCode.CANCELLED, summary="It was cancelled."))
+    engine.answer(Problem(code=ProblemCode.CANCELLED, summary=verbatim("It was cancelled.")))
     assert form.problem.problem is None
 
 
@@ -216,7 +217,7 @@ def test_a_failed_pull_shows_its_problem(form: ContainerForm, engine: Engine) ->
     form.submit()
     engine.answer(False)
     form.pull.begin()
-    problem = Problem(code=ProblemCode.ENGINE_ERROR, summary="manifest unknown")
+    problem = Problem(code=ProblemCode.ENGINE_ERROR, summary=verbatim("manifest unknown"))
     engine.answer(problem)
     assert form.problem.problem == problem
 

@@ -25,6 +25,7 @@ from app.state.preferences import Preferences
 from app.state.store import AppStore
 from backend.engine.types import Container, ContainerAction, ContainerState
 from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
 from tests.gui.scenes import samples
 from tests.gui.screenshots import running
@@ -324,7 +325,7 @@ def test_renaming_waits_for_the_engine_and_shows_its_error(store: AppStore, view
     QTest.mouseClick(dialog.confirm, LEFT)
     ((_job, done),) = asked
     said = ('Conflict. The container name "/web" is already in use',)
-    done(Problem(code=ProblemCode.ENGINE_ERROR, summary="The state does not allow that.", tail=said))  # type: ignore[operator]
+    done(Problem(code=ProblemCode.ENGINE_ERROR, summary=verbatim("The state does not allow that."), tail=said))  # type: ignore[operator]
     assert "already in use" in dialog.fault.text()
     assert dialog.isVisible()
     done(None)  # type: ignore[operator]

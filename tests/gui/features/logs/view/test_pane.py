@@ -363,7 +363,7 @@ def test_saving_where_it_cannot_be_says_so(shown: Shower, qtbot: QtBot, tmp_path
     pane._refresh()
     pane.exporting.save(tmp_path / "missing" / "web.log")
     qtbot.waitUntil(lambda: pane.exporting.job is None)
-    assert "could not be saved" in pane.exporting.state.text()
+    assert "Couldn't save" in pane.exporting.state.text()
 
 
 def test_hostile_lines_are_plain_text(shown: Shower, qtbot: QtBot) -> None:
