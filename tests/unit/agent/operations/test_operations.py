@@ -190,7 +190,7 @@ def test_whatever_it_raises_its_recovery_runs_and_the_journal_outlives_it(
 @in_a_loop
 @pytest.mark.expect_log("ended early and is taken back")
 @pytest.mark.expect_log("operations: Full.")
-@pytest.mark.expect_log("operations: Wherry made a mistake")
+@pytest.mark.expect_log("operations: Internal error")
 async def test_what_could_not_be_put_in_order_is_tried_again_and_nothing_begins_before(tmp_path: Path) -> None:
     path = tmp_path / "operation.json"
     operations, _, notices = made(tmp_path)
