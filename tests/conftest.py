@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,14 @@ BOOTING = ("vm", "vmimage", "faults")
 BOOTING_S = 600
 """When such a test counts as one that hangs; for the others pyproject.toml says it."""
 OURS = ("WHERRY_HOME", "WHERRY_IMAGE", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests that boot machines their time, unless they say themselves how long they may take."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in BOOTING and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(BOOTING_S))
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from backend.model import Phase
 from tests.faults.plan import CRASHES, FROM_STOPPED, LEADS_TO_STOPPED, Fault, Kind, Stage
 from tests.faults.target import ROOT, Target, Violation
 from tests.faults.workload import WRITERS, Workload
-from tests.vm.support.machine import BUSYBOX, Machine, busybox_tar
+from tests.vm.support.machine import BUSYBOX, Machine, busybox_tar, give_verdicts
 from tests.vm.support.tools import find_tools
 
 _DOCKERD: Final = "$(pidof dockerd)"
@@ -70,6 +70,7 @@ class RealTarget(Target):
     def set_up(self) -> None:
         """See Target."""
         self.paths.create()
+        give_verdicts(self.home)
         self._images = {name: self._copy_image(name) for name in ("first", "second")}
         self.wherry("config", "set", "image.directory", str(self._images["first"]))
         self.wherry("config", "set", "machine.disk_gib", "8")

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.application import WherryApp
 from backend.api import ensure_agent
-from tests.vm.support.machine import ARTIFACTS, Machine
+from tests.vm.support.machine import ARTIFACTS, Machine, give_verdicts, keep_verdicts
 from tests.vm.support.registry import serve_registry
 from tests.vm.support.tools import Tools, find_tools
 
@@ -46,6 +46,7 @@ def machine(image_directory: Path, tools: Tools, tmp_path_factory: pytest.TempPa
     made.wherry("config", "set", "image.directory", str(image_directory))  # for agents that the window starts, too
     try:
         made.wherry("start")
+        keep_verdicts(made.home)
         made.import_busybox()
         yield made
     finally:
@@ -55,16 +56,12 @@ def machine(image_directory: Path, tools: Tools, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def fresh(machine: Machine, tmp_path: Path) -> Iterator[Machine]:
+def fresh(image_directory: Path, tools: Tools, tmp_path: Path) -> Iterator[Machine]:
     """A machine that was never started; its processes and files are removed after the test."""
     docker_config = tmp_path / "docker"
     docker_config.mkdir()
-    made = Machine(home=tmp_path / "home", image=machine.image, tools=machine.tools, docker_config=docker_config)
-    # Which accelerators do not work on this computer was found out by the first machine, in up to ten seconds.
-    verdicts = machine.home / "machine/accelerators.json"
-    if verdicts.exists():
-        (made.home / "machine").mkdir(mode=0o700, parents=True)
-        shutil.copy(verdicts, made.home / "machine")
+    made = Machine(home=tmp_path / "home", image=image_directory, tools=tools, docker_config=docker_config)
+    give_verdicts(made.home)
     yield made
     if made.home.exists():
         made.wherry("stop", "--kill", "--quit", check=False)

@@ -72,6 +72,7 @@ def own(fresh: Machine) -> OwnMachine:
     return OwnMachine(home=fresh.home, image=fresh.image, tools=fresh.tools, docker_config=fresh.docker_config)
 
 
+@pytest.mark.timeout(1500)
 def test_nothing_is_lost_by_updates_a_larger_disk_a_move_and_a_reset(own: OwnMachine, tmp_path: Path) -> None:
     """All steps use one machine, because each restart is expensive."""
     own.add_image("first", age_s=3000)

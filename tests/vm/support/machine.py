@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -21,6 +22,8 @@ WHERRY = [sys.executable, "-m", "backend.cli"]
 BUSYBOX = "busybox:test"
 ROOT = Path(__file__).parents[3]
 ARTIFACTS = ROOT / "artifacts"
+VERDICTS = "machine/accelerators.json"
+KEPT_VERDICTS = ARTIFACTS / "accelerators.json"
 
 
 def wait_until(what: str, condition: Callable[[], Any], *, timeout_s: float, every_s: float = 0.1) -> Any:
@@ -31,6 +34,26 @@ def wait_until(what: str, condition: Callable[[], Any], *, timeout_s: float, eve
             return value
         time.sleep(every_s)
     raise AssertionError(f"waited {timeout_s:g} s for: {what}")
+
+
+def keep_verdicts(home: Path) -> None:
+    """Keep which accelerators this machine found not to work, for `give_verdicts`."""
+    found = home / VERDICTS
+    if found.exists():
+        KEPT_VERDICTS.parent.mkdir(exist_ok=True)
+        part = KEPT_VERDICTS.with_suffix(f".{os.getpid()}")
+        shutil.copy(found, part)
+        part.replace(KEPT_VERDICTS)
+
+
+def give_verdicts(home: Path) -> None:
+    """Spare a new machine the accelerators that do not work: KVM that opens but runs nothing is tried for ten seconds.
+
+    What was found holds for one processor, kernel and QEMU; on another computer it has no effect.
+    """
+    if KEPT_VERDICTS.exists():
+        (home / VERDICTS).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy(KEPT_VERDICTS, home / VERDICTS)
 
 
 @dataclass
