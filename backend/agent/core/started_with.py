@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -30,7 +30,7 @@ def save_settings(directory: MachineDir, settings: Config) -> None:
         write_private(directory.used_config, msgspec.json.encode(settings))
 
 
-def save_daemon_options(directory: MachineDir, options: dict[str, Any]) -> None:
+def save_daemon_options(directory: MachineDir, options: dict[str, object]) -> None:
     """Save the user's daemon.json of a start. Raises OSError."""
     with _lock:
         write_private(directory.used_daemon_json, (json.dumps(options, indent=2, ensure_ascii=False) + "\n").encode())
@@ -42,10 +42,10 @@ def settings(directory: MachineDir) -> Config | None:
         return _read(directory.used_config, Config)
 
 
-def daemon_options(directory: MachineDir) -> dict[str, Any] | None:
+def daemon_options(directory: MachineDir) -> dict[str, object] | None:
     """The user's daemon.json in use; None if not known."""
     with _lock:
-        return _read(directory.used_daemon_json, dict[str, Any])
+        return _read(directory.used_daemon_json, dict[str, object])
 
 
 def change(directory: MachineDir, key: str, value: int | str | bool) -> None:

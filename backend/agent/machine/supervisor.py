@@ -10,11 +10,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import replace
-from typing import Any, Final
-
-import msgspec
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from backend.agent.boot.link import GuestLink
 from backend.agent.boot.progress import Progress
@@ -22,7 +19,6 @@ from backend.agent.boot.readiness import Deadlines
 from backend.agent.core import desired_state, lifecycle
 from backend.agent.core.changes import Changes, Value
 from backend.agent.core.desired_state import DesiredState
-from backend.agent.core.guest import Guest
 from backend.agent.core.lifecycle import (
     Adopted,
     CancelWork,
@@ -41,9 +37,9 @@ from backend.agent.core.lifecycle import (
     State,
     StopRequested,
 )
-from backend.agent.machine.effects import Effects, Found, Hooks
+from backend.agent.machine.effects import Effects, Endpoint, Found, Hooks
+from backend.agent.machine.running import RunningMachine
 from backend.agent.watch.peaks import Peaks
-from backend.agent.watch.watchdog import Watchdog
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.host.base import Host
 from backend.messages import Message, message, sentences
@@ -59,9 +55,8 @@ from backend.model import (
 )
 from backend.paths import MachineDir
 from backend.stream import ByteStream
-from backend.vm.monitor import Monitor
 from backend.vm.run import RunRecord
-from backend.vm.spec import UserNetwork
+from backend.vm.spec import GuestImage
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +66,19 @@ _DEGRADED_S: Final = 5.0
 """How long a client waits for an engine that is known to be gone, and might soon be found again."""
 
 
+class StartRules(Protocol):
+    """Says when the machine is started without a request of the user's."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether something has to be put in order before a machine that was running is started again."""
+        ...
+
+    async def may_start_on_demand(self) -> bool:
+        """Whether a docker client may start a machine that does not run."""
+        ...
+
+
 class Supervisor:
     """One machine."""
 
@@ -78,13 +86,11 @@ class Supervisor:
         self,
         host: Host,
         directory: MachineDir,
+        machine: RunningMachine,
         *,
+        peaks: Peaks,
         publish: Callable[[MachineStatus], None],
         notify: Callable[[Notice], None],
-        open_endpoint: Callable[[], Coroutine[Any, Any, None]],
-        announce_endpoint: Callable[[], Coroutine[Any, Any, None]],
-        may_start_on_demand: Callable[[], Coroutine[Any, Any, bool]],
-        is_held: Callable[[], bool] = lambda: False,
         greeting: Callable[[], str] = lambda: "",
         deadlines: Deadlines | None = None,
         changes: Changes | None = None,
@@ -92,22 +98,21 @@ class Supervisor:
         """Make a supervisor that owns nothing yet.
 
         Args:
+            host: this computer.
+            directory: the machine's.
+            machine: what of it runs.
+            peaks: the most that it has taken of this computer.
             publish: called with each new snapshot.
             notify: called with things that happened once.
-            open_endpoint: serves the docker endpoint, if it is not served yet. Raises WherryError.
-            announce_endpoint: lets docker clients know of it; called when the engine answers. MUST NOT raise.
-            may_start_on_demand: whether a docker client may bring up a machine that does not run.
-            is_held: whether something has to be settled before a machine that was wanted is started.
             greeting: a line for each guest that is reached, on its control port; "" for none.
             deadlines: other ones than the ladder's own.
             changes: notified whenever something of the machine may be different.
         """
         self._changes = changes or Changes()
+        self._machine = machine
         self._docker_url = host.docker_url(directory.docker_socket)
         self._publish = publish
         self._notify = notify
-        self._may_start_on_demand = may_start_on_demand
-        self._is_held = is_held
         self._state = State()
         self._events: asyncio.Queue[tuple[Event, asyncio.Future[int] | None]] = asyncio.Queue()
         self._progress = Progress(self._push)
@@ -117,11 +122,17 @@ class Supervisor:
             phase=lambda: self._state.phase,
             changed=self._push,
             notify=notify,
-            open_endpoint=open_endpoint,
-            announce_endpoint=announce_endpoint,
             greeting=greeting,
         )
-        self._effects = Effects(host, directory, hooks, progress=self._progress, deadlines=deadlines or Deadlines())
+        self._effects = Effects(
+            host,
+            directory,
+            machine,
+            hooks,
+            peaks=peaks,
+            progress=self._progress,
+            deadlines=deadlines or Deadlines(),
+        )
         self._seq = 0
         self._last: MachineStatus | None = None
         self._running_since: float | None = None
@@ -133,6 +144,11 @@ class Supervisor:
         self._networks: MachineNetworks | None = None
         self._network_problem: Problem | None = None
         self._port_problems: tuple[Problem, ...] = ()
+
+    def attach(self, endpoint: Endpoint, start_rules: StartRules) -> None:
+        """Say what the machine is served by; before `run`. They in their turn need the supervisor to be made."""
+        self._start_rules = start_rules
+        self._effects.attach(endpoint)
 
     # -- what others ask ------------------------------------------------------------------------------------------
     def post(self, event: Event) -> None:
@@ -197,7 +213,7 @@ class Supervisor:
 
     def _ready_link(self) -> GuestLink | None:
         """The way to the engine, while it answers."""
-        link = self._effects.link
+        link = self._machine.link
         return link if link is not None and link.is_ready else None
 
     async def _wait_for_engine(self, timeout_s: float) -> None:
@@ -238,7 +254,7 @@ class Supervisor:
         is waited for, being short, and gone on from.
         """
         phase = self._state.phase
-        if phase is Phase.FAILED or not await self._may_start_on_demand():
+        if phase is Phase.FAILED or not await self._start_rules.may_start_on_demand():
             return False
         if self._state.phase is Phase.STOPPING:
             if self._state.policy is not StopPolicy.SUSPEND:
@@ -255,34 +271,8 @@ class Supervisor:
         return True
 
     @property
-    def link(self) -> GuestLink | None:
-        """The way into the guest, while there is one."""
-        return self._effects.link
-
-    @property
-    def network(self) -> UserNetwork:
-        """Between host and guest: that of the machine that runs, or the usual one."""
-        record = self._effects.record
-        return record.user_network if record is not None else UserNetwork()
-
-    @property
-    def guest(self) -> Guest | None:
-        """The guest's control port, while it is open."""
-        return self._effects.guest
-
-    @property
-    def monitor(self) -> Monitor:
-        """QEMU's monitor; connected while there is a machine."""
-        return self._effects.driver.monitor
-
-    @property
-    def guest_ssh_port(self) -> int:
-        """Where the SSH server listens in the guest that runs."""
-        return self._effects.guest_ssh_port
-
-    @property
     def has_begun(self) -> bool:
-        """Whether it is known if there is a machine to be adopted."""
+        """True once adoption has been attempted."""
         return self._last is not None
 
     def show_operation(self, operation: OperationStatus | None) -> None:
@@ -290,15 +280,13 @@ class Supervisor:
         self._operation = operation
         self._push()
 
-    @property
-    def watchdog(self) -> Watchdog:
-        """Who looks after the machine that runs."""
-        return self._effects.watchdog
+    async def resume_cpus(self) -> bool:
+        """Let the machine's processors go on, if they stand still but could run. Returns whether they did stand still.
 
-    @property
-    def peaks(self) -> Peaks:
-        """The most that the machine has taken of the host."""
-        return self._effects.peaks
+        Raises:
+            WherryError: QEMU does not answer.
+        """
+        return await self._effects.watchdog.resume_cpus()
 
     def show_offer(self, version: str | None) -> None:
         """There is a newer guest image, or no longer."""
@@ -316,19 +304,11 @@ class Supervisor:
         self._port_problems = problems
         self._push()
 
-    def show_disk(self, size_gib: int) -> None:
-        """The running machine's disk was made larger."""
-        machine = self._effects
-        if machine.resources is not None:
-            machine.resources = replace(machine.resources, disk_gib=size_gib)
-            if machine.record is not None:
-                machine.record = msgspec.structs.replace(machine.record, resources=machine.resources)
-            self._push()
-
-    @property
-    def record(self) -> RunRecord | None:
-        """Of the QEMU that runs."""
-        return self._effects.record
+    def show_disk(self, size_gib: int) -> RunRecord | None:
+        """The running machine's disk was made larger. Returns its record, to be kept for the next agent."""
+        record = self._machine.set_disk_size(size_gib)
+        self._push()
+        return record
 
     # -- life -----------------------------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -357,8 +337,7 @@ class Supervisor:
     def _note(self, event: Event, before: State) -> None:
         """What a transition means for everything that is not in the state."""
         if self._state.run != before.run and self._state.phase is Phase.PREPARING:
-            self._effects.failed_before = ()
-            self._effects.requested_at = time.time()
+            self._effects.begin_start()
             self._boot_seconds = None
             self._progress.reset()
         match event:
@@ -408,14 +387,14 @@ class Supervisor:
                 if self._saved_desired_state is not None
                 else found is Found.LOST
             )
-            if wanted and found is not Found.STRANGER and not self._is_held():
+            if wanted and found is not Found.STRANGER and not self._start_rules.is_held:
                 _log.warning("the machine was wanted and does not run; it is started")
                 self.post(StartRequested())  # its snapshot is the first: no client is to see a machine that rests
             else:
                 self._push()
             return
-        assert self._effects.record is not None
-        self._running_since = self._effects.record.requested_at
+        assert self._machine.record is not None
+        self._running_since = self._machine.record.requested_at
         self._state, effects = lifecycle.reduce(self._state, Adopted())
         self._effects.watch(self._state.run)
         self._push()
@@ -438,42 +417,42 @@ class Supervisor:
 
     # -- snapshots ------------------------------------------------------------------------------------------------
     def _snapshot(self) -> MachineStatus:
-        phase, machine = self._state.phase, self._effects
-        live = phase.is_live
-        ready = machine.link is not None and machine.link.is_ready
-        image = machine.preparation.image if machine.preparation is not None else None
-        versions = machine.record or image
-        guest_problems = machine.guest.problems if machine.guest is not None else ()
+        live, now, preparation = self._state.phase.is_live, self._machine.now, self._effects.start.preparation
+        record = now.record if now is not None else None
+        given = record if record is not None else preparation
+        versions = record if record is not None else preparation.image if preparation is not None else None
         return MachineStatus(
             seq=self._seq,
-            phase=phase,
+            phase=self._state.phase,
             desired=self._state.desired,
             steps=self._progress.steps(),
-            accelerator=machine.accelerator if live else None,
-            endpoint=EngineEndpoint(url=self._docker_url, ready=ready) if live else None,
-            resources=machine.resources if live else None,
-            problems=tuple(
-                dict.fromkeys(
-                    (
-                        *machine.watchdog.problems,
-                        *self._state.problems,
-                        *guest_problems,
-                        *machine.watchdog.warnings,
-                        *((self._network_problem,) if self._network_problem is not None and live else ()),
-                        *(self._port_problems if live else ()),
-                    )
-                )
-            ),
-            pid=machine.driver.pid,
-            ssh_port=machine.link.ssh_port if machine.link is not None else None,
+            accelerator=record.accelerator if live and record is not None else None,
+            endpoint=EngineEndpoint(url=self._docker_url, ready=self._ready_link() is not None) if live else None,
+            resources=given.resources if live and given is not None else None,
+            problems=self._problems(),
+            pid=self._machine.pid,
+            ssh_port=now.link.ssh_port if now is not None else None,
             started_at=self._running_since if live else None,
             boot_seconds=self._boot_seconds,
-            image_version=machine.record.image_version if machine.record else image.version if image else None,
-            engine_version=versions.engine_version if versions else None,
+            image_version=_image_version(versions),
+            engine_version=versions.engine_version if versions is not None else None,
             operation=self._operation,
             networks=self._networks if live else None,
             image_offer=self._offer,
         )
+
+    def _problems(self) -> tuple[Problem, ...]:
+        """What the user should know, the most important first, each once."""
+        guest, watchdog, live = self._machine.guest, self._effects.watchdog, self._state.phase.is_live
+        found = (
+            *watchdog.problems,
+            *self._state.problems,
+            *(guest.problems if guest is not None else ()),
+            *watchdog.warnings,
+            *((self._network_problem,) if self._network_problem is not None and live else ()),
+            *(self._port_problems if live else ()),
+        )
+        return tuple(dict.fromkeys(found))
 
     def _push(self) -> None:
         fresh = self._snapshot()
@@ -482,3 +461,12 @@ class Supervisor:
             self._last = fresh
             self._publish(fresh)
         self._changes.notify()  # what is waited for need not be in the snapshot
+
+
+def _image_version(versions: RunRecord | GuestImage | None) -> str | None:
+    match versions:
+        case RunRecord():
+            return versions.image_version
+        case GuestImage():
+            return versions.version
+    return None

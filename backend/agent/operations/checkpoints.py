@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 
 from backend.agent.core.journal import Journal
 from backend.agent.core.tasks import Background
+from backend.agent.machine.running import RunningMachine
 from backend.agent.machine.supervisor import Supervisor
 from backend.agent.operations.operations import Operation, Operations
 from backend.agent.operations.restoring import Restoring
@@ -65,6 +66,7 @@ class Checkpoints:
         host: Host,
         directory: MachineDir,
         supervisor: Supervisor,
+        machine: RunningMachine,
         operations: Operations,
         *,
         notify: Callable[[Notice], None],
@@ -83,6 +85,7 @@ class Checkpoints:
         self._host = host
         self._dir = directory
         self._supervisor = supervisor
+        self._machine = machine
         self._operations = operations
         self._notify = notify
         self._changing = asyncio.Lock()
@@ -125,7 +128,7 @@ class Checkpoints:
         if not data_disk_path(self._dir).exists():
             return []
         if self._supervisor.phase in (Phase.RUNNING, Phase.DEGRADED, Phase.CONNECTING):
-            return await RunningDisk(self._supervisor.monitor).list()
+            return await RunningDisk(self._machine.monitor).list()
         return await asyncio.to_thread((await self.offline()).list)
 
     async def take(self, reason: str, name: str = "", *, force: bool = False) -> str:
@@ -207,7 +210,7 @@ class Checkpoints:
         """The way to change the disk's checkpoints now. Raises WherryError (BUSY, WRONG_PHASE, CHECKPOINT_FAILED)."""
         phase = self._supervisor.phase
         if phase in (Phase.RUNNING, Phase.DEGRADED):
-            yield RunningDisk(self._supervisor.monitor)
+            yield RunningDisk(self._machine.monitor)
             return
         if phase.is_live:
             raise fail(
@@ -232,7 +235,7 @@ class Checkpoints:
 
     async def _take_frozen(self, disk: RunningDisk, tag: str, *, force: bool) -> None:
         """Take it while the guest holds its writes."""
-        guest = self._supervisor.guest
+        guest = self._machine.guest
         asked_at = time.monotonic()
         refusal: Problem | None = None
         if guest is None:

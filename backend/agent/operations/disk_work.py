@@ -15,12 +15,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from backend.agent.core import inventory, started_with
 from backend.agent.core.journal import Journal
+from backend.agent.machine.running import RunningMachine
 from backend.agent.machine.supervisor import Supervisor
 from backend.agent.operations.checkpoints import Checkpoints
 from backend.agent.operations.operations import Operation, Operations
@@ -35,7 +36,6 @@ from backend.model import Phase
 from backend.paths import MachineDir
 from backend.settings import config
 from backend.settings.disk import data_disk_path
-from backend.ssh.session import Result
 from backend.vm import binary, run
 from backend.vm.disk import disk_copy, disks
 from backend.vm.disk.checkpoint_tags import BEFORE_RESET, BEFORE_RESIZE
@@ -62,8 +62,6 @@ _GROW_FILE_SYSTEM: Final = "/usr/sbin/resize2fs $(awk '$2 == \"/data\" { print $
 _GROW_S: Final = 600.0
 _GIB: Final = 1024**3
 
-Execute = Callable[..., Awaitable[Result | None]]
-
 
 class DiskWork:
     """One per agent."""
@@ -73,17 +71,17 @@ class DiskWork:
         host: Host,
         directory: MachineDir,
         supervisor: Supervisor,
+        machine: RunningMachine,
         operations: Operations,
-        checkpoints: Checkpoints,
         *,
-        execute: Execute,
+        checkpoints: Checkpoints,
     ) -> None:
         self._host = host
         self._dir = directory
         self._supervisor = supervisor
+        self._machine = machine
         self._operations = operations
         self._checkpoints = checkpoints
-        self._execute = execute
         self._power = Power(supervisor)
         operations.register(GROW, _TITLES[GROW], self._recover_grow)
         operations.register(MOVE, _TITLES[MOVE], self._recover_move)
@@ -128,12 +126,12 @@ class DiskWork:
         if not phase.is_live:
             return messages.DiskGrown(size_gib=size_gib, now=False)
         operation.step(message("Growing the disk"))
-        await self._supervisor.monitor.execute("block_resize", {"node-name": DATA_NODE, "size": size_gib * _GIB})
+        await self._machine.monitor.execute("block_resize", {"node-name": DATA_NODE, "size": size_gib * _GIB})
         await operation.note(_GROWN)
         operation.step(message("Growing the file system"))
         grown = False
         with contextlib.suppress(WherryError):  # told by `now`: it grows at the next start
-            result = await self._execute(_GROW_FILE_SYSTEM, stdin=b"", timeout_s=_GROW_S)
+            result = await self._machine.execute(_GROW_FILE_SYSTEM, stdin=b"", timeout_s=_GROW_S)
             grown = result is not None and result.exit_code == 0
             if result is not None and not grown:
                 _log.warning("resize2fs: %r", result.untrusted_stderr[-500:])
@@ -142,8 +140,7 @@ class DiskWork:
 
     async def _note_grown(self, size_gib: int, *, whole: bool) -> None:
         """What is shown of the running machine, and what the next agent knows of it."""
-        self._supervisor.show_disk(size_gib)
-        record = self._supervisor.record
+        record = self._supervisor.show_disk(size_gib)
 
         def note() -> None:
             if record is not None:

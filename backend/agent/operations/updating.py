@@ -27,6 +27,7 @@ from backend.agent.core.inventory import Inventory
 from backend.agent.core.journal import Journal
 from backend.agent.core.lifecycle import StartRequested
 from backend.agent.core.tasks import Background
+from backend.agent.machine.running import RunningMachine
 from backend.agent.machine.supervisor import Supervisor
 from backend.agent.operations.checkpoints import Checkpoints
 from backend.agent.operations.operations import Operation, Operations
@@ -61,14 +62,16 @@ class Updates:
         host: Host,
         directory: MachineDir,
         supervisor: Supervisor,
+        machine: RunningMachine,
         operations: Operations,
-        checkpoints: Checkpoints,
         *,
+        checkpoints: Checkpoints,
         notify: Callable[[Notice], None],
     ) -> None:
         self._host = host
         self._dir = directory
         self._supervisor = supervisor
+        self._machine = machine
         self._operations = operations
         self._checkpoints = checkpoints
         self._power = Power(supervisor)
@@ -82,7 +85,7 @@ class Updates:
         """For the control channel."""
         return (messages.CheckUpdate.handled_by(self._check), messages.ApplyUpdate.handled_by(self._apply))
 
-    def heed(self, status: MachineStatus) -> None:
+    def on_status(self, status: MachineStatus) -> None:
         """Take a snapshot: an image with which the engine has answered is kept."""
         running = status.phase is Phase.RUNNING and status.operation is None
         if running and not self._is_running:
@@ -361,7 +364,7 @@ class Updates:
     # -- which image ----------------------------------------------------------------------------------------------
     def _running_image(self) -> Path | None:
         """Of the QEMU that runs, by its own command line."""
-        record = self._supervisor.record
+        record = self._machine.record
         if record is None or "-kernel" not in record.argv:
             return None
         return Path(record.argv[record.argv.index("-kernel") + 1]).parent

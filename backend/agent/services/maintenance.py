@@ -11,14 +11,19 @@ from typing import Final
 from backend.agent.boot.link import GuestLink
 from backend.agent.boot.readiness import ENGINE, Deadlines
 from backend.agent.core.guest import Guest
+from backend.agent.machine.running import RunningMachine
 from backend.agent.machine.supervisor import Supervisor
 from backend.agent.services.stats_feed import HostFigures
 from backend.agent.watch.peaks import Peaks
 from backend.control import messages
 from backend.control.messages.request import Handler
 from backend.errors import Action, ProblemCode, WherryError, fail
+from backend.host.base import Host
+from backend.host.process import resident_bytes
 from backend.messages import message
 from backend.model import Phase
+from backend.paths import MachineDir
+from backend.settings.disk import data_disk_path
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +41,15 @@ _POLL_S: Final = 0.5
 class Maintenance:
     """Handles requests. `figures` returns the host's memory and disk use of the machine; it is called in a thread."""
 
-    def __init__(self, supervisor: Supervisor, figures: Callable[[], HostFigures], deadlines: Deadlines) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        machine: RunningMachine,
+        figures: Callable[[], HostFigures],
+        deadlines: Deadlines,
+    ) -> None:
         self._supervisor = supervisor
+        self._machine = machine
         self._figures = figures
         self._deadlines = deadlines
 
@@ -51,7 +63,7 @@ class Maintenance:
 
     async def restart_engine(self, _request: messages.RestartEngine) -> messages.Accepted:
         """Restart dockerd and return when the engine answers. Raises WherryError (MACHINE_STOPPED, ENGINE_DOWN)."""
-        guest, link = self._guest(), self._supervisor.link
+        guest, link = self._guest(), self._machine.link
         await guest.control.ask("restart dockerd", timeout_s=_RESTART_S)
         if link is not None:
             await self._wait_for_engine(link)
@@ -92,7 +104,7 @@ class Maintenance:
 
     async def resume_cpus(self, _request: messages.Continue) -> messages.Continued:
         """Resume paused CPUs. Raises WherryError."""
-        continued = await self._supervisor.watchdog.resume_cpus()
+        continued = await self._supervisor.resume_cpus()
         return messages.Continued(continued=continued, seq=self._supervisor.status().seq)
 
     async def reclaim(self, _request: messages.Reclaim) -> messages.Reclaimed:
@@ -130,7 +142,7 @@ class Maintenance:
         )
 
     def _guest(self) -> Guest:
-        guest = self._supervisor.guest
+        guest = self._machine.guest
         if guest is None or not guest.stages:
             raise fail(
                 ProblemCode.MACHINE_STOPPED,
@@ -142,12 +154,24 @@ class Maintenance:
         return guest
 
 
-def host_figures(*, disk: int | None, memory: int | None, given_mib: int | None, peaks: Peaks) -> HostFigures:
-    """Combine measurements: sizes in bytes (None: not known), memory of the guest in MiB, and the peaks."""
-    return HostFigures(
-        disk=disk,
-        memory=memory,
-        memory_given=given_mib * 1024**2 if given_mib is not None else None,
-        memory_returned=max(0, peaks.memory - memory) if memory is not None else None,
-        disk_returned=max(0, peaks.disk - disk) if disk is not None else None,
-    )
+class HostUsage:
+    """Measures what the machine takes of this computer."""
+
+    def __init__(self, host: Host, directory: MachineDir, machine: RunningMachine, peaks: Peaks) -> None:
+        self._host = host
+        self._dir = directory
+        self._machine = machine
+        self._peaks = peaks
+
+    def read(self) -> HostFigures:
+        """Measure now. May be called in any thread."""
+        pid, record = self._machine.pid, self._machine.record
+        disk = self._host.allocated_bytes(data_disk_path(self._dir))
+        memory = resident_bytes(pid) if pid is not None else None
+        return HostFigures(
+            disk=disk,
+            memory=memory,
+            memory_given=record.resources.memory_mib * 1024**2 if record is not None else None,
+            memory_returned=max(0, self._peaks.memory - memory) if memory is not None else None,
+            disk_returned=max(0, self._peaks.disk - disk) if disk is not None else None,
+        )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from backend.addresses import PortState, PortStatus
 from backend.agent.core import started_with
 from backend.agent.core.tasks import Background
+from backend.agent.machine.running import RunningMachine
 from backend.control import messages
 from backend.control.messages.request import Handler
 from backend.errors import Problem, ProblemCode
@@ -24,8 +24,7 @@ from backend.net.ports.host_network import GuestListener, HostNetworkFeed
 from backend.net.ports.publisher import Publisher
 from backend.paths import MachineDir
 from backend.settings.config import Config
-from backend.stream import CommandOutput, Dial
-from backend.vm.monitor import Monitor
+from backend.stream import Dial
 
 _RESTORE_S: Final = 30.0
 _SERVING_PHASES: Final = (Phase.CONNECTING, Phase.RUNNING, Phase.DEGRADED, Phase.STOPPING)
@@ -38,23 +37,19 @@ class PortsService:
         self,
         host: Host,
         directory: MachineDir,
+        machine: RunningMachine,
         *,
-        monitor: Callable[[], Monitor],
-        qemu_pid: Callable[[], int | None],
-        guest_ssh_port: Callable[[], int],
         dial: Dial,
-        follow: Callable[[str], AbstractAsyncContextManager[CommandOutput]],
         notify: Callable[[Notice], None],
         show: Callable[[tuple[Problem, ...]], None],
     ) -> None:
         """Reads a small file.
 
         Args:
-            monitor: of the running QEMU.
-            qemu_pid: its process id.
-            guest_ssh_port: port of the guest's SSH server.
+            host: this computer.
+            directory: the machine's.
+            machine: what of it runs.
             dial: opens a stream to the engine, without starting the machine for it; raises WherryError.
-            follow: starts a command in the guest; raises WherryError.
             notify: called with failures that no client is waiting for.
             show: called with the current problems of ports, when these have changed.
         """
@@ -63,14 +58,14 @@ class PortsService:
         self._failing: tuple[Problem, ...] = ()
         self._aliases = Aliases(directory.published_addresses)
         self._forwarder = Forwarder(
-            monitor,
-            guest_ssh_port=guest_ssh_port,
+            lambda: machine.monitor,
+            guest_ssh_port=lambda: machine.guest_ssh_port,
             deepen=lambda descriptor, backlog: (
-                (pid := qemu_pid()) is not None and host.deepen_backlog(pid, descriptor, backlog)
+                (pid := machine.pid) is not None and host.deepen_backlog(pid, descriptor, backlog)
             ),
             low_ports_on_any=host.low_ports_on_wildcard_only,
         )
-        self._host_networks = HostNetworkFeed(follow, self._on_listeners)
+        self._host_networks = HostNetworkFeed(machine.follow, self._on_listeners)
         self._publisher = Publisher(
             dial,
             self._forwarder,

@@ -26,6 +26,7 @@ from backend.agent.services.stats_lines import (
 from backend.control.protocol import StatsPush
 from backend.errors import Problem, ProblemCode, WherryError
 from backend.messages import message
+from backend.model import MachineStatus, Phase
 from backend.stats import StatsSample
 from backend.stream import CommandOutput
 from backend.while_wanted import WhileWanted
@@ -85,6 +86,10 @@ class StatsFeed:
     def set_wanted(self, wanted: bool) -> None:
         """Set whether a client is subscribed."""
         self._work.set_wanted(wanted)
+
+    def on_status(self, status: MachineStatus) -> None:
+        """Handle a new status: figures are read while the guest can be reached."""
+        self.set_up(status.phase in (Phase.RUNNING, Phase.DEGRADED) and status.ssh_port is not None)
 
     def set_up(self, up: bool) -> None:
         """Set whether the machine is up."""

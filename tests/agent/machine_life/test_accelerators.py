@@ -13,7 +13,6 @@ import pytest
 
 from backend.agent.boot.readiness import Deadlines
 from backend.agent.core.lifecycle import StartRequested, StopRequested
-from backend.agent.machine.supervisor import Supervisor
 from backend.errors import ProblemCode
 from backend.host import current
 from backend.host.base import AcceleratorFact
@@ -22,6 +21,7 @@ from backend.messages import verbatim
 from backend.model import MachineStatus, Notice, Phase, StopPolicy
 from backend.vm import ladder
 from tests.agent.machine import PATIENCE_S, Machine
+from tests.fakes.supervising import supervisor_of
 
 KVM = AcceleratorFact(name="kvm", title="KVM", available=True, reason=verbatim("it opens"), fingerprint="this boot")
 
@@ -37,23 +37,14 @@ class RecordedSupervisor:
     """A supervisor with all its snapshots and notices."""
 
     def __init__(self, machine: Machine, deadlines: str = "kernel.hardware=0.4") -> None:
-        async def nothing() -> None:
-            pass
-
-        async def no() -> bool:
-            return False
-
         self.notices: list[str] = []
         self._status: MachineStatus | None = None
         self._changed = asyncio.Event()
-        self.supervisor = Supervisor(
+        self.supervisor = supervisor_of(
             KvmHost(current().arch),
             machine.paths,
             publish=self._publish,
             notify=self._note,
-            open_endpoint=nothing,
-            announce_endpoint=nothing,
-            may_start_on_demand=no,
             deadlines=Deadlines.parse(deadlines),
         )
 

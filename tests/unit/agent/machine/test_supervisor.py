@@ -15,6 +15,7 @@ from backend.agent.machine.supervisor import Supervisor
 from backend.messages import verbatim
 from backend.model import MachineStatus, Notice, OperationStatus, Phase, StopPolicy
 from backend.paths import MachineDir
+from tests.fakes.supervising import supervisor_of
 
 
 class Recorder:
@@ -34,14 +35,6 @@ class Recorder:
         self.notices.append(notice)
 
 
-async def nothing() -> None:
-    """Stands for what other parts do."""
-
-
-async def no() -> bool:
-    return False
-
-
 @pytest.fixture
 def directory(tmp_path: Path) -> MachineDir:
     current = host.current()
@@ -55,15 +48,7 @@ def directory(tmp_path: Path) -> MachineDir:
 
 
 def supervisor(directory: MachineDir, recorder: Recorder) -> Supervisor:
-    return Supervisor(
-        host.current(),
-        directory,
-        publish=recorder.publish,
-        notify=recorder.notify,
-        open_endpoint=nothing,
-        announce_endpoint=nothing,
-        may_start_on_demand=no,
-    )
+    return supervisor_of(host.current(), directory, publish=recorder.publish, notify=recorder.notify)
 
 
 def test_a_saved_state_that_cannot_be_removed_is_told_on_the_loops_thread(directory: MachineDir) -> None:

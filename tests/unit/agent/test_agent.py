@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.agent.__main__ import Agent
+from backend.agent.agent import Agent
 from backend.agent.boot.readiness import Deadlines
 from backend.host.systems.linux import LinuxHost
 from backend.model import Notice
@@ -30,10 +30,10 @@ def test_what_fails_once_the_engine_answers_is_told_and_keeps_nothing_from_going
     async def announce() -> None:
         announced.append(True)
 
-    monkeypatch.setattr(agent, "_notify", notices.append)
+    agent._announcements.listen(notice=notices.append)
     monkeypatch.setattr(agent._ports, "restore", fail)
-    monkeypatch.setattr(agent, "_announce_endpoint", announce)
-    asyncio.run(agent._engine_answers())
+    monkeypatch.setattr(agent._endpoint, "_install_context", announce)
+    asyncio.run(agent._endpoint.engine_answers())
     assert [notice.level for notice in notices] == ["error"]
     assert "KeyError" in str(notices[0].text)
     assert announced == [True]
