@@ -136,7 +136,7 @@ CASES: list[tuple[Spoil, ProblemCode, str]] = [
     (newer_config, ProblemCode.CONFIG_TOO_NEW, "version 99"),
     (misspelt_config, ProblemCode.CONFIG_BROKEN, "`cpu`"),
     (broken_daemon_json, ProblemCode.CONFIG_BROKEN, "daemon.json"),
-    (forbidden_daemon_json, ProblemCode.CONFIG_BROKEN, "'hosts'"),
+    (forbidden_daemon_json, ProblemCode.CONFIG_BROKEN, "“hosts”"),
     (damaged_disk, ProblemCode.DISK_DAMAGED, "not qcow2"),
     (damaged_disk_header, ProblemCode.DISK_DAMAGED, "data.qcow2"),
     (disk_is_a_directory, ProblemCode.DISK_DAMAGED, "isn't a file"),
@@ -196,7 +196,7 @@ def test_qemus_output_is_shown(machine: Machine) -> None:
     dying_qemu(machine)
     text, problem = starts_badly(machine)
     assert "qemu: could not do it" in problem["tail"]
-    assert "ran: " + str(machine.qemu) in text
+    assert "command: " + str(machine.qemu) in text
 
 
 def test_a_disk_that_another_process_has_is_named(machine: Machine) -> None:

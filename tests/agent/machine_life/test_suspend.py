@@ -82,7 +82,7 @@ def test_a_state_that_cannot_be_restored_is_given_up_and_the_machine_booted(mach
     suspended_machine(machine)
     machine.cue(migrate_fails="load")
     status, told = started_again(machine)
-    assert any("given up" in text for text in told), told
+    assert any("was discarded" in text for text in told), told
     assert [step.name for step in status.steps][2] == "kernel"
     assert not machine.paths.suspended_state.exists()
     assert data_disk_path(machine.paths).exists()
@@ -94,7 +94,7 @@ def test_a_state_of_another_qemu_is_given_up(machine: Machine) -> None:
     record["run"]["qemu_version"] = "6.2.0"
     machine.paths.suspended_record.write_text(json.dumps(record))
     status, told = started_again(machine)
-    assert any("QEMU 6.2.0" in text for text in told), told
+    assert any("another version of QEMU" in text for text in told), told
     assert status.phase is Phase.RUNNING
     assert not machine.paths.suspended_state.exists()
 
@@ -104,7 +104,7 @@ def test_a_state_whose_disk_was_changed_since_is_given_up(machine: Machine) -> N
     later = time.time() + 3600
     os.utime(data_disk_path(machine.paths), (later, later))
     _, told = started_again(machine)
-    assert any("disk was changed" in text for text in told), told
+    assert any("disk has changed" in text for text in told), told
 
 
 def test_a_state_that_was_cut_off_is_none(machine: Machine) -> None:

@@ -130,7 +130,7 @@ def test_an_agent_killed_while_the_new_image_is_tried_is_followed_by_one_that_go
         assert status.image_version == "one"
     eventually(lambda: not machine.paths.operation_journal.exists(), "it is settled")
     assert pinned(machine) == "one"
-    eventually(lambda: "has been taken back" in machine.log(), "it is told")
+    eventually(lambda: "rolled back" in machine.log(), "it is told")
 
 
 def test_an_update_that_was_proved_is_kept_by_the_next_agent(machine: Machine) -> None:
