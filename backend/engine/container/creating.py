@@ -89,8 +89,11 @@ def create_container(client: EngineClient, spec: ContainerSpec, *, start: bool =
         return created
     try:
         client.start(created.id)
-    except WherryError as error:
-        raise _undone(error.problem, lambda: client.remove(created.id, RemovePolicy.KILL_FIRST)) from error
+    except BaseException as error:
+        if isinstance(error, WherryError):
+            raise _undone(error.problem, lambda: client.remove(created.id, RemovePolicy.KILL_FIRST)) from error
+        client.remove(created.id, RemovePolicy.KILL_FIRST)
+        raise
     return replace(created, ended_at_once=_ended(client, created.id))
 
 

@@ -171,6 +171,14 @@ def test_when_the_new_one_ends_at_once_both_are_kept() -> None:
     assert engine.states() == {"shop": "exited", made.kept_as: "exited"}
 
 
+def test_a_defect_leaves_no_new_one_behind() -> None:
+    engine = Engine()
+    engine.breaks = "start new"
+    with pytest.raises(KeyError):
+        create_container(engine.client, ContainerSpec(image="nginx", name="web"))
+    assert engine.states() == {"shop": "running"}
+
+
 @pytest.mark.parametrize("broken", ["stop", "rename", "create", "start new"])
 def test_a_defect_leaves_the_old_one_as_it_was_too(broken: str) -> None:
     engine = Engine()
