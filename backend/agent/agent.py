@@ -19,10 +19,10 @@ from backend.agent.operations.checkpoints import Checkpoints
 from backend.agent.operations.disk_work import DiskWork
 from backend.agent.operations.operations import Operations
 from backend.agent.operations.updating import Updates
-from backend.agent.services.endpoint import DockerEndpoint, EngineStreams, StartRules
+from backend.agent.services.endpoint import DockerEndpoint, EngineStreams, OnDemandRules
 from backend.agent.services.files import ContainerFiles
 from backend.agent.services.machine_control import MachineControl
-from backend.agent.services.maintenance import HostUsage, Maintenance
+from backend.agent.services.maintenance import HostUsageReader, Maintenance
 from backend.agent.services.ports import PortsService
 from backend.agent.services.settings import SettingsService
 from backend.agent.services.stats_feed import StatsFeed
@@ -113,7 +113,7 @@ class Agent:
         self._endpoint = DockerEndpoint(
             host, directory, front, ports, notify=notify, report_defect=self._announcements.report_defect
         )
-        self._start_rules = StartRules(directory, operations, checkpoints)
+        self._start_rules = OnDemandRules(directory, operations, checkpoints)
         supervisor.attach(self._endpoint, self._start_rules)
         # What looks after the machine.
         self._corporate_network = corporate_network = CorporateNetworkWatch(
@@ -135,7 +135,7 @@ class Agent:
         self._idleness = Idleness(
             supervisor, front.activity, load_config=partial(config.load, directory.config), notify=notify
         )
-        usage = HostUsage(host, directory, machine, peaks)
+        usage = HostUsageReader(host, directory, machine, peaks)
         self._stats = stats = StatsFeed(machine.follow, usage.read, self._announcements.publish_stats)
         # What clients may ask.
         settings = SettingsService(

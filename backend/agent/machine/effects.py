@@ -95,7 +95,7 @@ class Found(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class StartAttempt:
     """The start under way, or the last one."""
 
     requested_at: float
@@ -155,7 +155,7 @@ class Effects:
             deadlines,
         )
         self.tasks = Tasks(self._crashed, crashed_beside=self._crashed_beside)
-        self.start = Start(requested_at=time.time())
+        self.start = StartAttempt(requested_at=time.time())
         self._ending = Ending()
         self._watcher: asyncio.Task[None] | None = None
         """Reports the end of the QEMU that runs, or has reported that of the last one; None before the first."""
@@ -166,7 +166,7 @@ class Effects:
 
     def begin_start(self) -> None:
         """A start was asked for."""
-        self.start = Start(requested_at=time.time(), preparation=self.start.preparation)
+        self.start = StartAttempt(requested_at=time.time(), preparation=self.start.preparation)
 
     async def adopt(self) -> Found:
         """Take over the QEMU that an earlier agent started, if there is one."""

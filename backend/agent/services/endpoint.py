@@ -46,7 +46,7 @@ class EngineStreams:
         return await self._supervisor.dial(wakes=False)
 
 
-class StartRules:
+class OnDemandRules:
     """Says when the machine is started without a request of the user's."""
 
     def __init__(self, directory: MachineDir, operations: Operations, checkpoints: Checkpoints) -> None:

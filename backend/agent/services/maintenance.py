@@ -154,7 +154,7 @@ class Maintenance:
         return guest
 
 
-class HostUsage:
+class HostUsageReader:
     """Measures what the machine takes of this computer."""
 
     def __init__(self, host: Host, directory: MachineDir, machine: RunningMachine, peaks: Peaks) -> None:
