@@ -38,13 +38,9 @@ class ZoneServer:
         """Other than NOERROR: the response code of every answer."""
         self.is_silent = False
         self.delay_s = 0.0
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_048_576)
-        self._udp.bind((address, port))
+        self._udp, self._tcp = _bound_pair(address, port)
         self.port: int = self._udp.getsockname()[1]
-        self._tcp.bind((address, self.port))
+        self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_048_576)
         self._tcp.listen()
         for listening in (self._udp, self._tcp):
             listening.settimeout(0.05)
@@ -116,3 +112,23 @@ class ZoneServer:
             if not any(record[0] in (owner, wild) or record[0].endswith("." + owner) for record in self.records):
                 response.set_rcode(dns.rcode.NXDOMAIN)
         return response.to_wire(max_size=most_bytes, prefer_truncation=True)
+
+
+def _bound_pair(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Sockets for UDP and TCP with one port number. With port 0, numbers are tried until both are free."""
+    tries = 1 if port else 50
+    while True:
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            udp.bind((address, port))
+            tcp.bind((address, udp.getsockname()[1]))
+        except OSError:
+            udp.close()
+            tcp.close()
+            tries -= 1
+            if not tries:
+                raise
+        else:
+            return udp, tcp

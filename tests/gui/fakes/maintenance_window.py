@@ -29,7 +29,7 @@ class MaintenanceWindow:
         self.app, self.agent, self._qtbot = app, agent, qtbot
         self.store, self.window = app.store, app.window
         self.notices: list[str] = []
-        self.store.noticed.connect(lambda notice: self.notices.append(notice.text))
+        self.store.noticed.connect(lambda notice: self.notices.append(str(notice.text)))
         self._seq = 1
 
     def publish(self, phase: Phase, **changes: Any) -> None:

@@ -51,9 +51,12 @@ def port(number: int, container: Container | None = None, **changes: Any) -> dic
         "connections": None,
         "received_bytes": None,
         "sent_bytes": None,
-        "problem": "",
+        "problem": None,
     }
-    return entry | changes
+    entry |= changes
+    if isinstance(entry["problem"], str):
+        entry["problem"] = {"text": entry["problem"]}
+    return entry
 
 
 def twins(number: int, container: Container | None = None, **changes: Any) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ def context_answer(**changes: Any) -> dict[str, Any]:
         "selected": True,
         "current": "wherry",
         "overridden_by": "",
-        "note": "",
+        "note": None,
     }
     return answer | changes
 

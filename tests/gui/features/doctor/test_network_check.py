@@ -145,7 +145,7 @@ def test_it_can_be_cancelled_restarted_and_closed(whole: MaintenanceWindow, doct
     "error",
     [
         fail(ProblemCode.NETWORK_FAILED, verbatim("No network.")),
-        pytest.param(ValueError("a defect"), marks=pytest.mark.expect_log("a job of network-check-0 failed")),
+        pytest.param(ValueError("a defect"), marks=pytest.mark.expect_log("in a job of network-check-0")),
     ],
     ids=str,
 )

@@ -207,7 +207,12 @@ def test_unavailable_actions_explain_why(store: AppStore, window: MainWindow) ->
 
 def test_the_result_of_an_interrupted_restore_is_reported(store: AppStore, window: MainWindow) -> None:
     show_machine(store, Phase.RUNNING)
-    left = {"code": "checkpoint-failed", "summary": "The present was put back.", "tail": ["x"], "action": "doctor"}
+    left = {
+        "code": "checkpoint-failed",
+        "summary": {"text": "The present was put back."},
+        "tail": ["x"],
+        "action": "doctor",
+    }
     store.part(MaintenanceStore).take(*reply(messages.ListCheckpoints(), {**checkpoints_answer(2), "problem": left}))
     window.show_machine("checkpoints")
     shown = machine_page(window).checkpoints.problem
