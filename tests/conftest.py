@@ -44,6 +44,8 @@ def no_user_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that needs one of these sets it itself."""
     for name in OURS:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("LANGUAGE", raising=False)
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")  # the command line speaks English
 
 
 class PatientBot(QtBot):

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from backend import VERSION
-from backend.cli.exits import EXIT_INTERRUPTED, EXIT_PROBLEM, EXIT_STOPPED
+from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED, EXIT_USAGE
+from backend.cli.streams import discard_output, prepare_streams
 from backend.errors import ProblemCode, WherryError
-
-_EPILOG = """\
-exit codes:
-  0    done
-  1    a problem was reported
-  2    the command line was not understood
-  3    the machine is not running
-  130  interrupted by Ctrl-C; what was begun has been undone
-
-manual: wherry help
-"""
+from backend.texts import _, choose_language, language_of
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,6 +24,27 @@ def main(arguments: list[str] | None = None) -> int:
         from backend.agent.__main__ import main as agent_main
 
         return agent_main(given[1:])
+    prepare_streams()
+    choose_language(language_of())
+    try:
+        try:
+            return _run(given)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()  # the reader has closed the pipe: `wherry logs agent | head`
+        return EXIT_PROBLEM
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EBADF) or error.filename is not None:
+            raise
+        # Standard output leads to a full disk, or is open for reading only.
+        with contextlib.suppress(OSError):
+            print(_("Couldn't write the output: {error}.", error=error.strerror or str(error)), file=sys.stderr)
+        discard_output()
+        return EXIT_PROBLEM
+
+
+def _run(given: list[str]) -> int:
     options = _parser().parse_args(given)
     try:
         return int(options.run(options))
@@ -41,16 +55,25 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_STOPPED if error.problem.code is ProblemCode.MACHINE_STOPPED else EXIT_PROBLEM
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has closed the pipe: `wherry logs agent | head`
-        return EXIT_PROBLEM
+
+
+def _epilog() -> str:
+    codes = (
+        (EXIT_OK, _("done")),
+        (EXIT_PROBLEM, _("a problem was reported")),
+        (EXIT_USAGE, _("the command line was not understood")),
+        (EXIT_STOPPED, _("the machine is not running")),
+        (EXIT_INTERRUPTED, _("interrupted by Ctrl-C; what was begun has been undone")),
+    )
+    lines = [_("exit codes:"), *(f"  {code:<3}  {meaning}" for code, meaning in codes)]
+    return "\n".join((*lines, "", _("manual: wherry help"), ""))
 
 
 def _common(*, home: str | None, json: str | bool) -> argparse.ArgumentParser:
     """The options that are accepted before and after the command, with their defaults."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--home", type=Path, default=home, metavar="DIR", help="use the machine in DIR")
-    common.add_argument("--json", action="store_true", default=json, help="print JSON, for programs")
+    common.add_argument("--home", type=Path, default=home, metavar="DIR", help=_("use the machine in DIR"))
+    common.add_argument("--json", action="store_true", default=json, help=_("print JSON, for programs"))
     return common
 
 
@@ -59,101 +82,105 @@ def _parser() -> argparse.ArgumentParser:
     common = _common(home=argparse.SUPPRESS, json=argparse.SUPPRESS)
     parser = argparse.ArgumentParser(
         prog="wherry",
-        description="A Docker engine for this computer, in a small virtual machine.",
-        epilog=_EPILOG,
+        description=_("A Docker engine for this computer, in a small virtual machine."),
+        epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[_common(home=None, json=False)],
     )
     parser.add_argument("--version", action="version", version=f"wherry {VERSION}")
-    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    verbs = parser.add_subparsers(title=_("commands"), metavar="COMMAND", required=True)
 
     def verb(name: str, help_text: str, module: str, function: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=help_text, description=help_text, parents=[common])
         sub.set_defaults(run=_lazy(module, function))
         return sub
 
-    verb("start", "Start the machine and wait until the engine answers", "machine", "start")
-    sub = verb("stop", "Stop the machine; containers are stopped in order", "machine", "stop")
-    sub.add_argument("--kill", action="store_true", help="at once, without waiting for containers")
-    sub.add_argument("--quit", action="store_true", help="also end the agent: no docker command starts the machine")
+    verb("start", _("Start the machine and wait until the engine answers"), "machine", "start")
+    sub = verb("stop", _("Stop the machine; containers are stopped in order"), "machine", "stop")
+    sub.add_argument("--kill", action="store_true", help=_("at once, without waiting for containers"))
+    sub.add_argument("--quit", action="store_true", help=_("also end the agent: no docker command starts the machine"))
     verb(
         "suspend",
-        "Save the running machine to disk; a start, or its use, goes on from there",
+        _("Save the running machine to disk; a start, or its use, goes on from there"),
         "machine",
         "suspend",
     )
-    one = verb("restart", "Stop and start the machine", "machine", "restart").add_mutually_exclusive_group()
-    one.add_argument("--kill", action="store_true", help="at once, without waiting for containers")
-    one.add_argument("--agent", action="store_true", help="restart only the agent; containers go on")
-    one.add_argument("--engine", action="store_true", help="restart only the Docker engine in the machine")
-    verb("reclaim", "Have the machine give back memory and disk that it does not use", "reclaim", "reclaim")
-    verb("status", "Say what the machine is doing", "machine", "status")
-    sub = verb("shell", "Open a shell in the machine, or run one command there", "guest", "shell")
-    sub.add_argument("command", nargs=argparse.REMAINDER, help="the command; none opens a shell")
-    verb("console", "Open the machine's serial console (leave it with Ctrl-])", "guest", "console")
-    sub = verb("logs", "Print a log", "guest", "logs")
-    sub.add_argument("which", nargs="?", default="agent", choices=_LOGS, help="default: agent")
-    sub.add_argument("-f", "--follow", action="store_true", help="go on printing what comes")
-    sub.add_argument("-n", "--lines", type=_positive, default=200, help="how many of the last lines (200)")
-    sub = verb("stats", "Show what the machine and its containers use", "stats", "stats")
-    sub.add_argument("--no-stream", action="store_true", help="print one sample and end")
-    verb("ports", "List the ports of this computer that lead to containers", "ports", "ports")
-    verb("env", "Print the setting that points docker at the engine: eval $(wherry env)", "guest", "environment")
-    sub = verb("doctor", "Check everything that the machine needs", "doctor", "run_doctor")
+    one = verb("restart", _("Stop and start the machine"), "machine", "restart").add_mutually_exclusive_group()
+    one.add_argument("--kill", action="store_true", help=_("at once, without waiting for containers"))
+    one.add_argument("--agent", action="store_true", help=_("restart only the agent; containers go on"))
+    one.add_argument("--engine", action="store_true", help=_("restart only the Docker engine in the machine"))
+    verb("reclaim", _("Have the machine give back memory and disk that it does not use"), "reclaim", "reclaim")
+    verb("status", _("Say what the machine is doing"), "machine", "status")
+    sub = verb("shell", _("Open a shell in the machine, or run one command there"), "guest", "shell")
+    sub.add_argument("command", nargs=argparse.REMAINDER, help=_("the command; none opens a shell"))
+    verb("console", _("Open the machine's serial console (leave it with Ctrl-])"), "guest", "console")
+    sub = verb("logs", _("Print a log"), "guest", "logs")
+    sub.add_argument("which", nargs="?", default="agent", choices=_LOGS, help=_("default: agent"))
+    sub.add_argument("-f", "--follow", action="store_true", help=_("go on printing what comes"))
+    sub.add_argument("-n", "--lines", type=_positive, default=200, help=_("how many of the last lines (200)"))
+    sub = verb("stats", _("Show what the machine and its containers use"), "stats", "stats")
+    sub.add_argument("--no-stream", action="store_true", help=_("print one sample and end"))
+    verb("ports", _("List the ports of this computer that lead to containers"), "ports", "ports")
+    verb("env", _("Print the setting that points docker at the engine: eval $(wherry env)"), "guest", "environment")
+    sub = verb("doctor", _("Check everything that the machine needs"), "doctor", "run_doctor")
     sub.add_argument(
         "checks",
         nargs="*",
         metavar="CHECK",
-        help="only these checks, by id (--json prints the ids); or: network [IMAGE], why an image cannot be pulled",
+        help=_("only these checks, by id (--json prints the ids); or: network [IMAGE], why an image cannot be pulled"),
     )
-    sub.add_argument("--fix", action="store_true", help="mend what can be mended without losing anything")
-    sub = verb("support-bundle", "Collect logs and facts, without secrets, in one file", "doctor", "support_bundle")
-    sub.add_argument("file", nargs="?", type=Path, help="the archive to make (wherry-support-TIME.zip)")
-    sub = verb("reset", "Make the machine as new; what it has is kept as a checkpoint", "operations", "reset")
-    sub.add_argument("--yes", action="store_true", help="do not ask")
-    sub.add_argument("--no-checkpoint", action="store_true", help="delete everything for good")
-    sub = verb("update", "Update the guest image; containers, images and volumes stay", "operations", "update")
-    sub.add_argument("--check", action="store_true", help="only say whether there is a newer one")
-    sub.add_argument("--image", type=Path, metavar="DIR", help="take the image in DIR")
+    sub.add_argument("--fix", action="store_true", help=_("mend what can be mended without losing anything"))
+    sub = verb("support-bundle", _("Collect logs and facts, without secrets, in one file"), "doctor", "support_bundle")
+    sub.add_argument("file", nargs="?", type=Path, help=_("the archive to make (wherry-support-TIME.zip)"))
+    sub = verb("reset", _("Make the machine as new; what it has is kept as a checkpoint"), "operations", "reset")
+    sub.add_argument("--yes", action="store_true", help=_("do not ask"))
+    sub.add_argument("--no-checkpoint", action="store_true", help=_("delete everything for good"))
+    sub = verb("update", _("Update the guest image; containers, images and volumes stay"), "operations", "update")
+    sub.add_argument("--check", action="store_true", help=_("only say whether there is a newer one"))
+    sub.add_argument("--image", type=Path, metavar="DIR", help=_("take the image in DIR"))
 
-    sub = verb("autostart", "Start the Wherry window when you log in", "settings", "turn_autostart")
-    sub.add_argument("wanted", nargs="?", default="status", choices=("on", "off", "status"), help="default: status")
+    sub = verb("autostart", _("Start the Wherry window when you log in"), "settings", "turn_autostart")
+    sub.add_argument("wanted", nargs="?", default="status", choices=("on", "off", "status"), help=_("default: status"))
 
-    sub = verb("help", "List the topics of the manual, or show one", "manual", "show")
-    sub.add_argument("topic", nargs="?", metavar="TOPIC", help="a topic, or a command")
+    sub = verb("help", _("List the topics of the manual, or show one"), "manual", "show")
+    sub.add_argument("topic", nargs="?", metavar="TOPIC", help=_("a topic, or a command"))
     sub.set_defaults(commands=verbs.choices)
 
-    checkpoint = verbs.add_parser("checkpoint", help="Keep the machine's disk as it is, and go back", parents=[common])
+    checkpoint = verbs.add_parser(
+        "checkpoint", help=_("Save the state of the machine's disk, and go back to it"), parents=[common]
+    )
     _checkpoint_verbs(checkpoint, common)
 
-    config = verbs.add_parser("config", help="Read and change settings", parents=[common])
+    config = verbs.add_parser("config", help=_("Read and change settings"), parents=[common])
     config_verbs = config.add_subparsers(metavar="get|set", required=True)
-    sub = config_verbs.add_parser("get", help="print one setting, or all", parents=[common])
+    sub = config_verbs.add_parser("get", help=_("print one setting, or all"), parents=[common])
     sub.add_argument("key", nargs="?")
     sub.set_defaults(run=_lazy("settings", "get"))
-    sub = config_verbs.add_parser("set", help="change one setting", parents=[common])
+    sub = config_verbs.add_parser("set", help=_("change one setting"), parents=[common])
     sub.add_argument("key")
     sub.add_argument("value")
     sub.set_defaults(run=_lazy("settings", "set_value"))
 
-    disk = verbs.add_parser("disk", help="Grow or move the data disk, or say where it is", parents=[common])
+    disk = verbs.add_parser("disk", help=_("Grow or move the data disk, or say where it is"), parents=[common])
     disk_verbs = disk.add_subparsers(metavar="status|grow|move", required=True)
-    sub = disk_verbs.add_parser("status", help="say where it is and how large", parents=[common])
+    sub = disk_verbs.add_parser("status", help=_("say where it is and how large"), parents=[common])
     sub.set_defaults(run=_lazy("operations", "disk_status"))
-    sub = disk_verbs.add_parser("grow", help="make it larger, while the machine runs too", parents=[common])
-    sub.add_argument("size_gib", type=_positive, metavar="GIB", help="its size afterwards, in GiB")
+    sub = disk_verbs.add_parser("grow", help=_("make it larger, while the machine runs too"), parents=[common])
+    sub.add_argument("size_gib", type=_positive, metavar="GIB", help=_("its size afterwards, in GiB"))
     sub.set_defaults(run=_lazy("operations", "disk_grow"))
     sub = disk_verbs.add_parser(
-        "move", help="move it to another folder; the machine is stopped meanwhile", parents=[common]
+        "move", help=_("move it to another folder; the machine is stopped meanwhile"), parents=[common]
     )
     sub.add_argument("directory", type=Path, metavar="DIR")
     sub.set_defaults(run=_lazy("operations", "disk_move"))
 
-    context = verbs.add_parser("context", help="Make or remove the docker context", parents=[common])
+    context = verbs.add_parser("context", help=_("Make or remove the docker context"), parents=[common])
     context_verbs = context.add_subparsers(metavar="add|remove", required=True)
-    sub = context_verbs.add_parser("add", help="make it, and use it unless you have another engine", parents=[common])
+    sub = context_verbs.add_parser(
+        "add", help=_("make it, and use it unless you have another engine"), parents=[common]
+    )
     sub.set_defaults(run=_lazy("settings", "add_context"))
-    sub = context_verbs.add_parser("remove", help="remove it; docker goes back to its default", parents=[common])
+    sub = context_verbs.add_parser("remove", help=_("remove it; docker goes back to its default"), parents=[common])
     sub.set_defaults(run=_lazy("settings", "remove_context"))
     return parser
 
@@ -165,16 +192,16 @@ def _checkpoint_verbs(checkpoint: argparse.ArgumentParser, common: argparse.Argu
         sub = verbs.add_parser(name, help=help_text, description=help_text, parents=[common])
         sub.set_defaults(run=_lazy("checkpoints", function))
         if asks:
-            sub.add_argument("--yes", action="store_true", help="do not ask")
+            sub.add_argument("--yes", action="store_true", help=_("do not ask"))
         return sub
 
-    verb("list", "list them, oldest first", "show")
-    sub = verb("create", "take one; of a machine that runs, too", "create")
-    sub.add_argument("name", nargs="?", help="to know it by")
-    sub.add_argument("--force", action="store_true", help="even if the guest does not hold its writes meanwhile")
-    sub = verb("restore", "make all containers, images and volumes what they were then", "restore", asks=True)
+    verb("list", _("list them, oldest first"), "show")
+    sub = verb("create", _("take one; of a machine that runs, too"), "create")
+    sub.add_argument("name", nargs="?", help=_("to know it by"))
+    sub.add_argument("--force", action="store_true", help=_("even if the guest does not hold its writes meanwhile"))
+    sub = verb("restore", _("make all containers, images and volumes what they were then"), "restore", asks=True)
     sub.add_argument("id")
-    sub = verb("delete", "delete some; what only they hold is free again", "delete", asks=True)
+    sub = verb("delete", _("delete some; what only they hold is free again"), "delete", asks=True)
     sub.add_argument("id", nargs="+")
 
 
@@ -192,7 +219,7 @@ def _lazy(module: str, function: str) -> Callable[[argparse.Namespace], int]:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(_("“{text}” is not a whole number from 1 on", text=text))
     return number
 
 

@@ -7,6 +7,7 @@ import sys
 
 from backend.errors import ProblemCode, fail
 from backend.messages import message
+from backend.texts import _, pgettext
 
 
 def confirmed(options: argparse.Namespace, verb: str, question: str) -> bool:
@@ -27,13 +28,14 @@ def confirmed(options: argparse.Namespace, verb: str, question: str) -> bool:
             message("wherry {verb} needs confirmation, but there is no terminal to ask on.", verb=verb),
             hint=message("Confirm with: wherry {verb} --yes", verb=verb),
         )
+    yes = pgettext("answer", "yes")
     print(question)
     try:
-        answer = input("Type yes to go on: ")
+        answer = input(_("Type {word} to continue: ", word=yes))
     except EOFError:  # Ctrl-D
         print()
         answer = ""
-    if answer.strip().lower() == "yes":
+    if answer.strip().lower() in (yes, "yes"):
         return True
-    print("Nothing was changed.")
+    print(_("Nothing was changed."))
     return False

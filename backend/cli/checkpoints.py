@@ -10,6 +10,7 @@ from backend.cli.asking import confirmed
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.operations import operate
 from backend.cli.output import print_json, print_problem
+from backend.cli.reclaim import gib
 from backend.control.client import MachineClient
 from backend.control.messages import (
     CheckpointEntry,
@@ -19,16 +20,17 @@ from backend.control.messages import (
     RestoreCheckpoint,
 )
 from backend.errors import ProblemCode, fail
-from backend.messages import message
+from backend.messages import message, message_in
+from backend.texts import _, say
 
 _CHANGE_S: Final = 600.0
 _GIB: Final = 1024**3
 _WHY: Final = {
-    "manual": "by hand",
-    "before-update": "before an update",
-    "before-resize": "before the disk grew",
-    "before-reset": "before a reset",
-    "before-restore": "before a restore",
+    "manual": message_in("checkpoint", "by hand"),
+    "before-update": message_in("checkpoint", "before an update"),
+    "before-resize": message_in("checkpoint", "before the disk grew"),
+    "before-reset": message_in("checkpoint", "before a reset"),
+    "before-restore": message_in("checkpoint", "before a restore"),
 }
 
 
@@ -43,13 +45,14 @@ def show(options: argparse.Namespace) -> int:
         print_problem(listing.problem, as_json=False)
     rows = [_row(entry) for entry in listing.checkpoints]
     if not rows:
-        print("There are no checkpoints. Take one with: wherry checkpoint create [NAME]")
+        print(_("There are no checkpoints. Create one with: wherry checkpoint create [NAME]"))
         return EXIT_OK
-    rows.insert(0, ("ID", "TAKEN", "WHY", "HOLDS", "NAME"))
+    rows.insert(0, ("ID", _("CREATED"), _("REASON"), _("SIZE"), _("NAME")))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         print("  ".join((*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4])).rstrip())
-    print(f"The disk takes {_size(listing.disk_bytes / _GIB)} on this computer, with all checkpoints.")
+    size = gib(listing.disk_bytes)
+    print(_("The disk takes {size} on this computer, with all checkpoints.", size=size))
     return EXIT_OK
 
 
@@ -66,14 +69,18 @@ def restore(options: argparse.Namespace) -> int:
     """Restore a checkpoint after confirmation."""
     with MachineClient.open(options.home) as client:
         entry = _find(client, options.id)
-        what = f"This makes all containers, images and volumes what they were at {_describe(entry)}."
-        if not confirmed(options, "checkpoint restore", f"{what} The present is kept as a checkpoint, too."):
+        question = _(
+            "This restores all containers, images and volumes as they were at {checkpoint}. "
+            "The current state is saved as a checkpoint first.",
+            checkpoint=_describe(entry),
+        )
+        if not confirmed(options, "checkpoint restore", question):
             return EXIT_PROBLEM
         done = operate(client, options, RestoreCheckpoint(id=options.id))
     if options.json:
         print_json(done)
     else:
-        print(f"Restored. Back to what was before: wherry checkpoint restore {done.present}")
+        print(_("Restored. To undo it: wherry checkpoint restore {id}", id=done.present))
     return EXIT_OK
 
 
@@ -83,16 +90,15 @@ def delete(options: argparse.Namespace) -> int:
     with MachineClient.open(options.home) as client:
         chosen = [_find(client, identity) for identity in dict.fromkeys(options.id)]
         descriptions = "\n".join(f"  {_describe(entry)}" for entry in chosen)
-        if not confirmed(
-            options, "checkpoint delete", f"This deletes what is only in these checkpoints:\n{descriptions}"
-        ):
+        question = _("This deletes what is only in these checkpoints:")
+        if not confirmed(options, "checkpoint delete", f"{question}\n{descriptions}"):
             return EXIT_PROBLEM
         for entry in chosen:
             freed += client.request(DeleteCheckpoint(id=entry.id), reply_timeout_s=_CHANGE_S).freed_bytes
     if options.json:
         print_json({"deleted": [entry.id for entry in chosen], "freed_bytes": freed})
     else:
-        print(f"Deleted; {_size(freed / _GIB)} are free again.")
+        print(_("Deleted. {size} freed.", size=gib(freed)))
     return EXIT_OK
 
 
@@ -108,8 +114,9 @@ def _find(client: MachineClient, identity: str) -> CheckpointEntry:
 
 
 def _row(entry: CheckpointEntry) -> tuple[str, str, str, str, str]:
-    why = "another program's" if entry.foreign else _WHY.get(entry.reason, entry.reason)
-    return entry.id, _time(entry), why, _size(entry.size_gib), entry.name
+    known = _WHY.get(entry.reason)
+    why = _("another program's") if entry.foreign else say(known) if known is not None else entry.reason
+    return entry.id, _time(entry), why, gib(round(entry.size_gib * _GIB)), entry.name
 
 
 def _describe(entry: CheckpointEntry) -> str:
@@ -118,7 +125,3 @@ def _describe(entry: CheckpointEntry) -> str:
 
 def _time(entry: CheckpointEntry) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.created_at))
-
-
-def _size(gib: float) -> str:
-    return f"{gib:.1f} GiB" if gib >= 1 else f"{gib * 1024:.0f} MiB"

@@ -22,6 +22,7 @@ from backend.errors import ProblemCode, fail
 from backend.messages import message
 from backend.model import MachineStatus
 from backend.ssh.command import ssh_command
+from backend.texts import _
 
 _GUEST_LOGS: Final = {"engine": "dockerd", "containerd": "containerd", "sshd": "sshd"}
 _POLL_S: Final = 0.3
@@ -51,7 +52,7 @@ def console(options: argparse.Namespace) -> int:
             command=f"connect {directory.console_socket}",
             hint=message("Start the machine: wherry start"),
         ) from error
-    print("Connected to the guest's console. Leave it with Ctrl-].")
+    print(_("Connected to the guest's console. Leave it with Ctrl-]."))
     try:
         host.current().bridge_terminal(connection)
     finally:

@@ -19,6 +19,7 @@ from backend.control.messages import Restart, Start, Stop
 from backend.errors import Problem, ProblemCode
 from backend.messages import Message, message
 from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
+from backend.texts import _
 from backend.vm import suspended
 
 _START_TIMEOUT_S: Final = 1200.0
@@ -160,7 +161,8 @@ def _until_started(
             client.request(request)
         final = _follow(client, options, _START_TIMEOUT_S, settled)
     except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted: the start is undone. Press Ctrl-C again to leave it to the agent.\n")
+        words = _("Interrupted: the start is being undone. Press Ctrl-C again not to wait for it.")
+        sys.stderr.write(f"\n{words}\n")
         client.request(Stop())
         _follow(client, options, _STOP_TIMEOUT_S, _is_down, steps=False)
         return EXIT_INTERRUPTED

@@ -15,6 +15,7 @@ from backend.cli.output import print_json, print_problem
 from backend.errors import Problem, ProblemCode
 from backend.messages import message, sentences
 from backend.support import manual
+from backend.texts import _
 
 _LINK: Final = re.compile(r"\[([^\]]+)\]\((?:([a-z-]+)\.md|[^)]+)\)")
 _EMPHASIS: Final = re.compile(r"(?<![\w*])\*{1,2}([^*\n]+)\*{1,2}(?![\w*])")
@@ -56,7 +57,7 @@ def _show_index(options: argparse.Namespace) -> int:
             section = topic.section
             lines += ["", section]
         lines.append(f"  {topic.name:<{width}}  {topic.summary}")
-    _print_paged("\n".join(["Topics of the Wherry help. Show one with: wherry help TOPIC", *lines, ""]))
+    _print_paged("\n".join([_("Topics of the Wherry help. Show one with: wherry help TOPIC"), *lines, ""]))
     return EXIT_OK
 
 
@@ -100,14 +101,14 @@ def plain_text(markdown: str) -> str:
         elif in_code:
             lines.append(f"    {line}".rstrip())
         elif line.startswith("#"):
-            level, _, title = line.partition(" ")
+            level, _space, title = line.partition(" ")
             title = _plain_line(title)
             lines += [title, ("=" if level == "#" else "-") * len(title)]
         else:
             lines.append(_plain_line(line))
     related = [match[2] for match in _LINK.finditer(markdown) if match[2]]
     if related:
-        lines += ["", "More about this:", *(f"    wherry help {name}" for name in dict.fromkeys(related))]
+        lines += ["", _("More about this:"), *(f"    wherry help {name}" for name in dict.fromkeys(related))]
     return "\n".join(lines) + "\n"
 
 

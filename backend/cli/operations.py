@@ -9,19 +9,28 @@ from typing import Final
 from backend import host
 from backend.cli.asking import confirmed
 from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
-from backend.cli.output import ProgressPrinter, print_json
+from backend.cli.output import ProgressPrinter, print_json, print_rows
+from backend.cli.reclaim import gib
 from backend.control.client import MachineClient
 from backend.control.launch import machine_directory
-from backend.control.messages import ApplyUpdate, CheckUpdate, GrowDisk, MoveDisk, ResetMachine, UpdateCheck
+from backend.control.messages import (
+    ApplyUpdate,
+    CheckUpdate,
+    GrowDisk,
+    ImageVersion,
+    MoveDisk,
+    ResetMachine,
+    UpdateCheck,
+)
 from backend.control.messages.request import AnswerT, Request
 from backend.model import MachineStatus, Notice
 from backend.settings import config
 from backend.settings.disk import data_disk_path
+from backend.texts import _
 from backend.vm.disk import disks
 
 _SILENCE_S: Final = 2700.0
 """Longest step without a report of progress: a start on a slow computer, a check of a large disk."""
-_GIB: Final = 1024**3
 
 
 def update(options: argparse.Namespace) -> int:
@@ -38,7 +47,13 @@ def update(options: argparse.Namespace) -> int:
     if options.json:
         print_json(done)
     else:
-        print(f"The guest image is {done.version} now; it was {done.before}. Everything that was there is there.")
+        print(
+            _(
+                "Guest image updated from {before} to {version}. Your containers, images and volumes are kept.",
+                before=done.before,
+                version=done.version,
+            )
+        )
     return EXIT_OK
 
 
@@ -61,13 +76,15 @@ def disk_status(options: argparse.Namespace) -> int:
     if options.json:
         print_json(facts)
         return EXIT_OK
-    print(f"place  {path}" + ("" if path.exists() else "  (not made yet)"))
-    grows = f", {wanted} GiB after the next start" if size is not None and wanted > size else ""
-    print(f"size   {size or wanted} GiB{grows}")
+    rows = [(_("place"), str(path) if path.exists() else _("{path}  (not created yet)", path=str(path)))]
+    grows = size is not None and wanted > size
+    text = _("{size} GiB, {wanted} GiB after the next start", size=size or wanted, wanted=wanted)
+    rows.append((_("size"), text if grows else _("{size} GiB", size=size or wanted)))
     if taken is not None:
-        print(f"takes  {_size(taken)} on this computer")
+        rows.append((_("takes"), _("{size} on this computer", size=gib(taken))))
     if free is not None:
-        print(f"free   {_size(free)} where it is")
+        rows.append((_("free"), _("{size} on that drive", size=gib(free))))
+    print_rows(rows)
     return EXIT_OK
 
 
@@ -78,8 +95,12 @@ def disk_grow(options: argparse.Namespace) -> int:
     if options.json:
         print_json(done)
     else:
-        when = "now" if done.now else "from the next start on"
-        print(f"The data disk has {done.size_gib} GiB {when}.")
+        size = done.size_gib
+        print(
+            _("The data disk has {size} GiB now.", size=size)
+            if done.now
+            else _("The data disk has {size} GiB from the next start on.", size=size)
+        )
     return EXIT_OK
 
 
@@ -87,7 +108,7 @@ def disk_move(options: argparse.Namespace) -> int:
     """Move the data disk to another directory."""
     with MachineClient.open(options.home) as client:
         done = operate(client, options, MoveDisk(directory=str(options.directory.expanduser().absolute())))
-    print_json(done) if options.json else print(f"The data disk is {done.path} now.")
+    print_json(done) if options.json else print(_("The data disk is {path} now.", path=str(done.path)))
     return EXIT_OK
 
 
@@ -95,9 +116,18 @@ def reset(options: argparse.Namespace) -> int:
     """Empty the data disk after confirmation."""
     directory = machine_directory(options.home)
     keep = not options.no_checkpoint
-    what = "empties" if keep else "deletes"
-    kept = "A checkpoint of it is kept." if keep else "Nothing of it is kept."
-    question = f"This {what} {data_disk_path(directory)} with every container, image and volume. {kept} Settings stay."
+    path = str(data_disk_path(directory))
+    question = (
+        _(
+            "This empties {path} with every container, image and volume. A checkpoint of it is kept. Settings stay.",
+            path=path,
+        )
+        if keep
+        else _(
+            "This deletes {path} with every container, image and volume. Nothing of it is kept. Settings stay.",
+            path=path,
+        )
+    )
     if not confirmed(options, "reset", question):
         return EXIT_PROBLEM
     with MachineClient.open(options.home) as client:
@@ -106,11 +136,11 @@ def reset(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"deleted": deleted, "checkpoint": done.checkpoint})
     elif not done.existed:
-        print("There was no disk to reset.")
+        print(_("There was no disk to reset."))
     elif done.checkpoint is None:
-        print("The machine is as new.")
+        print(_("The machine is as new."))
     else:
-        print(f"The machine is as new. Back to what was: wherry checkpoint restore {done.checkpoint}")
+        print(_("The machine is as new. To undo it: wherry checkpoint restore {id}", id=done.checkpoint))
     return EXIT_OK
 
 
@@ -135,15 +165,23 @@ def _report_check(check: UpdateCheck, options: argparse.Namespace) -> int:
         print_json(check)
         return EXIT_OK
     current, offer = check.current, check.offer
-    print(f"image   {current.version} with Docker {current.engine_version}, in {current.directory}")
+    rows = [
+        (label, _image(image)) for label, image in ((_("image"), current), (_("newer"), offer)) if image is not None
+    ]
+    print_rows(rows)
     if offer is None:
-        print("There is no newer one.")
+        print(_("There is no newer one."))
+    elif check.automatic:
+        print(_("It is installed at the next start."))
     else:
-        print(f"newer   {offer.version} with Docker {offer.engine_version}, in {offer.directory}")
-        when = "It is taken at the next start." if check.automatic else "Take it with: wherry update"
-        print(when)
+        print(_("Install it with: wherry update"))
     return EXIT_OK
 
 
-def _size(count: int) -> str:
-    return f"{count / _GIB:.1f} GiB" if count >= _GIB else f"{count // 1024**2} MiB"
+def _image(image: ImageVersion) -> str:
+    return _(
+        "{version} with Docker {engine}, in {directory}",
+        version=image.version,
+        engine=image.engine_version,
+        directory=str(image.directory),
+    )

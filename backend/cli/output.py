@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, TextIO
 
 import msgspec
 
+from backend.cli.streams import takes_unicode
 from backend.errors import Problem, ProblemCode, WherryError, fail
-from backend.messages import Message, message
-from backend.model import MachineStatus, Notice, OperationStatus, Phase, StepState
+from backend.messages import Message, message, message_in
+from backend.model import MachineNetworks, MachineStatus, Notice, OperationStatus, Phase, StepState
 from backend.texts import _, problem_text, say
 
 _TICK_S: Final = 0.2
@@ -49,7 +51,7 @@ class ProgressPrinter:
                 self._printed.discard(step.name)  # a step that is repeated is printed again
             elif step.name not in self._printed:
                 mark = "✓" if step.state is StepState.DONE else "✗"
-                self._line(f"{mark} {say(step.title)}  {step.elapsed_s or 0:.1f} s")
+                self._line(f"{mark} {say(step.title)}  {seconds(step.elapsed_s or 0)}")
                 self._printed.add(step.name)
         if status.operation is not None and status.operation.step:
             self._operation(status.operation)
@@ -87,7 +89,7 @@ class ProgressPrinter:
     def _tick(self, title: str) -> None:
         if self._live:
             elapsed = time.monotonic() - self._active_since
-            self._stream.write(f"\r\x1b[K… {title}  {elapsed:.1f} s")
+            self._stream.write(f"\r\x1b[K… {title}  {seconds(elapsed)}")
             self._stream.flush()
             self._open_line = True
 
@@ -114,7 +116,8 @@ def print_problem(problem: Problem, *, as_json: bool) -> None:
 
 def print_json(value: Any) -> None:
     """Print a struct, list or dictionary as JSON to standard output. Messages are English, whatever the language is."""
-    json.dump(as_plain(msgspec.to_builtins(value)), sys.stdout, ensure_ascii=False, indent=2)
+    # Programs read JSON as UTF-8: on a stream in another encoding other characters than ASCII are escaped.
+    json.dump(as_plain(msgspec.to_builtins(value)), sys.stdout, ensure_ascii=not takes_unicode(sys.stdout), indent=2)
     sys.stdout.write("\n")
 
 
@@ -127,36 +130,80 @@ def as_plain(value: Any) -> Any:
     return [as_plain(member) for member in value] if isinstance(value, list | tuple) else value
 
 
-def describe(status: MachineStatus, *, usage: str | None = None) -> str:
+def seconds(value: float) -> str:
+    """A duration as text: "1.2 s"."""
+    return _("{seconds:.1f} s", seconds=float(value))
+
+
+def print_rows(rows: Sequence[tuple[str, str]]) -> None:
+    """Print facts with their labels, which are padded to one width."""
+    print("\n".join(_aligned(rows, 0)))
+
+
+def _aligned(rows: Iterable[tuple[str, str]], least_width: int) -> list[str]:
+    known = list(rows)
+    width = max([least_width, *(len(label) for label, _text in known)])
+    return [f"{label:<{width}}  {text}" for label, text in known]
+
+
+def describe(status: MachineStatus, *, usage: Sequence[tuple[str, str]] = ()) -> str:
     """The text that `wherry status` prints. `usage`: the lines of `describe_usage`."""
-    lines = [f"machine      {status.phase.value}"]
+    phase = say(_PHASES[status.phase])
     if status.active_step is not None:
-        lines[0] += f": {status.active_step.title}"
+        phase += f": {say(status.active_step.title)}"
     if status.phase is Phase.SUSPENDED:
-        lines[0] += ": its containers go on where they were when it is started or used"
+        phase = _("suspended: its containers continue where they were when it is started or used")
+    rows = [(_("machine"), phase)]
     if status.operation is not None:
-        step = f": {status.operation.step}" if status.operation.step else ""
-        lines.append(f"under way    {status.operation.title}{step}")
+        step = f": {say(status.operation.step)}" if status.operation.step else ""
+        rows.append((_("in progress"), f"{say(status.operation.title)}{step}"))
     if status.accelerator is not None:
-        lines.append(f"accelerator  {status.accelerator.title}")
-        lines.extend(f"             not {reason}" for reason in status.accelerator.reasons)
+        rows.append((_("accelerator"), say(status.accelerator.title)))
+        rows.extend(("", _("not {reason}", reason=reason)) for reason in status.accelerator.reasons)
     if status.endpoint is not None:
-        lines.append(f"endpoint     {status.endpoint.url}" + ("" if status.endpoint.ready else "  (not ready)"))
+        url = status.endpoint.url
+        rows.append((_("endpoint"), url if status.endpoint.ready else _("{url}  (not ready)", url=url)))
     if status.resources is not None:
         given = status.resources
-        lines.append(f"given        {given.cpus} CPUs, {given.memory_mib} MiB memory, {given.disk_gib} GiB disk")
+        text = _(
+            "{cpus} CPUs, {memory} MiB memory, {disk} GiB disk",
+            cpus=given.cpus,
+            memory=given.memory_mib,
+            disk=given.disk_gib,
+        )
+        rows.append((_("resources"), text))
     if status.networks is not None:
-        bridge = f", {', '.join(status.networks.bridge)} for containers" if status.networks.bridge else ""
-        lines.append(f"networks     {status.networks.user} to this computer{bridge}")
-    if usage:
-        lines.append(usage)
+        rows.append((_("networks"), _networks(status.networks)))
+    rows.extend(usage)
     if status.engine_version is not None:
-        lines.append(f"engine       Docker {status.engine_version}")
+        rows.append((_("engine"), f"Docker {status.engine_version}"))
     if status.image_offer is not None:
-        lines.append(f"offer        guest image {status.image_offer}; take it with: wherry update")
+        offer = str(status.image_offer)
+        rows.append((_("update"), _("guest image {version}; install it with: wherry update", version=offer)))
     if status.boot_seconds is not None:
-        lines.append(f"last start   {status.boot_seconds:.1f} s")
+        rows.append((_("last start"), seconds(status.boot_seconds)))
+    lines = _aligned(rows, 11)
     for problem in status.problems:
-        lines.append("")
-        lines.append(problem.as_text())
+        lines += ["", problem_text(problem)]
     return "\n".join(lines)
+
+
+def _networks(networks: MachineNetworks) -> str:
+    user = str(networks.user)
+    if not networks.bridge:
+        return _("{network} to this computer", network=user)
+    bridge = ", ".join(str(network) for network in networks.bridge)
+    return _("{network} to this computer, {bridge} for containers", network=user, bridge=bridge)
+
+
+_PHASES: Final = {
+    Phase.STOPPED: message_in("phase of the machine", "stopped"),
+    Phase.PREPARING: message_in("phase of the machine", "preparing"),
+    Phase.BOOTING: message_in("phase of the machine", "booting"),
+    Phase.CONNECTING: message_in("phase of the machine", "connecting"),
+    Phase.RUNNING: message_in("phase of the machine", "running"),
+    Phase.DEGRADED: message_in("phase of the machine", "degraded"),
+    Phase.STOPPING: message_in("phase of the machine", "stopping"),
+    Phase.SUSPENDED: message_in("phase of the machine", "suspended"),
+    Phase.FAILED: message_in("phase of the machine", "failed"),
+}

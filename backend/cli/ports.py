@@ -11,8 +11,15 @@ from backend.cli.exits import EXIT_OK, EXIT_PROBLEM
 from backend.cli.machine import running
 from backend.cli.output import print_json
 from backend.control.messages import ListPorts
+from backend.messages import message_in
+from backend.texts import _, say
 
-_COLUMNS: Final = ("ADDRESS", "CONTAINER", "CONTAINER PORT", "CONNECTIONS", "STATE")
+_STATES: Final = {
+    PortState.OPEN: message_in("state of a port", "open"),
+    PortState.TAKEN: message_in("state of a port", "taken"),
+    PortState.REFUSED: message_in("state of a port", "refused"),
+    PortState.OPENING: message_in("state of a port", "opening"),
+}
 
 
 def ports(options: argparse.Namespace) -> int:
@@ -22,7 +29,7 @@ def ports(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"ports": rows})
     elif not rows:
-        print("No container publishes a port. For example: docker run -d -p 8080:80 nginx")
+        print(_("No container publishes a port. For example: docker run -d -p 8080:80 nginx"))
     else:
         print(table(rows), end="")
     return EXIT_OK if all(row.state is PortState.OPEN for row in rows) else EXIT_PROBLEM
@@ -30,14 +37,15 @@ def ports(options: argparse.Namespace) -> int:
 
 def table(rows: Sequence[PortStatus]) -> str:
     """The ports as a table. A port that is not open has the reason in the line below."""
-    lines = [_COLUMNS, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
+    columns = (_("ADDRESS"), _("CONTAINER"), _("CONTAINER PORT"), _("CONNECTIONS"), _("STATE"))
+    lines = [columns, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(columns))]
     text = []
     for number, line in enumerate(lines):
         cells = zip(line, widths, strict=True)
         text.append("   ".join(cell.ljust(width) for cell, width in cells).rstrip())
         if number and (problem := rows[number - 1].problem):
-            text.append(f"    {problem}")
+            text.append(f"    {say(problem)}")
     return "\n".join(text) + "\n"
 
 
@@ -48,5 +56,5 @@ def _cells(row: PortStatus) -> tuple[str, ...]:
         row.container or row.container_id[:12],
         f"{row.container_port}/{row.protocol.value}" if row.container_port is not None else "",
         str(row.connections) if row.connections is not None else "-",
-        row.state.value,
+        say(_STATES[row.state]),
     )

@@ -12,6 +12,7 @@ from backend.control.launch import machine_directory
 from backend.engine import context
 from backend.settings import config
 from backend.settings.disk import data_disk_path
+from backend.texts import _, say
 from backend.vm.disk import disks
 
 
@@ -43,7 +44,7 @@ def set_value(options: argparse.Namespace) -> int:
     print(f"{options.key} = {_text(config.get(changed, options.key))}")
     needs_restart = not options.key.startswith("docker.") and options.key not in config.LIFECYCLE_KEYS
     if needs_restart and directory.run_record.exists():
-        print("It takes effect at the next start: wherry restart")
+        print(_("It takes effect at the next start: wherry restart"))
     return EXIT_OK
 
 
@@ -68,12 +69,17 @@ def turn_autostart(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"on": on, "place": autostart.place})
     else:
-        print(f"Wherry {'starts' if on else 'does not start'} when you log in ({autostart.place}).")
+        place = str(autostart.place)
+        print(
+            _("Wherry starts when you log in ({place}).", place=place)
+            if on
+            else _("Wherry does not start when you log in ({place}).", place=place)
+        )
     return EXIT_OK
 
 
 def _print_change(change: context.ContextChange, options: argparse.Namespace) -> int:
-    print_json(change) if options.json else print(change.note)
+    print_json(change) if options.json else print(say(change.note))
     return EXIT_OK
 
 

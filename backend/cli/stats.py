@@ -12,10 +12,12 @@ import msgspec
 
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK
 from backend.cli.machine import running
+from backend.cli.streams import takes_unicode
 from backend.errors import ProblemCode, WherryError, fail
 from backend.messages import message
 from backend.model import MachineStatus
 from backend.stats import ContainerUsage, MachineUsage, StatsSample
+from backend.texts import _
 
 _FIRST_S: Final = 90.0
 """Timeout of the first sample: it needs two measurements of the guest, which may be emulated and busy."""
@@ -51,7 +53,12 @@ def stats(options: argparse.Namespace) -> int:
 
 def _print(sample: StatsSample, status: MachineStatus, *, as_json: bool, one: bool, is_terminal: bool) -> None:
     if as_json:
-        json.dump(msgspec.to_builtins(sample), sys.stdout, ensure_ascii=False, indent=2 if one else None)
+        json.dump(
+            msgspec.to_builtins(sample),
+            sys.stdout,
+            ensure_ascii=not takes_unicode(sys.stdout),
+            indent=2 if one else None,
+        )
         sys.stdout.write("\n")
     else:
         table = describe(sample, names(status) if sample.containers else {})
@@ -89,20 +96,20 @@ def describe(sample: StatsSample, known: Mapping[str, str]) -> str:
 
 def _machine(usage: MachineUsage) -> str:
     parts = [
-        f"machine   CPU {usage.cpu_percent:.1f} %",
-        f"memory {_size(usage.memory_used_bytes)} / {_size(usage.memory_total_bytes)}",
-        f"disk {_size(usage.disk_used_bytes)} / {_size(usage.disk_total_bytes)}",
+        _("machine") + "   " + _("CPU {percent:.1f} %", percent=float(usage.cpu_percent)),
+        f"{_('memory')} {_size(usage.memory_used_bytes)} / {_size(usage.memory_total_bytes)}",
+        f"{_('disk')} {_size(usage.disk_used_bytes)} / {_size(usage.disk_total_bytes)}",
     ]
     on_host = [
-        f"{name} {_size(value)}" + (f" ({_size(returned)} returned)" if returned else "")
+        f"{name} {_size(value)}" + (" " + _("({size} returned)", size=_size(returned)) if returned else "")
         for name, value, returned in (
-            ("memory", usage.memory_on_host_bytes, usage.memory_returned_bytes),
-            ("disk", usage.disk_on_host_bytes, usage.disk_returned_bytes),
+            (_("memory"), usage.memory_on_host_bytes, usage.memory_returned_bytes),
+            (_("disk"), usage.disk_on_host_bytes, usage.disk_returned_bytes),
         )
         if value is not None
     ]
     if on_host:
-        parts.append("on this computer: " + ", ".join(on_host))
+        parts.append(_("on this computer: {parts}", parts=", ".join(on_host)))
     return "   ".join(parts)
 
 

@@ -158,7 +158,7 @@ def test_reclaim_returns_what_the_host_measures(quick: Machine) -> None:
     quick.started()
     text = quick.wherry("reclaim").stdout
     assert "memory" in text
-    assert "given back" in text
+    assert "reclaimed" in text
     with quick.client() as client:
         usage = client.request(messages.GetUsage())
     assert (usage.memory_used or 0) > 0

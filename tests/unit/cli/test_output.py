@@ -21,6 +21,7 @@ from backend.model import (
     StepState,
     StepStatus,
 )
+from backend.texts import problem_text
 
 PROBLEM = Problem(
     code=ProblemCode.IMAGE_DAMAGED,
@@ -142,4 +143,4 @@ def test_a_status_tells_what_runs_and_why_not_better() -> None:
         "7.0 s",
     ):
         assert words in text
-    assert PROBLEM.as_text() in text
+    assert problem_text(PROBLEM) in text
