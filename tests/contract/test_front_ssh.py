@@ -328,13 +328,13 @@ def test_death_of_the_server_wakes_everything_and_is_told_once(start_sshd: Start
             sshd.signal_sessions(signal.SIGKILL)
             with pytest.raises(ConnectionError):
                 await reading
-            with pytest.raises(WherryError, match="lost"):
+            with pytest.raises(WherryError, match="Lost the connection"):
                 await running
             await lost.wait()
             assert not session.is_alive
             with pytest.raises(ConnectionError):
                 await stream.write(b"x")
-            with pytest.raises(WherryError, match="lost"):
+            with pytest.raises(WherryError, match="Lost the connection"):
                 await session.open_unix(str(path))
             late = asyncio.Event()
             session.on_lost(late.set)

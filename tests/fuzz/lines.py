@@ -18,6 +18,7 @@ from backend.control import messages
 from backend.control.lines import MAX_LINE_BYTES
 from backend.control.messages.request import Request, answer_type
 from backend.control.protocol import (
+    PROTOCOL,
     ReplyLine,
     RequestLine,
     decode_from_agent,
@@ -35,7 +36,7 @@ from tests.fuzz.material import changed, json_bytes, noise, pieces, spoil, value
 from tests.fuzz.streams import Scripted, VirtualLoop
 
 STATUS = MachineStatus(seq=1, phase=Phase.STOPPED, desired=Desired.STOPPED)
-_HELLO: dict[str, Any] = {"type": "hello", "protocol": 1, "version": "0.1.0", "pid": 1}
+_HELLO: dict[str, Any] = {"type": "hello", "protocol": PROTOCOL, "version": "0.1.0", "pid": 1}
 _REQUESTS: tuple[dict[str, Any], ...] = (
     {"type": "request", "id": 1, "name": "daemon.set", "args": {"text": "{}"}},
     {"type": "request", "id": 2, "name": "checkpoints.delete", "args": {"id": "c0"}},

@@ -10,6 +10,7 @@ import pytest
 
 from backend.agent.core.guest import Guest
 from backend.control import messages, server
+from backend.control.protocol import PROTOCOL
 from backend.control.server import ControlServer
 from backend.engine.front.http_head import MAX_HEAD_BYTES
 from backend.engine.front.proxy import ApiFront
@@ -18,7 +19,7 @@ from backend.vm.guest import GuestControl
 from tests.fuzz.lines import STATUS
 from tests.fuzz.streams import Scripted, virtual
 
-HELLO = b'{"type":"hello","protocol":1,"version":"0","pid":1}\n'
+HELLO = b'{"type":"hello","protocol":%d,"version":"0","pid":1}\n' % PROTOCOL
 
 
 class Endless(Scripted):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backend.control.protocol import PROTOCOL
 from backend.engine.engine_json import read_answer
 from backend.errors import ProblemCode, WherryError
 from backend.json_reader import NotUnderstood
@@ -37,7 +38,7 @@ def test_a_front_that_is_ended_twice_closes_the_engines_connection_during_an_upl
 
 def test_requests_that_come_after_writing_broke_are_dropped_with_their_client() -> None:
     loop = VirtualLoop()
-    hello = b'{"type":"hello","protocol":1,"version":"0","pid":1}\n'
+    hello = b'{"type":"hello","protocol":%d,"version":"0","pid":1}\n' % PROTOCOL
     slow = b'{"type":"request","id":1,"name":"slow"}\n'
     try:
         lines.run_client(loop, ([hello, b"\n", slow], "eof", 0))

@@ -272,7 +272,7 @@ def test_poweroff_in_the_guest_is_a_stop_and_a_start_avoids_a_vpns_range(machine
         return "".join(problem["summary"] for problem in machine.status()["problems"] if problem["code"] == CLASH)
 
     clash = wait_until("the clash to be told", told, timeout_s=60, every_s=0.5)
-    assert "172.17.0.0/16 (tun0) is in the way of the default bridge" in clash
+    assert "172.17.0.0/16 (tun0) overlaps the default bridge" in clash
     machine.wherry("shell", "(sleep 1; poweroff) >/dev/null 2>&1 &", check=False)
     wait_until("the machine to be stopped", lambda: machine.status()["phase"] == "stopped", timeout_s=120, every_s=0.5)
     machine.wherry("config", "set", "machine.start_on_demand", "false")

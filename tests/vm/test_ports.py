@@ -200,7 +200,7 @@ def test_testcontainers_with_its_own_wait_strategies(machine: Machine, image: st
         "TESTCONTAINERS_CONNECTION_MODE": "docker_host",
     }
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "vm" / "testcontainers_client.py"), image],
+        [sys.executable, str(ROOT / "tests" / "vm" / "support" / "testcontainers_client.py"), image],
         env=environment, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -272,13 +272,13 @@ def test_a_defect_while_it_blanks_is_taken_back(machine: Machine) -> None:
     machine.wherry("stop")
     fill(path, "0xaa")
     spoil_the_blanking(machine, restores=True)
-    assert "What qemu-img says" in machine.wherry("reset", "--yes", code=1).stderr
+    assert "The report of qemu-img" in machine.wherry("reset", "--yes", code=1).stderr
     assert holds(path, "0xaa")
     assert not machine.paths.operation_journal.exists()
     machine.wherry("start")
 
 
-@pytest.mark.expect_log("operations: The reset failed half way")
+@pytest.mark.expect_log("operations: Erasing failed, and the disk couldn't be restored")
 def test_what_could_not_be_taken_back_is_tried_again_by_a_start(machine: Machine) -> None:
     path = with_a_disk(machine)
     machine.wherry("stop")

@@ -26,7 +26,7 @@ import socket, sys
 connection = socket.socket(socket.AF_UNIX)
 connection.settimeout(10)
 connection.connect(sys.argv[1])
-connection.sendall(b'{"type":"hello","protocol":1,"version":"0","pid":1}\\n')
+connection.sendall(b'{"type":"hello","protocol":2,"version":"0","pid":1}\\n')
 sys.exit(7 if connection.recv(100) else 8)
 """
 NOBODY = 65534

@@ -64,8 +64,8 @@ def test_a_vpn_with_the_same_ranges_is_reported_and_the_next_start_moves(
     problem = reported.problems[-1]
     assert reported.phase is Phase.RUNNING  # containers keep running
     assert problem.action is Action.RESTART
-    assert "10.0.0.0/8 (tun0) is in the way of the network to the machine (10.0.2.0/24)" in str(problem.summary)
-    assert "172.17.0.0/16 (tun0) is in the way of the default bridge (172.17.0.0/16)" in str(problem.summary)
+    assert "10.0.0.0/8 (tun0) overlaps the machine's network (10.0.2.0/24)" in str(problem.summary)
+    assert "172.17.0.0/16 (tun0) overlaps the default bridge (172.17.0.0/16)" in str(problem.summary)
     assert "quay" not in str(problem.summary)
 
     # An agent that was not there then keeps the network that the machine was started with.

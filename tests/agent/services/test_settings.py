@@ -131,7 +131,7 @@ def test_the_context_is_chosen_left_and_removed(machine: Machine) -> None:
 
         assert state() == (False, False, "other")
         answer = client.request(messages.InstallContext())
-        assert "stays in str(use)" in str(answer.note)
+        assert "stays in use" in str(answer.note)
         assert state() == (True, False, "other")
         assert client.request(messages.SelectContext()).selected
         assert state() == (True, True, "wherry")

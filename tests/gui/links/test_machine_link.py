@@ -18,7 +18,7 @@ from app.links.machine_link import MachineLink
 from backend.control import messages
 from backend.control.lines import MAX_LINE_BYTES
 from backend.control.messages.request import Request
-from backend.control.protocol import Hello, encode
+from backend.control.protocol import PROTOCOL, Hello, encode
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.messages import verbatim
 from backend.model import MachineStatus, Phase, StopPolicy
@@ -300,7 +300,7 @@ def test_lines_may_come_in_pieces(link: MachineLink, agent: FakeAgent, qtbot: Qt
     agent.greets = False
     link.open()
     qtbot.waitUntil(lambda: agent.connections == 1)
-    hello = encode(Hello(protocol=1, version="x", pid=1))
+    hello = encode(Hello(protocol=PROTOCOL, version="x", pid=1))
     with qtbot.waitSignal(link.connected):
         for at in range(len(hello)):
             agent.send(hello[at : at + 1])
