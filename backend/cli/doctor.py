@@ -13,6 +13,7 @@ from backend.doctor import CheckSeverity
 from backend.errors import ProblemCode, fail
 from backend.messages import message
 from backend.support.bundle import default_name, make_support_bundle
+from backend.texts import _, ngettext, say
 
 
 def run_doctor(options: argparse.Namespace) -> int:
@@ -24,7 +25,7 @@ def run_doctor(options: argparse.Namespace) -> int:
     if options.json:
         print_json(results)
     else:
-        print(doctor.check_results_as_text(results))
+        print(doctor.check_results_as_text(results, say))
         print("\n" + _summary(results))
     return EXIT_PROBLEM if any(result.severity is CheckSeverity.FAILURE for result in results) else EXIT_OK
 
@@ -38,31 +39,35 @@ def _network(options: argparse.Namespace) -> int:
 
     def show(hop: NetworkHop) -> None:
         if not options.json:
-            print(hop_as_text(hop), flush=True)
+            print(hop_as_text(hop, say), flush=True)
 
     diagnosis = diagnose_network(options.home, "".join(options.checks[1:]), on_hop=show)
     if options.json:
         print_json(diagnosis)
     else:
-        print(f"\n{diagnosis.verdict}")
+        print(f"\n{say(diagnosis.verdict)}")
     return EXIT_OK if diagnosis.failed is None else EXIT_PROBLEM
 
 
 def _summary(results: list[doctor.CheckResult]) -> str:
-    count = {severity: sum(result.severity is severity for result in results) for severity in CheckSeverity}
-    parts = [
-        f"{count[severity]} {word}{'' if count[severity] == 1 else 's'}"
-        for severity, word in ((CheckSeverity.FAILURE, "failure"), (CheckSeverity.WARNING, "warning"))
-        if count[severity]
-    ]
+    failures = sum(result.severity is CheckSeverity.FAILURE for result in results)
+    warnings = sum(result.severity is CheckSeverity.WARNING for result in results)
     repaired = sum(result.fixed for result in results)
-    counts = ", ".join(parts) if parts else "Everything is in order"
     fixable = sum(result.fix is not None for result in results)
-    return (
-        f"{counts}."
-        + (f" Mended: {repaired}." if repaired else "")
-        + (f" Wherry can mend {fixable} of these: wherry doctor --fix" if fixable else "")
-    )
+    parts = [
+        ngettext("{count} failure.", "{count} failures.", failures) if failures else "",
+        ngettext("{count} warning.", "{count} warnings.", warnings) if warnings else "",
+        "" if failures or warnings else _("No problems found."),
+        ngettext("{count} problem fixed.", "{count} problems fixed.", repaired) if repaired else "",
+        ngettext(
+            "Wherry can fix {count} problem: wherry doctor --fix",
+            "Wherry can fix {count} problems: wherry doctor --fix",
+            fixable,
+        )
+        if fixable
+        else "",
+    ]
+    return " ".join(filter(None, parts))
 
 
 def support_bundle(options: argparse.Namespace) -> int:

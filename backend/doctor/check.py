@@ -11,6 +11,7 @@ from typing import Final
 
 from backend.doctor.subject import Subject
 from backend.errors import WherryError
+from backend.messages import Message, message, sentences, verbatim
 
 _log = logging.getLogger(__name__)
 
@@ -37,18 +38,18 @@ class CheckResult:
     """What one check found."""
 
     id: str
-    title: str
+    title: Message
     passed: bool
     """Whether nothing has to be done: `severity` is OK or NOTE."""
-    finding: str
-    hint: str | None = None
+    finding: Message
+    hint: Message | None = None
     """What the user can do."""
     severity: CheckSeverity = CheckSeverity.OK
-    group: str = ""
+    group: Message | None = None
     """Heading under which it is shown."""
-    explanation: str = ""
+    explanation: Message | None = None
     """Why it matters."""
-    fix: str | None = None
+    fix: Message | None = None
     """What Wherry would do about it by itself, as a sentence; None: it cannot."""
     fixed: bool = False
     """Whether it was wrong and has just been mended."""
@@ -63,28 +64,28 @@ class CheckOutcome:
     """What a check's function gives back; see `ok` and its like."""
 
     severity: CheckSeverity
-    text: str
-    hint: str | None = None
+    text: Message
+    hint: Message | None = None
     fixable: bool = False
     """Whether the check's fix mends just this."""
 
 
-def ok(text: str) -> CheckOutcome:
+def ok(text: Message) -> CheckOutcome:
     """Nothing to be said against it."""
     return CheckOutcome(CheckSeverity.OK, text)
 
 
-def note(text: str, hint: str | None = None, *, fixable: bool = False) -> CheckOutcome:
+def note(text: Message, hint: Message | None = None, *, fixable: bool = False) -> CheckOutcome:
     """Worth knowing."""
     return CheckOutcome(CheckSeverity.NOTE, text, hint, fixable)
 
 
-def warning(text: str, hint: str | None = None, *, fixable: bool = False) -> CheckOutcome:
+def warning(text: Message, hint: Message | None = None, *, fixable: bool = False) -> CheckOutcome:
     """Works, but badly."""
     return CheckOutcome(CheckSeverity.WARNING, text, hint, fixable)
 
 
-def failure(text: str, hint: str | None = None, *, fixable: bool = False) -> CheckOutcome:
+def failure(text: Message, hint: Message | None = None, *, fixable: bool = False) -> CheckOutcome:
     """Does not work."""
     return CheckOutcome(CheckSeverity.FAILURE, text, hint, fixable)
 
@@ -93,7 +94,7 @@ def failure(text: str, hint: str | None = None, *, fixable: bool = False) -> Che
 class Fix:
     """What Wherry can do by itself. Idempotent; never deletes anything of the user's."""
 
-    sentence: str
+    sentence: Message
     """What it will do: "Close it to other users (chmod 700)"."""
     apply: Callable[[Subject], None]
     """Raises WherryError or OSError."""
@@ -104,9 +105,9 @@ class Check:
     """One thing to look at."""
 
     id: str
-    title: str
-    group: str
-    explanation: str
+    title: Message
+    group: Message
+    explanation: Message
     """Why it matters, for somebody who does not know what it is."""
     look: Callable[[Subject], CheckOutcome]
     """Changes nothing. Raises WherryError or OSError, which are findings too."""
@@ -124,14 +125,13 @@ def run_check(check: Check, subject: Subject, *, fix: bool) -> CheckResult | Non
         try:
             check.fix.apply(subject)
         except WherryError as error:
-            return _result(
-                check, CheckOutcome(finding.severity, f"{finding.text}. {error.problem.summary}", finding.hint)
-            )
+            text = sentences(finding.text, error.problem.summary)
+            return _result(check, CheckOutcome(finding.severity, text, finding.hint))
         except Exception as error:  # noqa: BLE001 -- as in _look; what is told is what there is to tell
             if not isinstance(error, OSError | subprocess.SubprocessError):
                 _log.exception("the fix of %s failed", check.id)
-            why = f"It could not be mended: {getattr(error, 'strerror', None) or error}"
-            return _result(check, CheckOutcome(finding.severity, f"{finding.text}. {why}", finding.hint))
+            text = sentences(finding.text, message("It couldn't be fixed: {error}.", error=error))
+            return _result(check, CheckOutcome(finding.severity, text, finding.hint))
         subject.forget()
         finding = _look(check, subject)
         fixed = not finding.fixable
@@ -149,14 +149,20 @@ def _look(check: Check, subject: Subject) -> CheckOutcome:
     try:
         return check.look(subject)
     except WherryError as error:
-        return failure(str(error.problem.summary), str(error.problem.hint) if error.problem.hint else None)
+        return failure(error.problem.summary, error.problem.hint)
     except OSError as error:
-        return failure(f"It cannot be looked at: {error.strerror or error}", str(error.filename or "") or None)
+        place = verbatim(str(error.filename)) if error.filename else None
+        return failure(message("Couldn't be checked: {error}.", error=error), place)
     except subprocess.TimeoutExpired as error:
-        return failure(f"{error.cmd[0]} did not answer within {error.timeout:g} s", "Run it by hand to see why.")
+        return failure(
+            message("{cmd} didn't respond within {timeout} s.", cmd=error.cmd[0], timeout=f"{error.timeout:g}"),
+            message("Run the command yourself to see why."),
+        )
     except Exception as error:  # noqa: BLE001 -- a check's border: a defect of ours must not hide what the others find
         _log.exception("the check %s failed", check.id)
-        return failure(f"Wherry made a mistake while it looked: {error!r}", "Please report it.")
+        return failure(
+            message("Internal error in this check: {error}.", error=repr(error)), message("Please report this bug.")
+        )
 
 
 def _result(check: Check, finding: CheckOutcome, *, fixed: bool = False) -> CheckResult:
@@ -174,23 +180,27 @@ def _result(check: Check, finding: CheckOutcome, *, fixed: bool = False) -> Chec
     )
 
 
-def check_results_as_text(results: Sequence[CheckResult]) -> str:
-    """All of it in plain lines, to be read or sent to somebody."""
+def check_results_as_text(results: Sequence[CheckResult], say: Callable[[Message], str] = str) -> str:
+    """All of it in plain lines, to be read or sent to somebody.
+
+    Args:
+        results: in the order in which they are shown.
+        say: turns a message into words; English by default.
+    """
     lines: list[str] = []
     group = None
     for result in results:
-        if result.group and result.group != group:
-            lines.extend(["", result.group] if lines else [result.group])
+        if result.group is not None and result.group != group:
+            lines.extend(["", say(result.group)] if lines else [say(result.group)])
         group = result.group
-        lines.append(
-            f"{_SYMBOLS[result.severity]} {result.title}: {result.finding}{' (mended)' if result.fixed else ''}"
-        )
+        fixed = f" ({say(message('fixed'))})" if result.fixed else ""
+        lines.append(f"{_SYMBOLS[result.severity]} {say(result.title)}: {say(result.finding)}{fixed}")
         if result.severity is CheckSeverity.OK:
             continue
-        if not result.passed and result.explanation:
-            lines.append(f"    why it matters: {result.explanation}")
-        if result.hint:
-            lines.append(f"    what to do: {result.hint}")
-        if result.fix:
-            lines.append(f"    wherry doctor --fix {result.id}: {result.fix}")
+        if not result.passed and result.explanation is not None:
+            lines.append("    " + say(message("why it matters: {reason}", reason=result.explanation)))
+        if result.hint is not None:
+            lines.append("    " + say(message("what to do: {hint}", hint=result.hint)))
+        if result.fix is not None:
+            lines.append(f"    wherry doctor --fix {result.id}: {say(result.fix)}")
     return "\n".join(lines)

@@ -10,11 +10,12 @@ from backend.agent.boot.corporate_network import CorporateNetworkRecord
 from backend.doctor.check import Check, CheckOutcome, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.errors import WherryError
+from backend.messages import Message, count_message, message, sentences
 from backend.settings import config as settings
 from backend.vm import image
 from backend.vm.spec import UserNetwork
 
-_GROUP: Final = "Network"
+_GROUP: Final = message("Network")
 _MOST_NAMES: Final = 5
 
 
@@ -38,53 +39,68 @@ def _present(subject: Subject) -> CorporateNetworkRecord:
 def _proxies(subject: Subject) -> CheckOutcome:
     used, present = _in_force(subject), _present(subject)
     shown = used or present
-    text = _proxies_as_text(shown)
+    text = _proxies_in_words(shown)
     if used is not None and (used.http, used.https) != (present.http, present.https):
-        text = f"the machine was started with: {text}. From here it would be: {_proxies_as_text(present)}"
-        return warning(text, "To take that over: wherry stop --quit, then wherry start")
+        changed = message(
+            "The machine was started with other proxies: {text} Current proxies: {present}",
+            text=text,
+            present=_proxies_in_words(present),
+        )
+        return warning(changed, message("To apply the current ones: wherry stop --quit, then wherry start"))
     if shown.proxy_notes:
-        return warning(f"{text}. {' '.join(str(one) for one in shown.proxy_notes)}")
+        return warning(sentences(text, *shown.proxy_notes))
     if shown.http and not shown.https:
-        hint = "Where pulls need the proxy too, name it for https as well (HTTPS_PROXY, or network.https_proxy)."
-        return note(f"{text}. Registries are asked by https, which goes directly", hint)
+        return note(
+            sentences(text, message("HTTPS connections to registries don't use a proxy.")),
+            message("If pulls need the proxy, set it for HTTPS too (HTTPS_PROXY or network.https_proxy)."),
+        )
     return ok(text)
 
 
-def _proxies_as_text(record: CorporateNetworkRecord) -> str:
+def _proxies_in_words(record: CorporateNetworkRecord) -> Message:
+    source = record.proxies_from
     if not record.http and not record.https:
-        found_in = f" ({record.proxies_from})" if record.proxies_from else ""
-        return f"none, everything goes directly{found_in}"
+        return message("None (set by {source}).", source=source) if source else message("None.")
     if record.http == record.https:
-        text = record.http
+        urls = record.http
     else:
-        text = ", ".join(f"{kind} by {url}" for kind, url in (("http", record.http), ("https", record.https)) if url)
-    text += f", from {record.proxies_from}"
-    if record.no_proxy:
-        text += f"; not for {', '.join(record.no_proxy)}"
-    return text + ("; containers and builds too" if record.proxies_in_containers else "")
+        urls = ", ".join(f"{kind}: {url}" for kind, url in (("HTTP", record.http), ("HTTPS", record.https)) if url)
+    return sentences(
+        message("{proxies}, from {source}.", proxies=urls, source=source),
+        message("Exceptions: {names}.", names=tuple(record.no_proxy)) if record.no_proxy else None,
+        message("Containers and builds use it too.") if record.proxies_in_containers else None,
+    )
 
 
 def _certificates(subject: Subject) -> CheckOutcome:
     record = _in_force(subject) or _present(subject)
     if subject.config.network.certificates == "none" and not record.authorities:
-        return ok("the engine trusts its image's own authorities alone, as the settings say")
-    count = len(record.authorities)
-    if count:
-        names = ", ".join(record.authorities[:_MOST_NAMES]) + (", …" if count > _MOST_NAMES else "")
-        text = f"{count} of this computer's authorities besides those of the image: {names}"
-    else:
-        text = "this computer trusts no authority that the image has not"
-    if record.authorities_from:
-        text += f"; from {', '.join(record.authorities_from)}"
-    if record.authorities_in_containers:
-        text += "; containers and builds trust them too"
-    if record.registries:
-        text += f"; registries with certificates of their own: {', '.join(record.registries)}"
+        return ok(message("The engine trusts only the authorities in its image, as set in the settings."))
+    text = sentences(
+        _authorities_in_words(record),
+        message("Source: {names}.", names=tuple(record.authorities_from)) if record.authorities_from else None,
+        message("Containers and builds trust them too.") if record.authorities_in_containers else None,
+        message("Registries with their own certificates: {names}.", names=tuple(record.registries))
+        if record.registries
+        else None,
+        *record.certificate_notes,
+    )
     if any(sign in str(one) for sign in ("can't be read", "left out", "skipped") for one in record.certificate_notes):
-        return warning(f"{text}. {' '.join(str(one) for one in record.certificate_notes)}")
-    if record.certificate_notes:
-        return note(f"{text}. {' '.join(str(one) for one in record.certificate_notes)}")
-    return ok(text)
+        return warning(text)
+    return note(text) if record.certificate_notes else ok(text)
+
+
+def _authorities_in_words(record: CorporateNetworkRecord) -> Message:
+    count = len(record.authorities)
+    if not count:
+        return message("This computer trusts no authorities beyond those in the image.")
+    names = ", ".join(record.authorities[:_MOST_NAMES]) + (", …" if count > _MOST_NAMES else "")
+    return count_message(
+        "{count} additional authority from this computer: {names}.",
+        "{count} additional authorities from this computer: {names}.",
+        count,
+        names=names,
+    )
 
 
 def _inputs_are_readable(subject: Subject) -> bool:
@@ -99,17 +115,19 @@ def _inputs_are_readable(subject: Subject) -> bool:
 CHECKS: Final = (
     Check(
         id="proxies",
-        title="Proxies",
+        title=message("Proxies"),
         group=_GROUP,
-        explanation="In many companies nothing is reached but by a proxy; pulls then wait until they fail.",
+        explanation=message("On many company networks, image pulls time out without a proxy."),
         look=_proxies,
         applies=_inputs_are_readable,
     ),
     Check(
         id="certificates",
-        title="Certificate authorities",
+        title=message("Certificate authorities"),
         group=_GROUP,
-        explanation="A proxy or registry whose certificate a company made itself is refused by who does not know it.",
+        explanation=message(
+            "A proxy or registry with a company certificate is rejected unless its authority is trusted."
+        ),
         look=_certificates,
         applies=_inputs_are_readable,
     ),

@@ -9,23 +9,29 @@ from typing import Final
 from backend.doctor.check import Check, CheckOutcome, Fix, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.host.private import close_to_others, is_open_to_others
+from backend.messages import message, verbatim
 from backend.paths import SOCKET_NAMES
 from backend.settings import config as settings
 from backend.settings.disk import data_disk_path
 from backend.ssh.keys import CLIENT_KEY_NAME, HOST_KEY_NAME, ensure_keys, pair_is_whole
 
-_GROUP: Final = "Home and settings"
+_GROUP: Final = message("Folder and settings")
 
 
 def _home(subject: Subject) -> CheckOutcome:
     home = subject.directory.home
     if not home.exists():
-        return ok(f"{home} will be made by the first start")
+        return ok(message("{home} is created at the first start.", home=home))
     if not home.is_dir():
-        return failure(f"{home} is not a directory", "Move it away, or name another with --home.")
+        return failure(
+            message("{home} isn't a folder.", home=home), message("Move it, or choose another folder with --home.")
+        )
     if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
-        return failure(f"{home} cannot be written", f"Make it yours: sudo chown -R $USER {home}")
-    return ok(str(home))
+        return failure(
+            message("{home} isn't writable.", home=home),
+            message("Take ownership: sudo chown -R $USER {home}", home=home),
+        )
+    return ok(verbatim(str(home)))
 
 
 def _private_places(subject: Subject) -> list[Path]:
@@ -48,9 +54,13 @@ def _permissions(subject: Subject) -> CheckOutcome:
     directories = [place for place in opened if place.is_dir()]
     exposed = [place for place in opened if place in directories or place.parent in directories]
     if not exposed:
-        return ok("closed to other users")
+        return ok(message("Only you have access."))
     names = ", ".join(str(place) for place in exposed[:4])
-    return warning(f"other users can read: {names}", f"chmod 700 {exposed[0]}", fixable=True)
+    return warning(
+        message("Other users can read: {names}.", names=names),
+        message("Close it to other users: chmod 700 {exposed}", exposed=exposed[0]),
+        fixable=True,
+    )
 
 
 def _close(subject: Subject) -> None:
@@ -64,17 +74,20 @@ def _sockets(subject: Subject) -> CheckOutcome:
     longest = max(len(os.fsencode(run / name)) for name in SOCKET_NAMES)
     if longest > limit:
         return failure(
-            f"{run} is too long for sockets: {longest} bytes of {limit}", "Name a shorter place with --home."
+            message(
+                "{run} is too long for sockets: {longest} of {limit} bytes.", run=run, longest=longest, limit=limit
+            ),
+            message("Choose a shorter path with --home."),
         )
     if run.parent != subject.directory.home:
-        return note(f"they are in {run}, as the home's name is too long for sockets")
-    return ok(f"{longest} of {limit} bytes")
+        return note(message("Sockets are in {run}, because the machine's folder has a long path.", run=run))
+    return ok(message("{longest} of {limit} bytes used.", longest=longest, limit=limit))
 
 
 def _settings(subject: Subject) -> CheckOutcome:
     settings.load(subject.directory.config)
     settings.daemon_options(subject.directory.daemon_json)
-    return ok("config.toml and daemon.json can be read")
+    return ok(message("config.toml and daemon.json are valid."))
 
 
 def _keys(subject: Subject) -> CheckOutcome:
@@ -82,17 +95,25 @@ def _keys(subject: Subject) -> CheckOutcome:
     privates = [keys / CLIENT_KEY_NAME, keys / HOST_KEY_NAME]
     present = [path for path in privates if path.exists()]
     if not present:
-        return ok("will be made by the first start")
+        return ok(message("Created at the first start."))
     if any(is_open_to_others(path) for path in present):
-        return failure("other users may read the machine's private keys", f"chmod 600 {keys}/*_ed25519", fixable=True)
+        return failure(
+            message("Other users can read the machine's private keys."),
+            message("Close them to other users: chmod 600 {keys}/*_ed25519", keys=keys),
+            fixable=True,
+        )
     if not all(pair_is_whole(path) for path in privates):
         if subject.qemu_runs:
             return warning(
-                "a pair is missing or damaged while the machine runs; it can only be reached until it is left",
-                "Restart the machine: wherry restart",
+                message(
+                    "A key pair is missing or damaged while the machine is running. Existing connections still work."
+                ),
+                message("Restart the machine: wherry restart"),
             )
-        return warning("a pair is missing or damaged", "The next start makes it anew.", fixable=True)
-    return ok("both pairs are whole and closed to others")
+        return warning(
+            message("A key pair is missing or damaged."), message("It is replaced at the next start."), fixable=True
+        )
+    return ok(message("Both key pairs are valid and private."))
 
 
 def _mend_keys(subject: Subject) -> None:
@@ -107,40 +128,40 @@ def _mend_keys(subject: Subject) -> None:
 CHECKS: Final = (
     Check(
         id="home",
-        title="Home directory",
+        title=message("Machine folder"),
         group=_GROUP,
-        explanation="Everything of the machine lives there; without it nothing can start.",
+        explanation=message("It contains all of the machine's files."),
         look=_home,
     ),
     Check(
         id="permissions",
-        title="Permissions",
+        title=message("Permissions"),
         group=_GROUP,
-        explanation="Who can open the machine's sockets or disk controls the engine, and what it can reach.",
+        explanation=message("Anyone with access to the machine's sockets or disk controls the engine."),
         look=_permissions,
         applies=lambda subject: subject.directory.home.is_dir(),
-        fix=Fix(sentence="Close the machine's directories and files to other users.", apply=_close),
+        fix=Fix(sentence=message("Close the machine's folders and files to other users."), apply=_close),
     ),
     Check(
         id="sockets",
-        title="Names of the sockets",
+        title=message("Socket paths"),
         group=_GROUP,
-        explanation="The system limits how long a socket's path may be.",
+        explanation=message("The system limits the length of a socket's path."),
         look=_sockets,
     ),
     Check(
         id="settings",
-        title="Settings",
+        title=message("Settings"),
         group=_GROUP,
-        explanation="A file that cannot be read stops the start, rather than being ignored in silence.",
+        explanation=message("The machine doesn't start if a settings file is invalid."),
         look=_settings,
     ),
     Check(
         id="keys",
-        title="SSH keys",
+        title=message("SSH keys"),
         group=_GROUP,
-        explanation="Whoever has the private key is root in the machine.",
+        explanation=message("Anyone with the private key is root in the machine."),
         look=_keys,
-        fix=Fix(sentence="Close the keys to others, and make a damaged pair anew.", apply=_mend_keys),
+        fix=Fix(sentence=message("Close the keys to other users, and replace a damaged pair."), apply=_mend_keys),
     ),
 )

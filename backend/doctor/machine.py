@@ -16,12 +16,12 @@ from backend.doctor.subject import Subject
 from backend.errors import ProblemCode, fail
 from backend.host.process import total_memory_mib
 from backend.json_reader import JsonSource, NotUnderstood, decode
-from backend.messages import message
+from backend.messages import Message, count_message, message, sentences
 from backend.settings.disk import data_disk_path
 from backend.vm import image, suspended
 from backend.vm.disk import disks
 
-_GROUP: Final = "Machine"
+_GROUP: Final = message("Machine")
 _CHECK_TIMEOUT_S: Final = 300
 _LOW_ROOM_BYTES: Final = 5 * 1024**3
 _MOST_MEMORY: Final = 0.75
@@ -33,10 +33,18 @@ _NOT_SUPPORTED: Final = 63
 def _image(subject: Subject) -> CheckOutcome:
     where = directory_of(subject.config, subject.host, subject.directory)
     loaded = image.load(where, arch=subject.host.arch, stamp=subject.directory.image_stamp)
-    text = f"{where} holds version {loaded.version} with Docker {loaded.engine_version}"
+    text = message(
+        "{where} contains version {version} with Docker {engine_version}.",
+        where=where,
+        version=loaded.version,
+        engine_version=loaded.engine_version,
+    )
     offered = subject.status.image_offer if subject.status is not None else None
     if offered is not None:
-        return note(f"{text}; version {offered} is there too", "Take it: wherry update")
+        return note(
+            message("{text} Version {offered} is available.", text=text, offered=offered),
+            message("Update: wherry update"),
+        )
     return ok(text)
 
 
@@ -55,36 +63,44 @@ def _room(subject: Subject) -> CheckOutcome:
     free, place = min((shutil.disk_usage(place).free, place) for place in places)
     if free < _LOW_ROOM_BYTES:
         return warning(
-            f"only {free // 1024**2} MiB free for the machine's disk, in {place}",
-            "Free some space on this computer. What the machine no longer needs: docker system prune, wherry reclaim",
+            message("Only {free} MiB free for the machine's disk in {place}.", free=free // 1024**2, place=place),
+            message(
+                "Free up disk space on this computer. To clean up the machine: docker system prune, wherry reclaim"
+            ),
         )
-    return ok(f"{free // 1024**3} GiB free for the machine's disk")
+    return ok(message("{free} GiB free for the machine's disk.", free=free // 1024**3))
 
 
 def _memory(subject: Subject) -> CheckOutcome:
     given, total = resources(subject.config, disk_gib=0).memory_mib, total_memory_mib()
     if given > total * _MOST_MEMORY:
         return warning(
-            f"the machine is given {given} MiB of this computer's {total} MiB",
-            "Give it less: wherry config set machine.memory_mib 0",
+            message("The machine uses {given} MiB of this computer's {total} MiB.", given=given, total=total),
+            message("Use the default amount: wherry config set machine.memory_mib 0"),
         )
-    return ok(f"{given} MiB of this computer's {total} MiB")
+    return ok(message("{given} MiB of this computer's {total} MiB.", given=given, total=total))
 
 
 def _disk(subject: Subject) -> CheckOutcome:
     disk = data_disk_path(subject.directory)
     if not disk.exists() and subject.config.machine.disk_directory:
         return failure(
-            f"it was moved to {disk.parent}, and is not there",
-            "Connect the drive that has it. To give it up and begin anew: wherry reset --no-checkpoint",
+            message("The disk was moved to {parent} and isn't there.", parent=disk.parent),
+            message(
+                "Connect the drive that contains it. To start over with an empty disk: wherry reset --no-checkpoint"
+            ),
         )
     if not disk.exists():
-        return ok("will be made by the first start")
+        return ok(message("Created at the first start."))
     size = disks.ensure_data_disk(disk, size_gib=0, image_tool=subject.image_tool)
     holders = subject.disk_holders
     if holders and not subject.directory.run_record.exists():
-        return failure(f"{disk} is held by {', '.join(holders)}", "End that program, then start the machine.")
-    return ok(f"{disk}, up to {size} GiB" + (f", used by {', '.join(holders)}" if holders else ""))
+        return failure(
+            message("{disk} is in use by {holders}.", disk=disk, holders=", ".join(holders)),
+            message("Quit that program, then start the machine."),
+        )
+    text = message("{disk}, up to {size} GiB.", disk=disk, size=size)
+    return ok(sentences(text, message("In use by {programs}.", programs=tuple(holders)) if holders else None))
 
 
 def _qemu_img_check(subject: Subject, *options: str) -> tuple[int, str]:
@@ -111,8 +127,8 @@ def _qemu_img_check(subject: Subject, *options: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def _count(report: str, name: str) -> int | str:
-    """A number of the report; "an unknown number of" where qemu-img does not say it: the exit code tells enough."""
+def _count(report: str, name: str) -> int | None:
+    """A number of the report; None where qemu-img does not say it: the exit code tells enough."""
     source = JsonSource(
         summary=message("The report of qemu-img wasn't understood."),
         code=ProblemCode.DISK_DAMAGED,
@@ -121,26 +137,42 @@ def _count(report: str, name: str) -> int | str:
     try:
         return decode(report, source).object().required_integer(name)
     except NotUnderstood:
-        return "an unknown number of"
+        return None
 
 
 def _health(subject: Subject) -> CheckOutcome:
     code, report = _qemu_img_check(subject)
     if code == 0:
-        return ok("no errors, no leaks")
+        return ok(message("No errors and no leaks."))
     if code == _LEAKS:
-        text = f"{_count(report, 'leaks')} clusters are held for nothing"
+        text = _leaks_in_words(_count(report, "leaks"))
         if subject.directory.suspended_record.exists():
             # A disk that was written to since does not fit the saved state, which would be lost.
-            return note(f"{text}, which costs room only", "Start the machine and stop it, then run this again.")
-        return warning(text, "It costs room only.", fixable=True)
+            return note(text, message("Start and stop the machine, then run this check again."))
+        return warning(text, message("Leaked clusters only waste disk space."), fixable=True)
     if code == _NOT_SUPPORTED:
-        return note("this kind of disk cannot be checked")
+        return note(message("This disk format can't be checked."))
     return failure(
-        f"{_count(report, 'corruptions')} errors in the disk's own tables",
-        "Do not start the machine before you have copied the disk. Go back to a checkpoint (wherry checkpoint list), "
-        f"or try on the copy: qemu-img check -r all {data_disk_path(subject.directory).name}",
+        _errors_in_words(_count(report, "corruptions")),
+        message(
+            "Copy the disk before you start the machine. Restore a checkpoint (wherry checkpoint list), or "
+            "try a repair "
+            "on the copy: qemu-img check -r all {name}",
+            name=data_disk_path(subject.directory).name,
+        ),
     )
+
+
+def _leaks_in_words(count: int | None) -> Message:
+    if count is None:
+        return message("The disk has leaked clusters.")
+    return count_message("The disk has {count} leaked cluster.", "The disk has {count} leaked clusters.", count)
+
+
+def _errors_in_words(count: int | None) -> Message:
+    if count is None:
+        return message("The disk's metadata has errors.")
+    return count_message("The disk's metadata has {count} error.", "The disk's metadata has {count} errors.", count)
 
 
 def _give_back_leaks(subject: Subject) -> None:
@@ -151,23 +183,23 @@ def _give_back_leaks(subject: Subject) -> None:
 
 def _suspended(subject: Subject) -> CheckOutcome:
     found = suspended.load(subject.directory)
-    boots = "The next start discards it and boots; the data disk is left as it is."
+    boots = message("The next start discards it and boots normally. The data disk is not affected.")
     if found is None:
-        return warning("it is not whole", boots)
+        return warning(message("The saved state is incomplete."), boots)
     why = suspended.incompatibility(
         found, subject.qemu, data_disk_path(subject.directory), cpu=subject.host.cpu_identity()
     )
     if why is not None:
-        return warning(f"it cannot be gone on from: {why}", boots)
-    return ok("it fits; the next start goes on from there")
+        return warning(message("It can't be resumed: {why}", why=why), boots)
+    return ok(message("Valid. The next start resumes from it."))
 
 
 def _leftovers(subject: Subject) -> CheckOutcome:
     found = leftovers(subject.host, subject.directory)
     if not found:
-        return ok("none")
+        return ok(message("None."))
     names = ", ".join(path.name for path in found[:6]) + (" …" if len(found) > 6 else "")
-    return note(f"left by a crash, harmless: {names}", fixable=True)
+    return note(message("Left over from a crash, harmless: {names}.", names=names), fixable=True)
 
 
 def _remove_leftovers(subject: Subject) -> None:
@@ -180,13 +212,19 @@ def _remove_leftovers(subject: Subject) -> None:
 def _autostart(subject: Subject) -> CheckOutcome:
     entry = subject.host.autostart()
     if not entry.is_on():
-        return ok("off")
+        return ok(message("Off."))
     program = entry.program()
     if program is None:
-        return warning(f"{entry.place} names no program", "Make it anew: wherry autostart on", fixable=True)
+        return warning(
+            message("{place} has no program.", place=entry.place),
+            message("Turn it on again: wherry autostart on"),
+            fixable=True,
+        )
     if shutil.which(program) is None:
-        return warning(f"{entry.place} names {program}, which is not there", fixable=True)
-    return ok(f"on: {program}")
+        return warning(
+            message("{place} starts {program}, which doesn't exist.", place=entry.place, program=program), fixable=True
+        )
+    return ok(message("On: {program}", program=program))
 
 
 def _mend_autostart(subject: Subject) -> None:
@@ -203,64 +241,66 @@ def _is_idle(subject: Subject) -> bool:
 CHECKS: Final = (
     Check(
         id="image",
-        title="Guest image",
+        title=message("Guest image"),
         group=_GROUP,
-        explanation="The machine boots it; its files are compared with their digests before they are run.",
+        explanation=message("The machine boots from it. Its files are verified before use."),
         look=_image,
     ),
     Check(
         id="room",
-        title="Disk space",
+        title=message("Disk space"),
         group=_GROUP,
-        explanation="When this computer's disk is full, every write of a container fails.",
+        explanation=message("When this computer's disk is full, containers can't write data."),
         look=_room,
     ),
     Check(
         id="memory",
-        title="Memory",
+        title=message("Memory"),
         group=_GROUP,
-        explanation="A machine that is given most of the memory makes everything else slow, or is ended by the system.",
+        explanation=message(
+            "If the machine uses most of the memory, this computer becomes slow or the system ends the machine."
+        ),
         look=_memory,
     ),
     Check(
         id="disk",
-        title="Data disk",
+        title=message("Data disk"),
         group=_GROUP,
-        explanation="All containers, images and volumes are on it. Only one process may have it open.",
+        explanation=message("It contains all containers, images and volumes. Only one process can use it at a time."),
         look=_disk,
     ),
     Check(
         id="disk-health",
-        title="Data disk's tables",
+        title=message("Data disk integrity"),
         group=_GROUP,
-        explanation="Errors there may lose data; leaked clusters only take room.",
+        explanation=message("Errors can cause data loss. Leaked clusters only waste disk space."),
         look=_health,
         applies=lambda subject: data_disk_path(subject.directory).is_file() and _is_idle(subject),
-        fix=Fix(sentence="Give the leaked clusters back (qemu-img check -r leaks).", apply=_give_back_leaks),
+        fix=Fix(sentence=message("Reclaim leaked clusters (qemu-img check -r leaks)."), apply=_give_back_leaks),
     ),
     Check(
         id="suspended",
-        title="Saved state",
+        title=message("Saved state"),
         group=_GROUP,
-        explanation="A suspended machine goes on where it was, unless QEMU, the processor or the disk has changed.",
+        explanation=message("A suspended machine can't be resumed after a change of QEMU, the processor or the disk."),
         look=_suspended,
         applies=lambda subject: subject.directory.suspended_record.exists() and _is_idle(subject),
     ),
     Check(
         id="leftovers",
-        title="Files left behind",
+        title=message("Leftover files"),
         group=_GROUP,
-        explanation="A crash leaves sockets and records behind. Wherry passes over them; without them all is clearer.",
+        explanation=message("A crash can leave sockets and records behind. Wherry ignores them."),
         look=_leftovers,
         applies=lambda subject: subject.directory.home.is_dir() and _is_idle(subject),
-        fix=Fix(sentence="Remove those that are proved to be of no use.", apply=_remove_leftovers),
+        fix=Fix(sentence=message("Remove files that are no longer in use."), apply=_remove_leftovers),
     ),
     Check(
         id="autostart",
-        title="Start at login",
+        title=message("Start at login"),
         group=_GROUP,
-        explanation="After Wherry was moved or updated, the entry may name a program that is gone.",
+        explanation=message("After Wherry is moved or updated, the login entry may point to a missing program."),
         look=_autostart,
-        fix=Fix(sentence="Write the entry anew, for this Wherry.", apply=_mend_autostart),
+        fix=Fix(sentence=message("Recreate the login entry for this installation."), apply=_mend_autostart),
     ),
 )

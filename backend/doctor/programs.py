@@ -9,35 +9,44 @@ from typing import Final
 from backend.doctor.check import Check, CheckOutcome, Fix, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.errors import WherryError
-from backend.messages import Message
+from backend.messages import Message, count_message, message, sentences
 from backend.vm import ladder
 
-_GROUP: Final = "QEMU"
+_GROUP: Final = message("QEMU")
 _TIMEOUT_S: Final = 20
 
 
 def _qemu(subject: Subject) -> CheckOutcome:
     facts = subject.qemu
-    return ok(f"{facts.binary} is version {facts.version_text}, with {subject.image_tool.name}")
+    return ok(
+        message(
+            "{binary}, version {version_text}, with {name}.",
+            binary=facts.binary,
+            version_text=facts.version_text,
+            name=subject.image_tool.name,
+        )
+    )
 
 
 def _parts(subject: Subject) -> CheckOutcome:
     facts = subject.qemu
     if subject.host.arch != "amd64":
-        return ok("no firmware of its own is needed")
+        return ok(message("No separate firmware is needed."))
     asked = subprocess.run(
         [str(facts.binary), "-L", "help"], capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S,
         check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     places = [Path(line.strip()) for line in asked.stdout.splitlines() if line.strip()]
     if not places:
-        return note(f"{facts.binary} does not say where its firmware is")
+        return note(message("{binary} doesn't report where its firmware is.", binary=facts.binary))
     if not any((place / ladder.QBOOT).is_file() for place in places):
         return warning(
-            f"{ladder.QBOOT} is in none of {', '.join(map(str, places))}",
-            "Install it: sudo apt install qemu-system-data (Debian, Ubuntu); elsewhere install QEMU anew.",
+            message("{qboot} isn't in any of: {str}.", qboot=ladder.QBOOT, str=", ".join(map(str, places))),
+            message(
+                "Install it: sudo apt install qemu-system-data (Debian, Ubuntu). On other systems, reinstall QEMU."
+            ),
         )
-    return ok(f"{ladder.QBOOT} is there")
+    return ok(message("{qboot} is installed.", qboot=ladder.QBOOT))
 
 
 def _has_qemu(subject: Subject) -> bool:
@@ -60,13 +69,16 @@ def _plan(subject: Subject, verdicts: dict[str, Message]) -> ladder.Plan:
 def _accelerator(subject: Subject) -> CheckOutcome:
     plan = _plan(subject, ladder.load_verdicts(subject.directory.verdicts))
     if not plan.candidates:
-        return failure("none can be used", "Let Wherry choose: wherry config set machine.accelerator auto")
+        return failure(
+            message("No accelerator is usable."),
+            message("Use automatic selection: wherry config set machine.accelerator auto"),
+        )
     first = plan.candidates[0]
-    hints = [str(fact.hint) for fact in subject.host.accelerators() if not fact.available and fact.hint]
+    hints = [fact.hint for fact in subject.host.accelerators() if not fact.available and fact.hint]
     if first.accelerator == "tcg":
-        reasons = "; ".join(str(reason) for reason in plan.rejected)
-        return warning(f"only software emulation, many times slower{': ' if reasons else ''}{reasons}", " ".join(hints))
-    return ok(f"{first.accelerator} will be tried first")
+        slow = message("Only software emulation is available, which is many times slower.")
+        return warning(sentences(slow, *plan.rejected), sentences(*hints) if hints else None)
+    return ok(message("{accelerator} is used first.", accelerator=first.accelerator))
 
 
 def _fingerprints(subject: Subject) -> list[str]:
@@ -76,16 +88,21 @@ def _fingerprints(subject: Subject) -> list[str]:
 def _verdicts(subject: Subject) -> CheckOutcome:
     remembered = ladder.load_verdicts(subject.directory.verdicts)
     if not remembered:
-        return ok("nothing is held against any accelerator")
+        return ok(message("No failures recorded."))
     known = tuple(_fingerprints(subject))
     stale = [key for key in remembered if not key.endswith(known)]
     if stale:
-        many = f"{len(stale)} of {len(remembered)}"
-        return note(f"{many} remembered failures are of another QEMU, kernel or boot, and count no more", fixable=True)
-    names = ", ".join(key.split(" | ", 1)[0] for key in remembered)
+        text = count_message(
+            "{count} of {total} records is outdated: QEMU, the kernel or the boot has changed since.",
+            "{count} of {total} records are outdated: QEMU, the kernel or the boot has changed since.",
+            len(stale),
+            total=len(remembered),
+        )
+        return note(text, fixable=True)
+    names = tuple(key.split(" | ", 1)[0] for key in remembered)
     return note(
-        f"not tried again until QEMU or this computer's kernel changes: {names}",
-        f"To have them tried again, remove {subject.directory.verdicts}",
+        message("Not used until QEMU or this computer's kernel changes: {names}.", names=names),
+        message("To try them again, delete {verdicts}", verdicts=subject.directory.verdicts),
     )
 
 
@@ -98,32 +115,32 @@ def _forget_stale(subject: Subject) -> None:
 CHECKS: Final = (
     Check(
         id="qemu",
-        title="QEMU",
+        title=message("QEMU"),
         group=_GROUP,
-        explanation="The machine is run by QEMU; qemu-img, which belongs to it, makes its disk.",
+        explanation=message("QEMU runs the machine, and its tool qemu-img creates the disk."),
         look=_qemu,
     ),
     Check(
         id="firmware",
-        title="QEMU's firmware",
+        title=message("QEMU firmware"),
         group=_GROUP,
-        explanation="With the small firmware the kernel starts a second sooner; without it a larger one is used.",
+        explanation=message("The small firmware starts the machine about a second faster."),
         look=_parts,
         applies=_has_qemu,
     ),
     Check(
         id="accelerator",
-        title="Accelerator",
+        title=message("Accelerator"),
         group=_GROUP,
-        explanation="With the processor's own virtualisation, programs in containers run about as fast as outside.",
+        explanation=message("With hardware virtualization, containers run at nearly native speed."),
         look=_accelerator,
     ),
     Check(
         id="verdicts",
-        title="Remembered failures",
+        title=message("Recorded failures"),
         group=_GROUP,
-        explanation="An accelerator that failed is not tried at each start; that must not outlive its cause.",
+        explanation=message("Wherry skips an accelerator that failed. Outdated records should be cleared."),
         look=_verdicts,
-        fix=Fix(sentence="Forget those that count no more.", apply=_forget_stale),
+        fix=Fix(sentence=message("Clear outdated records."), apply=_forget_stale),
     ),
 )

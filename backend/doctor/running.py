@@ -9,10 +9,11 @@ from backend import VERSION
 from backend.doctor.check import Check, CheckOutcome, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.errors import ProblemCode
+from backend.messages import message, sentences, verbatim
 from backend.model import Phase
 from backend.net import subnets
 
-_GROUP: Final = "What runs"
+_GROUP: Final = message("Runtime")
 _TIMEOUT_S: Final = 10.0
 _SLOW_S: Final = 3.0
 _CLOCK_S: Final = 2.5
@@ -23,64 +24,83 @@ _BANNER: Final = b"SSH-2.0-"
 def _agent(subject: Subject) -> CheckOutcome:
     status, problem = subject.agent
     if problem is not None:
-        return failure(str(problem.summary), str(problem.hint) if problem.hint else None)
+        return failure(problem.summary, problem.hint)
     if status is not None:
-        return ok(f"answers on {subject.directory.agent_socket}, of the same protocol as Wherry {VERSION}")
+        return ok(
+            message(
+                "Responds on {agent_socket}, compatible with Wherry {version}.",
+                agent_socket=subject.directory.agent_socket,
+                version=VERSION,
+            )
+        )
     if subject.directory.run_record.exists() and subject.qemu_runs:
-        return failure("does not run, though a machine does", "Any command adopts the machine: wherry status")
-    return ok("not running, as the machine is stopped")
+        return failure(
+            message("The agent isn't running, but the machine is."), message("Start the agent: wherry status")
+        )
+    return ok(message("Not running, because the machine is stopped."))
 
 
 def _machine(subject: Subject) -> CheckOutcome:
     status = subject.status
     assert status is not None
     if status.problems:
-        said = "; ".join(str(problem.summary) for problem in status.problems)
-        hints = [problem.action.command if problem.action else str(problem.hint or "") for problem in status.problems]
-        words = " ".join(hint for hint in hints if hint)
+        said = sentences(*(problem.summary for problem in status.problems))
+        hints = [
+            verbatim(problem.action.command) if problem.action else problem.hint
+            for problem in status.problems
+            if problem.action or problem.hint
+        ]
         found = failure if status.phase in (Phase.FAILED, Phase.DEGRADED) else warning
-        return found(f"{status.phase.value}: {said}", words or None)
+        text = message("{state}: {problems}", state=status.phase.value, problems=said)
+        return found(text, sentences(*hints) if hints else None)
     if status.operation is not None:
-        return note(f"{status.phase.value}; under way: {status.operation.title}")
-    return ok(status.phase.value)
+        return note(message("{value}, in progress: {title}", value=status.phase.value, title=status.operation.title))
+    return ok(verbatim(status.phase.value))
 
 
 def _guest(subject: Subject) -> CheckOutcome:
     status = subject.status
     assert status is not None
     if status.ssh_port is None:
-        return failure("there is no way to the guest", "See the guest's console: wherry logs guest")
+        return failure(message("The guest isn't reachable."), message("Check the guest's console: wherry logs guest"))
     try:
         with socket.create_connection(("127.0.0.1", status.ssh_port), _TIMEOUT_S) as connection:
             banner = connection.recv(64)
     except OSError as error:
         return failure(
-            f"the guest's SSH server does not answer: {error.strerror or error}", "Restart it: wherry restart --kill"
+            message("The guest's SSH server doesn't respond: {error}.", error=error.strerror or error),
+            message("Restart the machine: wherry restart --kill"),
         )
     if not banner.startswith(_BANNER):
-        return failure("the guest is there, its SSH server is not", "See: wherry logs sshd")
-    return ok(f"answers on 127.0.0.1:{status.ssh_port}")
+        return failure(
+            message("The guest responds, but its SSH server doesn't."), message("Check its log: wherry logs sshd")
+        )
+    return ok(message("Responds on 127.0.0.1:{ssh_port}.", ssh_port=status.ssh_port))
 
 
 def _engine(subject: Subject) -> CheckOutcome:
     answer = subject.engine
-    text = f"Docker {answer.version} answered in {answer.seconds:.2f} s"
+    text = message(
+        "Docker {version} responded in {seconds} s.", version=answer.version, seconds=f"{answer.seconds:.2f}"
+    )
     if answer.seconds > _SLOW_S:
-        return warning(text, "The machine may have too little memory or CPU: wherry stats")
+        return warning(text, message("The machine may need more memory or CPUs: wherry stats"))
     return ok(text)
 
 
 def _clock(subject: Subject) -> CheckOutcome:
     ahead = subject.engine.clock_ahead_s
     if ahead is None:
-        return note("the engine does not tell its time")
+        return note(message("The engine doesn't report its time."))
     if abs(ahead) > _CLOCK_S:
-        direction = "ahead of" if ahead > 0 else "behind"
-        return failure(
-            f"the machine's clock is {abs(ahead):.0f} s {direction} this computer's",
-            "It is set every few seconds; if it stays wrong: wherry restart",
+        seconds = f"{abs(ahead):.0f}"
+        text = (
+            message("The machine's clock is {seconds} s ahead of this computer's.", seconds=seconds)
+            if ahead > 0
+            else message("The machine's clock is {seconds} s behind this computer's.", seconds=seconds)
         )
-    return ok("agrees with this computer's, to the second")
+        return failure(text, message("It is synchronized every few seconds. If it stays wrong: wherry restart"))
+    return ok(message("In sync with this computer."))
 
 
 def _networks(subject: Subject) -> CheckOutcome:
@@ -89,12 +109,18 @@ def _networks(subject: Subject) -> CheckOutcome:
         (problem for problem in (status.problems if status else ()) if problem.code is ProblemCode.SUBNET_CLASH), None
     )
     if clash is not None:
-        return warning(str(clash.summary), str(clash.hint) if clash.hint else None)
+        return warning(clash.summary, clash.hint)
     if status is not None and status.networks is not None:
-        bridge = f", {', '.join(status.networks.bridge)} for containers" if status.networks.bridge else ""
-        return ok(f"{status.networks.user} between this computer and the machine{bridge}; no route needs them")
+        bridge = status.networks.bridge
+        return ok(
+            sentences(
+                message("{user} between this computer and the machine.", user=status.networks.user),
+                message("{networks} for containers.", networks=tuple(bridge)) if bridge else None,
+                message("No conflicts with this computer's routes."),
+            )
+        )
     chosen = subnets.choose_user_network(subject.host.routes(), wanted=subject.config.network.subnet)
-    return ok(f"the next start takes {chosen} between this computer and the machine")
+    return ok(message("The next start uses {chosen} between this computer and the machine.", chosen=str(chosen)))
 
 
 def _has_status(subject: Subject) -> bool:
@@ -108,47 +134,47 @@ def _is_up(subject: Subject) -> bool:
 CHECKS: Final = (
     Check(
         id="agent",
-        title="Agent",
+        title=message("Agent"),
         group=_GROUP,
-        explanation="It owns the machine and serves the docker endpoint. Ending it stops no container.",
+        explanation=message("It runs the machine and serves the Docker endpoint. Containers keep running without it."),
         look=_agent,
     ),
     Check(
         id="machine",
-        title="Machine",
+        title=message("Machine"),
         group=_GROUP,
-        explanation="What the machine itself reports.",
+        explanation=message("The state that the machine reports."),
         look=_machine,
         applies=_has_status,
     ),
     Check(
         id="guest",
-        title="Guest",
+        title=message("Guest"),
         group=_GROUP,
-        explanation="All docker commands reach the engine through the guest's SSH server.",
+        explanation=message("All docker commands reach the engine through the guest's SSH server."),
         look=_guest,
         applies=_is_up,
     ),
     Check(
         id="engine",
-        title="Engine",
+        title=message("Engine"),
         group=_GROUP,
-        explanation="Asked as every docker client asks it.",
+        explanation=message("Queried in the same way as by docker clients."),
         look=_engine,
         applies=_is_up,
     ),
     Check(
         id="networks",
-        title="Networks",
+        title=message("Networks"),
         group=_GROUP,
-        explanation="Where the machine's networks have the addresses of yours, containers do not reach yours.",
+        explanation=message("If the machine's networks overlap with yours, containers can't reach your network."),
         look=_networks,
     ),
     Check(
         id="clock",
-        title="Clock",
+        title=message("Clock"),
         group=_GROUP,
-        explanation="With a wrong clock, certificates seem invalid and pulls fail.",
+        explanation=message("With a wrong clock, certificates look invalid and pulls fail."),
         look=_clock,
         applies=_is_up,
     ),

@@ -146,8 +146,8 @@ def confirm_fix(parent: QWidget, store: AppStore, entries: tuple[CheckEntry, ...
     return ask(
         parent,
         _("Fix"),
-        ngettext("Fix “{title}”?", "Fix {count} problems?", len(entries), title=entries[0].title),
-        [entry.fix for entry in entries],
+        ngettext("Fix “{title}”?", "Fix {count} problems?", len(entries), title=say(entries[0].title)),
+        [say(entry.fix) for entry in entries if entry.fix is not None],
         confirm=_("Fix"),
         confirmed=lambda _ticked: store.intents.fix_checks.emit(tuple(entry.id for entry in entries)),
         danger=False,
@@ -183,12 +183,12 @@ class _Row(MarkedRow):
         }[entry.state]
         status = _("Fixed") if entry.fixed else say(_STATES[entry.state])
         self.mark.show_mark(_GLYPHS[entry.state], colour, status)
-        self.title.setText(entry.title + " · " + _("Fixed") if entry.fixed else entry.title)
-        self._finding.setText(entry.finding)
-        show_line(self._explanation, entry.explanation if bad else "")
+        self.title.setText(f"{say(entry.title)} · {status}" if entry.fixed else say(entry.title))
+        self._finding.setText(say(entry.finding))
+        show_line(self._explanation, say(entry.explanation) if bad and entry.explanation else "")
         show_line(self._hint, _("What to do: {hint}", hint=entry.hint) if entry.hint else "")
         self.fix.setVisible(bool(entry.fix))
         self.fix.setText(_("Fixing…") if fixing else _("Fix"))
-        self.fix.setAccessibleName(_("Fix: {title}", title=entry.title))
-        self.fix.setToolTip(tooltip(entry.fix))
+        self.fix.setAccessibleName(_("Fix: {title}", title=say(entry.title)))
+        self.fix.setToolTip(tooltip(say(entry.fix) if entry.fix else ""))
         self.fix.setEnabled(not running)

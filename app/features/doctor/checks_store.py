@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from PySide6.QtCore import QObject, Signal
 
-from backend.api import Problem
+from backend.api import Message, Problem
 
 
 class CheckState(StrEnum):
@@ -21,20 +21,20 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckEntry:
-    """A check with its result, as text."""
+    """A check with its result."""
 
     id: str
-    title: str
+    title: Message
     state: CheckState
-    finding: str
-    explanation: str = ""
+    finding: Message
+    explanation: Message | None = None
     """Why the check matters."""
-    hint: str = ""
-    """What the user can do; "" if nothing."""
+    hint: Message | None = None
+    """What the user can do; None if nothing."""
     fixed: bool = False
     """Whether it failed before and has just been fixed."""
-    fix: str = ""
-    """What Wherry can fix automatically, as a sentence; "" if nothing."""
+    fix: Message | None = None
+    """What Wherry can fix automatically, as a sentence; None if nothing."""
 
 
 class ChecksStore(QObject):

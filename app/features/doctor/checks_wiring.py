@@ -12,8 +12,8 @@ from PySide6.QtCore import QObject, Qt, Signal
 from app.features.doctor.checks_store import CheckEntry, ChecksStore, CheckState
 from app.links.workers import Workers
 from app.state.parts import Parts
-from app.texts import message
-from backend.api import Problem, ProblemCode, WherryError, clean_text
+from app.texts import Message, message, say
+from backend.api import Problem, ProblemCode, WherryError, cleaned
 
 if TYPE_CHECKING:
     from backend.api import CheckResult
@@ -85,7 +85,7 @@ class ChecksWiring(QObject):
             # A fix returns only the results of the fixed checks; the others keep their last result.
             self._results = {**self._results, **by_id} if self._checks.fixing else by_id
             results = list(self._results.values())
-            self._checks.finish(tuple(map(_entry, results)), check_results_as_text(results))
+            self._checks.finish(tuple(map(_entry, results)), check_results_as_text(results, say))
 
 
 def _examine(home: Path | None) -> list[CheckResult]:
@@ -105,9 +105,13 @@ def _entry(result: CheckResult) -> CheckEntry:
         id=result.id,
         title=result.title,
         state=_STATES[result.severity.value],
-        finding=clean_text(result.finding, limit=_TEXT_LIMIT),
+        finding=cleaned(result.finding, _TEXT_LIMIT),
         explanation=result.explanation,
-        hint=clean_text(result.hint or "", limit=_TEXT_LIMIT),
-        fix=clean_text(result.fix or "", limit=_TEXT_LIMIT),
+        hint=_cleaned(result.hint),
+        fix=_cleaned(result.fix),
         fixed=result.fixed,
     )
+
+
+def _cleaned(text: Message | None) -> Message | None:
+    return cleaned(text, _TEXT_LIMIT) if text is not None else None

@@ -109,9 +109,9 @@ class NetworkCheckDialog(QDialog):
             self.verdict.show_verdict(None, _("Checking…"))
         elif check.cancelled:
             self.verdict.show_verdict(None, _("The check was canceled."))
-        elif check.verdict:
-            self.verdict.show_verdict(check.worst, check.verdict)
-        self.verdict.setVisible(check.running or check.cancelled or bool(check.verdict))
+        elif check.verdict is not None:
+            self.verdict.show_verdict(check.worst, say(check.verdict))
+        self.verdict.setVisible(check.running or check.cancelled or check.verdict is not None)
 
     def _lay_out(self) -> None:
         controls = QHBoxLayout()
@@ -197,15 +197,9 @@ class HopRow(MarkedRow):
     def show_hop(self, hop: Hop) -> None:
         """Show the result of a hop."""
         _show_mark(self.mark, hop.state)
-        self.title.setText(f"{hop.title} · {say(_STATES[hop.state])}")
-        show_line(self.detail, _sentence(hop.detail))
-        show_line(self.fix, _("What to do: {hint}", hint=hop.fix) if hop.fix else "")
-
-
-def _sentence(text: str) -> str:
-    """Capitalize the first word, unless it is a name: "registry.example answers" stays."""
-    first = text.partition(" ")[0]
-    return text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
+        self.title.setText(f"{say(hop.title)} · {say(_STATES[hop.state])}")
+        show_line(self.detail, say(hop.detail))
+        show_line(self.fix, _("What to do: {hint}", hint=hop.fix) if hop.fix is not None else "")
 
 
 def _show_mark(mark: Mark, state: HopState) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from PySide6.QtCore import QObject, Signal
 
-from backend.api import Problem
+from backend.api import Message, Problem
 
 
 class HopState(StrEnum):
@@ -21,14 +21,14 @@ class HopState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """One step on the way to the registry, and its result as text."""
+    """One step on the way to the registry, and its result."""
 
     id: str
-    title: str
+    title: Message
     state: HopState
-    detail: str
-    fix: str = ""
-    """What the user can do; "" if nothing."""
+    detail: Message
+    fix: Message | None = None
+    """What the user can do; None if nothing."""
 
 
 class NetworkCheckStore(QObject):
@@ -43,8 +43,8 @@ class NetworkCheckStore(QObject):
         """The image whose pull is tested; "" for a default one."""
         self.hops: tuple[Hop, ...] = ()
         """The results so far, in the order of a pull."""
-        self.verdict = ""
-        """The overall result; "" until the check is finished."""
+        self.verdict: Message | None = None
+        """The overall result; None until the check is finished."""
         self.as_text = ""
         """All results as plain text, for copying; "" until the check is finished."""
         self.problem: Problem | None = None
@@ -61,7 +61,7 @@ class NetworkCheckStore(QObject):
     def begin(self, image: str) -> None:
         """Start a new check: the last results are cleared."""
         self.running, self.image, self.hops, self.cancelled = True, image, (), False
-        self.verdict, self.as_text, self.problem = "", "", None
+        self.verdict, self.as_text, self.problem = None, "", None
         self.changed.emit()
 
     def add(self, hop: Hop) -> None:
@@ -69,7 +69,7 @@ class NetworkCheckStore(QObject):
         self.hops = (*self.hops, hop)
         self.changed.emit()
 
-    def finish(self, hops: tuple[Hop, ...], verdict: str, as_text: str) -> None:
+    def finish(self, hops: tuple[Hop, ...], verdict: Message, as_text: str) -> None:
         """Store the complete results."""
         self.running, self.hops, self.verdict, self.as_text = False, hops, verdict, as_text
         self.changed.emit()

@@ -12,8 +12,8 @@ from PySide6.QtCore import QObject, Qt, Signal
 from app.features.doctor.network_check_store import Hop, HopState, NetworkCheckStore
 from app.links.workers import Workers
 from app.state.parts import Parts
-from app.texts import message
-from backend.api import Problem, ProblemCode, WherryError, clean_text
+from app.texts import message, say
+from backend.api import Problem, ProblemCode, WherryError, cleaned
 
 if TYPE_CHECKING:
     from backend.api import NetworkDiagnosis, NetworkHop
@@ -75,7 +75,7 @@ class NetworkCheckWiring(QObject):
             diagnosis = diagnose_network(
                 self._home, image, on_hop=lambda hop: self._reached.emit(number, hop), cancelled=cancelled
             )
-            self._over.emit(number, diagnosis, diagnosis_as_text(diagnosis))
+            self._over.emit(number, diagnosis, diagnosis_as_text(diagnosis, say))
         except WherryError as error:
             self._over.emit(number, error.problem, "")
         except Exception as error:
@@ -94,15 +94,15 @@ class NetworkCheckWiring(QObject):
         if isinstance(answer, Problem):
             self._check.stop(None if answer.code is ProblemCode.CANCELLED else answer)
         else:
-            verdict = clean_text(answer.verdict, limit=_TEXT_LIMIT)
+            verdict = cleaned(answer.verdict, _TEXT_LIMIT)
             self._check.finish(tuple(map(_hop, answer.hops)), verdict, as_text)
 
 
 def _hop(hop: NetworkHop) -> Hop:
     return Hop(
         id=hop.id,
-        title=clean_text(hop.title, limit=_TEXT_LIMIT),
+        title=cleaned(hop.title, _TEXT_LIMIT),
         state=HopState(hop.state.value),
-        detail=clean_text(hop.detail, limit=_TEXT_LIMIT),
-        fix=clean_text(hop.fix, limit=_TEXT_LIMIT),
+        detail=cleaned(hop.detail, _TEXT_LIMIT),
+        fix=cleaned(hop.fix, _TEXT_LIMIT) if hop.fix is not None else None,
     )

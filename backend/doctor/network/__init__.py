@@ -25,7 +25,7 @@ from backend.doctor.network.types import HopState, NetworkDiagnosis, NetworkHop
 from backend.doctor.network.way import Way
 from backend.errors import Cancelled, Problem, ProblemCode
 from backend.host import current as current_host
-from backend.messages import message
+from backend.messages import Message, message, verbatim
 
 __all__ = [
     "DEFAULT_IMAGE",
@@ -40,7 +40,12 @@ __all__ = [
 DEFAULT_IMAGE: Final = "hello-world"
 """Small, and on Docker Hub."""
 _LOOK_S: Final = 0.1
-_MARKS: Final = {HopState.OK: "ok", HopState.FAILED: "FAILED", HopState.WARNING: "warning", HopState.SKIPPED: "-"}
+_MARKS: Final = {
+    HopState.OK: message("ok"),
+    HopState.FAILED: message("FAILED"),
+    HopState.WARNING: message("warning"),
+    HopState.SKIPPED: verbatim("-"),
+}
 
 
 def diagnose_network(
@@ -78,13 +83,13 @@ async def _unless(work: Coroutine[Any, Any, NetworkDiagnosis], cancelled: thread
         await asyncio.wait({task}, timeout=5)
 
 
-def diagnosis_as_text(diagnosis: NetworkDiagnosis) -> str:
-    """The whole diagnosis as plain lines, to be copied."""
-    lines = [diagnosis.image, *(hop_as_text(hop) for hop in diagnosis.hops), "", diagnosis.verdict]
+def diagnosis_as_text(diagnosis: NetworkDiagnosis, say: Callable[[Message], str] = str) -> str:
+    """The whole diagnosis as plain lines, to be copied. `say` turns a message into words; English by default."""
+    lines = [diagnosis.image, *(hop_as_text(hop, say) for hop in diagnosis.hops), "", say(diagnosis.verdict)]
     return "\n".join(lines)
 
 
-def hop_as_text(hop: NetworkHop) -> str:
-    """One hop, as the command line prints it."""
-    line = f"{_MARKS[hop.state]:8} {hop.title}: {hop.detail}"
-    return line + (f"\n           {hop.fix}" if hop.fix else "")
+def hop_as_text(hop: NetworkHop, say: Callable[[Message], str] = str) -> str:
+    """One hop, as the command line prints it. `say` turns a message into words; English by default."""
+    line = f"{say(_MARKS[hop.state]):8} {say(hop.title)}: {say(hop.detail)}"
+    return line + (f"\n           {say(hop.fix)}" if hop.fix is not None else "")

@@ -12,7 +12,7 @@ from typing import Final
 
 from backend.errors import ProblemCode
 from backend.json_reader import JsonObject, JsonSource, NotUnderstood, decode
-from backend.messages import message
+from backend.messages import Message, message
 
 _HUB_KEY: Final = "https://index.docker.io/v1/"
 _MAX_BYTES: Final = 4_194_304
@@ -26,7 +26,7 @@ class Credentials:
     """Value of an Authorization header; MUST NOT be shown."""
     helper: str = ""
     """Name of the program that keeps them, which is not run: it may ask the user for things."""
-    trouble: str = ""
+    trouble: Message | None = None
     """Why the file could not be read."""
 
     def registry_auth(self, domain: str) -> str:
@@ -53,7 +53,7 @@ def find(domain: str, *, is_hub: bool, path: Path) -> Credentials:
     except FileNotFoundError:
         return Credentials()
     except OSError as error:
-        return Credentials(trouble=f"{path} cannot be read: {error.strerror or error}")
+        return Credentials(trouble=message("{path} can't be read: {error}.", path=path, error=error))
     source = JsonSource(
         summary=message("{path} wasn't understood.", path=path),
         code=ProblemCode.CONFIG_BROKEN,
@@ -62,7 +62,7 @@ def find(domain: str, *, is_hub: bool, path: Path) -> Credentials:
     try:
         return _find(decode(content, source).object(), domain, is_hub=is_hub, path=path)
     except NotUnderstood as error:
-        return Credentials(trouble=f"{path} cannot be read: {error.problem.tail[0]}")
+        return Credentials(trouble=message("{path} can't be read: {tail}.", path=path, tail=error.problem.tail[0]))
 
 
 def _find(config: JsonObject, domain: str, *, is_hub: bool, path: Path) -> Credentials:
@@ -79,7 +79,7 @@ def _find(config: JsonObject, domain: str, *, is_hub: bool, path: Path) -> Crede
             try:
                 base64.b64decode(said, validate=True)
             except (binascii.Error, ValueError):
-                return Credentials(trouble=f"the entry for {key} in {path} cannot be read")
+                return Credentials(trouble=message("The entry for {key} in {path} is invalid.", key=key, path=path))
             return Credentials(basic=f"Basic {said}")
         if store := config.text("credsStore"):
             return Credentials(helper=f"docker-credential-{store}")

@@ -131,7 +131,7 @@ async def exchange(
     try:
         response = await fetch(stream, request, timeout_s=timeout_s, max_bytes=body_bytes, cuts=True)
     except InvalidResponse as error:
-        raise Unreached("what answers there does not speak HTTP as registries do") from error
+        raise Unreached(message("The server doesn't respond with valid HTTP.")) from error
     return RegistryResponse(
         status=response.status,
         reason=response.reason,
@@ -156,14 +156,14 @@ async def connect_through(
     try:
         return (await open_response(stream, request, timeout_s=timeout_s)).head
     except InvalidResponse as error:
-        raise Unreached("what answers there does not speak HTTP") from error
+        raise Unreached(message("The server doesn't respond with valid HTTP.")) from error
 
 
 def _request(method: str, target: str, headers: Mapping[str, str]) -> HttpExchange:
     try:
         return HttpExchange(method, target, headers)
     except ValueError as error:
-        raise Unreached("the registry named a place that cannot be asked for") from error
+        raise Unreached(message("The registry sent an invalid URL.")) from error
 
 
 async def start_tls(stream: ByteStream, context: ssl.SSLContext, name: str) -> TlsStream:

@@ -8,6 +8,8 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 
 from backend.doctor.network.types import Unreached
+from backend.engine.types import clean_text
+from backend.messages import message
 
 HUB: Final = "docker.io"
 HUB_API: Final = "registry-1.docker.io"
@@ -92,22 +94,28 @@ def parse_reference(text: str) -> ImageReference:
     text = text.strip()
     name, at, digest = text.partition("@")
     if at and not _DIGEST.fullmatch(digest):
-        raise Unreached(f"{_shown(digest)} is no digest", "A digest is written sha256: and 64 letters and digits.")
+        raise Unreached(
+            message("“{digest}” isn't a valid digest.", digest=_shown(digest)),
+            message("A digest is sha256: followed by 64 hexadecimal digits."),
+        )
     first, slash, rest = name.partition("/")
     has_domain = bool(slash) and (bool(re.search(r"[.:\[]", first)) or first == "localhost" or first != first.lower())
     domain, name = (first, rest) if has_domain else (HUB, name)
     if not _DOMAIN.fullmatch(domain) or not 0 < (split_domain(domain)[1] or 1) < 65_536:
-        raise Unreached(f"{_shown(domain)} is no name of a registry")
+        raise Unreached(message("“{domain}” isn't a valid registry name.", domain=_shown(domain)))
     repository, colon, tag = name.partition(":")
     if colon and not _TAG.fullmatch(tag):
-        raise Unreached(f"{_shown(tag)} is no tag", "A tag has letters, digits and . _ - and up to 128 of them.")
+        raise Unreached(
+            message("“{tag}” isn't a valid tag.", tag=_shown(tag)),
+            message("A tag has at most 128 letters, digits, and the characters . _ -"),
+        )
     if domain.lower() in _HUB_NAMES:
         domain = HUB
         repository = repository if "/" in repository else f"library/{repository}"
     if not _REPOSITORY.fullmatch(repository):
         lower = name.partition(":")[0].lower()
-        hint = f"Names of images have small letters: {lower}" if _REPOSITORY.fullmatch(lower) else ""
-        raise Unreached(f"{_shown(name.partition(':')[0])} is no name of an image", hint)
+        hint = message("Image names are lowercase: {lower}", lower=lower) if _REPOSITORY.fullmatch(lower) else None
+        raise Unreached(message("“{value}” isn't a valid image name.", value=_shown(name.partition(":")[0])), hint)
     return ImageReference(domain=domain, repository=repository, tag=tag or ("" if digest else "latest"), digest=digest)
 
 
@@ -137,4 +145,4 @@ def is_insecure(domain: str, addresses: list[str], insecure: list[str]) -> bool:
 
 
 def _shown(text: str) -> str:
-    return repr(text[:100])
+    return clean_text(text, 100)

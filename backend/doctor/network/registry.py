@@ -18,6 +18,7 @@ from backend.doctor.network.types import Unreached
 from backend.doctor.network.web import Place, Web
 from backend.engine.types import clean_text
 from backend.json_reader import JsonObject, NotUnderstood
+from backend.messages import Message, message, sentences
 
 _MANIFESTS: Final = ", ".join(
     (
@@ -50,7 +51,7 @@ def read_challenge(header: str) -> Challenge:
     if scheme.lower() == "basic":
         return Challenge(scheme="basic")
     raise Unreached(
-        f"the registry asks for credentials in a way that the engine does not know: {clean_text(header, 80)}"
+        message("The registry requires an unsupported type of authentication: {header}", header=clean_text(header, 80))
     )
 
 
@@ -78,39 +79,40 @@ class Registry:
         self._authorization = ""
         self.is_anonymous = not self._basic
 
-    async def ask_api(self) -> tuple[str, Challenge]:
+    async def ask_api(self) -> tuple[Message, Challenge]:
         """What it says of itself. Raises Unreached."""
         answer = await self._ask("GET", "/v2/")
         version = answer.headers.get("docker-distribution-api-version", "")
         if answer.status == 200:
-            return "answers, and asks for no credentials", Challenge(scheme="")
+            return message("Responds, and requires no login."), Challenge(scheme="")
         if answer.status == 401:
             challenge = read_challenge(answer.headers.get("www-authenticate", ""))
-            return "answers, and asks for a token" if challenge.scheme == "bearer" else (
-                "answers, and asks for a user name and a password"
-            ), challenge
+            if challenge.scheme == "bearer":
+                return message("Responds, and requires a token."), challenge
+            return message("Responds, and requires a user name and password."), challenge
         if answer.status in (301, 302, 303, 307, 308):
-            raise Unreached(
-                f"/v2/ is redirected to {clean_text(answer.headers.get('location', '?'), 100)}",
-                "A login page of the network (hotel, café, company) may answer in its place: open a browser and log in."
-                if not version
-                else "",
+            page = message(
+                "A login page of your network (hotel, café, company) may be in the way. Open a browser and log in."
             )
+            place = clean_text(answer.headers.get("location", "?"), 100)
+            raise Unreached(message("/v2/ is redirected to {value}.", value=place), None if version else page)
         if answer.status == 404:
-            raise Unreached("what answers there is no registry (404 for /v2/)", "Check the registry's name and port.")
-        raise _unexpected("the registry", answer)
+            raise Unreached(
+                message("The server isn't a registry (404 for /v2/)."), message("Check the registry's name and port.")
+            )
+        raise self._unexpected(answer)
 
-    async def get_token(self, challenge: Challenge) -> str:
+    async def get_token(self, challenge: Challenge) -> Message:
         """Log in as the engine does. Raises Unreached. Returns what was seen."""
         if challenge.scheme == "basic":
             if not self._basic:
                 raise Unreached(
-                    "the registry wants a user name and a password, and none are known here",
-                    f"Log in: docker login {self._reference.domain}",
+                    message("The registry requires a user name and password, and none are stored here."),
+                    message("Log in: docker login {domain}", domain=self._reference.domain),
                     wants_login=True,
                 )
             self._authorization = self._basic
-            return "the user name and password of docker's config.json are sent"
+            return message("Uses the user name and password in docker's config.json.")
         query = {"scope": f"repository:{self._reference.repository}:pull"}
         if challenge.service:
             query["service"] = challenge.service
@@ -124,80 +126,106 @@ class Registry:
             answer = await self._web.ask("GET", place, {"Authorization": basic} if basic else {}, check=self._check)
         except Unreached as error:
             raise Unreached(
-                f"the token server {place.host} is not reached: {error.detail}",
-                error.fix or f"Have {place.host} allowed by the firewall or proxy, as the registry itself.",
+                message("The token server {host} isn't reachable: {detail}", host=place.host, detail=error.detail),
+                error.fix
+                or message("Allow {host} in the firewall or proxy, in addition to the registry.", host=place.host),
             ) from error
         if answer.status == 429:
             raise _too_many(answer, self._reference)
         if answer.status in (401, 403):
-            who = "the credentials of docker's config.json" if basic else "a request without credentials"
-            raise Unreached(
-                f"{place.host} refuses {who} ({answer.status}{_said(answer)})",
-                f"Log in again: docker login {'' if self._reference.is_hub else self._reference.domain}".rstrip(),
-                wants_login=not basic,
+            said = _said(answer)
+            refused = (
+                message(
+                    "{host} rejected the credentials in docker's config.json ({answer}).", host=place.host, answer=said
+                )
+                if basic
+                else message("{host} rejected a request without credentials ({answer}).", host=place.host, answer=said)
             )
+            raise Unreached(refused, message("Log in again: {command}", command=self._login), wants_login=not basic)
         token = _token(answer) if answer.status == 200 else ""
         if not token:
-            raise _unexpected(f"the token server {place.host}", answer)
+            raise _unexpected(
+                message("The token server {host} responded with {answer}.", host=place.host, answer=_said(answer)),
+                answer,
+            )
         self._authorization = f"Bearer {token}"
-        return f"{place.host} gives a token " + (
-            "for the user of docker's config.json" if basic else "without credentials"
-        )
+        if basic:
+            return message("{host} issued a token for the user in docker's config.json.", host=place.host)
+        return message("{host} issued a token without credentials.", host=place.host)
 
-    async def find_manifest(self) -> tuple[str, str]:
-        """Whether the image is there. Raises Unreached. Returns what was seen, and a warning or ""."""
+    @property
+    def _login(self) -> str:
+        """The command that logs in."""
+        return f"docker login {'' if self._reference.is_hub else self._reference.domain}".rstrip()
+
+    @staticmethod
+    def _unexpected(answer: RegistryResponse) -> Unreached:
+        return _unexpected(message("The registry responded with {answer}.", answer=_said(answer)), answer)
+
+    async def find_manifest(self) -> tuple[Message, Message | None]:
+        """Whether the image is there. Raises Unreached. Returns what was seen, and what to do about a limit or None."""
         path = f"/v2/{self._reference.repository}/manifests/{self._reference.manifest}"
         answer = await self._ask("HEAD", path, {"Accept": _MANIFESTS})
         if answer.status == 405:
             answer = await self._ask("GET", path, {"Accept": _MANIFESTS})
         limit = read_limit(answer)
         if answer.status == 200:
-            seen = "it is there" + (f", {limit.words}" if limit else "")
+            seen = sentences(message("The image exists."), limit.words if limit is not None else None)
             self._may_pull = limit is None or limit.remaining > 0
-            return seen, (_LIMIT_FIX if limit is not None and limit.remaining == 0 else "")
+            return seen, (_LIMIT_FIX if limit is not None and limit.remaining == 0 else None)
         name = str(self._reference)
-        login = f"docker login {'' if self._reference.is_hub else self._reference.domain}".rstrip()
         if answer.status in (401, 403):
-            denied = "forbidden" if answer.status == 403 else "not allowed"
-            who = "for somebody who is not logged in" if self.is_anonymous else "for the user who is logged in"
+            denied = (
+                message("Reading {name} without login was denied ({answer}).", name=name, answer=_said(answer))
+                if self.is_anonymous
+                else message("Your account has no access to {name} ({answer}).", name=name, answer=_said(answer))
+            )
             raise Unreached(
-                f"reading {name} is {denied} {who} ({answer.status}{_said(answer)}), or there is no such image",
-                f"Check the name. If it is private, log in: {login}",
+                sentences(denied, message("The image may also not exist.")),
+                message("Check the name. For a private image, log in: {command}", command=self._login),
                 wants_login=self.is_anonymous,
             )
         if answer.status == 404:
             raise Unreached(
-                f"the registry has no {name} (404{_said(answer)})", "Check the name and the tag: they may be misspelt."
+                message("The registry has no {name} ({answer}).", name=name, answer=_said(answer)),
+                message("Check the image's name and tag."),
             )
         if answer.status == 429:
             raise _too_many(answer, self._reference)
-        raise _unexpected("the registry", answer)
+        raise self._unexpected(answer)
 
     _may_pull = True
 
-    async def try_blob(self) -> str:
-        """Read the beginning of a blob, wherever it is kept. Raises Unreached. Returns what was seen, or "" if none."""
+    async def try_blob(self) -> Message | None:
+        """Read the beginning of a blob, wherever it is kept. Raises Unreached. Returns what was seen, if any."""
         if not self._may_pull:
-            return ""
+            return None
         digest = await self._config_digest()
         answer = await self._ask("GET", f"/v2/{self._reference.repository}/blobs/{digest}", {"Range": "bytes=0-0"})
         if answer.status in (200, 206):
-            return "the registry keeps the layers itself, and gives them"
+            return message("The registry provides the layers.")
         if answer.status not in (301, 302, 303, 307, 308):
-            raise _unexpected("the registry, asked for a layer,", answer)
+            raise _unexpected(
+                message("For a layer, the registry responded with {answer}.", answer=_said(answer)), answer
+            )
         url = answer.headers.get("location", "")
         place = Place.of(url if "://" in url else f"{self._place.scheme}://{self._place.authority}{url}")
         try:
             answer = await self._web.ask("GET", place, {"Range": "bytes=0-0"}, check=self._check, body_bytes=65_536)
         except Unreached as error:
             raise Unreached(
-                f"the layers are kept at {place.host}, which is not reached: {error.detail}",
-                error.fix
-                or f"Have {place.host} allowed too: a firewall that allows only the registry lets no pull through.",
+                message(
+                    "The layers are stored on {host}, which isn't reachable: {detail}",
+                    host=place.host,
+                    detail=error.detail,
+                ),
+                error.fix or message("Allow {host} in the firewall, in addition to the registry.", host=place.host),
             ) from error
         if answer.status not in (200, 206):
-            raise _unexpected(f"{place.host}, which keeps the layers,", answer)
-        return f"the layers are kept at {place.host}, which gives them"
+            raise _unexpected(
+                message("For a layer, {host} responded with {answer}.", host=place.host, answer=_said(answer)), answer
+            )
+        return message("{host} provides the layers.", host=place.host)
 
     async def _config_digest(self) -> str:
         """Of the image's smallest blob, by its manifest or by the first of those that it lists."""
@@ -207,7 +235,7 @@ class Registry:
                 manifest = await self._manifest(_digest(inner[0]))
             return _digest(manifest.object("config"))
         except NotUnderstood as error:
-            raise Unreached("the manifest that came is none that an engine can use") from error
+            raise Unreached(message("The registry sent an invalid manifest.")) from error
 
     async def _manifest(self, name: str) -> JsonObject:
         path = f"/v2/{self._reference.repository}/manifests/{name}"
@@ -215,7 +243,7 @@ class Registry:
         if answer.status == 429:
             raise _too_many(answer, self._reference)
         if answer.status != 200:
-            raise _unexpected("the registry", answer)
+            raise self._unexpected(answer)
         return answer.content()
 
     async def _ask(self, method: str, target: str, headers: dict[str, str] | None = None) -> RegistryResponse:
@@ -239,11 +267,11 @@ def _digest(descriptor: JsonObject) -> str:
     """Raises Unreached."""
     digest = descriptor.text("digest")
     if not _DIGEST.fullmatch(digest):
-        raise Unreached("the manifest that came is none that an engine can use")
+        raise Unreached(message("The registry sent an invalid manifest."))
     return digest
 
 
-_LIMIT_FIX: Final = "Log in to have more pulls (docker login), wait until the window is over, or use a mirror."
+_LIMIT_FIX: Final = message("Log in for a higher limit (docker login), wait for the limit to reset, or use a mirror.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,8 +279,8 @@ class Limit:
     """Docker Hub's count of pulls."""
 
     remaining: int
-    words: str
-    """As in a sentence."""
+    words: Message
+    """A sentence."""
 
 
 def read_limit(answer: RegistryResponse) -> Limit | None:
@@ -261,25 +289,37 @@ def read_limit(answer: RegistryResponse) -> Limit | None:
     left = re.match(r"(\d{1,9})", answer.headers.get("ratelimit-remaining", ""))
     if total is None or left is None:
         return None
-    window = f" in {int(total[2]) // 3600} hours" if total[2] and int(total[2]) >= 3600 else ""
-    return Limit(remaining=int(left[1]), words=f"{left[1]} of {total[1]} pulls{window} are left")
+    if total[2] and int(total[2]) >= 3600:
+        words = message(
+            "{left} of {total} pulls left (limit per {hours} hours).",
+            left=left[1],
+            total=total[1],
+            hours=int(total[2]) // 3600,
+        )
+    else:
+        words = message("{left} of {total} pulls left.", left=left[1], total=total[1])
+    return Limit(remaining=int(left[1]), words=words)
 
 
 def _too_many(answer: RegistryResponse, reference: ImageReference) -> Unreached:
     limit = read_limit(answer)
-    words = f" ({limit.words})" if limit is not None else ""
-    whose = "Docker Hub" if reference.is_hub else "the registry"
+    reached = (
+        message("Docker Hub's pull limit is reached (429).")
+        if reference.is_hub
+        else message("The registry's pull limit is reached (429).")
+    )
     again = answer.headers.get("retry-after", "")
-    later = f" Try again in {int(again)} s." if again.isdigit() and len(again) < 6 else ""
-    return Unreached(f"{whose} allows no more pulls from this address for now (429){words}", _LIMIT_FIX + later)
+    later = message("Try again in {seconds} s.", seconds=int(again)) if again.isdigit() and len(again) < 6 else None
+    return Unreached(sentences(reached, limit.words if limit is not None else None), sentences(_LIMIT_FIX, later))
 
 
-def _unexpected(who: str, answer: RegistryResponse) -> Unreached:
-    fix = "It has a fault of its own: try again later." if answer.status >= 500 else ""
-    return Unreached(f"{who} answers {answer.status}{_said(answer)}", fix)
+def _unexpected(said: Message, answer: RegistryResponse) -> Unreached:
+    return Unreached(
+        said, message("This is a problem of the server. Try again later.") if answer.status >= 500 else None
+    )
 
 
 def _said(answer: RegistryResponse) -> str:
-    """The registry's own words, after ": "."""
+    """The status, and the registry's own words after ": "."""
     said = answer.message()
-    return f": {said}" if said else ""
+    return f"{answer.status}: {said}" if said else str(answer.status)

@@ -21,6 +21,7 @@ from typing import Final, Protocol, TypeVar
 from backend.doctor.network.types import Unreached
 from backend.engine.types import clean_text
 from backend.errors import WherryError
+from backend.messages import Message, message, verbatim
 from backend.ssh.session import SshSession
 from backend.stream import ByteStream
 
@@ -30,13 +31,13 @@ NAME_S: Final = 10.0
 CONNECT_S: Final = 10.0
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?")
 _ANSWER: Final = re.compile(r"^Address(?: \d+)?:\s*(\S+)", re.MULTILINE)
-_WORDS: Final = {
-    errno.ECONNREFUSED: "nothing listens there (connection refused)",
-    errno.ETIMEDOUT: "it does not answer (a firewall drops what is sent, or the computer is off)",
-    errno.EHOSTUNREACH: "there is no way to it (no route)",
-    errno.ENETUNREACH: "there is no way to it (the network is unreachable)",
-    errno.EACCES: "this system does not allow the connection",
-    errno.EPERM: "a firewall on this computer forbids the connection",
+_WORDS: Final[dict[int, Message]] = {
+    errno.ECONNREFUSED: message("nothing listens there (connection refused)"),
+    errno.ETIMEDOUT: message("no response (a firewall may block it, or the computer is off)"),
+    errno.EHOSTUNREACH: message("no route to this address"),
+    errno.ENETUNREACH: message("the network is unreachable"),
+    errno.EACCES: message("this system doesn't allow the connection"),
+    errno.EPERM: message("a firewall on this computer blocks the connection"),
 }
 
 
@@ -45,8 +46,6 @@ class Side(Protocol):
 
     id: str
     """"host" or "machine", the end of a hop's id."""
-    title: str
-    """As in a title: "from this computer"."""
 
     async def resolve(self, name: str) -> list[str]:
         """Addresses of a name, at least one. Raises Unreached."""
@@ -61,7 +60,6 @@ class HostSide:
     """This computer."""
 
     id = "host"
-    title = "from this computer"
 
     def __init__(self, own_names: Collection[str] = ()) -> None:
         """Make it; `own_names` are what the machine calls this computer."""
@@ -77,14 +75,19 @@ class HostSide:
             async with asyncio.timeout(NAME_S):
                 found = await _on_thread(lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
         except TimeoutError as error:
-            raise Unreached(f"this computer's DNS did not answer for {name} within {NAME_S:g} s") from error
+            raise Unreached(
+                message(
+                    "This computer's DNS didn't respond for {name} within {name_s} s.", name=name, name_s=f"{NAME_S:g}"
+                )
+            ) from error
         except (OSError, ValueError) as error:
             unknown = isinstance(error, socket.gaierror) and error.errno in (
                 socket.EAI_NONAME,
                 getattr(socket, "EAI_NODATA", socket.EAI_NONAME),
             )
-            why = "has no address" if unknown else f"was not found: {getattr(error, 'strerror', None) or error}"
-            raise Unreached(f"{name} {why}") from error
+            if unknown:
+                raise Unreached(message("{name} has no address.", name=name)) from error
+            raise Unreached(message("{name} wasn't found: {error}.", name=name, error=error)) from error
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     async def connect(self, host: str, port: int) -> ByteStream:
@@ -110,7 +113,7 @@ class HostSide:
             if isinstance(error, TimeoutError):
                 raise Unreached(_failed(address, port, _WORDS[errno.ETIMEDOUT])) from error
             if isinstance(error, OSError):
-                why = _WORDS.get(error.errno or 0) or (error.strerror or str(error)).lower()
+                why = _WORDS.get(error.errno or 0) or verbatim((error.strerror or str(error)).lower())
                 raise Unreached(_failed(address, port, why)) from error
             raise
         return _SocketStream(connection)
@@ -120,7 +123,6 @@ class MachineSide:
     """The guest."""
 
     id = "machine"
-    title = "from the machine"
 
     def __init__(self, session: SshSession) -> None:
         self._session = session
@@ -130,7 +132,7 @@ class MachineSide:
         if _is_address(name):
             return [name]
         if not _HOST_NAME.fullmatch(name):
-            raise Unreached(f"{clean_text(name, 80)!r} is no name of a computer")
+            raise Unreached(message("“{name}” isn't a valid host name.", name=clean_text(name, 80)))
         quoted = shlex.quote(name)
         command = (
             f"awk -v n={quoted} "
@@ -140,14 +142,19 @@ class MachineSide:
         try:
             result = await self._session.run(command, timeout_s=NAME_S)
         except WherryError as error:
-            raise Unreached(f"the machine's DNS did not answer for {name} within {NAME_S:g} s") from error
+            raise Unreached(
+                message(
+                    "The machine's DNS didn't respond for {name} within {name_s} s.", name=name, name_s=f"{NAME_S:g}"
+                )
+            ) from error
         text = result.untrusted_stdout.decode("utf-8", errors="replace")
         # The first address is the server's own; those of the name come after "Name:".
         found = [word for word in _ANSWER.findall(text.partition("Name:")[2]) if _is_address(word)]
         if not found:
             unknown = "NXDOMAIN" in text or "No answer" in text
-            why = "has no address for the machine's DNS" if unknown else "was not found by the machine's DNS"
-            raise Unreached(f"{name} {why}")
+            if unknown:
+                raise Unreached(message("{name} has no address in the machine's DNS.", name=name))
+            raise Unreached(message("The machine's DNS didn't find {name}.", name=name))
         return list(dict.fromkeys(found))
 
     async def connect(self, host: str, port: int) -> ByteStream:
@@ -157,10 +164,11 @@ class MachineSide:
         except WherryError as error:
             said = re.sub(r"\(reason \d+\)", "", clean_text(" ".join(error.problem.tail), 120))
             why = said.strip(" '.").lower()
-            for code, words in _WORDS.items():
+            words = verbatim(why) if why else _WORDS[errno.ETIMEDOUT]
+            for code, known in _WORDS.items():
                 if why and os.strerror(code).lower() in why:
-                    why = words
-            raise Unreached(_failed(host, port, why or _WORDS[errno.ETIMEDOUT])) from error
+                    words = known
+            raise Unreached(_failed(host, port, words)) from error
 
     async def read(self, command: str) -> str | None:
         """What a command prints in the guest; None where it cannot be had."""
@@ -206,9 +214,9 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _failed(host: str, port: int, why: str) -> str:
+def _failed(host: str, port: int, why: Message) -> Message:
     place = f"[{host}]" if ":" in host else host
-    return f"{place}:{port}: {why}"
+    return message("{address}: {reason}.", address=f"{place}:{port}", reason=why)
 
 
 async def _on_thread(work: Callable[[], T]) -> T:

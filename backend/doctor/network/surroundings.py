@@ -18,6 +18,7 @@ from backend.doctor.network.types import Unreached
 from backend.errors import WherryError
 from backend.host.base import Host
 from backend.host.proxies import SystemProxies
+from backend.messages import Message, message
 from backend.model import MachineStatus, Phase
 from backend.net import proxies
 from backend.paths import MachineDir
@@ -44,13 +45,13 @@ class Surroundings:
     config: Config = field(default_factory=Config)
     options: Mapping[str, object] = field(default_factory=dict)
     """The user's daemon.json."""
-    trouble: str = ""
+    trouble: Message | None = None
     """Why the settings could not be read."""
     host_rules: ProxyRules = field(default_factory=ProxyRules)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     """What of this computer's proxies cannot be used, in sentences."""
     machine: MachineSide | None = None
-    absent: str = ""
+    absent: Message | None = None
     """Why there is no machine to try from."""
     machine_rules: ProxyRules = field(default_factory=ProxyRules)
     machine_pem: str = ""
@@ -76,9 +77,11 @@ class Surroundings:
                 finally:
                     await stream.aclose()
         except TimeoutError as error:
-            raise Unreached(f"the engine did not answer within {_ENGINE_S:g} s") from error
+            raise Unreached(
+                message("The engine didn't respond within {engine_s} s.", engine_s=f"{_ENGINE_S:g}")
+            ) from error
         except OSError as error:
-            raise Unreached(f"the engine does not answer: {error.strerror or error}") from error
+            raise Unreached(message("The engine doesn't respond: {error}.", error=error)) from error
 
 
 @contextlib.asynccontextmanager
@@ -95,11 +98,11 @@ async def look(host: Host, directory: MachineDir, domain: str) -> AsyncIterator[
         found.config = await asyncio.to_thread(settings.load, directory.config)
         found.options = await asyncio.to_thread(settings.daemon_options, directory.daemon_json)
     except WherryError as error:
-        found.trouble = str(error.problem.summary)
+        found.trouble = error.problem.summary
     try:
         found.host_rules, found.notes = await asyncio.to_thread(_host_rules, found.config, host, found.options)
     except WherryError as error:
-        found.trouble = found.trouble or str(error.problem.summary)
+        found.trouble = found.trouble or error.problem.summary
     session: SshSession | None = None
     try:
         session = await _open_session(found)
@@ -112,11 +115,11 @@ async def look(host: Host, directory: MachineDir, domain: str) -> AsyncIterator[
             await session.aclose()
 
 
-def _host_rules(config: Config, host: Host, options: Mapping[str, object]) -> tuple[ProxyRules, tuple[str, ...]]:
+def _host_rules(config: Config, host: Host, options: Mapping[str, object]) -> tuple[ProxyRules, tuple[Message, ...]]:
     """What the machine would be given, as this computer reaches it; and notes. Raises WherryError (BAD_REQUEST)."""
     network = config.network
     chosen = proxies.choose(network, host.system_proxies() if network.proxy == "system" else SystemProxies())
-    return _rules(proxies.with_engine_options(chosen, options)), tuple(str(note) for note in chosen.notes)
+    return _rules(proxies.with_engine_options(chosen, options)), chosen.notes
 
 
 def _rules(used: proxies.Proxies) -> ProxyRules:
@@ -138,7 +141,9 @@ async def _open_session(found: Surroundings) -> SshSession | None:
             timeout_s=_SSH_S,
         )
     except WherryError as error:
-        found.absent = f"the machine runs, and cannot be entered: {error.problem.summary}"
+        found.absent = message(
+            "The machine is running, but the connection to it failed: {summary}", summary=error.problem.summary
+        )
         return None
 
 
@@ -146,18 +151,18 @@ def _status(found: Surroundings) -> MachineStatus | None:
     """The machine's state, if it can be tried from; an agent is not started for it."""
     from backend.control.client import MachineClient
 
-    found.absent = "the machine does not run; start it (wherry start) to see what it reaches"
+    found.absent = message("The machine isn't running. Start it to check its network: wherry start")
     if not agent_answers(found.host, found.directory):
         return None
     try:
         with MachineClient(str(found.directory.agent_socket)) as client:
             status = client.status
     except WherryError as error:
-        found.absent = f"the agent does not tell about the machine: {error.problem.summary}"
+        found.absent = message("The agent doesn't report the machine's state: {summary}", summary=error.problem.summary)
         return None
     if status.phase not in (Phase.RUNNING, Phase.DEGRADED):
         return None
-    found.absent = ""
+    found.absent = None
     return status
 
 

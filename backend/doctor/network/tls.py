@@ -14,6 +14,7 @@ from typing import Final
 
 from backend.doctor.network.types import Unreached
 from backend.engine.types import clean_text
+from backend.messages import message, sentences
 
 _EXPIRED: Final = 10
 _NOT_YET: Final = 9
@@ -118,55 +119,88 @@ def explain(
     if code in (_EXPIRED, _NOT_YET) and facts is not None:
         return _out_of_time(facts, host, datetime.fromtimestamp(now if now is not None else time.time(), UTC))
     if code in _OTHER_NAME:
-        named = ", ".join(facts.names) if facts is not None and facts.names else "nobody"
+        names = facts.names if facts is not None else ()
         return Unreached(
-            f"the certificate is for {named}, not for {host}",
-            "Something else answers in its place, or the registry is known by another name: use the one in the "
-            "certificate.",
+            message("The certificate is for {names}, not for {host}.", names=names, host=host)
+            if names
+            else message("The certificate names no server, so it isn't valid for {host}.", host=host),
+            message(
+                "Another server responds in its place, or the registry has another name. Use the name in the "
+                "certificate."
+            ),
         )
     if code in _UNKNOWN:
         return _unknown_issuer(issuer, host, believed_elsewhere)
     if code is not None:
-        return Unreached(f"the certificate of {host}, issued by {issuer}, is not believed ({why})")
+        return Unreached(
+            message(
+                "The certificate of {host}, issued by {issuer}, isn't trusted ({why}).",
+                host=host,
+                issuer=issuer,
+                why=why,
+            )
+        )
     if "WRONG_VERSION_NUMBER" in str(error) or "HTTP_REQUEST" in str(error) or "RECORD_LAYER" in str(error):
         return Unreached(
-            f"{host} does not speak TLS there",
-            'A registry without TLS has to be listed in "insecure-registries" of daemon.json (settings, Engine).',
+            message("{host} doesn't use TLS.", host=host),
+            message("Add a registry without TLS to “insecure-registries” in daemon.json (Settings, Engine)."),
         )
     reason = clean_text((error.reason or str(error)).replace("_", " ").lower(), 120)
     return Unreached(
-        f"TLS with {host} failed: {reason}",
-        "A firewall, or a program that looks into connections, may cut it off: ask who runs your network.",
+        message("TLS with {host} failed: {reason}.", host=host, reason=reason),
+        message("A firewall or security software may block the connection. Ask your network administrator."),
     )
 
 
 def _out_of_time(facts: CertificateFacts, host: str, now: datetime) -> Unreached:
-    clock = f"this computer's clock says {now:%Y-%m-%d %H:%M} UTC"
+    clock = message("This computer's clock is at {now} UTC.", now=f"{now:%Y-%m-%d %H:%M}")
     if now > facts.ends:
         return Unreached(
-            f"the certificate of {host} ended on {facts.ends:%Y-%m-%d}; {clock}",
-            "Set this computer's clock if it is wrong; else whoever runs the registry has to renew the certificate.",
+            message(
+                "The certificate of {host} expired on {ends}. {clock}",
+                host=host,
+                ends=f"{facts.ends:%Y-%m-%d}",
+                clock=clock,
+            ),
+            message(
+                "Correct this computer's clock if it is wrong. Otherwise, the registry's operator must renew the "
+                "certificate."
+            ),
         )
     return Unreached(
-        f"the certificate of {host} begins on {facts.begins:%Y-%m-%d %H:%M} UTC; {clock}",
-        "Set this computer's clock: the machine's follows it.",
+        message(
+            "The certificate of {host} isn't valid before {begins} UTC. {clock}",
+            host=host,
+            begins=f"{facts.begins:%Y-%m-%d %H:%M}",
+            clock=clock,
+        ),
+        message("Correct this computer's clock. The machine's clock follows it."),
     )
 
 
 def _unknown_issuer(issuer: str, host: str, believed_elsewhere: bool) -> Unreached:
     between = any(host == name or host.endswith(f".{name}") for name in _PUBLIC)
-    what = f"the certificate of {host} is issued by {issuer!r}, which is not trusted"
-    if between:
-        what += "; that is not the real one: a proxy or a security program opens the connections in between"
+    what = sentences(
+        message("The certificate of {host}, issued by “{issuer}”, isn't trusted.", host=host, issuer=issuer),
+        message("It isn't the original one: a proxy or security software intercepts the connection.")
+        if between
+        else None,
+    )
     if believed_elsewhere:
         return Unreached(
-            f"{what} in the machine, though this computer trusts it",
-            "Have the machine trust what this computer trusts: wherry config set network.certificates system, then "
-            "wherry restart.",
+            sentences(what, message("This computer trusts it, but the machine doesn't.")),
+            message(
+                "Use this computer's authorities in the machine: wherry config set network.certificates system, then "
+                "wherry restart."
+            ),
         )
     return Unreached(
         what,
-        f"Add the certificate of {issuer!r} to the trusted authorities of this computer (ask who runs your network or "
-        f"the registry for it), or for {host} alone put it into ~/.docker/certs.d/REGISTRY:PORT/ca.crt; then wherry "
-        'restart. For a registry of tests: "insecure-registries" in daemon.json.',
+        message(
+            "Add the certificate of “{issuer}” to this computer's trusted authorities (ask your network's or the "
+            "registry's administrator for it), or only for {host}, copy it to ~/.docker/certs.d/REGISTRY:PORT/ca.crt. "
+            "Then run wherry restart. For a test registry, use “insecure-registries” in daemon.json.",
+            issuer=issuer,
+            host=host,
+        ),
     )

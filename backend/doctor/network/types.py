@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from backend.messages import Message
+
 
 class HopState(StrEnum):
     """What became of one hop."""
@@ -21,12 +23,12 @@ class NetworkHop:
 
     id: str
     """Stable: "reference", "proxy", "dns-host", "dns-machine", "connect-host", ... "engine"."""
-    title: str
+    title: Message
     state: HopState
-    detail: str
-    """What was seen, in a sentence without its full stop."""
-    fix: str = ""
-    """What the user can do; "" where nothing is to be done."""
+    detail: Message
+    """What was seen."""
+    fix: Message | None = None
+    """What the user can do; None where nothing is to be done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class NetworkDiagnosis:
     image: str
     """As docker understands what was asked for: "docker.io/library/hello-world:latest"."""
     hops: tuple[NetworkHop, ...]
-    verdict: str
+    verdict: Message
     """One or two sentences: the first hop at which a pull ends, and the fix; or that all works."""
 
     @property
@@ -48,8 +50,8 @@ class NetworkDiagnosis:
 class Unreached(Exception):  # noqa: N818 -- a finding
     """Something on the way did not work; carries what the hop says of it."""
 
-    def __init__(self, detail: str, fix: str = "", *, wants_login: bool = False) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: Message, fix: Message | None = None, *, wants_login: bool = False) -> None:
+        super().__init__(str(detail))
         self.detail = detail
         self.fix = fix
         self.wants_login = wants_login

@@ -18,6 +18,7 @@ from backend.doctor.network.tls import believing_all, explain, facts_of, trustin
 from backend.doctor.network.types import Unreached
 from backend.engine.types import clean_text
 from backend.http_exchange import HttpHead
+from backend.messages import message
 from backend.stream import ByteStream
 
 PROXY_S: Final = 15.0
@@ -42,9 +43,9 @@ class Place:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise Unreached(f"{clean_text(url, 100)!r} is no URL") from error
+            raise Unreached(message("“{url}” isn't a valid URL.", url=clean_text(url, 100))) from error
         if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-            raise Unreached(f"{clean_text(url, 100)!r} is no URL of a registry")
+            raise Unreached(message("“{url}” isn't the URL of a registry.", url=clean_text(url, 100)))
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return cls(scheme=parts.scheme, host=parts.hostname, port=port or _DEFAULT_PORTS[parts.scheme], target=target)
 
@@ -78,7 +79,7 @@ class Web:
                 self._context = trusting(self._pem)
             except (ssl.SSLError, ValueError) as error:
                 why = getattr(error, "reason", None) or error
-                raise Unreached(f"the trusted authorities cannot be read: {why}") from error
+                raise Unreached(message("The trusted authorities can't be read: {why}.", why=why)) from error
         return self._context
 
     def proxy_for(self, place: Place) -> Proxy | None:
@@ -87,8 +88,8 @@ class Web:
             return self.rules.choose(place.scheme, place.host, place.port)
         except ValueError as error:
             raise Unreached(
-                f"the proxy of {self.rules.source} cannot be read: {error}",
-                "Write it as http://proxy.example.com:3128.",
+                message("The proxy from {source} is invalid: {error}.", source=self.rules.source, error=error),
+                message("Use this form: http://proxy.example.com:3128"),
             ) from error
 
     async def tunnel(self, place: Place) -> ByteStream:
@@ -98,8 +99,8 @@ class Web:
             return await self.side.connect(place.host, place.port)
         if proxy.scheme not in ("http", "https"):
             raise Unreached(
-                f"a proxy of the kind {proxy.scheme} cannot be looked at here",
-                "What the engine itself says, stands below.",
+                message("{scheme} proxies can't be tested here.", scheme=proxy.scheme),
+                message("See the engine's result below."),
             )
         stream = await self.side.connect(proxy.host, proxy.port)
         try:
@@ -118,7 +119,9 @@ class Web:
             return await self._secure(stream, proxy.host)
         except ssl.SSLError as error:
             why = explain(error, None, host=proxy.host, believed_elsewhere=False)
-            raise Unreached(f"the proxy {proxy} is to be spoken to by TLS, and {why.detail}", why.fix) from error
+            raise Unreached(
+                message("TLS with the proxy {proxy} failed: {detail}", proxy=str(proxy), detail=why.detail), why.fix
+            ) from error
 
     async def _connect_through(self, stream: ByteStream, proxy: Proxy, place: Place) -> None:
         name = f"[{place.host}]" if ":" in place.host else place.host
@@ -129,9 +132,15 @@ class Web:
         try:
             head = await connect_through(stream, authority, headers, timeout_s=PROXY_S)
         except TimeoutError as error:
-            raise Unreached(f"the proxy {proxy} did not answer within {PROXY_S:g} s") from error
+            raise Unreached(
+                message(
+                    "The proxy {proxy} didn't respond within {proxy_s} s.", proxy=str(proxy), proxy_s=f"{PROXY_S:g}"
+                )
+            ) from error
         except ConnectionError as error:
-            raise Unreached(f"the proxy {proxy} broke the connection off: {error}") from error
+            raise Unreached(
+                message("The proxy {proxy} closed the connection: {error}.", proxy=str(proxy), error=error)
+            ) from error
         check_proxy_answer(head, proxy, place)
 
     async def _secure(self, stream: ByteStream, host: str, *, check: bool = True) -> ByteStream:
@@ -140,13 +149,13 @@ class Web:
                 return await start_tls(stream, self._make_context() if check else believing_all(), host)
         except TimeoutError as error:
             raise Unreached(
-                f"{host} did not answer to TLS within {TLS_S:g} s",
-                "A firewall that lets connections through but not what is sent on them does this.",
+                message("{host} didn't complete the TLS handshake within {tls_s} s.", host=host, tls_s=f"{TLS_S:g}"),
+                message("A firewall may allow the connection but block its data."),
             ) from error
         except ConnectionError as error:
             raise Unreached(
-                f"the connection to {host} was cut when TLS began: {error}",
-                "Firewalls cut connections to what they forbid by its name: ask who runs your network.",
+                message("{host} closed the connection during the TLS handshake: {error}.", host=host, error=error),
+                message("A firewall may block this server by name. Ask your network administrator."),
             ) from error
 
     async def open(self, place: Place, *, check: bool = True) -> ByteStream:
@@ -192,9 +201,13 @@ class Web:
             try:
                 answer = await exchange(stream, method, target, sent, timeout_s=ANSWER_S, body_bytes=body_bytes)
             except TimeoutError as error:
-                raise Unreached(f"{place.host} did not answer within {ANSWER_S:g} s") from error
+                raise Unreached(
+                    message("{host} didn't respond within {answer_s} s.", host=place.host, answer_s=f"{ANSWER_S:g}")
+                ) from error
             except ConnectionError as error:
-                raise Unreached(f"{place.host} broke the connection off: {error}") from error
+                raise Unreached(
+                    message("{host} closed the connection: {error}.", host=place.host, error=error)
+                ) from error
             if answer.status == 407:
                 raise _wants_credentials()
             return answer
@@ -220,17 +233,30 @@ def check_proxy_answer(head: HttpHead, proxy: Proxy, place: Place) -> None:
     said = clean_text(f"{head.status} {head.reason}", 100)
     if head.status in (403, 451):
         raise Unreached(
-            f"the proxy {proxy} forbids {place.host} ({said})", f"Ask who runs the proxy to allow {place.host}."
+            message("The proxy {proxy} blocks {host} ({said}).", proxy=str(proxy), host=place.host, said=said),
+            message("Ask the proxy's administrator to allow {host}.", host=place.host),
         )
     raise Unreached(
-        f"the proxy {proxy} does not reach {place.host}:{place.port} ({said})",
-        f"Ask who runs the proxy, or exclude {place.host} from it: wherry config set network.no_proxy …",
+        message(
+            "The proxy {proxy} can't reach {host}:{port} ({said}).",
+            proxy=str(proxy),
+            host=place.host,
+            port=place.port,
+            said=said,
+        ),
+        message(
+            "Ask the proxy's administrator, or exclude {host} from the proxy: wherry config set network.no_proxy …",
+            host=place.host,
+        ),
     )
 
 
 def _wants_credentials() -> Unreached:
     return Unreached(
-        "the proxy wants a user name and a password (407)",
-        "Write them into its address, with special characters as %XX: wherry config set network.proxy manual, "
-        "wherry config set network.https_proxy http://USER:PASSWORD@PROXY:PORT, then wherry restart.",
+        message("The proxy requires a user name and password (407)."),
+        message(
+            "Add them to the proxy's URL, with special characters as %XX: wherry config set network.proxy "
+            "manual, wherry config set network.https_proxy http://USER:PASSWORD@PROXY:PORT, then wherry "
+            "restart."
+        ),
     )

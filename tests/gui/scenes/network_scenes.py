@@ -186,16 +186,38 @@ CERTIFICATE = (
     "machine does not"
 )
 HOPS = (
-    Hop(id="reference", title="Image", state=HopState.OK, detail="docker.io/library/postgres:17"),
-    Hop(id="proxy", title="Proxy", state=HopState.WARNING, detail="no proxy is set; the system's settings name a PAC "
-        "script, which the engine cannot read", fix="Set the proxy by hand in the settings."),
-    Hop(id="dns-host", title="Name, from this computer", state=HopState.OK, detail="registry.example is 192.0.2.17"),
-    Hop(id="dns-machine", title="Name, from the machine", state=HopState.OK, detail="the same addresses"),
-    Hop(id="tls-machine", title="TLS, from the machine", state=HopState.FAILED, detail=CERTIFICATE,
-        fix="wherry config set network.certificates system, then wherry restart."),
-    Hop(id="api", title="Registry's API", state=HopState.SKIPPED, detail="the hop before it failed"),
-    Hop(id="token", title="Log-in", state=HopState.SKIPPED, detail="the hop before it failed"),
-)  # fmt: skip
+    Hop(id="reference", title=verbatim("Image"), state=HopState.OK, detail=verbatim("docker.io/library/postgres:17")),
+    Hop(
+        id="proxy",
+        title=verbatim("Proxy"),
+        state=HopState.WARNING,
+        detail=verbatim("no proxy is set; the system's settings name a PAC script, which the engine cannot read"),
+        fix=verbatim("Set the proxy by hand in the settings."),
+    ),
+    Hop(
+        id="dns-host",
+        title=verbatim("Name, from this computer"),
+        state=HopState.OK,
+        detail=verbatim("registry.example is 192.0.2.17"),
+    ),
+    Hop(
+        id="dns-machine",
+        title=verbatim("Name, from the machine"),
+        state=HopState.OK,
+        detail=verbatim("the same addresses"),
+    ),
+    Hop(
+        id="tls-machine",
+        title=verbatim("TLS, from the machine"),
+        state=HopState.FAILED,
+        detail=verbatim(CERTIFICATE),
+        fix=verbatim("wherry config set network.certificates system, then wherry restart."),
+    ),
+    Hop(
+        id="api", title=verbatim("Registry's API"), state=HopState.SKIPPED, detail=verbatim("the hop before it failed")
+    ),
+    Hop(id="token", title=verbatim("Log-in"), state=HopState.SKIPPED, detail=verbatim("the hop before it failed")),
+)
 VERDICT = (
     "The pull ends at TLS: "
     + CERTIFICATE
@@ -220,7 +242,7 @@ def _check(hops: int = len(HOPS), *, verdict: str = VERDICT, problem: Problem | 
         if problem is not None:
             store.part(NetworkCheckStore).stop(problem)
         elif verdict:
-            store.part(NetworkCheckStore).finish(HOPS[:hops], verdict, "text")
+            store.part(NetworkCheckStore).finish(HOPS[:hops], verbatim(verdict), "text")
 
     return show
 

@@ -220,40 +220,55 @@ def hostile_images() -> tuple[ImageEntry, ...]:
 def check_entries() -> tuple[CheckEntry, ...]:
     """Possible results of the diagnostics, as the window stores them."""
     return (
-        CheckEntry(id="home", title="Home directory", state=CheckState.GOOD, finding="/home/ana/.local/share/wherry"),
+        CheckEntry(
+            id="home",
+            title=verbatim("Home directory"),
+            state=CheckState.GOOD,
+            finding=verbatim("/home/ana/.local/share/wherry"),
+        ),
         CheckEntry(
             id="accelerator",
-            title="Accelerator",
+            title=verbatim("Accelerator"),
             state=CheckState.WARNING,
-            finding="only software emulation, many times slower: KVM: you may not open /dev/kvm",
-            explanation="With hardware virtualisation the machine starts in seconds and runs at full speed.",
-            hint="Join its group: sudo usermod -aG kvm $USER, then log in again.",
+            finding=verbatim("only software emulation, many times slower: KVM: you may not open /dev/kvm"),
+            explanation=verbatim("With hardware virtualisation the machine starts in seconds and runs at full speed."),
+            hint=verbatim("Join its group: sudo usermod -aG kvm $USER, then log in again."),
         ),
         CheckEntry(
             id="other",
-            title="Other engines",
+            title=verbatim("Other engines"),
             state=CheckState.NOTE,
-            finding="Docker Desktop is installed, and owns /var/run/docker.sock",
+            finding=verbatim("Docker Desktop is installed, and owns /var/run/docker.sock"),
         ),
-        CheckEntry(id="keys", title="Keys", state=CheckState.GOOD, finding="whole and private", fixed=True),
-        CheckEntry(id="image", title="Guest image", state=CheckState.GOOD, finding="version 3 with Docker 28.5.1"),
+        CheckEntry(
+            id="keys", title=verbatim("Keys"), state=CheckState.GOOD, finding=verbatim("whole and private"), fixed=True
+        ),
+        CheckEntry(
+            id="image",
+            title=verbatim("Guest image"),
+            state=CheckState.GOOD,
+            finding=verbatim("version 3 with Docker 28.5.1"),
+        ),
         CheckEntry(
             id="lock",
-            title="Stale lock",
+            title=verbatim("Stale lock"),
             state=CheckState.BROKEN,
-            finding="run/machine.lock was left by the process 4711, which does not run any more",
-            explanation="A machine whose lock was left behind does not start.",
-            fix="Remove the file run/machine.lock.",
+            finding=verbatim("run/machine.lock was left by the process 4711, which does not run any more"),
+            explanation=verbatim("A machine whose lock was left behind does not start."),
+            fix=verbatim("Remove the file run/machine.lock."),
         ),
         CheckEntry(
             id="context",
-            title="docker context",
+            title=verbatim("docker context"),
             state=CheckState.WARNING,
-            finding="it leads to unix:///old, this machine is at unix:///new",
-            fix="Point the context wherry to this machine.",
+            finding=verbatim("it leads to unix:///old, this machine is at unix:///new"),
+            fix=verbatim("Point the context wherry to this machine."),
         ),
         CheckEntry(
-            id="room", title="Disk space", state=CheckState.BROKEN, finding="<b>2</b> GiB are free " + "very " * 60
+            id="room",
+            title=verbatim("Disk space"),
+            state=CheckState.BROKEN,
+            finding=verbatim("<b>2</b> GiB are free " + "very " * 60),
         ),
     )
 
@@ -261,14 +276,26 @@ def check_entries() -> tuple[CheckEntry, ...]:
 def check_results() -> tuple[CheckResult, ...]:
     """Possible results of the diagnostics."""
     return (
-        CheckResult(id="home", title="Home directory", passed=True, finding="/home/ana/.local/share/wherry"),
+        CheckResult(
+            id="home", title=verbatim("Home directory"), passed=True, finding=verbatim("/home/ana/.local/share/wherry")
+        ),
         CheckResult(
             id="accelerator",
-            title="Accelerator",
+            title=verbatim("Accelerator"),
             passed=False,
-            finding="only software emulation, many times slower: KVM: you may not open /dev/kvm",
-            hint="Join its group: sudo usermod -aG kvm $USER, then log in again.",
+            finding=verbatim("only software emulation, many times slower: KVM: you may not open /dev/kvm"),
+            hint=verbatim("Join its group: sudo usermod -aG kvm $USER, then log in again."),
         ),
-        CheckResult(id="image", title="Guest image", passed=True, finding="it holds version 3 with Docker 28.5.1"),
-        CheckResult(id="room", title="Disk space", passed=False, finding="<b>2</b> GiB are free " + "very " * 60),
+        CheckResult(
+            id="image",
+            title=verbatim("Guest image"),
+            passed=True,
+            finding=verbatim("it holds version 3 with Docker 28.5.1"),
+        ),
+        CheckResult(
+            id="room",
+            title=verbatim("Disk space"),
+            passed=False,
+            finding=verbatim("<b>2</b> GiB are free " + "very " * 60),
+        ),
     )

@@ -99,7 +99,7 @@ def test_leftovers_of_a_crash_are_removed_and_nothing_else(host: TestHost, direc
     with socket.socket(socket.AF_UNIX) as served:
         served.bind(str(directory.run / "monitor.sock"))
         served.listen()
-        assert mended(host, directory, "leftovers").finding == "none"
+        assert str(mended(host, directory, "leftovers").finding) == "None."
         assert (directory.run / "monitor.sock").exists()
     assert not any(path.exists() for path in (dead, stale, directory.run_record))
     assert own.exists()
@@ -169,7 +169,7 @@ def test_an_agent_that_takes_the_machine_meanwhile_keeps_its_files(host: TestHos
     with hold(directory):
         result = one(host, directory, "leftovers", fix=True)
     assert not result.fixed
-    assert "Nothing was changed" in result.finding
+    assert "Nothing was changed" in str(result.finding)
     assert directory.run_record.exists()
 
 
@@ -184,7 +184,7 @@ def test_a_defect_in_one_check_hides_no_other(
 ) -> None:
     monkeypatch.setattr(host, "accelerators", lambda: 1 / 0)
     results = {result.id: result for result in examine(host, directory, agent_alive=False)}
-    assert "mistake" in results["accelerator"].finding
+    assert "Internal error" in str(results["accelerator"].finding)
     assert results["image"].passed
 
 
@@ -194,10 +194,10 @@ def test_a_port_in_use_is_told_with_its_holder_unless_that_is_the_machine(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         monkeypatch.setattr("backend.doctor.clients._PORTS", (port,))
-        assert f"{port} by " in one(host, directory, "ports").finding
-        assert f"(process {os.getpid()})" in one(host, directory, "ports").finding
+        assert f"{port} by " in str(one(host, directory, "ports").finding)
+        assert f"(process {os.getpid()})" in str(one(host, directory, "ports").finding)
         monkeypatch.setattr("backend.doctor.subject.Subject.own_pids", frozenset({os.getpid()}))
-        assert one(host, directory, "ports").finding == "those that containers often want are free"
+        assert str(one(host, directory, "ports").finding) == "Commonly used ports are free."
 
 
 def test_a_program_that_does_not_answer_is_named(
@@ -207,7 +207,7 @@ def test_a_program_that_does_not_answer_is_named(
         raise subprocess.TimeoutExpired(["kvm-probe", "--all"], 20)
 
     monkeypatch.setattr(host, "accelerators", hang)
-    assert one(host, directory, "accelerator").finding == "kvm-probe did not answer within 20 s"
+    assert str(one(host, directory, "accelerator").finding) == "kvm-probe didn't respond within 20 s."
 
 
 @pytest.mark.expect_log("the fix of permissions failed")
@@ -218,7 +218,7 @@ def test_a_defect_in_a_fix_hides_no_other_check(
     monkeypatch.setattr("backend.doctor.home.close_to_others", lambda _place: 1 / 0)
     results = {result.id: result for result in examine(host, directory, agent_alive=False, fix=True)}
     assert not results["permissions"].fixed
-    assert "could not be mended" in results["permissions"].finding
+    assert "couldn't be fixed" in str(results["permissions"].finding)
     assert results["image"].passed
 
 

@@ -46,13 +46,18 @@ class Doctor:
         self.saw_cancel = threading.Event()
         self.raises: Exception | None = None
         self.hops = (
-            NetworkHop(id="reference", title="Image", state=FoundState.OK, detail="docker.io/library/x:latest"),
+            NetworkHop(
+                id="reference",
+                title=verbatim("Image"),
+                state=FoundState.OK,
+                detail=verbatim("docker.io/library/x:latest"),
+            ),
             NetworkHop(
                 id="tls",
-                title="TLS",
+                title=verbatim("TLS"),
                 state=FoundState.FAILED,
-                detail="the certificate is <b>odd</b>",
-                fix="Mend it.",
+                detail=verbatim("the certificate is <b>odd</b>"),
+                fix=verbatim("Mend it."),
             ),
         )
 
@@ -74,7 +79,9 @@ class Doctor:
                 self.saw_cancel.set()
                 raise Cancelled(Problem(code=ProblemCode.CANCELLED, summary=verbatim("Cancelled.")))
         on_hop(self.hops[1])
-        return NetworkDiagnosis(image="docker.io/library/x:latest", hops=self.hops, verdict="TLS fails. Mend it.")
+        return NetworkDiagnosis(
+            image="docker.io/library/x:latest", hops=self.hops, verdict=verbatim("TLS fails. Mend it.")
+        )
 
 
 @pytest.fixture
@@ -107,7 +114,7 @@ def test_hops_arrive_one_by_one_and_the_verdict_at_the_end(whole: MaintenanceWin
     assert doctor.asked == ["x"]
     assert shown(dialog) == [
         ("Image · OK", "docker.io/library/x:latest", ""),
-        ("TLS · Failed", "The certificate is <b>odd</b>", "What to do: Mend it."),
+        ("TLS · Failed", "the certificate is <b>odd</b>", "What to do: Mend it."),
     ]
     assert dialog.verdict.text.text() == "TLS fails. Mend it."
     assert dialog.verdict.mark.accessibleName() == "Failed", "the verdict is as bad as its worst hop"

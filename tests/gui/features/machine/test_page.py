@@ -120,7 +120,7 @@ def test_the_checks_are_the_doctors_and_can_be_copied(store: AppStore, wired: Ma
     assert {"home", "qemu", "agent", "context"} <= {result.id for result in results}
     assert wired.checks.card.run.text() == "Run again"
     QTest.mouseClick(wired.checks.card.copy, Qt.MouseButton.LeftButton)
-    assert "Home directory: " in QGuiApplication.clipboard().text()
+    assert "Machine folder: " in QGuiApplication.clipboard().text()
 
 
 def test_the_window_stays_responsive_while_checks_run_once(
@@ -160,7 +160,10 @@ def test_checks_that_fail_themselves_are_a_problem(
 
 def result(identifier: str, severity: doctor.CheckSeverity, **changes: object) -> doctor.CheckResult:
     passed = severity in (doctor.CheckSeverity.OK, doctor.CheckSeverity.NOTE)
-    values = {"id": identifier, "title": identifier.title(), "passed": passed, "finding": "x", "severity": severity}
+    values = {
+        "id": identifier, "title": verbatim(identifier.title()), "passed": passed, "finding": verbatim("x"),
+        "severity": severity,
+    }  # fmt: skip
     return doctor.CheckResult(**(values | changes))  # type: ignore[arg-type]  # values by name
 
 
@@ -170,8 +173,8 @@ def test_fixable_checks_are_confirmed_fixed_and_checked_again(
     mended: list[tuple[Path | None, tuple[str, ...]]] = []
     found = [
         result("home", doctor.CheckSeverity.OK),
-        result("lock", doctor.CheckSeverity.FAILURE, fix="Remove the lock."),
-        result("keys", doctor.CheckSeverity.WARNING, fix="Make the keys private."),
+        result("lock", doctor.CheckSeverity.FAILURE, fix=verbatim("Remove the lock.")),
+        result("keys", doctor.CheckSeverity.WARNING, fix=verbatim("Make the keys private.")),
     ]
 
     def repair(home: Path | None, *, only: tuple[str, ...]) -> list[doctor.CheckResult]:

@@ -144,21 +144,21 @@ def checked(host: CompanyHost, directory: MachineDir, name: str) -> CheckResult:
 def test_the_doctor_shows_what_is_in_force_and_where_it_comes_from(host: CompanyHost, directory: MachineDir) -> None:
     result = checked(host, directory, "proxies")
     assert result.severity is CheckSeverity.OK
-    assert result.finding == "http by http://[hidden]@p:1, https by http://p:1, from the environment"
+    assert str(result.finding) == "HTTP: http://[hidden]@p:1, HTTPS: http://p:1, from the environment."
     host.proxies = SystemProxies(http="p:1", no_proxy=("*.corp.test",), source="GNOME's settings")
     result = checked(host, directory, "proxies")
     assert result.severity is CheckSeverity.NOTE
-    assert "not for .corp.test" in result.finding
+    assert "Exceptions: .corp.test" in str(result.finding)
     host.proxies = SystemProxies(pac="automatic", source="GNOME's settings")
     result = checked(host, directory, "proxies")
     assert result.severity is CheckSeverity.WARNING
-    assert "PAC file" in result.finding
+    assert "PAC file" in str(result.finding)
     host.proxies = SystemProxies()
-    assert checked(host, directory, "proxies").finding == "none, everything goes directly"
+    assert str(checked(host, directory, "proxies").finding) == "None."
     trusted = checked(host, directory, "certificates")
-    assert trusted.finding == "1 of this computer's authorities besides those of the image: The Root; from /bundle"
+    assert str(trusted.finding) == "1 additional authority from this computer: The Root. Source: /bundle."
     directory.config.write_text("[network]\ncertificates = 'none'\n")
-    assert "as the settings say" in checked(host, directory, "certificates").finding
+    assert "as set in the settings" in str(checked(host, directory, "certificates").finding)
 
 
 def test_the_doctor_tells_what_a_running_machine_was_started_with(
@@ -170,7 +170,7 @@ def test_the_doctor_tells_what_a_running_machine_was_started_with(
     host.proxies = SystemProxies()
     result = checked(host, directory, "proxies")
     assert result.severity is CheckSeverity.WARNING
-    assert "was started with: http by http://[hidden]@p:1" in result.finding
+    assert "HTTP: http://[hidden]@p:1" in str(result.finding)
     assert result.hint is not None
 
 
