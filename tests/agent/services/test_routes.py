@@ -80,7 +80,7 @@ def test_a_vpn_with_the_same_ranges_is_reported_and_the_next_start_moves(
         client.request(messages.Restart())
         until(client, Phase.RUNNING)
     moved = wait_for_conflict(machine, reported=True, user="192.168.213.0/24")  # the fake's bridge stays where it is
-    assert "network to the machine" not in str(moved.problems[-1].summary)
+    assert "the machine's network" not in str(moved.problems[-1].summary)
     assert "gateway=192.168.213.2\n" in input_of(machine, "network")
     pools = json.loads(machine.paths.engine_options.read_text())["default-address-pools"]
     assert pools[0] == {"base": "172.18.0.0/15", "size": 16}
