@@ -115,7 +115,7 @@ def events(blocks: Iterable[bytes]) -> Iterator[EngineEvent]:
 
 def _event(answer: JsonObject) -> EngineEvent:
     actor = answer.object("Actor")
-    attributes = actor.object("Attributes")
+    attributes = _attributes(actor)
     return EngineEvent(
         kind=clean_text(answer.text("Type")),
         action=clean_text(answer.text("Action")),
@@ -125,6 +125,14 @@ def _event(answer: JsonObject) -> EngineEvent:
         exit_code=_whole(attributes.text("exitCode")),
         signal=_whole(attributes.text("signal")),
     )
+
+
+def _attributes(actor: JsonObject) -> JsonObject:
+    """The attributes of an event's actor. Of another shape they are none: one odd event must not end the stream."""
+    try:
+        return actor.object("Attributes")
+    except NotUnderstood:
+        return JsonObject({}, actor.source)
 
 
 def _whole(text: str) -> int | None:

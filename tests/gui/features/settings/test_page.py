@@ -129,7 +129,7 @@ def test_daemon_json_is_checked_while_it_is_typed(page: SettingsPage, qtbot: QtB
     page.tabs.setCurrentWidget(engine)
     engine.editor.setPlainText('{\n  "debug": 3\n}')
     qtbot.waitUntil(lambda: engine.findings.count() == 1)
-    assert engine.findings.item(0).text() == "Line 2: 'debug' takes true or false."
+    assert engine.findings.item(0).text() == "Line 2: “debug” must be true or false."
     assert not engine.save.isEnabled()
     engine.findings.itemActivated.emit(engine.findings.item(0))
     assert engine.editor.textCursor().blockNumber() == 1
@@ -146,7 +146,7 @@ def test_daemon_json_is_saved_and_dockerds_result_is_shown(
     engine.editor.setPlainText('{"future": 1}')
     QTest.mouseClick(engine.save, LEFT)
     assert asked == [messages.SetDaemonFile(text='{"future": 1}')]
-    finding = {"severity": "error", "line": 1, "column": 1, "message": "dockerd refuses it: <b>no</b>"}
+    finding = {"severity": "error", "line": 1, "column": 1, "message": {"text": "dockerd refuses it: <b>no</b>"}}
     store.part(SettingsStore).take(
         *reply(
             messages.SetDaemonFile(text=""),
