@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,20 @@ from backend.api import ensure_agent
 from tests.vm.support.machine import ARTIFACTS, Machine, give_verdicts, keep_verdicts
 from tests.vm.support.registry import serve_registry
 from tests.vm.support.tools import Tools, find_tools
+
+_LOG_LINES = 40
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the machine's own logs with a failure: what happened inside is seldom in the test's words."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for machine in (value for value in item.funcargs.values() if isinstance(value, Machine)):
+            for log in sorted((machine.home / "logs").glob("*.log")):
+                lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+                report.sections.append((f"end of {log.name}", "\n".join(lines)))
+    return report
 
 
 @pytest.fixture(scope="session")
