@@ -41,9 +41,11 @@ class EngineStreams:
         return stream
 
     async def dial_quietly(self) -> ByteStream:
-        """Open a stream for a client that only listens: it starts nothing. Raises WherryError."""
+        """Open a stream for a request that must not start the machine. Raises WherryError."""
         await self._operations.admit()
-        return await self._supervisor.dial(wakes=False)
+        stream = await self._supervisor.dial(wakes=False)
+        await self._ports.restored()
+        return stream
 
 
 class OnDemandRules:

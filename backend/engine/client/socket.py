@@ -12,6 +12,8 @@ from docker import APIClient
 from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 
+from backend.engine.front.activity import OWN_CLIENT_HEADER
+
 _SCHEME: Final = "unix://"
 
 
@@ -24,6 +26,8 @@ def open_api(url: str, version: str, timeout_s: int) -> APIClient:
         timeout_s: for each step of a request.
     """
     api = APIClient(base_url=url, version=version, timeout=timeout_s)
+    # The agent must tell our own requests from those of docker clients: they never start the machine.
+    api.headers[OWN_CLIENT_HEADER] = "1"
     if url.startswith(_SCHEME):
         api.mount("http+docker://", _Adapter("http+" + url, timeout_s))
     return api

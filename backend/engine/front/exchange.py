@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from backend.engine.front.activity import Activity, is_event_stream
+from backend.engine.front.activity import Activity, may_wake
 from backend.engine.front.hooks import FrontHooks, Rewrite
 from backend.engine.front.http_body import BadFraming, BodyTracker, dechunk, track
 from backend.engine.front.http_head import (
@@ -97,7 +97,7 @@ class ClientConnection:
                 return False
             head = parse_request_head(untrusted_head)
             exchange = _Exchange(head=head, wire=head.wire, body=track(head.framing, head.length))
-            ended = self._activity.begin(head.target)
+            ended = self._activity.begin(head.method, head.target, head.headers)
             try:
                 await self._collect_body(exchange)
                 return await self._forward(exchange)
@@ -219,7 +219,8 @@ class ClientConnection:
 
     async def _take_upstream(self, exchange: _Exchange, *, fresh: bool) -> WatchedStream:
         try:
-            return await self._pool.take(fresh=fresh, quietly=is_event_stream(exchange.head.target))
+            head = exchange.head
+            return await self._pool.take(fresh=fresh, quietly=not may_wake(head.target, head.headers))
         except WherryError as error:
             raise _Answer(503, _text_of(error.problem)) from error
         except (ConnectionError, TimeoutError) as error:

@@ -43,7 +43,7 @@ class ApiFront:
             dial: opens a stream to the engine. MAY wait (for a machine that is starting), with a deadline of its own.
                 When it
                 raises WherryError, the client gets a 503 with the problem's summary and hint.
-            dial_quietly: the same for a client that only listens, which must not start the machine; default: `dial`.
+            dial_quietly: the same for a request that must not start the machine; default: `dial`.
             hooks: see FrontHooks; none by default.
             max_idle_upstreams: number of idle streams to the engine kept open.
         """

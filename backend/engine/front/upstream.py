@@ -22,7 +22,7 @@ class UpstreamPool:
 
         Args:
             dial: opens a stream to the engine; has a deadline of its own.
-            dial_quietly: the same for clients that only listen; default: `dial`.
+            dial_quietly: the same for requests that must not start the machine; default: `dial`.
             max_idle: number of streams kept; each costs the guest a descriptor and a goroutine.
             idle_s: how long an unused stream is kept.
         """
@@ -39,7 +39,7 @@ class UpstreamPool:
 
         Args:
             fresh: close all idle streams and open a new one.
-            quietly: whether the request only listens.
+            quietly: whether the request must not start the machine.
 
         Raises:
             WherryError, ConnectionError: errors of `dial`.

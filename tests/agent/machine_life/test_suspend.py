@@ -10,10 +10,12 @@ import time
 import pytest
 
 from backend.control import messages
+from backend.engine.client.engine_client import EngineClient
+from backend.errors import ProblemCode
 from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
 from backend.settings.disk import data_disk_path
 from backend.vm import suspended
-from tests.agent.machine import PATIENCE_S, Machine, eventually, kill, until
+from tests.agent.machine import PATIENCE_S, Machine, eventually, kill, refused, until
 
 
 def suspended_machine(machine: Machine) -> None:
@@ -199,6 +201,24 @@ def test_a_client_that_only_listens_brings_up_nothing(machine: Machine) -> None:
     assert b"503" in ask(machine, "/v1.50/events")
     with machine.client() as client:
         assert client.status.phase is Phase.SUSPENDED
+
+
+def test_the_windows_own_connections_bring_up_nothing(machine: Machine) -> None:
+    """A log follower that reconnects during the suspend and after it does not undo what the person asked for."""
+    machine.hold("migrate")
+    machine.started()
+    url = f"unix://{machine.paths.docker_socket}"
+    with machine.client() as client:
+        client.request(messages.Stop(policy=StopPolicy.SUSPEND))
+        eventually(machine.paths.suspended_partial.exists, "it saves")
+        assert refused(lambda: EngineClient(url)) in (ProblemCode.ENGINE_DOWN, ProblemCode.ENGINE_ERROR)
+        machine.release("migrate")
+        until(client, Phase.SUSPENDED)
+        assert refused(lambda: EngineClient(url)) in (ProblemCode.ENGINE_DOWN, ProblemCode.ENGINE_ERROR)
+        assert machine.status_now().phase is Phase.SUSPENDED
+        assert client.status.desired is Desired.STOPPED
+    assert len(machine.launches) == 1
+    assert b"200 OK" in ping(machine), "a docker command still does"
 
 
 def test_a_stop_is_not_undone_by_a_client_that_comes_meanwhile(machine: Machine) -> None:
