@@ -52,6 +52,16 @@ class StopPolicy(StrEnum):
     KILL = "kill"  # at once; the disk stays consistent, running containers are interrupted
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutDown:
+    """A request to stop or suspend the machine that holds until somebody asks for the opposite."""
+
+    at: float
+    """In seconds since the epoch."""
+    by_person: bool
+    """False: by a rule, such as the one for idle machines."""
+
+
 class StepState(StrEnum):
     """State of a step of the start."""
 

@@ -109,7 +109,12 @@ class Agent:
             show=supervisor.show_ports,
         )
         streams = EngineStreams(supervisor, operations, ports)
-        front = ApiFront(streams.dial, dial_quietly=streams.dial_quietly, hooks=ports.hooks(streams.dial))
+        front = ApiFront(
+            streams.dial,
+            dial_quietly=streams.dial_quietly,
+            hooks=ports.hooks(streams.dial_quietly),
+            put_down=lambda: supervisor.put_down,
+        )
         self._endpoint = DockerEndpoint(
             host, directory, front, ports, notify=notify, report_defect=self._announcements.report_defect
         )
@@ -158,7 +163,7 @@ class Agent:
                 *updates.handlers(),
                 *disk_work.handlers(),
                 *ports.handlers(),
-                *ContainerFiles(supervisor.dial, machine.execute).handlers(),
+                *ContainerFiles(streams.dial_quietly, machine.execute).handlers(),
             ),
             supervisor.status,
             stats=lambda: stats.newest,

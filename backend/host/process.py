@@ -17,11 +17,11 @@ class ProcessIdentity:
     created: float
 
     @classmethod
-    def of(cls, pid: int, *, argument: str) -> ProcessIdentity | None:
-        """Identify `pid` if one of its arguments is `argument`; None when it has ended or is another process."""
+    def of(cls, pid: int, *, argument: str | None = None) -> ProcessIdentity | None:
+        """Identify `pid`; None when it has ended, or none of its arguments is `argument`."""
         try:
             process = psutil.Process(pid)
-            if argument not in process.cmdline():
+            if argument is not None and argument not in process.cmdline():
                 return None
             return cls(pid, process.create_time())
         except psutil.Error:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from backend.files import write_private
-from backend.model import Desired, StopPolicy
+from backend.model import Desired, PutDown, StopPolicy
 
 
 class DesiredState(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +21,8 @@ class DesiredState(msgspec.Struct, frozen=True, kw_only=True):
     desired: Desired = Desired.STOPPED
     policy: StopPolicy = StopPolicy.POWER_DOWN
     """How the machine is to be stopped, if `desired` is STOPPED."""
+    put_down: PutDown | None = None
+    """When and by whom that was asked for; None if it was not."""
 
 
 def save(path: Path, state: DesiredState) -> None:

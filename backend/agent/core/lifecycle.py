@@ -36,9 +36,11 @@ class StartRequested:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """The user requests a stop."""
+    """A stop is requested."""
 
     policy: StopPolicy = StopPolicy.POWER_DOWN
+    by_person: bool = True
+    """Whether a person asked for it; False: a rule of ours, or an operation that brings the machine back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +232,7 @@ def reduce(state: State, event: Event) -> Result:
     match event:
         case StartRequested():
             return _start(state)
-        case StopRequested(policy):
+        case StopRequested(policy=policy):
             return _stop(state, policy)
         case RestartRequested(policy):
             return _restart(state, policy)

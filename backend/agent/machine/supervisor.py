@@ -51,6 +51,7 @@ from backend.model import (
     Notice,
     OperationStatus,
     Phase,
+    PutDown,
     StopPolicy,
 )
 from backend.paths import MachineDir
@@ -139,6 +140,8 @@ class Supervisor:
         self._boot_seconds: float | None = None
         self._desired_file = directory.desired
         self._saved_desired_state: DesiredState | None = None
+        self.put_down: PutDown | None = None
+        """How the machine was stopped or suspended; None while it is to run, and before its first start."""
         self._operation: OperationStatus | None = None
         self._offer: str | None = None
         self._networks: MachineNetworks | None = None
@@ -322,6 +325,7 @@ class Supervisor:
                 # It could not go on from there, and still can once the cause is gone.
                 self._state, _ = lifecycle.reduce(self._state, FoundSuspended())
             _log.info("%s: %s -> %s %s", event, before.phase.value, self._state.phase.value, list(effects))
+            self._note_put_down(event, before)
             await self._remember_wish()
             self._note(event, before)
             self._push()
@@ -333,6 +337,19 @@ class Supervisor:
     async def detach(self) -> None:
         """Let go of everything without touching the machine: the agent ends, QEMU goes on."""
         await self._effects.detach()
+
+    def _note_put_down(self, event: Event, before: State) -> None:
+        """Remember when the machine was asked to be down, and by whom; forget it when it is to run."""
+        if self._state.desired is Desired.RUNNING:
+            self.put_down = None
+            return
+        match event:
+            case StopRequested(by_person=by_person) if by_person or (
+                before.desired is Desired.RUNNING and self.put_down is None
+            ):
+                self.put_down = PutDown(at=time.time(), by_person=by_person)
+            case Exited() if before.desired is Desired.RUNNING:  # `poweroff` in the guest
+                self.put_down = PutDown(at=time.time(), by_person=True)
 
     def _note(self, event: Event, before: State) -> None:
         """What a transition means for everything that is not in the state."""
@@ -378,6 +395,8 @@ class Supervisor:
     # -- effects --------------------------------------------------------------------------------------------------
     async def _adopt(self) -> None:
         self._saved_desired_state = await asyncio.to_thread(desired_state.load, self._desired_file)
+        if self._saved_desired_state is not None:
+            self.put_down = self._saved_desired_state.put_down
         found = await self._effects.adopt()
         if found is not Found.ADOPTED:
             if self._effects.has_saved_state:
@@ -402,11 +421,12 @@ class Supervisor:
             await self._perform(effect)
         if self._saved_desired_state is not None and self._saved_desired_state.desired is Desired.STOPPED:
             _log.warning("the machine was to be stopped, which an earlier agent did not finish")
-            self.post(StopRequested(self._saved_desired_state.policy))
+            self.put_down = self._saved_desired_state.put_down
+            self.post(StopRequested(self._saved_desired_state.policy, by_person=False))
 
     async def _remember_wish(self) -> None:
         desired = Desired.STOPPED if self._state.phase is Phase.FAILED else self._state.desired
-        fresh = DesiredState(desired=desired, policy=self._state.policy)
+        fresh = DesiredState(desired=desired, policy=self._state.policy, put_down=self.put_down)
         if fresh == self._saved_desired_state:
             return
         self._saved_desired_state = fresh

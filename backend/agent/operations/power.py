@@ -63,12 +63,12 @@ class Power:
         policy = StopPolicy.KILL if at_once else StopPolicy.POWER_DOWN
         for _ in range(2):  # one that failed shows only when that is put away whether it is suspended
             suspended = self._machine.status().phase is Phase.SUSPENDED
-            await self._machine.ask(StopRequested(policy))
+            await self._machine.ask(StopRequested(policy, by_person=False))
             try:
                 await self._until_down(_STOP_S + (_START_S if suspended else 0))
             except WherryError:
                 _log.warning("the machine did not stop in order; it is ended")
-                await self._machine.ask(StopRequested(StopPolicy.KILL))
+                await self._machine.ask(StopRequested(StopPolicy.KILL, by_person=False))
                 await self._until_down(_KILL_S)
             match self._phase:
                 case Phase.FAILED:

@@ -96,7 +96,7 @@ class Idleness:
                         else message("Stopped after {minutes} idle minutes.", minutes=minutes),
                     )
                 )
-                await self._machine.ask(StopRequested(policy))
+                await self._machine.ask(StopRequested(policy, by_person=False))
 
     @property
     def _may_stop(self) -> bool:

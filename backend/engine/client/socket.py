@@ -12,7 +12,7 @@ from docker import APIClient
 from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 
-from backend.engine.front.activity import OWN_CLIENT_HEADER
+from backend.engine.front.clients import OWN_CLIENT_HEADER
 
 _SCHEME: Final = "unix://"
 

@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from backend.engine.front.activity import Activity, may_wake
+from backend.engine.front.activity import Activity
+from backend.engine.front.clients import SAFE_METHODS, Clients, Request
 from backend.engine.front.hooks import FrontHooks, Rewrite
 from backend.engine.front.http_body import BadFraming, BodyTracker, dechunk, track
 from backend.engine.front.http_head import (
@@ -36,7 +37,6 @@ REWRITTEN_BODY_BYTES = 64 * 1024 * 1024
 HEAD_TIMEOUT_S = 60.0
 _WATCH_AFTER_S = 0.05
 _LINGER_S = 2.0
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class _Answer(Exception):  # noqa: N818 -- a response made here, on its way to the client
@@ -57,6 +57,7 @@ class _Exchange:
     """State of one request and its response."""
 
     head: RequestHead
+    request: Request
     wire: bytes
     """Head and, if it was read in advance, body."""
     body: BodyTracker
@@ -72,11 +73,15 @@ class _Exchange:
 class ClientConnection:
     """Serves one client. `serve` MUST be called once."""
 
-    def __init__(self, client: WatchedStream, pool: UpstreamPool, hooks: FrontHooks, activity: Activity) -> None:
+    def __init__(
+        self, client: WatchedStream, pool: UpstreamPool, hooks: FrontHooks, activity: Activity, clients: Clients
+    ) -> None:
         self._client = client
         self._pool = pool
         self._hooks = hooks
         self._activity = activity
+        self._clients = clients
+        self._who = clients.of(client.stream)
         self._task: asyncio.Task[None] | None = None
         self._exchange: _Exchange | None = None
         self._reason: Exception | None = None
@@ -96,8 +101,9 @@ class ClientConnection:
             if untrusted_head is None:
                 return False
             head = parse_request_head(untrusted_head)
-            exchange = _Exchange(head=head, wire=head.wire, body=track(head.framing, head.length))
-            ended = self._activity.begin(head.method, head.target, head.headers)
+            request = self._clients.request(head, self._who)
+            exchange = _Exchange(head=head, request=request, wire=head.wire, body=track(head.framing, head.length))
+            ended = self._activity.begin(request)
             try:
                 await self._collect_body(exchange)
                 return await self._forward(exchange)
@@ -193,12 +199,12 @@ class ClientConnection:
 
     async def _request(self, exchange: _Exchange) -> ResponseHead:
         """Send the request and return the head of its final response, which is read from `exchange.upstream`."""
+        # Before the hooks, which ask the engine, too: only here is it known whether the machine may be started.
+        upstream = exchange.upstream = await self._take_upstream(exchange, fresh=False)
         problem = await self._hooks.before_request(exchange.head.method, exchange.head.target)
         if problem is not None:
             raise _Answer(500, _text_of(problem))
-        fresh = False
         while True:
-            upstream = exchange.upstream = await self._take_upstream(exchange, fresh=fresh)
             try:
                 await upstream.write(exchange.wire)
                 if not exchange.body.complete:
@@ -211,16 +217,15 @@ class ClientConnection:
                 pass
             # The engine may just have closed a pooled stream. The request is repeated only if that cannot execute it
             # twice, and only once, on a new stream.
-            if not upstream.reused or exchange.upload is not None or exchange.head.method not in _SAFE_METHODS:
+            if not upstream.reused or exchange.upload is not None or exchange.head.method not in SAFE_METHODS:
                 raise _Answer(502, "The engine closed the connection before it answered.")
             exchange.upstream = None
             await upstream.aclose()
-            fresh = True
+            upstream = exchange.upstream = await self._take_upstream(exchange, fresh=True)
 
     async def _take_upstream(self, exchange: _Exchange, *, fresh: bool) -> WatchedStream:
         try:
-            head = exchange.head
-            return await self._pool.take(fresh=fresh, quietly=not may_wake(head.target, head.headers))
+            return await self._pool.take(fresh=fresh, quietly=not self._clients.may_start(exchange.request))
         except WherryError as error:
             raise _Answer(503, _text_of(error.problem)) from error
         except (ConnectionError, TimeoutError) as error:

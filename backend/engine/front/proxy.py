@@ -15,12 +15,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 
 from backend.engine.front.activity import Activity
+from backend.engine.front.clients import Clients
 from backend.engine.front.exchange import ClientConnection
 from backend.engine.front.hooks import FrontHooks, NoHooks
 from backend.engine.front.stream import WatchedStream
 from backend.engine.front.upstream import UpstreamPool
+from backend.model import PutDown
 from backend.stream import ByteStream, Dial
 
 _log = logging.getLogger(__name__)
@@ -35,6 +38,7 @@ class ApiFront:
         *,
         dial_quietly: Dial | None = None,
         hooks: FrontHooks | None = None,
+        put_down: Callable[[], PutDown | None] = lambda: None,
         max_idle_upstreams: int = 4,
     ) -> None:
         """Nothing is served yet.
@@ -43,13 +47,15 @@ class ApiFront:
             dial: opens a stream to the engine. MAY wait (for a machine that is starting), with a deadline of its own.
                 When it
                 raises WherryError, the client gets a 503 with the problem's summary and hint.
-            dial_quietly: the same for a request that must not start the machine; default: `dial`.
+            dial_quietly: the same for a request that must not start the machine (`clients.py`); default: `dial`.
             hooks: see FrontHooks; none by default.
+            put_down: how the machine was stopped or suspended last; None: it was not.
             max_idle_upstreams: number of idle streams to the engine kept open.
         """
         self._pool = UpstreamPool(dial, dial_quietly=dial_quietly, max_idle=max_idle_upstreams)
         self._hooks: FrontHooks = hooks or NoHooks()
         self._connections: set[asyncio.Task[None]] = set()
+        self._clients = Clients(put_down=put_down)
         self._closed = False
         self.activity = Activity()
         """The clients' activity, to decide whether the machine is idle."""
@@ -93,7 +99,7 @@ class ApiFront:
         watched = WatchedStream(client)
         try:
             if not self._closed:
-                await ClientConnection(watched, self._pool, self._hooks, self.activity).serve()
+                await ClientConnection(watched, self._pool, self._hooks, self.activity, self._clients).serve()
         except Exception:  # noqa: BLE001 -- the task's boundary: one client's failure is not the others'
             _log.exception("internal error while serving a docker client")
         finally:

@@ -26,10 +26,11 @@ class PresenceAware(Protocol):
 class WatchedStream:
     """A ByteStream with read-ahead and push-back. One reader and one writer at a time."""
 
-    __slots__ = ("_ahead", "_returned", "_stream", "reused")
+    __slots__ = ("_ahead", "_returned", "reused", "stream")
 
     def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
+        self.stream = stream
+        """The one below."""
         self._returned = b""
         self._ahead: asyncio.Task[bytes] | None = None
         self.reused = False
@@ -41,7 +42,7 @@ class WatchedStream:
             data, self._returned = self._returned, b""
             return data
         if self._ahead is None:
-            return await self._stream.read()
+            return await self.stream.read()
         # asyncio.wait, not await: cancelling the reader must not cancel the read-ahead.
         await asyncio.wait((self._ahead,))
         ahead, self._ahead = self._ahead, None
@@ -63,7 +64,7 @@ class WatchedStream:
             on_end: called when the peer has closed or the connection broke; not when data arrived.
         """
         if self._ahead is None and not self._returned:
-            self._ahead = asyncio.ensure_future(self._stream.read())
+            self._ahead = asyncio.ensure_future(self.stream.read())
 
         def check(task: asyncio.Task[bytes]) -> None:
             if on_end is not None and not task.cancelled() and (task.exception() is not None or not task.result()):
@@ -85,21 +86,21 @@ class WatchedStream:
 
     def peer_is_gone(self) -> bool:
         """See PresenceAware; False when the stream does not support it."""
-        return self.is_broken or (isinstance(self._stream, PresenceAware) and self._stream.peer_is_gone())
+        return self.is_broken or (isinstance(self.stream, PresenceAware) and self.stream.peer_is_gone())
 
     async def write(self, data: bytes) -> None:
         """See ByteStream.write."""
-        await self._stream.write(data)
+        await self.stream.write(data)
 
     async def write_eof(self) -> None:
         """See ByteStream.write_eof. Ignores a broken connection."""
         with contextlib.suppress(ConnectionError):
-            await self._stream.write_eof()
+            await self.stream.write_eof()
 
     async def aclose(self) -> None:
         """See ByteStream.aclose."""
         ahead, self._ahead = self._ahead, None
-        await self._stream.aclose()
+        await self.stream.aclose()
         if ahead is not None:
             ahead.cancel()
             await asyncio.wait((ahead,))

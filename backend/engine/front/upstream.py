@@ -39,7 +39,7 @@ class UpstreamPool:
 
         Args:
             fresh: close all idle streams and open a new one.
-            quietly: whether the request must not start the machine.
+            quietly: whether the machine must not be started for it.
 
         Raises:
             WherryError, ConnectionError: errors of `dial`.

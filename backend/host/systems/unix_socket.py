@@ -17,6 +17,7 @@ from pathlib import Path
 
 from backend.errors import ProblemCode, WherryError, fail
 from backend.host.base import StreamHandler
+from backend.host.process import ProcessIdentity
 from backend.messages import Message, message
 
 _BUFFER_BYTES = 256 * 1024
@@ -125,16 +126,30 @@ class UnixStream(asyncio.BufferedProtocol):
         if self._transport is None or not hasattr(socket, "SO_PEERCRED"):
             return True
         try:
-            credentials = self._transport.get_extra_info("socket").getsockopt(
-                socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size
-            )
+            _, user, _ = self._credentials(self._transport)
         except OSError:
             return False  # gone already
-        _, user, _ = _PEER.unpack(credentials)
         if user in (os.geteuid(), 0):
             return True
         _log.warning("a process of the user %d was turned away", user)
         return False
+
+    @staticmethod
+    def _credentials(transport: asyncio.Transport) -> tuple[int, int, int]:
+        """The process, user and group that connected (Linux). Raises OSError."""
+        credentials = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        process, user, group = _PEER.unpack(credentials)
+        return process, user, group
+
+    def peer_process(self) -> ProcessIdentity | None:
+        """The process that connected. None when it has ended, or the system does not say (all but Linux)."""
+        if self._transport is None or not hasattr(socket, "SO_PEERCRED"):
+            return None
+        try:
+            process, _, _ = self._credentials(self._transport)
+        except OSError:
+            return None
+        return ProcessIdentity.of(process) if process > 0 else None  # 0: it is in a container, and not seen from here
 
     def peer_is_gone(self) -> bool:
         """See PresenceAware. Known on Linux, where unix(7) sockets report POLLHUP once both sides are closed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -193,7 +195,19 @@ def test_a_docker_command_resumes_a_suspended_machine(machine: Machine) -> None:
         until(client, Phase.RUNNING)  # the engine answers a moment before
         client.request(messages.Stop())
         until(client, Phase.STOPPED)
+    assert b"200 OK" in ask_by_command(machine, "/_ping")
+
+
+def test_a_program_that_was_connected_before_does_not_undo_what_a_person_asked_for(machine: Machine) -> None:
+    machine.started()
     assert b"200 OK" in ping(machine)
+    suspended_machine(machine)
+    assert b"503" in ping(machine)
+    assert b"503" in ask(machine, "/v1.50/containers/a/logs?follow=1")
+    kill(machine_agent(machine))
+    with machine.client():  # the next agent knows of it, too
+        assert b"503" in ping(machine)
+    assert b"200 OK" in ask_by_command(machine, "/_ping")
 
 
 def test_a_client_that_only_listens_brings_up_nothing(machine: Machine) -> None:
@@ -244,6 +258,23 @@ def test_but_not_where_the_settings_say_no(machine: Machine) -> None:
 def ping(machine: Machine) -> bytes:
     """Send /_ping to the endpoint, as docker does first."""
     return ask(machine, "/_ping")
+
+
+def machine_agent(machine: Machine) -> int:
+    """The agent's process id."""
+    with machine.client() as client:
+        return client.agent_pid
+
+
+def ask_by_command(machine: Machine, path: str) -> bytes:
+    """As `ask`, from a process that begins now."""
+    script = (
+        "import socket, sys; client = socket.socket(socket.AF_UNIX); client.connect(sys.argv[1]);"
+        "client.sendall(f'GET {sys.argv[2]} HTTP/1.1\\r\\nHost: docker\\r\\nConnection: close\\r\\n\\r\\n'.encode());"
+        "[sys.stdout.write(piece.decode()) for piece in iter(lambda: client.recv(4096), b'')]"
+    )
+    command = [sys.executable, "-c", script, str(machine.paths.docker_socket), path]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=PATIENCE_S).stdout
 
 
 def ask(machine: Machine, path: str) -> bytes:

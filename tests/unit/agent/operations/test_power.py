@@ -100,7 +100,7 @@ async def test_a_suspended_machine_is_brought_up_to_be_shut_down() -> None:
         [status(phase) for phase in (Phase.PREPARING, Phase.BOOTING, Phase.STOPPING, Phase.STOPPED)],
     )
     await Power(machine).stop()
-    assert machine.asked == [StopRequested(StopPolicy.POWER_DOWN)]
+    assert machine.asked == [StopRequested(StopPolicy.POWER_DOWN, by_person=False)]
 
 
 @on_loop
@@ -126,4 +126,4 @@ async def test_what_ran_is_started_and_what_did_not_is_stopped() -> None:
     assert machine.asked == []
     await power.bring_back(running=True)
     await power.bring_back(running=False)
-    assert machine.asked == [StartRequested(), StopRequested(StopPolicy.POWER_DOWN)]
+    assert machine.asked == [StartRequested(), StopRequested(StopPolicy.POWER_DOWN, by_person=False)]

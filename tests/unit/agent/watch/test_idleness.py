@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,8 +10,9 @@ import pytest
 
 from backend.agent.core.lifecycle import StopRequested
 from backend.agent.watch.idleness import Idleness
-from backend.engine.client.socket import open_api
-from backend.engine.front.activity import OWN_CLIENT_HEADER, Activity, is_own
+from backend.engine.front.activity import Activity
+from backend.engine.front.clients import Clients, Request
+from backend.engine.front.http_head import parse_request_head
 from backend.errors import ProblemCode, fail
 from backend.messages import verbatim
 from backend.model import Desired, MachineStatus, Notice, OperationStatus, Phase, StopPolicy
@@ -71,6 +71,11 @@ class Machine:
         return self.streams[-1]
 
 
+def request(method: str, target: str) -> Request:
+    """A docker client's request."""
+    return Clients.request(parse_request_head(f"{method} {target} HTTP/1.1\r\nHost: docker\r\n\r\n".encode()), None)
+
+
 def watch(
     machine: Machine,
     *,
@@ -108,7 +113,7 @@ def watch(
 def test_an_idle_machine_is_put_away_once(action: str, policy: StopPolicy) -> None:
     machine = Machine()
     notices = watch(machine, action=action)
-    assert machine.asked == [StopRequested(policy)]
+    assert machine.asked == [StopRequested(policy, by_person=False)]
     assert len(notices) == 1
     assert "2 idle minutes" in str(notices[0].text)
     assert all(stream.closed for stream in machine.streams)
@@ -141,54 +146,25 @@ def test_nor_one_whose_settings_do_not_ask_for_it() -> None:
 
 def test_nor_one_that_a_client_uses() -> None:
     machine, activity = Machine(), Activity()
-    ended = activity.begin("POST", "/v1.50/exec/1/start")
+    ended = activity.begin(request("POST", "/v1.50/exec/1/start"))
     watch(machine, activity=activity)
     assert machine.asked == []
     ended()
     watch(machine, activity=activity)
-    assert machine.asked == [StopRequested(StopPolicy.SUSPEND)]
+    assert machine.asked == [StopRequested(StopPolicy.SUSPEND, by_person=False)]
 
 
 def test_a_client_that_only_listens_wants_nothing() -> None:
     now = 100.0
     clock: Callable[[], float] = lambda: now  # noqa: E731 -- it reads the variable
     activity = Activity(clock)
-    ended = activity.begin("GET", "/v1.50/events?filters=%7B%7D")
+    ended = activity.begin(request("GET", "/v1.50/events?filters=%7B%7D"))
     now = 160.0
     assert activity.idle_s == 60.0
-    busy = activity.begin("GET", "/v1.50/containers/json")
+    busy = activity.begin(request("GET", "/v1.50/containers/json"))
     assert activity.idle_s == 0.0
     now = 200.0
     busy()
     ended()
     now = 230.0
     assert activity.idle_s == 30.0
-
-
-OWN = ((OWN_CLIENT_HEADER.lower(), "1"),)
-
-
-@pytest.mark.parametrize(
-    ("method", "target", "headers", "is_use"),
-    [
-        ("GET", "/v1.50/containers/json", OWN, False),
-        ("GET", "/v1.50/containers/1/logs?follow=1", OWN, False),
-        ("GET", "/v1.50/containers/json", (), True),
-        ("POST", "/v1.50/images/create?fromImage=busybox", OWN, True),
-        ("GET", "/v1.50/containers/1/archive?path=%2F", OWN, True),
-    ],
-)
-def test_what_the_window_only_looks_at_is_no_use(
-    method: str, target: str, headers: tuple[tuple[str, str], ...], *, is_use: bool
-) -> None:
-    now = 100.0
-    clock: Callable[[], float] = lambda: now  # noqa: E731 -- it reads the variable
-    activity = Activity(clock)
-    activity.begin(method, target, headers)
-    now = 160.0
-    assert activity.idle_s == (0.0 if is_use else 60.0)
-
-
-def test_the_window_says_that_it_is_the_window() -> None:
-    with contextlib.closing(open_api("unix:///none", "1.47", 1)) as api:
-        assert is_own(tuple((name.lower(), str(value)) for name, value in api.headers.items()))
