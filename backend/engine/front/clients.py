@@ -32,6 +32,8 @@ from backend.model import PutDown
 OWN_CLIENT_HEADER: Final = "X-Wherry-Client"
 """Header of every request that Wherry's window and commands send to the engine; its value does not matter."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_CREATED_WITHIN_S: Final = 2.0
+"""How far the system's start time of a process may be from our clock: it counts from a boot time in whole seconds."""
 _MAX_CLIENTS: Final = 256
 _MAX_TARGETS: Final = 64
 _FOLLOWS: Final = re.compile(r"/(?:containers|services|tasks)/[^/]+/(logs|stats|attach|attach/ws|wait)$")
@@ -183,4 +185,4 @@ class Clients:
     def _was_connected(self, client: Client, at: float) -> bool:
         """Whether the client was connected before this time, in seconds since the epoch."""
         # An agent that began later does not know who was connected, and takes everybody for it who could have been.
-        return client.since < at or (at < self._began and client.process.created < at)
+        return client.since < at or (at < self._began and client.process.created < at - _CREATED_WITHIN_S)
