@@ -132,6 +132,7 @@ _PROBLEMS: Final = {
     ProblemCode.SSH_FAILED: message("Couldn't connect to the machine"),
     ProblemCode.GUEST_FAULT: message("The machine reports a problem"),
     ProblemCode.ENGINE_DOWN: message("The Docker engine isn't responding"),
+    ProblemCode.ENGINE_SLOW: message("The Docker engine is slow to respond"),
     ProblemCode.ENGINE_ERROR: message("The Docker engine reported an error"),
     ProblemCode.ENDPOINT_TAKEN: message("The Docker endpoint is in use"),
     ProblemCode.CONTEXT_FAILED: message("Couldn't set up the docker context"),

@@ -52,6 +52,7 @@ class ProblemCode(StrEnum):
     GUEST_FAULT = "guest-fault"
     # The engine and its endpoint
     ENGINE_DOWN = "engine-down"
+    ENGINE_SLOW = "engine-slow"
     ENGINE_ERROR = "engine-error"
     ENDPOINT_TAKEN = "endpoint-taken"
     CONTEXT_FAILED = "context-failed"

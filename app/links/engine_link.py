@@ -1,8 +1,13 @@
 """The connection to the engine: worker threads with an `EngineClient`, and results as queued signals.
 
-watch    opens the event stream, reads it, and reopens it after a failure list     lists the containers after relevant
-events, at most ten times a second act      a pool for start, stop, remove... ask      a pool for all other requests:
-inspect, create, what views need (`run`)
+watch    opens the event stream, reads it, and reopens it after a failure
+list     lists the containers after relevant events, at most ten times a second
+stop     a pool for stops and restarts, which take as long as the containers need
+act      a pool for start, kill, remove...
+ask      a pool for all other requests: inspect, create, what views need (`run`)
+
+A call that takes long is no sign that the engine is gone: only a connection that fails or breaks is. Whether an engine
+hangs is for the agent to find out.
 
 The endpoint is set only while the machine reports that its engine answers: a request to the endpoint of a stopped
 machine would start it.
@@ -10,6 +15,7 @@ machine would start it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -36,9 +42,12 @@ BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 REPORTED_EVENTS: Final = ("start", "kill", "die", "destroy", "health_status: unhealthy")
 """Other events (such as exec_create, several a second from health checks) stay in the watching thread."""
 ACTION_THREADS: Final = 4
+STOP_THREADS: Final = 32
+"""Containers that are stopped at the same time. A thread waits for each of them."""
 ASK_THREADS: Final = 4
 JOIN_DEADLINE_S: Final = 3.0
 
+_SLOW_ACTIONS: Final = (ContainerAction.STOP, ContainerAction.RESTART)
 _Answer = TypeVar("_Answer")
 
 
@@ -68,6 +77,8 @@ class EngineLink(QObject):
         self._session: _Session | None = None
         self._old: list[threading.Thread] = []
         self._workers = Workers("engine-act", ACTION_THREADS)
+        # A separate pool: what kills a container that does not stop must not wait for it.
+        self._stoppers = Workers("engine-stop", STOP_THREADS)
         # A separate pool: four slow stops must not delay a page that is opened meanwhile.
         self._askers = Workers("engine-ask", ASK_THREADS)
         queued = Qt.ConnectionType.QueuedConnection
@@ -116,12 +127,13 @@ class EngineLink(QObject):
                     )
                 session.client().act(action, container_id)
                 # List before signalling the result, so that a row never shows its old state as final.
-                session.refresh_now()
+                with contextlib.suppress(WherryError):  # the action succeeded, whatever becomes of the list
+                    session.refresh_now()
             except WherryError as error:
                 problem = error.problem
             self._acted.emit(container_id, action, problem)
 
-        self._workers.submit(job)
+        (self._stoppers if action in _SLOW_ACTIONS else self._workers).submit(job)
 
     def run(self, job: Callable[[EngineClient], _Answer], done: Callable[[_Answer | Problem], object]) -> None:
         """Run `job` in a worker thread with the engine's client, and call `done` with its result in the GUI thread.
@@ -158,6 +170,7 @@ class EngineLink(QObject):
         """Stop all threads and wait for them."""
         self._end_session()
         self._workers.close(JOIN_DEADLINE_S)
+        self._stoppers.close(JOIN_DEADLINE_S)
         self._askers.close(JOIN_DEADLINE_S)
         join_threads(self._old, JOIN_DEADLINE_S)
 
@@ -336,7 +349,9 @@ class _Session:
                     self.refresh_now()
                 except Exception as error:  # noqa: BLE001 -- as above
                     # The stream may work although a list failed: report it; the next list clears it.
-                    self._announce(LinkState.RECONNECTING, _problem_of(error))
+                    problem = _problem_of(error)
+                    if problem.code is not ProblemCode.ENGINE_SLOW:
+                        self._announce(LinkState.RECONNECTING, problem)
                     self._wanted.set()
                 else:
                     self._announce(LinkState.UP)

@@ -43,36 +43,48 @@ def join_threads(threads: Iterable[threading.Thread], deadline_s: float) -> bool
 
 
 class Workers:
-    """A thread pool. `submit` never blocks."""
+    """A pool of at most `count` threads, each started when a job finds no idle one. `submit` never blocks."""
 
     def __init__(self, name: str, count: int) -> None:
+        self._name = name
+        self._count = count
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._under_way = 0
+        """Jobs that are queued or running."""
         self._closed = False
-        self._threads = [start_thread(f"{name}-{number}", self._run) for number in range(count)]
+        self._threads: list[threading.Thread] = []
 
     def submit(self, job: Callable[[], None]) -> None:
         """Queue a job. After `close` it is dropped."""
-        if not self._closed:
+        with self._lock:
+            if self._closed:
+                return
+            self._under_way += 1
+            if self._under_way > len(self._threads) < self._count:
+                self._threads.append(start_thread(f"{self._name}-{len(self._threads)}", self._run))
             self._jobs.put(job)
 
     def close(self, deadline_s: float) -> bool:
         """Accept no more jobs and wait for the running ones; drop queued jobs. Returns whether all threads ended."""
         self._closed = True
-        for _ in self._threads:
-            self._jobs.put(None)
-        return join_threads(self._threads, deadline_s)
+        return self.finish(deadline_s)
 
     def finish(self, deadline_s: float) -> bool:
         """Accept no more jobs, and wait until all queued ones are done."""
-        for _ in self._threads:
+        with self._lock:
+            threads = list(self._threads)
+        for _ in threads:
             self._jobs.put(None)
-        return join_threads(self._threads, deadline_s)
+        return join_threads(threads, deadline_s)
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            if self._closed:
-                continue
             try:
-                job()
+                if not self._closed:
+                    job()
             except Exception:  # noqa: BLE001 -- the border of a thread: the pool must outlive one bad job
                 _log.exception("internal error in a job of %s", threading.current_thread().name)
+            finally:
+                with self._lock:
+                    self._under_way -= 1

@@ -6,11 +6,12 @@ The wirings write replies of the agent and the engine here. Views read it and em
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.links.link_state import LinkState
 from app.state.preferences import Preferences
@@ -18,6 +19,9 @@ from app.state.settings_store import SettingsStore
 from backend.api import Container, ContainerAction, MachineStatus, Notice, Phase, Problem
 
 Part = TypeVar("Part", bound=QObject)
+STOPS: Final = (ContainerAction.STOP, ContainerAction.RESTART)
+SLOW_STOP_S: Final = 10.0
+"""Time after which a stop is shown as slow, with its duration and a way to kill the container."""
 
 
 class Intents(QObject):
@@ -89,7 +93,10 @@ class AppStore(QObject):
         self._running: tuple[Container, ...] = ()
         self._restart_counts: dict[str, int] = {}
         self._pending: dict[str, ContainerAction] = {}
+        self._pending_since: dict[str, float] = {}
         self._problem: Problem | None = None
+        self._watch_stops = QTimer(self, interval=1000)
+        self._watch_stops.timeout.connect(self._show_slow_stops)
         self.is_suspending = False
         """Whether the machine is stopping because this window requested a suspend."""
 
@@ -142,6 +149,21 @@ class AppStore(QObject):
     def pending(self) -> Mapping[str, ContainerAction]:
         """Actions in progress, by container id."""
         return MappingProxyType(self._pending)
+
+    @property
+    def slow_stops(self) -> Mapping[str, float]:
+        """Seconds since a stop or restart was requested, by container id, for those that take long."""
+        now = time.monotonic()
+        return {
+            container_id: now - since
+            for container_id, since in self._pending_since.items()
+            if now - since >= SLOW_STOP_S and self._pending.get(container_id) in STOPS
+        }
+
+    def is_free(self, container_id: str, action: ContainerAction) -> bool:
+        """Whether an action can be requested now: none is in progress, or it is a kill of what does not stop."""
+        pending = self._pending.get(container_id)
+        return pending is None or (action is ContainerAction.KILL and pending in STOPS)
 
     @property
     def problem(self) -> Problem | None:
@@ -211,9 +233,21 @@ class AppStore(QObject):
         """Record an action in progress on a container, or with None its end."""
         if action is None:
             self._pending.pop(container_id, None)
+            self._pending_since.pop(container_id, None)
         else:
             self._pending[container_id] = action
+            self._pending_since[container_id] = time.monotonic()
+        self._watch_stops.start() if any(one in STOPS for one in self._pending.values()) else self._watch_stops.stop()
         self.pending_changed.emit()
+
+    def end_pending(self, container_id: str, action: ContainerAction) -> None:
+        """Record the end of an action, unless another one has replaced it: a kill replaces a stop."""
+        if self._pending.get(container_id) is action:
+            self.set_pending(container_id, None)
+
+    def _show_slow_stops(self) -> None:
+        if self.slow_stops:
+            self.pending_changed.emit()
 
     def set_problem(self, problem: Problem | None) -> None:
         """Set the problem of the user's last request; None dismisses it."""

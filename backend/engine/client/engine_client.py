@@ -1,8 +1,8 @@
 """Client of the engine's API, built on docker-py, which only this module and `socket` import.
 
 An `EngineClient` is thread-safe. Every call has a deadline; an open stream has none, and is ended by `close()` from any
-thread. Results are values of `types`; errors are `WherryError` with ENGINE_DOWN (no answer in time) or ENGINE_ERROR (an
-error answer).
+thread. Results are values of `types`; errors are `WherryError` with ENGINE_DOWN (no connection), ENGINE_SLOW (no answer
+in time) or ENGINE_ERROR (an error answer).
 
 Other modules of this package use `call` (one JSON answer) and `stream` (an endless answer) for what has no method here.
 """
@@ -57,8 +57,13 @@ UPLOAD_TIMEOUT_S: Final = 600
 """Deadline for the engine's answer after the last byte: it unpacks the upload first."""
 PULL_TIMEOUT_S: Final = 120
 """The engine answers a pull after its first request to the registry."""
-STOP_GRACE_S: Final = 10
-"""Seconds until the engine kills a container that does not stop: docker's own default."""
+ACTION_TIMEOUT_S: Final = 120
+"""Deadline for a change of a container, beyond the time that the container may take to stop. Removing much data or
+starting many containers at once is slow, not a failure."""
+DEFAULT_GRACE_S: Final = 10
+"""Seconds after which the engine kills a container that does not stop, if the container has no own stop timeout."""
+ENDLESS_GRACE_S: Final = 86_400
+"""Deadline for a container whose stop timeout is -1: the engine never kills it."""
 _CONTAINER_ID: Final = re.compile(r"[0-9a-zA-Z][0-9a-zA-Z_.-]{0,255}")
 
 _Result = TypeVar("_Result")
@@ -134,28 +139,37 @@ class EngineClient:
 
     def start(self, container_id: str) -> None:
         """Start a container; does nothing when it runs already."""
-        self._act("start", container_id, lambda: self._api.start(container_id))
+        self._act("start", "POST", container_id, "/start")
 
-    def stop(self, container_id: str, grace_s: int = STOP_GRACE_S) -> None:
-        """Stop a container; the engine kills it after `grace_s` seconds."""
-        # docker-py adds the grace period to its timeout.
-        self._act("stop", container_id, lambda: self._api.stop(container_id, timeout=grace_s))
+    def stop(self, container_id: str) -> None:
+        """Stop a container; the engine kills it after the container's own stop timeout. Returns when it has stopped."""
+        self._act("stop", "POST", container_id, "/stop", grace_s=self.stop_timeout_s(container_id))
 
-    def restart(self, container_id: str, grace_s: int = STOP_GRACE_S) -> None:
+    def restart(self, container_id: str) -> None:
         """Stop a container like `stop`, then start it."""
-        self._act("restart", container_id, lambda: self._api.restart(container_id, timeout=grace_s))
+        self._act("restart", "POST", container_id, "/restart", grace_s=self.stop_timeout_s(container_id))
+
+    def stop_timeout_s(self, container_id: str) -> int:
+        """Seconds that a container may take to stop: its stop timeout (Compose's stop_grace_period), or the default."""
+        command = f"docker inspect {container_id[:12]}"
+        check_id(container_id, command)
+        config = self.call(command, "GET", f"/containers/{container_id}/json").object().object("Config")
+        if config.member("StopTimeout").is_null:
+            return DEFAULT_GRACE_S
+        seconds = config.integer("StopTimeout")
+        return ENDLESS_GRACE_S if seconds < 0 else seconds
 
     def pause(self, container_id: str) -> None:
         """Suspend all processes of a container."""
-        self._act("pause", container_id, lambda: self._api.pause(container_id))
+        self._act("pause", "POST", container_id, "/pause")
 
     def unpause(self, container_id: str) -> None:
         """Resume all processes of a container."""
-        self._act("unpause", container_id, lambda: self._api.unpause(container_id))
+        self._act("unpause", "POST", container_id, "/unpause")
 
     def kill(self, container_id: str) -> None:
         """Kill all processes of a container."""
-        self._act("kill", container_id, lambda: self._api.kill(container_id))
+        self._act("kill", "POST", container_id, "/kill")
 
     def remove(
         self,
@@ -167,11 +181,11 @@ class EngineClient:
         force = policy is RemovePolicy.KILL_FIRST
         anonymous = volumes is VolumePolicy.REMOVE_ANONYMOUS
         verb = "rm" + (" --force" if force else "") + (" --volumes" if anonymous else "")
-        self._act(verb, container_id, lambda: self._api.remove_container(container_id, v=anonymous, force=force))
+        self._act(verb, "DELETE", container_id, params={"v": int(anonymous), "force": int(force), "link": 0})
 
     def rename(self, container_id: str, name: str) -> None:
         """Rename a container; the engine refuses a name that is in use or invalid."""
-        self._act("rename", container_id, lambda: self._api.rename(container_id, name))
+        self._act("rename", "POST", container_id, "/rename", params={"name": name})
 
     def inspect(self, container_id: str) -> ContainerDetails:
         """All details of a container."""
@@ -394,10 +408,20 @@ class EngineClient:
                 raise APIError(f"{response.status_code} {response.reason}", response, _message(response))
         return response
 
-    def _act(self, verb: str, container_id: str, call: Callable[[], object]) -> None:
+    def _act(
+        self,
+        verb: str,
+        method: str,
+        container_id: str,
+        path: str = "",
+        *,
+        params: _Params | None = None,
+        grace_s: int = 0,
+    ) -> None:
         command = f"docker {verb} {container_id[:12]}"
         check_id(container_id, command)
-        self._ask(command, call)
+        address = f"/containers/{container_id}{path}"
+        self.call(command, method, address, params=params, timeout_s=ACTION_TIMEOUT_S + grace_s)
 
     def _ask(self, command: str, call: Callable[[], _Result]) -> _Result:
         try:

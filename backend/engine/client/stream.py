@@ -98,14 +98,23 @@ class EngineStream(Iterator[_Result]):
 
 
 def down(command: str, error: Exception) -> WherryError:
-    late = isinstance(error, requests.Timeout | TimeoutError)
+    """The error for a call that got no answer: ENGINE_SLOW when its time ran out, else ENGINE_DOWN.
+
+    An engine that is slow is not an engine that is gone, so the first does not advise a restart.
+    """
+    late = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+    # While a body is read, requests wraps urllib3's timeout in an error of the connection.
+    if isinstance(error, late) or (error.args and isinstance(error.args[0], late)):
+        return fail(
+            ProblemCode.ENGINE_SLOW,
+            message("The Docker engine is still busy with this request."),
+            command=command,
+            hint=message("It may finish later. Wait a moment, then check the result or try again."),
+            retryable=True,
+        )
     return fail(
         ProblemCode.ENGINE_DOWN,
-        (
-            message("The Docker engine didn't respond in time.")
-            if late
-            else message("The Docker engine can't be reached.")
-        ),
+        message("The Docker engine can't be reached."),
         command=command,
         tail=(clean_text(str(error), 300),),
         hint=message("Check that the machine is running. If it is, restart it."),

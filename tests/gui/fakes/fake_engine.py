@@ -32,6 +32,10 @@ class FakeEngine:
         self.listings: dict[str, Any] = recorded("listings")
         self.entries: list[dict[str, Any]] = recorded("containers")
         self.requests: list[str] = []
+        self.queries: dict[str, str] = {}
+        """The last query of each request, by "POST /containers/web/stop"."""
+        self.held: dict[str, threading.Event] = {}
+        """Requests whose answer waits for the event, by the same key."""
         self.refuses: tuple[int, str] | None = None
         self.lists = 0
         self.logs: dict[str, bytes] = {}
@@ -257,7 +261,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _route(self) -> tuple[str, str]:
         match = _ROUTE.fullmatch(self.path)
         path, query = (match["path"], match["query"] or "") if match else (self.path, "")
-        self.server.engine.requests.append(f"{self.command} {path}")
+        asked = f"{self.command} {path}"
+        self.server.engine.requests.append(asked)
+        self.server.engine.queries[asked] = query
+        if (gate := self.server.engine.held.get(asked)) is not None:
+            gate.wait(30)
         return path, query
 
     def _change(self, name: str, _verb: str, event: str) -> None:

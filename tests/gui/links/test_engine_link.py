@@ -47,10 +47,10 @@ class LinkSignals:
 @pytest.fixture
 def link(qtbot: QtBot) -> Iterator[EngineLink]:
     made = EngineLink()
-    before = threading.active_count()
     yield made
     made.close()
-    assert threading.active_count() <= before, "a thread outlived its link"
+    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("engine-")]
+    assert not left, "a thread outlived its link"
 
 
 @pytest.fixture
@@ -107,6 +107,26 @@ def test_a_refused_action_says_why(link: EngineLink, signals: LinkSignals, engin
     problem = signals.finished[0][2]
     assert problem is not None
     assert "no space left" in str(problem.summary)
+
+
+def test_a_kill_does_not_wait_for_stops(
+    link: EngineLink, signals: LinkSignals, engine: FakeEngine, qtbot: QtBot
+) -> None:
+    connected(link, signals, engine, qtbot)
+    gate = threading.Event()
+    slow = [entry for entry in signals.containers or () if entry.name != "web"][:6]
+    for entry in slow:
+        engine.held[f"POST /containers/{entry.id}/stop"] = gate
+        link.act(entry.id, ContainerAction.STOP)
+    qtbot.waitUntil(lambda: sum(line.endswith("/stop") for line in engine.requests) == len(slow), timeout=10_000)
+    web = signals.named("web").id
+    link.act(web, ContainerAction.KILL)
+    qtbot.waitUntil(lambda: (web, ContainerAction.KILL, None) in signals.finished)
+    assert len(signals.finished) == 1
+    gate.set()
+    qtbot.waitUntil(lambda: len(signals.finished) == 1 + len(slow))
+    assert all(problem is None for _id, _action, problem in signals.finished)
+    assert LinkState.RECONNECTING not in signals.states
 
 
 def test_an_action_without_an_engine_fails(link: EngineLink, signals: LinkSignals, qtbot: QtBot) -> None:

@@ -49,6 +49,7 @@ class DetailHeader(QFrame):
         self.start = self._action_button(ContainerAction.START)
         self.stop = self._action_button(ContainerAction.STOP)
         self.restart = self._action_button(ContainerAction.RESTART)
+        self.kill = self._action_button(ContainerAction.KILL)
         self.more = IconButton("dots-vertical", _("More"))
         self.more.setProperty("role", "menu")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -63,7 +64,7 @@ class DetailHeader(QFrame):
         for widget in (self.back, self._dot):
             row.addWidget(widget)
         row.addWidget(self.name, 1)
-        for control in (self.start, self.stop, self.restart, self.more):
+        for control in (self.start, self.stop, self.restart, self.kill, self.more):
             row.addWidget(control)
         below = QHBoxLayout()
         below.setContentsMargins(theme.px(46), 0, 0, 0)
@@ -95,6 +96,8 @@ class DetailHeader(QFrame):
         self._enable()
 
     def _state_text(self, container: Container) -> str:
+        if (waited := self._store.slow_stops.get(container.id)) is not None:
+            return _("Still stopping… {elapsed}", elapsed=texts.seconds(waited))
         pending = self._store.pending.get(container.id)
         if pending is not None:
             return texts.action_pending(pending)
@@ -148,6 +151,7 @@ class DetailHeader(QFrame):
         self.restart.setVisible(is_up)
         for widget in (self.start, self.stop, self.restart):
             widget.setEnabled(is_free)
+        self.kill.setVisible(container is not None and container.id in self._store.slow_stops)
         self.more.setEnabled(container is not None)
 
     def _fill_menu(self) -> None:

@@ -87,10 +87,10 @@ class ContainerActions(QObject):
     def enable(self) -> None:
         """Enable the actions that apply to the target now."""
         target = self._target()
-        usable = [entry for entry in target if entry.id not in self._store.pending]
+        free = self._store.is_free
         can = self._store.engine_link is LinkState.UP
         for kind, action in self.by_kind.items():
-            action.setEnabled(can and any(KINDS[kind].applies(entry) for entry in usable))
+            action.setEnabled(can and any(KINDS[kind].applies(entry) and free(entry.id, kind) for entry in target))
         single = target[0] if len(target) == 1 else None
         self.open.setEnabled(single is not None)
         for tab, action in self.pages.items():
@@ -108,8 +108,8 @@ class ContainerActions(QObject):
 
     def request(self, kind: ContainerAction, containers: Sequence[Container]) -> None:
         """Apply an action to those containers that it fits; removing asks for confirmation first."""
-        pending = self._store.pending
-        chosen = [entry for entry in containers if KINDS[kind].applies(entry) and entry.id not in pending]
+        free = self._store.is_free
+        chosen = [entry for entry in containers if KINDS[kind].applies(entry) and free(entry.id, kind)]
         if not chosen or self._store.engine_link is not LinkState.UP:
             return
         if kind is ContainerAction.REMOVE:

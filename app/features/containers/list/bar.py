@@ -20,6 +20,7 @@ _KINDS: Final = (
     ContainerAction.RESTART,
     ContainerAction.PAUSE,
     ContainerAction.UNPAUSE,
+    ContainerAction.KILL,
     ContainerAction.REMOVE,
 )
 LEAST: Final = 2
@@ -55,10 +56,8 @@ class SelectionBar(QFrame):
         self.hide()
 
     def show_selection(self, chosen: list[Container]) -> None:
-        """Show the bar for a selection, with the actions that apply to at least one of its containers."""
+        """Show the bar for a selection. Buttons stay in their places: those that do not apply are disabled."""
         self.count.setText(ngettext("{count} selected", "{count} selected", len(chosen)))
-        for kind, button in self.buttons.items():
-            button.setVisible(button.isEnabled() or kind is ContainerAction.REMOVE)
         self.setVisible(len(chosen) >= LEAST)
 
 

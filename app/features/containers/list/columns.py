@@ -6,7 +6,7 @@ import datetime
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from typing import Final
@@ -113,6 +113,8 @@ class Facts:
     stats: StatsStore
     pending: Mapping[str, ContainerAction]
     restart_counts: Mapping[str, int]
+    slow_stops: Mapping[str, float] = field(default_factory=dict)
+    """Seconds since a stop was requested, by container id, for those that take long."""
 
 
 @lru_cache(maxsize=8192)
@@ -172,6 +174,8 @@ def state_text(container: Container) -> str:
 def status_lines(container: Container, facts: Facts) -> tuple[str, str]:
     """The two lines of the status column: the state, and its duration and restarts."""
     pending = facts.pending.get(container.id)
+    if (waited := facts.slow_stops.get(container.id)) is not None:
+        return _("Still stopping…"), texts.seconds(waited)
     first = state_text(container) if pending is None else texts.action_pending(pending)
     span = span_text(container.status)
     parts = []

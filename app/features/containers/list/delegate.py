@@ -261,7 +261,8 @@ class ContainerDelegate(QStyledItemDelegate):
         members = row.members if isinstance(row, Group) else (row,)
         busy = all(member.id in paint_state.facts.pending for member in members)
         for box, hit, name in self._buttons(option, row):
-            disabled = busy and hit.part is Part.ACTION
+            kills = hit.value == ContainerAction.KILL.value
+            disabled = busy and hit.part is Part.ACTION and not kills
             if box.contains(paint_state.mouse) and not disabled:
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(QColor(current.border))
@@ -284,6 +285,9 @@ class ContainerDelegate(QStyledItemDelegate):
         first = (Hit(Part.ACTION, ContainerAction.STOP.value), "stop")
         if starts:
             first = (Hit(Part.ACTION, ContainerAction.START.value), "play")
+        slow = self._paint_state().facts.slow_stops
+        if any(member.id in slow for member in (row.members if isinstance(row, Group) else (row,))):
+            first = (Hit(Part.ACTION, ContainerAction.KILL.value), "close-octagon-outline")
         kinds = [
             first,
             (Hit(Part.ACTION, ContainerAction.REMOVE.value), "trash-can-outline"),

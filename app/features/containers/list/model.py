@@ -53,7 +53,7 @@ class ContainerModel(QAbstractTableModel):
     def __init__(self, store: AppStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store = store
-        self.facts = Facts(store.part(StatsStore), store.pending, store.restart_counts)
+        self.facts = self._read_facts()
         self.arrangement = Arrangement()
         self._rows: list[Row] = []
         self._keys: list[str] = []
@@ -135,7 +135,7 @@ class ContainerModel(QAbstractTableModel):
 
     def refresh(self) -> None:
         """Update the rows from the store."""
-        self.facts = Facts(self._store.part(StatsStore), self._store.pending, self._store.restart_counts)
+        self.facts = self._read_facts()
         self.changing = True
         self._show(arrange(self._store.containers or (), self.arrangement, self.facts))
         self.changing = False
@@ -218,7 +218,12 @@ class ContainerModel(QAbstractTableModel):
     ) -> None:
         self.dataChanged.emit(self.index(first, columns[0]), self.index(last, columns[1]))
 
+    def _read_facts(self) -> Facts:
+        store = self._store
+        return Facts(store.part(StatsStore), store.pending, store.restart_counts, store.slow_stops)
+
     def _on_pending(self) -> None:
+        self.facts = replace(self.facts, slow_stops=self._store.slow_stops)
         if self._rows:
             self._notify_changed(0, len(self._rows) - 1, (ContainerColumn.STATUS, ContainerColumn.ACTIONS))
 

@@ -37,10 +37,14 @@ class ContainersWiring(QObject):
         for container_id in container_ids:
             self._parts.engine_link.act(container_id, action)
 
-    def _on_action_finished(self, container_id: str, _action: ContainerAction, problem: Problem | None) -> None:
-        self._parts.store.set_pending(container_id, None)
+    def _on_action_finished(self, container_id: str, action: ContainerAction, problem: Problem | None) -> None:
+        store = self._parts.store
+        store.end_pending(container_id, action)
+        container = store.container(container_id)
+        if action is ContainerAction.KILL and container is not None and not container.state.is_up:
+            return  # it stopped a moment before
         if problem is not None:
-            self._parts.store.set_problem(problem)
+            store.set_problem(problem)
 
     def _copy_as_run(self, container_ids: tuple[str, ...]) -> None:
         def commands(client: EngineClient) -> list[str]:

@@ -37,6 +37,8 @@ FOLLOW_LIMIT: Final = 32
 READERS: Final = 4
 TURN_S: Final = 3.0
 RETRY_S: Final = 1.0
+_AWAY: Final = (ProblemCode.ENGINE_DOWN, ProblemCode.ENGINE_SLOW)
+"""Problems after which a log is read again: the engine is expected to come back."""
 MERGE_S: Final = 0.05
 _RELEASE_LINES: Final = 20_000
 
@@ -153,7 +155,7 @@ class LogFeed:
             with self._changed:
                 if self._closed:
                     return
-                broken = problem is not None and problem.code is ProblemCode.ENGINE_DOWN
+                broken = problem is not None and problem.code in _AWAY
                 if broken or self._epoch != engine[1]:
                     self._log.set_state(source.number, LogState.RECONNECTING, problem)
                     if broken and self._epoch == engine[1]:
@@ -197,7 +199,7 @@ class LogFeed:
                 if self._epoch != engine[1]:
                     self._log.set_state(number, LogState.RECONNECTING)
                     heapq.heappush(self._turns, (0.0, number))
-                elif problem is not None and problem.code is ProblemCode.ENGINE_DOWN:
+                elif problem is not None and problem.code in _AWAY:
                     self._disconnect()
                     self._log.set_state(number, LogState.RECONNECTING, problem)
                     heapq.heappush(self._turns, (time.monotonic() + RETRY_S, number))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backend.engine.client.answers import container_from_answer
-from backend.engine.client.engine_client import EngineClient
+from backend.engine.client.engine_client import DEFAULT_GRACE_S, ENDLESS_GRACE_S, EngineClient
 from backend.engine.container import creating, inside
 from backend.engine.container.exec import open_debug_shell
 from backend.engine.container.page_types import TerminalSize
@@ -62,6 +62,46 @@ def test_every_action_reaches_the_engine(client: EngineClient, engine: FakeEngin
     removes = action in (ContainerAction.REMOVE, ContainerAction.REMOVE_WITH_VOLUMES)
     verb = "DELETE /containers/web" if removes else f"POST /containers/web/{action.value}"
     assert verb in engine.requests
+
+
+@pytest.mark.parametrize(
+    ("own", "seconds"), [(None, DEFAULT_GRACE_S), (0, 0), (45, 45), (-1, ENDLESS_GRACE_S)], ids=str
+)
+def test_a_container_has_its_own_time_to_stop(
+    client: EngineClient, engine: FakeEngine, own: int | None, seconds: int
+) -> None:
+    engine.answers["GET /containers/web/json"] = {"Config": {} if own is None else {"StopTimeout": own}}
+    assert client.stop_timeout_s("web") == seconds
+    for verb in ("stop", "restart"):
+        client.act(ContainerAction(verb), "web")
+        assert engine.queries[f"POST /containers/web/{verb}"] == "", "the engine applies the container's own"
+
+
+def test_an_engine_that_takes_long_is_not_called_dead(engine: FakeEngine) -> None:
+    engine.held["GET /info"] = threading.Event()
+    quick = EngineClient(engine.url, timeout_s=1)
+    try:
+        with pytest.raises(WherryError) as caught:
+            quick.info()
+    finally:
+        engine.held["GET /info"].set()
+        quick.close()
+    problem = caught.value.problem
+    assert problem.code is ProblemCode.ENGINE_SLOW
+    assert problem.tail == (), "no exception's text"
+    assert "restart" not in str(problem.hint)
+    del caught
+    gc.collect()
+
+
+def test_a_stop_may_take_longer_than_a_question(engine: FakeEngine) -> None:
+    engine.held["POST /containers/web/stop"] = gate = threading.Event()
+    patient = EngineClient(engine.url, timeout_s=1)
+    threading.Timer(1.5, gate.set).start()
+    try:
+        patient.stop("web")
+    finally:
+        patient.close()
 
 
 def test_a_container_that_is_gone(client: EngineClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import time
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -145,6 +146,44 @@ def test_the_bar_acts_on_all_that_are_selected(store: AppStore, view: Containers
     assert set(asked.args[0]) == {entry.id for entry in store.running}
     QTest.keyClick(view.table, Qt.Key.Key_Escape)
     assert view.selected == []
+
+
+def test_a_slow_stop_says_how_long_and_offers_to_kill(
+    store: AppStore, view: ContainersView, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = named("web")
+    began = time.monotonic()
+    store.set_pending(web.id, ContainerAction.STOP)
+    row = view.model.row_of_key(web.id)
+    assert row is not None
+    status = view.model.index(row, ContainerColumn.STATUS)
+    assert "Stopping…" in str(status.data())
+    monkeypatch.setattr(time, "monotonic", lambda: began + 40)
+    store._show_slow_stops()
+    assert status.data() == "Still stopping…, 40 s"
+    view.select(web.id)
+    assert not view.actions_by_kind[ContainerAction.STOP].isEnabled()
+    with qtbot.waitSignal(store.intents.act_on_containers) as asked:
+        view.actions_by_kind[ContainerAction.KILL].trigger()
+    assert asked.args == [(web.id,), ContainerAction.KILL]
+    store.set_pending(web.id, ContainerAction.KILL)
+    store.end_pending(web.id, ContainerAction.STOP)
+    assert store.pending[web.id] is ContainerAction.KILL, "the stop that the kill replaced ends nothing"
+
+
+def test_buttons_of_the_bar_stay_in_their_places(store: AppStore, view: ContainersView) -> None:
+    view.table.selectAll()
+    before = {kind: button.geometry() for kind, button in view.bar.buttons.items()}
+    store.set_containers(
+        tuple(
+            dataclasses.replace(entry, state=ContainerState.EXITED, status="Exited (0) 1 second ago")
+            for entry in store.containers or ()
+        )
+    )
+    view.table.selectAll()
+    assert all(button.isVisible() for button in view.bar.buttons.values())
+    assert {kind: button.geometry() for kind, button in view.bar.buttons.items()} == before
+    assert not view.bar.buttons[ContainerAction.STOP].isEnabled()
 
 
 def test_columns_are_chosen_and_remembered(store: AppStore, qtbot: QtBot) -> None:
