@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from PySide6.QtCore import QStringListModel, Qt, Signal
+from PySide6.QtCore import QStringListModel, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
-    QCompleter,
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
@@ -37,6 +35,7 @@ from app.features.containers.form.rows import (
 )
 from app.texts import _, message, say, verbatim
 from app.ui import theme
+from app.ui.inputs import ComboBox, completions
 from app.ui.widgets import Card, label
 from backend.api import RESTART_POLICIES
 
@@ -104,7 +103,7 @@ class FormFields(QWidget):
         }
         self.flags = {name: _flag(say(text)) for name, text in _FLAGS.items()}
         self.restart_policy = combo(_("Restart policy"), RESTART_POLICIES, lambda word: say(_POLICIES[word]))
-        self.network = QComboBox(editable=True)
+        self.network = ComboBox(editable=True)
         self.network.setAccessibleName(_("Network"))
         line = self.network.lineEdit()
         assert line is not None
@@ -115,10 +114,7 @@ class FormFields(QWidget):
         self.image_state = label("", "muted", wrap=True)
         self._faults: dict[str, QLabel] = {}
         self._images = QStringListModel(self)
-        completer = QCompleter(self._images, self)
-        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        completer.setFilterMode(Qt.MatchFlag.MatchContains)
-        self.lines["image"].setCompleter(completer)
+        self.lines["image"].setCompleter(completions(self._images, self))
         self._lay_out()
         self._connect()
 

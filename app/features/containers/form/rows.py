@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from app.features.containers.form.draft import MountDraft, PortDraft, VariableDraft
 from app.texts import Message, _, message, say
 from app.ui import theme
+from app.ui.inputs import ComboBox
 from app.ui.widgets import IconButton, button, label
 from backend.api import MOUNT_KINDS, PROTOCOLS
 
@@ -301,7 +302,7 @@ def line_edit(name: str, placeholder: str | None = None) -> QLineEdit:
 
 def combo(name: str, values: Sequence[str], label_of: Callable[[str], str]) -> QComboBox:
     """A combo box for some values, labelled by `label_of`."""
-    widget = QComboBox()
+    widget = ComboBox()
     widget.setAccessibleName(name)
     for value in values:
         widget.addItem(label_of(value), value)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractSlider,
-    QAbstractSpinBox,
     QCheckBox,
-    QComboBox,
     QHBoxLayout,
     QLabel,
     QScrollArea,
-    QSlider,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from app.ui import theme
+from app.ui.inputs import ComboBox, Slider, SpinBox
 from app.ui.widgets import label
 
 
@@ -76,14 +72,13 @@ class ChoiceRow(QWidget):
 
     def __init__(self, title: str, choices: Sequence[tuple[object, str]], help_text: str = "") -> None:
         super().__init__()
-        self.box = QComboBox()
+        self.box = ComboBox()
         self.box.setAccessibleName(title)
         self.box.setAccessibleDescription(help_text)
         self.box.setMinimumWidth(theme.px(270))  # the same for nearly all, to align their edges
         self._values = [value for value, _ in choices]
         self.box.addItems([text for _, text in choices])
         self.box.activated.connect(lambda row: self.chosen.emit(self._values[row]))
-        self.box.installEventFilter(_NoWheel(self.box))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.px(16))
@@ -124,7 +119,7 @@ class NumberRow(QWidget):
         """
         super().__init__()
         self._shown: int | None = None
-        self.box = QSpinBox()
+        self.box = SpinBox()
         self.box.setRange(least, most)
         self.box.setSpecialValueText(zero)
         self.box.setAccessibleName(title)
@@ -135,7 +130,6 @@ class NumberRow(QWidget):
         self.box.lineEdit().setTextMargins(0, 0, theme.px(6), 0)
         self.box.setKeyboardTracking(False)
         self.box.valueChanged.connect(self._on_value)
-        self.box.installEventFilter(_NoWheel(self.box))
         texts_column = QVBoxLayout()
         texts_column.setSpacing(theme.px(2))
         title_label = label(title)
@@ -175,7 +169,7 @@ class AmountRow(QWidget):
         self._dangerous_from: int | None = None
         self.title = label(title, "heading")
         self.note = label("", "muted", wrap=True)
-        self.field = QSpinBox()
+        self.field = SpinBox()
         self.field.setSuffix(suffix)
         self.field.setSingleStep(step)
         self.field.setAccessibleName(title)
@@ -185,13 +179,11 @@ class AmountRow(QWidget):
         self.field.setProperty("amount", True)
         self.field.lineEdit().setTextMargins(0, 0, theme.px(6), 0)
         self.field.setKeyboardTracking(False)
-        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider = Slider()
         self.slider.setAccessibleName(title)
         self.title.setBuddy(self.field)
         self.slider.valueChanged.connect(self._on_slider)
         self.field.valueChanged.connect(self._on_field)
-        for widget in (self.field, self.slider):
-            widget.installEventFilter(_NoWheel(widget))
         across = QHBoxLayout()
         across.setSpacing(theme.px(14))
         across.addWidget(self.slider, 1)
@@ -257,21 +249,6 @@ class AmountRow(QWidget):
                 widget.setProperty(property_, new_value)
                 widget.style().unpolish(widget)
                 widget.style().polish(widget)
-
-
-class _NoWheel(QObject):
-    """Event filter that ignores the mouse wheel, so that scrolling the page does not change values."""
-
-    def __init__(self, watched: QWidget) -> None:
-        super().__init__(watched)
-        watched.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        unused = isinstance(watched, QAbstractSpinBox | QComboBox | QAbstractSlider) and not watched.hasFocus()
-        if event.type() is QEvent.Type.Wheel and unused:
-            event.ignore()
-            return True
-        return super().eventFilter(watched, event)
 
 
 def line_of(*widgets: QWidget) -> QHBoxLayout:

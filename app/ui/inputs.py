@@ -1,0 +1,97 @@
+"""Controls for choosing a value: combo boxes, spin boxes, sliders, and completions of a text field.
+
+The only place where Qt's own are made, so that all of them behave alike: the mouse wheel scrolls the page and never
+changes a value, and a list that opens is in the window's style and shows whole entries.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QAbstractItemModel, QObject, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QComboBox, QCompleter, QListView, QSlider, QSpinBox, QStyledItemDelegate, QWidget
+
+from app.ui import theme
+
+MOST_SHOWN: Final = 12
+"""Entries that a list shows before it scrolls."""
+
+
+class ComboBox(QComboBox):
+    """A combo box."""
+
+    def __init__(self, parent: QWidget | None = None, *, editable: bool = False) -> None:
+        super().__init__(parent)
+        self.setEditable(editable)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMaxVisibleItems(MOST_SHOWN)
+        # Long entries must not make a page wider than the window.
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        view = QListView(self)
+        self.setView(view)
+        # Qt's own delegate for combo boxes ignores the style sheet's size of entries.
+        self.setItemDelegate(QStyledItemDelegate(self))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+    def showPopup(self) -> None:
+        super().showPopup()
+        view = self.view()
+        box = view.window()
+        if box is self.window() or not self.count():
+            return
+        shown = min(self.count(), self.maxVisibleItems())
+        wanted = sum(max(view.sizeHintForRow(row), 1) for row in range(shown))
+        missing = wanted - view.viewport().height()
+        if missing <= 0:
+            return
+        # Qt reserves the height of entries without the style sheet's padding.
+        room = self.screen().availableGeometry()
+        place = box.geometry()
+        above = self.mapToGlobal(self.rect().topLeft()).y()
+        opens_up = place.bottom() < above + self.height() // 2
+        place.setHeight(min(place.height() + missing, room.height()))
+        if opens_up:
+            place.moveBottom(above - 1)
+        if place.bottom() > room.bottom():
+            place.moveBottom(room.bottom())
+        box.setGeometry(place)
+
+
+class SpinBox(QSpinBox):
+    """A field for a whole number."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+
+class Slider(QSlider):
+    """A horizontal slider."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+
+def completions(model: QAbstractItemModel, parent: QObject) -> QCompleter:
+    """Completions from a model's first column, by any part of an entry, ignoring case."""
+    made = QCompleter(model, parent)
+    made.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+    made.setFilterMode(Qt.MatchFlag.MatchContains)
+    made.setMaxVisibleItems(MOST_SHOWN)
+    popup = QListView()
+    popup.setObjectName("completions")
+    made.setPopup(popup)
+    # setPopup gives it another delegate; this one follows the style sheet.
+    popup.setItemDelegate(QStyledItemDelegate(popup))
+    popup.setMinimumWidth(theme.px(160))
+    return made
