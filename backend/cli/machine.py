@@ -23,7 +23,8 @@ from backend.texts import _
 from backend.vm import suspended
 
 _START_TIMEOUT_S: Final = 1200.0
-_STOP_TIMEOUT_S: Final = 150.0
+_STOP_TIMEOUT_S: Final = 900.0
+"""More than the agent waits for containers that have long stop timeouts; it says what it waits for."""
 _TICK_S: Final = 0.2
 
 

@@ -1,10 +1,9 @@
 """The guest's control port: a line protocol over a virtio-serial port, available from the start of the guest's init.
 
-guest -> host    stage NAME UPTIME | service NAME started | service NAME exited CODE | service NAME continued
-                 problem CODE TEXT | solved CODE | oom COUNT TEXT | trimmed TEXT
-                 pong ID UPTIME EPOCH | done ID TEXT | failed ID TEXT | ok | error TEXT host  -> guest   hello | ping ID
-                 | freeze ID | thaw ID | time EPOCH | poweroff | restart NAME ID | trim ID
-                 reclaim ID
+* guest -> host: stage NAME UPTIME | service NAME started | service NAME exited CODE | service NAME continued |
+  problem CODE TEXT | solved CODE | oom COUNT TEXT | trimmed TEXT | stopping CONTAINERS SECONDS |
+  pong ID UPTIME EPOCH | done ID TEXT | failed ID TEXT | ok | error TEXT
+* host -> guest: hello | ping ID | freeze ID | thaw ID | time EPOCH | poweroff | restart NAME ID | trim ID | reclaim ID
 
 After `hello` the guest repeats its current state, so a client that connects late, or again, misses nothing. The answer
 to a command with an ID carries the same ID: `ask` waits for it, while another task consumes `events`.
@@ -30,6 +29,7 @@ from backend.vm.spec import SocketAddress, UnixAddress
 _log = logging.getLogger(__name__)
 _MAX_LINE_BYTES: Final = 4096
 _RETRY_S: Final = 0.02
+_MAX_PATIENCE_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,17 @@ class Trimmed:
     untrusted_text: str
 
 
-GuestEvent = BootStage | ServiceChange | ServiceContinued | GuestProblem | ProblemSolved | OutOfMemory | Trimmed
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """dockerd was asked to end: so many containers still run by its record, and the next may take so long."""
+
+    containers: int
+    seconds: float
+
+
+GuestEvent = (
+    BootStage | ServiceChange | ServiceContinued | GuestProblem | ProblemSolved | OutOfMemory | Trimmed | Stopping
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +241,8 @@ def parse(untrusted_line: bytes) -> GuestEvent | CommandAnswer | UnknownCommand 
                 return ServiceContinued(name)
             case ["oom", count, *text]:
                 return OutOfMemory(int(count), " ".join(text))
+            case ["stopping", count, seconds] if 0 <= float(seconds) <= _MAX_PATIENCE_S and int(count) >= 0:
+                return Stopping(int(count), float(seconds))
             case ["trimmed", *text]:
                 return Trimmed(" ".join(text))
             case ["problem", code, *text]:

@@ -214,6 +214,8 @@ class FakeGuest:
             self.say(f"failed {name} it was not frozen any more" if command == "thaw" and not was else f"done {name}")
 
     async def _power_off(self) -> None:
+        for line in self._cues.get("stopping", ()):
+            self.say(f"stopping {line}")
         await self._held("off")
         self._reach("off")
         for client in self._clients:

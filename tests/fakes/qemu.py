@@ -28,6 +28,7 @@ Cues make it misbehave. They are a JSON object in `fake-cues.json` beside the da
     stats_exit      the guest's `stats` program exits at once with this code
     migrate_blocked message: query-migrate reports that this machine cannot be migrated
     migrate_fails   "save" or "load"
+    stopping        texts of lines "stopping TEXT" that the guest says when it is shut down
     freeze          "hang": never answers; "refused": cannot; "unknown": the image is too old for it
     thaw_lost       the guest does not answer the command to resume
     snapshot_fails  QEMU's message when taking a snapshot

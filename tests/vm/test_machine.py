@@ -271,6 +271,12 @@ def test_poweroff_in_the_guest_is_a_stop_and_a_start_avoids_a_vpns_range(machine
     def told() -> str:
         return "".join(problem["summary"] for problem in machine.status()["problems"] if problem["code"] == CLASH)
 
+    # What a stop must wait for: programs that do not listen, and one that takes longer than an engine gives by itself.
+    ends = {"deaf1": "137", "deaf2": "137", "slow": "7"}
+    for name in ("deaf1", "deaf2"):
+        machine.docker("run", "-d", "--name", name, BUSYBOX, "sleep", "100000")
+    script = 'trap "sleep 27; exit 7" TERM; while :; do sleep 1; done'
+    machine.docker("run", "-d", "--stop-timeout", "60", "--name", "slow", BUSYBOX, "sh", "-c", script)
     clash = wait_until("the clash to be told", told, timeout_s=60, every_s=0.5)
     assert "172.17.0.0/16 (tun0) overlaps the default bridge" in clash
     machine.wherry("shell", "(sleep 1; poweroff) >/dev/null 2>&1 &", check=False)
@@ -292,10 +298,12 @@ def test_poweroff_in_the_guest_is_a_stop_and_a_start_avoids_a_vpns_range(machine
     found = machine.docker("inspect", "--format", addresses, "bridged", "static").stdout.split()
     assert ip_address(found[0]) in bridge
     assert found[1:] == ["true", "172.18.0.77", "true"]
+    codes_of = machine.docker("inspect", "--format", "{{.State.ExitCode}}", *ends).stdout.split()
+    assert codes_of == list(ends.values()), "the engine has recorded how each ended"
     gone = wait_until("the networks to be known", lambda: machine.status()["networks"], timeout_s=60, every_s=0.5)
     assert gone == {"user": "10.0.2.0/24", "bridge": [str(bridge)]}
     assert told() == ""
-    machine.docker("rm", "-f", "bridged", "static")
+    machine.docker("rm", "-f", "bridged", "static", *ends)
     machine.docker("network", "rm", "fixed")
 
 

@@ -107,10 +107,10 @@ class GuestLink:
         return self._why_lost
 
     async def probe(self, opened: Callable[[], None]) -> bool:
-        """Ping the engine once. Returns whether it answers within 30 s.
+        """Ping the engine once. Returns whether it answers within an hour: how long is too long is up to the caller.
 
         Args:
-            opened: called when the SSH channel to the engine is open. Opening may take as long as an hour.
+            opened: called when the SSH channel to the engine is open. Opening may take as long as an hour, too.
 
         Raises:
             WherryError: there is no connection, or the channel cannot be opened.
@@ -122,7 +122,7 @@ class GuestLink:
         stream = await session.open_unix(ENGINE_SOCKET, timeout_s=_PROBE_S)
         opened()
         try:
-            return await answers_ping(stream, timeout_s=_PING_S)
+            return await answers_ping(stream, timeout_s=_PROBE_S)
         finally:
             await stream.aclose()
 

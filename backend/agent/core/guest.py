@@ -20,6 +20,7 @@ from backend.vm.guest import (
     ProblemSolved,
     ServiceChange,
     ServiceContinued,
+    Stopping,
     Trimmed,
 )
 
@@ -97,6 +98,8 @@ class Guest:
         self.control = control
         self.stages: dict[str, float] = {}
         """Boot stage -> the guest's uptime in seconds when it was reached."""
+        self.stopping: Stopping | None = None
+        """What a shutdown, or a restart of dockerd, waits for; as the guest has said last."""
         self._problems: dict[str, GuestProblem] = {}
         self._changed = asyncio.Event()
 
@@ -129,6 +132,8 @@ class Guest:
                     _log.info("guest service %s %s", name, "started" if exit_code is None else f"exited {exit_code}")
                 case ServiceContinued(name):
                     _log.warning("guest service %s was stopped by a signal; the guest let it go on", name)
+                case Stopping():
+                    self.stopping = event
                 case Trimmed(untrusted_text):
                     _log.info("the guest gave room back: %r", untrusted_text[:200])
             self._changed.set()

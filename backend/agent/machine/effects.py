@@ -9,10 +9,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Final, Protocol
+from dataclasses import replace
+from typing import Final
 
 from backend.agent.boot import suspending
 from backend.agent.boot.boot import CandidateFailed, boot, explain_exit, wait_services
@@ -26,7 +24,6 @@ from backend.agent.core.lifecycle import (
     ConnectFailed,
     EngineLost,
     EngineReady,
-    Event,
     Exited,
     GuestReached,
     LaunchFailed,
@@ -34,14 +31,15 @@ from backend.agent.core.lifecycle import (
     PrepareFailed,
 )
 from backend.agent.core.tasks import Tasks
+from backend.agent.machine.attempt import Ending, Endpoint, Found, Hooks, StartAttempt, killed, waits_for
 from backend.agent.machine.running import Connected, Launched, RunningMachine
 from backend.agent.watch.peaks import Peaks
 from backend.agent.watch.watchdog import Watchdog, WatchedMachine
 from backend.errors import Action, Problem, ProblemCode, WherryError, fail
 from backend.files import explain_os_error
 from backend.host.base import Host
-from backend.messages import Message, message, sentences
-from backend.model import Notice, Phase, StopPolicy
+from backend.messages import message, sentences
+from backend.model import Notice, StopPolicy
 from backend.paths import MachineDir
 from backend.settings.disk import data_disk_path
 from backend.ssh.keys import MachineKeys, ensure_keys
@@ -54,66 +52,10 @@ _log = logging.getLogger(__name__)
 
 _GUEST_CONNECT_S: Final = 10.0
 _ENDPOINT_RETRY_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hooks:
-    """What the effects tell, and whom they ask."""
-
-    post: Callable[[Event], None]
-    """Takes an event for the reducer."""
-    run: Callable[[], int]
-    """The number of the present run."""
-    phase: Callable[[], Phase]
-    """The present phase."""
-    changed: Callable[[], None]
-    """Something that the snapshot shows is different."""
-    notify: Callable[[Notice], None]
-    greeting: Callable[[], str]
-    """What a guest is told as soon as its control port is open; "" for nothing."""
-
-
-class Endpoint(Protocol):
-    """What docker clients connect to."""
-
-    async def open(self) -> None:
-        """Listen, if not listening yet. Raises WherryError."""
-        ...
-
-    async def engine_answers(self) -> None:
-        """Prepare what a client expects of an engine. Does not raise."""
-        ...
-
-
-class Found(Enum):
-    """What a new agent finds of the machine."""
-
-    NOTHING = "no QEMU runs"
-    ADOPTED = "QEMU runs and is ours"
-    LOST = "QEMU ran, could not be taken over and was ended"
-    STRANGER = "something else answers, and was left alone"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartAttempt:
-    """The start under way, or the last one."""
-
-    requested_at: float
-    """Seconds since the epoch."""
-    preparation: Preparation | None = None
-    """What it, or the one before, was prepared with; None before the first."""
-    failed_before: tuple[Message, ...] = ()
-    """Why better accelerators failed in it, for the user."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Ending:
-    """What is known in advance of the end of the QEMU that runs."""
-
-    problem: Problem | None = None
-    """Why we end it, where nobody asked for that."""
-    is_saved: bool = False
-    """It was suspended, and is only to be ended."""
+_LOOK_S: Final = 0.5
+_TELL_S: Final = 5.0
+"""A stop that takes longer says what it waits for."""
+_TELL_AGAIN_S: Final = 20.0
 
 
 class Effects:
@@ -416,6 +358,8 @@ class Effects:
         guest, ending = self._machine.guest, self._ending
         orderly = (guest is not None and guest.shut_down_in_order) or ending.is_saved
         problem = None if orderly else ending.problem or explain_exit(exit_)
+        if guest is not None and guest.shut_down_in_order and (left := guest.stopping) is not None and left.containers:
+            self._notify(Notice(level="warning", text=killed(left)))
         try:
             await self._release()
         finally:  # whatever becomes of the ways that led there, it is gone
@@ -432,7 +376,7 @@ class Effects:
         if policy is not StopPolicy.KILL and (guest := await self._listening_guest(run)) is not None:
             with contextlib.suppress(ConnectionError):
                 await guest.control.send("poweroff")
-                if await self._gone_within(self._deadlines.shutdown_s(hardware=self._machine.is_hardware)):
+                if await self._gone_in_order(guest):
                     return
             if run != self._hooks.run():
                 return
@@ -471,6 +415,23 @@ class Effects:
                     await guest.any_stage()
         found = self._machine.guest
         return found if found is not None and found.stages else None
+
+    async def _gone_in_order(self, guest: Guest) -> bool:
+        """Whether QEMU is gone before the guest has said nothing for too long of what it still waits for."""
+        clock = asyncio.get_running_loop().time
+        limit_s = self._deadlines.shutdown_s(hardware=self._machine.is_hardware)
+        said, deadline, tell_at = guest.stopping, clock() + limit_s, clock() + _TELL_S
+        while not await self._gone_within(min(_LOOK_S, limit_s)):
+            now = clock()
+            if guest.stopping is not said and guest.stopping is not None:
+                said = guest.stopping
+                deadline = now + said.seconds + limit_s
+            if now >= deadline:
+                return False
+            if now >= tell_at and said is not None and said.containers:
+                tell_at = now + _TELL_AGAIN_S
+                self._notify(Notice(level="info", text=waits_for(said)))
+        return True
 
     async def _gone_within(self, seconds: float) -> bool:
         """Whether the QEMU that runs now is gone within the time; who watches it tells the reducer."""

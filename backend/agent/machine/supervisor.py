@@ -37,7 +37,8 @@ from backend.agent.core.lifecycle import (
     State,
     StopRequested,
 )
-from backend.agent.machine.effects import Effects, Endpoint, Found, Hooks
+from backend.agent.machine.attempt import Endpoint, Found, Hooks
+from backend.agent.machine.effects import Effects
 from backend.agent.machine.running import RunningMachine
 from backend.agent.watch.peaks import Peaks
 from backend.errors import Problem, ProblemCode, WherryError, fail

@@ -15,7 +15,7 @@ from backend.model import MachineStatus, Phase, StopPolicy
 
 _log = logging.getLogger(__name__)
 
-_STOP_S: Final = 240.0
+_STOP_S: Final = 900.0
 """More than an orderly stop takes before the supervisor itself ends QEMU."""
 _KILL_S: Final = 30.0
 _START_S: Final = 1200.0

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -13,7 +14,7 @@ import pytest
 
 from backend.control import messages
 from backend.errors import ProblemCode
-from backend.model import Phase, StepState, StopPolicy
+from backend.model import Notice, Phase, StepState, StopPolicy
 from tests.agent.machine import PATIENCE_S, Machine, alive, eventually, kill, refused, until
 
 PHASES = [
@@ -174,6 +175,45 @@ def test_a_restart_leaves_the_new_machine_alone(make_machine: Callable[..., Mach
     assert machine.status_now().pid == restarted.pid
     assert len(machine.launches) == 5
     assert "stopped unexpectedly" not in machine.log()
+
+
+@pytest.mark.parametrize(
+    ("stopping", "told"),
+    [(["12 3", "0 3"], None), (["12 30", "2 3"], "2 containers didn't stop in time and were killed")],
+)
+def test_a_stop_waits_for_the_containers_that_the_guest_waits_for(
+    make_machine: Callable[..., Machine], stopping: list[str], told: str | None
+) -> None:
+    machine = make_machine(deadlines="shutdown=0.3")
+    machine.cue(hold={"off": str(machine.gate("off"))}, stopping=stopping)
+    machine.started()
+    threading.Timer(1.2, machine.release, ["off"]).start()  # four times the time that the guest alone is given
+    texts: list[str] = []
+    with machine.client() as client:
+        client.request(messages.Stop())
+        for update in client.updates(timeout_s=PATIENCE_S):
+            if isinstance(update, Notice):
+                texts.append(str(update.text))
+            elif update.phase is Phase.STOPPED:
+                break
+    assert not any("didn't shut down in time" in text for text in texts), texts
+    assert [text for text in texts if "killed" in text] == ([text for text in texts if told in text] if told else [])
+    assert bool(told) == any("killed" in text for text in texts)
+
+
+def test_a_stop_that_takes_longer_says_what_it_waits_for(machine: Machine) -> None:
+    machine.cue(hold={"off": str(machine.gate("off"))}, stopping=["12 60"])
+    machine.started()
+    with machine.client() as client:
+        client.request(messages.Stop())
+        for update in client.updates(timeout_s=PATIENCE_S):
+            if isinstance(update, Notice):
+                assert str(update.text) == "Waiting for 12 containers to stop, each up to 60 s."
+                break
+        else:
+            raise AssertionError("nothing was said")
+        machine.release("off")
+        until(client, Phase.STOPPED)
 
 
 def test_docker_clients_are_served_through_the_endpoint(machine: Machine) -> None:

@@ -61,6 +61,45 @@ network_settings() {
     done <"$fw"
 }
 
+# recorded: sets $running to the number of containers that run by dockerd's own record, and $patience to the seconds
+# after which one of them must have ended: the longest stop timeout (docker's default is 10 s, none counts as 90 s, and
+# 300 s is the most), and 20 s for the engine itself.
+recorded() {
+    running=0 patience=10
+    for file in $(grep -ls '"Running":true' /var/lib/docker/containers/*/config.v2.json); do
+        running=$((running + 1))
+        grace=$(grep -o '"StopTimeout":-\?[0-9]\{1,6\}' "$file") || continue
+        grace=${grace##*:}
+        [ "$grace" -lt 0 ] && grace=90
+        [ "$grace" -gt 300 ] && grace=300
+        [ "$grace" -gt $patience ] && patience=$grace
+    done
+    patience=$((patience + 20))
+}
+
+# end_engine PID: asks dockerd to end, and waits for as long as one of its containers ends now and then. Before dockerd
+# has recorded the end of all, killing it would leave containers that have "exited (255)". The host is told how many are
+# left, and how long the next may take.
+end_engine() {
+    recorded
+    emit "stopping $running $patience"
+    kill -TERM "$1" 2>/dev/null
+    kill -CONT "$1" 2>/dev/null
+    before=$running tries=0
+    while kill -0 "$1" 2>/dev/null && [ $tries -lt $((patience * 10)) ]; do
+        pause 0.1
+        tries=$((tries + 1))
+        [ $before -gt 0 ] && [ $((tries % 20)) = 0 ] || continue
+        recorded
+        [ $running = $before ] && continue
+        before=$running tries=0
+        emit "stopping $running $patience"
+    done
+    [ $before = 0 ] && return
+    recorded
+    emit "stopping $running 0"
+}
+
 # wait_for PATH: returns once PATH exists.
 wait_for() {
     while [ ! -e "$1" ]; do
