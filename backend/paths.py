@@ -10,6 +10,7 @@ serial console └── run/                 sockets; in a short directory else
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,9 +38,9 @@ class MachineDir:
         """
         home = home.expanduser().absolute()
         run = home / "run"
-        longest = max(len(str(run / name).encode()) for name in SOCKET_NAMES)
+        longest = max(len(os.fsencode(run / name)) for name in SOCKET_NAMES)
         if longest > max_socket_path_bytes:
-            digest = hashlib.sha256(str(home).encode()).hexdigest()[:12]
+            digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
             run = short_run_base / digest
         return cls(home=home, run=run)
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import errno
 import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from backend import VERSION
-from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED, EXIT_USAGE
-from backend.cli.streams import discard_output, prepare_streams
+from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_OUTPUT_CLOSED, EXIT_PROBLEM, EXIT_STOPPED, EXIT_USAGE
+from backend.cli.streams import OutputLost, prepare_streams
 from backend.errors import ProblemCode, WherryError
 from backend.texts import _, choose_language, language_of
 
@@ -31,21 +29,16 @@ def main(arguments: list[str] | None = None) -> int:
             return _run(given)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
-        discard_output()  # the reader has closed the pipe: `wherry logs agent | head`
-        return EXIT_PROBLEM
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EBADF) or error.filename is not None:
-            raise
-        # Standard output leads to a full disk, or is open for reading only.
-        with contextlib.suppress(OSError):
-            print(_("Couldn't write the output: {error}.", error=error.strerror or str(error)), file=sys.stderr)
-        discard_output()
+    except OutputLost as lost:
+        if isinstance(lost.reason, BrokenPipeError):
+            return EXIT_OUTPUT_CLOSED  # `wherry logs agent | head`
+        reason = lost.reason.strerror or str(lost.reason)
+        print(_("Couldn't write the output: {error}.", error=reason), file=sys.stderr)
         return EXIT_PROBLEM
 
 
 def _run(given: list[str]) -> int:
-    options = _parser().parse_args(given)
+    options = make_parser().parse_args(given)
     try:
         return int(options.run(options))
     except WherryError as error:
@@ -55,6 +48,12 @@ def _run(given: list[str]) -> int:
         return EXIT_STOPPED if error.problem.code is ProblemCode.MACHINE_STOPPED else EXIT_PROBLEM
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except OSError as error:
+        from backend.cli.output import print_problem
+        from backend.files import explain_os_error
+
+        print_problem(explain_os_error(error), as_json=options.json)
+        return EXIT_PROBLEM
 
 
 def _epilog() -> str:
@@ -63,6 +62,7 @@ def _epilog() -> str:
         (EXIT_PROBLEM, _("a problem was reported")),
         (EXIT_USAGE, _("the command line was not understood")),
         (EXIT_STOPPED, _("the machine is not running")),
+        (EXIT_OUTPUT_CLOSED, _("the reader of the output has closed it")),
         (EXIT_INTERRUPTED, _("interrupted by Ctrl-C; what was begun has been undone")),
     )
     lines = [_("exit codes:"), *(f"  {code:<3}  {meaning}" for code, meaning in codes)]
@@ -77,7 +77,8 @@ def _common(*, home: str | None, json: str | bool) -> argparse.ArgumentParser:
     return common
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; `options.run` of what it returns runs the command."""
     # Where an option is absent after the command, its value from before the command stays.
     common = _common(home=argparse.SUPPRESS, json=argparse.SUPPRESS)
     parser = argparse.ArgumentParser(

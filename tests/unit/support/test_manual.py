@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po
 
 from backend import doctor
 from backend.cli import exits
-from backend.cli.__main__ import _LOGS, _parser, main
+from backend.cli.__main__ import _LOGS, main, make_parser
 from backend.cli.manual import plain_text
 from backend.settings import config
 from backend.support import manual
@@ -54,7 +54,7 @@ def commands() -> Mapping[str, argparse.ArgumentParser]:
                     parsers[f"{words} {name}".strip()] = sub
                     walk(sub, f"{words} {name}".strip())
 
-    walk(_parser(), "")
+    walk(make_parser(), "")
     return parsers
 
 
