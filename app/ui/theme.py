@@ -106,6 +106,8 @@ DARK: Final = Theme(
 )
 
 
+_ORDERLY_ENDS: Final = (0, 130, 137, 143)
+"""Exit codes of a program that succeeded, or that somebody ended: by Ctrl+C, a kill or a stop."""
 _LENGTH: Final = re.compile(r"\b(\d+)(px|pt)\b")
 
 
@@ -168,13 +170,14 @@ def phase_colour(theme: Theme, phase: Phase | None) -> str:
             return theme.stopped
 
 
-def container_colour(theme: Theme, state: ContainerState, health: Health) -> str:
-    """Colour of a container's status mark."""
+def container_colour(theme: Theme, state: ContainerState, health: Health, exit_code: int | None = None) -> str:
+    """Colour of a container's status mark. One that ended with an error is marked as a failure."""
     if state is ContainerState.RUNNING:
         return {Health.UNHEALTHY: theme.danger, Health.STARTING: theme.warning}.get(health, theme.running)
     if state in (ContainerState.PAUSED, ContainerState.RESTARTING, ContainerState.REMOVING):
         return theme.warning
-    return theme.danger if state is ContainerState.DEAD else theme.stopped
+    failed = state is ContainerState.EXITED and exit_code is not None and exit_code not in _ORDERLY_ENDS
+    return theme.danger if failed or state is ContainerState.DEAD else theme.stopped
 
 
 def contrast(one: str, other: str) -> float:

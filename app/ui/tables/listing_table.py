@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHeaderView
 from app.ui import theme
 from app.ui.tables.listing_model import ENTRY_ROLE, ListingModel, TableColumn
 from app.ui.tables.row_table import RowTable
+from app.ui.tables.sort_header import SortHeader
 
 _ROW_HEIGHT: Final = 34
 
@@ -24,10 +25,9 @@ class ListingTable(RowTable):
         self.setObjectName("listing")
         self._columns = columns
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header = SortHeader(self)
+        self.setHorizontalHeader(header)
         self.setSortingEnabled(True)
-        header = self.horizontalHeader()
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
 
     @property

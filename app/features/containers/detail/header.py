@@ -88,7 +88,9 @@ class DetailHeader(QFrame):
             self._state.setText(_("This container was removed"))
             self._image.set_whole("")
         else:
-            self._dot.set_colour(theme.container_colour(theme.current(), container.state, container.health))
+            self._dot.set_colour(
+                theme.container_colour(theme.current(), container.state, container.health, container.exit_code)
+            )
             self._state.setText(self._state_text(container))
             self._image.set_whole(container.image)
             self._image.setAccessibleName(_("Image: {image}", image=container.image))

@@ -15,6 +15,7 @@ from app.texts import _, ngettext
 from app.ui import icons, theme
 from app.ui.empty import EmptyState
 from app.ui.safe_text import tooltip
+from app.ui.tables.sort_header import SortHeader
 from app.ui.widgets import label
 from backend.api import ContainerAction, Problem, ProcessTable
 
@@ -102,6 +103,7 @@ class ProcessesTab(QWidget):
         self.table.setObjectName("plain")
         self.table.setModel(self._proxy)
         self.table.setAccessibleName(_("Processes"))
+        self.table.setHorizontalHeader(SortHeader(self.table))
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

@@ -41,6 +41,7 @@ from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.texts import _, ngettext, pgettext
 from app.ui import theme
+from app.ui.tables.sort_header import SortHeader
 from app.ui.widgets import IconButton, button, label
 from backend.api import ContainerDetails, Problem
 
@@ -109,6 +110,7 @@ class FilesTab(QWidget):
         table.setObjectName("plain")
         table.setModel(self.proxy)
         table.setAccessibleName(_("Container files"))
+        table.setHorizontalHeader(SortHeader(table))
         table.setSortingEnabled(True)
         table.sortByColumn(FileColumn.NAME, Qt.SortOrder.AscendingOrder)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

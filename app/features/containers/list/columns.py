@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
@@ -94,6 +94,8 @@ class Group:
     members: tuple[Container, ...]
     """The project's containers that match the filter."""
     expanded: bool
+    everyone: tuple[Container, ...]
+    """All containers of the project, whatever the filter: its state is theirs."""
 
     @property
     def key(self) -> str:
@@ -102,8 +104,8 @@ class Group:
 
     @property
     def running(self) -> int:
-        """Number of members that run."""
-        return sum(member.state.is_up for member in self.members)
+        """Number of the project's containers that run; one that the engine keeps restarting does not."""
+        return count_running(self.everyone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +188,21 @@ def status_lines(container: Container, facts: Facts) -> tuple[str, str]:
     return first, ", ".join(parts)
 
 
+def count_running(containers: Iterable[Container]) -> int:
+    """Number of containers that run or are paused; one that the engine keeps restarting does not run."""
+    return sum(entry.state in (ContainerState.RUNNING, ContainerState.PAUSED) for entry in containers)
+
+
 def group_text(group: Group) -> str:
-    """State of a project: "2 of 3 running"."""
-    return _("{running} of {total} running", running=group.running, total=len(group.members))
+    """State of a whole project: "2 of 3 running, 1 restarting"."""
+    parts = [_("{running} of {total} running", running=group.running, total=len(group.everyone))]
+    restarting = sum(member.state is ContainerState.RESTARTING for member in group.everyone)
+    if restarting:
+        parts.append(ngettext("{count} restarting", "{count} restarting", restarting))
+    unhealthy = sum(member.state.is_up and member.health is Health.UNHEALTHY for member in group.everyone)
+    if unhealthy:
+        parts.append(ngettext("{count} unhealthy", "{count} unhealthy", unhealthy))
+    return ", ".join(parts)
 
 
 def cell_text(row: Container | Group, column: ContainerColumn, facts: Facts) -> str:

@@ -39,7 +39,6 @@ from backend.api import Container, ContainerAction, ContainerState, Health
 
 Index = QModelIndex | QPersistentModelIndex
 ROW_HEIGHT: Final = 46
-ACTIONS_WIDTH: Final = 108
 _BUTTON: Final = 30
 _PAD: Final = 10
 _DOT: Final = 10
@@ -168,6 +167,8 @@ class ContainerDelegate(QStyledItemDelegate):
             case Part.ACTION:
                 action = texts.action(ContainerAction(hit.value))
                 if isinstance(row, Group):
+                    if len(row.members) < len(row.everyone):
+                        return _("{action} those shown of {name}", action=action, name=row.project)
                     return _("{action} all in {name}", action=action, name=row.project)
                 return _("{action} {name}", action=action, name=row.name)
             case Part.MENU:
@@ -201,7 +202,7 @@ class ContainerDelegate(QStyledItemDelegate):
         indent = theme.px(22) if row.compose_project else 0
         dot_size = theme.px(_DOT)
         dot = QRect(left + indent + theme.px(3), rect.center().y() - dot_size // 2, dot_size, dot_size)
-        colour = QColor(theme.container_colour(current, row.state, row.health))
+        colour = QColor(theme.container_colour(current, row.state, row.health, row.exit_code))
         if row.state.is_up:
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(colour)
@@ -281,12 +282,13 @@ class ContainerDelegate(QStyledItemDelegate):
         return self._pictures[key]
 
     def _buttons(self, option: QStyleOptionViewItem, row: Row) -> list[tuple[QRect, Hit, str]]:
-        starts = is_startable(row) if isinstance(row, Container) else row.running == 0
+        members = row.members if isinstance(row, Group) else (row,)
+        starts = is_startable(row) if isinstance(row, Container) else not any(member.state.is_up for member in members)
         first = (Hit(Part.ACTION, ContainerAction.STOP.value), "stop")
         if starts:
             first = (Hit(Part.ACTION, ContainerAction.START.value), "play")
         slow = self._paint_state().facts.slow_stops
-        if any(member.id in slow for member in (row.members if isinstance(row, Group) else (row,))):
+        if any(member.id in slow for member in members):
             first = (Hit(Part.ACTION, ContainerAction.KILL.value), "close-octagon-outline")
         kinds = [
             first,
@@ -332,10 +334,13 @@ def _status_colour(container: Container) -> str:
 
 
 def _group_colour(group: Group) -> str:
+    """The color of the worst state in the whole project."""
     current = theme.current()
-    if any(member.state.is_up and member.health is Health.UNHEALTHY for member in group.members):
-        return current.danger
-    return current.running if group.running else current.stopped
+    colours = {
+        theme.container_colour(current, member.state, member.health, member.exit_code) for member in group.everyone
+    }
+    worst_first = (current.danger, current.warning, current.running)
+    return next((colour for colour in worst_first if colour in colours), current.stopped)
 
 
 def _halves(rect: QRect) -> tuple[QRect, QRect]:

@@ -33,7 +33,6 @@ from backend.api import Container
 
 Index = QModelIndex | QPersistentModelIndex
 ROW_ROLE: Final = int(Qt.ItemDataRole.UserRole)
-_ROOM_FOR_MARK: Final = "\N{NO-BREAK SPACE}" * 4
 _MOST_RUNS: Final = 100
 """If more separate runs of rows are inserted or removed, the whole model is reset."""
 
@@ -105,10 +104,7 @@ class ContainerModel(QAbstractTableModel):
             return None
         column = ContainerColumn(section)
         if role == Qt.ItemDataRole.DisplayRole:
-            title = "" if column is ContainerColumn.SELECT else column.title
-            # Right-aligned text would be covered by the sort indicator.
-            marked = column in FIGURES and column is self.arrangement.column
-            return title + _ROOM_FOR_MARK if marked else title
+            return "" if column is ContainerColumn.SELECT else column.title
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return column.title
         if role == Qt.ItemDataRole.ToolTipRole and column in SORTABLE:
@@ -233,6 +229,7 @@ class ContainerModel(QAbstractTableModel):
             self.refresh()
         elif self._rows:
             self._notify_changed(0, len(self._rows) - 1, (ContainerColumn.STATUS, ContainerColumn.RESTARTS))
+            self.refreshed.emit()  # the status may need more room
 
     def _on_stats(self) -> None:
         if self.arrangement.column in FIGURES:

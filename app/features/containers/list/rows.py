@@ -68,7 +68,10 @@ def arrange(containers: tuple[Container, ...], arrangement: Arrangement, facts: 
     """The rows from top to bottom. A project's row is followed by its members, unless collapsed."""
     singles: list[Row] = []
     projects: dict[str, list[Container]] = {}
+    everyone: dict[str, list[Container]] = {}
     for container in containers:
+        if container.compose_project:
+            everyone.setdefault(container.compose_project, []).append(container)
         if arrangement.accepts(container):
             if container.compose_project:
                 projects.setdefault(container.compose_project, []).append(container)
@@ -77,7 +80,8 @@ def arrange(containers: tuple[Container, ...], arrangement: Arrangement, facts: 
     for project, members in projects.items():
         # A search shows its matches even in collapsed projects.
         expanded = bool(arrangement.needle) or project not in arrangement.collapsed
-        singles.append(Group(project, tuple(_sorted(members, arrangement, facts)), expanded))
+        shown = tuple(_sorted(members, arrangement, facts))
+        singles.append(Group(project, shown, expanded, tuple(everyone[project])))
     rows: list[Row] = []
     for row in _sorted(singles, arrangement, facts):
         rows.append(row)

@@ -8,6 +8,8 @@ from typing import Final
 from PySide6.QtCore import QEvent, QItemSelection, QItemSelectionModel, QModelIndex, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
+    QFont,
+    QFontMetrics,
     QHelpEvent,
     QKeyEvent,
     QMouseEvent,
@@ -16,7 +18,6 @@ from PySide6.QtGui import (
     QResizeEvent,
 )
 from PySide6.QtWidgets import (
-    QHeaderView,
     QMenu,
     QStyleOptionViewItem,
     QToolTip,
@@ -24,7 +25,6 @@ from PySide6.QtWidgets import (
 
 from app.features.containers.list.columns import ALWAYS_SHOWN, HIDDEN_AT_FIRST, SORTABLE, ContainerColumn, Group
 from app.features.containers.list.delegate import (
-    ACTIONS_WIDTH,
     ROW_HEIGHT,
     ContainerDelegate,
     Hit,
@@ -33,28 +33,16 @@ from app.features.containers.list.delegate import (
     paint_check,
 )
 from app.features.containers.list.model import ContainerModel, row_of
+from app.features.containers.list.widths import content_widths, share
 from app.state.preferences import Preferences, TableLayout
 from app.texts import _
 from app.ui import theme
 from app.ui.safe_text import tooltip
 from app.ui.tables.row_table import RowTable
+from app.ui.tables.sort_header import SortHeader
 from backend.api import Container, ContainerAction
 
 TABLE_NAME: Final = "containers"
-_FIXED: Final = {
-    ContainerColumn.SELECT: 36,
-    ContainerColumn.CPU: 78,
-    ContainerColumn.MEMORY: 102,
-    ContainerColumn.STATUS: 140,
-    ContainerColumn.UPTIME: 96,
-    ContainerColumn.RESTARTS: 84,
-    ContainerColumn.CREATED: 116,
-    ContainerColumn.ID: 116,
-    ContainerColumn.ACTIONS: ACTIONS_WIDTH,
-}
-_SHARES: Final = {ContainerColumn.NAME: 0.42, ContainerColumn.IMAGE: 0.29, ContainerColumn.PORTS: 0.29}
-"""Shares of the width that the other columns leave."""
-_LEAST: Final = {ContainerColumn.NAME: 170, ContainerColumn.IMAGE: 100, ContainerColumn.PORTS: 100}
 _NOWHERE: Final = QPoint(-1, -1)
 
 
@@ -75,25 +63,27 @@ class ContainerTable(RowTable):
         self._preferences = preferences
         self._pressed: tuple[str, Hit] | None = None
         self._resized: dict[ContainerColumn, int] = {}
+        self._hidden: set[ContainerColumn] = set()
+        """The columns that the user does not want; others may be left out where there is little room."""
+        self._contents: dict[ContainerColumn, int] = {}
         self._sharing = False
         self._paint_state_now = PaintState(-1, _NOWHERE, model.facts)
         self.setAccessibleName(_("Containers"))
-        self.setHorizontalHeader(_Header(self))
+        self._header = _Header(self)
+        self.setHorizontalHeader(self._header)
         self.setModel(model)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.DefaultContextMenu)
         self.setMouseTracking(True)
         self._delegate = ContainerDelegate(self, self._paint_state)
         self.setItemDelegate(self._delegate)
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
         header.setMinimumSectionSize(theme.px(30))
-        header.setSectionsClickable(True)
-        header.setSortIndicatorShown(True)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._open_column_menu)
         header.sectionClicked.connect(self._header_clicked)
         header.sectionResized.connect(self._section_resized)
         model.refreshed.connect(self._keep_projects_whole)
+        model.refreshed.connect(self._measure)
         self._restore()
 
     # --- columns ---------------------------------------------------------------------------------------------------
@@ -104,15 +94,19 @@ class ContainerTable(RowTable):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for column in ContainerColumn:
             if column not in ALWAYS_SHOWN:
-                entry = menu.addAction(column.title)
+                left_out = self.isColumnHidden(column) and column not in self._hidden
+                entry = menu.addAction(_("{column} (no room)", column=column.title) if left_out else column.title)
                 entry.setCheckable(True)
-                entry.setChecked(not self.isColumnHidden(column))
+                entry.setChecked(column not in self._hidden)
                 entry.toggled.connect(lambda shown, column=column: self.show_column(column, shown=shown))
         return menu
 
     def show_column(self, column: ContainerColumn, *, shown: bool) -> None:
         """Show or hide a column, and save it in the preferences."""
-        self.setColumnHidden(column, not shown)
+        if shown:
+            self._hidden.discard(column)
+        else:
+            self._hidden.add(column)
         self._resized.clear()
         self._share_width()
         self._remember()
@@ -121,24 +115,21 @@ class ContainerTable(RowTable):
     def sort_by(self, column: ContainerColumn, *, descending: bool) -> None:
         """Sort by a column, and save it in the preferences."""
         self._model.set_arrangement(column=column, descending=descending)
-        order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
-        self.horizontalHeader().setSortIndicator(column, order)
+        self._header.show_sort(column, descending=descending)
         self._remember()
 
     def _restore(self) -> None:
         layout = self._preferences.table(TABLE_NAME)
         hidden = {column.key for column in HIDDEN_AT_FIRST} if not layout.sort_by else set(layout.hidden)
-        for column in ContainerColumn:
-            self.setColumnHidden(column, column.key in hidden and column not in ALWAYS_SHOWN)
+        self._hidden = {column for column in ContainerColumn if column.key in hidden and column not in ALWAYS_SHOWN}
         column = next((column for column in SORTABLE if column.key == layout.sort_by), ContainerColumn.NAME)
         self._model.set_arrangement(column=column, descending=layout.descending)
-        order = Qt.SortOrder.DescendingOrder if layout.descending else Qt.SortOrder.AscendingOrder
-        self.horizontalHeader().setSortIndicator(column, order)
-        self._share_width()
+        self._header.show_sort(column, descending=layout.descending)
+        self._measure()
 
     def _remember(self) -> None:
         arrangement = self._model.arrangement
-        hidden = tuple(column.key for column in ContainerColumn if self.isColumnHidden(column))
+        hidden = tuple(column.key for column in ContainerColumn if column in self._hidden)
         layout = TableLayout(hidden=hidden, sort_by=arrangement.column.key, descending=arrangement.descending)
         self._preferences.set_table(TABLE_NAME, layout)
 
@@ -159,20 +150,25 @@ class ContainerTable(RowTable):
         if not self._sharing:
             self._resized[ContainerColumn(section)] = new
 
+    def _measure(self) -> None:
+        """Find out which widths the contents need, and share the table's width."""
+        strong = QFont(self.font())
+        strong.setWeight(QFont.Weight.DemiBold)
+        measures = [QFontMetrics(font).horizontalAdvance for font in (self.font(), strong)]
+        contents = content_widths(self._model.rows, self._model.facts, measures[0], measures[1])
+        if contents != self._contents:
+            self._contents = contents
+            self._share_width()
+
     def _share_width(self) -> None:
-        """Set the column widths: fixed for figures, the rest shared by text columns. A user-set width is kept."""
+        """Set the column widths. A width that the user has set is kept; columns without room are left out."""
         self._sharing = True
-        shown = [column for column in ContainerColumn if not self.isColumnHidden(column)]
-        width = {column: theme.px(_FIXED[column]) for column in shown if column in _FIXED} | {
-            column: self._resized[column] for column in shown if column in self._resized
-        }
-        elastic = [column for column in shown if column not in width]
-        rest = self.viewport().width() - sum(width.values())
-        total = sum(_SHARES[column] for column in elastic)
-        for column in elastic:
-            width[column] = max(theme.px(_LEAST[column]), int(rest * _SHARES[column] / total))
-        for column, wanted in width.items():
-            self.setColumnWidth(column, wanted)
+        wanted = [column for column in ContainerColumn if column not in self._hidden]
+        widths = share(wanted, self._contents, self._resized, self.viewport().width())
+        for column in ContainerColumn:
+            self.setColumnHidden(column, column not in widths.shown)
+        for column, width in widths.shown.items():
+            self.setColumnWidth(column, width)
         self._sharing = False
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -376,18 +372,16 @@ class ContainerTable(RowTable):
         super().keyPressEvent(event)
 
 
-class _Header(QHeaderView):
+class _Header(SortHeader):
     """The header, with a check box to select all rows."""
 
     def __init__(self, table: ContainerTable) -> None:
-        super().__init__(Qt.Orientation.Horizontal, table)
+        super().__init__(table)
         self._table = table
         self.setAccessibleName(_("Columns"))
 
     def paintSection(self, painter: QPainter, rect: QRect, section: int) -> None:
-        painter.save()
         super().paintSection(painter, rect, section)
-        painter.restore()
         if section == ContainerColumn.SELECT:
             paint_check(painter, rect, self._table.check_state())
 

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from app.features.containers.list.actions import ContainerActions
 from app.features.containers.list.bar import SelectionBar
-from app.features.containers.list.columns import Group, usage
+from app.features.containers.list.columns import Group, count_running, usage
 from app.features.containers.list.model import ContainerModel
 from app.features.containers.list.rows import StateFilter
 from app.features.containers.list.table import ContainerTable
@@ -105,7 +105,7 @@ class ContainersView(QWidget):
     def refresh(self) -> None:
         """Update the widgets from the store."""
         everything = self._store.containers or ()
-        running = len(self._store.running)
+        running = count_running(everything)
         self._count.setText(
             _("{running} of {total} running", running=running, total=len(everything)) if everything else ""
         )
@@ -198,7 +198,8 @@ class ContainersView(QWidget):
         self.bar.show_selection(self.selected)
 
     def _show_totals(self) -> None:
-        used = usage(Group("", self._store.running, expanded=False), self._store.part(StatsStore))
+        running = self._store.running
+        used = usage(Group("", running, False, running), self._store.part(StatsStore))
         self.totals.setVisible(used is not None)
         if used is not None:
             self.totals.setText(

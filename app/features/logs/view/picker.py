@@ -137,7 +137,7 @@ class ContainerPicker(QWidget):
             item.setData(0, _ID_ROLE, entry.id)
             item.setFlags(_LEAF)
             item.setCheckState(0, _state(entry.id in self._ticked))
-            item.setIcon(0, _dot(theme.container_colour(theme.current(), entry.state, entry.health)))
+            item.setIcon(0, _dot(theme.container_colour(theme.current(), entry.state, entry.health, entry.exit_code)))
             state = texts.container_state(entry.state)
             item.setToolTip(0, tooltip(f"{entry.name}\n{entry.image}\n{state}"))
             item.setData(0, Qt.ItemDataRole.AccessibleTextRole, f"{entry.name}, {state}")

@@ -8,12 +8,13 @@ import pytest
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 
-from app.features.containers.list.columns import ContainerColumn
+from app.features.containers.list.columns import ContainerColumn, Group, group_text
 from app.features.containers.list.model import ContainerModel
 from app.features.containers.list.rows import StateFilter
 from app.state.store import AppStore
+from app.ui import theme
 from app.ui.ports import port_links
-from backend.engine.types import ContainerAction, ContainerState, PortBinding
+from backend.engine.types import ContainerAction, ContainerState, Health, PortBinding
 from tests.gui.scenes import samples
 
 
@@ -124,3 +125,29 @@ def test_other_ports(binding: PortBinding, text: str, url: str | None) -> None:
 
 def test_no_columns_below_a_row(model: ContainerModel) -> None:
     assert model.columnCount(QModelIndex()) == len(ContainerColumn)
+
+
+def test_a_project_tells_its_whole_state_whatever_the_filter(store: AppStore) -> None:
+    base = next(entry for entry in samples.containers() if entry.compose_project)
+    states = {"web": ContainerState.RUNNING, "db": ContainerState.RUNNING, "job": ContainerState.RESTARTING}
+    store.set_containers(
+        tuple(
+            dataclasses.replace(base, id=name * 20, name=name, state=state, health=Health.NONE)
+            for name, state in states.items()
+        )
+    )
+    model = ContainerModel(store, store)
+    group = model.rows[0]
+    assert isinstance(group, Group)
+    assert group_text(group) == "2 of 3 running, 1 restarting"
+    model.set_arrangement(needle="job")
+    group = model.rows[0]
+    assert isinstance(group, Group)
+    assert [member.name for member in group.members] == ["job"]
+    assert group_text(group) == "2 of 3 running, 1 restarting", "not of the one that the filter shows"
+
+
+@pytest.mark.parametrize(("code", "is_failure"), [(None, False), (0, False), (1, True), (255, True), (137, False)])
+def test_a_container_that_failed_has_a_red_mark(code: int | None, *, is_failure: bool) -> None:
+    colour = theme.container_colour(theme.LIGHT, ContainerState.EXITED, Health.NONE, code)
+    assert colour == (theme.LIGHT.danger if is_failure else theme.LIGHT.stopped)

@@ -24,6 +24,7 @@ from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
 from app.state.preferences import Preferences
 from app.state.store import AppStore
+from app.ui.tables.sort_header import SortHeader
 from backend.engine.types import Container, ContainerAction, ContainerState
 from backend.errors import Problem, ProblemCode
 from backend.messages import verbatim
@@ -186,10 +187,37 @@ def test_buttons_of_the_bar_stay_in_their_places(store: AppStore, view: Containe
     assert not view.bar.buttons[ContainerAction.STOP].isEnabled()
 
 
+@pytest.mark.parametrize("column", [ContainerColumn.SELECT, ContainerColumn.ACTIONS])
+def test_a_click_on_a_header_without_order_does_not_move_the_mark(
+    view: ContainersView, column: ContainerColumn
+) -> None:
+    view.table.sort_by(ContainerColumn.NAME, descending=True)
+    header = view.table.horizontalHeader()
+    assert isinstance(header, SortHeader)
+    at = QPoint(header.sectionViewportPosition(column) + 10, header.height() // 2)
+    QTest.mouseClick(header.viewport(), LEFT, pos=at)
+    assert header.mark == (ContainerColumn.NAME, True)
+    assert not header.isSortIndicatorShown()
+
+
+def test_the_mark_is_beside_the_label(view: ContainersView) -> None:
+    header = view.table.horizontalHeader()
+    assert isinstance(header, SortHeader)
+    for column in (ContainerColumn.NAME, ContainerColumn.CPU):
+        view.table.sort_by(column, descending=False)
+        box, left = header.mark_box(column), header.sectionViewportPosition(column)
+        assert left <= box.left()
+        assert box.right() <= left + header.sectionSize(column)
+        assert abs(box.center().y() - header.height() // 2) <= 1, "on the label's line, not above it"
+    view.table.sort_by(ContainerColumn.NAME, descending=False)
+    assert header.mark_box(ContainerColumn.NAME).left() < header.sectionViewportPosition(ContainerColumn.NAME) + 80
+
+
 def test_columns_are_chosen_and_remembered(store: AppStore, qtbot: QtBot) -> None:
     preferences = Preferences(parent=store)
     table = ContainerTable(ContainerModel(store, store), preferences)
     qtbot.addWidget(table)
+    table.resize(1400, 600)
     assert table.isColumnHidden(ContainerColumn.ID)
     entry = next(action for action in table.column_menu().actions() if action.text() == "ID")
     entry.trigger()
