@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import struct
@@ -12,12 +13,37 @@ import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.vm.support.machine import BUSYBOX, Machine, wait_until
 
 pytestmark = pytest.mark.vm
+
+_NONE: Final[dict[str, object]] = {}
+DOCKERS: Final[dict[str, object]] = {
+    "AutoRemove": False, "Binds": None, "BlkioDeviceReadBps": [], "BlkioDeviceReadIOps": [],
+    "BlkioDeviceWriteBps": [], "BlkioDeviceWriteIOps": [], "BlkioWeight": 0, "BlkioWeightDevice": [], "CapAdd": None,
+    "CapDrop": None, "Cgroup": "", "CgroupParent": "", "CgroupnsMode": "private", "ConsoleSize": [0, 0],
+    "ContainerIDFile": "", "CpuCount": 0, "CpuPercent": 0, "CpuPeriod": 0, "CpuQuota": 0, "CpuRealtimePeriod": 0,
+    "CpuRealtimeRuntime": 0, "CpuShares": 0, "CpusetCpus": "", "CpusetMems": "", "DeviceCgroupRules": None,
+    "DeviceRequests": None, "Devices": [], "Dns": [], "DnsOptions": [], "DnsSearch": [], "ExtraHosts": None,
+    "GroupAdd": None, "IOMaximumBandwidth": 0, "IOMaximumIOps": 0, "IpcMode": "private", "Isolation": "",
+    "Links": None, "LogConfig": {"Config": _NONE, "Type": "json-file"}, "Memory": 0, "MemoryReservation": 0,
+    "MemorySwap": 0, "MemorySwappiness": None, "NanoCpus": 0, "NetworkMode": "bridge", "OomKillDisable": False,
+    "OomScoreAdj": 0, "PidMode": "", "PidsLimit": None, "PortBindings": _NONE, "Privileged": False,
+    "PublishAllPorts": False, "ReadonlyRootfs": False, "RestartPolicy": {"MaximumRetryCount": 0, "Name": "no"},
+    "Runtime": "runc", "SecurityOpt": None, "ShmSize": 67108864, "UTSMode": "", "Ulimits": [], "UsernsMode": "",
+    "VolumeDriver": "", "VolumesFrom": None,
+    "MaskedPaths": [
+        "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+        "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+        "/sys/devices/virtual/powercap",
+    ],
+    "ReadonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+}  # fmt: skip
+"""`HostConfig` of `docker create IMAGE` on dockerd 28.5 without a daemon.json, on a host with cgroup v2."""
 
 
 @pytest.fixture
@@ -192,3 +218,38 @@ def test_a_client_that_leaves_is_not_kept_by_the_engine(machine: Machine, contai
     before = sockets()
     listen_and_leave(6)
     wait_until(f"dockerd to be back at {before} connections", lambda: sockets() <= before + 2, timeout_s=60, every_s=1)
+
+
+# What is set otherwise than by Docker: the list in the manual's page "Engine defaults".
+def test_a_containers_defaults(machine: Machine) -> None:
+    machine.docker("create", "--name", "defaults", BUSYBOX)
+    try:
+        found = json.loads(machine.docker("inspect", "-f", "{{json .HostConfig}}", "defaults").stdout)
+    finally:
+        machine.docker("rm", "-f", "defaults")
+    different = {name: found.get(name) for name in {*found, *DOCKERS} if found.get(name) != DOCKERS.get(name)}
+    assert different == {"LogConfig": {"Type": "json-file", "Config": {"max-file": "5", "max-size": "20m"}}}
+
+
+def test_the_default_networks_options(machine: Machine) -> None:
+    options = json.loads(machine.docker("network", "inspect", "-f", "{{json .Options}}", "bridge").stdout)
+    assert options == {
+        "com.docker.network.bridge.default_bridge": "true",
+        "com.docker.network.bridge.enable_icc": "true",
+        "com.docker.network.bridge.enable_ip_masquerade": "true",
+        "com.docker.network.bridge.host_binding_ipv4": "127.0.0.1",  # Docker's: 0.0.0.0
+        "com.docker.network.bridge.name": "docker0",
+        "com.docker.network.driver.mtu": "1500",
+    }
+
+
+def test_what_the_engine_says_of_itself(machine: Machine) -> None:
+    info = json.loads(machine.docker("info", "-f", "{{json .}}").stdout)
+    assert info["LoggingDriver"] == "json-file"
+    assert info["CgroupDriver"] == "cgroupfs"
+    assert info["CgroupVersion"] == "2"
+    assert info["Driver"] == "overlay2"
+    assert info["LiveRestoreEnabled"] is False
+    assert info["Swarm"]["LocalNodeState"] == "inactive"
+    assert set(info["SecurityOptions"]) == {"name=seccomp,profile=builtin", "name=cgroupns"}
+    assert not info["RegistryConfig"]["Mirrors"]
