@@ -4,7 +4,7 @@ HOME/                    `--home`, $WHERRY_HOME, or the platform's data director
 settings, edited by the user or by `wherry config` ├── daemon.json          options for dockerd, written by the user;
 absent means none ├── preferences.json     the window's preferences ├── keys/                SSH key pairs and the
 pinned host key ├── machine/             the disk and the machine's state ├── logs/                agent, QEMU and
-serial console └── run/                 sockets; in a short directory elsewhere when HOME is too long for socket paths
+serial console └── run/                 sockets; in a short directory elsewhere when HOME does not do for them
 """
 
 from __future__ import annotations
@@ -15,7 +15,57 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from backend.errors import Problem, ProblemCode, WherryError
+from backend.messages import message
+
 SOCKET_NAMES: Final = ("docker.sock", "agent.sock", "monitor.sock", "control.sock", "console.sock")
+_MAX_BYTES: Final = 3900
+"""Of the 4096 of a path, with room for the files in it."""
+_MAX_PART_BYTES: Final = 255
+
+
+def path_problem(path: Path) -> Problem | None:
+    """Why Wherry cannot use a path that somebody gives it, whatever is there; None: it can.
+
+    Asked at a start, by the doctor, and of every setting that is a path. Spaces, quotes and the letters of all
+    languages are fine, for QEMU, ssh and docker too.
+    """
+    raw = os.fsencode(path)
+    if any(byte < 0x20 or byte == 0x7F for byte in raw):
+        shown = "".join(letter if letter.isprintable() else "�" for letter in str(path))
+        why = message("{path} contains a line break or another control character.", path=shown)
+    elif not _is_utf8(raw):
+        shown = raw.decode("utf-8", errors="replace")
+        why = message("{path} contains bytes that aren't text in UTF-8.", path=shown)
+    elif len(raw) > _MAX_BYTES or any(len(part) > _MAX_PART_BYTES for part in raw.split(b"/")):
+        why = message("{path} is too long: {count} bytes.", path=f"{str(path)[:60]}…", count=len(raw))
+    else:
+        return None
+    return Problem(code=ProblemCode.PATH_UNUSABLE, summary=why, hint=message("Choose another folder."))
+
+
+def check_path(path: Path) -> None:
+    """Raise WherryError (PATH_UNUSABLE) for a path that Wherry cannot use; see `path_problem`."""
+    problem = path_problem(path)
+    if problem is not None:
+        raise WherryError(problem)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _fits_url(path: Path) -> bool:
+    """Whether every docker client finds the path in a URL that it is part of as it stands.
+
+    The docker command takes "%" for the start of an escape; docker-py ends the path at "?" and "#".
+    """
+    raw = os.fsencode(path)
+    return _is_utf8(raw) and not any(byte in b"%?#\x7f" or byte < 0x20 for byte in raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +79,17 @@ class MachineDir:
 
     @classmethod
     def locate(cls, home: Path, *, max_socket_path_bytes: int, short_run_base: Path) -> MachineDir:
-        """Determine the directories.
+        """Determine the directories. The sockets are in the home unless its path does not do for a docker client.
 
         Args:
             home: the machine's home; may be relative.
             max_socket_path_bytes: the system's limit for socket paths.
-            short_run_base: private directory for the sockets of homes with long paths.
+            short_run_base: private directory for the sockets of other homes.
         """
         home = home.expanduser().absolute()
         run = home / "run"
         longest = max(len(os.fsencode(run / name)) for name in SOCKET_NAMES)
-        if longest > max_socket_path_bytes:
+        if longest > max_socket_path_bytes or not _fits_url(run):
             digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
             run = short_run_base / digest
         return cls(home=home, run=run)

@@ -13,7 +13,7 @@ from backend import host
 from backend.errors import ProblemCode, fail
 from backend.host.base import DetachedProcess, Host
 from backend.messages import Message, message
-from backend.paths import MachineDir
+from backend.paths import MachineDir, check_path
 
 HOME_VARIABLE: Final = "WHERRY_HOME"
 _TIMEOUT_S: Final = 20.0
@@ -42,6 +42,7 @@ def ensure_agent(home: Path | None) -> str:
     """
     machine_host = host.current()
     directory = machine_directory(home)
+    check_path(directory.home)
     if agent_answers(machine_host, directory):
         return str(directory.agent_socket)
     try:

@@ -10,7 +10,7 @@ from backend.doctor.check import Check, CheckOutcome, Fix, failure, note, ok, wa
 from backend.doctor.subject import Subject
 from backend.host.private import close_to_others, is_open_to_others
 from backend.messages import message, verbatim
-from backend.paths import SOCKET_NAMES
+from backend.paths import SOCKET_NAMES, path_problem
 from backend.settings import config as settings
 from backend.settings.disk import data_disk_path
 from backend.ssh.keys import CLIENT_KEY_NAME, HOST_KEY_NAME, ensure_keys, pair_is_whole
@@ -20,6 +20,8 @@ _GROUP: Final = message("Folder and settings")
 
 def _home(subject: Subject) -> CheckOutcome:
     home = subject.directory.home
+    if (problem := path_problem(home)) is not None:
+        return failure(problem.summary, message("Choose another folder with --home."))
     if not home.exists():
         return ok(message("{home} is created at the first start.", home=home))
     if not home.is_dir():
@@ -80,7 +82,9 @@ def _sockets(subject: Subject) -> CheckOutcome:
             message("Choose a shorter path with --home."),
         )
     if run.parent != subject.directory.home:
-        return note(message("Sockets are in {run}, because the machine's folder has a long path.", run=run))
+        return note(
+            message("Sockets are in {run}, because docker can't use the path of the machine's folder.", run=run)
+        )
     return ok(message("{longest} of {limit} bytes used.", longest=longest, limit=limit))
 
 

@@ -23,6 +23,7 @@ import msgspec
 from backend.errors import ProblemCode, fail
 from backend.files import write_private
 from backend.messages import Message, message
+from backend.paths import path_problem
 from backend.settings import daemon_json
 from backend.settings import dns_servers as servers
 from backend.settings.proxy_syntax import check_setting
@@ -53,6 +54,8 @@ LIFECYCLE_KEYS: Final = frozenset(
 
 
 DISK_DIRECTORY: Final = "machine.disk_directory"
+PATHS: Final = (DISK_DIRECTORY, "image.directory", "qemu.binary")
+"""The settings that are paths."""
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -332,6 +335,14 @@ def _check_ranges(config: Config, where: str) -> None:
                 least=MINIMUM_MEMORY_MIB,
             ),
         )
+    for key in PATHS:
+        problem = path_problem(Path(str(get(config, key))))
+        if problem is not None:
+            raise fail(
+                ProblemCode.BAD_REQUEST,
+                message("{key} in {where} can't be used: {reason}", key=key, where=where, reason=problem.summary),
+                hint=problem.hint,
+            )
     for key in ("http_proxy", "https_proxy"):
         check_setting(f"network.{key}", getattr(config.network, key))
     if config.network.subnet.strip():

@@ -33,7 +33,7 @@ from backend.files import explain_os_error, sync_directory
 from backend.host.base import Host
 from backend.messages import Message, message, sentences
 from backend.model import Phase
-from backend.paths import MachineDir
+from backend.paths import MachineDir, check_path
 from backend.settings import config
 from backend.settings.disk import data_disk_path
 from backend.vm import binary, run
@@ -164,6 +164,7 @@ class DiskWork:
     # -- moving ---------------------------------------------------------------------------------------------------
     async def _ask_move(self, request: messages.MoveDisk) -> messages.DiskMoved:
         place = Path(request.directory)
+        check_path(place)
         if not place.is_absolute():
             raise fail(
                 ProblemCode.BAD_REQUEST,

@@ -133,8 +133,8 @@ class PosixHost:
         return Path("/etc/hosts")
 
     def docker_url(self, address: Path) -> str:
-        """unix:// and the path."""
-        return f"unix://{address}"
+        """unix:// and the path, in UTF-8 whatever the locale is: it goes into files that docker reads."""
+        return "unix://" + os.fsencode(address).decode("utf-8", errors="surrogateescape")
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
         """The platform's selector loop."""
