@@ -70,8 +70,9 @@ def with_libraries(tree: Path, chosen: Iterable[str], libraries: str) -> list[st
             if not elf.is_elf(stream.read(6)):
                 continue
         for name in elf.needed_libraries(source.read_bytes(), path):
-            library = f"usr/lib/{libraries}/{name}"
-            if not os.path.lexists(tree / library):
+            places = (f"usr/lib/{libraries}/{name}", f"usr/lib/{name}")  # as the loader looks
+            library = next((place for place in places if os.path.lexists(tree / place)), None)
+            if library is None:
                 if name.startswith("ld-linux"):
                     continue  # included by its loader link
                 raise ImageError(
@@ -100,9 +101,8 @@ def stage(
     stage_dir.mkdir()
     for path in description.directories:
         (stage_dir / path).mkdir(parents=True, exist_ok=True)
-    chosen = with_libraries(
-        packages, select(packages, description.include, description.exclude), architecture.libraries
-    )
+    include = (*description.include, *architecture.files)
+    chosen = with_libraries(packages, select(packages, include, description.exclude), architecture.libraries)
     newest = 0
     for path in chosen:
         source, target = packages / path, stage_dir / path

@@ -34,6 +34,18 @@ def make_elf(sections: dict[str, bytes], *, note: bytes = b"") -> bytes:
     return bytes(body) + b"".join(table) + note
 
 
+def make_program(*libraries: str) -> bytes:
+    """An ELF file that needs these shared libraries."""
+    names = b"\0" + b"".join(name.encode() + b"\0" for name in libraries)
+    at = [names.index(name.encode() + b"\0") for name in libraries]
+    dynamic = b"".join(struct.pack("<qQ", 1, offset) for offset in at) + bytes(16)
+    program = bytearray(make_elf({".dynamic": dynamic, ".dynstr": names}))
+    (table,) = struct.unpack_from("<Q", program, 40)
+    struct.pack_into("<I", program, table + 64 + 4, 6)  # the first section is a dynamic one ...
+    struct.pack_into("<I", program, table + 64 + 40, 2)  # ... whose texts are in the second
+    return bytes(program)
+
+
 def make_module(name: str, *, depends: str = "", soft: str = "", alias: str = "") -> bytes:
     info = [f"name={name}", f"depends={depends}"]
     info += [f"softdep=pre: {soft}"] if soft else []
@@ -326,6 +338,15 @@ def test_selection_of_files(tmp_path: Path) -> None:
         rootfs.select(tmp_path, ["usr/bin/gone"], [])
 
 
+    # A few packages put their library where the loader looks last.
+    program = make_program("liba.so.1", "libb.so.1")
+    (tmp_path / "usr/bin/tool").write_bytes(program)
+    (tmp_path / "usr/lib/x/liba.so.1").write_text("x")
+    with pytest.raises(ImageError, match=r"needs the library libb\.so\.1"):
+        rootfs.with_libraries(tmp_path, ["usr/bin/tool"], "x")
+    (tmp_path / "usr/lib/libb.so.1").write_text("x")
+    found = rootfs.with_libraries(tmp_path, ["usr/bin/tool"], "x")
+    assert found == ["usr/bin/tool", "usr/lib/libb.so.1", "usr/lib/x/liba.so.1"]
 # --- the manifest
 
 
