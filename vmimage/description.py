@@ -21,13 +21,14 @@ _FORMAT = 1
 class Architecture:
     """What differs between guest architectures.
 
-    packages: additional Debian packages.                kernel: glob of the kernel file in the package tree. libraries:
-    name of the multiarch directory.          loader: (link, target) of the ELF interpreter, or empty. cmdline:
-    additional kernel parameters.
+    packages: additional Debian packages. files: additional globs of files. kernel: glob of the kernel file in the
+    package tree. libraries: name of the multiarch directory. loader: (link, target) of the ELF interpreter, or empty.
+    cmdline: additional kernel parameters.
     """
 
     name: str
     packages: tuple[str, ...]
+    files: tuple[str, ...]
     kernel: str
     libraries: str
     loader: tuple[str, ...]
@@ -181,6 +182,7 @@ def _architecture(name: str, table: _Table) -> Architecture:
     result = Architecture(
         name=name,
         packages=table.texts("packages"),
+        files=table.texts("files"),
         kernel=table.text("kernel"),
         libraries=table.text("libraries"),
         loader=table.texts("loader"),

@@ -7,6 +7,8 @@ import fcntl
 import json
 import os
 import pty
+import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -17,7 +19,8 @@ from typing import Final
 
 import pytest
 
-from tests.vm.support.machine import BUSYBOX, Machine, wait_until
+from tests.vm.support.machine import BUSYBOX, Machine, busybox_tar, wait_until
+from tests.vm.support.tools import find_foreign_busybox
 
 pytestmark = pytest.mark.vm
 
@@ -253,3 +256,109 @@ def test_what_the_engine_says_of_itself(machine: Machine) -> None:
     assert info["Swarm"]["LocalNodeState"] == "inactive"
     assert set(info["SecurityOptions"]) == {"name=seccomp,profile=builtin", "name=cgroupns"}
     assert not info["RegistryConfig"]["Mirrors"]
+
+
+def test_mounts_reach_containers_and_come_from_them(machine: Machine) -> None:
+    """All mounts of a host under systemd are shared; monitoring agents and storage plugins rely on it."""
+    machine.docker("run", "-d", "--name", "sees", "-v", "/:/host:ro,rslave", BUSYBOX, "sleep", "100000")
+    try:
+        machine.wherry("shell", "--", "mount -t tmpfs later /mnt && mkdir /mnt/in && mount -t tmpfs nested /mnt/in")
+        seen = machine.docker("exec", "sees", "cat", "/proc/self/mountinfo").stdout
+        assert {" /host/mnt ", " /host/mnt/in "} <= {f" {line.split()[4]} " for line in seen.splitlines()}
+        machine.docker(
+            "run", "--rm", "--privileged", "-v", "/mnt:/mnt:rshared", BUSYBOX,
+            "sh", "-c", "mkdir /mnt/out && mount -t tmpfs theirs /mnt/out && touch /mnt/out/kept",
+        )  # fmt: skip
+        assert machine.wherry("shell", "--", "ls /mnt/out").stdout == "kept\n"
+        # The data disk is bound to several places, where each container's mount is once.
+        mounts = machine.wherry("shell", "--", "grep -c /overlay2/.*/merged /proc/self/mounts").stdout
+        running = machine.docker("ps", "-q").stdout.split()
+        assert int(mounts) == len(running)
+    finally:
+        machine.docker("rm", "-f", "sees")
+        machine.wherry("shell", "--", "umount /mnt/out /mnt/in /mnt", check=False)
+
+
+def test_top_is_that_of_a_host(machine: Machine, container: str) -> None:
+    title, *processes = machine.docker("top", container).stdout.splitlines()
+    assert title.split() == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+    assert processes[0].split()[0] == "root"
+    assert "sleep 100000" in machine.docker("top", container, "-eo", "pid,pcpu,args").stdout
+
+
+def test_limits_hold_and_services_are_apart(machine: Machine) -> None:
+    """dockerd looks for what can be limited in its own cgroup, so it must not be in the root."""
+    info = machine.docker("info")
+    assert "WARNING" not in info.stdout + info.stderr
+    done = machine.docker(
+        "run", "--rm", "-m", "64m", "--memory-swap", "96m", BUSYBOX,
+        "cat", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.swap.max",
+    )  # fmt: skip
+    assert (done.stdout.split(), done.stderr) == ([str(64 << 20), str(32 << 20)], "")
+    for service in ("containerd", "dockerd", "dns", "sshd"):
+        files = f"/proc/$(cat /run/wherry/pid/{service})/cgroup /sys/fs/cgroup/system/{service}/memory.min"
+        told = machine.wherry("shell", "--", f"cat {files}").stdout.split()
+        assert told[0] == f"0::/system/{service}"
+        assert int(told[1]) > 0
+
+
+def test_the_kernel_has_what_containers_ask_for(machine: Machine) -> None:
+    modules = "nfsd dm_mod dm_crypt dm_thin_pool nbd vcan can_raw sctp zram openvswitch l2tp_ppp vrf tls"
+    machine.wherry("shell", "--", f"modprobe -a {modules} && test -e /dev/mapper/control && test -e /dev/nbd0")
+
+
+def test_build_from_a_git_repository(machine: Machine, tmp_path: Path) -> None:
+    """The engine's BuildKit runs git in its host, with a program for each protocol."""
+    work, served = tmp_path / "work", tmp_path / "served"
+    served.mkdir()
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com"]
+    subprocess.run(["git", "init", "-q", "-b", "main", str(work)], check=True)
+    (work / "Dockerfile").write_text(f"FROM {BUSYBOX}\nCOPY Dockerfile /from-git\n")
+    subprocess.run([*git, "-C", str(work), "add", "."], check=True)
+    subprocess.run([*git, "-C", str(work), "commit", "-q", "-m", "one"], check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", str(work), str(served / "app.git")], check=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    daemon = subprocess.Popen(
+        ["git", "daemon", "--export-all", "--listen=127.0.0.1", f"--port={port}", f"--base-path={served}"],
+        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+
+        def listens() -> bool:
+            with socket.socket() as link:
+                return link.connect_ex(("127.0.0.1", port)) == 0
+
+        wait_until("git daemon to listen", listens, timeout_s=20)
+        machine.docker("build", "-t", "from-git", f"git://10.0.2.2:{port}/app.git#main")
+        assert machine.docker("run", "--rm", "from-git", "cat", "/from-git").stdout.startswith("FROM ")
+    finally:
+        os.killpg(daemon.pid, signal.SIGTERM)
+        daemon.wait(timeout=20)
+    programs = "/usr/lib/git-core/git-remote-https /usr/bin/ssh /usr/bin/unpigz /usr/bin/xz /usr/bin/ip"
+    machine.wherry("shell", "--", f"for program in {programs}; do test -x $program || exit 1; done")
+
+
+def test_other_architectures_run_and_build(machine: Machine, tmp_path: Path) -> None:
+    architecture, busybox = find_foreign_busybox()
+    says = {"arm64": "aarch64", "amd64": "x86_64"}[architecture]
+    platform = f"linux/{architecture}"
+    machine.docker(
+        "import", "--platform", platform, "--change", 'CMD ["/bin/sh"]', "-", "foreign",
+        input_=busybox_tar(machine.tools.busybox, program=busybox),
+    )  # fmt: skip
+    done = machine.docker("run", "--rm", "--platform", platform, "foreign", "sh", "-c", "uname -m; exit 3", check=False)
+    assert (done.returncode, done.stdout) == (3, f"{says}\n"), done.stderr
+    (tmp_path / "Dockerfile").write_text("FROM foreign\nRUN uname -m >/built-on\n")
+    machine.docker("build", "--platform", platform, "-t", "foreign-built", str(tmp_path))
+    inspected = machine.docker("image", "inspect", "foreign-built", "--format", "{{.Architecture}}").stdout
+    assert inspected == f"{architecture}\n"
+    built = machine.docker("run", "--rm", "--platform", platform, "foreign-built", "cat", "/built-on").stdout
+    assert built == f"{says}\n"
+    listed = machine.docker("buildx", "inspect").stdout
+    for emulated in (platform, "linux/arm/v7"):
+        assert emulated in listed
+    # C: a program keeps its file's rights.  F: the container needs no emulator of its own.
+    emulator = f"cat /proc/sys/fs/binfmt_misc/qemu-{says}"
+    assert "flags: POCF" in machine.wherry("shell", "--", emulator).stdout

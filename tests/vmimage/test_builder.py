@@ -63,6 +63,10 @@ def test_the_real_description_is_valid() -> None:
     assert "linux-image-amd64" not in found.packages_for("arm64")
     assert found.cmdline_for("amd64").startswith("console=ttyS0 ")
     assert "\n" not in found.cmdline_for("amd64")
+    for name, emulators in (("amd64", {"aarch64", "arm"}), ("arm64", {"x86_64", "i386", "arm"})):
+        files = set(found.architecture(name).files)
+        for emulator in emulators:
+            assert {f"usr/bin/qemu-{emulator}", f"usr/share/qemu/binfmt.d/qemu-{emulator}.conf"} <= files
 
 
 @pytest.mark.parametrize(
@@ -334,10 +338,6 @@ def test_selection_of_files(tmp_path: Path) -> None:
         "usr/lib/x/one.so",
     ]
     assert rootfs.with_libraries(tmp_path, ["usr/bin/alias"], "x") == ["usr/bin/alias", "usr/bin/tool"]
-    with pytest.raises(ImageError, match="matches 'usr/bin/gone'"):
-        rootfs.select(tmp_path, ["usr/bin/gone"], [])
-
-
     # A few packages put their library where the loader looks last.
     program = make_program("liba.so.1", "libb.so.1")
     (tmp_path / "usr/bin/tool").write_bytes(program)
@@ -347,6 +347,10 @@ def test_selection_of_files(tmp_path: Path) -> None:
     (tmp_path / "usr/lib/libb.so.1").write_text("x")
     found = rootfs.with_libraries(tmp_path, ["usr/bin/tool"], "x")
     assert found == ["usr/bin/tool", "usr/lib/libb.so.1", "usr/lib/x/liba.so.1"]
+    with pytest.raises(ImageError, match="matches 'usr/bin/gone'"):
+        rootfs.select(tmp_path, ["usr/bin/gone"], [])
+
+
 # --- the manifest
 
 

@@ -160,8 +160,11 @@ class Machine:
         return "\n".join(parts)
 
 
-def busybox_tar(busybox: Path) -> bytes:
-    """A root file system with only busybox and links for its commands, as a tar archive."""
+def busybox_tar(busybox: Path, *, program: Path | None = None) -> bytes:
+    """A root file system with only busybox and links for its commands, as a tar archive.
+
+    program: the busybox to put into it, if it is for another architecture than `busybox`, which lists the commands.
+    """
     names = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, check=True).stdout.split()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -170,7 +173,7 @@ def busybox_tar(busybox: Path) -> bytes:
             entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if directory == "tmp" else 0o755
             archive.addfile(entry)
         entry = tarfile.TarInfo("bin/busybox")
-        content = busybox.read_bytes()
+        content = (program or busybox).read_bytes()
         entry.size, entry.mode = len(content), 0o755
         archive.addfile(entry, io.BytesIO(content))
         for name in names:

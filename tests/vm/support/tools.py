@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def find_tools() -> Tools:
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{root}.lock", timeout=2 * _TIMEOUT_S):  # several workers may want them first
         if not root.exists():
-            _fetch(root)
+            _fetch(root, PACKAGES)
     return Tools(
         root=root,
         docker=root / "usr/bin/docker",
@@ -50,12 +51,22 @@ def find_tools() -> Tools:
     )
 
 
-def _fetch(root: Path) -> None:
+def find_foreign_busybox() -> tuple[str, Path]:
+    """Docker's name of an architecture that is not this computer's, and a static busybox for it from the cache."""
+    foreign = "amd64" if platform.machine() in ("aarch64", "arm64") else "arm64"
+    root = find_tools().root.with_name(f"busybox-{SUITE}-{foreign}")
+    with FileLock(f"{root}.lock", timeout=2 * _TIMEOUT_S):
+        if not root.exists():
+            _fetch(root, ("busybox-static",), f"--architectures={foreign}")
+    return foreign, root / "usr/bin/busybox"
+
+
+def _fetch(root: Path, packages: tuple[str, ...], *options: str) -> None:
     temporary = root.with_name(f"{root.name}.{os.getpid()}")
-    command = ["mmdebstrap", "--mode=chrootless", "--variant=extract", "--format=directory"]
+    command = ["mmdebstrap", "--mode=chrootless", "--variant=extract", "--format=directory", *options]
     if _stale_index_allowed():
         command.append('--aptopt=Acquire::Check-Valid-Until "false"')
-    command += ['--aptopt=APT::Install-Recommends "false"', f"--include={','.join(PACKAGES)}", SUITE, str(temporary)]
+    command += ['--aptopt=APT::Install-Recommends "false"', f"--include={','.join(packages)}", SUITE, str(temporary)]
     try:
         subprocess.run(command, check=True, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL, capture_output=True)
         temporary.rename(root)
