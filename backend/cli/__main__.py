@@ -10,6 +10,7 @@ from pathlib import Path
 
 from backend import VERSION
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_OUTPUT_CLOSED, EXIT_PROBLEM, EXIT_STOPPED, EXIT_USAGE
+from backend.cli.parser import CommandParser
 from backend.cli.streams import OutputLost, prepare_streams
 from backend.errors import ProblemCode, WherryError
 from backend.texts import _, choose_language, language_of
@@ -56,6 +57,16 @@ def _run(given: list[str]) -> int:
         return EXIT_PROBLEM
 
 
+def _print_version(options: argparse.Namespace) -> int:
+    if options.json:
+        from backend.cli.output import print_json
+
+        print_json({"version": VERSION})
+    else:
+        print(f"wherry {VERSION}")
+    return EXIT_OK
+
+
 def _epilog() -> str:
     codes = (
         (EXIT_OK, _("done")),
@@ -77,11 +88,11 @@ def _common(*, home: str | None, json: str | bool) -> argparse.ArgumentParser:
     return common
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> CommandParser:
     """The parser of all commands; `options.run` of what it returns runs the command."""
     # Where an option is absent after the command, its value from before the command stays.
     common = _common(home=argparse.SUPPRESS, json=argparse.SUPPRESS)
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="wherry",
         description=_("A Docker engine for this computer, in a small virtual machine."),
         epilog=_epilog(),
@@ -89,14 +100,19 @@ def make_parser() -> argparse.ArgumentParser:
         parents=[_common(home=None, json=False)],
     )
     parser.add_argument("--version", action="version", version=f"wherry {VERSION}")
-    verbs = parser.add_subparsers(title=_("commands"), metavar="COMMAND", required=True)
+    verbs = parser.add_subparsers(
+        title=_("commands"), metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
+    )
 
     def verb(name: str, help_text: str, module: str, function: str) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=help_text, description=help_text, parents=[common])
         sub.set_defaults(run=_lazy(module, function))
         return sub
 
-    verb("start", _("Start the machine and wait until the engine answers"), "machine", "start")
+    sub = verb("start", _("Start the machine and wait until the engine answers"), "machine", "start")
+    sub.add_argument("--cpus", metavar="N", help=_("processors, from now on (machine.cpus)"))
+    sub.add_argument("--memory", metavar="GIB", help=_("memory in GiB, from now on (machine.memory_mib)"))
+    sub.add_argument("--disk", metavar="GIB", help=_("largest size of the disk in GiB (machine.disk_gib)"))
     sub = verb("stop", _("Stop the machine; containers are stopped in order"), "machine", "stop")
     sub.add_argument("--kill", action="store_true", help=_("at once, without waiting for containers"))
     sub.add_argument("--quit", action="store_true", help=_("also end the agent: no docker command starts the machine"))
@@ -143,6 +159,9 @@ def make_parser() -> argparse.ArgumentParser:
     sub = verb("autostart", _("Start the Wherry window when you log in"), "settings", "turn_autostart")
     sub.add_argument("wanted", nargs="?", default="status", choices=("on", "off", "status"), help=_("default: status"))
 
+    sub = verbs.add_parser("version", help=_("Print the version"), parents=[common])
+    sub.set_defaults(run=_print_version)
+
     sub = verb("help", _("List the topics of the manual, or show one"), "manual", "show")
     sub.add_argument("topic", nargs="?", metavar="TOPIC", help=_("a topic, or a command"))
     sub.set_defaults(commands=verbs.choices)
@@ -183,6 +202,7 @@ def make_parser() -> argparse.ArgumentParser:
     sub.set_defaults(run=_lazy("settings", "add_context"))
     sub = context_verbs.add_parser("remove", help=_("remove it; docker goes back to its default"), parents=[common])
     sub.set_defaults(run=_lazy("settings", "remove_context"))
+    parser.commands = verbs.choices
     return parser
 
 

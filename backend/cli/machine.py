@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from backend.agent.core import desired_state
+from backend.cli import settings
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED
 from backend.cli.output import ProgressPrinter, describe, print_json, print_problem, stopped
 from backend.cli.reclaim import describe_usage, restart_engine
@@ -29,9 +30,29 @@ _TICK_S: Final = 0.2
 
 
 def start(options: argparse.Namespace) -> int:
-    """Start the machine and wait until the engine answers."""
+    """Start the machine and wait until the engine answers. --cpus, --memory and --disk are stored as settings first."""
+    store_resources(options)
     with MachineClient.open(options.home) as client:
         return _until_started(client, options, request=Start())
+
+
+def store_resources(options: argparse.Namespace) -> None:
+    """Store the resources that the command line names, all or none. Raises WherryError."""
+    wanted = {"machine.cpus": options.cpus, "machine.disk_gib": options.disk}
+    if options.memory is not None:
+        wanted["machine.memory_mib"] = _mib(options.memory)
+    given = {key: value for key, value in wanted.items() if value is not None}
+    if given:
+        settings.store(options.home, given, quiet=options.json)
+
+
+def _mib(gib: str) -> str:
+    """Memory in MiB, from GiB as typed: "8", "0.5" or "8g". What is no number is left for the check of settings."""
+    number = gib.strip().lower().removesuffix("ib").removesuffix("b").removesuffix("g").strip()
+    try:
+        return str(round(float(number) * 1024))
+    except (ValueError, OverflowError):
+        return gib
 
 
 def restart(options: argparse.Namespace) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from pathlib import Path
 
 from backend import host
 from backend.agent.services.settings import set_autostart
@@ -33,19 +35,27 @@ def get(options: argparse.Namespace) -> int:
 
 def set_value(options: argparse.Namespace) -> int:
     """Change one setting and print when it takes effect."""
-    directory = machine_directory(options.home)
-    directory.create()
-    if options.key == "machine.disk_gib" and options.value.strip().isdecimal():
-        disks.check_size(data_disk_path(directory), int(options.value))
-    changed = config.set_value(directory.config, options.key, options.value)
+    store(options.home, {options.key: options.value}, quiet=options.json)
     if options.json:
-        print_json({options.key: config.get(changed, options.key)})
-        return EXIT_OK
-    print(f"{options.key} = {_text(config.get(changed, options.key))}")
-    needs_restart = not options.key.startswith("docker.") and options.key not in config.LIFECYCLE_KEYS
-    if needs_restart and directory.run_record.exists():
-        print(_("It takes effect at the next start: wherry restart"))
+        print_json({options.key: config.get(config.load(machine_directory(options.home).config), options.key)})
     return EXIT_OK
+
+
+def store(home: Path | None, wanted: Mapping[str, str], *, quiet: bool) -> None:
+    """Change settings, all or none, and print them and when they take effect, unless `quiet`. Raises WherryError."""
+    directory = machine_directory(home)
+    directory.create()
+    size = wanted.get("machine.disk_gib", "").strip()
+    if size.isdecimal():
+        disks.check_size(data_disk_path(directory), int(size))
+    changed = config.set_typed(directory.config, wanted)
+    if quiet:
+        return
+    for key in wanted:
+        print(f"{key} = {_text(config.get(changed, key))}")
+    at_next_start = any(not key.startswith("docker.") and key not in config.LIFECYCLE_KEYS for key in wanted)
+    if at_next_start and directory.run_record.exists():
+        print(_("It takes effect at the next start: wherry restart"))
 
 
 def add_context(options: argparse.Namespace) -> int:

@@ -173,12 +173,19 @@ def get(config: Config, key: str) -> int | str | bool:
 
 
 def set_value(path: Path, key: str, text: str) -> Config:
-    """Parse a value as typed by the user and store it; see `set_values`.
+    """Parse a value as typed by the user and store it; see `set_typed`."""
+    return set_typed(path, {key: text})
+
+
+def set_typed(path: Path, texts: Mapping[str, str]) -> Config:
+    """Parse values as typed by the user, by key, and store them, all or none; see `set_values`.
 
     Integers and true/false are parsed for settings of these types.
     """
-    _split(key)
-    return set_values(path, {key: _typed(get(load(path), key), text, key)})
+    for key in texts:
+        _split(key)
+    before = load(path)
+    return set_values(path, {key: _typed(get(before, key), text, key) for key, text in texts.items()})
 
 
 def set_values(path: Path, values: Mapping[str, int | str | bool], *, moved: bool = False) -> Config:

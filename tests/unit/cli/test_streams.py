@@ -38,7 +38,7 @@ POSITIONAL = {
     "which": ["agent"],
 }
 """An argument for each positional parameter of a command, by its metavar or name."""
-OPTION_VALUES = {"--lines": "3", "--image": "image"}
+OPTION_VALUES = {"--lines": "3", "--image": "image", "--cpus": "2", "--memory": "1.5", "--disk": "80"}
 ON_A_PROPER_HOME = {"status", "help", "env", "ports", "stats", "logs", "shell", "console", "suspend", "stop", "config"}
 
 

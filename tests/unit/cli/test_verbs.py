@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 import backend.cli.__main__ as command_line
-from backend.cli.__main__ import main
+from backend.cli.__main__ import main, make_parser
+from backend.cli.machine import store_resources
+from backend.cli.parser import ELSEWHERE
 from backend.paths import MachineDir
+from backend.settings import config
 from backend.settings.disk import data_disk_path
 
 
@@ -59,6 +62,40 @@ def test_a_line_that_is_not_understood_is_a_usage_error(
         main(arguments)
     assert caught.value.code == 2
     assert "_positive" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("ssh", "shell"), ("delete", "reset"), ("ls", "status"), ("strat", "start"), ("bug-report", "support-bundle")],
+)
+def test_an_unknown_command_names_the_one_that_is_meant(
+    word: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([word])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert f"There is no command “{word}”." in error
+    assert f"wherry {meant}" in error
+
+
+def test_words_of_other_programs_are_no_commands_of_ours() -> None:
+    names = set(make_parser().commands)
+    assert set(ELSEWHERE) <= names
+    assert not {word for words in ELSEWHERE.values() for word in words} & names
+
+
+def test_a_start_that_names_resources_stores_all_of_them_or_none(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")  # without QEMU nothing starts
+    assert main(["start", "--cpus", "2", "--memory", "many"]) == 1
+    assert "many" in capsys.readouterr().err
+    assert config.load(home / "config.toml").machine.cpus == 0
+    make = make_parser().parse_args(["start", "--cpus", "2", "--memory", "1.5", "--disk", "80", "--home", str(home)])
+    store_resources(make)
+    machine = config.load(home / "config.toml").machine
+    assert (machine.cpus, machine.memory_mib, machine.disk_gib) == (2, 1536, 80)
 
 
 def test_a_log_is_cleaned_of_what_drives_a_terminal(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
