@@ -6,6 +6,7 @@ answered.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,7 +63,10 @@ class DnsQuery:
     refusal: Rcode = Rcode.NOERROR
 
     def to_wire(self, answer: DnsAnswer, *, age_s: float = 0, datagram: bool) -> bytes:
-        """Encode the response; truncated (with the flag TC) when it does not fit into a datagram."""
+        """Encode the response; what does not fit into a datagram is left out, and the flag TC set.
+
+        A client may use what is there: musl's resolver before 1.2.4 never asks again over TCP.
+        """
         response = dns.message.make_response(self.message, recursion_available=True, our_payload=PAYLOAD_BYTES)
         response.set_rcode(answer.rcode)
         for section, rrsets in zip((response.answer, response.authority), answer.sections, strict=True):
@@ -70,11 +74,33 @@ class DnsQuery:
         if not datagram:
             return response.to_wire(max_size=65_535, prefer_truncation=True)
         size = min(max(self.message.payload, _PLAIN_BYTES), PAYLOAD_BYTES) if self.message.edns >= 0 else _PLAIN_BYTES
-        return response.to_wire(max_size=size, prefer_truncation=True)
+        try:
+            return response.to_wire(max_size=size)
+        except dns.exception.TooBig:
+            return _filled(response, size)
 
     def refuse(self, rcode: Rcode) -> bytes:
         """Encode a response with only this code."""
         return self.to_wire(DnsAnswer(rcode), datagram=True)
+
+
+def _filled(response: dns.message.Message, size: int) -> bytes:
+    """Encode as many of the answer's records as fit into `size` bytes, the first ones first, with the flag TC."""
+    records = [(rrset, record) for rrset in response.answer for record in rrset]
+    response.flags |= dns.flags.TC
+    response.authority = []
+    fits, least = b"", 0
+    most = len(records) - 1
+    while least <= most:
+        count = (least + most) // 2
+        response.answer = []
+        for rrset, kept in itertools.groupby(records[:count], key=lambda pair: pair[0]):
+            response.answer.append(dns.rrset.from_rdata_list(rrset.name, rrset.ttl, [record for _, record in kept]))
+        try:
+            fits, least = response.to_wire(max_size=size), count + 1
+        except dns.exception.TooBig:
+            most = count - 1
+    return fits or response.to_wire(max_size=size, prefer_truncation=True)
 
 
 def read(untrusted: bytes) -> DnsQuery | bytes | None:
