@@ -17,7 +17,10 @@ from backend.texts import _, ngettext, say
 
 
 def run_doctor(options: argparse.Namespace) -> int:
-    """Run the checks, repair with --fix, and print the results. EXIT_PROBLEM only if something does not work."""
+    """Run the checks, repair with --fix, and print the results.
+
+    EXIT_PROBLEM if something does not work, or nothing could be checked.
+    """
     if options.checks[:1] == ["network"]:
         return _network(options)
     run = doctor.repair_home if options.fix else doctor.examine_home
@@ -27,7 +30,10 @@ def run_doctor(options: argparse.Namespace) -> int:
     else:
         print(doctor.check_results_as_text(results, say))
         print("\n" + _summary(results))
-    return EXIT_PROBLEM if any(result.severity is CheckSeverity.FAILURE for result in results) else EXIT_OK
+    if any(result.severity is CheckSeverity.FAILURE for result in results):
+        return EXIT_PROBLEM
+    # Whoever asks for one check must not take its silence for a good sign.
+    return EXIT_OK if any(result.checked for result in results) else EXIT_PROBLEM
 
 
 def _network(options: argparse.Namespace) -> int:
@@ -54,10 +60,12 @@ def _summary(results: list[doctor.CheckResult]) -> str:
     warnings = sum(result.severity is CheckSeverity.WARNING for result in results)
     repaired = sum(result.fixed for result in results)
     fixable = sum(result.fix is not None for result in results)
+    unchecked = sum(not result.checked for result in results)
     parts = [
         ngettext("{count} failure.", "{count} failures.", failures) if failures else "",
         ngettext("{count} warning.", "{count} warnings.", warnings) if warnings else "",
-        "" if failures or warnings else _("No problems found."),
+        "" if failures or warnings else _good_news(results),
+        ngettext("{count} check wasn't possible.", "{count} checks weren't possible.", unchecked) if unchecked else "",
         ngettext("{count} problem fixed.", "{count} problems fixed.", repaired) if repaired else "",
         ngettext(
             "Wherry can fix {count} problem: wherry doctor --fix",
@@ -68,6 +76,12 @@ def _summary(results: list[doctor.CheckResult]) -> str:
         else "",
     ]
     return " ".join(filter(None, parts))
+
+
+def _good_news(results: list[doctor.CheckResult]) -> str:
+    if all(result.checked for result in results):
+        return _("No problems found.")
+    return _("No problems found in what was checked.") if any(result.checked for result in results) else ""
 
 
 def support_bundle(options: argparse.Namespace) -> int:

@@ -61,7 +61,7 @@ def examine(
     fix: bool = False,
     on_result: OnResult = lambda _result: None,
 ) -> list[CheckResult]:
-    """Run the checks that apply, in order; one that fails stops none of the others. Blocks for seconds.
+    """Run the checks, in order; one that fails, or is not possible now, stops none of the others. Blocks for seconds.
 
     Args:
         only: ids of the checks to run; all of them if empty.
@@ -84,9 +84,8 @@ def examine(
         if only and check.id not in only:
             continue
         result = run_check(check, subject, fix=fix)
-        if result is not None:
-            results.append(result)
-            on_result(result)
+        results.append(result)
+        on_result(result)
     return results
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -53,6 +53,8 @@ class CheckResult:
     """What Wherry would do about it by itself, as a sentence; None: it cannot."""
     fixed: bool = False
     """Whether it was wrong and has just been mended."""
+    checked: bool = True
+    """False: it could not be looked at now, and `finding` says why."""
 
     def __post_init__(self) -> None:
         if not self.passed and self.severity is CheckSeverity.OK:
@@ -111,14 +113,15 @@ class Check:
     """Why it matters, for somebody who does not know what it is."""
     look: Callable[[Subject], CheckOutcome]
     """Changes nothing. Raises WherryError or OSError, which are findings too."""
-    applies: Callable[[Subject], bool] = lambda _subject: True
+    lacks: Callable[[Subject], Message | None] = lambda _subject: None
+    """Why it cannot be looked at now, as part of a sentence: "the machine is stopped"; None: it can."""
     fix: Fix | None = None
 
 
-def run_check(check: Check, subject: Subject, *, fix: bool) -> CheckResult | None:
-    """Look, mend if that is wanted and possible, and look again. None: the check does not apply here."""
-    if not _applies(check, subject):
-        return None
+def run_check(check: Check, subject: Subject, *, fix: bool) -> CheckResult:
+    """Look, mend if that is wanted and possible, and look again; or say why that is not possible now."""
+    if (lacking := _lacks(check, subject)) is not None:
+        return replace(_result(check, note(message("Not checked: {reason}.", reason=lacking))), checked=False)
     finding = _look(check, subject)
     fixed = False
     if fix and finding.fixable and check.fix is not None:
@@ -138,11 +141,11 @@ def run_check(check: Check, subject: Subject, *, fix: bool) -> CheckResult | Non
     return _result(check, finding, fixed=fixed)
 
 
-def _applies(check: Check, subject: Subject) -> bool:
+def _lacks(check: Check, subject: Subject) -> Message | None:
     try:
-        return check.applies(subject)
+        return check.lacks(subject)
     except (WherryError, OSError):
-        return True  # then looking says what is wrong
+        return None  # then looking says what is wrong
 
 
 def _look(check: Check, subject: Subject) -> CheckOutcome:

@@ -103,13 +103,13 @@ def _authorities_in_words(record: CorporateNetworkRecord) -> Message:
     )
 
 
-def _inputs_are_readable(subject: Subject) -> bool:
+def _unreadable_inputs(subject: Subject) -> Message | None:
     """Settings that cannot be read are told of by their own check."""
     try:
         settings.daemon_options(subject.directory.daemon_json)
-        return bool(subject.config)
+        return None if subject.config else message("the settings can't be read")
     except (WherryError, json.JSONDecodeError):
-        return False
+        return message("the settings can't be read")
 
 
 CHECKS: Final = (
@@ -119,7 +119,7 @@ CHECKS: Final = (
         group=_GROUP,
         explanation=message("On many company networks, image pulls time out without a proxy."),
         look=_proxies,
-        applies=_inputs_are_readable,
+        lacks=_unreadable_inputs,
     ),
     Check(
         id="certificates",
@@ -129,6 +129,6 @@ CHECKS: Final = (
             "A proxy or registry with a company certificate is rejected unless its authority is trusted."
         ),
         look=_certificates,
-        applies=_inputs_are_readable,
+        lacks=_unreadable_inputs,
     ),
 )

@@ -15,6 +15,8 @@ from backend.settings import config as settings
 from backend.settings.disk import data_disk_path
 from backend.ssh.keys import CLIENT_KEY_NAME, HOST_KEY_NAME, ensure_keys, pair_is_whole
 
+NO_HOME: Final = message("the machine's folder doesn't exist yet")
+"""Why a check of what is in it is not possible."""
 _GROUP: Final = message("Folder and settings")
 
 
@@ -143,7 +145,7 @@ CHECKS: Final = (
         group=_GROUP,
         explanation=message("Anyone with access to the machine's sockets or disk controls the engine."),
         look=_permissions,
-        applies=lambda subject: subject.directory.home.is_dir(),
+        lacks=lambda subject: None if subject.directory.home.is_dir() else NO_HOME,
         fix=Fix(sentence=message("Close the machine's folders and files to other users."), apply=_close),
     ),
     Check(

@@ -11,6 +11,7 @@ from backend.agent.boot.images import directory_of
 from backend.agent.boot.prepare import resources
 from backend.agent.core.owner import hold
 from backend.doctor.check import Check, CheckOutcome, Fix, failure, note, ok, warning
+from backend.doctor.home import NO_HOME
 from backend.doctor.leftovers import leftovers
 from backend.doctor.subject import Subject
 from backend.errors import ProblemCode, fail
@@ -233,9 +234,27 @@ def _mend_autostart(subject: Subject) -> None:
     subject.host.autostart().turn_on(desktop_program(subject.directory))
 
 
-def _is_idle(subject: Subject) -> bool:
-    """Whether nothing of the machine runs: only then its files can be judged."""
-    return not subject.agent_alive and not subject.qemu_runs
+def _in_use(subject: Subject) -> Message | None:
+    """What runs of the machine: its files can be judged only while nothing does."""
+    if subject.qemu_runs:
+        return message("the machine is running")
+    return message("the agent is running; wherry stop --quit ends it") if subject.agent_alive else None
+
+
+def _no_disk(subject: Subject) -> Message | None:
+    if not data_disk_path(subject.directory).is_file():
+        return message("there is no data disk yet")
+    return _in_use(subject)
+
+
+def _not_suspended(subject: Subject) -> Message | None:
+    if not subject.directory.suspended_record.exists():
+        return message("the machine isn't suspended")
+    return _in_use(subject)
+
+
+def _no_leftovers(subject: Subject) -> Message | None:
+    return _in_use(subject) if subject.directory.home.is_dir() else NO_HOME
 
 
 CHECKS: Final = (
@@ -275,7 +294,7 @@ CHECKS: Final = (
         group=_GROUP,
         explanation=message("Errors can cause data loss. Leaked clusters only waste disk space."),
         look=_health,
-        applies=lambda subject: data_disk_path(subject.directory).is_file() and _is_idle(subject),
+        lacks=_no_disk,
         fix=Fix(sentence=message("Reclaim leaked clusters (qemu-img check -r leaks)."), apply=_give_back_leaks),
     ),
     Check(
@@ -284,7 +303,7 @@ CHECKS: Final = (
         group=_GROUP,
         explanation=message("A suspended machine can't be resumed after a change of QEMU, the processor or the disk."),
         look=_suspended,
-        applies=lambda subject: subject.directory.suspended_record.exists() and _is_idle(subject),
+        lacks=_not_suspended,
     ),
     Check(
         id="leftovers",
@@ -292,7 +311,7 @@ CHECKS: Final = (
         group=_GROUP,
         explanation=message("A crash can leave sockets and records behind. Wherry ignores them."),
         look=_leftovers,
-        applies=lambda subject: subject.directory.home.is_dir() and _is_idle(subject),
+        lacks=_no_leftovers,
         fix=Fix(sentence=message("Remove files that are no longer in use."), apply=_remove_leftovers),
     ),
     Check(

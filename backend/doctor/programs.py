@@ -49,11 +49,11 @@ def _parts(subject: Subject) -> CheckOutcome:
     return ok(message("{qboot} is installed.", qboot=ladder.QBOOT))
 
 
-def _has_qemu(subject: Subject) -> bool:
+def _no_qemu(subject: Subject) -> Message | None:
     try:
-        return bool(subject.qemu)
+        return None if subject.qemu else message("QEMU isn't usable")
     except WherryError:
-        return False  # that it is missing is said once
+        return message("QEMU isn't usable")  # why is said once
 
 
 def _plan(subject: Subject, verdicts: dict[str, Message]) -> ladder.Plan:
@@ -126,7 +126,7 @@ CHECKS: Final = (
         group=_GROUP,
         explanation=message("The small firmware starts the machine about a second faster."),
         look=_parts,
-        applies=_has_qemu,
+        lacks=_no_qemu,
     ),
     Check(
         id="accelerator",

@@ -9,7 +9,7 @@ from backend import VERSION
 from backend.doctor.check import Check, CheckOutcome, failure, note, ok, warning
 from backend.doctor.subject import Subject
 from backend.errors import ProblemCode
-from backend.messages import message, sentences, verbatim
+from backend.messages import Message, message, sentences, verbatim
 from backend.model import Phase
 from backend.net import subnets
 
@@ -123,12 +123,17 @@ def _networks(subject: Subject) -> CheckOutcome:
     return ok(message("The next start uses {chosen} between this computer and the machine.", chosen=str(chosen)))
 
 
-def _has_status(subject: Subject) -> bool:
-    return subject.status is not None
+def _no_status(subject: Subject) -> Message | None:
+    return None if subject.status is not None else message("the agent isn't running")
 
 
-def _is_up(subject: Subject) -> bool:
-    return subject.status is not None and subject.status.phase in (Phase.RUNNING, Phase.DEGRADED)
+def _not_up(subject: Subject) -> Message | None:
+    status = subject.status
+    if status is not None and status.phase in (Phase.RUNNING, Phase.DEGRADED):
+        return None
+    if status is None and subject.agent[1] is None and not subject.qemu_runs:
+        return message("the machine is stopped")
+    return message("the machine isn't running")
 
 
 CHECKS: Final = (
@@ -145,7 +150,7 @@ CHECKS: Final = (
         group=_GROUP,
         explanation=message("The state that the machine reports."),
         look=_machine,
-        applies=_has_status,
+        lacks=_no_status,
     ),
     Check(
         id="guest",
@@ -153,7 +158,7 @@ CHECKS: Final = (
         group=_GROUP,
         explanation=message("All docker commands reach the engine through the guest's SSH server."),
         look=_guest,
-        applies=_is_up,
+        lacks=_not_up,
     ),
     Check(
         id="engine",
@@ -161,7 +166,7 @@ CHECKS: Final = (
         group=_GROUP,
         explanation=message("Queried in the same way as by docker clients."),
         look=_engine,
-        applies=_is_up,
+        lacks=_not_up,
     ),
     Check(
         id="networks",
@@ -176,6 +181,6 @@ CHECKS: Final = (
         group=_GROUP,
         explanation=message("With a wrong clock, certificates look invalid and pulls fail."),
         look=_clock,
-        applies=_is_up,
+        lacks=_not_up,
     ),
 )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.doctor import CheckResult, CheckSeverity, check_results_as_text, examine
+from backend.cli.__main__ import main
+from backend.doctor import CHECKS, CheckResult, CheckSeverity, check_results_as_text, examine
 from backend.host.base import AcceleratorFact
 from backend.host.systems.linux import LinuxHost
 from backend.messages import verbatim
@@ -64,7 +65,30 @@ def test_a_computer_that_has_everything_passes(host: TestHost, directory: Machin
     assert "7.2.22" in str(results["qemu"].finding)
     assert "kvm" in str(results["accelerator"].finding)
     assert not data_disk_path(directory).exists(), "the doctor makes no disk"
-    assert {"machine", "guest", "engine", "clock", "disk-health"}.isdisjoint(results), "nothing runs, there is no disk"
+    unchecked = {result.id: str(result.finding) for result in results.values() if not result.checked}
+    assert unchecked == {
+        "machine": "Not checked: the agent isn't running.",
+        "guest": "Not checked: the machine is stopped.",
+        "engine": "Not checked: the machine is stopped.",
+        "clock": "Not checked: the machine is stopped.",
+        "disk-health": "Not checked: there is no data disk yet.",
+        "suspended": "Not checked: the machine isn't suspended.",
+    }
+
+
+@pytest.mark.parametrize("check", [check.id for check in CHECKS])
+def test_every_check_says_something(check: str, host: TestHost, tmp_path: Path) -> None:
+    nowhere = MachineDir.locate(tmp_path / "none", max_socket_path_bytes=103, short_run_base=tmp_path / "run")
+    (result,) = examine(host, nowhere, agent_alive=False, only=[check])
+    assert str(result.finding)
+    assert result.checked != str(result.finding).startswith("Not checked: ")
+
+
+def test_a_check_that_is_not_possible_is_no_good_news(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--home", str(tmp_path / "none"), "doctor", "engine"]) == 1
+    assert capsys.readouterr().out == (
+        "Runtime\n• Engine: Not checked: the machine is stopped.\n\n1 check wasn't possible.\n"
+    )
 
 
 def test_a_computer_that_has_nothing_is_told_all_of_it(

@@ -111,7 +111,10 @@ def test_files_of_a_machine_that_runs_are_not_judged(host: TestHost, directory: 
     data_disk_path(directory).write_bytes(b"x")
     directory.run_record.write_text("{}")
     with data_disk_path(directory).open("rb"):
-        assert examine(host, directory, agent_alive=False, only=["leftovers", "disk-health"], fix=True) == []
+        results = examine(host, directory, agent_alive=False, only=["leftovers", "disk-health"], fix=True)
+    assert [(str(result.finding), result.checked) for result in results] == [
+        ("Not checked: the machine is running.", False)
+    ] * 2
     assert directory.run_record.exists()
 
 
