@@ -8,7 +8,7 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from app import texts
 from app.features.maintenance.operation import show_fraction
@@ -25,8 +25,10 @@ from backend.api import MachineStatus, Phase, StepState, messages
 
 TICK_MS = 200
 """How often the elapsed time of a step is updated."""
-_NARROW: Final = 880
-_NARROWEST: Final = 620
+_HEIGHT: Final = 78
+_HEIGHT_OF_TWO: Final = 126
+_LEAST_TEXT: Final = 260
+"""Room for the state beside the buttons, with the margins, in pixels at 100 % zoom."""
 _STARTING = (Phase.PREPARING, Phase.BOOTING, Phase.CONNECTING)
 
 
@@ -57,16 +59,24 @@ class MachineHeader(QFrame):
         texts_column.addWidget(self._phase)
         texts_column.addWidget(self._detail)
         texts_column.addWidget(self._progress)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
-        row.setSpacing(10)
-        row.addWidget(self._dot)
-        row.addLayout(texts_column, 1)
-        row.addWidget(self.search)
-        row.addSpacing(theme.px(10))
+        left = QHBoxLayout()
+        left.setSpacing(10)
+        left.addWidget(self._dot)
+        left.addLayout(texts_column, 1)
+        self._controls = QHBoxLayout()
+        self._controls.setSpacing(10)
+        self._controls.addWidget(self.search)
+        self._controls.addSpacing(theme.px(10))
+        self._controls.addStretch(1)
         for widget in (self.cancel, *self._buttons.values()):
-            row.addWidget(widget)
-        self.setFixedHeight(theme.px(78))
+            self._controls.addWidget(widget)
+        # One row; two where the window is narrow.
+        self._rows = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._rows.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
+        self._rows.setSpacing(10)
+        self._rows.addLayout(left, 1)
+        self._rows.addLayout(self._controls)
+        self.setFixedHeight(theme.px(_HEIGHT))
         self._ticker = QTimer(self, interval=TICK_MS)
         self._ticker.timeout.connect(self._show_detail)
         store.machine_changed.connect(self.refresh)
@@ -131,11 +141,28 @@ class MachineHeader(QFrame):
         self._fit()
 
     def _fit(self) -> None:
-        """Show only icons on the buttons where the window is narrow."""
-        narrow = self.width() < theme.px(_NARROW)
-        for widget in (self.suspend, self.restart, self.stop):
-            widget.set_compact(narrow)
-        self.search.set_compact(self.width() < theme.px(_NARROWEST))
+        """Use the width: first the buttons lose their labels, then they go below the state."""
+        buttons = (self.suspend, self.restart, self.stop)
+        room = self.width() - theme.px(_LEAST_TEXT)
+        for compact, search_compact in ((False, False), (True, False), (True, True)):
+            for widget in buttons:
+                widget.set_compact(compact)
+            self.search.set_compact(search_compact)
+            if self._controls_width <= room:
+                break
+        in_rows = self._controls_width > room
+        direction = QBoxLayout.Direction.TopToBottom if in_rows else QBoxLayout.Direction.LeftToRight
+        if direction is not self._rows.direction():
+            self._rows.setDirection(direction)
+            self._rows.activate()
+        self.setFixedHeight(theme.px(_HEIGHT_OF_TWO if in_rows else _HEIGHT))
+
+    @property
+    def _controls_width(self) -> int:
+        """Width that the search and the shown buttons need. Not the layout's, which is known only later."""
+        widgets = [each for each in (self.search, self.cancel, *self._buttons.values()) if not each.isHidden()]
+        widths = (max(each.sizeHint().width(), each.minimumWidth()) for each in widgets)
+        return sum(widths) + theme.px(10) + self._controls.spacing() * (len(widgets) + 1)
 
     def _cancel(self) -> None:
         self._store.intents.request_maintenance.emit(messages.CancelOperation())
@@ -143,6 +170,11 @@ class MachineHeader(QFrame):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_ticker"):
+            self._dot.set_colour(theme.phase_colour(theme.current(), self._store.phase))
 
     def _show_detail(self) -> None:
         text = machine_detail(self._store)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, cast, runtime_checkable
 
-from PySide6.QtCore import QByteArray, QEvent, QSize, Signal
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.features.containers.list.view import ContainersView
 from app.features.containers.page import ContainersPage
@@ -33,16 +33,20 @@ from app.frame.palette import Palette
 from app.frame.palette_entries import PaletteEntry, machine_entries, preference_entries
 from app.frame.rail import Rail, RailEntry
 from app.frame.status_bar import StatusBar
+from app.frame.toasts import Toasts
 from app.state.machine_actions import machine_actions, refusal, start_label
+from app.state.preferences import ZOOMS
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import Message, _, message, ngettext, say
 from app.ui import icons, theme
-from app.ui.widgets import IconButton, label
 from backend.api import Notice, Phase
 
 NARROW: Final = 800
 """Below this width in pixels (at 100 % zoom) the rail shows icons only."""
+LEAST: Final = (640, 420)
+"""The window's least width and height in pixels at 100 % zoom; less where the screen is smaller."""
+_LEAST_RIGHT: Final = 320
 FIRST_PAGE: Final = "containers"
 
 
@@ -89,6 +93,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self._store = store
         self._may_close = False
+        self._was_live = False
         self.page_name = ""
         self.resize(theme.px(1120), theme.px(720))
         self._help = HelpMenu(store, self, self._page_topic, self.report_problem)
@@ -167,7 +172,7 @@ class MainWindow(QMainWindow):
     def show_notice(self, notice: Notice) -> None:
         """Show a notice, unless the window shows the same text as a problem."""
         if say(notice.text) not in self._visible_problems:
-            self._notice.show_notice(notice)
+            self.toasts.add(notice)
 
     @property
     def _visible_problems(self) -> set[str]:
@@ -215,8 +220,12 @@ class MainWindow(QMainWindow):
         self.first_run: FirstRunView | None = None
         self.header = MachineHeader(self._store)
         self.problem = ProblemView(self._store)
-        self._pages = QStackedWidget()
-        self._notice = _NoticeBar()
+        self._pages = _Pages()
+        self._page_area = QScrollArea()
+        self._page_area.setWidgetResizable(True)
+        self._page_area.setFrameShape(QFrame.Shape.NoFrame)
+        self._page_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._page_area.setWidget(self._pages)
         self.alert = AlertBar(self._store)
         self._rail = Rail(
             [
@@ -226,6 +235,8 @@ class MainWindow(QMainWindow):
         )
         self._rail.set_narrow(self.width() < theme.px(NARROW))
         self._lay_out()
+        self.toasts = Toasts(self._page_area)
+        self._fit_on_screen()
         self._rail.chosen.connect(self._on_chosen)
         self.show_page(page_name)
         self._make_menus()
@@ -236,6 +247,16 @@ class MainWindow(QMainWindow):
         content = self.centralWidget()
         assert content is not None
         content.setFocus()
+
+    def _fit_on_screen(self) -> None:
+        """Set the least size, and shrink a window that is larger than its screen, as after a change of the zoom.
+
+        The least size is not that of the contents: pages scroll where they have no room, so that the window fits on
+        every screen in every language and zoom.
+        """
+        room = self.screen().availableSize()
+        self.setMinimumSize(min(theme.px(LEAST[0]), room.width()), min(theme.px(LEAST[1]), room.height()))
+        self.resize(self.size().boundedTo(room))
 
     def _on_chosen(self, name: str) -> None:
         self.page_name = name
@@ -263,12 +284,13 @@ class MainWindow(QMainWindow):
         layout.setContentsMargins(theme.px(20), theme.px(14), theme.px(20), 0)
         layout.addWidget(self.problem)
         self._problem_holder.hide()
-        self._right = QVBoxLayout()
+        right = _Right()
+        self._right = QVBoxLayout(right)
         self._right.setContentsMargins(0, 0, 0, 0)
         self._right.setSpacing(0)
-        for widget in (self.header, self.alert, self._notice, self._problem_holder):
+        for widget in (self.header, self.alert, self._problem_holder):
             self._right.addWidget(widget)
-        self._right.addWidget(self._pages, 1)
+        self._right.addWidget(self._page_area, 1)
         self._right.addWidget(StatusBar(self._store))
         content = QWidget()
         content.setObjectName("page")
@@ -276,7 +298,7 @@ class MainWindow(QMainWindow):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         row.addWidget(self._rail)
-        row.addLayout(self._right, 1)
+        row.addWidget(right, 1)
         self.setCentralWidget(content)
 
     def _make_menus(self) -> None:
@@ -317,6 +339,15 @@ class MainWindow(QMainWindow):
             go = view.addAction(say(page.title), QKeySequence(f"Ctrl+{number + 1}"))
             go.triggered.connect(lambda _=False, name=name: self.show_page(name))
         view.addSeparator()
+        for text, keys, steps in (
+            (_("Zoom in"), ["Ctrl++", "Ctrl+="], 1),
+            (_("Zoom out"), ["Ctrl+-"], -1),
+            (_("Actual size"), ["Ctrl+0"], 0),
+        ):
+            zoom = view.addAction(text)
+            zoom.setShortcuts([QKeySequence(each) for each in keys])
+            zoom.triggered.connect(partial(self._zoom_soon, steps))
+        view.addSeparator()
         search = view.addAction(_("Search everything"), QKeySequence("Ctrl+K"))
         search.triggered.connect(lambda _checked=False: intents.search.emit())
         find = view.addAction(_("Find"), QKeySequence(QKeySequence.StandardKey.Find))
@@ -346,6 +377,16 @@ class MainWindow(QMainWindow):
         page = self.page(self.page_name)
         return page.help_topic if isinstance(page, Documented) else PAGES[self.page_name].help_topic
 
+    def _zoom_soon(self, steps: int, _checked: bool = False) -> None:
+        # Later, because the menus are made anew, with the entry that was chosen.
+        QTimer.singleShot(0, self, partial(self.zoom_by, steps))
+
+    def zoom_by(self, steps: int) -> None:
+        """Change the zoom by one step of ZOOMS; 0 resets it."""
+        preferences = self._store.preferences
+        at = ZOOMS.index(preferences.zoom) if preferences.zoom in ZOOMS else 0
+        preferences.zoom = ZOOMS[min(max(at + steps, 0), len(ZOOMS) - 1)] if steps else ZOOMS[0]
+
     def _find(self) -> None:
         """Ctrl+F: focus the open page's search field, or else that of the container list."""
         page = self.page(self.page_name)
@@ -366,7 +407,11 @@ class MainWindow(QMainWindow):
         ):
             entry.setEnabled(name in offered and offered[name].enabled)
         self.start_action.setText(start_label(self._store))
-        self._notice.drop(self._visible_problems)
+        self.toasts.drop(self._visible_problems)
+        is_live = phase is not None and phase.is_live and phase is not Phase.STOPPING
+        if self._was_live and not is_live:
+            self.toasts.drop_level("info")  # such as that the machine was started
+        self._was_live = is_live
         self.kill_action.setEnabled(phase is not None and (phase.is_live or phase is Phase.SUSPENDED) and not refused)
         keeps, up = self._store.machine_keeps_running, phase in (Phase.RUNNING, Phase.DEGRADED)
         self.quit_action.setText(_("Quit…") if keeps else _("Quit"))
@@ -388,57 +433,21 @@ class MainWindow(QMainWindow):
         self._problem_holder.setVisible(problem is not None)
 
 
-_NOTICES: Final = {
-    "info": ("information-outline", "accent"),
-    "warning": ("alert-outline", "warning"),
-    "error": ("alert-circle", "danger"),
-}
-"""Icon and color name by level."""
-_LEVELS: Final = {
-    "info": message("Information"),
-    "warning": message("Warning"),
-    "error": message("Error"),
-}
-
-
-class _NoticeBar(QFrame):
-    """A message with a button to dismiss it."""
+class _Pages(QStackedWidget):
+    """A stack that needs room for the page it shows only, not for the largest one."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setObjectName("notice")
-        self._level = "info"
-        self._mark = QLabel()
-        self._mark.setFixedSize(theme.px(18), theme.px(18))
-        self._text = label("", wrap=True)
-        close = IconButton("close", _("Dismiss"))
-        close.clicked.connect(self.hide)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(theme.px(20), theme.px(6), theme.px(20), theme.px(6))
-        row.setSpacing(theme.px(10))
-        row.addWidget(self._mark)
-        row.addWidget(self._text, 1)
-        row.addWidget(close)
-        self.hide()
+        self.setObjectName("page")
+        self.currentChanged.connect(lambda _number: self.updateGeometry())
 
-    def show_notice(self, notice: Notice) -> None:
-        self._level = notice.level
-        self._text.setText(say(notice.text))
-        self._mark.setAccessibleName(say(_LEVELS[notice.level]) if notice.level in _LEVELS else "")
-        self._colour()
-        self.show()
+    def minimumSizeHint(self) -> QSize:
+        page = self.currentWidget()
+        return page.minimumSizeHint() if page is not None else super().minimumSizeHint()
 
-    def drop(self, texts: set[str]) -> None:
-        """Hide the notice if its text is one of these."""
-        if self._text.text() in texts:
-            self.hide()
 
-    def _colour(self) -> None:
-        glyph, colour = _NOTICES.get(self._level, _NOTICES["info"])
-        picture = icons.glyph(glyph, getattr(theme.current(), colour))
-        self._mark.setPixmap(picture.pixmap(QSize(theme.px(18), theme.px(18))))
+class _Right(QWidget):
+    """What is right of the rail. It may become narrower than its contents ask for: they adapt, or scroll."""
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() is QEvent.Type.PaletteChange and hasattr(self, "_level"):
-            self._colour()
+    def minimumSizeHint(self) -> QSize:
+        return QSize(theme.px(_LEAST_RIGHT), super().minimumSizeHint().height())

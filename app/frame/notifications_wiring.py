@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QObject
@@ -26,19 +27,16 @@ class NotificationsWiring(QObject):
         self._parts = parts
         self._tray = tray
         self._watch = ContainerWatch(parts.store, self)
-        self._last: Alarm | None = None
         self._notified = ("", 0.0)
         parts.engine_link.event_seen.connect(self._watch.note)
         self._watch.alarm.connect(self._notify)
         self._machine = MachineWatch(parts.store, self)
         self._machine.alarm.connect(self._notify_of_machine)
         parts.store.noticed.connect(self._on_notice)
-        tray.message_clicked.connect(self._open)
 
     def _notify(self, alarm: Alarm) -> None:
         if desktop.tray_is_shown():
-            self._last = alarm
-            self._tray.message(alarm.title, alarm.text)
+            self._tray.message(alarm.title, alarm.text, partial(self._open, alarm))
         else:
             self._parts.store.notice(
                 Notice(level="warning", text=message("{title}. {words}", title=alarm.title, words=alarm.text))
@@ -49,20 +47,17 @@ class NotificationsWiring(QObject):
         (text, at), self._notified = self._notified, (alarm.text, time.monotonic())
         again = alarm.text == text and time.monotonic() - at < ONCE_S
         if not again and desktop.tray_is_shown() and not self._parts.window.isActiveWindow():
-            self._last = alarm
-            self._tray.message(alarm.title, alarm.text)
+            self._tray.message(alarm.title, alarm.text, partial(self._open, alarm))
 
     def _on_notice(self, notice: Notice) -> None:
         """Notify of an error that the agent reports once, such as a process killed because memory ran out."""
         if notice.level == "error" and self._parts.store.preferences.notifications:
             self._notify_of_machine(Alarm("Wherry", say(notice.text), ()))
 
-    def _open(self) -> None:
+    def _open(self, alarm: Alarm) -> None:
         """Open the failed container's log, or the container list if several failed."""
-        alarm, intents = self._last, self._parts.store.intents
+        intents = self._parts.store.intents
         intents.show_window.emit()
-        if alarm is None:
-            return
         if not alarm.containers:
             intents.show_machine.emit("overview")
             return

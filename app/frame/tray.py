@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from app import texts
@@ -27,8 +28,6 @@ _DOWN: Final = (ContainerAction.START,)
 class Tray(QObject):
     """The icon and its menu; hidden until `show`, which is called when the desktop has a tray."""
 
-    message_clicked = Signal()
-
     def __init__(self, store: AppStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store = store
@@ -38,7 +37,8 @@ class Tray(QObject):
         self.icon = QSystemTrayIcon(self)
         self.icon.setContextMenu(self.menu)
         self.icon.activated.connect(self._activated)
-        self.icon.messageClicked.connect(self.message_clicked)
+        self._clicked: Callable[[], object] | None = None
+        self.icon.messageClicked.connect(self._message_clicked)
         store.machine_changed.connect(self.refresh)
         for signal in (store.containers_changed, store.pending_changed):
             signal.connect(self._refresh_soon)
@@ -57,9 +57,13 @@ class Tray(QObject):
         """Hide the icon."""
         self.icon.hide()
 
-    def message(self, title: str, text: str) -> None:
-        """Show a desktop notification."""
+    def message(self, title: str, text: str, clicked: Callable[[], object] | None = None) -> None:
+        """Show a desktop notification. A click on it calls `clicked`, or shows the window."""
+        self._clicked = clicked
         self.icon.showMessage(title, text, icons.boat())
+
+    def _message_clicked(self) -> None:
+        (self._clicked or self._store.intents.show_window.emit)()
 
     def refresh(self) -> None:
         """Update icon and tool tip from the store, and the menu unless it is open."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-os.environ["QT_QPA_PLATFORM"] = "offscreen"
+# A screen of a usual size: the offscreen platform's own has 800 x 800 pixels.
+os.environ["QT_QPA_PLATFORM"] = f"offscreen:configfile={Path(__file__).with_name('screen.json')}"
 os.environ.setdefault("QT_API", "pyside6")
 
 import shiboken6

@@ -123,3 +123,14 @@ def test_entries_emit_their_intents(store: AppStore, tray: Tray, qtbot: QtBot, w
     action = next(action for action in tray.menu.actions() if action.text() == words)
     with qtbot.waitSignal(getattr(store.intents, intent)):
         action.trigger()
+
+
+def test_a_click_on_a_message_does_what_that_message_is_about(store: AppStore, tray: Tray, qtbot: QtBot) -> None:
+    opened: list[str] = []
+    tray.message("web failed", "Exited with code 1.", lambda: opened.append("log"))
+    tray.icon.messageClicked.emit()
+    assert opened == ["log"]
+    tray.message("Wherry is still running", "You can open or quit it from its tray icon.")
+    with qtbot.waitSignal(store.intents.show_window):
+        tray.icon.messageClicked.emit()
+    assert opened == ["log"], "not what an earlier message was about"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 
 from app.features.containers.list.actions import ContainerActions
 from app.texts import _, ngettext
 from app.ui import theme
+from app.ui.safe_text import tooltip
 from app.ui.widgets import IconButton, ScrollingRow, label
 from backend.api import Container, ContainerAction
 
@@ -23,6 +24,8 @@ _KINDS: Final = (
     ContainerAction.KILL,
     ContainerAction.REMOVE,
 )
+_RARE: Final = (ContainerAction.PAUSE, ContainerAction.UNPAUSE, ContainerAction.KILL)
+_NARROW: Final = 860
 LEAST: Final = 2
 """Least number of selected containers; a single one has buttons in its row."""
 
@@ -54,6 +57,16 @@ class SelectionBar(QFrame):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(ScrollingRow(controls))
         self.hide()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        # Remove stays on the screen: the rarer actions before it lose their labels, which their tool tips have.
+        compact = self.width() < theme.px(_NARROW)
+        for kind in _RARE:
+            button = self.buttons[kind]
+            text = button.accessibleName()
+            button.setText("" if compact else text)
+            button.setToolTip(tooltip(text if compact else ""))
 
     def show_selection(self, chosen: list[Container]) -> None:
         """Show the bar for a selection. Buttons stay in their places: those that do not apply are disabled."""
