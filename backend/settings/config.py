@@ -1,6 +1,6 @@
 """The user's settings: config.toml, validated as a whole, and written without losing comments.
 
-version = 1 [machine]  cpus, memory_mib (0: chosen from the host), disk_gib, disk_directory,
+version = 1 [machine]  cpus, memory_mib (0: chosen from the host), swap_mib, disk_gib, disk_directory,
            accelerator, start_on_demand, idle_minutes, idle_action [image]    directory ("": the last one used, or the
            newest in the image cache), update [qemu]     binary ("": searched for) [docker]   context (create a docker
            context named "wherry") [checkpoints]  keep_automatic, keep_days (0: for ever) [network]  publish, dns,
@@ -69,6 +69,8 @@ class MachineSection(_Section, frozen=True, kw_only=True):
     """0: half of the host's, but at least 2 if it has them, and at most 8."""
     memory_mib: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 0
     """0: a quarter of the host's, between 1024 and 4096."""
+    swap_mib: Annotated[int, msgspec.Meta(ge=0, le=1_048_576)] = 1024
+    """Swap: how much of what is not in use is kept compressed in memory, once memory runs short; 0: none."""
     disk_gib: Annotated[int, msgspec.Meta(ge=4, le=16_384)] = 64
     """Maximum size of the data disk; space is used only as needed. An existing disk can grow, but not shrink."""
     disk_directory: str = ""

@@ -295,6 +295,11 @@ def test_limits_hold_and_services_are_apart(machine: Machine) -> None:
         "cat", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.swap.max",
     )  # fmt: skip
     assert (done.stdout.split(), done.stderr) == ([str(64 << 20), str(32 << 20)], "")
+    # 96 MB of which 64 may be in memory: the rest is swapped; without swap for it, the kernel ends the program.
+    fill = ("--shm-size", "200m", BUSYBOX, "dd", "if=/dev/zero", "of=/dev/shm/x", "bs=1M", "count=96")
+    machine.docker("run", "--rm", "-m", "64m", "--memory-swap", "160m", *fill)
+    assert machine.docker("run", "--rm", "-m", "64m", "--memory-swap", "64m", *fill, check=False).returncode == 137
+    assert "zram0" in machine.wherry("shell", "--", "cat /proc/swaps").stdout
     for service in ("containerd", "dockerd", "dns", "sshd"):
         files = f"/proc/$(cat /run/wherry/pid/{service})/cgroup /sys/fs/cgroup/system/{service}/memory.min"
         told = machine.wherry("shell", "--", f"cat {files}").stdout.split()

@@ -36,7 +36,7 @@ class FirstRunView(QWidget):
         self._shows_settings = False
         self.setObjectName("page")
         self.problem = ProblemView(store)
-        self.rows = ResourceRows(store)
+        self.rows = ResourceRows(store, swap=False)
         self.context = CheckRow(
             _("Let the docker command use Wherry"),
             _("Uses a docker context. If another engine is already in use, it stays selected."),

@@ -30,6 +30,7 @@ SETTINGS: Final = {
     "general.zoom": message("Zoom"),
     "resources.cpus": message("Processors"),
     "resources.memory": message("Memory"),
+    "resources.swap": message("Swap"),
     "resources.disk": message("Disk"),
     "resources.data-disk": message("Data disk"),
     **NETWORK_NAMES,

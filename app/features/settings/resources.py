@@ -21,32 +21,39 @@ from backend.api import messages
 
 CPUS: Final = "machine.cpus"
 MEMORY: Final = "machine.memory_mib"
+SWAP: Final = "machine.swap_mib"
 DISK: Final = "machine.disk_gib"
 _MEMORY_STEP: Final = 256
 _LARGEST_DISK_GIB: Final = 2048
+_LARGEST_SWAP_MIB: Final = 16_384
 _DANGEROUS_SHARE: Final = 0.8
 """Share of this computer's memory above which the computer itself begins to swap."""
 
 
 class ResourceRows(QWidget):
-    """Rows for the three amounts; also used by the first-run page."""
+    """Rows for the amounts; also used by the first-run page, which leaves out the swap."""
 
     changed = Signal()  # by the user
 
-    def __init__(self, store: AppStore) -> None:
+    def __init__(self, store: AppStore, *, swap: bool = True) -> None:
         super().__init__()
         self._store = store
         self._touched: set[str] = set()
         self.cpus = AmountRow(_("Processors"), "")
         self.memory = AmountRow(_("Memory"), _(" MiB"), step=_MEMORY_STEP)
+        self.swap = AmountRow(_("Swap"), _(" MiB"), step=_MEMORY_STEP)
+        self.swap.set_note(
+            _("When memory runs short, the machine compresses so much of what isn't being used. 0 turns this off.")
+        )
         self.disk = AmountRow(_("Disk"), _(" GiB"))
-        self._rows = {CPUS: self.cpus, MEMORY: self.memory, DISK: self.disk}
+        self._rows = {CPUS: self.cpus, MEMORY: self.memory, SWAP: self.swap, DISK: self.disk}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.px(18))
         for key, row in self._rows.items():
             column.addWidget(row)
             row.changed.connect(lambda _value, key=key: self._touch(key))
+        self.swap.setVisible(swap)
         self.refresh()
 
     @property
@@ -74,6 +81,7 @@ class ResourceRows(QWidget):
         self.cpus.set_range(1, max(host.cpus, present[CPUS]), dangerous_from=host.cpus if host.cpus > 2 else None)
         dangerous = int(host.memory_mib * _DANGEROUS_SHARE)
         self.memory.set_range(host.minimum_memory_mib, max(host.memory_mib, present[MEMORY]), dangerous_from=dangerous)
+        self.swap.set_range(0, max(_LARGEST_SWAP_MIB, present[SWAP]))
         least = machine.disk.size_gib or 4
         self.disk.set_range(least, max(_LARGEST_DISK_GIB, present[DISK]))
         for key, row in self._rows.items():
@@ -134,6 +142,7 @@ class ResourcesSection(SettingsSection):
         self.controls: dict[str, QWidget] = {
             "resources.cpus": self.rows.cpus.field,
             "resources.memory": self.rows.memory.field,
+            "resources.swap": self.rows.swap.field,
             "resources.disk": self.rows.disk.field,
             "resources.data-disk": self.data_disk.move_disk,
         }
@@ -152,7 +161,7 @@ class ResourcesSection(SettingsSection):
     def refresh(self) -> None:
         """Update the widgets from the store."""
         self.rows.refresh()
-        self.problem.show_problem(self._store.part(SettingsStore).config_problem((CPUS, MEMORY, DISK)))
+        self.problem.show_problem(self._store.part(SettingsStore).config_problem((CPUS, MEMORY, SWAP, DISK)))
         self._enable()
 
     def _enable(self) -> None:
@@ -181,5 +190,6 @@ def _present(machine: messages.SettingsReply) -> dict[str, int]:
     return {
         CPUS: machine.chosen.cpus,
         MEMORY: machine.chosen.memory_mib,
+        SWAP: int(machine.values.get(SWAP, 0)),
         DISK: max(int(machine.values[DISK]), machine.disk.size_gib or 0),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
 from app.features.settings.network import NETWORK_NAMES
-from app.features.settings.resources import CPUS, DISK, MEMORY
+from app.features.settings.resources import CPUS, DISK, MEMORY, SWAP
 from app.state.settings_store import SettingsStore
 from app.state.store import AppStore
 from app.texts import _, message, say
@@ -47,6 +47,7 @@ def reason_name(reason: str) -> str:
     titles = {
         CPUS: message("Processors"),
         MEMORY: message("Memory"),
+        SWAP: message("Swap"),
         DISK: message("Disk"),
         "daemon": message("Docker engine"),
         **NETWORK_NAMES,

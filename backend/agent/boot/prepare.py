@@ -221,6 +221,7 @@ def _kept_inputs(directory: MachineDir, saved: Suspended) -> _GuestInputs:
 
 def _make_inputs(config: Config, host: Host, directory: MachineDir, image_directory: Path) -> _GuestInputs:
     """Write the input files, which the guest reads by fw_cfg."""
+    memory_mib = resources(config, disk_gib=0).memory_mib
     keys = ensure_keys(directory.keys)
     unknown: Problem | None = None
     routes: tuple[Route, ...] = ()
@@ -254,6 +255,8 @@ def _make_inputs(config: Config, host: Host, directory: MachineDir, image_direct
         "daemon.json": (directory.engine_options, _json(options)),
         "hostname": (directory.guest_inputs / "hostname", b"wherry\n"),
         "network": (directory.guest_inputs / "network", network.as_input().encode()),
+        # Kept in memory, so more than that can never be filled.
+        "swap": (directory.guest_inputs / "swap", b"%d\n" % min(config.machine.swap_mib, memory_mib)),
         **{name: (directory.guest_inputs / name, content) for name, content in corporate.contents.items()},
     }
     for name in corporate_network.INPUTS:

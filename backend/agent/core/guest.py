@@ -68,6 +68,13 @@ _MEANINGS: Final = {
         message("Check the engine's log: wherry logs engine. A setting in daemon.json may be the cause."),
         Action.RESTART,
     ),
+    "swap": _Meaning(
+        ProblemCode.GUEST_FAULT,
+        message("The machine has no swap."),
+        message("Without it, containers are killed sooner when memory runs short. Restart the machine."),
+        Action.RESTART,
+        warning=True,
+    ),
     "names-crash": _Meaning(
         ProblemCode.GUEST_FAULT,
         message(

@@ -77,6 +77,19 @@ def test_only_what_was_changed_is_applied(store: AppStore, page: SettingsPage, a
     assert "Memory" in page.restart._label.text()
 
 
+def test_swap_can_be_turned_off_and_on(store: AppStore, page: SettingsPage, asked: list[Any]) -> None:
+    resources = page.resources
+    page.tabs.setCurrentWidget(resources)
+    assert resources.rows.swap.value == 1024
+    resources.rows.swap.field.setValue(0)
+    QTest.mouseClick(resources.apply, LEFT)
+    assert asked == [messages.SetSettings(values={"machine.swap_mib": 0})]
+    answer = config_answer(machine_swap_mib=0, reasons=("machine.swap_mib",))
+    store.part(SettingsStore).take(*reply(messages.SetSettings(values={}), answer))
+    assert resources.rows.swap.value == 0
+    assert "Swap" in page.restart._label.text()
+
+
 def test_pending_changes_offer_a_restart(store: AppStore, page: SettingsPage, qtbot: QtBot) -> None:
     page.tabs.setCurrentWidget(page.resources)
     assert not page.restart.isVisible()

@@ -92,12 +92,13 @@ def test_what_the_guest_is_given_is_private_and_whole(host: CacheHost, directory
     directory.daemon_json.write_text('{"debug": true, "labels": ["ö"]}')
     preparation = prepared(host, directory)
     inputs = dict(preparation.inputs)
-    assert set(inputs) == {"ssh-host-key", "authorized-keys", "daemon.json", "hostname", "network"}
+    assert set(inputs) == {"ssh-host-key", "authorized-keys", "daemon.json", "hostname", "network", "swap"}
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in inputs.values())
     given = json.loads(inputs["daemon.json"].read_text())
     assert given == given | {"debug": True, "labels": ["ö"], "userland-proxy": False, "ip": "127.0.0.1"}
     assert json.loads(directory.used_daemon_json.read_text()) == {"debug": True, "labels": ["ö"]}
     assert inputs["authorized-keys"].read_text().startswith("ssh-ed25519 ")
+    assert inputs["swap"].read_text() == "1024\n"
     assert "PRIVATE KEY" not in inputs["authorized-keys"].read_text()
     assert [candidate.accelerator for candidate in preparation.plan.candidates] == ["tcg"] * 2
     assert prepared(host, directory).uuid != preparation.uuid

@@ -37,6 +37,12 @@ _GLOBAL = (
             "error",
             "The machine ran out of memory, and a process was killed: a, b (77) and 2 more.",
         ),
+        (
+            1,
+            _GLOBAL.replace("task_memcg=/,task=a, b", "task_memcg=/system/dockerd,task=dockerd"),
+            "error",
+            "The machine ran out of memory, and a process was killed: dockerd (77).",
+        ),
         (1, "", "error", "The machine ran out of memory, and a process was killed."),
     ],
 )
@@ -57,6 +63,7 @@ def test_no_line_of_the_kernel_does_harm(line: str) -> None:
         ("data-full-now", ProblemCode.DATA_DISK_FULL, False, None),
         ("memory-low", ProblemCode.MEMORY_LOW, True, Action.RECLAIM),
         ("engine-crash", ProblemCode.ENGINE_DOWN, False, Action.RESTART),
+        ("swap", ProblemCode.GUEST_FAULT, True, Action.RESTART),
         ("odd", ProblemCode.GUEST_FAULT, False, None),
     ],
 )
