@@ -360,15 +360,11 @@ class Effects:
         problem = None if orderly else ending.problem or explain_exit(exit_)
         if guest is not None and guest.shut_down_in_order and (left := guest.stopping) is not None and left.containers:
             self._notify(Notice(level="warning", text=killed(left)))
-        try:
-            await self._release()
-        finally:  # whatever becomes of the ways that led there, it is gone
-            self._post(Exited(run, orderly, problem, suspended=ending.is_saved))
+        await self._release(Exited(run, orderly, problem, suspended=ending.is_saved))
 
     async def shut_down(self, run: int, policy: StopPolicy) -> None:
         if self._driver.pid is None:
-            await self._release()
-            self._post(Exited(run, orderly=True, problem=None))
+            await self._release(Exited(run, orderly=True, problem=None))
             return
         if policy is StopPolicy.SUSPEND and await self._suspend(run):
             await self._driver.kill()
@@ -384,8 +380,7 @@ class Effects:
             self._notify(Notice(level="warning", text=message("The guest didn't shut down in time and was stopped.")))
         await self._driver.kill()
         if not self._is_watched and run == self._hooks.run():  # it was stopped before its kernel showed life
-            await self._release()
-            self._post(Exited(run, orderly=True, problem=None))
+            await self._release(Exited(run, orderly=True, problem=None))
 
     async def _suspend(self, run: int) -> bool:
         """Whether the machine's state is saved and QEMU only waits to be ended."""
@@ -440,9 +435,13 @@ class Effects:
         done, _ = await asyncio.wait({self._watcher}, timeout=seconds)
         return bool(done)
 
-    async def _release(self) -> None:
-        """Close what led to the guest that is gone."""
+    async def _release(self, event: Exited) -> None:
+        """Tell that the guest is gone, then close what led to it.
+
+        In this order, because closing takes a moment: nobody is to see a machine that runs without a QEMU meanwhile.
+        """
         now, self._machine.now = self._machine.now, None
+        self._post(event)
         await self._close(now)
 
     @staticmethod

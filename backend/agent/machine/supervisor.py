@@ -64,6 +64,7 @@ _log = logging.getLogger(__name__)
 
 _RAN_WELL_S: Final = 120.0
 _DIAL_S: Final = 300.0
+_WITH_QEMU: Final = (Phase.CONNECTING, Phase.RUNNING, Phase.DEGRADED)
 _DEGRADED_S: Final = 5.0
 """How long a client waits for an engine that is known to be gone, and might soon be found again."""
 
@@ -477,7 +478,10 @@ class Supervisor:
 
     def _push(self) -> None:
         fresh = self._snapshot()
-        if fresh != self._last:
+        # A QEMU that has just ended is reported by an event, which is on its way: until then what was shown stays, and
+        # nobody sees a machine that runs without a process.
+        is_ending = self._state.phase in _WITH_QEMU and fresh.pid is None
+        if fresh != self._last and not is_ending:
             self._seq += 1
             self._last = fresh
             self._publish(fresh)

@@ -17,9 +17,9 @@ from backend.agent.boot.link import ENGINE_LOG
 from backend.control.launch import ensure_agent
 from backend.errors import ProblemCode, WherryError
 from backend.host import current
-from backend.model import Phase
+from backend.model import MachineStatus, Phase
 from backend.settings.disk import data_disk_path
-from tests.agent.machine import Machine, eventually, make_image, problem_of, until
+from tests.agent.machine import PATIENCE_S, Machine, eventually, kill, make_image, problem_of, until
 from tests.fakes import qemu
 
 Spoil = Callable[[Machine], None]
@@ -177,6 +177,22 @@ def starts_badly(machine: Machine) -> tuple[str, dict[str, Any]]:
     shown = json.loads(machine.wherry("status", "--json", code=1).stdout)
     assert shown["problems"] == status["problems"]
     return text, status["problems"][0]
+
+
+def test_nobody_sees_a_machine_that_runs_without_its_process(machine: Machine) -> None:
+    pid = machine.started().pid
+    assert pid is not None
+    up = (Phase.CONNECTING, Phase.RUNNING, Phase.DEGRADED)
+    seen: list[MachineStatus] = []
+    with machine.client() as client:
+        kill(pid)
+        for update in client.updates(timeout_s=PATIENCE_S):
+            if isinstance(update, MachineStatus):
+                seen.append(update)
+                if update.phase is Phase.RUNNING and update.pid not in (pid, None):
+                    break
+    assert seen[-1].phase is Phase.RUNNING
+    assert [status for status in seen if status.phase in up and status.pid is None] == []
 
 
 def test_a_problem_disappears_once_it_is_fixed(machine: Machine) -> None:
