@@ -105,6 +105,7 @@ from backend.model import (
     AcceleratorStatus,
     Desired,
     EngineEndpoint,
+    HopState,
     MachineNetworks,
     MachineResources,
     MachineStatus,
@@ -127,7 +128,6 @@ if TYPE_CHECKING:
     from backend.control.launch import ensure_agent
     from backend.doctor import CheckResult, CheckSeverity, check_results_as_text, examine_home, repair_home
     from backend.doctor.network import (
-        HopState,
         NetworkDiagnosis,
         NetworkHop,
         diagnose_network,
@@ -291,7 +291,6 @@ __all__ = [
 ]
 
 _LAZY = {
-    "HopState": "backend.doctor.network",
     "NetworkDiagnosis": "backend.doctor.network",
     "NetworkHop": "backend.doctor.network",
     "diagnose_network": "backend.doctor.network",

@@ -190,3 +190,12 @@ class Notice:
     level: str
     """"info", "warning" or "error"."""
     text: Message
+
+
+class HopState(StrEnum):
+    """What the network check found about one hop on the way to a registry."""
+
+    OK = "ok"
+    FAILED = "failed"  # a pull ends here
+    WARNING = "warning"  # a pull gets past it
+    SKIPPED = "skipped"  # not tried; the hop's detail says why

@@ -9,36 +9,22 @@ from functools import partial
 from typing import Final
 
 from app import texts
+from app.features.containers.actions.entries import ENTRIES, Section
 from app.features.settings.general import scheme_name
 from app.state.machine_actions import machine_actions, refusal
 from app.state.preferences import ZOOMS
 from app.state.store import AppStore
-from app.texts import _, message, say
+from app.texts import _
 from app.ui import theme
 from app.ui.ports import port_links
 from app.ui.search import NameQuery, fold
-from backend.api import Container, ContainerAction, Phase, messages
+from backend.api import Container, Phase, messages
 
 SHOWN: Final = 50
 """Maximum number of results."""
 _RECENT_BONUS: Final = 40
 _WITH_ACTIONS: Final = 4
 """Number of best-matching containers whose actions are listed too."""
-TABS: Final = {
-    "logs": (message("Logs"), "text-box-outline"),
-    "terminal": (message("Terminal"), "console"),
-    "files": (message("Files"), "folder-outline"),
-    "inspect": (message("Inspect"), "code-json"),
-    "stats": (message("Stats"), "chart-line"),
-}
-"""Title and icon of each tab of a container's page."""
-_GLYPHS: Final = {
-    ContainerAction.START: "play",
-    ContainerAction.STOP: "stop",
-    ContainerAction.RESTART: "restart",
-    ContainerAction.PAUSE: "pause",
-    ContainerAction.UNPAUSE: "play-pause",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +72,17 @@ def container_entries(store: AppStore, container: Container) -> list[PaletteEntr
     state = texts.container_state(container.state)
     detail = f"{container.image} · {state}"
     entries = [PaletteEntry(key, name, detail, "cube-outline", partial(intents.open_container.emit, container.id, ""))]
-    for tab, (label, glyph) in TABS.items():
-        title = _("{tab}: {name}", tab=say(label), name=name)
-        entries.append(
-            PaletteEntry(f"{key}:{tab}", title, state, glyph, partial(intents.open_container.emit, container.id, tab))
-        )
-    for kind in _applicable_actions(container):
-        title = _("{action} {name}", action=texts.action(kind), name=name)
-        run = partial(intents.act_on_containers.emit, (container.id,), kind)
-        entries.append(PaletteEntry(f"{key}:{kind.value}", title, state, _GLYPHS[kind], run))
+    for action in ENTRIES[1:]:
+        if not action.applies(store, (container,)):
+            continue
+        if action.section is Section.OPEN:
+            title = _("{tab}: {name}", tab=action.text, name=name)
+        elif action.section is Section.STATE:
+            title = _("{action} {name}", action=action.text, name=name)
+        else:
+            title = _("{action}: {name}", action=action.text.removesuffix("…"), name=name)
+        run = partial(intents.do_with_container.emit, action.name, container.id)
+        entries.append(PaletteEntry(f"{key}:{action.name}", title, state, action.glyph, run))
     for url in dict.fromkeys(link.url for link in port_links(container) if link.url):
         title = _("Open {url}", url=url)
         entries.append(PaletteEntry(f"{key}:{url}", title, name, "open-in-new", partial(intents.open_url.emit, url)))
@@ -173,13 +161,6 @@ def preference_entries(store: AppStore) -> list[PaletteEntry]:
                 )
             )
     return entries
-
-
-def _applicable_actions(container: Container) -> tuple[ContainerAction, ...]:
-    if not container.state.is_up:
-        return (ContainerAction.START,)
-    pause = ContainerAction.UNPAUSE if container.state.value == "paused" else ContainerAction.PAUSE
-    return (ContainerAction.STOP, ContainerAction.RESTART, pause)
 
 
 def _suggestions(store: AppStore, fixed: Sequence[PaletteEntry], recent: dict[str, int]) -> list[PaletteEntry]:

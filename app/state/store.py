@@ -37,6 +37,8 @@ class Intents(QObject):
     show_machine = Signal(str)  # a part of the Machine page: "overview", "checkpoints" or "checks"
     act_on_containers = Signal(tuple, object)  # ids, ContainerAction
     open_container = Signal(str, str)  # container id, name of a tab ("" for the first)
+    show_container = Signal(str)  # container id: open it, unless it is open already
+    do_with_container = Signal(str, str)  # name of an entry of the container actions, container id
     copy_as_run = Signal(tuple)  # container ids
     new_container = Signal(str)  # open the form, for an image ("" for none yet)
     edit_container = Signal(str)  # container id: open its settings in the form, to recreate it

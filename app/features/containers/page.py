@@ -21,6 +21,7 @@ class ContainersPage(QStackedWidget):
         self.addWidget(self.view)
         store.intents.open_container.connect(self.open_container)
         store.intents.close_container.connect(self.close_container)
+        store.intents.show_container.connect(self.show_container)
 
     @property
     def detail(self) -> DetailPage:
@@ -41,9 +42,15 @@ class ContainersPage(QStackedWidget):
             self.detail.open(container_id, tab)
             self.setCurrentWidget(self.detail)
 
+    def show_container(self, container_id: str) -> None:
+        """Open a container, unless it is open already, at whichever tab."""
+        if not (self.is_open and self.detail.container_id == container_id):
+            self._store.intents.open_container.emit(container_id, "")
+
     def close_container(self) -> None:
-        """Return to the list."""
+        """Return to the list, at the container that was open."""
         if self.is_open:
+            self.view.set_current(self.detail.container_id)
             self.detail.leave()
             self.setCurrentWidget(self.view)
             self.view.table.setFocus(Qt.FocusReason.OtherFocusReason)

@@ -16,13 +16,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.features.doctor.network_check_store import Hop, HopState, NetworkCheckStore
+from app.features.doctor.network_check_store import Hop, NetworkCheckStore
 from app.features.problems.problem import ProblemView
 from app.state.store import AppStore
 from app.texts import _, message, say
 from app.ui import theme
 from app.ui.marked import Mark, MarkedRow, show_line
 from app.ui.widgets import CopyButton, button, label, resize_on_screen
+from backend.api import HopState
 
 _EXAMPLE: Final = "hello-world"
 _STATES: Final = {

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from PySide6.QtCore import QObject, Signal
 
-from backend.api import Message, Problem
-
-
-class HopState(StrEnum):
-    """Result of one hop."""
-
-    OK = "ok"
-    FAILED = "failed"  # a pull fails here
-    WARNING = "warning"  # a pull succeeds despite it
-    SKIPPED = "skipped"
+from backend.api import HopState, Message, Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

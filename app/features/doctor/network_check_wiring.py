@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from app.features.doctor.network_check_store import Hop, HopState, NetworkCheckStore
+from app.features.doctor.network_check_store import Hop, NetworkCheckStore
 from app.links.workers import Workers
 from app.state.parts import Parts
 from app.texts import message, say
@@ -102,7 +102,7 @@ def _hop(hop: NetworkHop) -> Hop:
     return Hop(
         id=hop.id,
         title=cleaned(hop.title, _TEXT_LIMIT),
-        state=HopState(hop.state.value),
+        state=hop.state,
         detail=cleaned(hop.detail, _TEXT_LIMIT),
         fix=cleaned(hop.fix, _TEXT_LIMIT) if hop.fix is not None else None,
     )

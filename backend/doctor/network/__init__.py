@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from backend.control.launch import machine_directory
-from backend.doctor.network.types import HopState, NetworkDiagnosis, NetworkHop
+from backend.doctor.network.types import NetworkDiagnosis, NetworkHop
 from backend.doctor.network.way import Way
 from backend.errors import Cancelled, Problem, ProblemCode
 from backend.host import current as current_host
 from backend.messages import Message, message, verbatim
+from backend.model import HopState
 
 __all__ = [
     "DEFAULT_IMAGE",

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from backend.messages import Message
-
-
-class HopState(StrEnum):
-    """What became of one hop."""
-
-    OK = "ok"
-    FAILED = "failed"  # a pull ends here
-    WARNING = "warning"  # a pull gets past it
-    SKIPPED = "skipped"  # not tried, `detail` says why
+from backend.model import HopState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

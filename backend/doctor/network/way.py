@@ -13,11 +13,12 @@ from backend.doctor.network.reference import ImageReference, is_insecure, parse_
 from backend.doctor.network.registry import Registry
 from backend.doctor.network.sides import HostSide
 from backend.doctor.network.surroundings import Surroundings
-from backend.doctor.network.types import HopState, NetworkDiagnosis, NetworkHop, Unreached
+from backend.doctor.network.types import NetworkDiagnosis, NetworkHop, Unreached
 from backend.doctor.network.web import Place, Web
 from backend.engine.types import clean_text
 from backend.host.base import Host
 from backend.messages import Message, message, sentences, verbatim
+from backend.model import HopState
 from backend.net.engine_options import loopback_range
 from backend.paths import MachineDir
 

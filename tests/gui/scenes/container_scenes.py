@@ -98,7 +98,7 @@ def _removal(store: AppStore, window: MainWindow) -> None:
 
 def _rename(store: AppStore, window: MainWindow) -> None:
     _menu(store, window)
-    window.containers.actions_of_list.rename.trigger()
+    window.containers.actions_of_list.by_name["rename"].trigger()
 
 
 def open_form(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.features.doctor.network_check import NetworkCheckDialog
-from app.features.doctor.network_check_store import Hop, HopState, NetworkCheckStore
+from app.features.doctor.network_check_store import Hop, NetworkCheckStore
 from app.features.ports.page import PortsView
 from app.features.ports.store import PortsStore
 from app.features.settings.network import NetworkSettings
@@ -20,7 +20,7 @@ from backend.engine.spec.container_spec import ContainerSpec
 from backend.engine.types import Container
 from backend.errors import Action, Problem, ProblemCode
 from backend.messages import verbatim
-from backend.model import MachineNetworks, Phase
+from backend.model import HopState, MachineNetworks, Phase
 from tests.gui.scenes import samples, settings_samples
 from tests.gui.scenes.container_scenes import open_form
 from tests.gui.scenes.replies import answer_to

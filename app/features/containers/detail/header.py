@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app import texts
-from app.features.containers.list.dialogs import confirm_removal
+from app.features.containers.actions.actions import ContainerActions
+from app.features.containers.actions.entries import Section
 from app.state.store import AppStore
 from app.texts import _
-from app.ui import icons, theme
+from app.ui import theme
 from app.ui.ports import port_links
 from app.ui.safe_text import menu_text, tooltip
 from app.ui.widgets import ElidedLabel, IconButton, StateDot, button, label
-from backend.api import Container, ContainerAction, ContainerState
+from backend.api import Container, ContainerAction
 
 MAX_PORTS = 6
 
@@ -26,8 +25,6 @@ class DetailHeader(QFrame):
     """The header for one container."""
 
     left = Signal()  # the user returns to the list
-    commit_requested = Signal()
-    export_requested = Signal()
 
     def __init__(self, store: AppStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,6 +50,7 @@ class DetailHeader(QFrame):
         self.more = IconButton("dots-vertical", _("More"))
         self.more.setProperty("role", "menu")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.actions_here = ContainerActions(store, self, lambda: self._target, has_shortcuts=False)
         self.menu = QMenu(self.more)
         self.menu.aboutToShow.connect(self._fill_menu)
         self.more.setMenu(self.menu)
@@ -137,12 +135,12 @@ class DetailHeader(QFrame):
         widget.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         return widget
 
-    def _act(self, action: ContainerAction) -> None:
-        if self._container is not None:
-            self._store.intents.act_on_containers.emit((self._container.id,), action)
+    @property
+    def _target(self) -> tuple[Container, ...]:
+        return (self._container,) if self._container is not None else ()
 
-    def _confirm_removal(self, container: Container) -> None:
-        confirm_removal(self, (container,), self._store.intents.act_on_containers.emit)
+    def _act(self, action: ContainerAction) -> None:
+        self.actions_here.request(action, self._target)
 
     def _enable(self) -> None:
         container = self._container
@@ -158,25 +156,5 @@ class DetailHeader(QFrame):
 
     def _fill_menu(self) -> None:
         self.menu.clear()
-        container = self._container
-        if container is None:
-            return
-
-        def add(text: str, glyph: str, do: Callable[[], object]) -> None:
-            self.menu.addAction(icons.glyph(glyph), text, do)
-
-        if container.state is ContainerState.RUNNING:
-            add(texts.action(ContainerAction.PAUSE), "pause", partial(self._act, ContainerAction.PAUSE))
-        if container.state is ContainerState.PAUSED:
-            add(texts.action(ContainerAction.UNPAUSE), "play", partial(self._act, ContainerAction.UNPAUSE))
-        if container.state.is_up:
-            add(texts.action(ContainerAction.KILL), "close-octagon-outline", partial(self._act, ContainerAction.KILL))
-        self.menu.addSeparator()
-        add(_("Commit to image…"), "package-variant-closed", self.commit_requested.emit)
-        add(_("Export to tar file…"), "archive-arrow-down-outline", self.export_requested.emit)
-        self.menu.addSeparator()
-        board = QGuiApplication.clipboard()
-        add(_("Remove…"), "trash-can-outline", partial(self._confirm_removal, container))
-        self.menu.addSeparator()
-        add(_("Copy ID"), "content-copy", partial(board.setText, container.id))
-        add(_("Copy name"), "content-copy", partial(board.setText, container.name))
+        self.actions_here.recolour()
+        self.actions_here.fill(self.menu, from_section=Section.STATE)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, Protocol, cast, runtime_checkable
 
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QFileDialog, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from app.features.containers.data.store import DetailStore
-from app.features.containers.detail.commit_dialog import CommitDialog
 from app.features.containers.detail.facts_tab import FactsTab
 from app.features.containers.detail.header import DetailHeader
 from app.features.containers.detail.inspect_tab import InspectTab
@@ -27,13 +25,22 @@ from app.ui import icons
 from app.ui.safe_text import menu_text
 
 
+@runtime_checkable
+class ContainerTab(Protocol):
+    """What every tab's widget has; one with a search field has `focus_search()` too."""
+
+    def show_container(self, container_id: str) -> None:
+        """Show a container, by id; "" for none."""
+        ...
+
+
 class Tab(NamedTuple):
     """Description of one tab."""
 
     title: Message
     glyph: str
     make: Callable[[AppStore], QWidget]
-    """Creates a widget with `show_container(id)`, and optionally `focus_search()`."""
+    """Creates a widget that is a `ContainerTab`."""
 
 
 TABS: Final[dict[str, Tab]] = {
@@ -59,8 +66,6 @@ class DetailPage(QWidget):
         self.setObjectName("page")
         self.header = DetailHeader(store)
         self.header.left.connect(self._leave_safely)
-        self.header.commit_requested.connect(self._commit)
-        self.header.export_requested.connect(self._export)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setObjectName("detail-tabs")
@@ -141,7 +146,8 @@ class DetailPage(QWidget):
         widget = self.tab(name)
         if self._shown_for.get(name) != self._container_id:
             self._shown_for[name] = self._container_id
-            widget.show_container(self._container_id)  # type: ignore[attr-defined] # what every tab has
+            assert isinstance(widget, ContainerTab)
+            widget.show_container(self._container_id)
         if isinstance(widget, TerminalTab):
             widget.focus_terminal()
 
@@ -167,28 +173,6 @@ class DetailPage(QWidget):
             files.go_back()
         else:
             self._store.intents.close_container.emit()
-
-    def _commit(self) -> None:
-        container = self._store.container(self._container_id)
-        if container is None:
-            return
-        dialog = CommitDialog(container, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-
-        def chosen(name: str, message: str, pause: bool) -> None:
-            self._store.part(DetailStore).intents.commit.emit(container.id, name, message, pause)
-
-        dialog.chosen.connect(chosen)
-        dialog.open()
-
-    def _export(self) -> None:
-        container = self._store.container(self._container_id)
-        if container is None:
-            return
-        usual = f"{container.name.replace('/', '_')}.tar"
-        chosen, _kind = QFileDialog.getSaveFileName(self, _("Export container files"), usual, _("Tar archives (*.tar)"))
-        if chosen:
-            self._store.part(DetailStore).intents.export.emit(container.id, Path(chosen))
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -8,7 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QWidget
 
-from app.features.containers.list.actions import ContainerActions
+from app.features.containers.actions.actions import ContainerActions
 from app.texts import _, ngettext
 from app.ui import theme
 from app.ui.safe_text import tooltip

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import texts
+from app.features.containers.actions.entries import is_startable
 from app.features.containers.list.columns import (
     FIGURES,
     ContainerColumn,
@@ -30,7 +31,7 @@ from app.features.containers.list.columns import (
     status_lines,
 )
 from app.features.containers.list.model import row_of
-from app.features.containers.list.rows import Row, is_startable
+from app.features.containers.list.rows import Row
 from app.texts import _
 from app.ui import icons, theme
 from app.ui.figures import NOTHING

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from app.features.containers.list.columns import ContainerColumn, Facts, Group, sort_key
 from app.ui.ports import port_links
-from backend.api import Container, ContainerState
+from backend.api import Container
 
 Row = Container | Group
 _Row = TypeVar("_Row", Container, Row)
@@ -95,8 +95,3 @@ def _sorted(rows: Sequence[_Row], arrangement: Arrangement, facts: Facts) -> lis
     if arrangement.column is ContainerColumn.NAME:
         return by_name[::-1] if arrangement.descending else by_name
     return sorted(by_name, key=lambda row: sort_key(row, arrangement.column, facts), reverse=arrangement.descending)
-
-
-def is_startable(container: Container) -> bool:
-    """Whether Start applies to the container."""
-    return container.state in (ContainerState.CREATED, ContainerState.EXITED, ContainerState.DEAD)

@@ -16,7 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.features.containers.list.actions import ContainerActions
+from app.features.containers.actions.actions import ContainerActions
+from app.features.containers.actions.entries import BY_NAME
 from app.features.containers.list.bar import SelectionBar
 from app.features.containers.list.columns import Group, count_running, usage
 from app.features.containers.list.model import ContainerModel
@@ -88,6 +89,12 @@ class ContainersView(QWidget):
             self.table.select_keys({container_id})
             self.table.set_current(number)
 
+    def set_current(self, container_id: str) -> None:
+        """Mark a container as the current one, if it is visible; the selection is unchanged."""
+        number = self.model.row_of_key(container_id)
+        if number is not None:
+            self.table.set_current(number)
+
     def focus_search(self) -> None:
         """Focus the filter field."""
         self.filter.go_to()
@@ -132,6 +139,7 @@ class ContainersView(QWidget):
         store, table = self._store, self.table
         self.model.refreshed.connect(self.refresh)
         store.pending_changed.connect(self._show_selection)
+        store.intents.do_with_container.connect(self._do)
         store.machine_changed.connect(self.refresh)
         store.engine_changed.connect(self.refresh)
         store.part(StatsStore).changed.connect(self._show_totals)
@@ -212,6 +220,12 @@ class ContainersView(QWidget):
 
     def _on_action_requested(self, kind: ContainerAction, row: Container | Group) -> None:
         self.actions_of_list.request(kind, row.members if isinstance(row, Group) else [row])
+
+    def _do(self, name: str, container_id: str) -> None:
+        """Do what was chosen elsewhere, as in the palette."""
+        container = self._store.container(container_id)
+        if container is not None and BY_NAME[name].applies(self._store, (container,)):
+            BY_NAME[name].run(self._store, self.window(), (container,))
 
     def _clear_selection(self) -> None:
         self.table.clearSelection()

@@ -16,15 +16,14 @@ from pytestqt.qtbot import QtBot
 
 from app.application import WherryApp
 from app.features.doctor.network_check import NetworkCheckDialog
-from app.features.doctor.network_check_store import HopState, NetworkCheckStore
+from app.features.doctor.network_check_store import NetworkCheckStore
 from app.frame.main_window import MainWindow
 from app.state.store import AppStore
 from backend import api
-from backend.doctor.network.types import HopState as FoundState
 from backend.doctor.network.types import NetworkDiagnosis, NetworkHop
 from backend.errors import Cancelled, Problem, ProblemCode, fail
 from backend.messages import verbatim
-from backend.model import Phase
+from backend.model import HopState, Phase
 from tests.gui.fakes.fake_agent import FakeAgent
 from tests.gui.fakes.maintenance_window import MaintenanceWindow, buttons_of, started
 from tests.gui.scenes import samples
@@ -49,13 +48,13 @@ class Doctor:
             NetworkHop(
                 id="reference",
                 title=verbatim("Image"),
-                state=FoundState.OK,
+                state=HopState.OK,
                 detail=verbatim("docker.io/library/x:latest"),
             ),
             NetworkHop(
                 id="tls",
                 title=verbatim("TLS"),
-                state=FoundState.FAILED,
+                state=HopState.FAILED,
                 detail=verbatim("the certificate is <b>odd</b>"),
                 fix=verbatim("Mend it."),
             ),

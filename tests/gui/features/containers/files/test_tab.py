@@ -12,9 +12,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
+from app.features.containers.actions.commit_dialog import CommitDialog
 from app.features.containers.data.files import FileEntry, Listing, from_wire, listing_of, shown_path, to_wire
 from app.features.containers.data.store import DetailStore, JobState
-from app.features.containers.detail.commit_dialog import CommitDialog
 from app.features.containers.files.drag_out import DragOut
 from app.features.containers.files.model import rows_of
 from app.features.containers.files.tab import FilesTab

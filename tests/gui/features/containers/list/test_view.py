@@ -13,8 +13,8 @@ from PySide6.QtTest import QAbstractItemModelTester, QTest
 from PySide6.QtWidgets import QCheckBox, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from app.features.containers.actions.dialogs import RenameDialog
 from app.features.containers.list.columns import ContainerColumn, Group, rough_time, span_s
-from app.features.containers.list.dialogs import RenameDialog
 from app.features.containers.list.model import ContainerModel
 from app.features.containers.list.restarts import needs_inspection
 from app.features.containers.list.rows import arrange, row_key
@@ -366,7 +366,7 @@ def test_the_menu_shows_what_applies(view: ContainersView) -> None:
     labels = [action.text() for action in view.build_menu().actions()]
     assert "Terminal" not in labels
     assert "Start" in labels
-    view.actions_of_list.copy_id.trigger()
+    view.actions_of_list.by_name["copy-id"].trigger()
     assert QGuiApplication.clipboard().text() == named("not-started").id
 
 
