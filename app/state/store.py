@@ -45,6 +45,7 @@ class Intents(QObject):
     request_engine = Signal(object, object)  # job(EngineClient), done(result | Problem), as in EngineLink.run
     close_container = Signal()  # back to the list
     follow_logs = Signal(str, tuple)  # key of a log pane, ids of the containers whose logs it shows
+    load_older_logs = Signal(str)  # key of a log pane: read its containers' logs again, from much further back
     open_url = Signal(str)
     refresh = Signal()
     run_checks = Signal()  # all diagnostics

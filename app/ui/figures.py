@@ -15,6 +15,17 @@ from PySide6.QtCore import QDateTime, QLocale
 
 from app.texts import _, ngettext, pgettext
 
+UNIT_S: Final = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86_400,
+    "week": 604_800,
+    "month": 2_592_000,
+    "year": 31_536_000,
+}
+"""Lengths of the units of time in seconds, ascending."""
+
 NOTHING: Final = "–"
 """Shown in a table when there is no value."""
 _UNITS: Final = 5
@@ -114,3 +125,27 @@ def in_unit(value: int, unit: int) -> str:
     """The number in a unit, without the unit's name; no decimals for whole numbers."""
     shown = max(0, value) / 1024**unit
     return number(shown, 1 if unit and shown < 99.95 and abs(shown - round(shown)) >= 0.05 else 0)
+
+
+def rough_time(seconds: float) -> str:
+    """A duration in the largest unit that fits: "5 minutes"."""
+    unit, size = "second", 1
+    for name, length in UNIT_S.items():
+        if seconds >= length:
+            unit, size = name, length
+    count = int(seconds // size)
+    match unit:
+        case "second":
+            return ngettext("{count} second", "{count} seconds", count)
+        case "minute":
+            return ngettext("{count} minute", "{count} minutes", count)
+        case "hour":
+            return ngettext("{count} hour", "{count} hours", count)
+        case "day":
+            return ngettext("{count} day", "{count} days", count)
+        case "week":
+            return ngettext("{count} week", "{count} weeks", count)
+        case "month":
+            return ngettext("{count} month", "{count} months", count)
+        case _:
+            return ngettext("{count} year", "{count} years", count)

@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject
 
 from app.features.logs.data.buffer import MAX_SOURCES, LogBuffer
-from app.features.logs.data.feed import LogFeed
+from app.features.logs.data.feed import FIRST_LINES, TAIL_LINES, LogFeed
 from app.features.logs.data.followed import FollowedLog
 from app.features.logs.data.spill import Spill
 from app.features.logs.store import LogStore
@@ -29,6 +29,7 @@ class LogsWiring(QObject):
         self._old: list[threading.Thread] = []
         self._directory: Path = user_cache_dir() / "logs"
         parts.store.intents.follow_logs.connect(self._follow)
+        parts.store.intents.load_older_logs.connect(self._load_older)
         parts.engine_link.endpoint_changed.connect(self._on_endpoint)
         parts.engine_link.containers_changed.connect(self._on_containers)
 
@@ -38,7 +39,11 @@ class LogsWiring(QObject):
             self._end(key)
         join_threads(self._old, JOIN_DEADLINE_S)
 
-    def _follow(self, key: str, container_ids: tuple[str, ...]) -> None:
+    def _load_older(self, key: str) -> None:
+        if (log := self._parts.store.part(LogStore).log(key)) is not None:
+            self._follow(key, log.container_ids, tail=TAIL_LINES)
+
+    def _follow(self, key: str, container_ids: tuple[str, ...], *, tail: int = FIRST_LINES) -> None:
         store = self._parts.store
         self._end(key)
         chosen = container_ids[:MAX_SOURCES]
@@ -48,7 +53,7 @@ class LogsWiring(QObject):
         known = {entry.id: entry.name for entry in store.containers or ()}
         names = tuple(known.get(each, each[:12]) for each in chosen)
         log = FollowedLog(chosen, names, LogBuffer(Spill(self._directory)))
-        self._feeds[key] = LogFeed(log, self._parts.engine_link.url, store.containers or ())
+        self._feeds[key] = LogFeed(log, self._parts.engine_link.url, store.containers or (), tail=tail)
         store.part(LogStore).put(key, log)
 
     def _end(self, key: str) -> None:

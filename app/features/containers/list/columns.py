@@ -15,7 +15,7 @@ from app import texts
 from app.features.stats.store import StatsStore
 from app.texts import _, message, ngettext, say
 from app.ui import figures
-from app.ui.figures import NOTHING, natural
+from app.ui.figures import NOTHING, UNIT_S, natural, rough_time
 from app.ui.ports import port_links
 from backend.api import Container, ContainerAction, ContainerState, ContainerUsage, Health
 
@@ -75,15 +75,6 @@ SortKey = tuple[float | str, ...]
 
 _STATUS: Final = re.compile(r"(?:Up|Exited \(-?\d+\)|Dead|Restarting \(-?\d+\)) ?(.*?)(?: ago)?(?: \(.*\))?")
 _SPAN: Final = re.compile(r"(?:About )?(an?|Less than a|\d+) (second|minute|hour|day|week|month|year)s?")
-_UNIT_S: Final = {
-    "second": 1,
-    "minute": 60,
-    "hour": 3600,
-    "day": 86_400,
-    "week": 604_800,
-    "month": 2_592_000,
-    "year": 31_536_000,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,37 +121,13 @@ def span_s(status: str) -> int | None:
     if span is None:
         return None
     count = int(span.group(1)) if span.group(1).isdigit() else 1
-    return count * _UNIT_S[span.group(2)]
+    return count * UNIT_S[span.group(2)]
 
 
 def span_text(status: str) -> str:
     """The duration in the engine's status text, translated; "" if there is none."""
     seconds = span_s(status)
     return "" if seconds is None else rough_time(seconds)
-
-
-def rough_time(seconds: float) -> str:
-    """A duration in the largest unit that fits: "5 minutes"."""
-    unit, size = "second", 1
-    for name, length in _UNIT_S.items():
-        if seconds >= length:
-            unit, size = name, length
-    count = int(seconds // size)
-    match unit:
-        case "second":
-            return ngettext("{count} second", "{count} seconds", count)
-        case "minute":
-            return ngettext("{count} minute", "{count} minutes", count)
-        case "hour":
-            return ngettext("{count} hour", "{count} hours", count)
-        case "day":
-            return ngettext("{count} day", "{count} days", count)
-        case "week":
-            return ngettext("{count} week", "{count} weeks", count)
-        case "month":
-            return ngettext("{count} month", "{count} months", count)
-        case _:
-            return ngettext("{count} year", "{count} years", count)
 
 
 def state_text(container: Container) -> str:

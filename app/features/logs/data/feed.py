@@ -30,8 +30,10 @@ from backend.api import LOG_HEADER_BYTES, LOG_TIME_BYTES, Container, Problem, Pr
 if TYPE_CHECKING:
     from backend.api import EngineClient, EngineStream, LogBlock
 
+FIRST_LINES: Final = 20_000
+"""Number of existing lines to read at first, shared by the containers: they are there at once."""
 TAIL_LINES: Final = 1_000_000
-"""Number of existing lines to read, shared by the containers."""
+"""The same when the user asks for older lines; in an emulated machine that takes minutes."""
 LEAST_TAIL_LINES: Final = 2_000
 FOLLOW_LIMIT: Final = 32
 READERS: Final = 4
@@ -60,17 +62,23 @@ class _Source:
     last_count: int = 0
     """Number of its lines with that time."""
     to_skip: int = 0
+    existing: int = 0
+    """Number of its lines that were written before the log was opened, as far as they have arrived."""
 
 
 class LogFeed:
     """Starts at once. All methods MUST be called in the GUI thread."""
 
-    def __init__(self, log: FollowedLog, url: str | None, containers: tuple[Container, ...]) -> None:
+    def __init__(
+        self, log: FollowedLog, url: str | None, containers: tuple[Container, ...], *, tail: int = FIRST_LINES
+    ) -> None:
+        """Read the newest `tail` lines, and follow."""
         self._log = log
         self._url = url
         up = {entry.id for entry in containers if entry.state.is_up}
         self._sources = [_Source(number, each, each in up) for number, each in enumerate(log.container_ids)]
-        self._tail = max(LEAST_TAIL_LINES, TAIL_LINES // max(1, len(self._sources)))
+        self._tail = max(LEAST_TAIL_LINES, tail // max(1, len(self._sources)))
+        self._began = time.time()
         self._merger = Merger() if len(self._sources) > 1 else None
         self._changed = threading.Condition()
         self._write = threading.Lock()
@@ -278,6 +286,7 @@ class LogFeed:
         if not starts:
             return
         self._remember(source, data, starts)
+        self._note_age(source, len(starts))
         buffer, number = self._log.buffer, source.number
         base = buffer.keep(data) << SOURCE_BITS | number
         entries = [base + (start << SOURCE_BITS) for start in starts]
@@ -293,6 +302,20 @@ class LogFeed:
             if len(self._merger) > _RELEASE_LINES:
                 self._release()
         self._pushed.set()
+
+    def _note_age(self, source: _Source, count: int) -> None:
+        """Tell the log how far it is behind the containers, and whether there are older lines than those read."""
+        if not source.last_key:
+            return
+        try:
+            written = float(seconds(source.last_key))
+        except ValueError:
+            return
+        self._log.note_behind(time.time() - written)
+        if written < self._began and source.existing < self._tail:
+            source.existing += count
+            if source.existing >= self._tail:
+                self._log.has_older = True
 
     def _without_known(self, source: _Source, data: bytes, starts: list[int]) -> list[int]:
         fresh = []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from PySide6.QtCore import QObject, Signal
 
@@ -14,6 +16,11 @@ from app.features.logs.data.buffer import LogBuffer
 from app.features.logs.data.export import Columns, LogExport
 from app.features.logs.data.search import LogQuery, LogSearch
 from backend.api import Problem
+
+ARRIVING_S: Final = 1.5
+"""Lines are arriving if the last one came within this time."""
+BEHIND_S: Final = 10.0
+"""A log is behind if the line that arrives was written longer ago than this."""
 
 
 class LogState(StrEnum):
@@ -35,7 +42,7 @@ class SourceState:
 
 
 class FollowedLog(QObject):
-    """MUST be created and read in the GUI thread; `set_state` and `touch` are thread-safe."""
+    """MUST be created and read in the GUI thread; `set_state`, `note_behind` and `touch` are thread-safe."""
 
     changed = Signal()
     """Lines or a state have changed. Emitted once for any number of changes until `seen` is called."""
@@ -47,6 +54,9 @@ class FollowedLog(QObject):
         """Names of the containers, by `LogLine.source`."""
         self.buffer = buffer
         self.states = [SourceState() for _ in container_ids]
+        self.has_older = False
+        """Whether there are older lines than those that were asked for."""
+        self._behind = (0.0, 0.0)
         self._told = False
         self._searches: list[LogSearch] = []
         self._exports: list[LogExport] = []
@@ -73,6 +83,22 @@ class FollowedLog(QObject):
         """Set the state of a container's log."""
         self.states[source] = SourceState(state, problem)
         self.touch()
+
+    @property
+    def behind_s(self) -> float:
+        """By how many seconds the newest line is late, while lines arrive that were written long ago; else 0."""
+        seconds, at = self._behind
+        is_arriving = time.monotonic() - at < ARRIVING_S
+        return seconds if is_arriving and seconds >= BEHIND_S else 0.0
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether the lines of some container have not begun to arrive."""
+        return any(each.state is LogState.OPENING for each in self.states)
+
+    def note_behind(self, seconds: float) -> None:
+        """Set by how much the line that has just arrived is late. Thread-safe."""
+        self._behind = (seconds, time.monotonic())
 
     def touch(self) -> None:
         """Report a change."""

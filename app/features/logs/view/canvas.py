@@ -317,7 +317,10 @@ class LinesCanvas(QAbstractScrollArea):
     def _paint_nothing(self, painter: QPainter) -> None:
         if self._log is None:
             return
-        words = _("No matching lines.") if self.shown.search is not None else _("No log output yet.")
+        if self._log.is_opening:
+            words = _("Loading…")
+        else:
+            words = _("No matching lines.") if self.shown.search is not None else _("No log output yet.")
         painter.setPen(QColor(theme.current().muted))
         painter.drawText(
             self.viewport().rect().adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN), Qt.AlignmentFlag.AlignTop, words

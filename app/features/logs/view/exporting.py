@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QSizePolicy, QWidget
 
 from app.features.logs.data.buffer import MAX_LINES
 from app.features.logs.data.export import Columns, LogExport, columns_of
-from app.features.logs.data.feed import TAIL_LINES
-from app.features.logs.data.followed import FollowedLog, LogState
+from app.features.logs.data.feed import FIRST_LINES
+from app.features.logs.data.followed import ARRIVING_S, FollowedLog, LogState
 from app.features.logs.data.spill import DISK_LIMIT_BYTES
 from app.features.logs.view.layouts import utf16_slice
 from app.features.logs.view.lines_view import LinesView
 from app.texts import _, message, ngettext, problem_text, say
 from app.ui import theme
+from app.ui.figures import rough_time
 from app.ui.safe_text import tooltip
 from app.ui.widgets import button, label
 from backend.api import Problem
@@ -38,6 +40,8 @@ _AT_ONCE: Final = 2_000
 class Exporting(QFrame):
     """A function of the log, but for what it is just doing."""
 
+    older_wanted = Signal()
+
     def __init__(self, lines: LinesView, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("logfoot")
@@ -55,14 +59,17 @@ class Exporting(QFrame):
         row.setContentsMargins(theme.px(12), theme.px(4), theme.px(12), theme.px(4))
         row.setSpacing(theme.px(10))
         row.addWidget(self.state, 1)
-        for widget in (self.progress, self.cancel, self.count):
+        self.older = button(_("Load older lines"), self.older_wanted.emit, "link")
+        self._again = QTimer(self, singleShot=True, interval=round(ARRIVING_S * 1000) + 100)
+        self._again.timeout.connect(self.refresh)
+        for widget in (self.older, self.progress, self.cancel, self.count):
             row.addWidget(widget)
         self.progress.hide()
         self.cancel.hide()
         self._said = ""
         bounds = _(
             "Shows the newest {tail:,} lines at first. Keeps up to {lines:,} lines or {size} GiB.",
-            tail=TAIL_LINES,
+            tail=FIRST_LINES,
             lines=MAX_LINES,
             size=DISK_LIMIT_BYTES // 1024**3,
         )
@@ -79,13 +86,18 @@ class Exporting(QFrame):
         if self._log is None:
             self.state.setText("")
             self.count.setText("")
+            self.older.hide()
             return
+        self.older.setVisible(self._log.has_older)
         count = self._lines.shown.count
         if self._log.buffer.first:
             self.count.setText(_("newest {count:,} lines; older lines were dropped", count=count))
         else:
             self.count.setText(ngettext("{count:,} line", "{count:,} lines", count))
         words, tip = self._states(self._log)
+        if behind := self._log.behind_s:
+            words = _("Catching up, {time} behind", time=rough_time(behind))
+            self._again.start()  # no line may come that ends it
         self.state.setText(self._said or words)
         self.state.setToolTip(tooltip(tip))
 

@@ -107,6 +107,7 @@ class LogPane(QWidget):
         self.copy.clicked.connect(lambda _checked=False: self.exporting.copy_all())
         self.save.clicked.connect(lambda _checked=False: self._ask_where_to_save())
         self.clear.clicked.connect(lambda _checked=False: self._clear())
+        self.exporting.older_wanted.connect(lambda: self._store.intents.load_older_logs.emit(self._key))
         searching.field.textChanged.connect(lambda _words: self._typed.start())
         searching.changed.connect(self._begin_search)
         searching.filtered.connect(self._filter)

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QCheckBox, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.features.containers.actions.dialogs import RenameDialog
-from app.features.containers.list.columns import ContainerColumn, Group, rough_time, span_s
+from app.features.containers.list.columns import ContainerColumn, Group, span_s
 from app.features.containers.list.model import ContainerModel
 from app.features.containers.list.restarts import needs_inspection
 from app.features.containers.list.rows import arrange, row_key
@@ -24,6 +24,7 @@ from app.features.stats.store import StatsStore
 from app.frame.main_window import MainWindow
 from app.state.preferences import Preferences
 from app.state.store import AppStore
+from app.ui.figures import rough_time
 from app.ui.tables.sort_header import SortHeader
 from backend.engine.types import Container, ContainerAction, ContainerState
 from backend.errors import Problem, ProblemCode

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 from pytestqt.qtbot import QtBot
 
 from app.features.logs.data import feed as feed_module
+from app.features.logs.data import followed as followed_module
 from app.features.logs.data.buffer import LogBuffer
 from app.features.logs.data.feed import FOLLOW_LIMIT, READERS, LogFeed
 from app.features.logs.data.followed import FollowedLog, LogState
@@ -220,3 +222,40 @@ def test_more_containers_than_are_followed_cost_no_more_connections(
     stream.put(None)
     qtbot.waitUntil(lambda: many.states.count(LogState.ENDED) == 41)
     qtbot.waitUntil(lambda: many.states.count(LogState.FOLLOWING) == FOLLOW_LIMIT)
+
+
+def test_the_newest_lines_are_read_first_and_older_ones_are_known_of(
+    engine: FakeEngine, opened: Opener, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "LEAST_TAIL_LINES", 1)
+    engine.logs[identity(engine, "web")] = b"".join(stamped(second, "line") for second in range(8))
+    web = opened("web")
+    qtbot.waitUntil(lambda: len(web.lines) == 8)
+    assert not web.log.has_older, "they are all"
+    assert f"tail={feed_module.FIRST_LINES}" in engine.log_queries[0]
+    monkeypatch.setattr(feed_module, "FIRST_LINES", 5)
+    ids = (identity(engine, "web"),)
+    log = FollowedLog(ids, ("web",), LogBuffer(Spill()))
+    feed = LogFeed(log, engine.url, listed(engine), tail=5)
+    qtbot.waitUntil(lambda: log.buffer.end == 8)
+    assert log.has_older, "as many as were asked for have come"
+    assert join_threads(feed.close(), 5)
+
+
+def test_a_log_that_is_late_says_so_until_no_line_comes(
+    engine: FakeEngine, opened: Opener, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = opened("web")
+    assert web.states == [LogState.OPENING]
+    qtbot.waitUntil(lambda: engine.log_readers == 1)
+    engine.write_log(stamped(1, "long ago"))
+    qtbot.waitUntil(lambda: len(web.lines) == 1)
+    assert not web.log.is_opening
+    assert web.log.behind_s != 0.0
+    monkeypatch.setattr(followed_module, "ARRIVING_S", 0.0)
+    assert web.log.behind_s == 0.0, "nothing arrives: the last line is just old"
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000000Z fresh\n")
+    monkeypatch.setattr(followed_module, "ARRIVING_S", 60.0)
+    engine.write_log(frame(now.encode()))
+    qtbot.waitUntil(lambda: len(web.lines) == 2)
+    assert web.log.behind_s == 0.0
