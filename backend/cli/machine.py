@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import msgspec
+
 from backend.agent.core import desired_state
 from backend.cli import settings
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED
@@ -18,6 +20,7 @@ from backend.control.client import MachineClient, end_agent
 from backend.control.launch import agent_answers, machine_directory
 from backend.control.messages import Restart, Start, Stop
 from backend.errors import Problem, ProblemCode
+from backend.host.process import figures_of
 from backend.messages import Message, message
 from backend.model import Desired, MachineStatus, Notice, Phase, StopPolicy
 from backend.texts import _
@@ -110,17 +113,29 @@ def status(options: argparse.Namespace) -> int:
     """Print the status. Never starts the machine; starts an agent only to adopt a machine that runs."""
     if not may_be_alive(options):
         current = _status_from_files(options)
-        print_json(current) if options.json else print(describe(current))
+        _print_status(current, agent=None) if options.json else print(describe(current))
         return EXIT_STOPPED
     with MachineClient.open(options.home) as client:
         current = client.status
         if options.json:
-            print_json(current)
+            _print_status(current, agent=client.agent_pid)
         else:
             print(describe(current, usage=describe_usage(client, current)))
-        if current.phase in (Phase.STOPPED, Phase.SUSPENDED):
-            return EXIT_STOPPED
-        return EXIT_PROBLEM if current.problems else EXIT_OK
+        return status_code(current)
+
+
+def status_code(status: MachineStatus) -> int:
+    """The exit code of `wherry status`: that the machine is stopped, or stopping, comes before its problems."""
+    if status.phase in (Phase.STOPPED, Phase.SUSPENDED, Phase.STOPPING):
+        return EXIT_STOPPED
+    return EXIT_PROBLEM if status.problems else EXIT_OK
+
+
+def _print_status(status: MachineStatus, *, agent: int | None) -> None:
+    """As JSON, with what the machine's processes use: for whoever suspects a leak."""
+    pids = {"agent": agent, "qemu": status.pid}
+    processes = {name: figures_of(pid) if pid is not None else None for name, pid in pids.items()}
+    print_json({**msgspec.to_builtins(status), "processes": processes})
 
 
 def may_be_alive(options: argparse.Namespace) -> bool:

@@ -71,6 +71,11 @@ class Subject:
         return self.agent[0]
 
     @property
+    def agent_pid(self) -> int | None:
+        """The agent's process, where there is one that answers."""
+        return self._agent_pid if self.agent[0] is not None else None
+
+    @property
     def own_pids(self) -> frozenset[int]:
         """The machine's QEMU and its agent, as far as they are known: what they listen on is the machine's."""
         pids = (self.status.pid if self.status is not None else None, self._agent_pid)

@@ -70,6 +70,56 @@ def resident_bytes(pid: int) -> int | None:
         return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessFigures:
+    """What a process uses; None where the system does not say."""
+
+    pid: int
+    memory_bytes: int | None
+    """Resident."""
+    threads: int | None
+    descriptors: int | None
+    """Open files and sockets."""
+
+
+def figures_of(pid: int) -> ProcessFigures | None:
+    """What a process uses now; None when it has ended or cannot be read."""
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            return ProcessFigures(
+                pid=pid,
+                memory_bytes=int(process.memory_info().rss),
+                threads=int(process.num_threads()),
+                descriptors=int(process.num_fds()) if hasattr(process, "num_fds") else None,
+            )
+    except psutil.Error:
+        return None
+
+
+def descriptors_of(pid: int) -> list[str]:
+    """What a process has open, in order of descriptors: "3 /path" or "5 socket 127.0.0.1:53 LISTEN". Linux only."""
+    sockets = {}
+    with contextlib.suppress(psutil.Error, OSError):
+        for entry in psutil.Process(pid).net_connections(kind="all"):
+            ends = " -> ".join(_address(end) for end in (entry.laddr, entry.raddr) if end)
+            sockets[entry.fd] = f"socket {ends or '(unnamed)'} {entry.status}"
+    found = []
+    try:
+        numbers = sorted(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return []
+    for number in numbers:
+        with contextlib.suppress(OSError):  # closed meanwhile
+            target = str(Path(f"/proc/{pid}/fd/{number}").readlink())
+            found.append(f"{number} {sockets.get(number, target)}")
+    return found
+
+
+def _address(end: object) -> str:
+    return f"{end[0]}:{end[1]}" if isinstance(end, tuple) else str(end)
+
+
 def peak_resident_bytes(pid: int) -> int | None:
     """Peak resident memory of a process in bytes, as counted by the system; None when unknown."""
     try:

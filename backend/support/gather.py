@@ -26,7 +26,7 @@ from backend.doctor.subject import Subject
 from backend.errors import ProblemCode, WherryError, fail
 from backend.host import engines
 from backend.host.base import Host
-from backend.host.process import total_memory_mib
+from backend.host.process import descriptors_of, figures_of, total_memory_mib
 from backend.messages import message
 from backend.net.proxies import secrets_of
 from backend.paths import MachineDir
@@ -100,6 +100,7 @@ class Gatherer:
         """All pieces, in order. Their content still has secrets: use `clean`."""
         yield Piece("facts.json", "versions, this computer, variables that concern docker", self._facts)
         yield Piece("status.json", "what the machine does", self._status)
+        yield Piece("processes.json", "memory, threads and open files of the agent and of QEMU", self._processes)
         yield Piece("doctor.txt", "what the checks found", self._doctor)
         yield Piece("settings/config.toml", "Wherry's settings", lambda: _tail(self._dir.config))
         yield Piece("settings/daemon.json", "options for dockerd", lambda: _tail(self._dir.daemon_json))
@@ -141,6 +142,15 @@ class Gatherer:
         if status is None:
             return _json({"agent": "not running" if problem is None else problem.as_text()})
         return _json(msgspec.to_builtins(status))
+
+    def _processes(self) -> str:
+        pids = {"agent": self._subject.agent_pid, "qemu": self._subject.status.pid if self._subject.status else None}
+        found: dict[str, object] = {
+            name: {"figures": msgspec.to_builtins(figures_of(pid)), "open": descriptors_of(pid)[:_MAX_FILES]}
+            for name, pid in pids.items()
+            if pid is not None
+        }
+        return _json(found or {"agent": "not running"})
 
     def _doctor(self) -> str:
         results = doctor.examine(self._host, self._dir, agent_alive=self._agent_alive)

@@ -145,6 +145,10 @@ def test_a_home_of_any_name_works(make_machine: Callable[..., Machine], name: st
     out = machine.wherry("start").stdout
     assert "running" in out
     status = json.loads(machine.wherry("status", "--json").stdout)
+    used = status["processes"]
+    assert used["qemu"]["pid"] == status["pid"]
+    assert all(used[name][what] > 0 for name in used for what in ("memory_bytes", "threads", "descriptors"))
+    assert used["agent"]["descriptors"] < 64
     assert status["phase"] == "running"
     with machine.client() as client:
         kill(client.agent_pid)

@@ -12,8 +12,11 @@ import pytest
 
 import backend.cli.__main__ as command_line
 from backend.cli.__main__ import main, make_parser
-from backend.cli.machine import store_resources
+from backend.cli.machine import status_code, store_resources
 from backend.cli.parser import ELSEWHERE
+from backend.errors import Problem, ProblemCode
+from backend.messages import verbatim
+from backend.model import Desired, MachineStatus, Phase
 from backend.paths import MachineDir
 from backend.settings import config
 from backend.settings.disk import data_disk_path
@@ -209,3 +212,14 @@ def test_every_command_names_a_function_that_there_is() -> None:
     assert len(found) > 20
     for module, function in found:
         assert callable(getattr(importlib.import_module(f"backend.cli.{module}"), function, None)), (module, function)
+
+
+PROBLEM = Problem(code=ProblemCode.ENGINE_DOWN, summary=verbatim("It is away."))
+
+
+@pytest.mark.parametrize("problems", [(), (PROBLEM,)])
+@pytest.mark.parametrize("phase", list(Phase))
+def test_the_exit_code_of_status_says_whether_the_machine_is_there(phase: Phase, problems: tuple[Problem, ...]) -> None:
+    status = MachineStatus(seq=1, phase=phase, desired=Desired.RUNNING, problems=problems)
+    down = phase in (Phase.STOPPED, Phase.SUSPENDED, Phase.STOPPING)
+    assert status_code(status) == (3 if down else 1 if problems else 0)
