@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -79,10 +80,12 @@ class NetworkHooks:
             async with asyncio.timeout(_HOLD_S):
                 problem = await self._publisher.prepare_start(route[1], self._dial)
         except TimeoutError:
-            return _too_slow(route[1])
+            problem = _too_slow(route[1])
         except WherryError as error:
             _log.info("before %s: %s", target, error.problem.summary)
             return None  # the engine will report it
+        if problem is not None:
+            await self._publisher.leave_refused(route[1], self._dial)
         return _in_docker_wording(problem)
 
     async def before_response(self, method: str, target: str, status: int) -> Problem | None:
@@ -117,6 +120,9 @@ class NetworkHooks:
                 async with asyncio.timeout(_HOLD_S):
                     return _in_docker_wording(await self._publisher.finish_start(name))
             except TimeoutError:
+                with contextlib.suppress(TimeoutError, WherryError):
+                    async with asyncio.timeout(_RELEASE_S):
+                        await self._publisher.end_unpublished(name)
                 return _too_slow(name)
         is_removal = method == "DELETE" and not verb
         if status < 300 and (is_removal or (method == "POST" and verb in _ENDS)):

@@ -135,7 +135,9 @@ def test_a_port_answers_at_the_address_that_was_asked_for_and_at_no_other(
     assert is_free("::1", anywhere)
 
 
-def test_a_port_that_another_program_has_starts_nothing_and_names_it(machine: Machine, containers: list[str]) -> None:
+def test_a_port_that_another_program_has_starts_nothing_and_names_it(
+    machine: Machine, containers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     containers.append("late")
     command = ("sh", "-c", SERVE.format(word="late"))
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -151,6 +153,15 @@ def test_a_port_that_another_program_has_starts_nothing_and_names_it(machine: Ma
         assert rows(machine, "late") == []
         again = machine.docker("start", "late", check=False)
         assert f"(process {os.getpid()})" in again.stderr
+        # The client waits for the removal, which is the engine's part, however it asks and in whatever version.
+        for number, (options, version) in enumerate((((), "1.50"), (("-d",), "1.50"), ((), "1.25"))):
+            monkeypatch.setenv("DOCKER_API_VERSION", version)
+            asked = ("run", "--rm", *options, "--name", f"gone{number}", "-p", f"{port}:80", BUSYBOX, "true")
+            ran = machine.docker(*asked, check=False)
+            assert ran.returncode == 125, (options, version)
+            assert "port is already allocated" in ran.stderr
+        monkeypatch.delenv("DOCKER_API_VERSION")
+        assert machine.docker("ps", "-aq", "--filter", "name=gone").stdout == ""
     machine.docker("start", "late")
     becomes("127.0.0.1", port, "late")
 

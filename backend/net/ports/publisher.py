@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from backend.addresses import Forward
 from backend.engine.ask import ask, ask_json, follow
+from backend.engine.engine_json import refusal
 from backend.errors import Problem, WherryError
 from backend.json_reader import JsonObject
 from backend.model import Notice
@@ -51,6 +52,8 @@ _EVENTS: Final = "/events?filters=" + quote(
     json.dumps({"type": list(_FOLLOWED), "event": [action for actions in _FOLLOWED.values() for action in actions]})
 )
 
+_GONE: Final = (404, 409)
+"""Answers to the removal of a container that is removed already, or is being removed."""
 _START_S: Final = 120.0
 """After this time a pending start is dropped: its client has disconnected."""
 
@@ -181,6 +184,32 @@ class Publisher:
         finally:
             self._end_start(name)
 
+    async def leave_refused(self, name: str, dial: Dial) -> None:
+        """Do what the engine does by itself after a start that failed: a container run with --rm is removed.
+
+        Called when the engine never got the request. Clients wait for that removal, with no deadline. Does not raise.
+
+        Args:
+            name: name or id of the container, as given by the client.
+            dial: opens a stream to the engine. Raises WherryError.
+        """
+        try:
+            answer = await ask_json(dial, f"/containers/{name}/json")
+            if answer is None or not answer.object().object("HostConfig").flag("AutoRemove"):
+                return
+            # By its id, for somebody else may have the name by now. Not by force: one that runs stays.
+            key = answer.object().required_text("Id")
+            status, body = await ask(dial, "DELETE", f"/containers/{key}?v=1")
+            if status >= 400 and status not in _GONE:
+                _log.warning("the container %s was not removed after its start: %s", key[:12], refusal(body))
+        except WherryError as error:
+            _log.warning("the container %s was not removed after its start: %s", name, error.problem.summary)
+
+    async def end_unpublished(self, name: str) -> None:
+        """Stop a container whose client is told that it didn't start. Raises WherryError."""
+        await ask(self._dial, "POST", f"/containers/{name}/stop?t=0")
+        await self._read_container(name)
+
     async def _settle(self, name: str) -> Problem | None:
         for attempts_left in reversed(range(_ELSEWHERE)):
             published = await self._read_container(name)
@@ -194,8 +223,7 @@ class Publisher:
             await ask(self._dial, "POST", f"/containers/{name}/restart?t=0")
         problem = self._reconciler.first_problem(published)
         with contextlib.suppress(WherryError):
-            await ask(self._dial, "POST", f"/containers/{name}/stop?t=0")
-            await self._read_container(name)
+            await self.end_unpublished(name)
         return problem
 
     async def release(self, name: str) -> None:

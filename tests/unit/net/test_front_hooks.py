@@ -77,6 +77,48 @@ def test_a_conflict_is_said_as_docker_says_it(tmp_path: Path, ports: list[int]) 
     play(story)
 
 
+@pytest.mark.expect_log("reconciler: 127.0.0.1:")
+def test_a_container_that_removes_itself_is_gone_after_a_start_that_was_refused_here(
+    tmp_path: Path, ports: list[int]
+) -> None:
+    async def refused(verb: str, *, removes_itself: bool = True, running: bool = False) -> bool:
+        """Whether the container is still there."""
+        stage, hooks = await with_web(tmp_path, ports[0])
+        stage.engine.containers["web"]["HostConfig"]["AutoRemove"] = removes_itself
+        stage.engine.run("web", running)
+        with socket.create_server(("127.0.0.1", ports[0])):
+            assert await hooks.before_request("POST", f"/v1.24/containers/web/{verb}") is not None
+        return "web" in stage.engine.containers
+
+    async def story() -> None:
+        assert not await refused("start")
+        assert await refused("start", removes_itself=False), "as an engine leaves it"
+        assert await refused("restart", running=True), "it was not ended"
+
+    play(story)
+
+
+def test_a_container_whose_ports_took_too_long_does_not_run_while_its_client_is_told_that_it_failed(
+    tmp_path: Path, ports: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        stage, hooks = await with_web(tmp_path, ports[0])
+        monkeypatch.setattr(front, "_HOLD_S", 0.05)
+        stage.qemu.adds.clear()
+        stage.engine.containers["web"]["HostConfig"]["AutoRemove"] = True
+        assert await hooks.before_request("POST", START) is not None
+        assert "web" not in stage.engine.containers
+        add_web(stage, ports[0])
+        stage.engine.run("web")
+        problem = await hooks.before_response("POST", START, 204)
+        assert problem is not None
+        assert "/containers/web/stop?t=0" in stage.engine.asked
+        stage.qemu.adds.set()
+        await until(lambda: not stage.qemu.ports)
+
+    play(story)
+
+
 def test_a_start_that_the_engine_refuses_or_that_takes_too_long_leaves_nothing(
     tmp_path: Path, ports: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,8 +107,14 @@ class Engine:
             ]
         if target == "/services":
             return self.services
-        name = target.split("/")[2]
+        name = target.split("/")[2].partition("?")[0]
         container = next((one for key, one in self.containers.items() if name in (key, one["Id"])), None)
+        if method == "DELETE":
+            self.asked.append(target)
+            if container is None or container["State"]["Running"]:
+                return (404 if container is None else 409), {"message": "it is not there, or runs"}
+            del self.containers[container["Name"].removeprefix("/")]
+            return 204, None
         if method == "POST":
             self.asked.append(target)
             self.restarted(name)
