@@ -36,6 +36,7 @@ from app.state.preferences import Preferences
 from app.state.store import AppStore
 from app.texts import message
 from app.ui import desktop
+from app.ui.focus import FocusFrames
 from backend.api import Notice
 
 TRAY_CHECK_MS: Final = 2_000
@@ -69,6 +70,7 @@ class WherryApp(QObject):
         self.preferences.setParent(self)
         apply_language(self.preferences)
         apply_theme(app, self.preferences)
+        FocusFrames(app)
         self.store = AppStore(self, preferences=self.preferences)
         self.machine_link = MachineLink(find_agent, self)
         self.engine_link = EngineLink(self)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import QAbstractItemModel, QObject, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QValidator, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QCompleter, QListView, QSlider, QSpinBox, QStyledItemDelegate, QWidget
 
 from app.ui import theme
+from app.ui.figures import number
 
 MOST_SHOWN: Final = 12
 """Entries that a list shows before it scrolls."""
@@ -61,14 +62,50 @@ class ComboBox(QComboBox):
 
 
 class SpinBox(QSpinBox):
-    """A field for a whole number."""
+    """A field for a whole number, or for one that is shown in a larger unit."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, shown_in: int = 1) -> None:
+        """Create the field.
+
+        Args:
+            parent: Qt's parent.
+            shown_in: the number is shown divided by this, with up to two decimals.
+        """
         super().__init__(parent)
+        self._unit = shown_in
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
+
+    def textFromValue(self, value: int) -> str:
+        if self._unit == 1:
+            return str(super().textFromValue(value))
+        shown = value / self._unit
+        return number(shown, next((places for places in (0, 1) if round(shown, places) == shown), 2))
+
+    def valueFromText(self, text: str) -> int:
+        if self._unit == 1:
+            return super().valueFromText(text)
+        typed = self._typed(text)
+        return self.value() if typed is None else round(typed * self._unit)
+
+    def validate(self, text: str, at: int) -> tuple[QValidator.State, str, int]:
+        if self._unit == 1:
+            state, _text, _at = super().validate(text, at)
+            return state, text, at
+        typed = self._typed(text)
+        if typed is None:
+            return QValidator.State.Intermediate, text, at
+        inside = self.minimum() <= round(typed * self._unit) <= self.maximum()
+        return (QValidator.State.Acceptable if inside else QValidator.State.Intermediate), text, at
+
+    def _typed(self, text: str) -> float | None:
+        """The typed number, with a comma or a point."""
+        try:
+            return float(text.removesuffix(self.suffix()).strip().replace(",", "."))
+        except ValueError:
+            return None
 
 
 class Slider(QSlider):

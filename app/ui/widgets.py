@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QRect, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtCore import QEvent, QRect, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -120,7 +120,10 @@ class SearchButton(QPushButton):
 
 
 class FilterField(QLineEdit):
-    """Input field for filtering a list."""
+    """Input field for filtering a list. Escape clears it; Down and Enter go to the list."""
+
+    left = Signal()
+    """The user goes to the list."""
 
     def __init__(self, placeholder: str, name: str) -> None:
         super().__init__()
@@ -130,6 +133,15 @@ class FilterField(QLineEdit):
         self.setMinimumWidth(theme.px(160))
         self.setMaximumWidth(theme.px(340))
         self.setTextMargins(theme.px(22), 0, 0, 0)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = event.key()
+        if key == Qt.Key.Key_Escape and self.text():
+            self.clear()
+        elif key in (Qt.Key.Key_Down, Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.modifiers():
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
 
     def go_to(self) -> None:
         """Focus the field and select its text."""

@@ -136,7 +136,9 @@ class ListingView(QWidget):
                 )
             self.empty.show_state(picture, title, text, action=start)
         else:
-            self.empty.show_state(picture, _("Loading"), _("Waiting for the Docker engine…"), progress=(0, 0))
+            up = store.engine_link is LinkState.UP
+            text = _("Loading…") if up else _("Waiting for the Docker engine…")
+            self.empty.show_state(picture, _("Loading"), text, progress=(0, 0))
 
     def _make_table(self) -> None:
         table = self.table
@@ -170,6 +172,7 @@ class ListingView(QWidget):
 
     def _lay_out(self) -> None:
         self.filter.textChanged.connect(self._filter)
+        self.filter.left.connect(self.table.enter)
         self._head = head = QHBoxLayout()
         head.addWidget(label(self._title, "title"))
         head.addSpacing(theme.px(8))

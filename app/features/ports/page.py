@@ -238,6 +238,7 @@ class PortsView(QWidget):
 
     def _lay_out(self) -> None:
         self.filter.textChanged.connect(self._filter)
+        self.filter.left.connect(self.table.enter)
         head = QHBoxLayout()
         head.addWidget(label(_("Ports"), "title"))
         head.addSpacing(theme.px(8))

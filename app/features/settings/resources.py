@@ -40,8 +40,8 @@ class ResourceRows(QWidget):
         self._store = store
         self._touched: set[str] = set()
         self.cpus = AmountRow(_("Processors"), "")
-        self.memory = AmountRow(_("Memory"), _(" MiB"), step=_MEMORY_STEP)
-        self.swap = AmountRow(_("Swap"), _(" MiB"), step=_MEMORY_STEP)
+        self.memory = AmountRow(_("Memory"), _(" GiB"), step=_MEMORY_STEP, shown_in=1024)
+        self.swap = AmountRow(_("Swap"), _(" GiB"), step=_MEMORY_STEP, shown_in=1024)
         self.swap.set_note(
             _("When memory runs short, the machine compresses so much of what isn't being used. 0 turns this off.")
         )

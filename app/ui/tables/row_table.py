@@ -39,6 +39,13 @@ class RowTable(QTableView):
         flags = QItemSelectionModel.SelectionFlag
         self.selectionModel().setCurrentIndex(self.model().index(number, self.FIRST), flags.NoUpdate)
 
+    def enter(self) -> None:
+        """Take the focus, at the current row or the first one."""
+        if self.model().rowCount():
+            if not self.currentIndex().isValid():
+                self.set_current(0)
+            self.setFocus(Qt.FocusReason.OtherFocusReason)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.selectionModel().hasSelection():
             self.clearSelection()

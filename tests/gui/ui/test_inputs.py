@@ -98,3 +98,20 @@ def test_completions_match_any_part_and_are_styled(store: AppStore, qtbot: QtBot
     assert popup is not None
     qtbot.waitUntil(popup.isVisible)
     assert popup.visualRect(completer.completionModel().index(0, 0)).height() >= theme.px(28)
+
+
+def test_an_amount_is_shown_in_its_unit(store: AppStore, qtbot: QtBot) -> None:
+    field = SpinBox(shown_in=1024)
+    field.setRange(512, 16_384)
+    field.setSuffix(" GiB")
+    field.setKeyboardTracking(False)
+    qtbot.addWidget(field)
+    field.show()
+    for mib, text in ((4096, "4 GiB"), (1536, "1.5 GiB"), (1280, "1.25 GiB")):
+        field.setValue(mib)
+        assert field.text() == text
+    for typed, mib in (("6", 6144), ("2.5", 2560), ("2,5", 2560)):
+        field.selectAll()
+        QTest.keyClicks(field, typed)
+        QTest.keyClick(field, Qt.Key.Key_Return)
+        assert field.value() == mib

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QSizePoli
 from app import texts
 from app.features.containers.actions.actions import ContainerActions
 from app.features.containers.actions.entries import Section
+from app.features.containers.list.columns import span_text, state_text
 from app.state.store import AppStore
 from app.texts import _
 from app.ui import theme
@@ -101,9 +102,10 @@ class DetailHeader(QFrame):
         pending = self._store.pending.get(container.id)
         if pending is not None:
             return texts.action_pending(pending)
-        health = texts.health(container.health)
-        text = container.status or texts.container_state(container.state)
-        return text if not health or health.lower() in text.lower() else f"{text}, {health}"
+        text, span = state_text(container), span_text(container.status)
+        if not span:
+            return text
+        return f"{text} " + (_("for {time}", time=span) if container.state.is_up else _("{time} ago", time=span))
 
     def _show_ports(self, container: Container | None) -> None:
         links = port_links(container) if container is not None else ()

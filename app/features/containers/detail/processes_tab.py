@@ -172,8 +172,13 @@ class ProcessesTab(QWidget):
             )
             self._stack.setCurrentWidget(self._empty)
             return
-        self._stack.setCurrentIndex(0)
         answer = self._store.part(DetailStore).processes
+        if answer is None:
+            picture = icons.glyph("format-list-bulleted")
+            self._empty.show_state(picture, _("Processes"), _("Loading…"), progress=(0, 0))
+            self._stack.setCurrentWidget(self._empty)
+            return
+        self._stack.setCurrentIndex(0)
         self._problem.show_problem(answer if isinstance(answer, Problem) else None)
         if isinstance(answer, ProcessTable):
             is_first = self._model.columnCount() == 0

@@ -154,6 +154,7 @@ class ContainersView(QWidget):
 
     def _lay_out(self) -> None:
         self.filter.textChanged.connect(self._filter)
+        self.filter.left.connect(self.table.enter)
         self._toolbar = QWidget()
         bar = QHBoxLayout(self._toolbar)
         bar.setContentsMargins(0, 0, 0, 0)

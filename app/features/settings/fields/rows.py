@@ -31,6 +31,8 @@ class SettingsSection(QScrollArea):
         self.setAccessibleName(title)
         inner = QWidget()
         inner.setObjectName("page")
+        # Longer lines are hard to read, and a control would be far from its label.
+        inner.setMaximumWidth(theme.px(760))
         self.column = QVBoxLayout(inner)
         self.column.setContentsMargins(theme.px(2), theme.px(14), theme.px(14), theme.px(18))
         self.column.setSpacing(theme.px(14))
@@ -162,18 +164,26 @@ class AmountRow(QWidget):
 
     changed = Signal(int)  # by the user
 
-    def __init__(self, title: str, suffix: str, *, step: int = 1) -> None:
+    def __init__(self, title: str, suffix: str, *, step: int = 1, shown_in: int = 1) -> None:
+        """Create the row.
+
+        Args:
+            title: the label.
+            suffix: the unit after the number.
+            step: by how much the slider changes the value.
+            shown_in: the field shows the value divided by this: 1024 for a value in MiB that is shown in GiB.
+        """
         super().__init__()
         self._step = step
         self._title = title
         self._dangerous_from: int | None = None
         self.title = label(title, "heading")
         self.note = label("", "muted", wrap=True)
-        self.field = SpinBox()
+        self.field = SpinBox(shown_in=shown_in)
         self.field.setSuffix(suffix)
         self.field.setSingleStep(step)
         self.field.setAccessibleName(title)
-        self.field.setMinimumWidth(theme.px(110))
+        self.field.setFixedWidth(theme.px(130))  # the same for all, so that the sliders are of one length
         self.field.setAlignment(Qt.AlignmentFlag.AlignRight)
         # Without arrow buttons (style sheet): the slider is beside it, and the arrow keys work.
         self.field.setProperty("amount", True)

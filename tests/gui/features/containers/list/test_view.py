@@ -214,6 +214,16 @@ def test_the_mark_is_beside_the_label(view: ContainersView) -> None:
     assert header.mark_box(ContainerColumn.NAME).left() < header.sectionViewportPosition(ContainerColumn.NAME) + 80
 
 
+def test_keys_of_the_filter(view: ContainersView, qtbot: QtBot) -> None:
+    view.filter.setFocus()
+    QTest.keyClicks(view.filter, "web")
+    with qtbot.waitSignal(view.filter.left):
+        QTest.keyClick(view.filter, Qt.Key.Key_Down)
+    assert view.table.currentIndex().row() == 0
+    QTest.keyClick(view.filter, Qt.Key.Key_Escape)
+    assert view.filter.text() == ""
+
+
 def test_columns_are_chosen_and_remembered(store: AppStore, qtbot: QtBot) -> None:
     preferences = Preferences(parent=store)
     table = ContainerTable(ContainerModel(store, store), preferences)
