@@ -44,9 +44,8 @@ async def ask(
         limit_bytes: size limit of the answer.
 
     Raises:
-        WherryError: ENGINE_DOWN when it does not answer in time or closes the connection; ENGINE_ERROR when its answer
-            is
-            not HTTP or too long; errors of `dial`.
+        WherryError: ENGINE_SLOW when it does not answer in time, ENGINE_DOWN when it closes the connection;
+            ENGINE_ERROR when its answer is not HTTP or too long; errors of `dial`.
     """
     exchange = _exchange(method, target)
     with _problems(exchange, timeout_s):
@@ -147,11 +146,12 @@ def _problems(exchange: HttpExchange, timeout_s: float = 0.0) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
+        # Slow is not gone: whether the engine answers at all is for the watchdog to say.
         raise fail(
-            ProblemCode.ENGINE_DOWN,
-            message("The Docker engine didn't respond within {seconds:g} s.", seconds=timeout_s),
+            ProblemCode.ENGINE_SLOW,
+            message("The Docker engine is still busy with this request after {seconds:g} s.", seconds=timeout_s),
             command=exchange.what,
-            hint=message("Restart it: wherry restart --engine"),
+            hint=message("It may finish later. Wait a moment, then check the result or try again."),
             retryable=True,
         ) from error
     except IncompleteResponse as error:

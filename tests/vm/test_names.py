@@ -22,6 +22,7 @@ RECORDS = [
     ("six.test", 300, "AAAA", "2001:db8::6"),
     ("text.test", 300, "TXT", '"some words"'),
     ("big.test", 300, "TXT", " ".join(f'"{"x" * 250}"' for _ in range(8))),
+    *(("many.test", 300, "A", f"203.0.113.{number}") for number in range(60)),
     ("*.load.test", 300, "A", "192.0.2.8"),
 ]
 ASK = """
@@ -29,6 +30,7 @@ for name in only-here.test nix.test; do nslookup -type=a $name; done
 nslookup -type=aaaa six.test
 nslookup -type=aaaa only-here.test
 nslookup -type=txt text.test
+nslookup -type=a many.test
 echo said; wget -q -T 10 -O - http://host.docker.internal:PORT/; echo
 wget -q -T 10 -O - http://x:PORT/; echo; nslookup -type=a gateway.docker.internal
 """
@@ -85,6 +87,7 @@ def test_names_of_the_host_and_its_services_from_every_network(machine: Machine)
             assert "2001:db8::6" not in names, "of no use without IPv6"
             assert "six.test: NXDOMAIN" not in names, "but the name is there"
             assert "some words" in names
+            assert names.count("203.0.113.") >= 20, "as many as fit into a datagram: old clients never ask over TCP"
             assert services.count("hello from here") == 2, "host.docker.internal and host-gateway"
             assert "Address: 10.0.2.2" in services
     machine.docker("network", "rm", "names")

@@ -16,6 +16,7 @@ import dns.message
 import dns.name
 import dns.opcode
 import dns.rcode
+import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
@@ -27,7 +28,10 @@ PAYLOAD_BYTES: Final = 1232
 """Largest UDP message that we send or announce: it fits every link without fragmentation."""
 _PLAIN_BYTES: Final = 512
 _HEADER_BYTES: Final = 12
+_FLAGS_AT: Final = 2
 _QR: Final = 0x80
+_TC: Final = 0x02
+ADDRESS_TYPES: Final = (RdataType.A, RdataType.AAAA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,9 @@ class DnsQuery:
     def to_wire(self, answer: DnsAnswer, *, age_s: float = 0, datagram: bool) -> bytes:
         """Encode the response; what does not fit into a datagram is left out, and the flag TC set.
 
-        A client may use what is there: musl's resolver before 1.2.4 never asks again over TCP.
+        Addresses are cut to what fits for every client, without that flag: some 30 of IPv4. The guest's forwarder asks
+        with EDNS whoever its client is, and empties what is too large for that one; musl's resolver before 1.2.4 takes
+        512 bytes and never asks again over TCP.
         """
         response = dns.message.make_response(self.message, recursion_available=True, our_payload=PAYLOAD_BYTES)
         response.set_rcode(answer.rcode)
@@ -73,11 +79,17 @@ class DnsQuery:
             section += [_aged(rrset, int(age_s)) for rrset in rrsets]
         if not datagram:
             return response.to_wire(max_size=65_535, prefer_truncation=True)
-        size = min(max(self.message.payload, _PLAIN_BYTES), PAYLOAD_BYTES) if self.message.edns >= 0 else _PLAIN_BYTES
+        is_address = self.question is not None and self.question.type in ADDRESS_TYPES
+        size = _PLAIN_BYTES
+        if self.message.edns >= 0 and not is_address:
+            size = min(max(self.message.payload, _PLAIN_BYTES), PAYLOAD_BYTES)
         try:
             return response.to_wire(max_size=size)
         except dns.exception.TooBig:
-            return _filled(response, size)
+            wire = bytearray(_filled(response, size))
+        if is_address and any(rrset.rdtype in ADDRESS_TYPES for rrset in response.answer):
+            wire[_FLAGS_AT] &= ~_TC
+        return bytes(wire)
 
     def refuse(self, rcode: Rcode) -> bytes:
         """Encode a response with only this code."""
@@ -85,22 +97,32 @@ class DnsQuery:
 
 
 def _filled(response: dns.message.Message, size: int) -> bytes:
-    """Encode as many of the answer's records as fit into `size` bytes, the first ones first, with the flag TC."""
+    """Encode as many of the answer's records as fit into `size` bytes, the first ones first, with the flag TC.
+
+    They are the answer of `response` afterwards.
+    """
     records = [(rrset, record) for rrset in response.answer for record in rrset]
     response.flags |= dns.flags.TC
     response.authority = []
-    fits, least = b"", 0
-    most = len(records) - 1
-    while least <= most:
-        count = (least + most) // 2
-        response.answer = []
-        for rrset, kept in itertools.groupby(records[:count], key=lambda pair: pair[0]):
-            response.answer.append(dns.rrset.from_rdata_list(rrset.name, rrset.ttl, [record for _, record in kept]))
+    least, most = 0, len(records) - 1
+    while least < most:
+        count = (least + most + 1) // 2
+        response.answer = _first(records, count)
         try:
-            fits, least = response.to_wire(max_size=size), count + 1
+            response.to_wire(max_size=size)
+            least = count
         except dns.exception.TooBig:
             most = count - 1
-    return fits or response.to_wire(max_size=size, prefer_truncation=True)
+    response.answer = _first(records, least)
+    return response.to_wire(max_size=size, prefer_truncation=True)
+
+
+def _first(records: list[tuple[dns.rrset.RRset, dns.rdata.Rdata]], count: int) -> list[dns.rrset.RRset]:
+    """The sets of the first records."""
+    return [
+        dns.rrset.from_rdata_list(rrset.name, rrset.ttl, [record for _, record in kept])
+        for rrset, kept in itertools.groupby(records[:count], key=lambda pair: pair[0])
+    ]
 
 
 def read(untrusted: bytes) -> DnsQuery | bytes | None:
