@@ -157,6 +157,59 @@ def test_a_conflict_names_the_program_and_starts_nothing(machine: Machine, image
     assert call(LOOPBACK, port) == b"hello"
 
 
+# Prints "ok" for each address at which the port answers, by TCP and by UDP; "no" where it does not within 2 s.
+ASKER = r"""
+use Socket;
+$SIG{ALRM} = sub { die };
+for my $address (split / /, shift) {
+    for ([SOCK_STREAM, $ENV{TCP}], [SOCK_DGRAM, $ENV{UDP}]) {
+        my $answer = "";
+        eval {
+            alarm 2;
+            socket my $s, PF_INET, $_->[0], 0;
+            connect $s, sockaddr_in($_->[1], inet_aton($address)) or die;
+            syswrite $s, "hello";
+            sysread $s, $answer, 5;
+        };
+        alarm 0;
+        print $answer eq "hello" ? "ok " : "no ";
+    }
+}
+"""
+
+
+def test_containers_reach_published_ports_at_any_gateway(machine: Machine, image: str, containers: list[str]) -> None:
+    """As on a host with dockerd, where its proxy listens: Testcontainers in a container looks for the host there."""
+    tcp = free_ports(2)
+    containers.append("published")
+    networks = {"apart": (), "closed": ("--internal",)}
+    for name, options in networks.items():
+        machine.docker("network", "create", *options, name)
+    try:
+        machine.docker(
+            "run", "-d", "--name", "published", "--network", "bridge", "-p", f"{tcp}:80", "-p", f"{tcp + 1}:53/udp",
+            image, "tcp:0.0.0.0:80", "udp:0.0.0.0:53",
+        )  # fmt: skip
+        await_server(machine, "published")
+        format_ = "{{range .IPAM.Config}}{{.Gateway}}{{end}}"
+        gateways = machine.docker("network", "inspect", "-f", format_, "bridge", "apart", "closed").stdout.split()
+
+        def asked(network: str, *gateways: str) -> list[str]:
+            return machine.docker(
+                "run", "--rm", "--network", network, "-e", f"TCP={tcp}", "-e", f"UDP={tcp + 1}",
+                "--entrypoint", "perl", image, "-e", ASKER, " ".join(gateways),
+            ).stdout.split()  # fmt: skip
+
+        for network in ("bridge", "apart", "container:published"):
+            assert asked(network, *gateways) == ["ok"] * 6, network
+        assert asked("closed", gateways[2]) == ["no", "no"]
+        machine.docker("stop", "-t", "0", "published")
+        assert asked("bridge", gateways[1]) == ["no", "no"], "they went with the container"
+    finally:
+        machine.docker("rm", "-f", "published")
+        machine.docker("network", "rm", *networks)
+
+
 COMPOSE = """
 services:
   web: {image: "%s", command: ["tcp:0.0.0.0:80", "udp:0.0.0.0:53"], ports: ["80", "53/udp"], restart: always}

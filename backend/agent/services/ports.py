@@ -20,6 +20,7 @@ from backend.net.aliases import Aliases
 from backend.net.front_hooks import NetworkHooks, Rewriter
 from backend.net.ports.bindings import Published, Reader
 from backend.net.ports.forwarder import Forwarder, Traffic
+from backend.net.ports.gateways import Gateways
 from backend.net.ports.host_network import GuestListener, HostNetworkFeed
 from backend.net.ports.publisher import Publisher
 from backend.paths import MachineDir
@@ -72,6 +73,9 @@ class PortsService:
             reader=self._reader,
             notify=notify,
             show=self._show_failing,
+            gateways=Gateways(
+                lambda command, stdin, timeout_s: machine.execute(command, stdin=stdin, timeout_s=timeout_s)
+            ),
             want_listeners=self._host_networks.set_wanted,
         )
         self._tasks = Background(lambda problem: notify(Notice(level="error", text=problem.summary)))

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from backend.engine.ask import ask, ask_json
@@ -39,6 +39,8 @@ class EngineState:
         self._want_listeners = want_listeners
         self._given: dict[str, tuple[Published, ...]] = {}
         """Published ports by container id."""
+        self._places: dict[str, str] = {}
+        """Addresses of those containers, as text."""
         self._services: tuple[Published, ...] = ()
         self._host_network: dict[str, str] = {}
         """Names of running containers with the host's network, by id."""
@@ -52,6 +54,7 @@ class EngineState:
     def forget(self) -> None:
         """Clear the state: the engine has stopped."""
         self._given.clear()
+        self._places.clear()
         self._services = ()
         self._host_network.clear()
         self._read_number.clear()
@@ -77,6 +80,10 @@ class EngineState:
     def given(self, key: str) -> tuple[Published, ...]:
         """Ports of the container with this id."""
         return self._given.get(key, ())
+
+    def places(self) -> frozenset[str]:
+        """A text for each container with published ports; another one when its ports or addresses are others."""
+        return frozenset(self._places.values())
 
     def asked(self, inspected: JsonObject) -> tuple[Published, ...]:
         """Ports that a container will request when it starts; see Reader."""
@@ -166,10 +173,12 @@ class EngineState:
     def _take(self, key: str, inspected: JsonObject | None) -> None:
         """Store a container's state; None: it was removed."""
         published = self._reader.given(inspected) if inspected is not None else ()
-        if published:
+        if inspected is not None and published:
             self._given[key] = published
+            self._places[key] = _place(key, inspected, published)
         else:
             self._given.pop(key, None)
+            self._places.pop(key, None)
         if inspected is not None and _runs_on_host_network(inspected):
             self._host_network[key] = name_of(inspected)
         else:
@@ -180,6 +189,13 @@ class EngineState:
 def _publishes(row: JsonObject) -> bool:
     """Whether a container from `GET /containers/json` has published ports."""
     return any(port.integer("PublicPort") for port in row.objects("Ports"))
+
+
+def _place(key: str, inspected: JsonObject, published: Iterable[Published]) -> str:
+    networks = inspected.object("NetworkSettings").object("Networks")
+    addresses = sorted(networks.object(name).text("IPAddress") for name in networks)
+    ports = sorted(f"{one.forward.address} {one.owner_port}/{one.forward.protocol}" for one in published)
+    return " ".join((key, *addresses, *ports))
 
 
 def _runs_on_host_network(inspected: JsonObject) -> bool:

@@ -32,6 +32,7 @@ from backend.model import Notice
 from backend.net.ports.bindings import Published, Reader
 from backend.net.ports.engine_state import EngineState
 from backend.net.ports.forwarder import Forwarder
+from backend.net.ports.gateways import Gateways
 from backend.net.ports.host_network import GuestListener
 from backend.net.ports.reconciler import Reconciler
 from backend.stream import Dial
@@ -76,6 +77,7 @@ class Publisher:
         reader: Callable[[], Reader],
         notify: Callable[[Notice], None],
         show: Callable[[tuple[Problem, ...]], None] = lambda _problems: None,
+        gateways: Gateways | None = None,
         want_listeners: Callable[[bool], None] = lambda _is_wanted: None,
     ) -> None:
         """Nothing is published yet.
@@ -87,9 +89,11 @@ class Publisher:
                 whenever the engine starts.
             notify: receives failures that no client waits for.
             show: receives the current problems of running containers, whenever they change.
+            gateways: publishes the ports for containers, too.
             want_listeners: receives whether a container with the host's network runs; then `hear` has to be called.
         """
         self._dial = dial
+        self._gateways = gateways
         self._state = EngineState(dial, reader, want_listeners)
         self._asked: dict[str, _PendingStart] = {}
         """Ports of containers that are about to start, by container id."""
@@ -122,6 +126,8 @@ class Publisher:
     async def restore(self, *, timeout_s: float) -> None:
         """Publish all ports after the engine has started. Does not raise: failures are retried."""
         self._is_adopted = False
+        if self._gateways is not None:
+            self._gateways.forget()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._state.read_settings()
@@ -144,6 +150,8 @@ class Publisher:
         self._asked.clear()
         self._state.forget()
         self._is_adopted = False
+        if self._gateways is not None:
+            self._gateways.forget()
         await self._reconciler.forget()
 
     # -- called by the API front ----------------------------------------------------------------------------------
@@ -287,12 +295,17 @@ class Publisher:
                 await self._reconciler.adopt()
                 self._is_adopted = True
         await self._reconciler.apply()
+        await self._open_gateways()
 
     async def _read_container(self, name: str) -> tuple[Published, ...]:
         """Read one container by its name or id and publish its ports. Returns them. Raises WherryError."""
         key = await self._state.refresh_container(name)
-        await self._reconciler.apply()
+        await asyncio.gather(self._reconciler.apply(), self._open_gateways())
         return self._state.given(key)
+
+    async def _open_gateways(self) -> None:
+        if self._gateways is not None:
+            await self._gateways.update(self._state.places)
 
     def _end_start(self, name: str) -> None:
         """Forget a pending start; ports opened only for it are closed soon."""
@@ -313,6 +326,8 @@ class Publisher:
                 if self._state.is_stale or not self._is_adopted:
                     await self._read_all()
                 await self._reconciler.retry()
+                if self._gateways is not None:
+                    await self._gateways.update(self._state.places, unhurried=True)
             except WherryError as error:
                 _log.info("the state of the engine could not be read, retrying: %s", error.problem.summary)
             except Exception:  # noqa: BLE001 -- logged; it is tried again
