@@ -103,10 +103,18 @@ def support_bundle(options: argparse.Namespace) -> int:
             {"path": str(bundle.path), "size": bundle.size, "entries": bundle.entries, "missing": bundle.missing}
         )
         return EXIT_OK
-    print(f"{bundle.path} ({bundle.size / 1024:.0f} KiB), readable by you alone. It was sent nowhere. In it:")
+    print(
+        _(
+            "{path} ({size:.0f} KiB), readable only by you. It wasn't sent anywhere. It contains:",
+            path=str(bundle.path),
+            size=bundle.size / 1024,
+        )
+    )
     for entry in bundle.entries:
-        print(f"  {entry.name}: {entry.what}")
+        print(f"  {entry.name}: {say(entry.what)}")
     for line in bundle.missing:
-        print(f"  (not had) {line}")
-    print("Passwords, tokens, keys, your name and your home's name were removed. Have a look before you send it.")
+        print("  " + _("(not available) {piece}", piece=line))
+    print(
+        _("Passwords, tokens, keys, your name and your home's name were removed. Check the files before you send it.")
+    )
     return EXIT_OK

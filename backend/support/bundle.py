@@ -18,7 +18,7 @@ from typing import Final
 from backend.control.launch import agent_answers, machine_directory
 from backend.errors import Cancelled, Problem, ProblemCode, WherryError, fail
 from backend.host import current as current_host
-from backend.messages import message
+from backend.messages import Message, message
 from backend.support.gather import PIECE_BYTES, Gatherer
 
 MAX_BYTES: Final = 24 * 1024**2
@@ -37,7 +37,7 @@ class BundleEntry:
     """One file in the bundle."""
 
     name: str
-    what: str
+    what: Message
     size: int
     """In bytes, before compression."""
 

@@ -27,7 +27,7 @@ from backend.errors import ProblemCode, WherryError, fail
 from backend.host import engines
 from backend.host.base import Host
 from backend.host.process import descriptors_of, figures_of, total_memory_mib
-from backend.messages import message
+from backend.messages import Message, message
 from backend.net.proxies import secrets_of
 from backend.paths import MachineDir
 from backend.settings.disk import data_disk_path
@@ -50,7 +50,7 @@ class Piece:
     """One file of the bundle."""
 
     name: str
-    what: str
+    what: Message
     """A short description, for the user who wants to know what is sent."""
     content: Callable[[], str]
     """Returns the text; raises WherryError or OSError when it cannot be collected."""
@@ -98,25 +98,29 @@ class Gatherer:
 
     def pieces(self) -> Iterator[Piece]:
         """All pieces, in order. Their content still has secrets: use `clean`."""
-        yield Piece("facts.json", "versions, this computer, variables that concern docker", self._facts)
-        yield Piece("status.json", "what the machine does", self._status)
-        yield Piece("processes.json", "memory, threads and open files of the agent and of QEMU", self._processes)
-        yield Piece("doctor.txt", "what the checks found", self._doctor)
-        yield Piece("settings/config.toml", "Wherry's settings", lambda: _tail(self._dir.config))
-        yield Piece("settings/daemon.json", "options for dockerd", lambda: _tail(self._dir.daemon_json))
-        yield Piece("settings/docker-config.json", "docker's own settings", lambda: _tail(self._docker / "config.json"))
-        yield Piece("settings/docker-contexts.json", "names of docker contexts", self._contexts)
-        yield Piece("machine/qemu-command.txt", "how QEMU was started", self._command)
-        yield Piece("machine/data-disk.json", "the data disk by qemu-img info", self._disk)
-        yield Piece("machine/accelerators.json", "accelerators that failed", lambda: _tail(self._dir.verdicts))
-        yield Piece("machine/files.txt", "the machine's files: mode, size, name", self._files)
+        yield Piece("facts.json", message("versions, this computer, variables that concern docker"), self._facts)
+        yield Piece("status.json", message("what the machine does"), self._status)
+        yield Piece(
+            "processes.json", message("memory, threads and open files of the agent and of QEMU"), self._processes
+        )
+        yield Piece("doctor.txt", message("what the checks found"), self._doctor)
+        yield Piece("settings/config.toml", message("Wherry's settings"), lambda: _tail(self._dir.config))
+        yield Piece("settings/daemon.json", message("options for dockerd"), lambda: _tail(self._dir.daemon_json))
+        yield Piece(
+            "settings/docker-config.json", message("docker's own settings"), lambda: _tail(self._docker / "config.json")
+        )
+        yield Piece("settings/docker-contexts.json", message("names of docker contexts"), self._contexts)
+        yield Piece("machine/qemu-command.txt", message("how QEMU was started"), self._command)
+        yield Piece("machine/data-disk.json", message("the data disk by qemu-img info"), self._disk)
+        yield Piece("machine/accelerators.json", message("accelerators that failed"), lambda: _tail(self._dir.verdicts))
+        yield Piece("machine/files.txt", message("the machine's files: mode, size, name"), self._files)
         logs = [self._dir.agent_log, self._dir.agent_output, self._dir.qemu_log, self._dir.serial_log]
         older = [self._dir.agent_log.with_name(f"{self._dir.agent_log.name}.{number}") for number in (1, 2)]
         older.append(self._dir.previous_serial_log)
         for path in (*logs, *(path for path in older if path.exists())):
-            yield Piece(f"logs/{path.name}", "a log of this computer", partial(_tail, path))
+            yield Piece(f"logs/{path.name}", message("a log of this computer"), partial(_tail, path))
         for name in _GUEST_LOGS:
-            yield Piece(f"logs/guest-{name}.log", "a log of the guest", partial(self._guest_log, name))
+            yield Piece(f"logs/guest-{name}.log", message("a log of the guest"), partial(self._guest_log, name))
 
     def _facts(self) -> str:
         facts: dict[str, object] = {

@@ -13,11 +13,26 @@ import pytest
 from backend.agent.core.lifecycle import MAX_REVIVALS
 from backend.control import messages
 from backend.errors import ProblemCode
+from backend.host.process import figures_of
 from backend.model import Desired, MachineStatus, Phase
 from backend.settings.disk import data_disk_path
 from tests.agent.machine import PATIENCE_S, Machine, alive, eventually, kill, problem_of, until
 from tests.agent.machine_life.test_start_stop import PHASES
 from tests.fakes import qemu
+
+
+def test_an_agent_has_no_more_open_the_more_it_has_been_through(machine: Machine) -> None:
+    machine.started()
+    counts: list[int] = []
+    for _ in range(3):
+        with machine.client() as client:
+            until(client, Phase.RUNNING)
+            figures = figures_of(client.agent_pid)
+            assert figures is not None
+            assert figures.descriptors is not None
+            counts.append(figures.descriptors)
+        machine.ended()
+    assert max(counts) - min(counts) <= 1, counts
 
 
 def test_the_next_agent_adopts_the_running_machine(machine: Machine) -> None:

@@ -99,7 +99,7 @@ def test_missing_items_are_shown(
     made = SupportBundle(
         path=Path("/x.zip"),
         size=2048,
-        entries=(BundleEntry(name="status.json", what="the machine", size=10),),
+        entries=(BundleEntry(name="status.json", what=verbatim("the machine"), size=10),),
         missing=("engine.json: The engine does not answer.",),
     )
     monkeypatch.setattr("backend.support.bundle.make_support_bundle", lambda *_args, **_more: made)
