@@ -133,12 +133,13 @@ class FilterField(QLineEdit):
         self.setMinimumWidth(theme.px(160))
         self.setMaximumWidth(theme.px(340))
         self.setTextMargins(theme.px(22), 0, 0, 0)
+        self.returnPressed.connect(self.left)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
         if key == Qt.Key.Key_Escape and self.text():
             self.clear()
-        elif key in (Qt.Key.Key_Down, Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.modifiers():
+        elif key == Qt.Key.Key_Down and not event.modifiers():
             self.left.emit()
         else:
             super().keyPressEvent(event)

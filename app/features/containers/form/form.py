@@ -285,7 +285,6 @@ class ContainerForm(QDialog):
         self._scroll.setWidgetResizable(True)
         self._scroll.setWidget(self.fields)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         below = QVBoxLayout()
         below.setContentsMargins(theme.px(20), theme.px(8), theme.px(20), theme.px(14))
         below.setSpacing(theme.px(8))

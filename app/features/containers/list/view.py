@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
@@ -40,6 +40,8 @@ _SEGMENTS: Final = {
     StateFilter.RUNNING: message("Running"),
     StateFilter.STOPPED: message_in("containers", "Stopped"),
 }
+
+_ROOM_FOR_TOTALS: Final = 760
 
 
 class ContainersView(QWidget):
@@ -209,7 +211,8 @@ class ContainersView(QWidget):
     def _show_totals(self) -> None:
         running = self._store.running
         used = usage(Group("", running, False, running), self._store.part(StatsStore))
-        self.totals.setVisible(used is not None)
+        # The status bar has the machine's; where there is little room the filter comes first.
+        self.totals.setVisible(used is not None and self.width() >= theme.px(_ROOM_FOR_TOTALS))
         if used is not None:
             self.totals.setText(
                 _("CPU {cpu}   Memory {memory}", cpu=figures.percent(used[0]), memory=figures.size(used[1]))
@@ -316,6 +319,10 @@ class ContainersView(QWidget):
             )
         else:
             show(icons.boat("tray-stopped"), _("Connecting"), _("Connecting to the machine…"), progress=(0, 0))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_totals()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

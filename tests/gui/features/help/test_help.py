@@ -137,7 +137,7 @@ def test_a_change_of_language_keeps_the_topic(store: AppStore, window: MainWindo
 
 
 def test_every_key_of_the_menus_is_in_the_manual(window: MainWindow) -> None:
-    words = set(re.findall(r"[A-Za-z0-9+.]+", KEYS)) | {f"Ctrl+{number}" for number in range(1, len(PAGES) + 1)}
+    words = set(re.findall(r"[A-Za-z0-9+.-]+", KEYS)) | {f"Ctrl+{number}" for number in range(1, len(PAGES) + 1)}
     for action in actions(window):
         keys = action.shortcut().toString(QKeySequence.SequenceFormat.PortableText).replace("Return", "Enter")
         assert not keys or keys in words, f"keyboard-shortcuts.md does not name {keys} ({action.text()})"
