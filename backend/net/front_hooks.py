@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from backend.engine.front.hooks import Headers, Rewrite
+from backend.engine.front.mounts import MountSources
 from backend.errors import Problem, ProblemCode, WherryError, fail
 from backend.messages import message
 from backend.net import swarm
@@ -27,19 +28,28 @@ _CREATE: Final = re.compile(_VERSION + r"/containers/create(?:\?|$)")
 _ONE: Final = re.compile(_VERSION + r"/containers/([^/?]+)(?:/([a-z]+))?(?:\?|$)")
 _LIST: Final = re.compile(_VERSION + r"/containers/json(?:\?|$)")
 _SERVICE: Final = re.compile(_VERSION + r"/services/(?:create|[^/?]+(?:/update)?)(?:\?|$)")
+_SERVICE_SPEC: Final = re.compile(_VERSION + r"/services/(?:create|[^/?]+/update)(?:\?|$)")
+_VOLUME: Final = re.compile(_VERSION + r"/volumes/create(?:\?|$)")
 _SWARM_INIT: Final = re.compile(_VERSION + r"/swarm/init(?:\?|$)")
 _STARTS: Final = ("start", "restart")
 _ENDS: Final = ("stop", "kill")
 
 Rewriter = Callable[[dict[str, object]], bool]
-"""Changes the body of a request to create a container in place, and returns whether it did. Raises WherryError to
-reject it."""
+"""Changes the body of a request in place, and returns whether it did. Raises WherryError to reject it."""
 
 
 class NetworkHooks:
     """Implements `FrontHooks`."""
 
-    def __init__(self, publisher: Publisher, aliases: Aliases, dial: Dial, rewriters: Sequence[Rewriter] = ()) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        aliases: Aliases,
+        dial: Dial,
+        rewriters: Sequence[Rewriter] = (),
+        *,
+        mounts: MountSources | None = None,
+    ) -> None:
         """Store the collaborators.
 
         Args:
@@ -47,29 +57,35 @@ class NetworkHooks:
             aliases: aliases of addresses that the guest cannot have.
             dial: opens a stream to the engine for a client. Raises WherryError.
             rewriters: further changes for new containers, in order.
+            mounts: maps the sources of mounts.
         """
         self._publisher = publisher
         self._aliases = aliases
         self._dial = dial
-        self._rewriters = (self._rewrite_addresses, *rewriters)
+        of_mounts = (mounts.map_container,) if mounts is not None else ()
+        self._rewriters: dict[re.Pattern[str], tuple[Rewriter, ...]] = {
+            _CREATE: (self._rewrite_addresses, *of_mounts, *rewriters),
+            _SWARM_INIT: (swarm.give_pool,),
+        }
+        if mounts is not None:
+            self._rewriters |= {_SERVICE_SPEC: (mounts.map_service,), _VOLUME: (mounts.map_volume,)}
 
     def wants_body(self, method: str, target: str) -> bool:
         """See FrontHooks."""
-        return method == "POST" and any(one.match(target) for one in (_CREATE, _SWARM_INIT))
+        return method == "POST" and any(one.match(target) for one in self._rewriters)
 
     async def rewrite_request(self, method: str, target: str, headers: Headers, body: bytes) -> bytes | None:  # noqa: ARG002 -- FrontHooks
         """See FrontHooks."""
         try:
-            container = json.loads(body)
+            content = json.loads(body)
         except (ValueError, RecursionError):
             return None  # invalid: the engine reports the error
-        if not isinstance(container, dict):
+        rewriters = next((found for one, found in self._rewriters.items() if one.match(target)), ())
+        if not isinstance(content, dict):
             return None
-        if _SWARM_INIT.match(target):
-            return json.dumps(container).encode() if swarm.give_pool(container) else None
         # In order, because each sees the changes of the one before. In a thread, because of file access.
-        changed = await asyncio.to_thread(lambda: [rewrite(container) for rewrite in self._rewriters])
-        return json.dumps(container).encode() if any(changed) else None
+        changed = await asyncio.to_thread(lambda: [rewrite(content) for rewrite in rewriters])
+        return json.dumps(content).encode() if any(changed) else None
 
     async def before_request(self, method: str, target: str) -> Problem | None:
         """See FrontHooks."""

@@ -367,3 +367,13 @@ def test_other_architectures_run_and_build(machine: Machine, tmp_path: Path) -> 
     # C: a program keeps its file's rights.  F: the container needs no emulator of its own.
     emulator = f"cat /proc/sys/fs/binfmt_misc/qemu-{says}"
     assert "flags: POCF" in machine.wherry("shell", "--", emulator).stdout
+
+
+def test_the_socket_that_clients_use_is_the_engines_in_a_container(machine: Machine) -> None:
+    """Programs that run containers from a container mount the path of DOCKER_HOST, or the usual one."""
+    path = machine.socket.removeprefix("unix://")
+    mounts = ("-v", f"{path}:/a", "-v", "/var/run/docker.sock:/b:ro")
+    machine.docker("run", "--rm", *mounts, BUSYBOX, "sh", "-c", "test -S /a && test -S /b && test /a -ef /b")
+    refused = machine.docker("run", "--rm", "-v", f"{Path(path).parent}:/a", BUSYBOX, "true", check=False)
+    assert refused.returncode == 125
+    assert "mount its socket: /var/run/docker.sock" in refused.stderr

@@ -11,6 +11,7 @@ from backend.agent.core.tasks import Background
 from backend.agent.machine.running import RunningMachine
 from backend.control import messages
 from backend.control.messages.request import Handler
+from backend.engine.front.mounts import MountSources
 from backend.errors import Problem, ProblemCode
 from backend.host import network
 from backend.host.base import Host
@@ -57,6 +58,7 @@ class PortsService:
         self._dir = directory
         self._show = show
         self._failing: tuple[Problem, ...] = ()
+        self._mounts = MountSources(directory.docker_socket, host.docker_url(directory.docker_socket))
         self._aliases = Aliases(directory.published_addresses)
         self._forwarder = Forwarder(
             lambda: machine.monitor,
@@ -83,7 +85,7 @@ class PortsService:
 
     def hooks(self, dial: Dial, rewriters: tuple[Rewriter, ...] = ()) -> NetworkHooks:
         """The hooks for the API front. `dial` opens a stream to the engine and may start the machine for it."""
-        return NetworkHooks(self._publisher, self._aliases, dial, rewriters)
+        return NetworkHooks(self._publisher, self._aliases, dial, rewriters, mounts=self._mounts)
 
     def handlers(self) -> tuple[Handler, ...]:
         """The handlers for the control channel."""

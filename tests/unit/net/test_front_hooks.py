@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from backend.engine.front.mounts import GUEST_SOCKET, MountSources
 from backend.errors import ProblemCode, WherryError
 from backend.net import front_hooks as front
 from backend.net.aliases import Aliases
@@ -169,6 +170,32 @@ def test_addresses_that_the_guest_lacks_are_written_otherwise_for_it_and_back_fo
         with pytest.raises(WherryError) as caught:
             await create({"80/sctp": [row(80)]})
         assert caught.value.problem.code is ProblemCode.BAD_REQUEST
+
+    play(story)
+
+
+def test_a_mount_of_the_socket_is_mapped_in_requests_of_every_kind(tmp_path: Path) -> None:
+    socket_path = tmp_path / "docker.sock"
+    stage = Stage()
+    aliases = Aliases(tmp_path / "addresses.json")
+    mounts = MountSources(socket_path, f"unix://{socket_path}")
+    hooks = NetworkHooks(stage.publisher, aliases, stage.engine.dial, mounts=mounts)
+    bind = {"Type": "bind", "Source": str(socket_path), "Target": "/docker.sock"}
+    requests: dict[str, dict[str, Any]] = {
+        "/containers/create?name=web": {"HostConfig": {"Binds": [f"{socket_path}:/docker.sock"]}},
+        "/v1.24/containers/create": {"HostConfig": {"Mounts": [bind]}},
+        "/v1.51/services/create": {"TaskTemplate": {"ContainerSpec": {"Mounts": [bind]}}},
+        "/services/web/update?version=5": {"TaskTemplate": {"ContainerSpec": {"Mounts": [bind]}}},
+        "/volumes/create": {"DriverOpts": {"o": "bind", "device": str(socket_path)}},
+    }
+
+    async def story() -> None:
+        for target, body in requests.items():
+            assert hooks.wants_body("POST", target)
+            changed = await hooks.rewrite_request("POST", target, (), json.dumps(body).encode())
+            assert changed is not None, target
+            assert GUEST_SOCKET.encode() in changed
+            assert str(socket_path).encode() not in changed
 
     play(story)
 
