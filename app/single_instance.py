@@ -26,7 +26,9 @@ class SingleInstance(QObject):
 
     def __init__(self, home: Path | None, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        owner = f"{getpass.getuser()}|{home.resolve() if home else os.environ.get('WHERRY_HOME', '')}"
+        # Without a directory the machine is below the user's home directory, which can differ for the same user.
+        usual = [os.environ.get("WHERRY_HOME", ""), os.environ.get("XDG_DATA_HOME", ""), str(Path.home())]
+        owner = "|".join([getpass.getuser(), *([str(home.resolve())] if home else usual)])
         # Short, because the path of a unix socket is limited to about 100 characters.
         self._name = "wherry-desktop-" + hashlib.sha256(owner.encode()).hexdigest()[:16]
         self._lock = QLockFile(QDir.temp().filePath(f"{self._name}.lock"))
