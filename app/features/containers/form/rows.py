@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -89,17 +89,14 @@ class Rows(QWidget):
 
     changed = Signal()
 
-    def __init__(
-        self, make: Callable[[], FormRow], add_label: str, headings: Sequence[tuple[Message, int]], beside: int = 40
-    ) -> None:
+    def __init__(self, make: Callable[[], FormRow], add_label: str, headings: Sequence[tuple[Message, int]]) -> None:
         """Create an empty table.
 
         Args:
             headings: column headings with their shares of the width.
-            beside: width in pixels of the widgets to the right of the headings.
         """
         super().__init__()
-        self._heading = _heading(headings, beside)
+        self._heading = _Headings([say(title) for title, _share in headings])
         self._make = make
         self.rows: list[FormRow] = []
         self._lines = QVBoxLayout()
@@ -122,7 +119,8 @@ class Rows(QWidget):
         row.removed.connect(self._remove_sender)
         self.rows.append(row)
         self._lines.addWidget(row)
-        self._heading.show()
+        if len(self.rows) == 1:
+            self._heading.follow(list(row.fields.values()))
         self.changed.emit()
         return row
 
@@ -135,7 +133,7 @@ class Rows(QWidget):
         self.rows.remove(row)
         row.hide()
         row.deleteLater()
-        self._heading.setVisible(bool(self.rows))
+        self._heading.follow(list(self.rows[0].fields.values()) if self.rows else [])
         self.add_button.setFocus()
         self.changed.emit()
 
@@ -181,7 +179,7 @@ class Mounts(Rows):
     """The table of mounts: folders, volumes and tmpfs."""
 
     def __init__(self) -> None:
-        super().__init__(self._row, _("Add folder or volume"), _MOUNT_HEADINGS, 180)
+        super().__init__(self._row, _("Add folder or volume"), _MOUNT_HEADINGS)
 
     def fill(self, drafts: Sequence[MountDraft]) -> None:
         """Add a row for each draft."""
@@ -269,18 +267,37 @@ class Variables(Rows):
         return FormRow(fields, [share for _key, share in _VARIABLE_HEADINGS])
 
 
-def _heading(headings: Sequence[tuple[Message, int]], beside: int) -> QWidget:
-    """The headings above the fields. Not for screen readers: each field has its own accessible name."""
-    widget = QWidget()
-    line = QHBoxLayout(widget)
-    line.setContentsMargins(theme.px(2), 0, theme.px(beside), 0)
-    line.setSpacing(theme.px(6))
-    for title, share in headings:
-        heading_label = label(say(title), "muted")
-        heading_label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        line.addWidget(heading_label, share)
-    widget.hide()
-    return widget
+class _Headings(QWidget):
+    """The headings above the fields of the first row. Not for screen readers: each field has its own name."""
+
+    def __init__(self, titles: Sequence[str]) -> None:
+        super().__init__()
+        self.labels = [label(title, "muted") for title in titles]
+        for each in self.labels:
+            each.setParent(self)
+        self._fields: list[Field] = []
+        self.setFixedHeight(max(each.sizeHint().height() for each in self.labels))
+        self.hide()
+
+    def follow(self, fields: list[Field]) -> None:
+        """Stay above these fields; without any there is no heading."""
+        for each in self._fields:
+            each.removeEventFilter(self)
+        self._fields = fields[: len(self.labels)]
+        for each in self._fields:
+            each.installEventFilter(self)
+        self.setVisible(bool(fields))
+        self._place()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.Move):
+            self._place()
+        return super().eventFilter(watched, event)
+
+    def _place(self) -> None:
+        for each, field in zip(self.labels, self._fields, strict=False):
+            left = field.mapTo(self.window(), QPoint()).x() - self.mapTo(self.window(), QPoint()).x()
+            each.setGeometry(left + theme.px(2), 0, field.width(), self.height())
 
 
 def fault_label() -> QLabel:

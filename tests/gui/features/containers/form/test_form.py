@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
@@ -32,6 +32,7 @@ from backend.errors import Problem, ProblemCode
 from backend.messages import verbatim
 from tests.gui.scenes import samples
 from tests.gui.scenes.container_scenes import SPEC, running
+from tests.gui.screenshots import SCENES
 from tests.unit.engine.spec.test_container_spec import SPECS
 
 LEFT = Qt.MouseButton.LeftButton
@@ -245,3 +246,21 @@ def test_lines_are_taken_away(form: ContainerForm) -> None:
     form.fields.variables.fill((VariableDraft("A", "1"), VariableDraft("B", "2"), VariableDraft("C", "3")))
     form.fields.variables.rows[1].removed.emit()
     assert form.fields.variables.drafts() == (VariableDraft("A", "1"), VariableDraft("C", "3"))
+
+
+@pytest.mark.parametrize("width", [640, 900, 1300])
+def test_headings_are_above_their_fields(store: AppStore, window: MainWindow, width: int, qtbot: QtBot) -> None:
+    SCENES["form-edit"](store, window)
+    (form,) = window.findChildren(ContainerForm)
+    form.resize(width, 800)
+
+    def farthest() -> int:
+        pairs = [
+            pair
+            for table in (form.fields.ports, form.fields.mounts, form.fields.variables)
+            for pair in zip(table._heading.labels, table.rows[0].fields.values(), strict=False)
+        ]
+        return max(abs(one.mapTo(form, QPoint()).x() - other.mapTo(form, QPoint()).x()) for one, other in pairs)
+
+    qtbot.waitUntil(lambda: farthest() <= 4)
+    assert form.fields.ports._heading.isVisible()
