@@ -18,7 +18,7 @@ from typing import Final
 from backend.errors import Problem, ProblemCode, WherryError
 from backend.messages import message
 
-SOCKET_NAMES: Final = ("docker.sock", "agent.sock", "monitor.sock", "control.sock", "console.sock")
+SOCKET_NAMES: Final = ("docker.sock", "agent.sock", "monitor.sock", "control.sock", "console.sock", "keeper.sock")
 _MAX_BYTES: Final = 3900
 """Of the 4096 of a path, with room for the files in it."""
 _MAX_PART_BYTES: Final = 255
@@ -240,6 +240,11 @@ class MachineDir:
         """Locked by the agent while it runs; decides which process owns the machine."""
         return self.home / "agent.lock"
 
+    @property
+    def keeper_lock(self) -> Path:
+        """Locked by the keeper of the docker socket, where the session has no manager that starts it."""
+        return self.home / "keeper.lock"
+
     # -- logs ---------------------------------------------------------------------------------------------------
     @property
     def logs(self) -> Path:
@@ -281,6 +286,11 @@ class MachineDir:
     def agent_socket(self) -> Path:
         """The agent's control channel."""
         return self.run / "agent.sock"
+
+    @property
+    def keeper_socket(self) -> Path:
+        """Where the keeper hands the docker socket to the agent; see backend/host/session/keeper.py."""
+        return self.run / "keeper.sock"
 
     @property
     def monitor_socket(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ import hypothesis
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from pytestqt.wait_signal import SignalBlocker
+
+# No test may write into the session of whoever runs it: an agent leaves its endpoint to the session's manager.
+_session = tempfile.TemporaryDirectory(prefix="wherry-session-")
+for _name in ("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
+    os.environ[_name] = str(Path(_session.name) / _name)
+    Path(os.environ[_name]).mkdir(mode=0o700)
 
 pytest_plugins = ["tests.plugins.logfail", "tests.plugins.sharing", "tests.plugins.timing"]
 # pytest-timeout ends a test that hangs. A deadline for each example only fails tests on a busy computer.

@@ -149,9 +149,17 @@ class Agent:
             is_live=lambda: supervisor.is_live,
             execute=machine.execute,
             host_changes=lambda: corporate_network.changed,
+            settings_changed=self._endpoint.settings_changed,
         )
         maintenance = Maintenance(supervisor, machine, usage.read, deadlines)
-        control = MachineControl(supervisor, operations, checkpoints, updates, end_agent=self._ended.set)
+        control = MachineControl(
+            supervisor,
+            operations,
+            checkpoints,
+            updates,
+            let_go_of_endpoint=self._endpoint.rest,
+            end_agent=self._ended.set,
+        )
         self._server = ControlServer(
             (
                 *control.handlers(),
@@ -247,8 +255,9 @@ class Agent:
                     lambda: self._is_needed, message("Nobody needs the agent."), timeout_s=self._idle_s
                 )
             except WherryError:
-                # Docker clients may come where they bring the machine up: there has to be somebody who hears them.
-                is_idle = not await self._start_rules.may_start_on_demand()
+                # Docker clients may come where they bring the machine up: there has to be somebody who hears them,
+                # if it is not the keeper of the endpoint.
+                is_idle = self._endpoint.is_kept or not await self._start_rules.may_start_on_demand()
         _log.info("idle; ending")
         self._ended.set()
 

@@ -23,6 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
         from backend.agent.__main__ import main as agent_main
 
         return agent_main(given[1:])
+    if given[:1] == ["keeper"]:
+        from backend.host.session.keeper import main as keeper_main
+
+        return keeper_main(given[1:])
+    if given[:1] == ["endpoint"]:
+        from backend.control.session import main as endpoint_main
+
+        return endpoint_main(given[1:])
     prepare_streams()
     choose_language(language_of())
     try:
@@ -161,6 +169,8 @@ def make_parser() -> CommandParser:
 
     sub = verbs.add_parser("version", help=_("Print the version"), parents=[common])
     sub.set_defaults(run=_print_version)
+    sub = verb("uninstall", _("Stop the machine and remove what Wherry put into your session"), "machine", "uninstall")
+    sub.add_argument("--yes", action="store_true", help=_("do not ask"))
 
     sub = verb("help", _("List the topics of the manual, or show one"), "manual", "show")
     sub.add_argument("topic", nargs="?", metavar="TOPIC", help=_("a topic, or a command"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +14,15 @@ import msgspec
 
 from backend.agent.core import desired_state
 from backend.cli import settings
+from backend.cli.asking import confirmed
 from backend.cli.exits import EXIT_INTERRUPTED, EXIT_OK, EXIT_PROBLEM, EXIT_STOPPED
 from backend.cli.output import ProgressPrinter, describe, print_json, print_problem, stopped
 from backend.cli.reclaim import describe_usage, restart_engine
 from backend.control.client import MachineClient, end_agent
 from backend.control.launch import agent_answers, machine_directory
 from backend.control.messages import Restart, Start, Stop
+from backend.control.session import endpoint_place, endpoint_stays
+from backend.engine import context
 from backend.errors import Problem, ProblemCode
 from backend.host.process import figures_of
 from backend.messages import Message, message
@@ -93,6 +97,8 @@ def suspend(options: argparse.Namespace) -> int:
 def stop(options: argparse.Namespace) -> int:
     """Stop the machine and wait until it is stopped."""
     if not may_be_alive(options):
+        if options.quit:
+            rest_endpoint(options)
         return _report(_status_from_files(options), options)
     with MachineClient.open(options.home) as client:
         policy = StopPolicy.KILL if options.kill else StopPolicy.POWER_DOWN
@@ -105,8 +111,61 @@ def stop(options: argparse.Namespace) -> int:
                 options,
             )
         if options.quit:
-            end_agent(options.home)
+            end_agent(options.home, for_good=True)
+            rest_endpoint(options)
         return _report(final, options)
+
+
+def rest_endpoint(options: argparse.Namespace) -> None:
+    """Have no docker command start an agent until the next login. Raises WherryError."""
+    from backend import host
+
+    endpoint = host.current().session_endpoint(endpoint_place(machine_directory(options.home)))
+    try:
+        if endpoint is not None:
+            endpoint.rest()
+    except OSError as error:
+        raise endpoint_stays(error) from error
+
+
+def uninstall(options: argparse.Namespace) -> int:
+    """Stop the machine, end agent and keeper, and remove the docker context and what runs at login."""
+    from backend import host
+
+    machine_host = host.current()
+    directory = machine_directory(options.home)
+    question = _("This stops the machine and removes what Wherry put into your session. Its folder stays.")
+    if not confirmed(options, "uninstall", question):
+        return EXIT_PROBLEM
+    if may_be_alive(options):
+        with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
+            code = stop(argparse.Namespace(home=options.home, json=False, kill=False, quit=True))
+        if code != EXIT_OK:
+            return code
+    removed = []
+    endpoint = machine_host.session_endpoint(endpoint_place(directory))
+    if endpoint is not None:
+        try:
+            removed += [str(path) for path in endpoint.remove()]
+        except OSError as error:
+            raise endpoint_stays(error) from error
+    if context.current_url() == machine_host.docker_url(directory.docker_socket):
+        context.remove()
+        removed.append(_("docker context {name}", name=context.NAME))
+    autostart = machine_host.autostart()
+    if directory.home == machine_host.default_home() and autostart.program() is not None:
+        autostart.turn_off()
+        removed.append(autostart.place)
+    stays = [str(path) for path in (directory.home, machine_host.image_cache()) if path.exists()]
+    if options.json:
+        print_json({"removed": removed, "stays": stays})
+        return EXIT_OK
+    for name in removed:
+        print(_("Removed: {name}", name=name))
+    if stays:
+        print(_("Your containers, images and volumes are still there. To delete them for good:"))
+        print(f"  rm -r {shlex.join(stays)}")
+    return EXIT_OK
 
 
 def status(options: argparse.Namespace) -> int:

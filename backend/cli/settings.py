@@ -10,7 +10,10 @@ from backend import host
 from backend.agent.services.settings import set_autostart
 from backend.cli.exits import EXIT_OK
 from backend.cli.output import print_json
-from backend.control.launch import machine_directory
+from backend.control.client import MachineClient
+from backend.control.launch import agent_answers, machine_directory
+from backend.control.messages import SetSettings
+from backend.control.session import KEEP_ENDPOINT, endpoint_place, endpoint_stays, is_wanted
 from backend.engine import context
 from backend.settings import config
 from backend.settings.disk import data_disk_path
@@ -49,6 +52,8 @@ def store(home: Path | None, wanted: Mapping[str, str], *, quiet: bool) -> None:
     if size.isdecimal():
         disks.check_size(data_disk_path(directory), int(size))
     changed = config.set_typed(directory.config, wanted)
+    if KEEP_ENDPOINT in wanted:
+        _follow_keep_endpoint(home, keep=changed.docker.keep_endpoint)
     if quiet:
         return
     for key in wanted:
@@ -56,6 +61,26 @@ def store(home: Path | None, wanted: Mapping[str, str], *, quiet: bool) -> None:
     at_next_start = any(not key.startswith("docker.") and key not in config.LIFECYCLE_KEYS for key in wanted)
     if at_next_start and directory.run_record.exists():
         print(_("It takes effect at the next start: wherry restart"))
+
+
+def _follow_keep_endpoint(home: Path | None, *, keep: bool) -> None:
+    """Have the session keep the docker endpoint, or let go of it. Raises WherryError."""
+    directory = machine_directory(home)
+    machine_host = host.current()
+    endpoint = machine_host.session_endpoint(endpoint_place(directory))
+    if endpoint is None:
+        return
+    if agent_answers(machine_host, directory):
+        with MachineClient.open(home) as client:
+            client.request(SetSettings(values={KEEP_ENDPOINT: keep}))
+        return
+    try:
+        if not keep:
+            endpoint.remove()
+        elif is_wanted(directory):
+            endpoint.start()
+    except OSError as error:
+        raise endpoint_stays(error) from error
 
 
 def add_context(options: argparse.Namespace) -> int:

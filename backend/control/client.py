@@ -301,15 +301,19 @@ class MachineClient:
         )
 
 
-def end_agent(home: Path | None) -> None:
+def end_agent(home: Path | None, *, for_good: bool = False) -> None:
     """End the agent, of whatever version; the machine continues. Does not wait for the agent to end.
+
+    Args:
+        home: the machine's home directory; None: the default one.
+        for_good: see `ShutDownAgent`.
 
     Raises:
         WherryError: AGENT_UNREACHABLE or PATH_UNUSABLE.
     """
     try:
         with MachineClient.open(home) as client:
-            client.request(ShutDownAgent())
+            client.request(ShutDownAgent(for_good=for_good))
     except OtherVersion as error:
         if error.agent_pid <= 1:
             raise

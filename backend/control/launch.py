@@ -89,9 +89,7 @@ def ensure_agent(home: Path | None) -> str:
 
 
 def _spawn(machine_host: Host, directory: MachineDir) -> DetachedProcess:
-    return machine_host.spawn_detached(
-        [*_agent_program(), "--home", str(directory.home)], output=directory.agent_output
-    )
+    return machine_host.spawn_detached([*agent_program(), "--home", str(directory.home)], output=directory.agent_output)
 
 
 def agent_answers(machine_host: Host, directory: MachineDir) -> bool:
@@ -103,7 +101,7 @@ def agent_answers(machine_host: Host, directory: MachineDir) -> bool:
     return True
 
 
-def _agent_program() -> list[str]:
+def agent_program() -> list[str]:
     """The command that runs the agent: the frozen application itself, or else the interpreter with the module."""
     if getattr(sys, "frozen", False):
         return [sys.executable, "agent"]
@@ -127,7 +125,7 @@ def _unreachable(directory: MachineDir, summary: Message, *, hint: Message | Non
     return fail(
         ProblemCode.AGENT_UNREACHABLE,
         summary,
-        command=subprocess.list2cmdline([*_agent_program(), "--home", str(directory.home)]),
+        command=subprocess.list2cmdline([*agent_program(), "--home", str(directory.home)]),
         tail=printed[-12:],
         hint=(hint or message("Check the agent's log: {path}", path=directory.agent_log)),
         retryable=True,

@@ -21,7 +21,10 @@ def leftovers(host: Host, directory: MachineDir) -> list[Path]:
 
     MUST only be believed while nobody runs the machine, which the caller knows; blocks for a second at most.
     """
-    found = [path for name in SOCKET_NAMES if _is_dead_socket(host, path := directory.run / name)]
+    sockets = [directory.run / name for name in SOCKET_NAMES]
+    if directory.keeper_socket.exists() and not _is_dead_socket(host, directory.keeper_socket):
+        sockets.remove(directory.docker_socket)  # the keeper listens on it, and would start an agent for us
+    found = [path for path in sockets if _is_dead_socket(host, path)]
     record = run.load(directory.run_record)
     gone = record is None or ProcessIdentity.find(record.uuid) is None
     if gone and not (data_disk_path(directory).exists() and holders_of(str(data_disk_path(directory)))):

@@ -84,7 +84,7 @@ class XdgAutostart:
             "X-GNOME-Autostart-enabled=true",
         )
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(self._path, "\n".join(lines).encode() + b"\n")
+        replace_file(self._path, "\n".join(lines).encode() + b"\n")
 
     def turn_off(self) -> None:
         """See Autostart."""
@@ -128,7 +128,7 @@ class LaunchAgent:
             "LimitLoadToSessionType": "Aqua",
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(self._path, plistlib.dumps(content))
+        replace_file(self._path, plistlib.dumps(content))
 
     def turn_off(self) -> None:
         """See Autostart."""
@@ -214,7 +214,7 @@ def _unquoted(command: str) -> str | None:
     return None
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Replace a file atomically. Its mode is not restricted: the session reads it, and it holds no secret."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:

@@ -15,6 +15,7 @@ from backend.host.autostart import Autostart
 from backend.host.certificates import CertificateSource
 from backend.host.proxies import SystemProxies
 from backend.host.routes import Route
+from backend.host.session.place import EndpointPlace
 from backend.messages import Message
 from backend.stream import ByteStream
 
@@ -56,6 +57,46 @@ class Listener(Protocol):
 
     async def aclose(self) -> None:
         """Stop listening, remove the endpoint's file, close its connections. Idempotent."""
+        ...
+
+
+class KeptListener(Listener, Protocol):
+    """The docker endpoint of an agent, which the session keeps when the agent ends."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether docker clients are still answered after this agent has ended: the next one starts an agent."""
+        ...
+
+    async def keep(self) -> None:
+        """Leave the endpoint to the session, now and at each login. Raises WherryError or OSError; it is ours then."""
+        ...
+
+    async def let_go(self, *, remove: bool) -> None:
+        """Take the endpoint back from the session: it ends with this agent.
+
+        Args:
+            remove: for good; else until the next login or start.
+
+        Raises:
+            OSError: the session still has it.
+        """
+        ...
+
+
+class SessionEndpoint(Protocol):
+    """The docker endpoint of one machine in the user's session. Everything blocks, for seconds: call it in a thread."""
+
+    def start(self) -> None:
+        """Listen, without an agent, if nobody does. Raises WherryError or OSError."""
+        ...
+
+    def rest(self) -> None:
+        """Listen no more until the next login or start. Raises OSError."""
+        ...
+
+    def remove(self) -> list[Path]:
+        """Listen no more, and remove what was written into the session. Returns those files. Raises OSError."""
         ...
 
 
@@ -131,6 +172,25 @@ class Host(Protocol):
 
         Raises:
             WherryError: ENDPOINT_TAKEN when another program has the endpoint.
+        """
+        ...
+
+    def session_endpoint(self, place: EndpointPlace) -> SessionEndpoint | None:
+        """The endpoint as the session has it; None on a system where it ends with the agent."""
+        ...
+
+    async def listen_kept(
+        self, place: EndpointPlace, handler: StreamHandler, *, wanted: Callable[[], bool]
+    ) -> KeptListener:
+        """As `listen`, for an endpoint that the session can keep.
+
+        Args:
+            place: the endpoint.
+            handler: as of `listen`.
+            wanted: whether the session is to keep it, asked in a thread when a keeper was ended.
+
+        Raises:
+            WherryError: as of `listen`.
         """
         ...
 

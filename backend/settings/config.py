@@ -3,8 +3,8 @@
 version = 1 [machine]  cpus, memory_mib (0: chosen from the host), swap_mib, disk_gib, disk_directory,
            accelerator, start_on_demand, idle_minutes, idle_action [image]    directory ("": the last one used, or the
            newest in the image cache), update [qemu]     binary ("": searched for) [docker]   context (create a docker
-           context named "wherry") [checkpoints]  keep_automatic, keep_days (0: for ever) [network]  publish, dns,
-           subnet, ipv6, proxy, http_proxy, https_proxy, no_proxy, proxy_in_containers,
+           context named "wherry"), keep_endpoint [checkpoints]  keep_automatic, keep_days (0: for ever) [network]
+           publish, dns, subnet, ipv6, proxy, http_proxy, https_proxy, no_proxy, proxy_in_containers,
            certificates, certificates_in_containers
 """
 
@@ -101,6 +101,8 @@ class DockerSection(_Section, frozen=True, kw_only=True):
     """How docker clients find the engine."""
 
     context: bool = True
+    keep_endpoint: bool = True
+    """Whether the session keeps the endpoint: docker commands are answered after login and after a crash, too."""
 
 
 class CheckpointsSection(_Section, frozen=True, kw_only=True):

@@ -157,7 +157,7 @@ class Machine:
         """Ask the agent to exit, and wait until none is left."""
         with self.client() as client:
             pid = client.agent_pid
-            client.request(messages.ShutDownAgent())
+            client.request(messages.ShutDownAgent(for_good=True))
         eventually(lambda: not alive(pid), "the agent ends")
 
     # -- what is left ---------------------------------------------------------------------------------------------
@@ -169,6 +169,14 @@ class Machine:
             if any(str(self.home) in argument.replace(",,", ",") for argument in arguments):
                 found.append(process)
         return [process for process in found if process.info["status"] != psutil.STATUS_ZOMBIE]
+
+    def agents(self) -> list[psutil.Process]:
+        """The agents of this machine, and those that find that it has one."""
+        return [process for process in self.processes() if process.cmdline()[1:3] == ["-m", "backend.agent"]]
+
+    def keepers(self) -> list[psutil.Process]:
+        """The keepers of its endpoint."""
+        return [process for process in self.processes() if "--kind" in process.cmdline()]
 
     def assert_nothing_left(self) -> None:
         """Assert that no process, record or socket is left and the lock is free."""

@@ -251,7 +251,9 @@ class Target(ABC):
 
     def agents(self) -> list[psutil.Process]:
         """The agent processes of this machine."""
-        return [process for process in self.processes() if "backend.agent" in (process.info["cmdline"] or [])]
+        return [
+            process for process in self.processes() if (process.info["cmdline"] or [])[1:3] == ["-m", "backend.agent"]
+        ]
 
     def machines(self) -> list[psutil.Process]:
         """The QEMU processes of this machine."""

@@ -44,6 +44,7 @@ def sockets(directory: MachineDir) -> list[Path]:
         directory.monitor_socket,
         directory.control_socket,
         directory.console_socket,
+        directory.keeper_socket,
     ]
 
 

@@ -19,6 +19,7 @@ from app.ui.widgets import label
 from backend.api import messages
 
 ON_DEMAND: Final = "machine.start_on_demand"
+KEEP_ENDPOINT: Final = "docker.keep_endpoint"
 IDLE_MINUTES: Final = "machine.idle_minutes"
 IDLE_ACTION: Final = "machine.idle_action"
 KEEP_AUTOMATIC: Final = "checkpoints.keep_automatic"
@@ -26,6 +27,7 @@ KEEP_DAYS: Final = "checkpoints.keep_days"
 IMAGE_UPDATE: Final = "image.update"
 CONFIG_KEYS: Final = {
     "lifecycle.on-demand": ON_DEMAND,
+    "lifecycle.keep-endpoint": KEEP_ENDPOINT,
     "lifecycle.idle": IDLE_MINUTES,
     "lifecycle.idle-action": IDLE_ACTION,
     "lifecycle.keep-automatic": KEEP_AUTOMATIC,
@@ -55,6 +57,10 @@ class LifecycleSection(SettingsSection):
         self.on_demand = CheckRow(
             _("Start the machine automatically when docker is used"),
             _("A docker command starts or resumes the machine if needed."),
+        )
+        self.keep_endpoint = CheckRow(
+            _("Answer docker commands from login on"),
+            _("Your session listens for docker commands, also while Wherry is closed or after a crash."),
         )
         self.idle = ChoiceRow(
             _("Stop the machine when idle"),
@@ -90,6 +96,7 @@ class LifecycleSection(SettingsSection):
         )
         self._rows: dict[str, CheckRow | ChoiceRow | NumberRow] = {
             ON_DEMAND: self.on_demand,
+            KEEP_ENDPOINT: self.keep_endpoint,
             IDLE_MINUTES: self.idle,
             IDLE_ACTION: self.idle_action,
             KEEP_AUTOMATIC: self.keep_automatic,
@@ -98,6 +105,7 @@ class LifecycleSection(SettingsSection):
         }
         self.controls: dict[str, QWidget] = {
             "lifecycle.on-demand": self.on_demand.box,
+            "lifecycle.keep-endpoint": self.keep_endpoint.box,
             "lifecycle.idle": self.idle.box,
             "lifecycle.idle-action": self.idle_action.box,
             "lifecycle.on-quit": self.on_quit.box,
@@ -108,7 +116,7 @@ class LifecycleSection(SettingsSection):
         self._headings: list[tuple[QWidget, tuple[str, ...]]] = []
         self.column.addWidget(self.problem)
         for heading, rows in (
-            (_("Start and stop"), (self.on_demand, self.idle, self.idle_action, self.on_quit)),
+            (_("Start and stop"), (self.on_demand, self.keep_endpoint, self.idle, self.idle_action, self.on_quit)),
             (_("Automatic checkpoints"), (self.keep_automatic, self.keep_days)),
             (_("Updates"), (self.image_update,)),
         ):
@@ -120,6 +128,7 @@ class LifecycleSection(SettingsSection):
                 self.column.addWidget(row)
         self.column.addStretch(1)
         self.on_demand.toggled.connect(lambda on: self._set(ON_DEMAND, on))
+        self.keep_endpoint.toggled.connect(lambda on: self._set(KEEP_ENDPOINT, on))
         for key, choice in (
             *((IDLE_MINUTES, self.idle), (IDLE_ACTION, self.idle_action), (IMAGE_UPDATE, self.image_update)),
         ):

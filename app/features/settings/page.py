@@ -35,6 +35,7 @@ SETTINGS: Final = {
     "resources.data-disk": message("Data disk"),
     **NETWORK_NAMES,
     "lifecycle.on-demand": message("Start the machine automatically when docker is used"),
+    "lifecycle.keep-endpoint": message("Answer docker commands from login on"),
     "lifecycle.idle": message("Stop the machine when idle"),
     "lifecycle.idle-action": message("When idle"),
     "lifecycle.on-quit": message("When quitting Wherry"),

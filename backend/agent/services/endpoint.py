@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 
 from backend.agent.core.tasks import defect
 from backend.agent.machine.supervisor import Supervisor
 from backend.agent.operations.checkpoints import Checkpoints
 from backend.agent.operations.operations import Operations
 from backend.agent.services.ports import PortsService
+from backend.control.session import KEEP_ENDPOINT, endpoint_place, endpoint_stays, is_wanted
 from backend.engine import context
 from backend.engine.front.proxy import ApiFront
 from backend.errors import Problem, WherryError
-from backend.host.base import Host, Listener
-from backend.messages import sentences
+from backend.host.base import Host, KeptListener
+from backend.messages import message, sentences
 from backend.model import Notice
 from backend.paths import MachineDir
 from backend.settings import config
@@ -91,16 +93,39 @@ class DockerEndpoint:
         self._ports = ports
         self._notify = notify
         self._report_defect = report_defect
-        self._listener: Listener | None = None
+        self._listener: KeptListener | None = None
+        self._opening = asyncio.Lock()
 
     async def open(self) -> None:
         """Listen, if not listening yet. Raises WherryError (ENDPOINT_TAKEN, PATH_UNUSABLE)."""
-        if self._listener is None:
-            self._listener = await self._host.listen(self._dir.docker_socket, self._front.handle)
+        async with self._opening:  # the agent's start and the machine's may come together
+            if self._listener is None:
+                self._listener = await self._host.listen_kept(
+                    endpoint_place(self._dir), self._front.handle, wanted=partial(is_wanted, self._dir)
+                )
+        await self._keep()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a docker client that comes when this agent has ended starts the next one."""
+        return self._listener is not None and self._listener.is_kept
+
+    async def rest(self) -> None:
+        """End with this agent: docker clients start none, until the next login or start. Raises WherryError."""
+        await self._let_go(remove=False)
+
+    async def settings_changed(self, keys: Collection[str]) -> None:
+        """Follow a change of the settings with these keys. Raises WherryError."""
+        if KEEP_ENDPOINT not in keys or self._listener is None:
+            return
+        if (await asyncio.to_thread(config.load, self._dir.config)).docker.keep_endpoint:
+            await self._keep()
+        else:
+            await self._let_go(remove=True)
 
     async def engine_answers(self) -> None:
-        """Prepare what a client expects of an engine: its published ports, its docker context. Does not raise."""
-        for work in (self._ports.restore, self._install_context):
+        """Prepare what a client expects of an engine: its ports, docker context and endpoint. Does not raise."""
+        for work in (self._ports.restore, self._install_context, self._keep):
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 -- told; a defect here must not end a machine that runs
@@ -112,6 +137,25 @@ class DockerEndpoint:
         if self._listener is not None:
             await self._listener.aclose()
         await self._front.aclose()
+
+    async def _keep(self) -> None:
+        """Leave the endpoint to the session, where the settings want it; what goes wrong is told, and fails nothing."""
+        if self._listener is None or not await asyncio.to_thread(is_wanted, self._dir):
+            return
+        try:
+            await self._listener.keep()
+        except (WherryError, OSError) as error:
+            _log.warning("the session does not keep the docker endpoint: %s", error)
+            text = message("While Wherry's agent isn't running, docker commands aren't answered: {error}.", error=error)
+            self._notify(Notice(level="warning", text=text))
+
+    async def _let_go(self, *, remove: bool) -> None:
+        if self._listener is None:
+            return
+        try:
+            await self._listener.let_go(remove=remove)
+        except OSError as error:
+            raise endpoint_stays(error) from error
 
     async def _install_context(self) -> None:
         """Make the docker context, where the settings want it; what goes wrong is told, and fails nothing."""

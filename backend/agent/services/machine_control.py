@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from backend.agent.core.lifecycle import RestartRequested, StartRequested, StopRequested
@@ -31,12 +31,14 @@ class MachineControl:
         checkpoints: Checkpoints,
         updates: Updates,
         *,
+        let_go_of_endpoint: Callable[[], Awaitable[None]],
         end_agent: Callable[[], None],
     ) -> None:
         self._supervisor = supervisor
         self._operations = operations
         self._checkpoints = checkpoints
         self._updates = updates
+        self._let_go_of_endpoint = let_go_of_endpoint
         self._end_agent = end_agent
 
     def handlers(self) -> tuple[Handler, ...]:
@@ -78,8 +80,10 @@ class MachineControl:
         """Return the machine's phase."""
         return messages.CurrentPhase(phase=self._supervisor.phase)
 
-    async def shut_down_agent(self, _request: messages.ShutDownAgent) -> messages.Done:
-        """End the agent; the machine goes on. Raises WherryError: BUSY."""
+    async def shut_down_agent(self, request: messages.ShutDownAgent) -> messages.Done:
+        """End the agent; the machine goes on. Raises WherryError: BUSY, or that docker still starts an agent."""
         self._operations.refuse_under_way()
+        if request.for_good:
+            await self._let_go_of_endpoint()
         asyncio.get_running_loop().call_later(_REPLY_S, self._end_agent)
         return messages.Done()

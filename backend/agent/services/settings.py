@@ -51,18 +51,21 @@ class SettingsService:
         is_live: Callable[[], bool],
         execute: Execute,
         host_changes: Callable[[], Collection[str]] = tuple,
+        settings_changed: Callable[[Collection[str]], Awaitable[None]] | None = None,
     ) -> None:
         """
         Args:
             is_live: whether the machine runs.
             execute: runs a command in the guest and returns its result; None if no guest can be reached.
             host_changes: keys of settings whose value, taken from this computer, has changed since the start.
+            settings_changed: called with the keys that were set; raises WherryError where one cannot be followed.
         """
         self._host = host
         self._dir = directory
         self._is_live = is_live
         self._execute = execute
         self._host_changes = host_changes
+        self._settings_changed = settings_changed
         self._writing = asyncio.Lock()
 
     def handlers(self) -> tuple[Handler, ...]:
@@ -97,7 +100,10 @@ class SettingsService:
             return self._describe()
 
         async with self._writing:
-            return await asyncio.to_thread(change)
+            reply = await asyncio.to_thread(change)
+            if self._settings_changed is not None:
+                await self._settings_changed(values)
+            return reply
 
     def _describe(self) -> messages.SettingsReply:
         loaded, names = config.load(self._dir.config), config.keys()

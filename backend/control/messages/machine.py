@@ -48,6 +48,9 @@ class ShutDownAgent(Request[Done], frozen=True):
 
     wire_name = "shutdown"
 
+    for_good: bool = False
+    """No docker command starts the next agent either, until the next login or until a person starts one."""
+
 
 class RestartEngine(Request[Accepted], frozen=True):
     """Restart only dockerd. The reply comes when the engine answers again, after up to some minutes."""

@@ -20,6 +20,7 @@ from backend.host.proxies import SystemProxies
 from backend.host.routes import Route, parse_linux_v4, parse_linux_v6, routes_unreadable
 from backend.host.systems import linux_sockets
 from backend.host.systems.posix import PosixHost
+from backend.host.systems.session_managers import LoginEntry, SessionManager, SystemdUser
 from backend.messages import Message, message
 
 _KVM_GET_API_VERSION: Final = 0xAE00
@@ -65,6 +66,11 @@ class LinuxHost(PosixHost):
     def autostart(self) -> XdgAutostart:
         """See Host."""
         return XdgAutostart()
+
+    def session_managers(self) -> tuple[SessionManager, ...]:
+        """systemd's user manager where it runs, else the desktop's entries for login."""
+        managers: tuple[SessionManager, ...] = (SystemdUser(), LoginEntry())
+        return managers if SystemdUser.is_available() else managers[::-1]
 
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
         """KVM: whether its device opens, its interface version, and whether this host is itself a virtual machine."""

@@ -16,6 +16,7 @@ from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.host.proxies import SystemProxies
 from backend.host.routes import Route, parse_mac, run_and_parse
 from backend.host.systems.posix import PosixHost
+from backend.host.systems.session_managers import Launchd, SessionManager
 from backend.messages import Message, message
 
 _BINARIES: Final = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
@@ -40,6 +41,10 @@ class MacHost(PosixHost):
     def autostart(self) -> LaunchAgent:
         """See Host."""
         return LaunchAgent()
+
+    def session_managers(self) -> tuple[SessionManager, ...]:
+        """launchd."""
+        return (Launchd(),)
 
     def accelerators(self) -> tuple[AcceleratorFact, ...]:
         """HVF, as reported by the kernel (kern.hv_support is 0 on a Mac that is itself a virtual machine)."""

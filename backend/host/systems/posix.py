@@ -7,21 +7,22 @@ import contextlib
 import os
 import select
 import socket
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from backend.host.base import BlockingStream, DetachedProcess, StreamHandler
-from backend.host.systems import unix_socket
+from backend.host.session.place import EndpointPlace
+from backend.host.systems import detached, unix_socket
+from backend.host.systems.keepers import SessionEndpoint
+from backend.host.systems.kept_socket import KeptListener
+from backend.host.systems.session_managers import SessionManager
 from backend.stream import ByteStream
 
 _BACKLOG = 128
 _FILE_LIMITS = (65_536, 10_240)
 _LEAVE = b"\x1d"  # Ctrl-]
 _WRITE_HIGH_WATER_BYTES = 1_048_576
-_detached: list[subprocess.Popen[bytes]] = []
-"""Child processes until they are reaped: Python warns when a `Popen` is dropped while its process runs."""
 
 
 class PosixHost:
@@ -40,23 +41,7 @@ class PosixHost:
         self, argv: Sequence[str], *, output: Path, environment: Mapping[str, str] | None = None
     ) -> DetachedProcess:
         """See Host. It gets a new session, so that closing a terminal does not end it, and umask 077."""
-        _detached[:] = [child for child in _detached if child.poll() is None]
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=descriptor,
-                stderr=descriptor,
-                start_new_session=True,
-                close_fds=True,
-                umask=0o077,
-                env=None if environment is None else dict(environment),
-            )
-        finally:
-            os.close(descriptor)
-        _detached.append(process)
-        return DetachedProcess(pid=process.pid, poll=process.poll, kill=process.kill)
+        return detached.spawn(argv, output=output, environment=environment)
 
     def deepen_backlog(self, pid: int, descriptor: int, backlog: int) -> bool:  # noqa: ARG002 -- Host
         """See Host. Not supported here."""
@@ -65,6 +50,22 @@ class PosixHost:
     async def listen(self, address: Path, handler: StreamHandler) -> unix_socket.UnixListener:
         """See Host."""
         return await unix_socket.UnixListener.bind(address, handler)
+
+    def session_managers(self) -> tuple[SessionManager, ...]:
+        """Those that can keep an endpoint in the user's session, the one in use first."""
+        raise NotImplementedError
+
+    def session_endpoint(self, place: EndpointPlace) -> SessionEndpoint:
+        """See Host."""
+        return SessionEndpoint(place, *self.session_managers())
+
+    async def listen_kept(
+        self, place: EndpointPlace, handler: StreamHandler, *, wanted: Callable[[], bool]
+    ) -> KeptListener:
+        """See Host."""
+        listener = KeptListener(self.session_endpoint(place), handler, wanted)
+        await listener.open()
+        return listener
 
     async def connect(self, address: Path) -> ByteStream:
         """See Host."""

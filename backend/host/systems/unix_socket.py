@@ -224,6 +224,8 @@ class UnixListener:
     """A bound and listening Unix socket at its final path; see Listener."""
 
     def __init__(self, path: Path, handler: StreamHandler) -> None:
+        self.socket: socket.socket | None = None
+        """The listening socket; closed once it accepts no more."""
         self._path = path
         self._handler = handler
         self._server: asyncio.Server | None = None
@@ -234,41 +236,38 @@ class UnixListener:
     async def bind(cls, path: Path, handler: StreamHandler) -> UnixListener:
         """Listen at `path` with mode 0600, replacing a stale socket.
 
-        The socket is bound under a temporary name in the same directory, made private before it listens, and renamed.
-        So the socket at `path` is never open to other users and never refuses connections.
-
         Args:
             handler: called as a task for each connection, which is closed when it returns.
 
         Raises:
-            WherryError: ENDPOINT_TAKEN, a program listens there, or the file is not a socket of this user;
-                PATH_UNUSABLE, the directory is missing, not accessible or not private, or the path is too long.
+            WherryError: as `bind_private`.
         """
-        _check_private_parent(path)
-        await _check_free(path)
+        return await cls.serve(await bind_private(path), path, handler)
+
+    @classmethod
+    async def serve(
+        cls, listener: socket.socket, path: Path, handler: StreamHandler, *, owns_file: bool = True
+    ) -> UnixListener:
+        """Accept the connections of a socket that listens already. `owns_file`: the file goes with this listener."""
         server = cls(path, handler)
-        # As short as can be: the limit for a socket's path is 104 bytes on macOS, 108 on Linux.
-        temporary = path.with_name(f".{secrets.token_hex(3)}")
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            listener.setblocking(False)
-            if len(os.fsencode(path)) > MAX_PATH_BYTES:
-                raise OSError("the path is too long for a socket")
-            listener.bind(str(temporary))
-            temporary.chmod(0o600)  # nobody can connect yet: it does not listen
-            server._inode = temporary.stat().st_ino
-            loop = asyncio.get_running_loop()
-            server._server = await loop.create_server(
-                lambda: UnixStream(server._begin), sock=listener, backlog=_BACKLOG
-            )
-            temporary.replace(path)
-        except OSError as error:
-            listener.close()
-            temporary.unlink(missing_ok=True)
-            raise _unusable(
-                path, message("The socket {path} can't be created: {error}.", path=path, error=error.strerror or error)
-            ) from error
+        server.socket = listener
+        server._inode = path.lstat().st_ino if owns_file else 0
+        listener.setblocking(False)
+        server._server = await asyncio.get_running_loop().create_server(
+            lambda: UnixStream(server._begin), sock=listener, backlog=_BACKLOG
+        )
         return server
+
+    def own_file(self, *, owns: bool) -> None:
+        """Say whether the file at the path is removed at the end."""
+        self._inode = 0
+        with contextlib.suppress(OSError):
+            self._inode = self._path.lstat().st_ino if owns else 0
+
+    def stop_accepting(self) -> None:
+        """Leave new connections to somebody else; those that are open go on until `aclose`."""
+        if self._server is not None:
+            self._server.close()
 
     async def aclose(self) -> None:
         """See Listener. The file is removed only if it is still ours: a successor may have replaced it."""
@@ -302,7 +301,39 @@ class UnixListener:
             await stream.aclose()
 
 
-def _check_private_parent(path: Path) -> None:
+async def bind_private(path: Path) -> socket.socket:
+    """Make a socket that listens at `path` with mode 0600, replacing a stale one.
+
+    It is bound under a temporary name in the same directory, made private before it listens, and renamed. So the socket
+    at `path` is never open to other users and never refuses connections.
+
+    Raises:
+        WherryError: ENDPOINT_TAKEN, a program listens there, or the file is not a socket of this user;
+            PATH_UNUSABLE, the directory is missing, not accessible or not private, or the path is too long.
+    """
+    check_private_parent(path)
+    await _check_free(path)
+    # As short as can be: the limit for a socket's path is 104 bytes on macOS, 108 on Linux.
+    temporary = path.with_name(f".{secrets.token_hex(3)}")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.setblocking(False)
+        if len(os.fsencode(path)) > MAX_PATH_BYTES:
+            raise OSError("the path is too long for a socket")
+        listener.bind(str(temporary))
+        temporary.chmod(0o600)  # nobody can connect yet: it does not listen
+        listener.listen(_BACKLOG)
+        temporary.replace(path)
+    except OSError as error:
+        listener.close()
+        temporary.unlink(missing_ok=True)
+        raise _unusable(
+            path, message("The socket {path} can't be created: {error}.", path=path, error=error.strerror or error)
+        ) from error
+    return listener
+
+
+def check_private_parent(path: Path) -> None:
     """Raise PATH_UNUSABLE for a directory that another user controls, such as one prepared below /tmp."""
     try:
         directory, parent = path.parent.lstat(), path.parent.parent.lstat()

@@ -7,6 +7,12 @@ Design (2026-11):
 - CPython has no Unix sockets on Windows although QEMU has: the monitor, control port and console need TlsAddress (TCP
   on 127.0.0.1 with mutual TLS), which the command line builder supports and the driver does not yet. Until then,
   `listen`, `connect` and `connect_blocking` raise errors.
+- The docker pipe in the session: a keeper, as on the other systems (backend/host/session/keeper.py), but a pipe has no
+  listening socket to hand over. The keeper makes the first instance (FILE_FLAG_FIRST_PIPE_INSTANCE, which decides who
+  owns the name) and the agent further ones, which the access list allows to this user. While an agent holds the
+  keeper's control pipe, the keeper's instance stays unconnected, and clients reach the agent's. When that connection
+  breaks, the keeper waits in ConnectNamedPipe; the client that comes makes it start an agent, which gets the connected
+  instance by DuplicateHandle. It starts at login from the Run key. Not written yet.
 - QEMU must be at least 11.1.1 for WHPX with `-cpu host`; older ones get qemu64 and no kernel interrupt controller.
 """
 
@@ -19,18 +25,19 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from backend.errors import ProblemCode, WherryError, fail
 from backend.host import certificates, proxies
 from backend.host.autostart import RunKey
-from backend.host.base import AcceleratorFact, BlockingStream, DetachedProcess, Listener, StreamHandler
+from backend.host.base import AcceleratorFact, BlockingStream, DetachedProcess, KeptListener, Listener, StreamHandler
 from backend.host.certificates import CertificateSource
 from backend.host.dirs import user_cache_dir, user_data_dir
 from backend.host.proxies import SystemProxies
 from backend.host.routes import Route, parse_windows, run_and_parse
+from backend.host.session.place import EndpointPlace
 from backend.messages import Message, message
 from backend.stream import ByteStream
 
@@ -157,6 +164,16 @@ class WindowsHost:
         """See Host."""
         del handler
         raise self._not_yet(address)
+
+    def session_endpoint(self, place: EndpointPlace) -> None:
+        """See Host. Not yet: see the design above."""
+
+    async def listen_kept(
+        self, place: EndpointPlace, handler: StreamHandler, *, wanted: Callable[[], bool]
+    ) -> KeptListener:
+        """See Host."""
+        del handler, wanted
+        raise self._not_yet(place.docker_socket)
 
     async def connect(self, address: Path) -> ByteStream:
         """See Host."""

@@ -74,7 +74,7 @@ def test_five_starts_at_once_make_one_machine(machine: Machine) -> None:
         out, err = start.communicate(timeout=2 * PATIENCE_S)
         assert start.returncode == 0, f"{out}\n{err}"
     assert len(machine.launches) == 1
-    agents = [process for process in machine.processes() if "backend.agent" in process.cmdline()]
+    agents = machine.agents()
     eventually(lambda: len([process for process in agents if alive(process.pid)]) == 1, "the others have ended")
 
 

@@ -22,6 +22,7 @@ CONFIG_PROBLEM = Problem(
 DISK_PATH = "/home/ana/.local/share/wherry/machine/data.qcow2"
 LIFECYCLE: dict[str, object] = {
     "machine.start_on_demand": True,
+    "docker.keep_endpoint": True,
     "machine.idle_minutes": 30,
     "machine.idle_action": "suspend",
     "checkpoints.keep_automatic": 5,

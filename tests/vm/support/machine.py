@@ -147,7 +147,7 @@ class Machine:
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
                     words = (entry / "cmdline").read_bytes().split(b"\0")
-                    if b"backend.agent" in words and str(self.home).encode() in words:
+                    if words[1:3] == [b"-m", b"backend.agent"] and str(self.home).encode() in words:
                         return int(entry.name)
         return None
 

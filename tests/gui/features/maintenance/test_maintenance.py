@@ -356,7 +356,8 @@ def test_only_supported_settings_are_shown(store: AppStore, window: MainWindow) 
     assert isinstance(page, SettingsPage)
     page.tabs.setCurrentWidget(page.lifecycle)
     assert page.lifecycle.on_quit.isVisible()
-    for row in (page.lifecycle.on_demand, page.lifecycle.idle, page.lifecycle.keep_days, page.lifecycle.image_update):
+    rows = page.lifecycle
+    for row in (rows.on_demand, rows.keep_endpoint, rows.idle, rows.keep_days, rows.image_update):
         assert not row.isVisible()
     assert "lifecycle.idle" not in offered_settings(store)
     assert "lifecycle.on-quit" in offered_settings(store)
@@ -366,12 +367,14 @@ def test_the_lifecycle_is_set(whole: MaintenanceWindow) -> None:
     page = settings(whole, "lifecycle").lifecycle
     whole.agent.answers["config.set"] = settings_samples.config_answer(machine_idle_minutes=45)
     page.on_demand.box.click()
+    page.keep_endpoint.box.click()
     page.idle.box.activated.emit(0)
     page.idle_action.box.activated.emit(1)
     page.keep_automatic.box.setValue(9)
     page.image_update.box.activated.emit(1)
-    assert whole.received("config.set", 5) == [
+    assert whole.received("config.set", 6) == [
         {"values": {"machine.start_on_demand": False}},
+        {"values": {"docker.keep_endpoint": False}},
         {"values": {"machine.idle_minutes": 0}},
         {"values": {"machine.idle_action": "stop"}},
         {"values": {"checkpoints.keep_automatic": 9}},
