@@ -307,6 +307,19 @@ def test_limits_hold_and_services_are_apart(machine: Machine) -> None:
         assert int(told[1]) > 0
 
 
+def test_crun_can_be_chosen(machine: Machine) -> None:
+    machine.docker("run", "-d", "--name", "by-crun", "--runtime", "crun", BUSYBOX, "sleep", "100000")
+    try:
+        machine.docker("update", "-m", "96m", "--memory-swap", "96m", "by-crun")
+        limit = machine.docker("exec", "by-crun", "cat", "/sys/fs/cgroup/memory.max").stdout
+        assert limit == f"{96 << 20}\n"
+    finally:
+        machine.docker("rm", "-f", "by-crun")
+    assert machine.docker("info", "-f", "{{.DefaultRuntime}}").stdout == "runc\n"
+    # crun reads what it is told from /dev/stdin, which udev makes elsewhere.
+    machine.wherry("shell", "--", "echo x | grep -q x /dev/stdin && test -d /dev/fd/")
+
+
 def test_the_kernel_has_what_containers_ask_for(machine: Machine) -> None:
     modules = "nfsd dm_mod dm_crypt dm_thin_pool nbd vcan can_raw sctp zram openvswitch l2tp_ppp vrf tls"
     machine.wherry("shell", "--", f"modprobe -a {modules} && test -e /dev/mapper/control && test -e /dev/nbd0")

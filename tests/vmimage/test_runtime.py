@@ -43,12 +43,16 @@ class Runtime:
         runc = base / "runc"
         runc.write_text(f'#!{links}/sh\nprintf "%s\\n" "$@"\n')
         runc.chmod(0o755)
+        crun = base / "other"
+        crun.write_text(f'#!{links}/sh\nprintf "%s\\n" crun "$@"\n')
+        crun.chmod(0o755)
         self.wrapper = base / "wrapper"
         text = (RUNTIME / "runc").read_text()
         for place, here in (
             ("/usr/lib/wherry/runtime", str(RUNTIME)),
             ("/run/wherry/containers", str(self.given)),
             ("/usr/sbin/runc", str(runc)),
+            ("/usr/bin/crun", str(crun)),
             ("/etc/ssl/certs/ca-certificates.crt\n", f"{base}/guest.crt\n"),
         ):
             assert place in text
@@ -68,9 +72,9 @@ class Runtime:
             **more,
         }
 
-    def call(self, *arguments: str) -> list[str]:
+    def call(self, *arguments: str, name: Path | None = None) -> list[str]:
         done = subprocess.run(
-            [self.busybox, "sh", self.wrapper, *arguments],
+            [self.busybox, "sh", name or self.wrapper, *arguments],
             env={"PATH": self.path}, capture_output=True, text=True, timeout=60, check=True, cwd=self.base,
         )  # fmt: skip
         assert done.stderr == ""
@@ -179,3 +183,13 @@ def test_what_is_not_understood_is_left_as_it_is(runtime: Runtime, text: str) ->
 def test_other_commands_pass(runtime: Runtime) -> None:
     for words in (["--version"], ["kill", "id", "9"], ["--root", "/r", "delete", "--force", "id"], ["features"]):
         assert runtime.call(*words) == words
+
+
+def test_under_the_name_of_crun_it_runs_crun(runtime: Runtime) -> None:
+    assert (RUNTIME / "crun").readlink() == Path("runc")
+    link = runtime.base / "crun"
+    link.symlink_to(runtime.wrapper)
+    config = runtime.bundle / "config.json"
+    config.write_text(json.dumps(runtime.config(), separators=(",", ":")))
+    assert runtime.call("create", "--bundle", str(runtime.bundle), "id", name=link)[:2] == ["crun", "create"]
+    assert json.loads(config.read_text())["process"]["env"][2:] == GIVEN[:-1]
