@@ -308,6 +308,7 @@ def test_a_manager_that_hands_over_its_sockets(machine: Machine) -> None:
     """As systemd does: it keeps listening, and starts a keeper with both sockets for the first client."""
     machine.started()
     machine.wherry("stop", "--quit")
+    machine.assert_nothing_left()
     manager = Manager(machine)
     try:
         answers: list[int] = []
