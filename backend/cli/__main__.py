@@ -205,13 +205,17 @@ def make_parser() -> CommandParser:
     sub.set_defaults(run=_lazy("operations", "disk_move"))
 
     context = verbs.add_parser("context", help=_("Make or remove the docker context"), parents=[common])
-    context_verbs = context.add_subparsers(metavar="add|remove", required=True)
+    context_verbs = context.add_subparsers(metavar="add|remove|testcontainers", required=True)
     sub = context_verbs.add_parser(
         "add", help=_("make it, and use it unless you have another engine"), parents=[common]
     )
     sub.set_defaults(run=_lazy("settings", "add_context"))
     sub = context_verbs.add_parser("remove", help=_("remove it; docker goes back to its default"), parents=[common])
     sub.set_defaults(run=_lazy("settings", "remove_context"))
+    sub = context_verbs.add_parser(
+        "testcontainers", help=_("have Testcontainers for Java and Node find the engine"), parents=[common]
+    )
+    sub.set_defaults(run=_lazy("settings", "point_testcontainers"))
     parser.commands = verbs.choices
     return parser
 

@@ -22,7 +22,7 @@ from backend.control.client import MachineClient, end_agent
 from backend.control.launch import agent_answers, machine_directory
 from backend.control.messages import Restart, Start, Stop
 from backend.control.session import endpoint_place, endpoint_stays
-from backend.engine import context
+from backend.engine import context, testcontainers
 from backend.errors import Problem, ProblemCode
 from backend.host.process import figures_of
 from backend.messages import Message, message
@@ -150,6 +150,7 @@ def uninstall(options: argparse.Namespace) -> int:
         except OSError as error:
             raise endpoint_stays(error) from error
     if context.current_url() == machine_host.docker_url(directory.docker_socket):
+        testcontainers.remove()
         context.remove()
         removed.append(_("docker context {name}", name=context.NAME))
     autostart = machine_host.autostart()

@@ -14,7 +14,7 @@ from backend.control.client import MachineClient
 from backend.control.launch import agent_answers, machine_directory
 from backend.control.messages import SetSettings
 from backend.control.session import KEEP_ENDPOINT, endpoint_place, endpoint_stays, is_wanted
-from backend.engine import context
+from backend.engine import context, testcontainers
 from backend.settings import config
 from backend.settings.disk import data_disk_path
 from backend.texts import _, say
@@ -91,7 +91,14 @@ def add_context(options: argparse.Namespace) -> int:
 
 def remove_context(options: argparse.Namespace) -> int:
     """Remove the docker context."""
+    testcontainers.remove()
     return _print_change(context.remove(), options)
+
+
+def point_testcontainers(options: argparse.Namespace) -> int:
+    """Have Testcontainers find the engine, by its properties file."""
+    directory = machine_directory(options.home)
+    return _print_change(testcontainers.point_to(host.current().docker_url(directory.docker_socket)), options)
 
 
 def turn_autostart(options: argparse.Namespace) -> int:
