@@ -8,6 +8,11 @@ OVERLAY_POOL: Final = "10.64.0.0/12"
 """4,096 networks of 256 addresses; it does not overlap any of the networks between host and machine."""
 
 
+SUBNET_SIZE: Final = 24
+"""Prefix length of each network. The docker command sends it always, other clients only with a pool. With a pool and
+without a size the engine has no overlay networks at all, and dockerd ends at the first service with published ports."""
+
+
 def give_pool(swarm: dict[str, object]) -> bool:
     """Make a new swarm use `OVERLAY_POOL` for its networks, unless the request sets a pool.
 
@@ -23,4 +28,5 @@ def give_pool(swarm: dict[str, object]) -> bool:
     if swarm.get("DefaultAddrPool"):
         return False
     swarm["DefaultAddrPool"] = [OVERLAY_POOL]
+    swarm["SubnetSize"] = swarm.get("SubnetSize") or SUBNET_SIZE
     return True

@@ -26,18 +26,21 @@ async def nobody() -> ByteStream:
 @pytest.mark.parametrize(
     ("asked", "given"),
     [
-        ({"ListenAddr": "0.0.0.0:2377", "DefaultAddrPool": None}, [OVERLAY_POOL]),
-        ({}, [OVERLAY_POOL]),
+        ({"ListenAddr": "0.0.0.0:2377", "DefaultAddrPool": None}, {"SubnetSize": 24}),
+        ({}, {"SubnetSize": 24}),  # of other clients than the docker command
+        ({"SubnetSize": 0}, {"SubnetSize": 24}),
+        ({"SubnetSize": 26}, {"SubnetSize": 26}),
         ({"DefaultAddrPool": ["10.20.0.0/16"]}, None),
     ],
 )
 def test_a_new_swarm_gets_a_pool_unless_it_says_one(
-    tmp_path: Path, target: str, asked: dict[str, object], given: list[str] | None
+    tmp_path: Path, target: str, asked: dict[str, object], given: dict[str, object] | None
 ) -> None:
     hooks = NetworkHooks(cast("Publisher", None), Aliases(tmp_path / "published"), nobody)
     assert hooks.wants_body("POST", target)
     body = asyncio.run(hooks.rewrite_request("POST", target, (), json.dumps(asked).encode()))
-    assert (body and json.loads(body)) == (None if given is None else asked | {"DefaultAddrPool": given})
+    pool = {"DefaultAddrPool": [OVERLAY_POOL]}
+    assert (body and json.loads(body)) == (None if given is None else asked | pool | given)
 
 
 def test_the_pool_holds_no_network_of_the_machine() -> None:
