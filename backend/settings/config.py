@@ -1,11 +1,15 @@
 """The user's settings: config.toml, validated as a whole, and written without losing comments.
 
-version = 1 [machine]  cpus, memory_mib (0: chosen from the host), swap_mib, disk_gib, disk_directory,
-           accelerator, start_on_demand, idle_minutes, idle_action [image]    directory ("": the last one used, or the
-           newest in the image cache), update [qemu]     binary ("": searched for) [docker]   context (create a docker
-           context named "wherry"), keep_endpoint [checkpoints]  keep_automatic, keep_days (0: for ever) [network]
-           publish, dns, subnet, ipv6, proxy, http_proxy, https_proxy, no_proxy, proxy_in_containers,
-           certificates, certificates_in_containers
+`version = 1`, and these sections:
+
+- `[machine]`: cpus, memory_mib (0: chosen from the host), swap_mib, disk_gib, disk_directory, accelerator,
+  start_on_demand, idle_minutes, idle_action
+- `[image]`: directory ("": the last one used, or the newest in the image cache), update
+- `[qemu]`: binary ("": searched for)
+- `[docker]`: context (create a docker context named "wherry"), keep_endpoint
+- `[checkpoints]`: keep_automatic, keep_days (0: for ever)
+- `[network]`: publish, dns, subnet, ipv6, proxy, http_proxy, https_proxy, no_proxy, proxy_in_containers,
+  certificates, certificates_in_containers
 """
 
 from __future__ import annotations
@@ -47,6 +51,7 @@ LIFECYCLE_KEYS: Final = frozenset(
         "image.update",
         "checkpoints.keep_automatic",
         "checkpoints.keep_days",
+        "docker.keep_endpoint",
         "network.dns",
     }
 )
