@@ -26,6 +26,9 @@ from backend.model import Desired, Phase, StopPolicy
 
 MAX_REVIVALS: Final = 3
 """Number of automatic restarts after QEMU has ended unexpectedly. Reset by RanWell."""
+MAX_BOOT_PANICS: Final = 2
+"""Number of automatic restarts after the guest's kernel has crashed while it boots. Emulated CPUs sometimes run into
+code that the kernel is changing; the next boot is as good as any."""
 
 
 # -- events -----------------------------------------------------------------------------------------------------
@@ -332,7 +335,9 @@ def _exited(state: State, event: Exited) -> Result:
     problem = event.problem or Problem(
         code=ProblemCode.MACHINE_DIED, summary=message("The virtual machine stopped unexpectedly."), retryable=True
     )
-    if state.revivals >= MAX_REVIVALS or state.phase is Phase.BOOTING:
+    panicked = problem.code is ProblemCode.KERNEL_PANIC
+    most = MAX_REVIVALS if state.phase is not Phase.BOOTING else MAX_BOOT_PANICS if panicked else 0
+    if state.revivals >= most:
         failed, effects = _failed(state, problem)
         return failed, (CancelWork(), *effects)
     revived = replace(state, revivals=state.revivals + 1, problems=(problem,))

@@ -137,6 +137,19 @@ def test_a_machine_that_dies_is_brought_back_but_not_for_ever() -> None:
     assert (state.phase, state.problems) == (Phase.FAILED, (PROBLEM,))
 
 
+def test_a_kernel_that_crashes_while_it_boots_is_started_again_twice() -> None:
+    panic = replace(PROBLEM, code=ProblemCode.KERNEL_PANIC)
+    state, _ = play(State(), lc.StartRequested())
+    for revival in range(1, lc.MAX_BOOT_PANICS + 1):
+        state, _ = play(state, lc.Prepared(state.run, candidates=1))
+        assert state.phase is Phase.BOOTING
+        state, effects = play(state, lc.Exited(state.run, orderly=False, problem=panic))
+        assert (state.phase, state.revivals, effects) == (Phase.PREPARING, revival, [lc.CancelWork(), lc.Prepare()])
+    state, _ = play(state, lc.Prepared(state.run, candidates=1))
+    state, _ = play(state, lc.Exited(state.run, orderly=False, problem=panic))
+    assert (state.phase, state.problems[0].code) == (Phase.FAILED, ProblemCode.KERNEL_PANIC)
+
+
 def test_running_well_forgives_former_deaths() -> None:
     state, _ = play(running(), lc.Exited(1, orderly=False, problem=PROBLEM))
     state, _ = play(state, lc.Prepared(2, candidates=1), lc.GuestReached(2), lc.EngineReady(2), lc.RanWell(2))
