@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from PySide6.QtCore import QAbstractListModel, QEvent, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QColor, QKeyEvent, QPainter
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QColor, QCursor, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -81,10 +81,11 @@ class Palette(QDialog):
         column.addWidget(self._none)
         self.field.textChanged.connect(self.refresh)
         self.list.clicked.connect(lambda _index: self._run_selected())
-        self.list.entered.connect(self.list.setCurrentIndex)
+        self.list.entered.connect(self._on_pointer)
         self.list.selectionModel().currentChanged.connect(self._announce)
         store.containers_changed.connect(self._on_containers)
         store.machine_changed.connect(self._on_containers)
+        self._pointer = QCursor.pos()
         self.refresh()
 
     @property
@@ -98,12 +99,19 @@ class Palette(QDialog):
         self.setFixedWidth(width)
         place = window.mapToGlobal(window.rect().topLeft())
         self.move(place.x() + (window.width() - width) // 2, place.y() + theme.px(64))
+        self._pointer = QCursor.pos()
         self.show()
         self.field.setFocus(Qt.FocusReason.PopupFocusReason)
 
     def refresh(self) -> None:
         """Search for the field's text."""
         self._show(find(self._store, self._fixed(), self.field.text()), "")
+
+    def _on_pointer(self, index: QModelIndex) -> None:
+        """Select what the mouse is moved to; a list that appears or changes under a mouse at rest changes nothing."""
+        if QCursor.pos() != self._pointer:
+            self._pointer = QCursor.pos()
+            self.list.setCurrentIndex(index)
 
     def _on_containers(self) -> None:
         """Search again after the containers changed; the selected entry stays selected."""
