@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Final
 
 from backend.engine.engine_json import engine_source, read_answer, refusal
@@ -76,10 +76,10 @@ async def follow(dial: Dial, target: str, *, timeout_s: float = _ANSWER_S) -> As
                 response = await open_response(stream, exchange, timeout_s=timeout_s)
                 if response.head.status != 200:
                     raise _refused(response.head.status, await response.read(), exchange.what)
-        yield _objects(response, exchange)
+        yield await stack.enter_async_context(contextlib.aclosing(_objects(response, exchange)))
 
 
-async def _objects(response: StreamedResponse, exchange: HttpExchange) -> AsyncIterator[JsonObject]:
+async def _objects(response: StreamedResponse, exchange: HttpExchange) -> AsyncGenerator[JsonObject, None]:
     lines = JsonLines(engine_source(exchange.what))
     while True:
         with _problems(exchange):
