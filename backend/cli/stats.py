@@ -97,8 +97,8 @@ def describe(sample: StatsSample, known: Mapping[str, str]) -> str:
 def _machine(usage: MachineUsage) -> str:
     parts = [
         _("machine") + "   " + _("CPU {percent:.1f} %", percent=float(usage.cpu_percent)),
-        f"{_('memory')} {_size(usage.memory_used_bytes)} / {_size(usage.memory_total_bytes)}",
-        f"{_('disk')} {_size(usage.disk_used_bytes)} / {_size(usage.disk_total_bytes)}",
+        _("memory") + f" {_size(usage.memory_used_bytes)} / {_size(usage.memory_total_bytes)}",
+        _("disk") + f" {_size(usage.disk_used_bytes)} / {_size(usage.disk_total_bytes)}",
     ]
     on_host = [
         f"{name} {_size(value)}" + (" " + _("({size} returned)", size=_size(returned)) if returned else "")

@@ -196,7 +196,7 @@ def check_results_as_text(results: Sequence[CheckResult], say: Callable[[Message
         if result.group is not None and result.group != group:
             lines.extend(["", say(result.group)] if lines else [say(result.group)])
         group = result.group
-        fixed = f" ({say(message('fixed'))})" if result.fixed else ""
+        fixed = " (" + say(message("fixed")) + ")" if result.fixed else ""
         lines.append(f"{_SYMBOLS[result.severity]} {say(result.title)}: {say(result.finding)}{fixed}")
         if result.severity is CheckSeverity.OK:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import string
 from functools import cache
 from gettext import c2py
@@ -59,6 +60,21 @@ def test_it_has_exactly_the_texts_of_the_sources(path: Path) -> None:
     assert not extracted() - held, "new texts: run `python3 packaging/dev.py texts` and translate them"
     assert not held - extracted(), "texts that nothing says: run `python3 packaging/dev.py texts`"
     assert not catalogue(path).obsolete
+
+
+def test_no_text_is_within_an_f_string() -> None:
+    """Up to Python 3.11 nothing in an f-string is seen by whoever extracts the texts."""
+    names = {keyword.partition(":")[0] for keyword in KEYWORDS}
+    inside = [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for top in SOURCES
+        for path in (ROOT / top).rglob("*.py")
+        for string_ in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(string_, ast.JoinedStr)
+        for call in ast.walk(string_)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in names
+    ]
+    assert not inside
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
