@@ -141,11 +141,13 @@ def test_nothing_found_and_hostile_names(store: AppStore, palette: Palette) -> N
 def test_a_thousand_containers_are_quick(store: AppStore, palette: Palette) -> None:
     store.set_containers(samples.many(1000))
     palette.field.setText("w")  # the words of all are folded once
-    worst = 0.0
-    for typed in ("we", "web", "web 9", "web 99 st", "stop"):
-        began = time.process_time()
-        palette.field.setText(typed)
-        worst = max(worst, time.process_time() - began)
+    best = dict.fromkeys(("we", "web", "web 9", "web 99 st", "stop"), 1.0)
+    for _ in range(3):  # on a busy computer even the processor's own time is up to twice as long now and then
+        for typed in best:
+            began = time.process_time()
+            palette.field.setText(typed)
+            best[typed] = min(best[typed], time.process_time() - began)
+    worst = max(best.values())
     assert worst < 0.1, "a key press must not be felt, even on a slow computer"
 
 
