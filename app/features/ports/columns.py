@@ -167,7 +167,7 @@ def _figure(
         return -1.0 if value is None else float(value)
 
     title, tip = names
-    return TableColumn(title, share, least, shown, order=order, tip=lambda row: say(tip))  # noqa: ARG005 -- for all
+    return TableColumn(title, share, least, shown, order=order, tip=lambda row: say(tip))  # noqa: ARG005 -- every row has the same
 
 
 def _reach(row: PortRow) -> str:

@@ -211,6 +211,7 @@ class DetailWiring(QObject):
             except WherryError as error:
                 problem = error.problem
             except Exception:
+                # An internal error ends the transfer's row, too; the thread that runs this logs it.
                 defect = fail(
                     ProblemCode.INTERNAL,
                     message("Internal error while copying."),
